@@ -1,0 +1,60 @@
+//! How long to wait before the next try: exponential growth with full jitter.
+//!
+//! Full jitter spreads the reconnects of many clients evenly over the whole interval, which is what keeps a server that
+//! comes back from being knocked over again (Marc Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015).
+
+use std::time::Duration;
+
+#[derive(Debug, Clone)]
+pub(crate) struct Backoff {
+    delay_min: Duration,
+    delay_max: Duration,
+    tries: u32,
+}
+
+impl Backoff {
+    pub(crate) fn new(delay_min: Duration, delay_max: Duration) -> Self {
+        Self { delay_min, delay_max: delay_max.max(delay_min), tries: 0 }
+    }
+
+    /// The next delay: at least `delay_min`, at most twice that at the first try, doubling up to `delay_max`.
+    pub(crate) fn next_delay(&mut self) -> Duration {
+        self.delay_for(fastrand::f64())
+    }
+
+    /// `fraction` is the draw, in 0..1.
+    fn delay_for(&mut self, fraction: f64) -> Duration {
+        let ceiling = self.delay_min.saturating_mul(2 << self.tries.min(20)).min(self.delay_max);
+        self.tries = self.tries.saturating_add(1);
+        self.delay_min + (ceiling - self.delay_min).mul_f64(fraction)
+    }
+
+    /// The connection proved stable: start again from the shortest delay.
+    pub(crate) fn reset(&mut self) {
+        self.tries = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn delays_grow_to_the_ceiling_and_start_again() {
+        let second = Duration::from_secs(1);
+        let mut backoff = Backoff::new(second, 30 * second);
+        let ceilings: Vec<u64> = (0..7).map(|_| backoff.delay_for(1.0).as_secs()).collect();
+        assert_eq!(ceilings, [2, 4, 8, 16, 30, 30, 30]);
+        assert_eq!(backoff.delay_for(0.0), second, "jitter never goes below the shortest delay");
+        backoff.reset();
+        assert_eq!(backoff.delay_for(1.0), 2 * second);
+    }
+
+    #[test]
+    fn draws_cover_the_interval() {
+        let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(30));
+        (0..10).for_each(|_| drop(backoff.next_delay()));
+        let draws: Vec<_> = (0..1000).map(|_| backoff.next_delay()).collect();
+        assert!(draws.iter().any(|d| d.as_secs() < 5) && draws.iter().any(|d| d.as_secs() > 25));
+    }
+}

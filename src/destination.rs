@@ -1,0 +1,56 @@
+//! The port to the database. The writer loop knows only this; `destination::postgres` and `destination::sqlite` are the real ones.
+
+use std::sync::Arc;
+
+use crate::batch::{Merged, Rows};
+use crate::error::Result;
+use crate::mapping::{Plan, Table};
+
+/// A database table that takes batches of rows.
+///
+/// # Contract
+/// - A call that fails leaves the table as it was, or has committed without our learning of it; it never applies half a batch.
+/// - An error's class tells the writer what to do (`Class`). After an error of class `Outage` or `Misfit` the connection is
+///   gone and the writer starts again at `connect`. After `Conflict` and `BadData` the connection is still good.
+/// - Every call returns within 100 ms once the abort signal that the implementation was built with is set, and otherwise within
+///   its deadline (`destination.connect_timeout`, `destination.statement_timeout`).
+pub(crate) trait Destination: Send {
+    /// Connects anew, closing any earlier connection, and reads the table from the catalogue.
+    fn connect(&mut self) -> Result<Table>;
+
+    /// Makes ready to apply batches of this plan. Called after each `connect`, before `apply`.
+    fn prepare(&mut self, plan: &Arc<Plan>) -> Result<()>;
+
+    /// The checkpoint of this spool as the database knows it: every event below it is applied. Made at `applied` if there is
+    /// none yet. `None` if the table `cxsink_checkpoint` does not exist: delivery is then at-least-once.
+    fn position(&mut self, spool_id: &str, applied: u64) -> Result<Option<u64>>;
+
+    /// Upserts the rows in one transaction, together with the move of the checkpoint if there is one.
+    fn apply(&mut self, write: &Write<'_>) -> Result<Applied>;
+}
+
+/// One transaction's work.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Write<'a> {
+    pub(crate) rows: &'a Rows,
+    /// One entry for each row to write, sorted by key; no key stands twice.
+    pub(crate) merged: &'a [Merged],
+    pub(crate) fence: Option<Fence<'a>>,
+}
+
+/// The move of the checkpoint that goes with a batch: refused, with the whole batch, unless the checkpoint stands at `from`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Fence<'a> {
+    pub(crate) spool_id: &'a str,
+    pub(crate) from: u64,
+    pub(crate) to: u64,
+}
+
+/// What a batch did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Applied {
+    /// Committed. Rows that are in neither count were left as they were (update modes `changed` and `newer`, or a key-only table).
+    Committed { inserted: u64, updated: u64 },
+    /// The checkpoint did not stand at `fence.from`: nothing was changed. Read [`Destination::position`] again.
+    Fenced,
+}

@@ -1,0 +1,2 @@
+//! cxsink
+fn main() {}

@@ -1,0 +1,12 @@
+//! Which part of an event goes into which column.
+//!
+//! [`Table`] is what the catalogue says, [`Plan`] what the configuration makes of it: the columns that are written, where
+//! each value comes from, and which columns an update touches. `mapping::convert` turns one JSON value into one column value,
+//! and finds what does not fit before the database sees it.
+
+mod convert;
+mod plan;
+mod timestamp;
+
+pub(crate) use convert::map_event;
+pub(crate) use plan::{Column, ColumnType, Plan, PlanColumn, Role, Source, Table};
