@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
+use crate::error::{Error, Result};
+
 /// Everything the sink can be told. [`Config::default`] needs only credentials, a stream and a destination.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
@@ -229,6 +231,30 @@ pub enum LogFormat {
     Text,
     /// A JSON object a line.
     Json,
+}
+
+impl OauthConfig {
+    /// The client's secret, from the file if there is one, which is read again at each call so that it can be rotated.
+    pub(crate) fn client_secret(&self) -> Result<SecretString> {
+        match (&self.client_secret, &self.client_secret_file) {
+            (_, Some(file)) => std::fs::read_to_string(file)
+                .map(|text| SecretString::from(text.trim_end_matches(['\r', '\n'])))
+                .map_err(|error| Error::config(format!("reading oauth.client_secret_file {}: {error}", file.display()))),
+            (Some(secret), None) => Ok(secret.clone()),
+            (None, None) => Err(Error::config("oauth.client_secret is missing")),
+        }
+    }
+}
+
+impl Config {
+    /// `stream.url` with the stream's id in its place.
+    pub(crate) fn stream_url(&self) -> Result<String> {
+        match &self.stream.id {
+            Some(id) => Ok(self.stream.url.replace("{stream_id}", id)),
+            None if self.stream.url.contains("{stream_id}") => Err(Error::config("stream.id is missing")),
+            None => Ok(self.stream.url.clone()),
+        }
+    }
 }
 
 impl Default for OauthConfig {
