@@ -239,7 +239,9 @@ impl OauthConfig {
         match (&self.client_secret, &self.client_secret_file) {
             (_, Some(file)) => std::fs::read_to_string(file)
                 .map(|text| SecretString::from(text.trim_end_matches(['\r', '\n'])))
-                .map_err(|error| Error::config(format!("reading oauth.client_secret_file {}: {error}", file.display()))),
+                .map_err(|error| {
+                    Error::config(format!("reading oauth.client_secret_file {}: {error}", file.display()))
+                }),
             (Some(secret), None) => Ok(secret.clone()),
             (None, None) => Err(Error::config("oauth.client_secret is missing")),
         }

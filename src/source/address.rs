@@ -69,7 +69,9 @@ impl Address {
         }
         let port = match uri.port() {
             Some(port) => port.as_u16(),
-            None if authority.ends_with(':') || has_port(authority) => return Err(bad("the port is not a number".into())),
+            None if authority.ends_with(':') || has_port(authority) => {
+                return Err(bad("the port is not a number".into()));
+            }
             None => default_port(tls),
         };
         if port == 0 {
@@ -81,7 +83,10 @@ impl Address {
             ))
             .with_hint(format!("use {secure}://")));
         }
-        let target = uri.path_and_query().map_or("/", |target| target.as_str()).to_owned();
+        let mut target = uri.path_and_query().map_or("/", |target| target.as_str()).to_owned();
+        if !target.starts_with('/') {
+            target.insert(0, '/');
+        }
         Ok(Self { tls, host, port, target, scheme: if tls { secure } else { plain } })
     }
 

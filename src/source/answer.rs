@@ -31,6 +31,18 @@ pub(super) fn shown(text: &[u8], secrets: &[&str], chars_max: usize) -> String {
     line
 }
 
+/// What a refusal said, behind `what`: where it redirects to, and its body.
+pub(super) fn refusal(what: &str, location: Option<&[u8]>, body: &[u8], secrets: &[&str], chars_max: usize) -> String {
+    let redirect = location.map_or_else(String::new, |location| {
+        // A query may hold anything.
+        let place = location.split(|byte| b"?#".contains(byte)).next().unwrap_or_default();
+        format!(", a redirect to {}", shown(place, secrets, 200))
+    });
+    let body = shown(body, secrets, chars_max);
+    let body = if body.is_empty() { body } else { format!(": {body}") };
+    format!("{what}{redirect}{body}")
+}
+
 /// As it is, as in a form, and as in JSON: the three ways in which a server may send a value back. Longest first.
 fn spellings(secret: &str) -> Vec<String> {
     if secret.is_empty() {
@@ -38,7 +50,8 @@ fn spellings(secret: &str) -> Vec<String> {
     }
     let json = serde_json::Value::from(secret).to_string();
     let json = json.trim_matches('"').to_owned();
-    let mut spellings = vec![percent_encoded(secret), percent_encoded(secret).replace("%20", "+"), json, secret.to_owned()];
+    let mut spellings =
+        vec![percent_encoded(secret), percent_encoded(secret).replace("%20", "+"), json, secret.to_owned()];
     spellings.sort_by_key(|spelling| std::cmp::Reverse(spelling.len()));
     spellings.dedup();
     spellings

@@ -178,9 +178,13 @@ mod tests {
     #[test]
     fn a_name_that_does_not_resolve_is_named() {
         let check = |answer: fn() -> io::Result<Vec<SocketAddr>>, why: &str| {
-            let error = dial_with(&address(1), soon(), &StopSignal::new(), move |_, _| answer(), |_, _| {
-                unreachable!("nothing to connect to")
-            })
+            let error = dial_with(
+                &address(1),
+                soon(),
+                &StopSignal::new(),
+                move |_, _| answer(),
+                |_, _| unreachable!("nothing to connect to"),
+            )
             .unwrap_err();
             assert!(error.message().contains("looking up the name localhost"), "{error}");
             assert!(error.message().contains(why), "{error}");
@@ -224,8 +228,9 @@ mod tests {
                 if in_resolve { black_hole(&begun) } else { Ok(vec![SocketAddr::from(([127, 0, 0, 1], port))]) }
             };
             let deadline = Instant::now() + Duration::from_millis(50);
-            let error = dial_with(&address(7), deadline, &StopSignal::new(), resolve, move |_, _| black_hole(&connecting))
-                .unwrap_err();
+            let error =
+                dial_with(&address(7), deadline, &StopSignal::new(), resolve, move |_, _| black_hole(&connecting))
+                    .unwrap_err();
             assert!(error.message().contains(why), "{error}");
             assert!(error.message().contains("no answer before the deadline"), "{error}");
             assert!(error.is_retryable());
@@ -249,10 +254,10 @@ mod tests {
             8 => Err(io::Error::from(io::ErrorKind::ConnectionRefused)),
             _ => TcpStream::connect_timeout(&address, timeout),
         };
-        let begin = Instant::now();
-        let deadline = begin + Duration::from_secs(60);
+        let started_at = Instant::now();
+        let deadline = started_at + Duration::from_secs(60);
         let stream = dial_with(&address(1), deadline, &StopSignal::new(), move |_, _| Ok(addresses), connect).unwrap();
         assert_eq!(stream.peer_addr().unwrap().port(), port);
-        assert!(begin.elapsed() < Duration::from_secs(30), "waited for the dead address");
+        assert!(started_at.elapsed() < Duration::from_secs(30), "waited for the dead address");
     }
 }

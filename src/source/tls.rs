@@ -22,13 +22,14 @@ pub(super) enum Roots {
     #[default]
     System,
     /// These only.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for tests, and for a configured authority later"))]
+    #[cfg(test)]
     Only(Vec<CertificateDer<'static>>),
 }
 
 impl Roots {
     fn certificates(&self) -> Result<Vec<CertificateDer<'static>>> {
         match self {
+            #[cfg(test)]
             Self::Only(certificates) => Ok(certificates.clone()),
             Self::System => system_roots(),
         }
@@ -44,7 +45,9 @@ fn system_roots() -> Result<Vec<CertificateDer<'static>>> {
     if found.certs.is_empty() {
         let why = found.errors.first().map_or_else(|| "none are installed".into(), ToString::to_string);
         return Err(Error::new(ErrorKind::Connect, format!("reading the system's root certificates: {why}"))
-            .with_hint("install the system's package of root certificates (often `ca-certificates`), or set SSL_CERT_FILE"));
+            .with_hint(
+                "install the system's package of root certificates (often `ca-certificates`), or set SSL_CERT_FILE",
+            ));
     }
     Ok(found.certs)
 }
@@ -113,10 +116,59 @@ fn hint(error: &rustls::Error) -> &'static str {
             Bad::NotValidForName | Bad::NotValidForNameContext { .. } => {
                 "the server's certificate is for another name: check the host in the configuration"
             }
-            _ => "the server's certificate was refused: check the host in the configuration, and that no proxy is in between",
+            _ => {
+                "the server's certificate was refused: check the host in the configuration, and that no proxy is in between"
+            }
         },
-        rustls::Error::InvalidMessage(_) => "the port does not seem to speak TLS: check scheme and port in the configuration",
+        rustls::Error::InvalidMessage(_) => {
+            "the port does not seem to speak TLS: check scheme and port in the configuration"
+        }
         rustls::Error::AlertReceived(_) => "the server refused the TLS handshake: it may ask for a client certificate",
         _ => "check the address in the configuration, and that no proxy is in between",
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::super::test_server::TestServer;
+    use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+    use rustls::{ServerConfig, ServerConnection, StreamOwned};
+    use std::net::TcpStream;
+    use std::sync::Arc;
+
+    #[test]
+    fn each_refusal_has_its_advice() {
+        use super::{CertificateError as Bad, hint};
+        let check =
+            |error: rustls::Error, advice: &str| assert!(hint(&error).contains(advice), "{error}: {}", hint(&error));
+        check(Bad::UnknownIssuer.into(), "does not trust");
+        check(Bad::Expired.into(), "has expired");
+        check(Bad::NotValidYet.into(), "not valid yet");
+        check(Bad::NotValidForName.into(), "another name");
+        check(Bad::BadSignature.into(), "was refused");
+        check(rustls::InvalidMessage::InvalidContentType.into(), "speak TLS");
+        check(rustls::Error::AlertReceived(rustls::AlertDescription::CertificateRequired), "client certificate");
+    }
+
+    /// A server with a certificate for localhost and 127.0.0.1 that no system trusts.
+    pub(in super::super) fn server(
+        script: impl Fn(&mut StreamOwned<ServerConnection, TcpStream>) + Send + Sync + 'static,
+    ) -> TestServer {
+        let certificate = include_bytes!("testdata/localhost.crt.der").to_vec().into();
+        let key = PrivatePkcs8KeyDer::from(include_bytes!("testdata/localhost.key.der").to_vec());
+        let config = ServerConfig::builder_with_provider(super::provider())
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate], PrivateKeyDer::Pkcs8(key))
+            .unwrap();
+        let config = Arc::new(config);
+        TestServer::raw(move |tcp| {
+            let session = ServerConnection::new(Arc::clone(&config)).unwrap();
+            let mut stream = StreamOwned::new(session, tcp);
+            script(&mut stream);
+            stream.conn.send_close_notify();
+            let _ = std::io::Write::flush(&mut stream);
+        })
     }
 }

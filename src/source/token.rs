@@ -57,6 +57,13 @@ pub(super) struct Token {
     number: u64,
 }
 
+impl Token {
+    /// The token itself, to keep it out of what is shown.
+    pub(super) fn secret(&self) -> &str {
+        self.header.to_str().unwrap_or_default().trim_start_matches("Bearer ")
+    }
+}
+
 impl TokenSource {
     pub(super) fn new(config: &Config, stop: StopSignal, clock: Arc<dyn Clock>, observer: Observer) -> Result<Self> {
         Ok(Self {
@@ -115,7 +122,9 @@ impl TokenSource {
             }
             retries += 1;
             let wait = retry_after(answer.retry_after.as_deref(), self.clock.unix_micros());
-            log::warn!("the token endpoint asks for fewer requests (429): waiting {wait:?}, then retry {retries} of {RETRIES_MAX}");
+            log::warn!(
+                "the token endpoint asks for fewer requests (429): waiting {wait:?}, then retry {retries} of {RETRIES_MAX}"
+            );
             (self.observer)(SourceEvent::TokenDelayed { wait });
             if self.stop.wait(wait) {
                 return Err(Error::stopped());

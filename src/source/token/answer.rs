@@ -9,10 +9,10 @@ use ureq::http::HeaderValue;
 
 use crate::error::{Class, Error, ErrorKind, Result};
 
-use super::super::answer::shown;
+use super::super::answer::{refusal, shown};
 use super::request::Answer;
 
-/// Section 5.1 leaves `expires_in` out only where the lifetime is known otherwise; an hour is CXone's.
+/// Section 5.1 leaves `expires_in` out only where the lifetime is known otherwise; an hour is usual.
 const LIFETIME_DEFAULT: Duration = Duration::from_secs(3600);
 /// No token lives ten years; such a number is a unit mixed up or a bug.
 const LIFETIME_MAX: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
@@ -120,32 +120,29 @@ fn unusable(why: impl Into<String>) -> Error {
 /// The error that a status other than 2xx means.
 pub(super) fn refused(answer: &Answer, secrets: &[&str]) -> Error {
     let status = answer.status;
-    let body = shown(&answer.body, secrets, BODY_CHARS_SHOWN);
-    let mut message = format!("status {status}");
-    if let Some(location) = &answer.location {
-        // Its query may hold anything.
-        let place = location.split(['?', '#']).next().unwrap_or_default();
-        message += &format!(", a redirect to {}", shown(place.as_bytes(), secrets, 200));
-    }
-    if !body.is_empty() {
-        message += &format!(": {body}");
-    }
+    let location = answer.location.as_deref().map(str::as_bytes);
+    let message = refusal(&format!("status {status}"), location, &answer.body, secrets, BODY_CHARS_SHOWN);
     let (kind, class, hint) = meaning(status, &answer.body);
     Error::new(kind, message).with_class(class).with_status(status).with_hint(hint)
 }
 
 fn meaning(status: u16, body: &[u8]) -> (ErrorKind, Class, &'static str) {
-    const SCOPE: &str =
-        "the client may not have the scope in oauth.scope: give it the scope in CXone's administration, or change oauth.scope";
+    const SCOPE: &str = "the client may not have the scope in oauth.scope: give it the scope in CXone's administration, or change oauth.scope";
     const CREDENTIALS: &str = "check oauth.client_id and oauth.client_secret (CXONE_CLIENT_ID, CXONE_CLIENT_SECRET): \
                                mistyped, revoked, or for another tenant";
     match status {
         400 if body.windows(13).any(|window| window == b"invalid_scope") => (ErrorKind::Auth, Class::Fatal, SCOPE),
         400 | 401 => (ErrorKind::Auth, Class::Fatal, CREDENTIALS),
         403 => (ErrorKind::Auth, Class::Fatal, SCOPE),
-        404 | 405 | 410 => (ErrorKind::Config, Class::Fatal, "check oauth.url: there is no token endpoint at this address"),
-        301 | 308 => (ErrorKind::Config, Class::Fatal, "set oauth.url to the new address: redirects are not followed with a secret"),
-        300..400 => (
+        404 | 405 | 410 => {
+            (ErrorKind::Config, Class::Fatal, "check oauth.url: there is no token endpoint at this address")
+        }
+        301 | 308 => (
+            ErrorKind::Config,
+            Class::Fatal,
+            "set oauth.url to the new address: redirects are not followed with a secret",
+        ),
+        300..=399 => (
             ErrorKind::Protocol,
             Class::Outage,
             "check oauth.url, and that no sign-in page is in between: redirects are not followed with a secret",

@@ -117,7 +117,7 @@ impl Request {
         Ok(config.build().new_agent())
     }
 
-    /// RFC 6749 section 4.4.2, with the credentials in the body (section 2.3.1), as CXone wants them.
+    /// RFC 6749 section 4.4.2, with the credentials in the body (section 2.3.1).
     fn form(&self, secret: &SecretString) -> Vec<(&'static str, SecretString)> {
         let mut form = vec![
             ("grant_type", "client_credentials".into()),
@@ -151,12 +151,16 @@ impl Request {
     fn why(&self, error: &ureq::Error) -> Error {
         let peer = self.address.host_and_port();
         let connect = |why: String| Error::new(ErrorKind::Connect, why);
-        let protocol = |why: String| Error::new(ErrorKind::Protocol, why).with_class(Class::Outage).with_hint(NOT_OAUTH);
+        let protocol =
+            |why: String| Error::new(ErrorKind::Protocol, why).with_class(Class::Outage).with_hint(NOT_OAUTH);
         match error {
-            ureq::Error::Timeout(ureq::Timeout::Resolve) => dial::unresolved(&self.address, "no answer before the deadline"),
+            ureq::Error::Timeout(ureq::Timeout::Resolve) => {
+                dial::unresolved(&self.address, "no answer before the deadline")
+            }
             ureq::Error::HostNotFound => dial::unresolved(&self.address, "the name has no address"),
             ureq::Error::Timeout(ureq::Timeout::Connect) => {
-                connect(format!("connecting to {peer}: no answer within {:?}", self.connect_timeout)).with_hint(CHECK_PATH)
+                connect(format!("connecting to {peer}: no answer within {:?}", self.connect_timeout))
+                    .with_hint(CHECK_PATH)
             }
             ureq::Error::Timeout(phase) => self.timed_out(&phase.to_string()),
             ureq::Error::Rustls(error) => tls::refused(&self.address, error),
@@ -173,7 +177,10 @@ impl Request {
             },
             ureq::Error::Protocol(error) => {
                 // It may quote what the peer sent.
-                protocol(format!("{peer} did not answer in HTTP/1.1: {}", shown(error.to_string().as_bytes(), &[], 100)))
+                protocol(format!(
+                    "{peer} did not answer in HTTP/1.1: {}",
+                    shown(error.to_string().as_bytes(), &[], 100)
+                ))
             }
             ureq::Error::LargeResponseHeader(..) => protocol(format!("{peer} answered with a huge header")),
             error => {
@@ -185,7 +192,8 @@ impl Request {
 
     fn timed_out(&self, phase: &str) -> Error {
         let (peer, timeout) = (self.address.host_and_port(), self.oauth.request_timeout);
-        Error::new(ErrorKind::Connect, format!("{peer} did not answer within {timeout:?} ({phase})")).with_hint(CHECK_PATH)
+        Error::new(ErrorKind::Connect, format!("{peer} did not answer within {timeout:?} ({phase})"))
+            .with_hint(CHECK_PATH)
     }
 }
 
