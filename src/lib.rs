@@ -10,13 +10,23 @@ mod error;
 mod event;
 mod lock;
 mod mapping;
+mod notice;
+mod pipeline;
+mod preparer;
+mod reader;
+mod reconcile;
 mod schema;
 #[cfg(feature = "simulator")]
 pub mod simulator;
 mod source;
 mod spool;
+mod stats;
+mod status;
 mod stop_signal;
+mod writer;
 
 pub use config::Config;
 pub use dead_letter::{DeadLetter, Payload, Stage};
 pub use error::{Error, ErrorKind, Result, Violation};
+pub use notice::{Notice, Poll, Rejection, Stored};
+pub use stats::{Counter, Latency, State, Stats};

@@ -32,6 +32,7 @@ pub(crate) struct Spool {
     path: PathBuf,
     /// Names this spool in the destination's checkpoint table; made at random with the file.
     id: String,
+    unchecked_from: u64,
     bytes_max: u64,
     dead_letters_bytes_max: u64,
     writer: Mutex<Connection>,
@@ -40,7 +41,7 @@ pub(crate) struct Spool {
     state: Mutex<State>,
     changed: Condvar,
     /// Held as long as the spool is open: one process at a time.
-    _lock: Option<std::fs::File>,
+    lock: Mutex<Option<std::fs::File>>,
 }
 
 /// What is in the file, kept beside it so that nobody has to count.
@@ -56,8 +57,8 @@ struct State {
     bytes: u64,
     /// The size of the dead letters in the file.
     dead_letter_bytes: u64,
-    /// Raised to end every wait.
-    closing: bool,
+    /// No event comes any more: appends are refused and no wait lasts.
+    intake_ended: bool,
 }
 
 /// How much is in the spool.
@@ -73,18 +74,19 @@ impl Spool {
     /// # Errors
     /// Kind `SPOOL`: another process has it open, it is not a spool, it was written by a newer version, or the disk refuses.
     pub(crate) fn open(config: &Config) -> Result<Self> {
-        let SpoolFile { path, id, writer, reader, lock, next, applied, bytes, dead_letter_bytes } =
+        let SpoolFile { path, id, writer, reader, lock, next, applied, unchecked_from, bytes, dead_letter_bytes } =
             SpoolFile::open(&config.spool.path, config.spool.sync)?;
         Ok(Self {
             path,
             id,
+            unchecked_from,
             bytes_max: config.spool.bytes_max,
             dead_letters_bytes_max: config.dead_letters.bytes_max,
             writer: Mutex::new(writer),
             reader: reader.map(Mutex::new),
-            state: Mutex::new(State { next, applied, deleted: applied, bytes, dead_letter_bytes, closing: false }),
+            state: Mutex::new(State { next, applied, deleted: applied, bytes, dead_letter_bytes, intake_ended: false }),
             changed: Condvar::new(),
-            _lock: lock,
+            lock: Mutex::new(lock),
         })
     }
 
@@ -106,25 +108,45 @@ impl Spool {
         self.state().next
     }
 
+    /// Events below this offset have it in the destination's numbering too; see `spool::file`.
+    pub(crate) fn unchecked_from(&self) -> u64 {
+        self.unchecked_from
+    }
+
+    /// The destination's checkpoint and this file have been compared.
+    pub(crate) fn note_checked(&self) -> Result<()> {
+        let update = "UPDATE spool SET unchecked_from = NULL";
+        self.writer().execute(update, []).map(drop).map_err(|error| self.error("writing to", &error))
+    }
+
     pub(crate) fn backlog(&self) -> Backlog {
         let state = self.state();
         Backlog { events: state.next - state.applied, bytes: state.bytes }
     }
 
-    /// Waits until there is an event at `offset`, the spool closes, or `timeout` has passed; true if there is one.
+    /// Waits until there is an event at `offset`, the intake ends, or `timeout` has passed; true if there is one.
     pub(crate) fn wait_for(&self, offset: u64, timeout: Duration) -> bool {
         self.wait_until(timeout, |state| state.next > offset)
     }
 
-    /// Waits until every event is applied, the spool closes, or `timeout` has passed; true if all are applied.
+    /// Waits until every event is applied, the intake ends, or `timeout` has passed; true if all are applied.
     pub(crate) fn wait_drained(&self, timeout: Duration) -> bool {
         self.wait_until(timeout, |state| state.applied >= state.next)
     }
 
-    /// Ends every wait, now and later.
-    pub(crate) fn close(&self) {
-        self.state().closing = true;
+    /// No event comes any more: later appends are refused, and every wait ends, now and later.
+    pub(crate) fn end_intake(&self) {
+        self.state().intake_ended = true;
         self.changed.notify_all();
+    }
+
+    pub(crate) fn is_intake_ended(&self) -> bool {
+        self.state().intake_ended
+    }
+
+    /// Lets another process open the file. Called when nothing will be written any more.
+    pub(crate) fn unlock(&self) {
+        lock::lock(&self.lock).take();
     }
 
     fn wait_until(&self, timeout: Duration, is_so: impl Fn(&State) -> bool) -> bool {
@@ -135,7 +157,7 @@ impl Spool {
                 return true;
             }
             let left = deadline.saturating_duration_since(std::time::Instant::now());
-            if state.closing || left.is_zero() {
+            if state.intake_ended || left.is_zero() {
                 return false;
             }
             state = lock::wait(&self.changed, state, Some(left));

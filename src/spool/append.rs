@@ -6,7 +6,7 @@
 use rusqlite::{Connection, params};
 
 use super::{Spool, State};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::event::Burst;
 
 /// A row holds at most this much, unless one event alone is larger. Larger rows gain nothing, smaller ones cost CPU.
@@ -28,14 +28,28 @@ pub(crate) enum Appended {
 }
 
 impl Spool {
-    /// Appends the burst in one transaction. `received_at`: microseconds since 1970-01-01 UTC.
+    /// Appends the burst in one transaction, unless that would exceed `spool.bytes_max`. `received_at`: microseconds since
+    /// 1970-01-01 UTC.
     ///
     /// # Errors
-    /// Class `Outage` where waiting may help, a full disk for example. Nothing of the burst is in the file then.
+    /// Class `Outage` where waiting may help, a full disk for example; `STATE` after the intake has ended. Nothing of the burst
+    /// is in the file then.
     pub(crate) fn append(&self, burst: &Burst, received_at: i64) -> Result<Appended> {
+        self.append_within(burst, received_at, self.bytes_max)
+    }
+
+    /// The same without the limit: for the last burst before the end, which has been read and must not be lost.
+    pub(crate) fn append_last(&self, burst: &Burst, received_at: i64) -> Result<()> {
+        self.append_within(burst, received_at, u64::MAX).map(drop)
+    }
+
+    fn append_within(&self, burst: &Burst, received_at: i64, bytes_max: u64) -> Result<Appended> {
         let mut writer = self.writer();
         let before = *self.state();
-        if before.bytes > 0 && before.bytes + burst.bytes() as u64 > self.bytes_max {
+        if before.intake_ended {
+            return Err(Error::stopped());
+        }
+        if before.bytes > 0 && before.bytes.saturating_add(burst.bytes() as u64) > bytes_max {
             return Ok(Appended::Full);
         }
         let outcome = append_rows(&mut writer, &before, burst, received_at)
@@ -49,7 +63,7 @@ impl Spool {
         Ok(Appended::At(before.next))
     }
 
-    /// Waits until `bytes` more would fit, the spool closes, or `timeout` has passed; true if they fit.
+    /// Waits until `bytes` more would fit, the intake ends, or `timeout` has passed; true if they fit.
     pub(crate) fn wait_for_room(&self, bytes: usize, timeout: std::time::Duration) -> bool {
         self.wait_until(timeout, |state| state.bytes == 0 || state.bytes + bytes as u64 <= self.bytes_max)
     }

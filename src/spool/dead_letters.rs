@@ -75,13 +75,13 @@ impl Spool {
 
     /// The offsets from `from` on that already have a dead letter: their fate is decided.
     pub(crate) fn dead_offsets(&self, from: u64) -> Result<Vec<u64>> {
-        let reader = self.reader();
-        let select = || {
+        let select = |reader: &Connection| -> rusqlite::Result<Vec<u64>> {
             let mut select =
                 reader.prepare_cached("SELECT offset FROM dead_letters WHERE offset >= ?1 ORDER BY offset")?;
-            select.query_map([from], |row| row.get(0))?.collect()
+            let offsets = select.query_map([from], |row| row.get(0))?;
+            offsets.collect()
         };
-        select().map_err(|error| self.error("reading dead letters from", &error))
+        select(&self.reader()).map_err(|error| self.error("reading dead letters from", &error))
     }
 
     /// At most `count` dead letters from offset `from` on, the oldest first.

@@ -16,11 +16,15 @@ const APPLICATION_ID: i32 = 0x6378_7370;
 /// Raised with every change that an older version could not read.
 const FORMAT: i32 = 1;
 
+/// `unchecked_from` is the offset up to which the file's numbering is known to be the destination's: the end of the spool when
+/// it was first opened after the two were last compared. A crash of the machine may cost an unflushed spool its last events
+/// although they are applied already; what is appended then gets their offsets, and must not be taken for them.
+///
 /// `bursts.position` is the offset of a burst's first event; `bytes` holds the length of each event, as 32-bit little-endian
 /// numbers, then the events. Times are microseconds since 1970-01-01 UTC.
 const TABLES: &str = "
-    CREATE TABLE spool (id TEXT NOT NULL, applied INTEGER NOT NULL);
-    INSERT INTO spool VALUES (lower(hex(randomblob(16))), 0);
+    CREATE TABLE spool (id TEXT NOT NULL, applied INTEGER NOT NULL, unchecked_from INTEGER);
+    INSERT INTO spool VALUES (lower(hex(randomblob(16))), 0, NULL);
     CREATE TABLE bursts (
         position INTEGER PRIMARY KEY,
         events INTEGER NOT NULL,
@@ -51,6 +55,7 @@ pub(super) struct SpoolFile {
     pub(super) lock: Option<File>,
     pub(super) next: u64,
     pub(super) applied: u64,
+    pub(super) unchecked_from: u64,
     pub(super) bytes: u64,
     pub(super) dead_letter_bytes: u64,
 }
@@ -68,14 +73,17 @@ impl SpoolFile {
         let reader = if in_memory { None } else { Some(open_reader(path).map_err(|error| fail(&error))?) };
         let found = count(&writer).map_err(|error| fail(&error))?;
         let (id, applied, end, bytes, dead_letter_bytes) = found;
+        let next = end.max(applied);
+        let unchecked_from = note_unchecked(&writer, next).map_err(|error| fail(&error))?;
         Ok(Self {
             path: path.to_owned(),
             id,
             writer,
             reader,
             lock,
-            next: end.max(applied),
+            next,
             applied,
+            unchecked_from,
             bytes,
             dead_letter_bytes,
         })
@@ -181,6 +189,11 @@ fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(std::time::Duration::from_secs(5))?;
     Ok(connection)
+}
+
+fn note_unchecked(connection: &Connection, next: u64) -> rusqlite::Result<u64> {
+    let update = "UPDATE spool SET unchecked_from = coalesce(unchecked_from, ?1) RETURNING unchecked_from";
+    connection.query_row(update, [next], |row| row.get(0))
 }
 
 fn count(connection: &Connection) -> rusqlite::Result<(String, u64, u64, u64, u64)> {
