@@ -16,6 +16,7 @@ mod preparer;
 mod reader;
 mod reconcile;
 mod schema;
+mod sink;
 #[cfg(feature = "simulator")]
 pub mod simulator;
 mod source;
@@ -29,4 +30,5 @@ pub use config::Config;
 pub use dead_letter::{DeadLetter, Payload, Stage};
 pub use error::{Error, ErrorKind, Result, Violation};
 pub use notice::{Notice, Poll, Rejection, Stored};
+pub use sink::{Sink, validate};
 pub use stats::{Counter, Latency, State, Stats};

@@ -11,4 +11,4 @@ mod timestamp;
 
 pub(crate) use convert::map_event;
 pub(crate) use plan::{Column, ColumnType, Plan, PlanColumn, Role, Source, Table};
-pub(crate) use timestamp::DateTime;
+pub(crate) use timestamp::{DateTime, format_days, format_micros};

@@ -12,8 +12,8 @@ use crate::error::{Class, Error, ErrorKind, Result};
 use crate::event::Burst;
 use crate::source::{Read, Source};
 use crate::spool::{Appended, Spool};
-use crate::stats::{Counter, State};
-use crate::status::Status;
+use crate::stats::Counter;
+use crate::status::{Side, Status};
 
 pub(crate) struct Reader {
     pub(crate) spool: Arc<Spool>,
@@ -107,6 +107,7 @@ impl Reader {
             match appended {
                 Ok(Appended::At(_)) => {
                     self.status.counters.add(Counter::Received, burst.events() as u64);
+                    self.status.recover(Side::Spool);
                     if was_full {
                         log::info!("the spool has room again: reading on");
                     }
@@ -121,7 +122,7 @@ impl Reader {
                 }
                 Err(error) if error.class() == Class::Outage => {
                     self.status.report(&error);
-                    self.status.move_to(State::Stalled);
+                    self.status.stall(Side::Spool);
                     if self.wait(&mut backoff) {
                         let lost = burst.events();
                         return Err(error.while_doing(format_args!("giving up {lost} events that were read")));
@@ -132,15 +133,13 @@ impl Reader {
         }
     }
 
-    /// Waits for the next try, after a stop too: only an abort ends the tries.
+    /// Waits for the next try; true when there is to be none. After a stop the tries go on until the sink is aborted.
     fn wait(&self, backoff: &mut Backoff) -> bool {
-        let delay = backoff.next_delay();
-        let delay = if self.status.stop.is_set() { delay.min(ROOM_CHECK) } else { delay };
         if self.status.stop.is_set() {
-            self.status.abort.wait(delay)
-        } else {
-            !self.status.stop.wait(delay) && self.status.abort.is_set()
+            return self.status.abort.wait(ROOM_CHECK);
         }
+        self.status.stop.wait(backoff.next_delay());
+        self.status.abort.is_set()
     }
 }
 

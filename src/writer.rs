@@ -18,8 +18,8 @@ use crate::notice::{Notice, Rejection, Stored};
 use crate::pipeline::{Pipeline, Prepared};
 use crate::reconcile;
 use crate::spool::{Spool, SpooledEvents};
-use crate::stats::{Counter, State};
-use crate::status::Status;
+use crate::stats::Counter;
+use crate::status::{Side, Status};
 
 pub(crate) struct Writer {
     pub(crate) spool: Arc<Spool>,
@@ -119,6 +119,9 @@ impl Writer {
 
     /// Connects, fits the plan to the table and learns the checkpoint.
     fn connect(&mut self) -> Result<()> {
+        // Nothing is under way that a stop would have to wait for.
+        let ended = self.status.destination_abort.clone();
+        let _interrupt = self.status.stop.on_set(move || ended.set());
         let is_first = self.plan.is_none();
         let table = self.destination.connect()?;
         let plan = Plan::new(&self.config.mapping, self.config.destination.update, &table)?;
@@ -142,7 +145,7 @@ impl Writer {
         }
         self.plan = Some(plan);
         self.is_connected = true;
-        self.status.move_to(State::Running);
+        self.status.recover(Side::Destination);
         Ok(())
     }
 
@@ -167,7 +170,7 @@ impl Writer {
             return;
         }
         self.status.report(error);
-        self.status.move_to(State::Stalled);
+        self.status.stall(Side::Destination);
     }
 
     // ---- a batch ----
@@ -191,13 +194,13 @@ impl Writer {
                 return Err(error);
             }
             self.status.report(&error);
-            self.status.move_to(State::Stalled);
+            self.status.stall(Side::Spool);
             if self.status.stop.wait(backoff.next_delay()) {
                 return Ok(false);
             }
         }
-        if self.is_connected && !dead_letters.is_empty() {
-            self.status.move_to(State::Running);
+        if !dead_letters.is_empty() {
+            self.status.recover(Side::Spool);
         }
         for letter in dead_letters {
             log::warn!("event {} is a dead letter ({}): {}", letter.offset, letter.stage, log_reason(letter));

@@ -108,6 +108,31 @@ impl DateTime {
     }
 }
 
+/// Writes days since 1970-01-01 as `2025-01-31`.
+pub(crate) fn format_days(days: i32) -> String {
+    // The civil calendar from days, counting years from March so that the leap day comes last.
+    let days = days + 719_468;
+    let era = days.div_euclid(146_097);
+    let day_of_era = days.rem_euclid(146_097);
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    let year = era * 400 + year_of_era + i32::from(month <= 2);
+    format!("{year:04}-{month:02}-{day:02}")
+}
+
+/// Writes microseconds since 1970-01-01 as `2025-01-31T12:00:00.000000`.
+pub(crate) fn format_micros(micros: i64) -> String {
+    #[expect(clippy::cast_possible_truncation, reason = "292,000 years fit")]
+    let days = micros.div_euclid(MICROS_PER_DAY) as i32;
+    let of_day = micros.rem_euclid(MICROS_PER_DAY);
+    let (seconds, fraction) = (of_day / 1_000_000, of_day % 1_000_000);
+    let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    format!("{}T{hour:02}:{minute:02}:{second:02}.{fraction:06}", format_days(days))
+}
+
 /// A number of at most four decimal digits.
 fn digits(text: &[u8]) -> Option<i32> {
     text.iter().try_fold(0, |value, &byte| byte.is_ascii_digit().then(|| value * 10 + i32::from(byte - b'0')))
@@ -190,6 +215,20 @@ mod tests {
             "２025-01-01T12:00:00Z",
         ] {
             check(refused, None);
+        }
+    }
+
+    #[test]
+    fn formats_what_it_reads() {
+        for text in [
+            "0001-01-01T00:00:00.000000",
+            "1969-12-31T23:59:59.999999",
+            "2000-02-29T12:34:56.789000",
+            "2100-03-01T00:00:00.000001",
+            "9999-12-31T23:59:59.999999",
+        ] {
+            let parsed = DateTime::parse(&format!("{text}Z")).unwrap();
+            assert_eq!(format_micros(parsed.utc_micros().unwrap()), text);
         }
     }
 
