@@ -122,3 +122,6 @@ fn last_applied(rows: &Rows, group: &[u32]) -> u32 {
     // The same condition as in the statement: an unknown time is older than any other.
     group[1..].iter().fold(group[0], |current, &row| if timestamp(row) >= timestamp(current) { row } else { current })
 }
+
+#[cfg(test)]
+mod tests;

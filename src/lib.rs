@@ -16,9 +16,9 @@ mod preparer;
 mod reader;
 mod reconcile;
 mod schema;
-mod sink;
 #[cfg(feature = "simulator")]
 pub mod simulator;
+mod sink;
 mod source;
 mod spool;
 mod stats;

@@ -7,6 +7,8 @@
 mod convert;
 mod decimal;
 mod plan;
+#[cfg(test)]
+mod tests;
 mod timestamp;
 
 pub(crate) use convert::map_event;

@@ -229,3 +229,6 @@ fn unknown_keywords(document: &Json) -> Vec<String> {
     visit(document, "", &mut found);
     found
 }
+
+#[cfg(test)]
+mod tests;

@@ -153,13 +153,8 @@ impl Sink {
         }
         let config = &self.0.config;
         let (spool, status, pipeline) = (&engine.spool, &engine.status, &engine.pipeline);
-        let mut writer = Writer::new(
-            Arc::clone(spool),
-            Arc::clone(pipeline),
-            Arc::clone(status),
-            config.clone(),
-            parts.destination,
-        );
+        let mut writer =
+            Writer::new(Arc::clone(spool), Arc::clone(pipeline), Arc::clone(status), config.clone(), parts.destination);
         if let Err(error) = writer.try_connect() {
             status.fail(error.clone());
             engine.end();
@@ -196,7 +191,7 @@ impl Sink {
         if let Some(mut reader) = reader {
             let at_end = |engine: &Engine| {
                 engine.spool.end_intake();
-                engine.status.begin_stop();
+                engine.status.begin_drain();
             };
             engine.spawn("cxsink-reader", move || reader.run(), at_end);
         }
@@ -523,3 +518,6 @@ fn read_line(lines: &mut impl BufRead, line: &mut Vec<u8>) -> std::io::Result<us
 pub fn validate(config: &Config, event: &[u8]) -> Result<()> {
     Schema::load(&config.schema, config.stream.event_bytes_max)?.parse(event).map(drop)
 }
+
+#[cfg(test)]
+mod tests;

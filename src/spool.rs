@@ -10,6 +10,8 @@ mod append;
 mod dead_letters;
 mod file;
 mod read;
+#[cfg(test)]
+mod tests;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Condvar, Mutex, MutexGuard};

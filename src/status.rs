@@ -76,7 +76,12 @@ impl Status {
         });
     }
 
-    /// Stop reading, apply what is spooled, end.
+    /// The stream has ended: what is spooled is still applied, however long that takes.
+    pub(crate) fn begin_drain(&self) {
+        self.change(|_| State::Stopping);
+    }
+
+    /// Stop reading, apply what is spooled unless the destination is away, end.
     pub(crate) fn begin_stop(&self) {
         self.change(|_| State::Stopping);
         self.stop.set();

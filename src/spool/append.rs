@@ -86,7 +86,10 @@ impl Spool {
         let shrink = || -> rusqlite::Result<()> {
             let free: u32 = writer.query_row("PRAGMA freelist_count", [], |row| row.get(0))?;
             if free > FREE_PAGES_KEPT {
-                writer.execute_batch(&format!("PRAGMA incremental_vacuum({SHRINK_PAGES})"))?;
+                // Each step of the statement frees one page.
+                let mut vacuum = writer.prepare_cached(&format!("PRAGMA incremental_vacuum({SHRINK_PAGES})"))?;
+                let mut pages = vacuum.query([])?;
+                while pages.next()?.is_some() {}
                 if free <= FREE_PAGES_KEPT + SHRINK_PAGES {
                     // The last step: only a checkpoint shortens the file itself.
                     writer.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
