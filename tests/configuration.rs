@@ -135,7 +135,7 @@ fn every_source_sets_the_same_values() {
         ("CXSINK_BATCH__BYTES_MAX", "2KiB"),
         ("CXSINK_LOG__FORMAT", "json"),
     ];
-    let dotenv: String = variables.iter().map(|(name, value)| format!("{name}='{value}'\n")).collect();
+    let dotenv: Vec<_> = variables.iter().map(|(name, value)| format!("{name}='{value}'\n")).collect();
     let mut set = Config::default();
     for (name, value) in variables {
         let key = name.strip_prefix("CXSINK_").unwrap().replacen("__", ".", 1).to_lowercase();
@@ -144,7 +144,7 @@ fn every_source_sets_the_same_values() {
     let all = [
         from_toml(toml).unwrap(),
         from_variables(&variables).unwrap(),
-        Layers::default().dotenv(dotenv).config().unwrap(),
+        Layers::default().dotenv(dotenv.concat()).config().unwrap(),
         set,
     ];
     for config in all {
@@ -383,12 +383,14 @@ fn a_port_that_is_none_is_named() {
         check_error(from_variables(&[("DB_HOST", "db"), ("DB_PORT", port)]), &["environment: DB_PORT", "1 to 65535"]);
     }
     check_error(from_variables(&[("DB_HOST", "db"), ("DB_PORT", "tcp://10.0.0.1:5432")]), &["Kubernetes"]);
-    let unused = [("DATABASE_URL", "sqlite:x.db"), ("DB_HOST", "db"), ("DB_PORT", "x")];
-    assert_eq!(
-        destination(&from_variables(&unused).unwrap()),
-        Some("sqlite:x.db"),
-        "what is overridden is not looked at"
-    );
+}
+
+#[test]
+fn what_is_overridden_within_its_layer_is_not_looked_at() {
+    let bad_port = [("DATABASE_URL", "sqlite:x.db"), ("DB_HOST", "db"), ("DB_PORT", "x")];
+    assert_eq!(destination(&from_variables(&bad_port).unwrap()), Some("sqlite:x.db"));
+    let another_programs = [("DATABASE_URL", "mysql://db"), ("CXSINK_DESTINATION__URL", "sqlite:x.db")];
+    assert_eq!(destination(&from_variables(&another_programs).unwrap()), Some("sqlite:x.db"));
 }
 
 // The mapping
@@ -472,6 +474,22 @@ fn a_sink_without_a_stream_is_valid() {
     config.validate().unwrap();
     assert!(!config.has_stream());
     check_error(config.stream_url(), &["stream.id is missing", "CXONE_STREAM_ID"]);
+}
+
+#[test]
+fn any_setting_of_a_stream_asks_for_the_others() {
+    for (key, value) in [
+        ("stream.id", "calls"),
+        ("stream.url", "wss://example.com/fixed"),
+        ("oauth.client_id", "id"),
+        ("oauth.client_secret", "secret"),
+        ("oauth.client_secret_file", "secret.txt"),
+    ] {
+        let mut config = from_variables(&[("DATABASE_URL", "sqlite:events.db")]).unwrap();
+        config.set(key, value).unwrap();
+        assert!(config.has_stream(), "{key}");
+        check_error(config.validate(), &["is missing"]);
+    }
 }
 
 #[test]

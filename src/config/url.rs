@@ -121,6 +121,8 @@ mod tests {
             "http://host/",
             "ws://localhost@example.com/",
             "ws://localhost\\@example.com/",
+            "wss://me@host/",
+            "wss://host\\x/",
             "wss://host/a b",
             "wss://host/\n",
             "wss://h\u{f6}st/",
