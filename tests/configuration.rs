@@ -382,6 +382,10 @@ fn a_port_that_is_none_is_named() {
     for port in ["x", "0", "65536", "5432 ", "+1"] {
         check_error(from_variables(&[("DB_HOST", "db"), ("DB_PORT", port)]), &["environment: DB_PORT", "1 to 65535"]);
     }
+    check_error(
+        from_variables(&[("PGHOST", "a,b,c"), ("PGPORT", "1,2")]),
+        &["environment: PGPORT", "2 ports for 3 hosts"],
+    );
     check_error(from_variables(&[("DB_HOST", "db"), ("DB_PORT", "tcp://10.0.0.1:5432")]), &["Kubernetes"]);
 }
 
@@ -645,4 +649,53 @@ proptest! {
 fn nothing_is_needed_and_nothing_is_set_by_default() {
     let config = Layers::default().environment(NO_VARIABLES).config().unwrap();
     assert_eq!(format!("{config:?}"), format!("{:?}", Config::default()));
+}
+
+/// What the client makes of the URL is what the deployment said, whatever characters that holds.
+#[cfg(all(feature = "postgres", unix))]
+mod as_the_client_reads_it {
+    use postgres::config::Host;
+
+    use super::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn parts_of_a_destination_arrive_unchanged(
+            host in "([a-z][a-z.]{0,9}|/[ -+.-~é]{0,20}|10[.]0[.]0[.]1)", port in 1_u16..,
+            user in prop::option::of("[ -~é]{1,10}"), name in "[ -~é]{1,10}", password in prop::option::of("[ -~é]{1,20}"),
+        ) {
+            let port_text = port.to_string();
+            let mut variables = vec![("DB_HOST", &*host), ("DB_PORT", &*port_text), ("DB_NAME", &*name)];
+            variables.extend(user.as_deref().map(|user| ("DB_USER", user)));
+            variables.extend(password.as_deref().map(|password| ("DB_PASSWORD", password)));
+            let config = from_variables(&variables).unwrap();
+            let read: postgres::Config = destination(&config).unwrap().parse().unwrap();
+            let host_read = match &read.get_hosts()[0] {
+                Host::Tcp(host) => host.clone(),
+                Host::Unix(folder) => folder.to_string_lossy().into_owned(),
+            };
+            prop_assert_eq!((host_read, read.get_hosts().len()), (host, 1));
+            prop_assert_eq!(read.get_ports(), [port]);
+            prop_assert_eq!(read.get_user(), user.as_deref());
+            prop_assert_eq!(read.get_dbname(), Some(&*name));
+            prop_assert_eq!(read.get_password(), password.as_deref().map(str::as_bytes));
+        }
+    }
+
+    #[test]
+    fn an_address_of_ipv6_and_a_list_of_hosts_arrive_unchanged() {
+        let read = |variables: &[(&str, &str)]| -> postgres::Config {
+            destination(&from_variables(variables).unwrap()).unwrap().parse().unwrap()
+        };
+        let ipv6 = read(&[("DB_HOST", "2001:db8::1"), ("DB_PORT", "6432")]);
+        assert_eq!((ipv6.get_hosts(), ipv6.get_ports()), (&[Host::Tcp("2001:db8::1".into())][..], &[6432][..]));
+        let list = read(&[("PGHOST", "a,b"), ("PGPORT", "1,2")]);
+        assert_eq!(list.get_hosts(), [Host::Tcp("a".into()), Host::Tcp("b".into())]);
+        assert_eq!(list.get_ports(), [1, 2]);
+        let list = read(&[("PGHOST", "a,/run/postgresql")]);
+        assert_eq!(list.get_hosts(), [Host::Tcp("a".into()), Host::Unix("/run/postgresql".into())]);
+        assert_eq!(list.get_ports(), [5432, 5432]);
+    }
 }

@@ -66,8 +66,9 @@ pub(super) struct Parts<'a> {
 
 /// The URL that means the same as the parts, whatever characters they hold.
 ///
-/// A Unix socket's directory and a list of hosts have no place in a URL's host, so they go into the parameters, as in libpq
-/// (PostgreSQL manual, 32.1.1.2). So does a password without a user, since an empty user there would be taken as given.
+/// A Unix socket's directory has no place in a URL's host, so it goes into the parameters, as libpq documents (PostgreSQL
+/// manual, 32.1.1.2). So does a password without a user, since an empty user there would be taken as given. A list of hosts
+/// stands in the host's place, since clients do not split it elsewhere.
 pub(super) fn compose(parts: &Parts<'_>) -> String {
     let encode = |text: &str| percent_encode(text, "");
     let host = parts.host.unwrap_or("localhost");
@@ -77,29 +78,32 @@ pub(super) fn compose(parts: &Parts<'_>) -> String {
         (Some(user), None) => format!("{}@", encode(user)),
         (None, _) => String::new(),
     };
-    let in_parameters = host.starts_with(['/', '@']) || host.contains(',');
-    let place = if in_parameters {
-        String::new()
-    } else if host.starts_with('[') {
-        format!("{}:{port}", percent_encode(host, "[]:"))
-    } else if host.matches(':').count() > 1 {
-        format!("[{}]:{port}", percent_encode(host, ":"))
-    } else {
-        format!("{}:{port}", encode(host))
-    };
     let mut parameters = Vec::new();
-    if in_parameters {
-        parameters.push(format!("host={}&port={port}", percent_encode(host, "/,")));
+    let mut place = String::new();
+    if host.starts_with('/') && !host.contains(',') {
+        parameters.push(format!("host={}&port={port}", percent_encode(host, "/")));
+    } else {
+        // One port for all hosts, or one for each.
+        let each_port = port.split(',').cycle();
+        place = host.split(',').zip(each_port).map(|(host, port)| authority(host, port)).collect::<Vec<_>>().join(",");
     }
     if let (None, Some(password)) = (parts.user, parts.password) {
         parameters.push(format!("password={}", encode(password)));
     }
+    let name = parts.name.map(encode).unwrap_or_default();
     let separator = if parameters.is_empty() { "" } else { "?" };
-    format!(
-        "postgresql://{credentials}{place}/{}{separator}{}",
-        parts.name.map(encode).unwrap_or_default(),
-        parameters.join("&")
-    )
+    format!("postgresql://{credentials}{place}/{name}{separator}{}", parameters.join("&"))
+}
+
+/// The addresses of IPv6 stand in brackets; whoever configures a host may have written them already.
+fn authority(host: &str, port: &str) -> String {
+    if host.starts_with('[') {
+        format!("{}:{port}", percent_encode(host, "[]:"))
+    } else if host.matches(':').count() > 1 {
+        format!("[{}]:{port}", percent_encode(host, ":"))
+    } else {
+        format!("{}:{port}", percent_encode(host, ""))
+    }
 }
 
 #[cfg(test)]
@@ -134,7 +138,7 @@ mod tests {
             some("pw"),
             "postgresql://user:pw@/db?host=/run/postgresql&port=5432",
         );
-        check(some("a,b"), some("1,2"), some("cx"), some("me"), None, "postgresql://me@/cx?host=a,b&port=1,2");
+        check(some("a,b"), some("1,2"), some("cx"), some("me"), None, "postgresql://me@a:1,b:2/cx");
         check(some("db"), None, some("cx"), None, some("p&w"), "postgresql://db:5432/cx?password=p%26w");
     }
 

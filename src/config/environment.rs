@@ -171,7 +171,8 @@ fn set(config: &mut Config, key: &Key, variable: &Variable) -> Result<()> {
 fn set_composed(config: &mut Config, names: &PartNames, stack: Stack<'_>) -> Result<()> {
     let part = |name: &str| stack.get(name).map(|variable| variable.value.as_str());
     if let Some(port) = stack.get(names.port) {
-        check_ports(&port.value).map_err(|e| port.locate(e))?;
+        let hosts = part(names.host).map_or(1, |hosts| hosts.split(',').count());
+        check_ports(&port.value, hosts).map_err(|e| port.locate(e))?;
     }
     let url = database_url::compose(&Parts {
         host: part(names.host),
@@ -183,12 +184,18 @@ fn set_composed(config: &mut Config, names: &PartNames, stack: Stack<'_>) -> Res
     config.set(DESTINATION_URL, &url)
 }
 
-/// One port, or one for each of libpq's list of hosts.
-fn check_ports(text: &str) -> Result<()> {
+/// One port, or one for each of a list of hosts, as in libpq.
+fn check_ports(text: &str, hosts: usize) -> Result<()> {
     let is_port =
         |port: &str| port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok_and(|port| port > 0);
     if text.split(',').all(is_port) {
-        return Ok(());
+        let ports = text.split(',').count();
+        return if ports == 1 || ports == hosts {
+            Ok(())
+        } else {
+            Err(Error::config(format!("gives {ports} ports for {hosts} hosts"))
+                .with_hint("give one port, or one for each host"))
+        };
     }
     let error = Error::config(format!("{} is not a port: it must be 1 to 65535", units::shown(text)));
     if text.starts_with("tcp://") {
