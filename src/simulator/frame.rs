@@ -149,7 +149,7 @@ mod tests {
             (65_535, vec![0x81, 126, 0xFF, 0xFF]),
             (65_536, vec![0x81, 127, 0, 0, 0, 0, 0, 1, 0, 0]),
         ] {
-            let payload: Vec<u8> = (0..length).map(|i| (i % 251) as u8).collect();
+            let payload: Vec<u8> = (0..=250).cycle().take(length).collect();
             let mut out = b"before".to_vec();
             push_message(&mut out, TEXT, |out| out.extend_from_slice(&payload));
             assert_eq!(out, [b"before".as_slice(), &header, &payload].concat());
@@ -172,7 +172,9 @@ mod tests {
     fn client_frames_are_unmasked() {
         let mask = [1, 2, 3, 4];
         let masked = |text: &[u8]| text.iter().zip(mask.iter().cycle()).map(|(a, b)| a ^ b).collect::<Vec<u8>>();
-        let frame = |first: u8, text: &[u8]| [&[first, 0x80 | text.len() as u8], &mask[..], &masked(text)].concat();
+        let frame = |first: u8, text: &[u8]| {
+            [&[first, 0x80 | u8::try_from(text.len()).unwrap()], &mask[..], &masked(text)].concat()
+        };
         assert_eq!(read(&frame(0x89, b"hello")), Ok(ClientFrame::Ping(b"hello".into())));
         assert_eq!(read(&frame(0x8A, b"")), Ok(ClientFrame::Pong(vec![])));
         assert_eq!(read(&frame(0x88, b"\x0f\xa1bye")), Ok(ClientFrame::Close(4001)));
