@@ -28,6 +28,15 @@ pub(crate) trait Destination: Send {
     /// none yet. `None` if the table `cxsink_checkpoint` does not exist: delivery is then at-least-once.
     fn position(&mut self, spool_id: &str, applied: u64) -> Result<Option<u64>>;
 
+    /// Makes the default table and the checkpoint table, where they do not exist. Needs no `connect`.
+    fn init_db(&mut self) -> Result<()>;
+
+    /// What `init_db` would run.
+    fn init_db_sql(&self) -> String;
+
+    /// The first rows as text, in the order of the columns that `connect` found.
+    fn peek(&mut self, count: usize) -> Result<Vec<Vec<Option<String>>>>;
+
     /// Upserts the rows in one transaction, together with the move of the checkpoint if there is one.
     fn apply(&mut self, write: &Write<'_>) -> Result<Applied>;
 }

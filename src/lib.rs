@@ -2,6 +2,8 @@
 #![allow(dead_code)]
 mod backoff;
 mod batch;
+#[cfg(feature = "cli")]
+pub mod cli;
 mod clock;
 pub mod config;
 mod dead_letter;
@@ -30,5 +32,7 @@ pub use config::Config;
 pub use dead_letter::{DeadLetter, Payload, Stage};
 pub use error::{Error, ErrorKind, Result, Violation};
 pub use notice::{Notice, Poll, Rejection, Stored};
-pub use sink::{Sink, validate};
+pub use sink::{Sink, Validator, init_db, init_db_sql, peek, validate};
+
+pub use spool::DeadLetters;
 pub use stats::{Counter, Latency, State, Stats};

@@ -27,7 +27,7 @@ use crate::source::{BURST_BYTES_MAX, BURST_EVENTS_MAX, Observer, Source, SourceE
 use crate::spool::{Appended, Spool};
 use crate::stats::{Counter, State, Stats};
 use crate::status::Status;
-use crate::stop_signal::InterruptGuard;
+use crate::stop_signal::{InterruptGuard, StopSignal};
 use crate::writer::Writer;
 
 /// A running sink, or one about to run: from the stream through the spool into the table.
@@ -468,14 +468,13 @@ impl Parts {
         } else {
             None
         };
-        let destination = open_destination(config, status)?;
+        let destination = open_destination(config, status.destination_abort.clone())?;
         Ok(Self { source, destination })
     }
 }
 
 /// The destination that `destination.url` names.
-fn open_destination(config: &Config, status: &Status) -> Result<Box<dyn Destination>> {
-    let abort = status.destination_abort.clone();
+fn open_destination(config: &Config, abort: StopSignal) -> Result<Box<dyn Destination>> {
     let url = config.destination.url.as_ref().map(|url| url.expose_secret()).unwrap_or_default();
     match url.split_once(':') {
         #[cfg(feature = "sqlite")]
@@ -503,20 +502,70 @@ fn read_line(lines: &mut impl BufRead, line: &mut Vec<u8>) -> std::io::Result<us
     Ok(read)
 }
 
-/// Checks one event against the configured schema, without a sink, a spool or a network.
+/// Makes the table that `destination.url` and `destination.table` name, and the table `cxsink_checkpoint` beside it, where they
+/// do not exist.
+///
+/// # Errors
+/// `DATABASE` if the destination cannot be reached or refuses; `CONFIG` if `destination.url` is missing or bad.
+pub fn init_db(config: &Config) -> Result<()> {
+    open_destination(config, StopSignal::new())?.init_db()
+}
+
+/// The SQL that [`init_db`] would run.
+///
+/// # Errors
+/// `CONFIG` if `destination.url` is missing or bad.
+pub fn init_db_sql(config: &Config) -> Result<String> {
+    Ok(open_destination(config, StopSignal::new())?.init_db_sql())
+}
+
+/// The names of the destination table's columns, and its first rows as text, for a look.
+///
+/// # Errors
+/// `DATABASE` if the destination cannot be reached or has no such table; `CONFIG` if `destination.url` is missing or bad.
+pub fn peek(config: &Config, count: usize) -> Result<(Vec<String>, Vec<Vec<Option<String>>>)> {
+    let mut destination = open_destination(config, StopSignal::new())?;
+    let names = destination.connect()?.columns.into_iter().map(|column| column.name).collect();
+    Ok((names, destination.peek(count)?))
+}
+
+/// Checks events against the configured schema, without a sink, a spool or a network.
+///
+/// ```
+/// let validator = cxsink::Validator::new(&cxsink::Config::default())?;
+/// let event = br#"{"interactionId":"i-1","timestamp":"2026-11-22T16:00:00Z","type":"call","idempotencyKey":"k-1"}"#;
+/// assert!(validator.validate(event).is_ok());
+/// let error = validator.validate(br#"{"type":"fax"}"#).unwrap_err();
+/// assert_eq!(error.violations().len(), 4);
+/// # Ok::<(), cxsink::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Validator(Schema);
+
+impl Validator {
+    /// Compiles the schema.
+    ///
+    /// # Errors
+    /// `CONFIG` for a schema that cannot be used.
+    pub fn new(config: &Config) -> Result<Self> {
+        Schema::load(&config.schema, config.stream.event_bytes_max).map(Self)
+    }
+
+    /// Checks one event.
+    ///
+    /// # Errors
+    /// `JSON` or `SCHEMA`, with every violation.
+    pub fn validate(&self, event: &[u8]) -> Result<()> {
+        self.0.parse(event).map(drop)
+    }
+}
+
+/// Checks one event. For more than one, [`Validator`] compiles the schema only once.
 ///
 /// # Errors
 /// `JSON` or `SCHEMA`, with every violation; `CONFIG` for a schema that cannot be used.
-///
-/// ```
-/// let config = cxsink::Config::default();
-/// let event = br#"{"interactionId":"i-1","timestamp":"2026-11-22T16:00:00Z","type":"call","idempotencyKey":"k-1"}"#;
-/// assert!(cxsink::validate(&config, event).is_ok());
-/// let error = cxsink::validate(&config, br#"{"type":"fax"}"#).unwrap_err();
-/// assert_eq!(error.violations().len(), 4);
-/// ```
 pub fn validate(config: &Config, event: &[u8]) -> Result<()> {
-    Schema::load(&config.schema, config.stream.event_bytes_max)?.parse(event).map(drop)
+    Validator::new(config)?.validate(event)
 }
 
 #[cfg(test)]

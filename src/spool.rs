@@ -20,7 +20,7 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode};
 
 pub(crate) use append::Appended;
-pub(crate) use dead_letters::open_to_inspect;
+pub use dead_letters::DeadLetters;
 pub(crate) use read::SpooledEvents;
 
 use crate::config::{Config, SpoolSync};
@@ -45,6 +45,9 @@ pub(crate) struct Spool {
     /// Held as long as the spool is open: one process at a time.
     lock: Mutex<Option<std::fs::File>>,
 }
+
+/// How long one connection waits for another: none of them holds the file for long.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What is in the file, kept beside it so that nobody has to count.
 #[derive(Debug, Clone, Copy)]

@@ -28,8 +28,10 @@ fn plan(update_mode: UpdateMode) -> Arc<Plan> {
         ],
         unique_keys: vec![vec!["k".into(), "n".into()]],
     };
-    let columns = table.columns.iter().map(|c| (c.name.clone(), format!("/{}", c.name))).collect();
-    let mapping = MappingConfig { columns, key: vec!["n".into(), "k".into()], update: Some(vec!["updated".into()]) };
+    let mut mapping = MappingConfig::default();
+    mapping.columns = table.columns.iter().map(|c| (c.name.clone(), format!("/{}", c.name))).collect();
+    mapping.key = vec!["n".into(), "k".into()];
+    mapping.update = Some(vec!["updated".into()]);
     Arc::new(Plan::new(&mapping, update_mode, &table).unwrap())
 }
 

@@ -52,12 +52,6 @@ impl SqliteDestination {
         }
     }
 
-    /// Makes the default table and the checkpoint table, where they do not exist.
-    pub(crate) fn init_db(&mut self) -> Result<()> {
-        let connection = self.connect_file()?;
-        connection.execute_batch(&init_db_sql(&self.table)).map_err(|error| self.error("making the table in", &error))
-    }
-
     fn connect_file(&self) -> Result<Connection> {
         let open = || -> rusqlite::Result<Connection> {
             let connection = Connection::open(&self.path)?;
@@ -117,6 +111,29 @@ impl Destination for SqliteDestination {
         };
         let position = read();
         position.map_err(|error| self.error("reading the checkpoint in", &error))
+    }
+
+    fn init_db(&mut self) -> Result<()> {
+        let connection = self.connect_file()?;
+        connection.execute_batch(&self.init_db_sql()).map_err(|error| self.error("making the table in", &error))
+    }
+
+    fn init_db_sql(&self) -> String {
+        init_db_sql(&self.table)
+    }
+
+    fn peek(&mut self, count: usize) -> Result<Vec<Vec<Option<String>>>> {
+        let table = quote(&self.table);
+        let connection = &self.opened()?.connection;
+        let read = || -> rusqlite::Result<Vec<Vec<Option<String>>>> {
+            let mut select = connection.prepare(&format!("SELECT * FROM {table} ORDER BY 1 LIMIT {count}"))?;
+            let columns = select.column_count();
+            let rows =
+                select.query_map([], |row| (0..columns).map(|index| Ok(as_text(row.get_ref(index)?))).collect())?;
+            rows.collect()
+        };
+        let rows = read();
+        rows.map_err(|error| self.error("reading", &error))
     }
 
     fn apply(&mut self, write: &Write<'_>) -> Result<Applied> {
@@ -277,6 +294,15 @@ impl ToSql for Parameter<'_> {
             Value::Days(days) => ToSqlOutput::from(format_days(days)),
             Value::Text { .. } => ToSqlOutput::Borrowed(ValueRef::Text(self.rows.text_of(self.value).as_bytes())),
         })
+    }
+}
+
+fn as_text(value: ValueRef<'_>) -> Option<String> {
+    match value {
+        ValueRef::Null => None,
+        ValueRef::Integer(value) => Some(value.to_string()),
+        ValueRef::Real(value) => Some(value.to_string()),
+        ValueRef::Text(text) | ValueRef::Blob(text) => Some(String::from_utf8_lossy(text).into_owned()),
     }
 }
 

@@ -42,6 +42,15 @@ fn default_plan() -> Plan {
     Plan::new(&MappingConfig::default(), UpdateMode::Always, &default_table()).unwrap()
 }
 
+/// The key `k` and one column `c`, filled from this pointer.
+fn mapping_of(pointer: &str) -> MappingConfig {
+    let mut mapping = MappingConfig::default();
+    mapping.columns = vec![("k".into(), "/k".into()), ("c".into(), pointer.into())];
+    mapping.key = vec!["k".into()];
+    mapping.update = None;
+    mapping
+}
+
 /// A plan with the key and one column `c` of this type, filled from `/c`.
 fn plan_of(column_type: ColumnType) -> Arc<Plan> {
     let table = Table {
@@ -49,11 +58,7 @@ fn plan_of(column_type: ColumnType) -> Arc<Plan> {
         columns: vec![column("k", ColumnType::Text { chars_max: None }), column("c", column_type)],
         unique_keys: vec![vec!["k".into()]],
     };
-    let mapping = MappingConfig {
-        columns: vec![("k".into(), "/k".into()), ("c".into(), "/c".into())],
-        key: vec!["k".into()],
-        update: None,
-    };
+    let mapping = mapping_of("/c");
     Arc::new(Plan::new(&mapping, UpdateMode::Always, &table).unwrap())
 }
 
@@ -198,11 +203,7 @@ fn a_null_where_a_value_is_needed_is_refused() {
 #[test]
 fn pointers_follow_rfc_6901() {
     let check = |pointer: &str, expected: &str| {
-        let mapping = MappingConfig {
-            columns: vec![("k".into(), "/k".into()), ("c".into(), pointer.into())],
-            key: vec!["k".into()],
-            update: None,
-        };
+        let mapping = mapping_of(pointer);
         let text = ColumnType::Text { chars_max: None };
         let table = Table {
             name: "t".into(),

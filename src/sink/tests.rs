@@ -69,6 +69,18 @@ impl Destination for Faulty {
         self.inner.position(spool_id, applied)
     }
 
+    fn init_db(&mut self) -> Result<()> {
+        self.inner.init_db()
+    }
+
+    fn init_db_sql(&self) -> String {
+        self.inner.init_db_sql()
+    }
+
+    fn peek(&mut self, count: usize) -> Result<Vec<Vec<Option<String>>>> {
+        self.inner.peek(count)
+    }
+
     fn apply(&mut self, write: &Write<'_>) -> Result<Applied> {
         let _ = self.batches.send(write.merged.len());
         match self.next(|fault| fault != Fault::Unreachable) {

@@ -3,11 +3,14 @@
 //! They are written before the destination's checkpoint passes their events, so a crash in between loses none; and since an
 //! offset is their key, an event that is prepared again after such a crash does not become a second one.
 
-use std::path::Path;
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
 
 use rusqlite::{Connection, OpenFlags, Row, params};
 
-use super::{Spool, spool_error};
+use super::{BUSY_TIMEOUT, Spool, spool_error};
+use crate::clock::{Clock, SystemClock};
+use crate::config::Config;
 use crate::dead_letter::{DeadLetter, Payload, Stage};
 use crate::error::{Class, Error, Result, Violation};
 
@@ -112,54 +115,84 @@ fn forget_seen(connection: &Connection, excess: u64) -> rusqlite::Result<u64> {
     Ok(freed)
 }
 
-/// A look at a spool's dead letters from outside, also while a sink has it open.
+/// The dead letters of a spool file, seen from outside: also while a sink has it open, and without one.
+///
+/// ```no_run
+/// # fn main() -> cxsink::Result<()> {
+/// let letters = cxsink::DeadLetters::open(&cxsink::Config::load("cxsink.toml")?)?;
+/// for letter in letters.list(0, 100)? {
+///     println!("{}: {}", letter.offset, letter.reason);
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
-pub(crate) struct Inspection {
+pub struct DeadLetters {
     connection: Connection,
-    path: std::path::PathBuf,
+    path: PathBuf,
 }
 
-/// Opens the dead letters of a spool file that must exist, for a look and for marking what was seen.
-pub(crate) fn open_to_inspect(path: &Path) -> Result<Inspection> {
-    if !path.exists() {
-        return Err(Error::spool(format!("opening the spool {}: there is no such file", path.display()))
-            .with_hint("set spool.path to the spool of the sink whose dead letters you want"));
+impl DeadLetters {
+    /// Opens the file that `spool.path` names; it must exist.
+    ///
+    /// # Errors
+    /// `SPOOL` if there is no such file or it is not a spool.
+    pub fn open(config: &Config) -> Result<Self> {
+        let path = &config.spool.path;
+        if !path.exists() {
+            return Err(Error::spool(format!("opening the spool {}: there is no such file", path.display()))
+                .with_hint("set spool.path to the spool of the sink whose dead letters you want"));
+        }
+        let open = || {
+            let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+            let connection = Connection::open_with_flags(path, flags)?;
+            connection.busy_timeout(BUSY_TIMEOUT)?;
+            connection.query_row("SELECT count(*) FROM spool", [], |_| Ok(()))?;
+            Ok(connection)
+        };
+        let connection = open().map_err(|error| {
+            let error = spool_error(path, "opening", &error);
+            if error.hint().is_none() {
+                error.with_hint("the file is not a cxsink spool: check spool.path")
+            } else {
+                error
+            }
+        })?;
+        Ok(Self { connection, path: path.clone() })
     }
-    let open = || {
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(path, flags)?;
-        connection.busy_timeout(std::time::Duration::from_secs(5))?;
-        connection.query_row("SELECT count(*) FROM spool", [], |_| Ok(()))?;
-        Ok(connection)
-    };
-    let connection = open().map_err(|error| {
-        let error = spool_error(path, "opening", &error);
-        if error.hint().is_none() { error.with_hint("the file is not a cxsink spool: check spool.path") } else { error }
-    })?;
-    Ok(Inspection { connection, path: path.to_owned() })
-}
 
-impl Inspection {
     /// At most `count` dead letters from offset `from` on, the oldest first.
-    pub(crate) fn dead_letters(&self, from: u64, count: usize) -> Result<Vec<DeadLetter>> {
-        list(&self.connection, from, count)
-            .map_err(|error| spool_error(&self.path, "reading dead letters from", &error))
+    ///
+    /// # Errors
+    /// `SPOOL` if the file cannot be read.
+    pub fn list(&self, from: u64, count: usize) -> Result<Vec<DeadLetter>> {
+        list(&self.connection, from, count).map_err(|error| self.error("reading dead letters from", &error))
     }
 
     /// How many there are.
-    pub(crate) fn count(&self) -> Result<u64> {
+    ///
+    /// # Errors
+    /// `SPOOL` if the file cannot be read.
+    pub fn count(&self) -> Result<u64> {
         self.connection
             .query_row("SELECT count(*) FROM dead_letters", [], |row| row.get(0))
-            .map_err(|error| spool_error(&self.path, "reading dead letters from", &error))
+            .map_err(|error| self.error("reading dead letters from", &error))
     }
 
-    /// Notes that these were exported: when space runs out they may go.
-    pub(crate) fn mark_exported(&self, offsets: std::ops::RangeInclusive<u64>, at: i64) -> Result<()> {
+    /// Notes that these offsets were exported: when `dead_letters.bytes_max` is reached, they may go.
+    ///
+    /// # Errors
+    /// `SPOOL` if the file cannot be written.
+    pub fn mark_exported(&self, offsets: RangeInclusive<u64>) -> Result<()> {
         let update = "UPDATE dead_letters SET exported_at = ?1 WHERE offset BETWEEN ?2 AND ?3 AND exported_at IS NULL";
         self.connection
-            .execute(update, params![at, offsets.start(), offsets.end()])
+            .execute(update, params![SystemClock.unix_micros(), offsets.start(), offsets.end()])
             .map(drop)
-            .map_err(|error| spool_error(&self.path, "marking dead letters in", &error))
+            .map_err(|error| self.error("marking dead letters in", &error))
+    }
+
+    fn error(&self, what: &str, error: &rusqlite::Error) -> Error {
+        spool_error(&self.path, what, error)
     }
 }
 

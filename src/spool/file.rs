@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
-use super::{spool_error, synchronous};
+use super::{BUSY_TIMEOUT, spool_error, synchronous};
 use crate::clock::{Clock, SystemClock};
 use crate::config::SpoolSync;
 use crate::error::{Error, Result};
@@ -168,7 +168,7 @@ fn configure(connection: &Connection, sync: SpoolSync) -> rusqlite::Result<()> {
     connection.pragma_update(None, "synchronous", synchronous(sync))?;
     connection.pragma_update_and_check(None, "journal_size_limit", 16 << 20, |_| Ok(()))?;
     // Only the command line's look at dead letters can be in the way, and it is quick.
-    connection.busy_timeout(std::time::Duration::from_secs(5))?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_prepared_statement_cache_capacity(32);
     Ok(())
 }
@@ -187,7 +187,7 @@ fn make_tables(connection: &Connection) -> rusqlite::Result<()> {
 fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(std::time::Duration::from_secs(5))?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
     Ok(connection)
 }
 

@@ -189,10 +189,10 @@ fn dead_letters_are_kept_once_and_found_from_outside() {
     spool.keep(&[letter(3, b"x"), letter(9, b"y")]).unwrap();
     spool.keep(&[letter(9, b"another")]).unwrap();
     assert_eq!(spool.dead_offsets(4).unwrap(), [9]);
-    let outside = open_to_inspect(&path).unwrap();
+    let outside = DeadLetters::open(&config(&path)).unwrap();
     assert_eq!(outside.count().unwrap(), 2);
-    assert_eq!(outside.dead_letters(0, 10).unwrap(), [letter(3, b"x"), letter(9, b"y")]);
-    assert!(open_to_inspect(&directory.path().join("none.db")).is_err());
+    assert_eq!(outside.list(0, 10).unwrap(), [letter(3, b"x"), letter(9, b"y")]);
+    assert!(DeadLetters::open(&config(&directory.path().join("none.db"))).is_err());
 }
 
 #[test]
@@ -205,7 +205,7 @@ fn full_of_dead_letters_only_those_that_were_seen_may_go() {
     spool.keep(&[letter(1, &[0; 10]), letter(2, &[0; 10])]).unwrap();
     let error = spool.keep(&[letter(3, &[0; 10])]).unwrap_err();
     assert!(error.is_retryable() && error.hint().unwrap().contains("export"), "{error:?}");
-    open_to_inspect(&path).unwrap().mark_exported(1..=2, 5).unwrap();
+    DeadLetters::open(&config).unwrap().mark_exported(1..=2).unwrap();
     spool.keep(&[letter(3, &[0; 10])]).unwrap();
     assert_eq!(spool.dead_offsets(0).unwrap(), [2, 3]);
 }
