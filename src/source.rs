@@ -1,7 +1,22 @@
 //! The port to the stream of events. The reader loop knows only this; `source::websocket` is the real one.
 
+mod address;
+mod answer;
+mod dial;
+#[cfg(test)]
+mod test_server;
+mod tls;
+mod token;
+mod transport;
+mod websocket;
+
+use std::sync::Arc;
+use std::time::Duration;
+
 use crate::error::Result;
 use crate::event::Burst;
+
+pub(crate) use websocket::WebsocketSource;
 
 /// A stream that can be lost and opened again.
 ///
@@ -37,3 +52,21 @@ pub(crate) enum Read {
 pub(crate) const BURST_EVENTS_MAX: usize = 2000;
 /// A burst is handed to the spool when it is this large, even if more is there.
 pub(crate) const BURST_BYTES_MAX: usize = 512 * 1024;
+
+/// What happens inside a source that the handle counts or tells; it has no part in how the stream is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SourceEvent {
+    /// The token endpoint gave a token. The first one of a sink is no renewal.
+    TokenFetched {
+        /// Whether it replaces an earlier one.
+        renewal: bool,
+    },
+    /// The token endpoint asked to be left alone for a while (status 429).
+    TokenDelayed {
+        /// How long the source waits before it asks again.
+        wait: Duration,
+    },
+}
+
+/// Called on the thread that calls the source: must be short and must not block.
+pub(crate) type Observer = Arc<dyn Fn(SourceEvent) + Send + Sync>;

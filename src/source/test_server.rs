@@ -1,0 +1,195 @@
+//! Raw servers for the unit tests: they speak bytes, so that they can speak wrong ones.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::config::Config;
+use crate::stop_signal::StopSignal;
+
+/// Nothing in a test takes longer, and nothing is decided by it.
+pub(super) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A WebSocket frame as a server sends it.
+pub(super) fn frame(opcode: u8, is_final: bool, payload: &[u8]) -> Vec<u8> {
+    let mut frame = vec![opcode | if is_final { 0x80 } else { 0 }];
+    match payload.len() {
+        length @ ..126 => frame.push(length.try_into().unwrap()),
+        length @ ..65_536 => {
+            frame.push(126);
+            frame.extend(u16::try_from(length).unwrap().to_be_bytes());
+        }
+        length => {
+            frame.push(127);
+            frame.extend((length as u64).to_be_bytes());
+        }
+    }
+    frame.extend_from_slice(payload);
+    frame
+}
+
+/// A close frame.
+pub(super) fn close(code: u16, reason: &str) -> Vec<u8> {
+    frame(8, true, &[&code.to_be_bytes(), reason.as_bytes()].concat())
+}
+
+/// An HTTP answer with its length.
+pub(super) fn answer(status: &str, headers: &str, body: &str) -> String {
+    format!("HTTP/1.1 {status}\r\n{headers}Content-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len())
+}
+
+/// A token with the usual fields.
+pub(super) fn token_answer(token: &str) -> String {
+    let body =
+        format!(r#"{{"access_token":"{token}","token_type":"Bearer","expires_in":3600,"scope":"data-actions:read"}}"#);
+    answer("200 OK", "Content-Type: application/json\r\n", &body)
+}
+
+/// The server's side of one connection.
+pub(super) struct Peer {
+    pub(super) stream: TcpStream,
+    /// The request, head and body.
+    pub(super) request: String,
+}
+
+impl Peer {
+    /// Sends; that the client is gone already is fine.
+    pub(super) fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        let _ = self.stream.write_all(bytes.as_ref());
+    }
+
+    /// Answers the handshake as a good server does, with `tail` in the same packet.
+    pub(super) fn open(&mut self, tail: &[u8]) {
+        let answer = self.good_answer("Upgrade");
+        self.send([answer.as_bytes(), tail].concat());
+    }
+
+    pub(super) fn good_answer(&self, connection: &str) -> String {
+        let key = self.request.lines().find_map(|line| line.strip_prefix("Sec-WebSocket-Key: ")).unwrap();
+        let accept = tungstenite::handshake::derive_accept_key(key.as_bytes());
+        format!(
+            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: {connection}\r\nSec-WebSocket-Accept: {accept}\r\n\r\n"
+        )
+    }
+
+    /// Waits until the client ends the connection; returns what it sent until then.
+    pub(super) fn wait_for_end(&mut self) -> Vec<u8> {
+        let mut received = Vec::new();
+        let _ = self.stream.read_to_end(&mut received);
+        received
+    }
+
+    /// Receives one control frame, unmasked: opcode and payload.
+    pub(super) fn receive(&mut self) -> (u8, Vec<u8>) {
+        let mut head = [0; 6];
+        self.stream.read_exact(&mut head).unwrap();
+        assert_eq!(head[0] & 0xf0, 0x80);
+        assert_eq!(head[1] & 0x80, 0x80, "a client masks");
+        let mut payload = vec![0; usize::from(head[1] & 0x7f)];
+        self.stream.read_exact(&mut payload).unwrap();
+        payload.iter_mut().zip(head[2..].iter().cycle()).for_each(|(byte, mask)| *byte ^= mask);
+        (head[0] & 0x0f, payload)
+    }
+
+    /// The value of the request's header.
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        self.request.lines().find_map(|line| {
+            let (found, value) = line.split_once(": ")?;
+            found.eq_ignore_ascii_case(name).then_some(value)
+        })
+    }
+}
+
+/// Listens on a loopback port of its own and runs a script for each connection, on a thread of its own.
+pub(super) struct TestServer {
+    pub(super) address: SocketAddr,
+    /// The requests so far, in order.
+    pub(super) requests: Arc<Mutex<Vec<String>>>,
+}
+
+impl TestServer {
+    /// `script` gets each connection before anything is read.
+    pub(super) fn raw(script: impl Fn(TcpStream) + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let script = Arc::new(script);
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                let (stream, script) = (stream.unwrap(), Arc::clone(&script));
+                stream.set_read_timeout(Some(PATIENCE)).unwrap();
+                thread::spawn(move || script(stream));
+            }
+        });
+        Self { address, requests: Arc::default() }
+    }
+
+    /// `script` gets each request and its number.
+    pub(super) fn http(script: impl Fn(usize, &mut Peer) + Send + Sync + 'static) -> Self {
+        let requests: Arc<Mutex<Vec<String>>> = Arc::default();
+        let log = Arc::clone(&requests);
+        let server = Self::raw(move |mut stream| {
+            let request = read_request(&mut stream);
+            let number = {
+                let mut log = log.lock().unwrap();
+                log.push(request.clone());
+                log.len() - 1
+            };
+            script(number, &mut Peer { stream, request });
+        });
+        Self { requests, ..server }
+    }
+
+    /// Gives tokens `token-0`, `token-1`, … and runs `script` for each request for the stream, with its number.
+    pub(super) fn stream(script: impl Fn(usize, &mut Peer) + Send + Sync + 'static) -> Self {
+        let (tokens, streams) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        Self::http(move |_, peer| {
+            if peer.request.starts_with("POST /token ") {
+                let number = tokens.fetch_add(1, Ordering::SeqCst);
+                peer.send(token_answer(&format!("token-{number}")));
+            } else {
+                script(streams.fetch_add(1, Ordering::SeqCst), peer);
+            }
+        })
+    }
+
+    /// A configuration for this server.
+    pub(super) fn config(&self) -> Config {
+        let mut config = Config::default();
+        config.oauth.url = format!("http://{}/token", self.address);
+        config.oauth.client_id = Some("client-4711".into());
+        config.oauth.client_secret = Some("hunter2&co".into());
+        config.stream.id = Some("s-1".into());
+        config.stream.url = format!("ws://{}/stream/{{stream_id}}", self.address);
+        config.stream.connect_timeout = PATIENCE;
+        config.oauth.request_timeout = PATIENCE;
+        config
+    }
+}
+
+fn read_request(stream: &mut TcpStream) -> String {
+    let mut request = Vec::new();
+    let mut byte = [0];
+    while !request.ends_with(b"\r\n\r\n") {
+        stream.read_exact(&mut byte).unwrap();
+        request.push(byte[0]);
+    }
+    let head = String::from_utf8(request).unwrap();
+    let length = head.to_ascii_lowercase().lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
+    let mut body = vec![0; length.unwrap_or(0)];
+    stream.read_exact(&mut body).unwrap();
+    head + &String::from_utf8(body).unwrap()
+}
+
+/// Sets `stop` when `reached` says that the phase in question has begun; the thread returns when that was.
+pub(super) fn stop_when(stop: &StopSignal, reached: std::sync::mpsc::Receiver<()>) -> thread::JoinHandle<Instant> {
+    let stop = stop.clone();
+    thread::spawn(move || {
+        reached.recv_timeout(PATIENCE).unwrap();
+        let now = Instant::now();
+        stop.set();
+        now
+    })
+}

@@ -1,0 +1,143 @@
+//! The OAuth 2.0 token (client credentials, RFC 6749 section 4.4): fetched when needed, kept until shortly before its expiry.
+
+mod answer;
+mod request;
+
+use std::fmt;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use secrecy::SecretString;
+use ureq::http::HeaderValue;
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::lock;
+use crate::stop_signal::StopSignal;
+
+use self::request::Request;
+use super::answer::retry_after;
+use super::{Observer, SourceEvent};
+
+/// How often a 429 is waited out before it becomes an error.
+const RETRIES_MAX: u32 = 3;
+
+/// Gives out tokens. Whoever asks while one is being fetched waits for that one.
+pub(super) struct TokenSource {
+    request: Request,
+    refresh_early: Duration,
+    stop: StopSignal,
+    clock: Arc<dyn Clock>,
+    observer: Observer,
+    /// Held during a fetch, so that there is never more than one.
+    cache: Mutex<Cache>,
+}
+
+#[derive(Default)]
+struct Cache {
+    token: Option<CachedToken>,
+    /// How many tokens have been fetched; the number of the latest.
+    fetched: u64,
+}
+
+struct CachedToken {
+    header: HeaderValue,
+    number: u64,
+    renew_at: Instant,
+}
+
+/// A token to use now.
+#[derive(Debug, Clone)]
+pub(super) struct Token {
+    /// `Bearer …`, marked sensitive: `Debug` does not show it.
+    pub(super) header: HeaderValue,
+    /// Whether it was fetched just now: if the stream refuses it, its age is not the reason.
+    pub(super) fresh: bool,
+    number: u64,
+}
+
+impl Token {
+    /// The token itself, to keep it out of what is shown.
+    pub(super) fn secret(&self) -> &str {
+        self.header.to_str().unwrap_or_default().trim_start_matches("Bearer ")
+    }
+}
+
+impl TokenSource {
+    pub(super) fn new(config: &Config, stop: StopSignal, clock: Arc<dyn Clock>, observer: Observer) -> Result<Self> {
+        Ok(Self {
+            request: Request::new(config)?,
+            refresh_early: config.oauth.refresh_early,
+            stop,
+            clock,
+            observer,
+            cache: Mutex::default(),
+        })
+    }
+
+    /// The cached token, or a new one if there is none or it expires soon.
+    pub(super) fn token(&self) -> Result<Token> {
+        let mut cache = lock::lock(&self.cache);
+        if let Some(CachedToken { header, number, renew_at }) = &cache.token
+            && self.clock.steady() < *renew_at
+        {
+            return Ok(Token { header: header.clone(), fresh: false, number: *number });
+        }
+        // Its life begins when the server makes it, which is after we ask: counting from here errs on the early side.
+        let asked_at = self.clock.steady();
+        let granted = self.fetch()?;
+        cache.fetched += 1;
+        let number = cache.fetched;
+        // A token that lives shorter than twice `refresh_early` would else be fetched anew for each connection.
+        let early = self.refresh_early.min(granted.lifetime / 2);
+        cache.token = asked_at.checked_add(granted.lifetime.saturating_sub(early)).map(|renew_at| CachedToken {
+            header: granted.header.clone(),
+            number,
+            renew_at,
+        });
+        log::info!("got a token, valid for {} s", granted.lifetime.as_secs());
+        (self.observer)(SourceEvent::TokenFetched { renewal: number > 1 });
+        Ok(Token { header: granted.header, fresh: true, number })
+    }
+
+    /// The stream refused `token`: the next call of [`token`](Self::token) fetches a new one. A newer one stays.
+    pub(super) fn forget(&self, token: &Token) {
+        let mut cache = lock::lock(&self.cache);
+        if cache.token.as_ref().is_some_and(|cached| cached.number == token.number) {
+            cache.token = None;
+        }
+    }
+
+    fn fetch(&self) -> Result<answer::Granted> {
+        let mut retries = 0;
+        loop {
+            if self.stop.is_set() {
+                return Err(Error::stopped());
+            }
+            let secret: SecretString = self.request.secret()?;
+            let answer = self.request.send(&secret, &self.stop)?;
+            if answer.status != 429 || retries == RETRIES_MAX {
+                return self.request.judge(&answer, &secret);
+            }
+            retries += 1;
+            let wait = retry_after(answer.retry_after.as_deref(), self.clock.unix_micros());
+            log::warn!(
+                "the token endpoint asks for fewer requests (429): waiting {wait:?}, then retry {retries} of {RETRIES_MAX}"
+            );
+            (self.observer)(SourceEvent::TokenDelayed { wait });
+            if self.stop.wait(wait) {
+                return Err(Error::stopped());
+            }
+        }
+    }
+}
+
+impl fmt::Debug for TokenSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TokenSource").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,247 @@
+//! One open stream: reads messages into bursts, answers pings, sends pings, notices the end.
+
+use std::io::{self, Write as _};
+use std::time::{Duration, Instant};
+
+use tungstenite::protocol::frame::coding::Control;
+
+use crate::clock::Clock;
+use crate::event::Burst;
+use crate::stop_signal::StopSignal;
+
+use super::super::transport::Transport;
+use super::super::{BURST_BYTES_MAX, BURST_EVENTS_MAX, Read};
+use super::frames::{Close, Frame, Frames, Violation, encode_control};
+use super::heartbeat::{Due, Heartbeat};
+
+/// How often a burst is topped up before it is handed over, so that a flood of pings or a huge message does not hold it back.
+const TOP_UPS_MAX: usize = 64;
+/// How long the server may take to end the connection after its close frame (RFC 6455 section 7.1.1 has the client wait).
+const CLOSE_WAIT: Duration = Duration::from_secs(1);
+
+/// How a stream ended.
+#[derive(Debug)]
+pub(super) enum End {
+    /// A close frame came, with a code or without.
+    Closed(Option<Close>),
+    /// The connection ended without a close frame.
+    Cut,
+    /// The connection failed.
+    Io(io::Error),
+    /// The server broke the protocol.
+    Violation(String),
+    /// Nothing was heard for this long.
+    Silent(Duration),
+    /// The stop signal is set.
+    Stopped,
+}
+
+impl From<Violation> for End {
+    fn from(violation: Violation) -> Self {
+        Self::Violation(violation.0)
+    }
+}
+
+impl From<io::Error> for End {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+pub(super) struct Connection {
+    transport: Transport,
+    frames: Frames,
+    heartbeat: Heartbeat,
+    /// A close frame that came behind events; it counts once they have been handed over.
+    closing: Option<Closing>,
+    /// The latest ping that has not been answered: older ones need no answer any more (RFC 6455 section 5.5.3).
+    ping: Option<Vec<u8>>,
+    /// What is still to be sent, at most a few control frames.
+    out: Vec<u8>,
+    /// Nothing can or may be sent any more: a close frame was sent, or sending failed. What the server sent before may still
+    /// be there to be read, so this alone is no end.
+    mute: bool,
+}
+
+/// A close frame, with a code or without.
+struct Closing(Option<Close>);
+
+/// What decoding stopped at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Decoded {
+    Everything,
+    FullBurst,
+}
+
+impl Connection {
+    pub(super) fn new(transport: Transport, frames: Frames, heartbeat: Heartbeat) -> Self {
+        Self { transport, frames, heartbeat, closing: None, ping: None, out: Vec::new(), mute: false }
+    }
+
+    /// See [`Source::read`](super::super::Source::read); [`Read::Closed`] is [`End::Closed`] here.
+    pub(super) fn read(&mut self, burst: &mut Burst, clock: &dyn Clock, stop: &StopSignal) -> Result<Read, End> {
+        self.heartbeat.come_back(clock.steady());
+        let read = self.read_burst(burst, clock, stop);
+        self.heartbeat.leave(clock.steady());
+        read
+    }
+
+    fn read_burst(&mut self, burst: &mut Burst, clock: &dyn Clock, stop: &StopSignal) -> Result<Read, End> {
+        let before = burst.events();
+        if is_full(burst) {
+            return Ok(Read::Events);
+        }
+        let decoded = loop {
+            if stop.is_set() {
+                return Err(End::Stopped);
+            }
+            let decoded = self.decode(burst)?;
+            if burst.events() > before {
+                break decoded;
+            }
+            if let Some(Closing(close)) = self.closing.take() {
+                return Err(self.finish(close));
+            }
+            self.send_pending()?;
+            let now = clock.steady();
+            match self.heartbeat.due(now) {
+                Due::Lost(silence) => return Err(End::Silent(silence)),
+                Due::Ping => {
+                    self.send_ping()?;
+                    self.heartbeat.pinged(now);
+                    return Ok(Read::Idle);
+                }
+                Due::WaitUntil(when) => {
+                    // The clock may be a test's; the socket knows only the machine's.
+                    self.transport.wait_until(Instant::now() + when.saturating_duration_since(now))?;
+                    self.fill(clock)?;
+                }
+            }
+        };
+        if decoded == Decoded::Everything && self.closing.is_none() {
+            self.drain(burst, clock, stop)?;
+        }
+        // Only now: to a server that has already left an answer means a reset, which loses what was not read.
+        self.send_pending()?;
+        if self.heartbeat.due(clock.steady()) == Due::Ping {
+            self.send_ping()?;
+            self.heartbeat.pinged(clock.steady());
+        }
+        Ok(Read::Events)
+    }
+
+    /// Takes what else has arrived, without waiting for more.
+    fn drain(&mut self, burst: &mut Burst, clock: &dyn Clock, stop: &StopSignal) -> Result<(), End> {
+        self.transport.wait_never()?;
+        for _ in 0..TOP_UPS_MAX {
+            if stop.is_set() || !self.fill(clock)? {
+                break;
+            }
+            if self.decode(burst)? == Decoded::FullBurst || self.closing.is_some() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Decodes what has been read, up to the burst's limits or a close frame.
+    fn decode(&mut self, burst: &mut Burst) -> Result<Decoded, End> {
+        while self.closing.is_none() && !is_full(burst) {
+            match self.frames.next(burst) {
+                Ok(None) => return Ok(Decoded::Everything),
+                Ok(Some(Frame::Message | Frame::Pong)) => {}
+                Ok(Some(Frame::Ping(payload))) => self.ping = Some(payload),
+                Ok(Some(Frame::Close(close))) => self.closing = Some(Closing(close)),
+                Err(violation) => {
+                    // 1002: protocol error (section 7.4.1). Telling the server is a courtesy.
+                    encode_control(Control::Close, &1002_u16.to_be_bytes(), &mut self.out);
+                    self.send_pending()?;
+                    self.mute = true;
+                    return Err(violation.into());
+                }
+            }
+        }
+        Ok(Decoded::FullBurst)
+    }
+
+    /// Reads once; false when nothing came in time.
+    fn fill(&mut self, clock: &dyn Clock) -> Result<bool, End> {
+        match self.frames.fill(&mut self.transport) {
+            Ok(0) => Err(End::Cut),
+            Ok(_) => {
+                self.heartbeat.heard(clock.steady());
+                Ok(true)
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
+            // Not an end; the caller looks at the time and comes again.
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(true),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn send_ping(&mut self) -> io::Result<()> {
+        // A server that does not even take what is waiting would not get a second ping any sooner.
+        if self.out.is_empty() {
+            encode_control(Control::Ping, b"", &mut self.out);
+        }
+        self.send_pending()
+    }
+
+    /// Sends what there is to send, as far as the socket takes it without waiting: a server that does not read must not keep
+    /// us from reading.
+    fn send_pending(&mut self) -> io::Result<()> {
+        if self.mute || (self.out.is_empty() && self.ping.is_none()) {
+            return Ok(());
+        }
+        self.transport.wait_never()?;
+        loop {
+            if self.out.is_empty() {
+                let Some(payload) = self.ping.take() else {
+                    break;
+                };
+                encode_control(Control::Pong, &payload, &mut self.out);
+            }
+            match self.transport.write(&self.out) {
+                Ok(written @ 1..) => drop(self.out.drain(..written)),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Ok(0) | Err(_) => {
+                    self.mute = true;
+                    return Ok(());
+                }
+            }
+        }
+        // With TLS a written record may still wait in the session. What does not go out now goes with the next read or write.
+        drop(self.transport.flush());
+        Ok(())
+    }
+
+    /// Answers a close frame and waits shortly for the server to end the connection, as it should.
+    fn finish(&mut self, close: Option<Close>) -> End {
+        let code = close.as_ref().map(|close| close.code.to_be_bytes());
+        encode_control(Control::Close, code.as_ref().map_or(&[], |code| code), &mut self.out);
+        let until = Instant::now() + CLOSE_WAIT;
+        let sent = self.send_pending().and_then(|()| self.transport.wait_until(until));
+        self.mute = true;
+        let mut discarded = [0; 4096];
+        if sent.is_ok() {
+            while let Ok(1..) = io::Read::read(&mut self.transport, &mut discarded) {}
+        }
+        End::Closed(close)
+    }
+}
+
+fn is_full(burst: &Burst) -> bool {
+    burst.events() >= BURST_EVENTS_MAX || burst.bytes() >= BURST_BYTES_MAX
+}
+
+impl Drop for Connection {
+    /// A courtesy to the server when we leave (1001, section 7.4.1); after a stop or an end the socket does not take it.
+    fn drop(&mut self) {
+        if self.out.is_empty() {
+            encode_control(Control::Close, &1001_u16.to_be_bytes(), &mut self.out);
+            // Nothing can be done about a failure here.
+            drop(self.send_pending());
+        }
+    }
+}
