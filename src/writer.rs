@@ -202,8 +202,14 @@ impl Writer {
         if !dead_letters.is_empty() {
             self.status.recover(Side::Spool);
         }
+        if let Some(first) = dead_letters.first() {
+            // One line a batch: a stream gone bad must not flood the log.
+            let others =
+                if dead_letters.len() == 1 { String::new() } else { format!(" and {} more", dead_letters.len() - 1) };
+            let reason = log_reason(first);
+            log::warn!("event {}{others} set aside as dead letters ({}: {reason})", first.offset, first.stage);
+        }
         for letter in dead_letters {
-            log::warn!("event {} is a dead letter ({}): {}", letter.offset, letter.stage, log_reason(letter));
             self.status.notify(Notice::Rejected(Rejection::from(letter)));
         }
         Ok(true)

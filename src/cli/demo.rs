@@ -22,6 +22,8 @@ pub(super) fn demo(options: &Demo, settings: &Settings) -> Result<ExitCode> {
         None => format!("sqlite:{}", directory.path.join("demo.db").display()),
     };
     config.set("destination.url", &destination)?;
+    // The summary tells it all; with -v the log does too.
+    config.set("log.level", "error")?;
     settings.apply(&mut config)?;
     super::logging::start(&config.log);
 
