@@ -94,6 +94,11 @@ impl Peer {
         (head[0] & 0x0f, payload)
     }
 
+    /// Waits for the client's close frame and ends the connection then, as a good server does.
+    pub(super) fn finish(&mut self) {
+        while self.receive().0 != 8 {}
+    }
+
     /// The value of the request's header.
     pub(super) fn header(&self, name: &str) -> Option<&str> {
         self.request.lines().find_map(|line| {

@@ -107,7 +107,7 @@ fn messages_in_the_packet_of_the_handshake_are_not_lost() {
     let server = TestServer::stream(|_, peer| {
         let tail = [frame(1, true, b"a"), frame(1, true, b"b"), close(1000, "")].concat();
         peer.open(&tail);
-        peer.wait_for_end();
+        peer.finish();
     });
     let mut source = source(&server.config());
     source.connect().unwrap();
@@ -128,7 +128,7 @@ fn a_flood_comes_in_bursts_within_the_limits_and_whole() {
     let server = TestServer::stream(move |_, peer| {
         peer.open(b"");
         peer.send(&bytes);
-        peer.wait_for_end();
+        peer.finish();
     });
     let mut source = source(&server.config());
     source.connect().unwrap();
@@ -148,6 +148,24 @@ fn a_flood_comes_in_bursts_within_the_limits_and_whole() {
         assert_eq!(event, number.to_string().as_bytes());
     }
     assert!(all[count..].iter().all(|event| *event == big));
+}
+
+#[test]
+fn a_burst_takes_all_that_is_there() {
+    let (sender, sent) = mpsc::channel();
+    let server = TestServer::stream(move |_, peer| {
+        peer.open(b"");
+        // More than one system call reads, and less than the client's socket holds.
+        (0..20).for_each(|_| peer.send(frame(1, true, &[b'x'; 1000])));
+        sender.send(()).unwrap();
+        peer.wait_for_end();
+    });
+    let mut source = source(&server.config());
+    source.connect().unwrap();
+    sent.recv_timeout(PATIENCE).unwrap();
+    let mut burst = Burst::default();
+    assert_eq!(source.read(&mut burst).unwrap(), Read::Events);
+    assert_eq!(burst.events(), 20);
 }
 
 #[test]
@@ -246,7 +264,7 @@ fn pings_are_answered_also_when_no_event_comes() {
             }
         }
         peer.send([frame(1, true, b"after"), close(1000, "")].concat());
-        peer.wait_for_end();
+        peer.finish();
     });
     let mut source = source(&server.config());
     source.connect().unwrap();
@@ -265,7 +283,7 @@ fn pings_are_sent_and_an_answer_keeps_the_connection() {
             peer.send(frame(10, true, b""));
         }
         peer.send(close(1000, ""));
-        peer.wait_for_end();
+        peer.finish();
     });
     let mut config = server.config();
     config.stream.ping_interval = Duration::from_millis(20);
@@ -317,7 +335,7 @@ fn a_byte_now_and_then_is_no_silence_and_loses_nothing() {
             // The client reads with its own rhythm; this only keeps the bytes apart.
             thread::sleep(Duration::from_millis(1));
         }
-        peer.wait_for_end();
+        peer.finish();
     });
     let mut config = server.config();
     config.stream.ping_interval = Duration::from_millis(10);
