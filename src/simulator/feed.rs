@@ -65,8 +65,8 @@ struct State {
     sequence: Sequence,
     /// The numbers of the open connections, the fed one last.
     open: Vec<u64>,
-    /// The connection that has a batch to settle.
-    holder: Option<u64>,
+    /// A connection has a batch to settle.
+    is_batch_out: bool,
     /// The fed connection has not begun yet: what it repeats is decided when all earlier batches are settled.
     is_replay_due: bool,
     replay: VecDeque<Entry>,
@@ -86,7 +86,7 @@ impl Feed {
             state: Mutex::new(State {
                 sequence: Sequence::new(options),
                 open: Vec::new(),
-                holder: None,
+                is_batch_out: false,
                 is_replay_due: false,
                 replay: VecDeque::new(),
                 unsent: VecDeque::new(),
@@ -132,7 +132,7 @@ impl Feed {
         if !state.is_fed(id) {
             return if state.report.finished { Fill::AtEnd } else { Fill::NotNow };
         }
-        if state.holder.is_some() {
+        if state.is_batch_out {
             drop(lock::wait(&self.changed, state, Some(Duration::from_millis(20))));
             return Fill::NotNow;
         }
@@ -150,12 +150,12 @@ impl Feed {
         if batch.items.is_empty() {
             return Fill::AtEnd;
         }
-        state.holder = Some(id);
+        state.is_batch_out = true;
         Fill::Events
     }
 
     /// Says that the first `sent` events of the batch were sent; the others go back.
-    pub(super) fn settle(&self, id: u64, batch: &Batch, sent: usize) {
+    pub(super) fn settle(&self, batch: &Batch, sent: usize) {
         let mut state = self.state();
         let (sent, unsent) = batch.items.split_at(sent);
         for item in sent {
@@ -167,15 +167,11 @@ impl Feed {
                 state.tail.push_back(item.entry);
             }
         }
-        let is_fed = state.is_fed(id);
         for item in unsent.iter().rev() {
-            if !item.is_replay {
-                state.unsent.push_front(item.entry);
-            } else if is_fed {
-                state.replay.push_front(item.entry);
-            }
+            let queue = if item.is_replay { &mut state.replay } else { &mut state.unsent };
+            queue.push_front(item.entry);
         }
-        state.holder = None;
+        state.is_batch_out = false;
         state.report.finished |= self.events == Some(state.report.positions());
         self.changed.notify_all();
     }
@@ -245,13 +241,13 @@ mod tests {
         let third_ends = batch.items[2].end;
         assert_eq!(batch.events_in(third_ends), (3, None));
         assert_eq!(batch.events_in(third_ends + 1), (3, Some(batch.items[3].end)));
-        feed.settle(first, &batch, 3);
+        feed.settle(&batch, 3);
         feed.close(first);
 
         let second = feed.open();
         feed.fill(second, 99, usize::MAX, &mut batch);
         assert_eq!(positions(&batch), [3, 4, 5, 6, 7, 8, 9]);
-        feed.settle(second, &batch, 7);
+        feed.settle(&batch, 7);
         assert!(feed.report().finished);
         assert_eq!(feed.fill(second, 99, usize::MAX, &mut batch), Fill::AtEnd);
     }
@@ -264,11 +260,11 @@ mod tests {
         feed.fill(old, 4, usize::MAX, &mut old_batch);
         let new = feed.open();
         assert_eq!(feed.fill(new, 4, usize::MAX, &mut batch), Fill::NotNow);
-        feed.settle(old, &old_batch, 3);
+        feed.settle(&old_batch, 3);
         assert_eq!(feed.fill(old, 4, usize::MAX, &mut old_batch), Fill::NotNow);
         feed.fill(new, 4, usize::MAX, &mut batch);
         assert_eq!(positions(&batch), [1, 2, 3, 4], "the last two again, then what the old one did not send");
-        feed.settle(new, &batch, 4);
+        feed.settle(&batch, 4);
         assert_eq!(feed.report().replays, 2);
 
         feed.close(new);
@@ -284,7 +280,7 @@ mod tests {
             let id = feed.open();
             feed.fill(id, 4, usize::MAX, &mut batch);
             assert_eq!(positions(&batch), expected);
-            feed.settle(id, &batch, if connection == 2 { 1 } else { 4 });
+            feed.settle(&batch, if connection == 2 { 1 } else { 4 });
             feed.close(id);
         }
         let report = feed.report();

@@ -164,7 +164,7 @@ impl<'a> Sender<'a> {
         if unfinished.is_some() {
             sent += 1;
         }
-        self.shared.feed.settle(self.id, &self.batch, sent);
+        self.shared.feed.settle(&self.batch, sent);
         self.sent += sent as u64;
         self.sent_since_ping += sent as u64;
         let is_alive = match unfinished {
