@@ -131,6 +131,18 @@ pub struct DestinationConfig {
     pub statement_timeout: Duration,
 }
 
+impl DestinationConfig {
+    /// The database password from `password_file`, read now; `None` if no file is named.
+    #[allow(dead_code, reason = "without a database feature nobody asks")]
+    pub(crate) fn password(&self) -> crate::error::Result<Option<SecretString>> {
+        let Some(path) = &self.password_file else { return Ok(None) };
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            crate::error::Error::config(format!("destination.password_file {}: {error}", path.display()))
+        })?;
+        Ok(Some(text.trim_end_matches(['\r', '\n']).into()))
+    }
+}
+
 /// `destination.update`
 ///
 /// When an event whose key is already in the table changes the row.
