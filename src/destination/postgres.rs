@@ -30,6 +30,7 @@ use postgres::types::{ToSql, Type};
 use postgres::{Row, Statement};
 use secrecy::ExposeSecret;
 
+#[allow(unused_imports, reason = "for the command line")]
 pub(crate) use self::init_db::init_db_sql;
 
 use self::catalogue::Relation;
@@ -163,7 +164,7 @@ impl PostgresDestination {
         let arrays = arrays(&rows, &[]);
         let parameters = parameters(&self.nonce, &arrays, None);
         let upsert = &upserts.unfenced.upsert;
-        let typed: Vec<_> = parameters.iter().copied().zip(upsert.types.iter().cloned()).collect();
+        let typed = with_types(&parameters, upsert);
         session.run("trying the upsert", timeout, |client| client.query_typed(&upsert.sql, &typed))?;
 
         if self.unnamed_only {
@@ -214,11 +215,7 @@ impl PostgresDestination {
             .run("writing a batch", timeout, |client| {
                 let rows = match &variant.prepared {
                     Some(statement) if !self.unnamed_only => client.query(statement, &parameters)?,
-                    _ => {
-                        let types = variant.upsert.types.iter().cloned();
-                        let typed: Vec<_> = parameters.iter().copied().zip(types).collect();
-                        client.query_typed(&variant.upsert.sql, &typed)?
-                    }
+                    _ => client.query_typed(&variant.upsert.sql, &with_types(&parameters, &variant.upsert))?,
                 };
                 rows.first().map(Answer::read).transpose()
             })?
@@ -358,6 +355,10 @@ fn parameters<'a>(
         parameters.extend([&fence.spool_id as &(dyn ToSql + Sync), &fence.from, &fence.to]);
     }
     parameters
+}
+
+fn with_types<'a>(parameters: &[&'a (dyn ToSql + Sync)], upsert: &Upsert) -> Vec<(&'a (dyn ToSql + Sync), Type)> {
+    parameters.iter().copied().zip(upsert.types.iter().cloned()).collect()
 }
 
 fn prepare(session: &mut Session, variant: &mut Variant, timeout: Duration) -> Result<()> {

@@ -104,7 +104,7 @@ fn misfit(message: String) -> Error {
     Error::new(ErrorKind::Database, message).with_class(Class::Misfit)
 }
 
-/// `None` for an ordinary or partitioned table. (pg_class.relkind)
+/// `None` for an ordinary or partitioned table. (`pg_class.relkind`)
 fn other_than_a_table(kind: &str) -> Option<&'static str> {
     Some(match kind {
         "r" | "p" => return None,

@@ -94,7 +94,7 @@ fn from_server(error: &DbError) -> Error {
     let mut message = format!("{words} (SQLSTATE {sqlstate}");
     for (label, name) in [("table", error.table()), ("column", error.column()), ("constraint", error.constraint())] {
         if let Some(name) = name.filter(|_| class == Class::BadData) {
-            message.push_str(&format!(", {label} {name}"));
+            message.extend([", ", label, " ", name]);
         }
     }
     message.push(')');
@@ -109,6 +109,15 @@ fn from_server(error: &DbError) -> Error {
     }
 }
 
+/// How the crate's errors begin when the answer does not fit the statement.
+const ANSWER_UNFIT: [&str; 5] = [
+    "error parsing response",
+    "unexpected message",
+    "error deserializing",
+    "invalid column",
+    "query returned an unexpected number",
+];
+
 /// The one way from the `postgres` crate's errors to ours. `trip` says whether our own deadline or abort ended the call.
 pub(super) fn from_postgres(error: &postgres::Error, trip: Option<Trip>) -> Error {
     if let Some(error) = error.as_db_error() {
@@ -119,13 +128,16 @@ pub(super) fn from_postgres(error: &postgres::Error, trip: Option<Trip>) -> Erro
         Some(Trip::TimedOut) => return timed_out(),
         None => {}
     }
-    let io = error.source().and_then(|source| source.downcast_ref::<io::Error>());
-    if let Some(io) = io {
+    // The crate does not tell its kinds apart otherwise than by these texts.
+    let text = error.to_string();
+    if ANSWER_UNFIT.iter().any(|start| text.starts_with(start)) {
+        let error = Error::new(ErrorKind::Protocol, format!("{text}: the answer is not what was asked for"));
+        return error.with_class(Class::Outage);
+    }
+    if let Some(io) = error.source().and_then(|source| source.downcast_ref::<io::Error>()) {
         return from_io(io);
     }
-    // The crate does not tell its kinds apart otherwise than by these texts.
     let cause = error.source().map(ToString::to_string).unwrap_or_default();
-    let text = error.to_string();
     if text == "invalid configuration" && cause == "password missing" {
         return Error::new(ErrorKind::Database, "the server asks for a password and there is none")
             .with_class(Class::Misfit)
@@ -137,13 +149,6 @@ pub(super) fn from_postgres(error: &postgres::Error, trip: Option<Trip>) -> Erro
     if text.starts_with("error serializing parameter") || text.starts_with("expected ") {
         // Our own statement and arrays do not fit each other. The cause may show a value, so it is left out.
         return Error::new(ErrorKind::Internal, text);
-    }
-    if text.starts_with("error deserializing")
-        || text.starts_with("invalid column")
-        || text.contains("number of columns")
-    {
-        return Error::new(ErrorKind::Protocol, format!("{text}: the answer is not what was asked for"))
-            .with_class(Class::Outage);
     }
     Error::new(ErrorKind::Connect, text)
 }

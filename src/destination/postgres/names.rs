@@ -97,7 +97,7 @@ mod tests {
             ("two words", r#""two words""#),
             (r#""a.b"."c""d""#, r#""a.b"."c""d""#),
             (r#"it"s"#, r#""it""s""#),
-            (r#"x; drop table y --"#, r#""x; drop table y --""#),
+            ("x; drop table y --", r#""x; drop table y --""#),
         ];
         for (text, expected) in cases {
             assert_eq!(TableName::parse(text).unwrap().quoted(), expected, "{text}");

@@ -9,7 +9,7 @@ use super::connector::Connector;
 use super::deadline::{Deadline, Trip};
 use super::errors::{self, PgResult};
 use crate::error::{Error, Result};
-use crate::stop_signal::{InterruptGuard, StopSignal};
+use crate::stop_signal::InterruptGuard;
 
 /// How long saying goodbye to the server may take.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);

@@ -63,7 +63,9 @@ impl TestDatabase {
         let config: postgres::Config = self.admin_url.parse().unwrap();
         match &config.get_hosts()[0] {
             postgres::config::Host::Tcp(host) => SocketAddr::new(host.parse().unwrap(), config.get_ports()[0]),
-            other => panic!("{VARIABLE} must name a TCP address for this test, not {other:?}"),
+            other @ postgres::config::Host::Unix(_) => {
+                panic!("{VARIABLE} must name a TCP address for this test, not {other:?}")
+            }
         }
     }
 
@@ -208,7 +210,7 @@ impl StallProxy {
 }
 
 fn pass(mut from: TcpStream, mut to: TcpStream, gate: impl Fn()) {
-    let mut buffer = [0; 65536];
+    let mut buffer = [0; 16384];
     while let Ok(read @ 1..) = from.read(&mut buffer) {
         gate();
         if to.write_all(&buffer[..read]).is_err() {

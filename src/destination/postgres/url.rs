@@ -216,9 +216,7 @@ impl Parts {
                 self.keepalive.tcp_user_timeout = millis.map(|millis| Duration::from_millis(millis.into()));
             }
             // These ask for what happens anyway.
-            "sslnegotiation" if value == "postgres" => {}
-            "channel_binding" if value == "prefer" || value == "disable" => {}
-            "gssencmode" if value == "prefer" || value == "disable" => {}
+            "channel_binding" | "gssencmode" if value == "prefer" || value == "disable" => {}
             "client_encoding" if ["utf8", "utf-8", "auto"].contains(&value.to_ascii_lowercase().as_str()) => {}
             _ => return Err(unsupported(name)),
         }
@@ -382,7 +380,7 @@ mod tests {
         for (url, user, password, database) in cases {
             let target = Target::parse(url).unwrap();
             assert_eq!(target.user.as_deref(), Some(user), "{url}");
-            assert_eq!(target.password.as_ref().map(|p| p.expose_secret()), password, "{url}");
+            assert_eq!(target.password.as_ref().map(ExposeSecret::expose_secret), password, "{url}");
             assert_eq!(target.database.as_deref(), database, "{url}");
         }
     }

@@ -255,8 +255,7 @@ fn a_server_that_falls_silent_is_given_up_on_in_every_call() {
     let plan = small_table(&database, UpdateMode::Always);
     let proxy = StallProxy::new(database.address());
     let rows = rows!(&plan, ["a", Value::Int(1)]);
-    type Call<'a> = &'a dyn Fn(&mut PostgresDestination) -> Error;
-    let calls: [Call<'_>; 4] = [
+    let calls: [&dyn Fn(&mut PostgresDestination) -> Error; 4] = [
         &|destination| destination.prepare(&plan).unwrap_err(),
         &|destination| destination.position("spool", 0).unwrap_err(),
         &|destination| apply_all(destination, &rows).unwrap_err(),

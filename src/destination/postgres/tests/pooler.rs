@@ -1,11 +1,10 @@
+use super::super::test_server::PATIENCE;
 use super::*;
 
 fn batch_execute(destination: &mut PostgresDestination, sql: &str) {
     let session = destination.session.as_mut().unwrap();
     session.run("testing", PATIENCE, |client| client.batch_execute(sql)).unwrap();
 }
-
-use super::super::test_server::PATIENCE;
 
 /// Our statement on this server connection: its name, as PostgreSQL knows it.
 fn prepared_name(destination: &mut PostgresDestination) -> Vec<String> {
@@ -83,8 +82,8 @@ fn a_name_that_is_taken_is_noticed() {
     let name = prepared_name(&mut destination).pop().unwrap();
     let number: u32 = name.trim_start_matches('s').parse().unwrap();
     // The crate counts for the whole process, so other tests move the number too: take a good many.
-    let taken: String = (number + 1..number + 1000).map(|i| format!("PREPARE s{i} AS SELECT 1;")).collect();
-    batch_execute(&mut destination, &taken);
+    let taken: Vec<_> = (number + 1..number + 1000).map(|i| format!("PREPARE s{i} AS SELECT 1;")).collect();
+    batch_execute(&mut destination, &taken.concat());
     destination.prepare(&plan).unwrap();
     assert!(destination.unnamed_only);
     assert_eq!(apply_all(&mut destination, &rows!(&plan, ["a", Value::Int(1)])).unwrap(), committed(1, 0));
