@@ -479,7 +479,7 @@ fn open_destination(config: &Config, abort: StopSignal) -> Result<Box<dyn Destin
     match url.split_once(':') {
         #[cfg(feature = "sqlite")]
         Some(("sqlite", path)) => {
-            Ok(Box::new(crate::destination::sqlite::SqliteDestination::new(path, &config.destination, abort)))
+            Ok(Box::new(crate::destination::sqlite::SqliteDestination::new(path, &config.destination, abort)?))
         }
         #[cfg(feature = "postgres")]
         Some(("postgresql" | "postgres", _)) => {

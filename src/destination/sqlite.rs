@@ -10,6 +10,7 @@ use std::time::Duration;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ErrorCode, ToSql, Transaction, params_from_iter};
 
+use super::names::{CHECKPOINT, TableName, quote};
 use super::{Applied, Destination, Write};
 use crate::batch::{Rows, Value};
 use crate::clock::{Clock, SystemClock};
@@ -21,7 +22,7 @@ use crate::stop_signal::{InterruptGuard, StopSignal};
 /// A table in an SQLite file.
 pub(crate) struct SqliteDestination {
     path: PathBuf,
-    table: String,
+    table: TableName,
     timeout: Duration,
     abort: StopSignal,
     open: Option<Open>,
@@ -42,14 +43,14 @@ struct Statements {
 
 impl SqliteDestination {
     /// `path`: what follows `sqlite:` in `destination.url`.
-    pub(crate) fn new(path: &str, config: &DestinationConfig, abort: StopSignal) -> Self {
-        Self {
+    pub(crate) fn new(path: &str, config: &DestinationConfig, abort: StopSignal) -> Result<Self> {
+        Ok(Self {
             path: PathBuf::from(path),
-            table: config.table.clone(),
+            table: TableName::parse(&config.table)?,
             timeout: config.statement_timeout,
             abort,
             open: None,
-        }
+        })
     }
 
     fn connect_file(&self) -> Result<Connection> {
@@ -76,11 +77,12 @@ impl Destination for SqliteDestination {
     fn connect(&mut self) -> Result<Table> {
         self.open = None;
         let connection = self.connect_file()?;
-        let table = read_table(&connection, &self.table).map_err(|error| self.error("reading the table in", &error))?;
+        let table =
+            read_table(&connection, &self.table.name).map_err(|error| self.error("reading the table in", &error))?;
         if table.columns.is_empty() {
             return Err(Error::new(
                 ErrorKind::Database,
-                format!("the SQLite database {} has no table {}", self.path.display(), self.table),
+                format!("the SQLite database {} has no table {}", self.path.display(), self.table.quoted()),
             )
             .with_class(Class::Misfit)
             .with_hint("`cxsink init-db` makes it"));
@@ -92,7 +94,8 @@ impl Destination for SqliteDestination {
     }
 
     fn prepare(&mut self, plan: &Arc<Plan>) -> Result<()> {
-        self.opened()?.statements = Some(Statements { find: find_sql(plan), upsert: upsert_sql(plan) });
+        let table = self.table.quoted();
+        self.opened()?.statements = Some(Statements { find: find_sql(plan, &table), upsert: upsert_sql(plan, &table) });
         Ok(())
     }
 
@@ -119,11 +122,11 @@ impl Destination for SqliteDestination {
     }
 
     fn init_db_sql(&self) -> String {
-        init_db_sql(&self.table)
+        init_db_sql(&self.table.quoted())
     }
 
     fn peek(&mut self, count: usize) -> Result<Vec<Vec<Option<String>>>> {
-        let table = quote(&self.table);
+        let table = self.table.quoted();
         let connection = &self.opened()?.connection;
         let read = || -> rusqlite::Result<Vec<Vec<Option<String>>>> {
             let mut select = connection.prepare(&format!("SELECT * FROM {table} ORDER BY 1 LIMIT {count}"))?;
@@ -151,12 +154,10 @@ impl Destination for SqliteDestination {
     }
 }
 
-const CHECKPOINT: &str = "cxsink_checkpoint";
-
-/// The SQL of `init-db`.
+/// The SQL of `init-db`, for a table whose name is quoted.
 pub(crate) fn init_db_sql(table: &str) -> String {
     format!(
-        "CREATE TABLE IF NOT EXISTS {} (
+        "CREATE TABLE IF NOT EXISTS {table} (
   id INTEGER PRIMARY KEY,
   interaction_id VARCHAR(255) NOT NULL,
   timestamp TIMESTAMPTZ NOT NULL,
@@ -174,8 +175,7 @@ CREATE TABLE IF NOT EXISTS {CHECKPOINT} (
   spool_id TEXT PRIMARY KEY,
   position INTEGER NOT NULL
 );
-",
-        quote(table)
+"
     )
 }
 
@@ -226,24 +226,23 @@ fn upsert_rows(transaction: &Transaction<'_>, statements: &Statements, write: &W
     Ok(Applied::Committed { inserted, updated })
 }
 
-fn find_sql(plan: &Plan) -> String {
+fn find_sql(plan: &Plan, table: &str) -> String {
     let conditions: Vec<String> = plan
         .key
         .iter()
         .enumerate()
-        .map(|(n, &index)| format!("{} = ?{}", quote_one(&plan.columns[index].name), n + 1))
+        .map(|(n, &index)| format!("{} = ?{}", quote(&plan.columns[index].name), n + 1))
         .collect();
-    format!("SELECT 1 FROM {} WHERE {}", quote(&plan.table), conditions.join(" AND "))
+    format!("SELECT 1 FROM {table} WHERE {}", conditions.join(" AND "))
 }
 
 /// One parameter for each column of a row, and the last one, where there are such columns, for the time of the transaction.
-fn upsert_sql(plan: &Plan) -> String {
-    let names: Vec<String> = plan.columns.iter().map(|column| quote_one(&column.name)).collect();
+fn upsert_sql(plan: &Plan, table: &str) -> String {
+    let names: Vec<String> = plan.columns.iter().map(|column| quote(&column.name)).collect();
     let values: Vec<String> = (0..plan.columns.len()).map(|index| format!("?{}", index.min(plan.width) + 1)).collect();
     let key: Vec<&str> = plan.key.iter().map(|&index| names[index].as_str()).collect();
     let mut sql = format!(
-        "INSERT INTO {} AS t ({}) VALUES ({}) ON CONFLICT ({}) DO ",
-        quote(&plan.table),
+        "INSERT INTO {table} AS t ({}) VALUES ({}) ON CONFLICT ({}) DO ",
         names.join(", "),
         values.join(", "),
         key.join(", ")
@@ -377,15 +376,6 @@ fn column_type(declared: &str) -> Option<ColumnType> {
 }
 
 // ---- names and errors ----
-
-/// The table's name as configured, `schema.table` quoted part by part.
-fn quote(table: &str) -> String {
-    table.split('.').map(quote_one).collect::<Vec<_>>().join(".")
-}
-
-fn quote_one(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
-}
 
 fn not_connected(path: &Path) -> Error {
     Error::new(ErrorKind::Database, format!("the SQLite database {} is not open", path.display()))

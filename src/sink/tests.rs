@@ -182,7 +182,7 @@ impl Bench {
         let (batches, receiver) = mpsc::channel();
         let abort = sink.0.engine.status.destination_abort.clone();
         let path = self.table_path();
-        let inner = SqliteDestination::new(path.to_str().unwrap(), &self.config.destination, abort.clone());
+        let inner = SqliteDestination::new(path.to_str().unwrap(), &self.config.destination, abort.clone()).unwrap();
         let source: Option<Box<dyn Source>> = if bursts.is_empty() && end.is_none() {
             None
         } else {
