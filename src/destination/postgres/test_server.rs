@@ -55,8 +55,7 @@ impl TestDatabase {
 
     /// The same through another TCP port of the loopback interface.
     pub(super) fn url_through(&self, address: SocketAddr) -> String {
-        let config: postgres::Config = self.url().parse().unwrap();
-        format!("postgresql://{}@{address}/{}", config.get_user().unwrap(), self.name)
+        self.url().replacen(&self.address().to_string(), &address.to_string(), 1)
     }
 
     pub(super) fn address(&self) -> SocketAddr {

@@ -151,6 +151,7 @@ fn a_dead_first_host_does_not_matter() {
 #[test]
 fn the_password_is_read_from_its_file_at_each_connect() {
     let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "secret\n").unwrap();
     let (_listener, address) = silent_server();
     let mut config = config(&format!("postgresql://u@{address}/d"), "t");
     config.connect_timeout = Duration::from_millis(100);

@@ -300,7 +300,7 @@ fn a_value_of_the_wrong_type_is_an_internal_error() {
 fn what_does_not_fit_shows_when_preparing() {
     let Some(database) = TestDatabase::new() else { return };
     database.execute(
-        "CREATE TABLE t (k text, n int); CREATE TABLE u (k text PRIMARY KEY, n int); CREATE ROLE cxsink_reader LOGIN",
+        "CREATE TABLE t (k text, n int); CREATE TABLE u (k text PRIMARY KEY, n int); CREATE ROLE cxsink_reader LOGIN PASSWORD 'reader'",
     );
     database.execute("GRANT SELECT ON u TO cxsink_reader");
     let columns = || vec![column("k", TEXT, Role::Key), column("n", ColumnType::Int4, Role::Updated)];
@@ -316,7 +316,9 @@ fn what_does_not_fit_shows_when_preparing() {
     let error = no_column.prepare(&plan("u", more, UpdateMode::Always)).unwrap_err();
     assert_eq!((error.class(), error.sqlstate()), (Class::Misfit, Some("42703")), "{error}");
 
-    let url = format!("{}?user=cxsink_reader", database.url());
+    let url = database.url();
+    let (_, server) = url.split_once('@').unwrap();
+    let url = format!("postgresql://cxsink_reader:reader@{server}");
     let config = super::super::test_server::config(&url, "u");
     let mut reader = PostgresDestination::new(&config, StopSignal::new()).unwrap();
     reader.connect().unwrap();
