@@ -1,5 +1,7 @@
-//! A PostgreSQL for tests: each test gets a database of its own on the server that `CXSINK_TEST_POSTGRES` names, the URL of
-//! an administrator's connection (`scripts/with-postgres` starts a private server and sets it).
+//! A PostgreSQL for tests of the destination, and peers that stall or stay silent.
+
+#[path = "../../../tests/support/postgres.rs"]
+mod database;
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -7,117 +9,19 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use postgres::{Client, NoTls};
+pub(super) use database::{PATIENCE, TestDatabase};
 
 use super::PostgresDestination;
 use crate::config::DestinationConfig;
 use crate::stop_signal::StopSignal;
 
-const VARIABLE: &str = "CXSINK_TEST_POSTGRES";
-/// No test waits longer than this for something that has to happen.
-pub(super) const PATIENCE: Duration = Duration::from_secs(20);
-
-/// A database that goes with its test.
-pub(super) struct TestDatabase {
-    admin_url: String,
-    name: String,
-}
-
 impl TestDatabase {
-    /// `None`, having said so, if there is no server and this is not a run that must be complete.
-    #[expect(clippy::print_stderr, reason = "a skipped test says that it was skipped")]
-    pub(super) fn new() -> Option<Self> {
-        let Ok(admin_url) = std::env::var(VARIABLE) else {
-            assert!(
-                std::env::var_os("CI").is_none(),
-                "{VARIABLE} is not set: run the tests with scripts/with-postgres"
-            );
-            eprintln!("skipped: {VARIABLE} is not set; scripts/with-postgres COMMAND… starts a server and sets it");
-            return None;
-        };
-        let suffix: String = std::iter::repeat_with(|| fastrand::char('a'..='z')).take(12).collect();
-        let database = Self { admin_url, name: format!("cxsink_test_{suffix}") };
-        database.admin().batch_execute(&format!("CREATE DATABASE {} TEMPLATE template0", database.name)).unwrap();
-        Some(database)
-    }
-
-    fn admin(&self) -> Client {
-        Client::connect(&self.admin_url, NoTls).unwrap()
-    }
-
-    /// The URL of this database: the administrator's with another database.
-    pub(super) fn url(&self) -> String {
-        let (base, query) = self.admin_url.split_once('?').map_or((self.admin_url.as_str(), ""), |(b, q)| (b, q));
-        let (server, _) = base.rsplit_once('/').unwrap();
-        let query = if query.is_empty() { String::new() } else { format!("?{query}") };
-        format!("{server}/{}{query}", self.name)
-    }
-
-    /// The same through another TCP port of the loopback interface.
-    pub(super) fn url_through(&self, address: SocketAddr) -> String {
-        self.url().replacen(&self.address().to_string(), &address.to_string(), 1)
-    }
-
-    pub(super) fn address(&self) -> SocketAddr {
-        let config: postgres::Config = self.admin_url.parse().unwrap();
-        match &config.get_hosts()[0] {
-            postgres::config::Host::Tcp(host) => SocketAddr::new(host.parse().unwrap(), config.get_ports()[0]),
-            other @ postgres::config::Host::Unix(_) => {
-                panic!("{VARIABLE} must name a TCP address for this test, not {other:?}")
-            }
-        }
-    }
-
-    /// A connection of the test's own, to prepare and to look.
-    pub(super) fn client(&self) -> Client {
-        Client::connect(&self.url(), NoTls).unwrap()
-    }
-
-    pub(super) fn execute(&self, sql: &str) {
-        self.client().batch_execute(sql).unwrap();
-    }
-
-    /// Every row of a query, its columns as text joined by `|`, null as `∅`.
-    pub(super) fn query(&self, sql: &str) -> Vec<String> {
-        let messages = self.client().simple_query(sql).unwrap();
-        let rows = messages.iter().filter_map(|message| match message {
-            postgres::SimpleQueryMessage::Row(row) => {
-                let columns: Vec<&str> = (0..row.len()).map(|i| row.get(i).unwrap_or("∅")).collect();
-                Some(columns.join("|"))
-            }
-            _ => None,
-        });
-        rows.collect()
-    }
-
     pub(super) fn config(&self, table: &str) -> DestinationConfig {
         config(&self.url(), table)
     }
 
     pub(super) fn destination(&self, table: &str) -> PostgresDestination {
         PostgresDestination::new(&self.config(table), StopSignal::new()).unwrap()
-    }
-
-    /// Waits until the query answers with `expected`.
-    pub(super) fn wait_for(&self, sql: &str, expected: &str) {
-        let until = Instant::now() + PATIENCE;
-        loop {
-            let found = self.query(sql);
-            if found == [expected] {
-                return;
-            }
-            assert!(Instant::now() < until, "{sql} still says {found:?}, not {expected}");
-            thread::yield_now();
-        }
-    }
-}
-
-impl Drop for TestDatabase {
-    fn drop(&mut self) {
-        // Not while a failed test unwinds: a second panic would hide the first.
-        if !thread::panicking() {
-            self.admin().batch_execute(&format!("DROP DATABASE {} WITH (FORCE)", self.name)).unwrap();
-        }
     }
 }
 
