@@ -3,7 +3,7 @@
 //! With `sslmode=require` and `sslnegotiation=direct` the crate sends nothing by itself and hands the connected socket to its
 //! TLS connector, whatever that then does. So this "TLS connector" is where every connection gets its deadline, plain ones
 //! too: it sends the `SSLRequest` by itself (PostgreSQL manual, "Frontend/Backend Protocol", SSL Session Encryption).
-//! That the crate stays silent is tested below; `postgres` is pinned to 0.19.
+//! That the crate stays silent is tested (`the_first_bytes_are_ours`).
 //!
 //! Unix sockets: the crate cannot hand those over, as TLS does not exist there. The crate is given a throw-away
 //! TCP connection to a listener of our own on the loopback interface ([`Detour`]), and the Unix socket is opened here instead.

@@ -30,6 +30,25 @@ fn a_silent_server_is_given_up_on_at_the_deadline() {
     }
 }
 
+/// The connector relies on the `postgres` crate sending nothing before it: then the first bytes are the TLS request, or the
+/// startup message where there is to be no TLS.
+#[test]
+fn the_first_bytes_are_ours() {
+    for (parameters, expected) in [("", [0x04, 0xd2, 0x16, 0x2f]), ("?sslmode=disable", [0, 3, 0, 0])] {
+        let (listener, address) = silent_server();
+        let abort = StopSignal::new();
+        let mut destination = destination_at(&format!("postgresql://u@{address}/d{parameters}"), PATIENCE, &abort);
+        std::thread::scope(|scope| {
+            let connecting = scope.spawn(|| destination.connect());
+            let mut first = [0; 8];
+            std::io::Read::read_exact(&mut listener.accept().unwrap().0, &mut first).unwrap();
+            abort.set();
+            assert_eq!(first[4..], expected, "{parameters}");
+            assert!(connecting.join().unwrap().is_err());
+        });
+    }
+}
+
 #[test]
 fn an_abort_ends_connecting_to_a_silent_server() {
     let (listener, address) = silent_server();
