@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::stop_signal::StopSignal;
 
@@ -197,4 +198,35 @@ pub(super) fn stop_when(stop: &StopSignal, reached: std::sync::mpsc::Receiver<()
         stop.set();
         now
     })
+}
+
+/// A steady clock that moves when told to.
+#[derive(Debug)]
+pub(super) struct HandClock {
+    start: Instant,
+    elapsed: Mutex<Duration>,
+}
+
+impl HandClock {
+    pub(super) fn new() -> Arc<Self> {
+        Arc::new(Self { start: Instant::now(), elapsed: Mutex::default() })
+    }
+
+    pub(super) fn move_to(&self, elapsed: Duration) {
+        *self.elapsed.lock().unwrap() = elapsed;
+    }
+
+    pub(super) fn advance(&self, by: Duration) {
+        *self.elapsed.lock().unwrap() += by;
+    }
+}
+
+impl Clock for HandClock {
+    fn steady(&self) -> Instant {
+        self.start + *self.elapsed.lock().unwrap()
+    }
+
+    fn unix_micros(&self) -> i64 {
+        SystemClock.unix_micros()
+    }
 }

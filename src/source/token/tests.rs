@@ -1,37 +1,10 @@
 use super::*;
 use crate::clock::SystemClock;
 use crate::error::{Class, ErrorKind};
-use crate::source::test_server::{PATIENCE, TestServer, answer, stop_when, token_answer};
+use crate::source::test_server::{HandClock, PATIENCE, TestServer, answer, stop_when, token_answer};
 use crate::source::tls::Roots;
 use std::sync::mpsc;
 use std::thread;
-
-/// A steady clock that moves when told to.
-#[derive(Debug)]
-struct HandClock {
-    start: Instant,
-    elapsed: Mutex<Duration>,
-}
-
-impl HandClock {
-    fn new() -> Arc<Self> {
-        Arc::new(Self { start: Instant::now(), elapsed: Mutex::default() })
-    }
-
-    fn move_to(&self, seconds: u64) {
-        *self.elapsed.lock().unwrap() = Duration::from_secs(seconds);
-    }
-}
-
-impl Clock for HandClock {
-    fn steady(&self) -> Instant {
-        self.start + *self.elapsed.lock().unwrap()
-    }
-
-    fn unix_micros(&self) -> i64 {
-        SystemClock.unix_micros()
-    }
-}
 
 fn source(config: &Config) -> TokenSource {
     TokenSource::new(config, StopSignal::new(), Arc::new(SystemClock), Arc::new(|_| ())).unwrap()
@@ -86,7 +59,7 @@ fn a_token_is_kept_until_shortly_before_its_expiry() {
     let observer: Observer = Arc::new(move |event| log.lock().unwrap().push(event));
     let tokens = TokenSource::new(&server.config(), StopSignal::new(), Arc::clone(&clock) as _, observer).unwrap();
     let check = |at, expected: &str, fresh| {
-        clock.move_to(at);
+        clock.move_to(Duration::from_secs(at));
         let token = tokens.token().unwrap();
         assert_eq!((token.secret(), token.fresh), (expected, fresh), "at {at} s");
         token
@@ -111,7 +84,7 @@ fn a_short_life_is_used_by_half() {
     let tokens =
         TokenSource::new(&server.config(), StopSignal::new(), Arc::clone(&clock) as _, Arc::new(|_| ())).unwrap();
     for (at, expected) in [(0, "token-0"), (19, "token-0"), (20, "token-1")] {
-        clock.move_to(at);
+        clock.move_to(Duration::from_secs(at));
         assert_eq!(tokens.token().unwrap().secret(), expected, "at {at} s");
     }
 }

@@ -1,3 +1,4 @@
+use super::super::test_server::HandClock;
 use super::super::test_server::{PATIENCE, Peer, TestServer, answer, close, frame, stop_when, token_answer};
 use super::super::{BURST_BYTES_MAX, BURST_EVENTS_MAX};
 use super::*;
@@ -303,6 +304,29 @@ fn pings_are_sent_and_an_answer_keeps_the_connection() {
         }
     }
     assert!(burst.is_empty());
+}
+
+#[test]
+fn whatever_is_heard_keeps_the_connection() {
+    let clock = HandClock::new();
+    let hand = Arc::clone(&clock);
+    let server = TestServer::stream(move |_, peer| {
+        peer.open(b"");
+        for _ in 0..5 {
+            // Half of the idle timeout, and more than the ping interval.
+            hand.advance(Duration::from_secs(30));
+            peer.send(frame(9, true, b""));
+            let mut answers = [peer.receive().0, peer.receive().0];
+            answers.sort_unstable();
+            assert_eq!(answers, [9, 10], "its ping and its pong");
+        }
+        peer.send(close(1000, ""));
+        peer.finish();
+    });
+    let config = server.config();
+    let mut source = WebsocketSource::new(&config, StopSignal::new(), clock, Arc::new(|_| ())).unwrap();
+    source.connect().unwrap();
+    assert_eq!(read_all(&mut source).1.unwrap(), Read::Closed);
 }
 
 #[test]
