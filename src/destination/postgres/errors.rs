@@ -23,7 +23,8 @@ pub(super) fn classify(sqlstate: &str) -> (Class, ErrorKind) {
     match sqlstate {
         "40001" | "40P01" | "55P03" => (Class::Conflict, ErrorKind::Database),
         // 54000: a value too large for its index; 54001: a document nested too deeply. Both come from the row and stay with it.
-        "21000" | "54000" | "54001" => (Class::BadData, ErrorKind::Constraint),
+        // P0001: a trigger's RAISE, which is how a table says no to a row in words of its own.
+        "21000" | "54000" | "54001" | "P0001" => (Class::BadData, ErrorKind::Constraint),
         // The database was dropped.
         "57P04" => (Class::Misfit, ErrorKind::Database),
         _ => match sqlstate.get(..2).unwrap_or_default() {
@@ -204,7 +205,10 @@ mod tests {
             (
                 BadData,
                 Constraint,
-                &["22001", "22003", "22008", "22021", "22P02", "23502", "23503", "23505", "23514", "23P01", "21000"],
+                &[
+                    "22001", "22003", "22008", "22021", "22P02", "23502", "23503", "23505", "23514", "23P01", "21000",
+                    "P0001",
+                ],
             ),
             (
                 Misfit,
@@ -212,7 +216,7 @@ mod tests {
                 &["42P01", "42703", "42501", "42P10", "42601", "28000", "28P01", "3D000", "3F000", "0A000"],
             ),
             // Surprises keep the events.
-            (Outage, Database, &["XX000", "P0001", "58030", "55000", "40003", "25P02", "26000", "ZZZZZ", "", "2"]),
+            (Outage, Database, &["XX000", "58030", "55000", "40003", "25P02", "26000", "ZZZZZ", "", "2"]),
         ];
         for (class, kind, codes) in cases {
             for code in codes {
