@@ -658,15 +658,14 @@ fn a_cut_at_the_end_loses_nothing_that_was_sent() {
 }
 
 #[test]
-fn a_reset_loses_what_is_under_way() {
+fn a_reset_is_no_orderly_end() {
     let simulator = start(&[("cut_after", "5000"), ("cut_how", "reset")]);
     let mut stream = open_narrow(&simulator);
-    wait_for(&simulator, |report| report.cuts == 1);
     let (events, end) = read_to_end(&mut stream);
-    assert!(events.len() < 5000, "{}", events.len());
+    assert!(events.len() <= 5000, "what was under way may be lost");
     assert_eq!(end, End::Reset);
     let report = simulator.report();
-    assert_eq!((report.events, report.closes), (5000, 0));
+    assert_eq!((report.events, report.cuts, report.closes), (5000, 1, 0));
     assert_eq!(read(&mut open(&simulator), 1), expected(&simulator)[5000..5001], "the next connection goes on");
 }
 
@@ -873,17 +872,17 @@ fn a_client_that_breaks_the_protocol_is_told() {
 fn stuck() -> (Simulator, Stream) {
     let simulator = start(&[("events", "endless")]);
     let stream = open_narrow(&simulator);
-    let mut sent = 0;
+    let mut sent = wait_for(&simulator, |report| report.events > 0).events;
     let deadline = Instant::now() + DEADLINE;
     loop {
-        let report = wait_for(&simulator, |report| report.events > 0);
+        // Not to wait for something, but to see that nothing happens. TCP's own timers make pauses of 200 ms.
+        std::thread::sleep(Duration::from_millis(700));
+        let report = simulator.report();
         if report.events == sent {
             return (simulator, stream);
         }
         assert!(Instant::now() < deadline, "it never stopped: {report}");
         sent = report.events;
-        // Not to wait for something, but to see that nothing happens.
-        std::thread::sleep(Duration::from_millis(100));
     }
 }
 
