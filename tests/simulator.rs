@@ -20,7 +20,9 @@ const DEADLINE: Duration = Duration::from_secs(20);
 
 fn options(settings: &[(&str, &str)]) -> SimulatorOptions {
     let mut options = SimulatorOptions::default();
-    settings.iter().for_each(|(name, value)| options.set(name, value).unwrap());
+    for (name, value) in settings {
+        options.set(name, value).unwrap();
+    }
     options
 }
 
@@ -84,18 +86,18 @@ fn tcp(simulator: &Simulator) -> TcpStream {
     socket
 }
 
-fn open_with(simulator: &Simulator, token: &str) -> Result<Stream, Response<Option<Vec<u8>>>> {
+fn open_with(simulator: &Simulator, token: &str) -> Result<Stream, Box<Response<Option<Vec<u8>>>>> {
     open_over(tcp(simulator), simulator, token)
 }
 
-fn open_over(socket: TcpStream, simulator: &Simulator, token: &str) -> Result<Stream, Response<Option<Vec<u8>>>> {
+fn open_over(socket: TcpStream, simulator: &Simulator, token: &str) -> Result<Stream, Box<Response<Option<Vec<u8>>>>> {
     use tungstenite::client::IntoClientRequest;
     let mut request = simulator.stream_url().into_client_request().unwrap();
     request.headers_mut().insert("Authorization", format!("Bearer {token}").parse().unwrap());
     request.headers_mut().insert("Accept", "application/json".parse().unwrap());
     match tungstenite::client(request, socket) {
         Ok((stream, _)) => Ok(stream),
-        Err(HandshakeError::Failure(tungstenite::Error::Http(response))) => Err(*response),
+        Err(HandshakeError::Failure(tungstenite::Error::Http(response))) => Err(response),
         Err(error) => panic!("{error}"),
     }
 }
@@ -598,7 +600,7 @@ fn a_stream_ends_with_its_token_when_asked() {
 #[test]
 fn garbage_is_refused_and_harms_nobody() {
     let simulator = start(&[("events", "5")]);
-    let huge = [b"GET / HTTP/1.1\r\nA: ".as_slice(), &[b'x'; 40_000]].concat();
+    let huge = [b"GET / HTTP/1.1\r\nA: ".as_slice(), &vec![b'x'; 40_000]].concat();
     let cases: [(&[u8], u16); 6] = [
         (b"", 0),
         (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400),
