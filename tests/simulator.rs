@@ -20,7 +20,9 @@ const DEADLINE: Duration = Duration::from_secs(20);
 
 fn options(settings: &[(&str, &str)]) -> SimulatorOptions {
     let mut options = SimulatorOptions::default();
-    settings.iter().for_each(|(name, value)| options.set(name, value).unwrap());
+    for (name, value) in settings {
+        options.set(name, value).unwrap();
+    }
     options
 }
 
@@ -84,18 +86,18 @@ fn tcp(simulator: &Simulator) -> TcpStream {
     socket
 }
 
-fn open_with(simulator: &Simulator, token: &str) -> Result<Stream, Response<Option<Vec<u8>>>> {
+fn open_with(simulator: &Simulator, token: &str) -> Result<Stream, Box<Response<Option<Vec<u8>>>>> {
     open_over(tcp(simulator), simulator, token)
 }
 
-fn open_over(socket: TcpStream, simulator: &Simulator, token: &str) -> Result<Stream, Response<Option<Vec<u8>>>> {
+fn open_over(socket: TcpStream, simulator: &Simulator, token: &str) -> Result<Stream, Box<Response<Option<Vec<u8>>>>> {
     use tungstenite::client::IntoClientRequest;
     let mut request = simulator.stream_url().into_client_request().unwrap();
     request.headers_mut().insert("Authorization", format!("Bearer {token}").parse().unwrap());
     request.headers_mut().insert("Accept", "application/json".parse().unwrap());
     match tungstenite::client(request, socket) {
         Ok((stream, _)) => Ok(stream),
-        Err(HandshakeError::Failure(tungstenite::Error::Http(response))) => Err(*response),
+        Err(HandshakeError::Failure(tungstenite::Error::Http(response))) => Err(response),
         Err(error) => panic!("{error}"),
     }
 }
@@ -598,7 +600,7 @@ fn a_stream_ends_with_its_token_when_asked() {
 #[test]
 fn garbage_is_refused_and_harms_nobody() {
     let simulator = start(&[("events", "5")]);
-    let huge = [b"GET / HTTP/1.1\r\nA: ".as_slice(), &[b'x'; 40_000]].concat();
+    let huge = [b"GET / HTTP/1.1\r\nA: ".as_slice(), &vec![b'x'; 40_000]].concat();
     let cases: [(&[u8], u16); 6] = [
         (b"", 0),
         (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400),
@@ -658,15 +660,14 @@ fn a_cut_at_the_end_loses_nothing_that_was_sent() {
 }
 
 #[test]
-fn a_reset_loses_what_is_under_way() {
+fn a_reset_is_no_orderly_end() {
     let simulator = start(&[("cut_after", "5000"), ("cut_how", "reset")]);
     let mut stream = open_narrow(&simulator);
-    wait_for(&simulator, |report| report.cuts == 1);
     let (events, end) = read_to_end(&mut stream);
-    assert!(events.len() < 5000, "{}", events.len());
+    assert!(events.len() <= 5000, "what was under way may be lost");
     assert_eq!(end, End::Reset);
     let report = simulator.report();
-    assert_eq!((report.events, report.closes), (5000, 0));
+    assert_eq!((report.events, report.cuts, report.closes), (5000, 1, 0));
     assert_eq!(read(&mut open(&simulator), 1), expected(&simulator)[5000..5001], "the next connection goes on");
 }
 
@@ -873,17 +874,17 @@ fn a_client_that_breaks_the_protocol_is_told() {
 fn stuck() -> (Simulator, Stream) {
     let simulator = start(&[("events", "endless")]);
     let stream = open_narrow(&simulator);
-    let mut sent = 0;
+    let mut sent = wait_for(&simulator, |report| report.events > 0).events;
     let deadline = Instant::now() + DEADLINE;
     loop {
-        let report = wait_for(&simulator, |report| report.events > 0);
+        // Not to wait for something, but to see that nothing happens. TCP's own timers make pauses of 200 ms.
+        std::thread::sleep(Duration::from_millis(700));
+        let report = simulator.report();
         if report.events == sent {
             return (simulator, stream);
         }
         assert!(Instant::now() < deadline, "it never stopped: {report}");
         sent = report.events;
-        // Not to wait for something, but to see that nothing happens.
-        std::thread::sleep(Duration::from_millis(100));
     }
 }
 
