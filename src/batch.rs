@@ -4,6 +4,7 @@
 //! number of its events. Collapsing copies nothing either: it says for each key which row gives the kept columns and which
 //! one the updated columns.
 
+use std::cmp::Ordering;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -79,3 +80,48 @@ impl Rows {
         0..self.len()
     }
 }
+
+/// Merges the rows of `range` that share a key, sorted by key, so that concurrent writers lock rows in the same order.
+///
+/// The kept columns come from the first row of a key. The updated ones come from the last; in update mode `newer`, from
+/// the last of those that one-by-one execution would have applied.
+pub(crate) fn collapse(rows: &Rows, range: Range<usize>) -> Vec<Merged> {
+    let mut by_key: Vec<u32> = range.map(|row| row as u32).collect();
+    // Stable: within a key the rows stay in the order of their arrival.
+    by_key.sort_by(|&a, &b| compare_keys(rows, a, b));
+    by_key
+        .chunk_by(|&a, &b| compare_keys(rows, a, b).is_eq())
+        .map(|group| Merged { first: group[0], last: last_applied(rows, group) })
+        .collect()
+}
+
+fn compare_keys(rows: &Rows, a: u32, b: u32) -> Ordering {
+    let compare_columns = |&column: &usize| {
+        let (a, b) = (rows.value(a as usize, column), rows.value(b as usize, column));
+        match (a, b) {
+            (Value::Text { .. }, Value::Text { .. }) => rows.text_of(a).cmp(rows.text_of(b)),
+            (Value::Int(a) | Value::Micros(a), Value::Int(b) | Value::Micros(b)) => a.cmp(&b),
+            (Value::Days(a), Value::Days(b)) => a.cmp(&b),
+            (Value::Bool(a), Value::Bool(b)) => a.cmp(&b),
+            // `+ 0.0` makes the two zeros one, as the database has it.
+            (Value::Float(a), Value::Float(b)) => (a + 0.0).total_cmp(&(b + 0.0)),
+            // A column's values are of one kind, and a key's are never null.
+            _ => Ordering::Equal,
+        }
+    };
+    rows.plan.key.iter().map(compare_columns).find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
+}
+
+/// The row of a key's group that one-by-one execution would have applied last.
+fn last_applied(rows: &Rows, group: &[u32]) -> u32 {
+    let Some(newer_by) = rows.plan.newer_by else { return group[group.len() - 1] };
+    let timestamp = |row: u32| match rows.value(row as usize, newer_by) {
+        Value::Micros(micros) => Some(micros),
+        _ => None,
+    };
+    // The same condition as in the statement: an unknown time is older than any other.
+    group[1..].iter().fold(group[0], |current, &row| if timestamp(row) >= timestamp(current) { row } else { current })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,13 +1,51 @@
-//! The configuration: plain data, one struct per section.
+//! The configuration: plain data, one struct per section, and the ways to fill it.
+//!
+//! One table of keys (`keys`) drives everything: TOML files, environment variables, `.env`, [`Config::set`] and
+//! [`Config::get`] (which C and Python use), and the [`reference()`]. A key that is not in the table exists nowhere, and one
+//! that is in it works everywhere in the same way. Values are applied by hand instead of through serde's derive, because an
+//! error must name the file and line, or the variable, of the bad value, and must never show a secret.
 
-use std::path::PathBuf;
-use std::time::Duration;
+mod choices;
+mod columns;
+mod database_url;
+mod dotenv;
+mod environment;
+mod file;
+mod keys;
+mod kind;
+mod layers;
+mod reference;
+mod secrets;
+mod sections;
+mod units;
+mod url;
+mod validate;
+mod value;
 
-use secrecy::SecretString;
+use std::path::Path;
 
-use crate::error::{Error, Result};
+use crate::error::Result;
+
+pub use choices::{AdditionalProperties, LogFormat, LogLevel, OnNormalClose, SpoolSync, UpdateMode};
+pub use keys::keys;
+pub use layers::Layers;
+pub use reference::reference;
+pub use sections::{
+    BatchConfig, DeadLettersConfig, DestinationConfig, LogConfig, MappingConfig, OauthConfig, RetryConfig,
+    SchemaConfig, SpoolConfig, StreamConfig,
+};
 
 /// Everything the sink can be told. [`Config::default`] needs only credentials, a stream and a destination.
+///
+/// ```
+/// # use cxsink::Config;
+/// let mut config = Config::default();
+/// config.set("destination.url", "sqlite:events.db")?;
+/// config.set("spool.bytes_max", "1GiB")?;
+/// assert_eq!(config.spool.bytes_max, 1 << 30);
+/// assert!(config.set("spool.bytes_max", "1 bit").is_err());
+/// # Ok::<(), cxsink::Error>(())
+/// ```
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct Config {
@@ -33,317 +71,41 @@ pub struct Config {
     pub log: LogConfig,
 }
 
-/// `[oauth]`
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct OauthConfig {
-    /// The token endpoint.
-    pub url: String,
-    /// The client's id.
-    pub client_id: Option<String>,
-    /// The client's secret.
-    pub client_secret: Option<SecretString>,
-    /// A file with the client's secret, read again for each token.
-    pub client_secret_file: Option<PathBuf>,
-    /// The scope to ask for; the answer must hold it.
-    pub scope: String,
-    /// How long before its expiry a token is renewed.
-    pub refresh_early: Duration,
-    /// How long one request may take.
-    pub request_timeout: Duration,
-}
-
-/// `[stream]`
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct StreamConfig {
-    /// The stream's id, put into `url`.
-    pub id: Option<String>,
-    /// The stream's address; `{stream_id}` is replaced by `id`.
-    pub url: String,
-    /// How often a ping is sent.
-    pub ping_interval: Duration,
-    /// After how long without any message or pong the connection counts as lost.
-    pub idle_timeout: Duration,
-    /// How long name resolution, TCP, TLS and the handshake may take together.
-    pub connect_timeout: Duration,
-    /// What to do when the server closes the stream with code 1000.
-    pub on_normal_close: OnNormalClose,
-    /// A larger event becomes a dead letter.
-    pub event_bytes_max: u64,
-}
-
-/// `stream.on_normal_close`
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum OnNormalClose {
-    /// Connect again.
-    #[default]
-    Reconnect,
-    /// Apply what is spooled and end.
-    Stop,
-}
-
-/// `[schema]`
-#[derive(Debug, Clone, Default)]
-#[non_exhaustive]
-pub struct SchemaConfig {
-    /// A JSON Schema file that replaces the built-in schema.
-    pub file: Option<PathBuf>,
-    /// What to do with unknown top-level members.
-    pub additional_properties: AdditionalProperties,
-}
-
-/// `schema.additional_properties`
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum AdditionalProperties {
-    /// An event with unknown top-level members is rejected, as the schema says.
-    #[default]
-    Reject,
-    /// Unknown top-level members are kept in the column that takes the rest, if there is one.
-    Keep,
-}
-
-/// `[mapping]`
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct MappingConfig {
-    /// Column and source, in the order of the columns.
-    pub columns: Vec<(String, String)>,
-    /// The columns of the conflict key.
-    pub key: Vec<String>,
-    /// The columns that an update touches; `None`: every column outside the key, except one filled with `now` named `created_at`.
-    pub update: Option<Vec<String>>,
-}
-
-/// `[destination]`
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct DestinationConfig {
-    /// `postgresql://…` or `sqlite:PATH`.
-    pub url: Option<SecretString>,
-    /// A file with the database password, read again for each connection.
-    pub password_file: Option<PathBuf>,
-    /// The table, possibly with its schema.
-    pub table: String,
-    /// When an event whose key is already in the table changes the row.
-    pub update: UpdateMode,
-    /// How long connecting may take.
-    pub connect_timeout: Duration,
-    /// How long one transaction may take.
-    pub statement_timeout: Duration,
-}
-
-/// `destination.update`
-///
-/// When an event whose key is already in the table changes the row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum UpdateMode {
-    /// Every event does.
-    #[default]
-    Always,
-    /// Only an event that would change at least one column: an identical redelivery writes nothing.
-    Changed,
-    /// Only an event whose timestamp is not older than the row's. The timestamp column then follows the event.
-    Newer,
-}
-
-/// `[spool]`
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct SpoolConfig {
-    /// The spool file; `:memory:` keeps nothing.
-    pub path: PathBuf,
-    /// What an appended event survives.
-    pub sync: SpoolSync,
-    /// How large the spool may grow before the sink stops reading.
-    pub bytes_max: u64,
-}
-
-/// `spool.sync`
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum SpoolSync {
-    /// The end of the process.
-    #[default]
-    ProcessCrash,
-    /// Also the loss of power: each burst is flushed to the disk.
-    PowerLoss,
-}
-
-/// `[batch]`
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct BatchConfig {
-    /// The most events of one transaction.
-    pub events_max: u32,
-    /// The most bytes of one transaction.
-    pub bytes_max: u64,
-}
-
-/// `[dead_letters]`
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct DeadLettersConfig {
-    /// How much space dead letters may take.
-    pub bytes_max: u64,
-}
-
-/// `[retry]`
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct RetryConfig {
-    /// The shortest delay.
-    pub delay_min: Duration,
-    /// The longest delay.
-    pub delay_max: Duration,
-}
-
-/// `[log]`
-#[derive(Debug, Clone, Default)]
-#[non_exhaustive]
-pub struct LogConfig {
-    /// The least severe level that is printed.
-    pub level: LogLevel,
-    /// How a line looks.
-    pub format: LogFormat,
-}
-
-/// `log.level`
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum LogLevel {
-    /// Only what ends the sink.
-    Error,
-    /// Also what needs attention.
-    Warn,
-    /// Also what happens now and then.
-    #[default]
-    Info,
-    /// Also each step.
-    Debug,
-    /// Everything.
-    Trace,
-}
-
-/// `log.format`
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum LogFormat {
-    /// A line for people.
-    #[default]
-    Text,
-    /// A JSON object a line.
-    Json,
-}
-
-impl OauthConfig {
-    /// The client's secret, from the file if there is one, which is read again at each call so that it can be rotated.
-    pub(crate) fn client_secret(&self) -> Result<SecretString> {
-        match (&self.client_secret, &self.client_secret_file) {
-            (_, Some(file)) => std::fs::read_to_string(file)
-                .map(|text| SecretString::from(text.trim_end_matches(['\r', '\n'])))
-                .map_err(|error| {
-                    Error::config(format!("reading oauth.client_secret_file {}: {error}", file.display()))
-                }),
-            (Some(secret), None) => Ok(secret.clone()),
-            (None, None) => Err(Error::config("oauth.client_secret is missing")),
-        }
-    }
-}
-
 impl Config {
-    /// `stream.url` with the stream's id in its place.
-    pub(crate) fn stream_url(&self) -> Result<String> {
-        match &self.stream.id {
-            Some(id) => Ok(self.stream.url.replace("{stream_id}", id)),
-            None if self.stream.url.contains("{stream_id}") => Err(Error::config("stream.id is missing")),
-            None => Ok(self.stream.url.clone()),
-        }
+    /// The defaults, overridden by the TOML file at `path`, then by `.env` in the working directory, then by the
+    /// process's environment. docs/configuration.md lists the variables. The environment is only read, never set.
+    ///
+    /// # Errors
+    /// `Config`, naming the file and line or the variable: the file cannot be read or is not TOML, a key or a `CXSINK_…`
+    /// variable is unknown, a value is bad. What fits together only as a whole is checked by [`Config::validate`].
+    pub fn load(path: impl AsRef<Path>) -> Result<Self> {
+        Layers::from_process()?.read_file(path.as_ref())?.config()
     }
-}
 
-impl Default for OauthConfig {
-    fn default() -> Self {
-        Self {
-            url: "https://api.cxp.cxone.com/oauth/token".into(),
-            client_id: None,
-            client_secret: None,
-            client_secret_file: None,
-            scope: "data-actions:read".into(),
-            refresh_early: Duration::from_secs(30),
-            request_timeout: Duration::from_secs(30),
-        }
+    /// As [`Config::load`], without a file.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn from_env() -> Result<Self> {
+        Layers::from_process()?.config()
     }
-}
 
-impl Default for StreamConfig {
-    fn default() -> Self {
-        Self {
-            id: None,
-            url: "wss://api.cxp.cxone.com/data-actions/v1/stream/{stream_id}".into(),
-            ping_interval: Duration::from_secs(20),
-            idle_timeout: Duration::from_secs(60),
-            connect_timeout: Duration::from_secs(10),
-            on_normal_close: OnNormalClose::default(),
-            event_bytes_max: 1 << 20,
-        }
+    /// Sets the value of `section.key` from a text, as an environment variable would. An empty text takes an optional value
+    /// back. On an error nothing has changed.
+    ///
+    /// Setting `mapping.columns` also takes back the default of `mapping.update`, which fits the default columns only.
+    ///
+    /// # Errors
+    /// `Config`: the key is unknown, or the value is not one that it takes.
+    pub fn set(&mut self, key: &str, value: &str) -> Result<()> {
+        let key = keys::find(key)?;
+        key.kind.read_text(value).and_then(|value| key.assign(self, value)).map_err(|e| e.while_doing(key.name))
     }
-}
 
-impl Default for MappingConfig {
-    fn default() -> Self {
-        let columns = [
-            ("interaction_id", "/interactionId"),
-            ("timestamp", "/timestamp"),
-            ("type", "/type"),
-            ("idempotency_key", "/idempotencyKey"),
-            ("duration", "/attributes/duration"),
-            ("disposition", "/attributes/disposition"),
-            ("queue_name", "/attributes/queueName"),
-            ("agent_id", "/attributes/agentId"),
-            ("attributes", "rest"),
-            ("created_at", "now"),
-            ("updated_at", "now"),
-        ];
-        let update = ["duration", "disposition", "queue_name", "agent_id", "attributes", "updated_at"];
-        Self {
-            columns: columns.map(|(column, source)| (column.into(), source.into())).into(),
-            key: vec!["idempotency_key".into()],
-            update: Some(update.map(Into::into).into()),
-        }
-    }
-}
-
-impl Default for DestinationConfig {
-    fn default() -> Self {
-        Self {
-            url: None,
-            password_file: None,
-            table: "cxone_events".into(),
-            update: UpdateMode::default(),
-            connect_timeout: Duration::from_secs(10),
-            statement_timeout: Duration::from_secs(30),
-        }
-    }
-}
-
-impl Default for SpoolConfig {
-    fn default() -> Self {
-        Self { path: "cxsink-spool.db".into(), sync: SpoolSync::default(), bytes_max: 4 << 30 }
-    }
-}
-
-impl Default for BatchConfig {
-    fn default() -> Self {
-        Self { events_max: 5000, bytes_max: 4 << 20 }
-    }
-}
-
-impl Default for DeadLettersConfig {
-    fn default() -> Self {
-        Self { bytes_max: 256 << 20 }
-    }
-}
-
-impl Default for RetryConfig {
-    fn default() -> Self {
-        Self { delay_min: Duration::from_secs(1), delay_max: Duration::from_secs(30) }
+    /// The value of `section.key` as a text that [`Config::set`] takes; `None` if it is not set or there is no such key.
+    /// A secret is shown as `***`, also the password within a URL.
+    pub fn get(&self, key: &str) -> Option<String> {
+        let key = keys::find(key).ok()?;
+        (key.value)(self).map(|value| key.kind.show(&value))
     }
 }

@@ -1,5 +1,11 @@
 //! The port to the database. The writer loop knows only this; `destination::postgres` and `destination::sqlite` are the real ones.
 
+mod names;
+#[cfg(feature = "postgres")]
+pub(crate) mod postgres;
+#[cfg(feature = "sqlite")]
+pub(crate) mod sqlite;
+
 use std::sync::Arc;
 
 use crate::batch::{Merged, Rows};
@@ -24,6 +30,15 @@ pub(crate) trait Destination: Send {
     /// The checkpoint of this spool as the database knows it: every event below it is applied. Made at `applied` if there is
     /// none yet. `None` if the table `cxsink_checkpoint` does not exist: delivery is then at-least-once.
     fn position(&mut self, spool_id: &str, applied: u64) -> Result<Option<u64>>;
+
+    /// Makes the default table and the checkpoint table, where they do not exist. Needs no `connect`.
+    fn init_db(&mut self) -> Result<()>;
+
+    /// What `init_db` would run.
+    fn init_db_sql(&self) -> String;
+
+    /// The first rows as text, in the order of the columns that `connect` found.
+    fn peek(&mut self, count: usize) -> Result<Vec<Vec<Option<String>>>>;
 
     /// Upserts the rows in one transaction, together with the move of the checkpoint if there is one.
     fn apply(&mut self, write: &Write<'_>) -> Result<Applied>;

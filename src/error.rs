@@ -14,6 +14,8 @@ pub type Result<T> = std::result::Result<T, Error>;
 #[repr(u32)]
 #[non_exhaustive]
 pub enum ErrorKind {
+    /// The time given to a call has passed.
+    Timeout = 1,
     /// An argument of a call makes no sense.
     InvalidArgument = 10,
     /// A configuration value is unknown, missing or bad.
@@ -48,7 +50,8 @@ pub enum ErrorKind {
 
 impl ErrorKind {
     /// Every kind, in the order of its number.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
+        Self::Timeout,
         Self::InvalidArgument,
         Self::Config,
         Self::State,
@@ -74,6 +77,7 @@ impl ErrorKind {
     /// The name, as in the C header's `cxsink_status`, without its prefix: `"INVALID_ARGUMENT"`.
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Timeout => "TIMEOUT",
             Self::InvalidArgument => "INVALID_ARGUMENT",
             Self::Config => "CONFIG",
             Self::State => "STATE",

@@ -2,17 +2,37 @@
 #![allow(dead_code)]
 mod backoff;
 mod batch;
+#[cfg(feature = "cli")]
+pub mod cli;
 mod clock;
 pub mod config;
+mod dead_letter;
 mod destination;
 mod error;
 mod event;
 mod lock;
 mod mapping;
+mod notice;
+mod pipeline;
+mod preparer;
+mod reader;
+mod reconcile;
+mod schema;
 #[cfg(feature = "simulator")]
 pub mod simulator;
+mod sink;
 mod source;
+mod spool;
+mod stats;
+mod status;
 mod stop_signal;
+mod writer;
 
 pub use config::Config;
+pub use dead_letter::{DeadLetter, Payload, Stage};
 pub use error::{Error, ErrorKind, Result, Violation};
+pub use notice::{Notice, Poll, Rejection, Stored};
+pub use sink::{Sink, Validator, init_db, init_db_sql, peek, validate};
+
+pub use spool::DeadLetters;
+pub use stats::{Counter, Latency, State, Stats};

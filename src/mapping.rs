@@ -5,8 +5,12 @@
 //! and finds what does not fit before the database sees it.
 
 mod convert;
+mod decimal;
 mod plan;
+#[cfg(test)]
+mod tests;
 mod timestamp;
 
 pub(crate) use convert::map_event;
 pub(crate) use plan::{Column, ColumnType, Plan, PlanColumn, Role, Source, Table};
+pub(crate) use timestamp::{DateTime, format_days, format_micros};

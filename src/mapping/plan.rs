@@ -1,6 +1,7 @@
 //! The plan of an upsert: made once for each connection from the configuration and the table's catalogue.
 
-use crate::config::UpdateMode;
+use crate::config::{MappingConfig, UpdateMode};
+use crate::error::{Class, Error, ErrorKind, Result};
 
 /// The types of columns that cxsink can fill. Each name is PostgreSQL's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,6 +103,36 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
+    /// Fits the configuration to the table.
+    ///
+    /// # Errors
+    /// Kind `DATABASE`, class `Misfit`, where the table lacks something; `CONFIG` where the mapping contradicts itself.
+    pub(crate) fn new(mapping: &MappingConfig, update_mode: UpdateMode, table: &Table) -> Result<Self> {
+        let mut columns = Vec::new();
+        for (name, source) in &mapping.columns {
+            let source = parse_source(name, source)?;
+            match table.columns.iter().find(|column| column.name == *name) {
+                Some(column) => columns.push(plan_column(mapping, table, column, source)?),
+                // The table of the CXone tutorial has no column `attributes`, and nobody needs both time columns.
+                None if !matches!(source, Source::Pointer(_)) && is_default(mapping) => {}
+                None => return Err(missing_column(table, name)),
+            }
+        }
+        check_lists(mapping)?;
+        check_defaults(mapping, table)?;
+        check_unique_key(mapping, table)?;
+        // Rows hold a prefix of the columns; the sort is stable, so the configured order stays.
+        columns.sort_by_key(|column| column.source == Source::Now);
+        let width = columns.iter().filter(|column| column.source != Source::Now).count();
+        let index_of = |name: &String| columns.iter().position(|column| column.name == *name);
+        let key = mapping.key.iter().filter_map(index_of).collect();
+        let newer_by = match update_mode {
+            UpdateMode::Newer => Some(make_timestamp_follow(&mut columns)?),
+            UpdateMode::Always | UpdateMode::Changed => None,
+        };
+        Ok(Self { table: table.name.clone(), columns, width, key, update_mode, newer_by })
+    }
+
     /// The columns that rows hold.
     pub(crate) fn row_columns(&self) -> &[PlanColumn] {
         &self.columns[..self.width]
@@ -111,4 +142,155 @@ impl Plan {
     pub(crate) fn keeps_existing_rows(&self) -> bool {
         !self.columns.iter().any(|column| column.role == Role::Updated)
     }
+}
+
+fn is_default(mapping: &MappingConfig) -> bool {
+    mapping.columns == MappingConfig::default().columns
+}
+
+fn parse_source(column: &str, source: &str) -> Result<Source> {
+    match source {
+        "rest" => Ok(Source::Rest),
+        "now" => Ok(Source::Now),
+        "" => Ok(Source::Pointer(Vec::new())),
+        _ => match source.strip_prefix('/') {
+            Some(tokens) => Ok(Source::Pointer(
+                tokens.split('/').map(|token| token.replace("~1", "/").replace("~0", "~")).collect(),
+            )),
+            None => {
+                Err(Error::config(format!("mapping.columns: the source {source:?} of column {column:?} is unknown"))
+                    .with_hint("a source is a JSON pointer such as /attributes/duration, or `rest`, or `now`"))
+            }
+        },
+    }
+}
+
+fn plan_column(mapping: &MappingConfig, table: &Table, column: &Column, source: Source) -> Result<PlanColumn> {
+    let Some(column_type) = column.column_type else {
+        return Err(misfit(format!(
+            "column {:?} of table {} has the type {}",
+            column.name, table.name, column.type_name
+        ))
+        .with_column(Some(&column.name))
+        .with_hint(
+            "cxsink fills text, varchar, smallint, integer, bigint, real, double precision, numeric, boolean, \
+                 timestamptz, timestamp, date, uuid, json and jsonb",
+        ));
+    };
+    let is_key = mapping.key.contains(&column.name);
+    let fits = match source {
+        Source::Now => {
+            matches!(column_type, ColumnType::TimestampTz | ColumnType::Timestamp | ColumnType::Date) && !is_key
+        }
+        Source::Rest => {
+            matches!(column_type, ColumnType::Json | ColumnType::Jsonb | ColumnType::Text { .. }) && !is_key
+        }
+        Source::Pointer(_) => !(is_key && column_type == ColumnType::Json),
+    };
+    if !fits {
+        return Err(Error::config(format!(
+            "mapping.columns: column {:?} of type {} cannot be filled this way",
+            column.name, column.type_name
+        ))
+        .with_column(Some(&column.name))
+        .with_hint("`now` needs a time column, `rest` a json, jsonb or text column; neither these nor json can be part of the key"));
+    }
+    let is_updated = match &mapping.update {
+        Some(update) => update.contains(&column.name),
+        None => column.name != "created_at",
+    };
+    let role = match (is_key, is_updated) {
+        (true, _) => Role::Key,
+        (false, true) => Role::Updated,
+        (false, false) => Role::Kept,
+    };
+    Ok(PlanColumn { name: column.name.clone(), column_type, source, role, required: is_key || column.not_null })
+}
+
+/// `mapping.key` and `mapping.update` may only name mapped columns, and no column twice or in both.
+fn check_lists(mapping: &MappingConfig) -> Result<()> {
+    let update = mapping.update.as_deref().unwrap_or_default();
+    let problem = if mapping.key.is_empty() {
+        Some("mapping.key is empty".to_owned())
+    } else if let Some(name) =
+        mapping.key.iter().chain(update).find(|name| !mapping.columns.iter().any(|(c, _)| c == *name))
+    {
+        Some(format!("mapping.key or mapping.update names the column {name:?}, which mapping.columns does not fill"))
+    } else if let Some(name) = update.iter().find(|name| mapping.key.contains(name)) {
+        Some(format!("the column {name:?} is in mapping.key and in mapping.update"))
+    } else {
+        let names: Vec<_> = mapping.columns.iter().map(|(name, _)| name).collect();
+        let twice =
+            |list: &[&String]| list.iter().enumerate().find(|(i, n)| list[..*i].contains(n)).map(|(_, n)| (*n).clone());
+        twice(&names)
+            .or_else(|| twice(&mapping.key.iter().collect::<Vec<_>>()))
+            .map(|name| format!("the column {name:?} is named twice in [mapping]"))
+    };
+    problem.map_or(Ok(()), |problem| Err(Error::config(problem)))
+}
+
+/// A column that nobody fills, without a default, would refuse every row.
+fn check_defaults(mapping: &MappingConfig, table: &Table) -> Result<()> {
+    let unfilled = table.columns.iter().find(|column| {
+        column.not_null && !column.has_default && !mapping.columns.iter().any(|(name, _)| *name == column.name)
+    });
+    match unfilled {
+        None => Ok(()),
+        Some(column) => Err(misfit(format!(
+            "column {:?} of table {} is NOT NULL, has no default and is not mapped",
+            column.name, table.name
+        ))
+        .with_column(Some(&column.name))
+        .with_hint("map it in [mapping.columns], give it a default, or drop its NOT NULL")),
+    }
+}
+
+/// ON CONFLICT needs a unique index over exactly the columns of the key (PostgreSQL manual, INSERT, `conflict_target`).
+fn check_unique_key(mapping: &MappingConfig, table: &Table) -> Result<()> {
+    let is_key =
+        |unique: &Vec<String>| unique.len() == mapping.key.len() && unique.iter().all(|n| mapping.key.contains(n));
+    if table.unique_keys.iter().any(is_key) {
+        return Ok(());
+    }
+    let columns = mapping.key.join(", ");
+    Err(misfit(format!("table {} has no unique index over exactly ({columns})", table.name))
+        .with_sqlstate("42P10")
+        .with_hint(format!(
+            "CREATE UNIQUE INDEX ON {} ({columns}); or set mapping.key to the columns of an existing unique index",
+            table.name
+        )))
+}
+
+/// In update mode `newer` the timestamp decides, so it must be what the row was last updated with.
+fn make_timestamp_follow(columns: &mut [PlanColumn]) -> Result<usize> {
+    let from_timestamp = |column: &PlanColumn| {
+        column.source == Source::Pointer(vec!["timestamp".into()])
+            && matches!(column.column_type, ColumnType::TimestampTz | ColumnType::Timestamp)
+            && column.role != Role::Key
+    };
+    let index = columns.iter().position(from_timestamp).ok_or_else(|| {
+        Error::config("destination.update = newer needs a column that shows how new a row is").with_hint(
+            "map /timestamp to a timestamptz or timestamp column outside the key, or use destination.update = always",
+        )
+    })?;
+    columns[index].role = Role::Updated;
+    Ok(index)
+}
+
+fn missing_column(table: &Table, name: &str) -> Error {
+    let nearest = table
+        .columns
+        .iter()
+        .max_by(|a, b| strsim::jaro_winkler(&a.name, name).total_cmp(&strsim::jaro_winkler(&b.name, name)));
+    let nearest = nearest.map_or_else(String::new, |column| format!(" (the nearest is {:?})", column.name));
+    misfit(format!("table {} has no column {name:?}{nearest}", table.name))
+        .with_sqlstate("42703")
+        .with_column(Some(name))
+        .with_hint(
+            "add the column, or leave it out of [mapping.columns]; `cxsink init-db --print` shows the default table",
+        )
+}
+
+fn misfit(message: String) -> Error {
+    Error::new(ErrorKind::Database, message).with_class(Class::Misfit)
 }

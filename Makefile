@@ -1,0 +1,43 @@
+# The commands of this project; the work is done by cargo and by scripts/.
+#   make demo     the main job on this machine, with nothing set up
+#   make test     every check and test of every language
+
+STEPS := format clippy features licences docs rust c python
+
+.PHONY: help demo test lint test-rust test-c test-python header deny clean $(addprefix step-,$(STEPS))
+
+help: ## List what can be made
+	@sed -n 's/^\([a-z-]*\):.* ## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
+	@echo "  make step-NAME    One step of the tests: $(STEPS)"
+
+demo: ## The main job on a simulated stream (EVENTS=n, DESTINATION=postgresql://…)
+	@scripts/setup tools
+	@cargo build --locked --profile demo --features cli
+	@cargo run --quiet --locked --profile demo --features cli -- demo \
+	    $${DESTINATION:+--destination "$$DESTINATION"} $${EVENTS:+--events "$$EVENTS"}
+
+test: .venv/stamp ## Every check and test of every language
+	@.venv/bin/python scripts/test
+
+lint: step-format step-clippy step-features step-licences step-docs ## Formatting, lints, licences, documentation
+test-rust: step-rust ## The Rust tests, beside a private PostgreSQL
+test-c: step-c ## The C tests
+test-python: step-python ## The Python tests, beside a private PostgreSQL
+
+$(addprefix step-,$(STEPS)): step-%: .venv/stamp
+	@.venv/bin/python scripts/test $*
+
+# Always asked: scripts/setup itself sees whether there is anything to do.
+.PHONY: .venv/stamp
+.venv/stamp:
+	@scripts/setup
+
+header: ## Make include/cxsink.h from bindings/c
+	CXSINK_UPDATE=1 cargo test --locked --package cxsink-c --test header
+
+deny: ## Advisories, licences and sources of the dependencies (needs cargo-deny and the network)
+	cargo deny --locked check
+
+clean: ## Remove what was built, the virtual environment and a downloaded PostgreSQL
+	cargo clean
+	rm -rf .venv .pg .pg.new .demo

@@ -1,0 +1,70 @@
+//! The command line: a thin edge over the public API, for Rust's binary and the Python package alike.
+//!
+//! Exit codes: 0 ok, 1 ended by an error, 2 bad usage or configuration.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line prints; the library does not")]
+
+mod arguments;
+mod dead_letters;
+mod demo;
+mod events;
+mod live;
+mod logging;
+mod run;
+mod shape;
+mod simulate;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::{Error, ErrorKind};
+use arguments::{Arguments, Command};
+
+/// Runs the command line, with the program's name as first argument, and prints to the standard streams.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments = match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Help and version come this way too, with exit code 0.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    match dispatch(&arguments) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("cxsink: {error}");
+            if let Some(hint) = error.hint() {
+                eprintln!("        {hint}");
+            }
+            ExitCode::from(match error.kind() {
+                ErrorKind::Config | ErrorKind::InvalidArgument => 2,
+                _ => 1,
+            })
+        }
+    }
+}
+
+fn dispatch(arguments: &Arguments) -> Result<ExitCode, Error> {
+    let settings = &arguments.settings;
+    match &arguments.command {
+        Command::Run(options) => run::run(&settings.load()?, options),
+        Command::InitDb { print } => init_db(&settings.load()?, *print),
+        Command::Import { file } => run::import(&settings.load()?, file),
+        Command::Validate { file } => events::validate(&settings.load()?, file),
+        Command::DeadLetters { action } => dead_letters::dead_letters(&settings.load()?, action),
+        Command::Simulate(options) => simulate::simulate(options, settings),
+        Command::Demo(options) => demo::demo(options, settings),
+    }
+}
+
+fn init_db(config: &crate::Config, print: bool) -> Result<ExitCode, Error> {
+    if print {
+        print!("{}", crate::init_db_sql(config)?);
+    } else {
+        crate::init_db(config)?;
+        println!("the tables {} and cxsink_checkpoint are there", config.destination.table);
+    }
+    Ok(ExitCode::SUCCESS)
+}

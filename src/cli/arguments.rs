@@ -1,0 +1,178 @@
+//! What can be typed.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::Config;
+use crate::Result;
+
+/// Takes interaction events from a NICE CXone Data Actions stream, checks each against a JSON Schema, and upserts them into
+/// PostgreSQL. Nothing that was read is lost: events wait in a spool file until they are in the table, or are kept as dead
+/// letters with the reason.
+#[derive(Debug, Parser)]
+#[command(name = "cxsink", version, max_term_width = 110, after_help = AFTER_HELP)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    pub(super) settings: Settings,
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+const AFTER_HELP: &str = "\
+Configuration comes from the file, then from .env, then from the environment, then from --set; later ones win. A plain \
+deployment needs only CXONE_CLIENT_ID, CXONE_CLIENT_SECRET, CXONE_STREAM_ID and DATABASE_URL (or DB_HOST, DB_NAME, DB_USER, \
+DB_PASSWORD). Any key can also be set as CXSINK_SECTION__KEY. All keys: docs/configuration.md.
+
+Exit codes: 0 ok, 1 ended by an error, 2 bad usage or configuration.";
+
+/// Where the configuration comes from.
+#[derive(Debug, Args)]
+pub(super) struct Settings {
+    /// The configuration file [default: cxsink.toml, if there is one]
+    #[arg(short, long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Sets a configuration key, for example --set batch.events_max=2000; may be repeated
+    #[arg(short, long = "set", global = true, value_name = "SECTION.KEY=VALUE")]
+    sets: Vec<String>,
+    /// Shows more: each step (-v), everything (-vv); the same as log.level
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+    /// One JSON object a line on the standard error stream, for machines; the same as log.format = "json"
+    #[arg(long, global = true, value_name = "text|json")]
+    log_format: Option<String>,
+}
+
+impl Settings {
+    /// Loads the configuration and starts the log.
+    pub(super) fn load(&self) -> Result<Config> {
+        let default = Path::new("cxsink.toml");
+        let mut config = match &self.config {
+            Some(path) => Config::load(path)?,
+            None if default.exists() => Config::load(default)?,
+            None => Config::from_env()?,
+        };
+        self.apply(&mut config)?;
+        super::logging::start(&config.log);
+        Ok(config)
+    }
+
+    /// What the command line itself says.
+    pub(super) fn apply(&self, config: &mut Config) -> Result<()> {
+        if let Some(format) = &self.log_format {
+            config.set("log.format", format)?;
+        }
+        match self.verbose {
+            0 => {}
+            1 => config.set("log.level", "debug")?,
+            _ => config.set("log.level", "trace")?,
+        }
+        for set in &self.sets {
+            let (key, value) = set.split_once('=').ok_or_else(|| {
+                crate::Error::new(crate::ErrorKind::InvalidArgument, format!("--set {set}: there is no `=` in it"))
+                    .with_hint("write it as --set section.key=value")
+            })?;
+            config.set(key.trim(), value.trim())?;
+        }
+        Ok(())
+    }
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Read the stream into the table until SIGINT or SIGTERM
+    ///
+    /// At the first signal, reading stops and what is spooled is applied; a second one ends at once. Nothing is lost either
+    /// way: what is still in the spool is applied by the next start.
+    Run(Run),
+    /// Make the default table and the table cxsink_checkpoint, where they do not exist
+    InitDb {
+        /// Print the SQL instead of running it
+        #[arg(long)]
+        print: bool,
+    },
+    /// Put events from a file of JSON Lines into the table, through the same path as the stream's
+    Import {
+        /// The file, one event a line; - reads the standard input
+        file: PathBuf,
+    },
+    /// Check events from a file of JSON Lines against the schema; connects to nothing
+    ///
+    /// Prints each invalid line's number and every reason. Exit code 1 if there is one.
+    Validate {
+        /// The file, one event a line; - reads the standard input
+        file: PathBuf,
+    },
+    /// Look at the events that could not be stored; also while a sink is running
+    DeadLetters {
+        #[command(subcommand)]
+        action: DeadLetters,
+    },
+    /// Play CXone on this machine: token endpoint and stream, with faults on demand
+    ///
+    /// Prints the settings with which a sink reads from it, and at the end what it sent. Runs until a signal, or until every
+    /// event was sent and --close-at-end true closed the stream.
+    Simulate(Simulate),
+    /// Show the main job on a simulated stream, with nothing to set up
+    Demo(Demo),
+}
+
+/// `cxsink run`
+#[derive(Debug, Args)]
+pub(super) struct Run {
+    /// After a signal, end after this time even if not everything is applied; the rest stays in the spool
+    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
+    pub(super) drain_timeout: Duration,
+}
+
+fn seconds(text: &str) -> std::result::Result<Duration, String> {
+    text.parse().map_err(|_| "a whole number of seconds".to_owned()).map(Duration::from_secs)
+}
+
+/// `cxsink dead-letters …`
+#[derive(Debug, Subcommand)]
+pub(super) enum DeadLetters {
+    /// One line for each: offset, time, stage and reason
+    List {
+        /// Start at this offset
+        #[arg(long, default_value_t = 0)]
+        from: u64,
+        /// Show at most this many
+        #[arg(long, default_value_t = 100)]
+        limit: usize,
+    },
+    /// One dead letter, with every reason and the event itself
+    Show {
+        /// The offset, as `list` shows it
+        offset: u64,
+    },
+    /// All of them as JSON Lines, with the events
+    ///
+    /// What was exported may be deleted when dead_letters.bytes_max is reached.
+    Export {
+        /// The file to write; - writes to the standard output
+        #[arg(default_value = "-")]
+        file: PathBuf,
+    },
+}
+
+/// `cxsink simulate`
+#[derive(Debug, Args)]
+pub(super) struct Simulate {
+    /// Options as NAME VALUE pairs: --events 1000 --rate 500 …; `--list` shows all of them
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "--NAME VALUE")]
+    pub(super) options: Vec<String>,
+}
+
+/// `cxsink demo`
+#[derive(Debug, Args)]
+pub(super) struct Demo {
+    /// How many events the simulated stream has
+    #[arg(long, default_value_t = 100_000)]
+    pub(super) events: u64,
+    /// Where to put them: postgresql://… (the table cxsink_demo_events is made there) [default: an SQLite file of its own]
+    #[arg(long, value_name = "URL")]
+    pub(super) destination: Option<String>,
+}

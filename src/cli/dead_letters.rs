@@ -1,0 +1,106 @@
+//! `dead-letters`: what could not be stored, and why.
+
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::Path;
+use std::process::ExitCode;
+
+use super::arguments::DeadLetters as Action;
+use super::shape::grouped;
+use crate::{Config, DeadLetter, DeadLetters, Error, ErrorKind, Result};
+
+/// How many are read at a time.
+const PAGE: usize = 1000;
+
+pub(super) fn dead_letters(config: &Config, action: &Action) -> Result<ExitCode> {
+    let letters = DeadLetters::open(config)?;
+    match action {
+        Action::List { from, limit } => list(&letters, *from, *limit)?,
+        Action::Show { offset } => show(&letters, *offset)?,
+        Action::Export { file } => export(&letters, file)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn list(letters: &DeadLetters, from: u64, limit: usize) -> Result<()> {
+    let total = letters.count()?;
+    let page = letters.list(from, limit)?;
+    if page.is_empty() {
+        println!("no dead letters");
+        return Ok(());
+    }
+    println!("{:>10}  {:<20}  {:<8}  reason", "offset", "rejected at", "stage");
+    for letter in &page {
+        println!("{:>10}  {:<20}  {:<8}  {}", letter.offset, time(letter.rejected_at), letter.stage, letter.reason);
+    }
+    println!("{} of {} dead letters; `cxsink dead-letters show OFFSET` shows the event", page.len(), grouped(total));
+    Ok(())
+}
+
+fn show(letters: &DeadLetters, offset: u64) -> Result<()> {
+    let letter = letters.list(offset, 1)?.into_iter().find(|letter| letter.offset == offset).ok_or_else(|| {
+        Error::new(ErrorKind::InvalidArgument, format!("there is no dead letter with the offset {offset}"))
+            .with_hint("`cxsink dead-letters list` shows those there are")
+    })?;
+    print!("{}", describe(&letter));
+    Ok(())
+}
+
+/// Everything about a dead letter, for a person.
+pub(super) fn describe(letter: &DeadLetter) -> String {
+    let mut text = format!(
+        "  offset       {}\n  received at  {}\n  rejected at  {}\n  stage        {}\n  reason       {}\n",
+        letter.offset,
+        time(letter.received_at),
+        time(letter.rejected_at),
+        letter.stage,
+        letter.reason
+    );
+    let details = [("sqlstate", &letter.sqlstate), ("constraint", &letter.constraint), ("column", &letter.column)];
+    for (name, value) in details {
+        if let Some(value) = value {
+            text.push_str(&format!("  {name:<12} {value}\n"));
+        }
+    }
+    for violation in &letter.violations {
+        text.push_str(&format!("  {:<12} {violation}\n", violation.keyword));
+    }
+    let event: String =
+        String::from_utf8_lossy(&letter.event.0).chars().map(|c| if c.is_control() { '·' } else { c }).collect();
+    text.push_str(&format!("  event        {event}\n"));
+    text
+}
+
+fn export(letters: &DeadLetters, file: &Path) -> Result<()> {
+    let fail =
+        |error: std::io::Error| Error::new(ErrorKind::InvalidArgument, format!("writing {}: {error}", file.display()));
+    let is_stdout = file.as_os_str() == "-";
+    let mut out: Box<dyn Write> =
+        if is_stdout { Box::new(std::io::stdout().lock()) } else { Box::new(File::create(file).map_err(fail)?) };
+    let mut from = 0;
+    let mut exported = 0;
+    loop {
+        let page = letters.list(from, PAGE)?;
+        let (Some(first), Some(last)) = (page.first(), page.last()) else { break };
+        {
+            let mut lines = BufWriter::new(&mut out);
+            for letter in &page {
+                writeln!(lines, "{}", letter.to_json(true)).map_err(fail)?;
+            }
+            lines.flush().map_err(fail)?;
+        }
+        // Only now: what is marked may be deleted.
+        letters.mark_exported(first.offset..=last.offset)?;
+        exported += page.len() as u64;
+        from = last.offset + 1;
+    }
+    if !is_stdout {
+        println!("{} dead letters exported to {}", grouped(exported), file.display());
+    }
+    Ok(())
+}
+
+/// Microseconds since 1970 as a time to the second.
+fn time(micros: i64) -> String {
+    format!("{}Z", &crate::mapping::format_micros(micros)[..19])
+}

@@ -1,0 +1,70 @@
+//! The live line on a terminal: rate, lag, dead letters and state, four times a second.
+
+use std::io::IsTerminal;
+use std::time::{Duration, Instant};
+
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::shape::grouped;
+use crate::Stats;
+
+/// Drawn while it lives, and only if the standard error stream is a terminal.
+pub(super) struct Live {
+    bar: ProgressBar,
+    is_terminal: bool,
+    drawn: Instant,
+    received: u64,
+}
+
+const INTERVAL: Duration = Duration::from_millis(250);
+
+impl Live {
+    /// `total`: how many events are expected, if that is known.
+    pub(super) fn start(total: Option<u64>) -> Self {
+        let is_terminal = std::io::stderr().is_terminal();
+        let progress = MultiProgress::with_draw_target(if is_terminal {
+            ProgressDrawTarget::stderr()
+        } else {
+            ProgressDrawTarget::hidden()
+        });
+        let (bar, template) = match total {
+            Some(total) => (ProgressBar::new(total), "{wide_bar} {percent:>3} %  {msg}"),
+            None => (ProgressBar::new_spinner(), "{spinner} {msg}"),
+        };
+        let bar = progress.add(bar);
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style);
+        }
+        if is_terminal {
+            super::logging::set_beside(Some(progress));
+        }
+        Self { bar, is_terminal, drawn: Instant::now(), received: 0 }
+    }
+
+    /// Draws anew if it is time to.
+    pub(super) fn show(&mut self, stats: &Stats) {
+        let elapsed = self.drawn.elapsed();
+        if !self.is_terminal || elapsed < INTERVAL {
+            return;
+        }
+        let rate = (stats.received - self.received) as f64 / elapsed.as_secs_f64();
+        (self.drawn, self.received) = (Instant::now(), stats.received);
+        self.bar.set_position(stats.received + stats.recovered - stats.pending);
+        self.bar.set_message(format!(
+            "{} · {} events/s in · {} stored · {} waiting · {} dead letters",
+            stats.state,
+            grouped(rate as u64),
+            grouped(stats.inserted + stats.updated + stats.unchanged + stats.confirmed),
+            grouped(stats.pending),
+            grouped(stats.dead_lettered),
+        ));
+        self.bar.tick();
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+        super::logging::set_beside(None);
+    }
+}

@@ -1,0 +1,72 @@
+//! The log on the standard error stream: a line for people, or a JSON object for machines.
+
+use std::io::Write as _;
+use std::sync::Mutex;
+
+use indicatif::MultiProgress;
+use log::{Level, LevelFilter, Log, Metadata, Record};
+
+use crate::clock::{Clock, SystemClock};
+use crate::config::{LogConfig, LogFormat, LogLevel};
+use crate::lock;
+
+struct Logger {
+    format: LogFormat,
+}
+
+/// What is drawn on the terminal below the log, so that lines go above it.
+static BESIDE: Mutex<Option<MultiProgress>> = Mutex::new(None);
+
+/// Starts the log of this process; a second call only changes the level.
+pub(super) fn start(config: &LogConfig) {
+    let level = match config.level {
+        LogLevel::Error => LevelFilter::Error,
+        LogLevel::Warn => LevelFilter::Warn,
+        LogLevel::Info => LevelFilter::Info,
+        LogLevel::Debug => LevelFilter::Debug,
+        LogLevel::Trace => LevelFilter::Trace,
+    };
+    let _ = log::set_boxed_logger(Box::new(Logger { format: config.format }));
+    log::set_max_level(level);
+}
+
+/// Log lines go above this from now on; `None`: there is nothing to go above.
+pub(super) fn set_beside(progress: Option<MultiProgress>) {
+    *lock::lock(&BESIDE) = progress;
+}
+
+impl Log for Logger {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        // Other crates' detail holds headers and payloads (tungstenite prints the Authorization header at TRACE).
+        metadata.target().starts_with("cxsink") || metadata.level() <= Level::Warn
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if !self.enabled(record.metadata()) {
+            return;
+        }
+        let now = crate::mapping::format_micros(SystemClock.unix_micros());
+        let time = format!("{}Z", &now[..23]);
+        let line = match self.format {
+            LogFormat::Text => format!("{time} {:<5} {}", record.level(), record.args()),
+            LogFormat::Json => serde_json::json!({
+                "time": time,
+                "level": record.level().as_str().to_ascii_lowercase(),
+                "target": record.target(),
+                "message": record.args().to_string(),
+            })
+            .to_string(),
+        };
+        let print = || {
+            // A reader that has gone away is no reason to end.
+            let _ = writeln!(std::io::stderr().lock(), "{line}");
+        };
+        let beside = lock::lock(&BESIDE);
+        match &*beside {
+            Some(progress) => progress.suspend(print),
+            None => print(),
+        }
+    }
+
+    fn flush(&self) {}
+}

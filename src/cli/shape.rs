@@ -1,0 +1,94 @@
+//! Numbers and tables for people.
+
+use std::time::Duration;
+
+use crate::Stats;
+
+/// `1234567` as `1,234,567`.
+pub(super) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() * 4 / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// Microseconds as `0.35 ms` or `1.20 s`.
+pub(super) fn time(micros: u64) -> String {
+    if micros < 1_000_000 { format!("{:.2} ms", micros as f64 / 1e3) } else { format!("{:.2} s", micros as f64 / 1e6) }
+}
+
+/// The numbers of a run, one a line.
+pub(super) fn summary(stats: &Stats, elapsed: Duration) -> String {
+    let mut lines = vec![("received", grouped(stats.received))];
+    let mut optional = |name, count| {
+        if count > 0 {
+            lines.push((name, grouped(count)));
+        }
+    };
+    optional("recovered", stats.recovered);
+    lines.push(("inserted", grouped(stats.inserted)));
+    lines.push(("updated", grouped(stats.updated)));
+    let mut optional = |name, count| {
+        if count > 0 {
+            lines.push((name, grouped(count)));
+        }
+    };
+    optional("unchanged", stats.unchanged);
+    optional("confirmed", stats.confirmed);
+    lines.push(("collapsed", grouped(stats.collapsed)));
+    lines.push(("dead letters", grouped(stats.dead_lettered)));
+    lines.push(("still waiting", grouped(stats.pending)));
+    lines.push(("reconnects", grouped(stats.reconnects)));
+    let applied = stats.received + stats.recovered - stats.pending;
+    lines.push(("events/s", grouped((applied as f64 / elapsed.as_secs_f64().max(1e-9)) as u64)));
+    lines
+        .push(("receipt to commit", format!("p50 {}, p99 {}", time(stats.latency.p50_us), time(stats.latency.p99_us))));
+    lines.iter().map(|(name, value)| format!("  {name:<18} {value}\n")).collect()
+}
+
+/// A table with a line under its head; long cells are cut.
+pub(super) fn table(head: &[String], rows: &[Vec<Option<String>>]) -> String {
+    const WIDTH_MAX: usize = 24;
+    let cell = |text: &str| {
+        let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        if text.chars().count() <= WIDTH_MAX { text } else { text.chars().take(WIDTH_MAX - 1).chain(['…']).collect() }
+    };
+    let mut lines: Vec<Vec<String>> = vec![head.iter().map(|name| cell(name)).collect()];
+    lines.extend(rows.iter().map(|row| row.iter().map(|value| cell(value.as_deref().unwrap_or("·"))).collect()));
+    let widths: Vec<usize> = (0..head.len())
+        .map(|column| {
+            lines.iter().filter_map(|line| line.get(column)).map(|text| text.chars().count()).max().unwrap_or(0)
+        })
+        .collect();
+    let mut text = String::new();
+    for (number, line) in lines.iter().enumerate() {
+        let cells: Vec<String> = line.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        text.push_str(&format!("  {}\n", cells.join("  ").trim_end()));
+        if number == 0 {
+            let rule: Vec<String> = widths.iter().map(|&width| "─".repeat(width)).collect();
+            text.push_str(&format!("  {}\n", rule.join("  ")));
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_grouped() {
+        assert_eq!([0, 999, 1000, 1_234_567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
+    }
+
+    #[test]
+    fn columns_line_up() {
+        let rows = [vec![Some("1".into()), None], vec![Some("22".into()), Some("a\nb".into())]];
+        assert_eq!(table(&["id".into(), "name".into()], &rows), "  id  name\n  ──  ────\n  1   ·\n  22  a b\n");
+    }
+}

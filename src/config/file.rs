@@ -1,0 +1,47 @@
+//! The layer of a TOML file. An error names the file and the line, and never quotes it: the line may hold a secret.
+
+use toml::de::{DeTable, DeValue};
+
+use super::columns::in_order;
+use super::{Config, keys};
+use crate::error::{Error, Result};
+
+/// Applies the file's values; `name` is how errors call it.
+pub(super) fn apply(config: &mut Config, name: &str, text: &str) -> Result<()> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let at = |place: usize| {
+        let before = text.get(..place).unwrap_or(text);
+        format!("{name}:{}", 1 + before.matches('\n').count())
+    };
+    let document = DeTable::parse(text).map_err(|e| {
+        // The parser's own Display would show the line.
+        let place = e.span().map_or(text.len(), |span| span.start);
+        Error::config(format!("{}: not valid TOML: {}", at(place), e.message()))
+    })?;
+    for (place, section, value) in in_order(document.get_ref()) {
+        let table = section_table(section, value).map_err(|e| e.while_doing(at(place)))?;
+        for (place, key, value) in in_order(table) {
+            set(config, &format!("{section}.{key}"), value).map_err(|e| e.while_doing(at(place)))?;
+        }
+    }
+    Ok(())
+}
+
+fn section_table<'t>(section: &str, value: &'t DeValue<'t>) -> Result<&'t DeTable<'t>> {
+    let is_known = keys::SECTIONS.iter().any(|(known, _)| *known == section);
+    match (is_known, value.as_table()) {
+        (true, Some(table)) => Ok(table),
+        (true, None) => Err(Error::config(format!("{section} is a section"))
+            .with_hint(format!("write [{section}] and its keys below it"))),
+        (false, Some(_)) => Err(keys::unknown_section(section)),
+        (false, None) => match keys::find(section) {
+            Ok(_) => Err(keys::unknown_section(section)),
+            Err(e) => Err(e.with_hint("each key stands in a section, as in [oauth]")),
+        },
+    }
+}
+
+fn set(config: &mut Config, name: &str, value: &DeValue<'_>) -> Result<()> {
+    let key = keys::find(name)?;
+    key.kind.read_toml(value).and_then(|value| key.assign(config, value)).map_err(|e| e.while_doing(key.name))
+}

@@ -1,0 +1,130 @@
+//! Secrets that stand in files: read anew at each use, so that they can be changed while the sink runs.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use secrecy::{ExposeSecret, SecretString};
+
+use super::database_url;
+use super::sections::{DestinationConfig, OauthConfig};
+use crate::error::{Error, Result};
+
+/// Far above any secret; keeps a wrong path such as `/dev/zero` from filling the memory.
+const FILE_BYTES_MAX: u64 = 64 << 10;
+
+impl OauthConfig {
+    /// The client's secret: from `client_secret_file`, which is read anew, or else `client_secret`.
+    ///
+    /// # Errors
+    /// `Config`: there is no secret, there are two, or the file cannot be used.
+    pub fn client_secret(&self) -> Result<SecretString> {
+        match (&self.client_secret, &self.client_secret_file) {
+            (Some(_), Some(_)) => Err(Error::config("oauth.client_secret and oauth.client_secret_file are both set")
+                .with_hint("keep one of them; the variable CXONE_CLIENT_SECRET sets oauth.client_secret")),
+            (Some(secret), None) => Ok(secret.clone()),
+            (None, Some(file)) => read(file).map_err(|e| e.while_doing("oauth.client_secret_file")),
+            (None, None) => Err(Error::config("oauth.client_secret is missing")
+                .with_hint("set CXONE_CLIENT_SECRET, oauth.client_secret or oauth.client_secret_file")),
+        }
+    }
+}
+
+impl DestinationConfig {
+    /// The password from `password_file`, which is read anew; `None` if there is no such file, so that what `url` says holds.
+    ///
+    /// # Errors
+    /// `Config`: `url` holds a password as well, or the file cannot be used.
+    pub fn password(&self) -> Result<Option<SecretString>> {
+        let Some(file) = &self.password_file else { return Ok(None) };
+        if self.url.as_ref().is_some_and(|url| database_url::has_password(url.expose_secret())) {
+            return Err(Error::config("destination.password_file is set and destination.url holds a password")
+                .with_hint(
+                    "keep one of them; the variables DB_PASSWORD and PGPASSWORD put a password into destination.url",
+                ));
+        }
+        read(file).map(Some).map_err(|e| e.while_doing("destination.password_file"))
+    }
+}
+
+fn read(path: &Path) -> Result<SecretString> {
+    let bad = |reason: &dyn std::fmt::Display| Error::config(format!("cannot use {}: {reason}", path.display()));
+    let mut bytes = Vec::new();
+    File::open(path).and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes)).map_err(|e| bad(&e))?;
+    if bytes.len() as u64 > FILE_BYTES_MAX {
+        return Err(bad(&"it is larger than 64 KiB"));
+    }
+    let text = String::from_utf8(bytes).map_err(|_| bad(&"it is not UTF-8"))?;
+    let secret = text.trim_end_matches(['\r', '\n']);
+    if secret.is_empty() {
+        return Err(bad(&"it is empty"));
+    }
+    if secret.contains(char::is_control) {
+        return Err(bad(&"it holds more than one line, or a control character"));
+    }
+    Ok(SecretString::from(secret))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(content: &[u8]) -> tempfile::TempPath {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), content).unwrap();
+        file.into_temp_path()
+    }
+
+    #[test]
+    fn a_file_is_read_anew_at_each_use() {
+        let path = file(b"first\n");
+        let oauth = OauthConfig { client_secret_file: Some(path.to_path_buf()), ..OauthConfig::default() };
+        assert_eq!(oauth.client_secret().unwrap().expose_secret(), "first");
+        std::fs::write(&path, " second \r\n\n").unwrap();
+        assert_eq!(oauth.client_secret().unwrap().expose_secret(), " second ");
+    }
+
+    #[test]
+    fn the_plain_secret_serves_without_a_file() {
+        let oauth = OauthConfig { client_secret: Some("plain".into()), ..OauthConfig::default() };
+        assert_eq!(oauth.client_secret().unwrap().expose_secret(), "plain");
+    }
+
+    #[test]
+    fn bad_files_are_named() {
+        let check = |content: &[u8], reason: &str| {
+            let path = file(content);
+            let destination =
+                DestinationConfig { password_file: Some(path.to_path_buf()), ..DestinationConfig::default() };
+            let error = destination.password().unwrap_err();
+            assert!(error.message().contains(reason), "{error:?}");
+            assert!(error.message().contains(&*path.to_string_lossy()), "{error:?}");
+            assert!(!error.message().contains("hunter2"), "{error:?}");
+        };
+        check(b"", "empty");
+        check(b"\n", "empty");
+        check(b"hunter2\nhunter2", "more than one line");
+        check(b"hunter2\xff", "not UTF-8");
+        check(&vec![b'x'; 70_000], "larger");
+        let missing =
+            DestinationConfig { password_file: Some("/nowhere/hunter".into()), ..DestinationConfig::default() };
+        assert!(missing.password().unwrap_err().message().contains("/nowhere/hunter"));
+    }
+
+    #[test]
+    fn none_or_two_are_errors() {
+        let oauth = OauthConfig::default();
+        assert!(oauth.client_secret().unwrap_err().hint().unwrap().contains("CXONE_CLIENT_SECRET"));
+        let both = OauthConfig { client_secret: Some("a".into()), client_secret_file: Some("b".into()), ..oauth };
+        assert!(both.client_secret().unwrap_err().message().contains("both"));
+
+        let mut destination =
+            DestinationConfig { url: Some("postgresql://me@db/cx".into()), ..DestinationConfig::default() };
+        assert!(destination.password().unwrap().is_none());
+        let path = file(b"pw");
+        destination.password_file = Some(path.to_path_buf());
+        assert_eq!(destination.password().unwrap().unwrap().expose_secret(), "pw");
+        destination.url = Some("postgresql://me:pw@db/cx".into());
+        assert!(destination.password().unwrap_err().message().contains("destination.url"));
+    }
+}

@@ -1,0 +1,123 @@
+//! What must hold before a sink opens: each value again, since a program can set the plain data, and what fits together.
+
+use secrecy::ExposeSecret;
+
+use super::keys::KEYS;
+use super::url::percent_encode;
+use super::{Config, MappingConfig, database_url};
+use crate::error::{Error, Result};
+
+const STREAM_ID: &str = "{stream_id}";
+
+impl Config {
+    /// Checks that the configuration is complete and that its values fit together. Opening a sink does this first.
+    ///
+    /// # Errors
+    /// `Config`, naming the key: a value is missing or out of its range, or two do not fit together; or a token or a secret
+    /// would be sent unencrypted to another machine.
+    pub fn validate(&self) -> Result<()> {
+        for key in KEYS {
+            if let Some(value) = (key.value)(self) {
+                key.kind.check(&value).map_err(|e| e.while_doing(key.name))?;
+            }
+        }
+        self.validate_stream()?;
+        self.validate_destination()?;
+        self.mapping.validate()?;
+        if self.retry.delay_min > self.retry.delay_max {
+            return Err(Error::config("retry.delay_min is longer than retry.delay_max"));
+        }
+        Ok(())
+    }
+
+    /// Whether there is a stream to read; otherwise the sink only takes events from the application. Any setting of a stream's
+    /// own counts, so that a forgotten one is an error ([`Config::validate`]) and not a sink that reads nothing.
+    pub fn has_stream(&self) -> bool {
+        self.stream.id.is_some()
+            || !self.stream.url.contains(STREAM_ID)
+            || self.oauth.client_id.is_some()
+            || self.oauth.client_secret.is_some()
+            || self.oauth.client_secret_file.is_some()
+    }
+
+    /// The address of the stream: `stream.url` with `stream.id` in place of `{stream_id}`.
+    ///
+    /// # Errors
+    /// `Config`: the id is needed and missing.
+    pub fn stream_url(&self) -> Result<String> {
+        if !self.stream.url.contains(STREAM_ID) {
+            return Ok(self.stream.url.clone());
+        }
+        let Some(id) = &self.stream.id else {
+            return Err(Error::config("stream.id is missing").with_hint("set CXONE_STREAM_ID or stream.id"));
+        };
+        if id == "." || id == ".." {
+            return Err(Error::config("stream.id: is not an id but a step in a path"));
+        }
+        Ok(self.stream.url.replace(STREAM_ID, &percent_encode(id, "")))
+    }
+
+    fn validate_stream(&self) -> Result<()> {
+        if self.stream.ping_interval >= self.stream.idle_timeout {
+            return Err(Error::config("stream.ping_interval is not shorter than stream.idle_timeout")
+                .with_hint("without a ping in between, every quiet connection would count as lost"));
+        }
+        if !self.has_stream() {
+            return Ok(());
+        }
+        self.stream_url()?;
+        if self.oauth.client_id.is_none() {
+            return Err(Error::config("oauth.client_id is missing").with_hint("set CXONE_CLIENT_ID or oauth.client_id"));
+        }
+        self.oauth.client_secret().map(drop)
+    }
+
+    fn validate_destination(&self) -> Result<()> {
+        let Some(url) = &self.destination.url else {
+            return Err(Error::config("destination.url is missing").with_hint(
+                "set destination.url, CXSINK_DESTINATION__URL, DATABASE_URL, or DB_HOST, DB_NAME, DB_USER and DB_PASSWORD",
+            ));
+        };
+        if database_url::sqlite_path(url.expose_secret())
+            .is_some_and(|path| self.spool.path == *path && path != ":memory:")
+        {
+            return Err(Error::config("destination.url and spool.path name the same file"));
+        }
+        self.destination.password().map(drop)
+    }
+}
+
+impl MappingConfig {
+    fn validate(&self) -> Result<()> {
+        for column in &self.key {
+            match self.source(column) {
+                None => return Err(self.no_such_column("mapping.key", column)),
+                Some("now") => {
+                    return Err(Error::config(format!("mapping.key: the column {column:?} is filled with the time"))
+                        .with_hint("a key must be the same each time an event is delivered"));
+                }
+                Some(_) => {}
+            }
+        }
+        for column in self.update.iter().flatten() {
+            if self.source(column).is_none() {
+                return Err(self.no_such_column("mapping.update", column));
+            }
+            if self.key.contains(column) {
+                return Err(Error::config(format!("mapping.update: the column {column:?} is part of mapping.key"))
+                    .with_hint("a key cannot change; leave the column out of mapping.update"));
+            }
+        }
+        Ok(())
+    }
+
+    fn source(&self, column: &str) -> Option<&str> {
+        self.columns.iter().find(|(name, _)| name == column).map(|(_, source)| source.as_str())
+    }
+
+    fn no_such_column(&self, key: &str, column: &str) -> Error {
+        let columns: Vec<_> = self.columns.iter().map(|(name, _)| name.as_str()).collect();
+        Error::config(format!("{key}: the column {column:?} is not in mapping.columns"))
+            .with_hint(format!("set {key}; mapping.columns has {}", columns.join(", ")))
+    }
+}

@@ -1,0 +1,73 @@
+//! What a key's value can be, once understood, and how it gets into and out of the plain data.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+/// A value of any key.
+pub(super) enum Value {
+    Text(String),
+    Secret(SecretString),
+    Path(PathBuf),
+    Duration(Duration),
+    Size(u64),
+    Count(u32),
+    Word(&'static str),
+    Columns(Vec<(String, String)>),
+    Names(Vec<String>),
+}
+
+/// The type of a field of a section.
+pub(super) trait Field: Sized {
+    /// `None` if the field is not set.
+    fn to_value(&self) -> Option<Value>;
+
+    /// `None` in: not set. `None` out: the field does not take this value.
+    fn from_value(value: Option<Value>) -> Option<Self>;
+}
+
+/// Puts the value into the field; `false` if the field does not take it.
+#[must_use]
+pub(super) fn put<F: Field>(field: &mut F, value: Option<Value>) -> bool {
+    F::from_value(value).map(|value| *field = value).is_some()
+}
+
+impl<F: Field> Field for Option<F> {
+    fn to_value(&self) -> Option<Value> {
+        self.as_ref().and_then(Field::to_value)
+    }
+
+    fn from_value(value: Option<Value>) -> Option<Self> {
+        match value {
+            None => Some(None),
+            some => F::from_value(some).map(Some),
+        }
+    }
+}
+
+macro_rules! field {
+    ($type:ty, $variant:ident) => {
+        impl Field for $type {
+            fn to_value(&self) -> Option<Value> {
+                Some(Value::$variant(self.clone()))
+            }
+
+            fn from_value(value: Option<Value>) -> Option<Self> {
+                match value {
+                    Some(Value::$variant(value)) => Some(value),
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+field!(String, Text);
+field!(SecretString, Secret);
+field!(PathBuf, Path);
+field!(Duration, Duration);
+field!(u64, Size);
+field!(u32, Count);
+field!(Vec<(String, String)>, Columns);
+field!(Vec<String>, Names);

@@ -1,0 +1,192 @@
+//! What the database says about the table: its columns and the keys that ON CONFLICT can name.
+//!
+//! Unnamed statements and built-in types only, so that it works through a pooler that refuses prepared statements (a type that
+//! the `postgres` crate does not know makes it prepare a query to look it up; hence the casts to text).
+
+use std::time::Duration;
+
+use postgres::Row;
+use postgres::types::Type;
+
+use super::errors::PgResult;
+use super::session::Session;
+use crate::destination::names::TableName;
+use crate::error::{Class, Error, ErrorKind, Result};
+use crate::mapping::{Column, ColumnType, Table};
+
+const WHAT: &str = "reading the table's columns";
+
+/// The table as it was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Relation {
+    /// With the schema in which it was found, whether or not the configuration names one.
+    pub(super) name: TableName,
+    pub(super) partitioned: bool,
+    pub(super) has_checkpoint: bool,
+}
+
+const FIND: &str = "\
+SELECT c.oid, n.nspname::text, c.relname::text, c.relkind::text,
+       to_regclass(quote_ident(n.nspname::text) || '.' || quote_ident($2)) IS NOT NULL
+FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+WHERE c.oid = to_regclass($1)";
+
+/// For a domain its base type counts.
+const COLUMNS: &str = "\
+SELECT a.attname::text, pg_catalog.format_type(a.atttypid, a.atttypmod),
+       CASE t.typtype WHEN 'd' THEN t.typbasetype ELSE t.oid END,
+       CASE t.typtype WHEN 'd' THEN t.typtypmod ELSE a.atttypmod END,
+       a.attnotnull OR t.typnotnull,
+       a.atthasdef OR a.attidentity <> '' OR a.attgenerated <> ''
+FROM pg_catalog.pg_attribute AS a JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid
+WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped
+ORDER BY a.attnum";
+
+/// A deferrable constraint, a condition or an expression make an index unusable for ON CONFLICT (columns)
+/// (PostgreSQL manual, INSERT, "ON CONFLICT Clause").
+const UNIQUE_KEYS: &str = "\
+SELECT i.indexrelid, a.attname::text
+FROM pg_catalog.pg_index AS i
+CROSS JOIN LATERAL pg_catalog.generate_series(0, i.indnkeyatts - 1) AS k(position)
+JOIN pg_catalog.pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[k.position]
+WHERE i.indrelid = $1 AND i.indisunique AND i.indisvalid AND i.indimmediate AND i.indpred IS NULL AND i.indexprs IS NULL
+ORDER BY i.indisprimary DESC, i.indexrelid, k.position";
+
+/// Finds the table by its name, or by its bare name along the search path.
+pub(super) fn find(
+    session: &mut Session,
+    name: &TableName,
+    timeout: Duration,
+) -> Result<Option<(u32, Relation, String)>> {
+    session.run("looking for the table", timeout, |client| {
+        let checkpoint = name.checkpoint().name;
+        let rows = client.query_typed(FIND, &[(&name.quoted(), Type::TEXT), (&checkpoint, Type::TEXT)])?;
+        rows.first().map(read_relation).transpose()
+    })
+}
+
+fn read_relation(row: &Row) -> PgResult<(u32, Relation, String)> {
+    let kind: String = row.try_get(3)?;
+    let relation = Relation {
+        name: TableName { schema: Some(row.try_get(1)?), name: row.try_get(2)? },
+        partitioned: kind == "p",
+        has_checkpoint: row.try_get(4)?,
+    };
+    Ok((row.try_get(0)?, relation, kind))
+}
+
+/// Reads everything. `configured` is the name as the user wrote it, for messages.
+pub(super) fn read(
+    session: &mut Session,
+    configured: &str,
+    name: &TableName,
+    timeout: Duration,
+) -> Result<(Relation, Table)> {
+    let Some((oid, relation, kind)) = find(session, name, timeout)? else {
+        return Err(misfit(format!("the table {configured} does not exist"))
+            .with_sqlstate("42P01")
+            .with_hint("run `cxsink init-db`, or set destination.table to an existing table"));
+    };
+    if let Some(kind) = other_than_a_table(&kind) {
+        return Err(misfit(format!("{configured} is {kind}, not a table"))
+            .with_sqlstate("42809")
+            .with_hint("name the table itself: an upsert needs the table's unique index"));
+    }
+    let (columns, unique_keys) = session.run(WHAT, timeout, |client| {
+        let columns = client.query_typed(COLUMNS, &[(&oid, Type::OID)])?;
+        let keys = client.query_typed(UNIQUE_KEYS, &[(&oid, Type::OID)])?;
+        Ok((columns.iter().map(read_column).collect::<PgResult<_>>()?, read_keys(&keys)?))
+    })?;
+    Ok((relation, Table { name: configured.into(), columns, unique_keys }))
+}
+
+fn misfit(message: String) -> Error {
+    Error::new(ErrorKind::Database, message).with_class(Class::Misfit)
+}
+
+/// `None` for an ordinary or partitioned table. (`pg_class.relkind`)
+fn other_than_a_table(kind: &str) -> Option<&'static str> {
+    Some(match kind {
+        "r" | "p" => return None,
+        "v" => "a view",
+        "m" => "a materialized view",
+        "f" => "a foreign table",
+        "S" => "a sequence",
+        "i" | "I" => "an index",
+        _ => "something else",
+    })
+}
+
+fn read_column(row: &Row) -> PgResult<Column> {
+    Ok(Column {
+        name: row.try_get(0)?,
+        type_name: row.try_get(1)?,
+        column_type: column_type(row.try_get(2)?, row.try_get(3)?),
+        not_null: row.try_get(4)?,
+        has_default: row.try_get(5)?,
+    })
+}
+
+fn read_keys(rows: &[Row]) -> PgResult<Vec<Vec<String>>> {
+    let mut keys: Vec<Vec<String>> = Vec::new();
+    let mut last_index = None;
+    for row in rows {
+        let index: u32 = row.try_get(0)?;
+        if last_index != Some(index) {
+            last_index = Some(index);
+            keys.push(Vec::new());
+        }
+        if let Some(key) = keys.last_mut() {
+            key.push(row.try_get(1)?);
+        }
+    }
+    Ok(keys)
+}
+
+/// A type modifier is -1 if there is none; otherwise it counts from 4 (varlena's header).
+fn column_type(oid: u32, modifier: i32) -> Option<ColumnType> {
+    let modifier = u32::try_from(modifier - 4).ok();
+    Some(match Type::from_oid(oid)? {
+        Type::TEXT => ColumnType::Text { chars_max: None },
+        Type::VARCHAR => ColumnType::Text { chars_max: modifier },
+        Type::INT2 => ColumnType::Int2,
+        Type::INT4 => ColumnType::Int4,
+        Type::INT8 => ColumnType::Int8,
+        Type::FLOAT4 => ColumnType::Float4,
+        Type::FLOAT8 => ColumnType::Float8,
+        Type::NUMERIC => ColumnType::Numeric { precision_scale: modifier.map(precision_scale) },
+        Type::BOOL => ColumnType::Bool,
+        Type::TIMESTAMPTZ => ColumnType::TimestampTz,
+        Type::TIMESTAMP => ColumnType::Timestamp,
+        Type::DATE => ColumnType::Date,
+        Type::UUID => ColumnType::Uuid,
+        Type::JSON => ColumnType::Json,
+        Type::JSONB => ColumnType::Jsonb,
+        _ => return None,
+    })
+}
+
+/// Precision in the upper half; the scale, signed since PostgreSQL 15, in the lower 11 bits (numeric.c, `numeric_typmod_scale`).
+fn precision_scale(modifier: u32) -> (u32, i32) {
+    let scale = (modifier & 0x7ff).cast_signed();
+    ((modifier >> 16) & 0xffff, (scale ^ 1024) - 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn modifiers() {
+        assert_eq!(column_type(1043, 259), Some(ColumnType::Text { chars_max: Some(255) }));
+        assert_eq!(column_type(1043, -1), Some(ColumnType::Text { chars_max: None }));
+        assert_eq!(column_type(1700, (10 << 16) + 2 + 4), Some(ColumnType::Numeric { precision_scale: Some((10, 2)) }));
+        assert_eq!(
+            column_type(1700, (10 << 16) + (0x7ff & -3) + 4),
+            Some(ColumnType::Numeric { precision_scale: Some((10, -3)) })
+        );
+        assert_eq!(column_type(1700, -1), Some(ColumnType::Numeric { precision_scale: None }));
+        assert_eq!(column_type(600, -1), None, "point");
+        assert_eq!(column_type(99_999, -1), None, "a type of the user's own");
+    }
+}

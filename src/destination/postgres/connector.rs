@@ -1,0 +1,192 @@
+//! How a connection's bytes travel: puts the guarded stream, and TLS where asked for, between the `postgres` crate and the socket.
+//!
+//! With `sslmode=require` and `sslnegotiation=direct` the crate sends nothing by itself and hands the connected socket to its
+//! TLS connector, whatever that then does. So this "TLS connector" is where every connection gets its deadline, plain ones
+//! too: it sends the `SSLRequest` by itself (PostgreSQL manual, "Frontend/Backend Protocol", SSL Session Encryption).
+//! That the crate stays silent is tested (`the_first_bytes_are_ours`).
+//!
+//! Unix sockets: the crate cannot hand those over, as TLS does not exist there. The crate is given a throw-away
+//! TCP connection to a listener of our own on the loopback interface ([`Detour`]), and the Unix socket is opened here instead.
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use postgres::Socket;
+use postgres::tls::{ChannelBinding, MakeTlsConnect, TlsConnect, TlsStream};
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+
+use super::deadline::Deadline;
+use super::guarded::{Guarded, Io, poll_drain};
+use super::tls::Refusal;
+use super::url::SslMode;
+
+/// Length 8, code 80877103.
+const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
+
+/// Makes the streams of one connection: its own, and those of its cancel requests.
+#[derive(Clone)]
+pub(super) struct Connector {
+    pub(super) ssl_mode: SslMode,
+    /// Absent only with `SslMode::Disable`.
+    pub(super) tls: Option<Arc<rustls::ClientConfig>>,
+    pub(super) deadline: Deadline,
+    pub(super) detour: Option<Detour>,
+    cancels: bool,
+    host: String,
+}
+
+impl Connector {
+    pub(super) fn new(ssl_mode: SslMode, tls: Option<Arc<rustls::ClientConfig>>, deadline: Deadline) -> Self {
+        Self { ssl_mode, tls, deadline, detour: None, cancels: false, host: String::new() }
+    }
+
+    /// The same way to the same server, for a cancel request under a deadline of its own.
+    pub(super) fn for_cancel(&self, deadline: Deadline) -> Self {
+        Self { deadline, cancels: true, ..self.clone() }
+    }
+
+    async fn open(self, given: Socket) -> io::Result<PgStream> {
+        let io: Box<dyn Io> = match &self.detour {
+            None => Box::new(given),
+            Some(detour) => detour.open().await?,
+        };
+        let mut raw = Guarded::new(io, self.deadline);
+        let wire = match &self.tls {
+            Some(tls) if self.ssl_mode != SslMode::Disable => {
+                if request_tls(&mut raw, self.ssl_mode).await? {
+                    let name = ServerName::try_from(self.host)
+                        .map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "the host is no name for TLS"))?;
+                    let connector = tokio_rustls::TlsConnector::from(Arc::clone(tls));
+                    Wire::Tls(Box::new(connector.connect(name, raw).await?))
+                } else {
+                    Wire::Plain(raw)
+                }
+            }
+            _ => Wire::Plain(raw),
+        };
+        Ok(PgStream { wire, cancels: self.cancels })
+    }
+}
+
+/// Asks the server for TLS; true when it is willing.
+async fn request_tls(raw: &mut Guarded, ssl_mode: SslMode) -> io::Result<bool> {
+    raw.write_all(&SSL_REQUEST).await?;
+    raw.flush().await?;
+    // One byte and no more: what follows must come from inside TLS (CVE-2021-23222).
+    let mut answer = [0];
+    raw.read_exact(&mut answer).await?;
+    match answer {
+        [b'S'] => Ok(true),
+        [b'N'] if ssl_mode == SslMode::Prefer => Ok(false),
+        [b'N'] => Err(io::Error::other(Refusal::NoTls)),
+        _ => Err(io::Error::new(io::ErrorKind::InvalidData, "the answer to a TLS request is not PostgreSQL's")),
+    }
+}
+
+impl MakeTlsConnect<Socket> for Connector {
+    type Stream = PgStream;
+    type TlsConnect = Self;
+    type Error = io::Error;
+
+    fn make_tls_connect(&mut self, domain: &str) -> io::Result<Self> {
+        Ok(Self { host: domain.into(), ..self.clone() })
+    }
+}
+
+impl TlsConnect<Socket> for Connector {
+    type Stream = PgStream;
+    type Error = io::Error;
+    type Future = Pin<Box<dyn Future<Output = io::Result<PgStream>> + Send>>;
+
+    fn connect(self, given: Socket) -> Self::Future {
+        Box::pin(self.open(given))
+    }
+}
+
+/// Lets a Unix socket take the place of the TCP socket that the `postgres` crate insists on.
+#[derive(Clone)]
+pub(super) struct Detour {
+    /// Where the crate connects to; lives as long as the connection, because cancel requests go there too.
+    listener: Arc<std::net::TcpListener>,
+    path: std::path::PathBuf,
+}
+
+impl Detour {
+    pub(super) fn new(path: std::path::PathBuf) -> io::Result<Self> {
+        let listener = std::net::TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0))?;
+        listener.set_nonblocking(true)?;
+        Ok(Self { listener: Arc::new(listener), path })
+    }
+
+    /// The loopback port that the crate is to be sent to.
+    pub(super) fn port(&self) -> io::Result<u16> {
+        Ok(self.listener.local_addr()?.port())
+    }
+
+    #[cfg(unix)]
+    async fn open(&self) -> io::Result<Box<dyn Io>> {
+        // Whoever connected, the crate or a stranger, is turned away; nothing is ever read from there.
+        while self.listener.accept().is_ok() {}
+        Ok(Box::new(tokio::net::UnixStream::connect(&self.path).await?))
+    }
+
+    #[cfg(not(unix))]
+    async fn open(&self) -> io::Result<Box<dyn Io>> {
+        Err(io::Error::new(io::ErrorKind::Unsupported, "Unix sockets do not exist here"))
+    }
+}
+
+/// The stream under a connection.
+pub(super) struct PgStream {
+    wire: Wire,
+    cancels: bool,
+}
+
+enum Wire {
+    Plain(Guarded),
+    Tls(Box<tokio_rustls::client::TlsStream<Guarded>>),
+}
+
+impl PgStream {
+    fn wire(self: Pin<&mut Self>) -> Pin<&mut (dyn Io + 'static)> {
+        match &mut self.get_mut().wire {
+            Wire::Plain(stream) => Pin::new(stream),
+            Wire::Tls(stream) => Pin::new(&mut **stream),
+        }
+    }
+}
+
+impl AsyncRead for PgStream {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        self.wire().poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for PgStream {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.wire().poll_write(cx, buf)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.wire().poll_flush(cx)
+    }
+
+    /// A cancel request waits for the server to close first, as libpq does: closing at once mostly does not cancel through
+    /// PgBouncer, and crashes version 1.18 (pgbouncer issue 801).
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.cancels {
+            ready!(poll_drain(self.as_mut().wire(), cx))?;
+        }
+        self.wire().poll_shutdown(cx)
+    }
+}
+
+impl TlsStream for PgStream {
+    fn channel_binding(&self) -> ChannelBinding {
+        ChannelBinding::none()
+    }
+}

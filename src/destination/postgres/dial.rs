@@ -1,0 +1,213 @@
+//! Connecting: names to addresses, one address after the other, under one deadline.
+//!
+//! It happens on a thread of its own (`cxsink-connect`), because neither name resolution nor the TCP handshake of the
+//! `postgres` crate can be interrupted. The caller waits for whichever comes first: a connection, the deadline or the
+//! abort. A thread that is left behind ends by itself: its own deadlines are not longer.
+
+use std::net::{IpAddr, ToSocketAddrs};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use postgres::config::{SslMode as CrateSslMode, SslNegotiation};
+use secrecy::{ExposeSecret, SecretString};
+
+use super::connector::{Connector, Detour};
+use super::deadline::{Deadline, Trip};
+use super::errors;
+use super::session::Session;
+use super::tls;
+use super::url::{Address, Host, SslMode, Target};
+use crate::error::{Class, Error, ErrorKind, Result};
+use crate::stop_signal::StopSignal;
+
+/// How much longer the caller waits than the connecting thread may take, so that the thread's better error is the one shown.
+const GRACE: Duration = Duration::from_millis(200);
+
+/// Connects to the first host of `target` that lets us in.
+pub(super) fn connect(
+    target: &Target,
+    password: Option<SecretString>,
+    timeout: Duration,
+    abort: &StopSignal,
+) -> Result<Session> {
+    let timeout = target.connect_timeout.unwrap_or(timeout);
+    let (sender, receiver) = mpsc::channel();
+    let aborted = sender.clone();
+    // A failed send only means that the caller has its answer already.
+    let _interrupt = abort.on_set(move || drop(aborted.send(Err(Error::stopped()))));
+    let dialer = Dialer { target: target.clone(), password, until: Instant::now() + timeout, abort: abort.clone() };
+    let dial = move || {
+        // The crate panics when the process is out of file descriptors.
+        let result = catch_unwind(AssertUnwindSafe(|| dialer.dial()))
+            .unwrap_or_else(|_| Err(Error::new(ErrorKind::Connect, "no event loop: out of file descriptors?")));
+        drop(sender.send(result));
+    };
+    std::thread::Builder::new()
+        .name("cxsink-connect".into())
+        .spawn(dial)
+        .map_err(|error| Error::new(ErrorKind::Connect, format!("no thread to connect with: {error}")))?;
+    let result = match receiver.recv_timeout(timeout + GRACE) {
+        Ok(result) => result,
+        Err(_) => Err(errors::timed_out().with_hint("the name of the host could not be resolved in time")),
+    };
+    if abort.is_set() {
+        return Err(Error::stopped());
+    }
+    result.map_err(|error| error.while_doing(format_args!("connecting to PostgreSQL at {target}")))
+}
+
+struct Dialer {
+    target: Target,
+    password: Option<SecretString>,
+    until: Instant,
+    abort: StopSignal,
+}
+
+/// Where one attempt goes.
+enum Endpoint<'a> {
+    Tcp { name: &'a str, ip: IpAddr },
+    Unix(&'a Host),
+}
+
+impl Dialer {
+    fn dial(&self) -> Result<Session> {
+        let tls = tls::client_config(self.target.ssl_mode)
+            .map_err(|refusal| errors::from_io(&std::io::Error::other(refusal)))?;
+        let mut told: Option<Error> = None;
+        for (i, host) in self.target.hosts.iter().enumerate() {
+            let hosts_left = self.target.hosts.len() - i;
+            match self.dial_host(host, hosts_left, tls.as_ref()) {
+                Ok(session) => return Ok(session),
+                // What a server said tells more than that another one is away.
+                Err(error) if told.as_ref().is_none_or(|told| told.sqlstate().is_none()) => told = Some(error),
+                Err(_) => {}
+            }
+            if self.abort.is_set() {
+                return Err(Error::stopped());
+            }
+        }
+        Err(told.unwrap_or_else(errors::timed_out))
+    }
+
+    fn dial_host(&self, host: &Host, hosts_left: usize, tls: Option<&Arc<rustls::ClientConfig>>) -> Result<Session> {
+        let name = match &host.address {
+            Address::Unix(_) => return self.attempt(host, &Endpoint::Unix(host), hosts_left, None),
+            Address::Tcp(name) => name,
+        };
+        let addresses = resolve(name, host.port)?;
+        let mut last = None;
+        for (i, ip) in addresses.iter().enumerate() {
+            let attempts_left = hosts_left - 1 + addresses.len() - i;
+            match self.attempt(host, &Endpoint::Tcp { name, ip: *ip }, attempts_left, tls) {
+                Ok(session) => return Ok(session),
+                Err(error) => last = Some(error),
+            }
+        }
+        Err(last.unwrap_or_else(|| Error::new(ErrorKind::Connect, format!("{name} has no address"))))
+    }
+
+    /// One address. It may take its share of the time that is left, so that a silent one does not use up the time of the others.
+    fn attempt(
+        &self,
+        host: &Host,
+        endpoint: &Endpoint<'_>,
+        attempts_left: usize,
+        tls: Option<&Arc<rustls::ClientConfig>>,
+    ) -> Result<Session> {
+        let left = self.until.saturating_duration_since(Instant::now());
+        let share = left / u32::try_from(attempts_left.max(1)).unwrap_or(u32::MAX);
+        if share.is_zero() {
+            return Err(errors::timed_out());
+        }
+        let deadline = Deadline::default();
+        let interrupt = {
+            let deadline = deadline.clone();
+            self.abort.on_set(move || deadline.abort())
+        };
+        let ssl_mode = if tls.is_some() { self.target.ssl_mode } else { SslMode::Disable };
+        let mut connector = Connector::new(ssl_mode, tls.cloned(), deadline.clone());
+        let mut config = self.base_config(share);
+        match endpoint {
+            Endpoint::Tcp { name, ip } => config.host(name).hostaddr(*ip).port(host.port),
+            Endpoint::Unix(host) => {
+                let detour = Detour::new(host.socket_path()).map_err(|error| errors::from_io(&error))?;
+                let port = detour.port().map_err(|error| errors::from_io(&error))?;
+                connector.detour = Some(detour);
+                config.host("localhost").hostaddr(std::net::Ipv4Addr::LOCALHOST.into()).port(port)
+            }
+        };
+        let armed = deadline.arm(share);
+        let client = config.connect(connector.clone()).map_err(|error| {
+            let mapped = errors::from_postgres(&error, deadline.tripped());
+            match deadline.tripped() {
+                Some(Trip::TimedOut) => {
+                    mapped.with_hint("the address does not answer like PostgreSQL: is it the right host and port?")
+                }
+                _ => mapped,
+            }
+        })?;
+        drop(armed);
+        Ok(Session::new(client, connector, format!("PostgreSQL at {host}"), interrupt))
+    }
+
+    fn base_config(&self, timeout: Duration) -> postgres::Config {
+        let target = &self.target;
+        let mut config = postgres::Config::new();
+        config
+            .ssl_mode(CrateSslMode::Require)
+            .ssl_negotiation(SslNegotiation::Direct)
+            .connect_timeout(timeout)
+            .application_name(&target.application_name)
+            .target_session_attrs(target.session)
+            // Notices come from triggers and may show values; the crate's own callback would log them.
+            .notice_callback(|_| {});
+        if let Some(user) = &target.user {
+            config.user(user);
+        }
+        if let Some(database) = &target.database {
+            config.dbname(database);
+        }
+        if let Some(options) = &target.options {
+            config.options(options);
+        }
+        // The file that is read again for each connection takes precedence over what the URL said at the start.
+        if let Some(password) = self.password.as_ref().or(target.password.as_ref()) {
+            config.password(password.expose_secret());
+        }
+        let keepalive = target.keepalive;
+        config.keepalives(keepalive.enabled.unwrap_or(true));
+        if let Some(idle) = keepalive.idle {
+            config.keepalives_idle(idle);
+        }
+        if let Some(interval) = keepalive.interval {
+            config.keepalives_interval(interval);
+        }
+        if let Some(count) = keepalive.count {
+            config.keepalives_retries(count);
+        }
+        if let Some(timeout) = keepalive.tcp_user_timeout {
+            config.tcp_user_timeout(timeout);
+        }
+        config
+    }
+}
+
+fn resolve(name: &str, port: u16) -> Result<Vec<IpAddr>> {
+    if let Ok(ip) = name.parse() {
+        return Ok(vec![ip]);
+    }
+    let found = (name, port).to_socket_addrs().map_err(|error| {
+        Error::new(ErrorKind::Connect, format!("the name {name} cannot be resolved: {error}"))
+            .with_class(Class::Outage)
+            .with_hint("check the host in destination.url, and the network's DNS")
+    })?;
+    let mut addresses: Vec<IpAddr> = Vec::new();
+    for address in found {
+        if !addresses.contains(&address.ip()) {
+            addresses.push(address.ip());
+        }
+    }
+    Ok(addresses)
+}

@@ -1,0 +1,136 @@
+//! Rows to PostgreSQL's binary arrays, one array for each column, straight into the message: no allocation for a value.
+//!
+//! The format is that of `array_recv` (src/backend/utils/adt/arrayfuncs.c) around each type's own `recv` function.
+
+use std::error::Error;
+use std::fmt;
+
+use bytes::{BufMut, BytesMut};
+use postgres::types::{IsNull, ToSql, Type, to_sql_checked};
+
+use crate::batch::{Merged, Rows, Value};
+use crate::mapping::Role;
+
+/// PostgreSQL counts from 2000-01-01; these are the distances from 1970-01-01.
+const EPOCH_MICROS: i64 = 946_684_800_000_000;
+const EPOCH_DAYS: i32 = 10_957;
+
+/// One column of the rows to write.
+pub(super) struct ColumnArray<'a> {
+    rows: &'a Rows,
+    merged: &'a [Merged],
+    column: usize,
+}
+
+impl<'a> ColumnArray<'a> {
+    pub(super) fn new(rows: &'a Rows, merged: &'a [Merged], column: usize) -> Self {
+        Self { rows, merged, column }
+    }
+
+    fn values(&self) -> impl Iterator<Item = Value> {
+        let from_last = self.rows.plan.columns[self.column].role == Role::Updated;
+        self.merged.iter().map(move |merged| {
+            let row = if from_last { merged.last } else { merged.first };
+            self.rows.value(row as usize, self.column)
+        })
+    }
+}
+
+/// The `postgres` crate logs parameters with `Debug` at level debug: this one shows no values.
+impl fmt::Debug for ColumnArray<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} values", self.merged.len())
+    }
+}
+
+impl ToSql for ColumnArray<'_> {
+    fn to_sql(&self, array: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn Error + Sync + Send>> {
+        let element = element_type(array).ok_or(Mismatch)?;
+        let len = i32::try_from(self.merged.len())?;
+        // Dimensions, whether nulls may follow, the elements' type. No dimensions at all for an empty array.
+        out.put_i32(i32::from(len > 0));
+        out.put_i32(1);
+        out.put_u32(element.oid());
+        if len > 0 {
+            out.put_i32(len);
+            // The index of the first element.
+            out.put_i32(1);
+        }
+        for value in self.values() {
+            put(self.rows, value, &element, out)?;
+        }
+        Ok(IsNull::No)
+    }
+
+    fn accepts(ty: &Type) -> bool {
+        element_type(ty).is_some()
+    }
+
+    to_sql_checked!();
+}
+
+fn element_type(array: &Type) -> Option<Type> {
+    match array.kind() {
+        postgres::types::Kind::Array(element) => Some(element.clone()),
+        _ => None,
+    }
+}
+
+/// A value is not of its column's type: a bug in the mapping. Shows neither.
+#[derive(Debug)]
+struct Mismatch;
+
+impl fmt::Display for Mismatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value does not have its column's type")
+    }
+}
+
+impl Error for Mismatch {}
+
+/// Length and bytes of one element; the length of a null is -1.
+fn put(rows: &Rows, value: Value, element: &Type, out: &mut BytesMut) -> Result<(), Box<dyn Error + Sync + Send>> {
+    match (value, element) {
+        (Value::Null, _) => out.put_i32(-1),
+        (Value::Text { .. }, &Type::TEXT) => {
+            let text = rows.text_of(value);
+            out.put_i32(i32::try_from(text.len())?);
+            out.put_slice(text.as_bytes());
+        }
+        (Value::Int(int), &Type::INT2) => {
+            out.put_i32(2);
+            out.put_i16(i16::try_from(int)?);
+        }
+        (Value::Int(int), &Type::INT4) => {
+            out.put_i32(4);
+            out.put_i32(i32::try_from(int)?);
+        }
+        (Value::Int(int), &Type::INT8) => {
+            out.put_i32(8);
+            out.put_i64(int);
+        }
+        (Value::Float(float), &Type::FLOAT4) => {
+            out.put_i32(4);
+            #[expect(clippy::cast_possible_truncation, reason = "the column has no more precision")]
+            out.put_f32(float as f32);
+        }
+        (Value::Float(float), &Type::FLOAT8) => {
+            out.put_i32(8);
+            out.put_f64(float);
+        }
+        (Value::Bool(bool), &Type::BOOL) => {
+            out.put_i32(1);
+            out.put_u8(bool.into());
+        }
+        (Value::Micros(micros), &(Type::TIMESTAMPTZ | Type::TIMESTAMP)) => {
+            out.put_i32(8);
+            out.put_i64(micros.checked_sub(EPOCH_MICROS).ok_or(Mismatch)?);
+        }
+        (Value::Days(days), &Type::DATE) => {
+            out.put_i32(4);
+            out.put_i32(days.checked_sub(EPOCH_DAYS).ok_or(Mismatch)?);
+        }
+        _ => return Err(Mismatch.into()),
+    }
+    Ok(())
+}

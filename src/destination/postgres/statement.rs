@@ -1,0 +1,204 @@
+//! The one statement that applies a batch: move the checkpoint, insert or update every row, count what happened.
+//!
+//! Arrays carry the rows, `unnest` makes rows of them again, whatever the size of the batch: measured the fastest way, and one
+//! statement for all sizes. The form is the portable one (it runs on Citus too): `now()` stands in the SELECT list
+//! and not in DO UPDATE SET, and types whose arrays some engines lack travel as text.
+//!
+//! Every statement compares its first parameter with a literal of its own, the nonce, and does nothing if they differ. Behind
+//! a pooler that knows nothing of prepared statements, the name `s0` may belong to another process's statement on the server
+//! connection at hand, which may fit ours in every type. Such a mix-up then shows, and writes nothing.
+
+use std::fmt::Write;
+
+use postgres::types::Type;
+
+use super::catalogue::Relation;
+use crate::config::UpdateMode;
+use crate::destination::names::quote;
+use crate::mapping::{ColumnType, Plan, PlanColumn, Role, Source};
+
+/// SQL and the types of its parameters: the nonce, an array for each of the plan's row columns, and with a fence
+/// spool id, position to move from, position to move to.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Upsert {
+    pub(super) sql: String,
+    pub(super) types: Vec<Type>,
+}
+
+/// The columns of the answer.
+pub(super) mod answer {
+    /// Whether the statement that ran was ours.
+    pub(in super::super) const OURS: usize = 0;
+    /// How many checkpoints moved: 1, or 0 if fenced.
+    pub(in super::super) const MOVED: usize = 1;
+    pub(in super::super) const INSERTED: usize = 2;
+    pub(in super::super) const UPDATED: usize = 3;
+}
+
+impl Upsert {
+    /// `nonce` is made of letters and digits.
+    pub(super) fn new(plan: &Plan, relation: &Relation, nonce: &str, fenced: bool) -> Self {
+        let mut types = vec![Type::TEXT];
+        types.extend(plan.row_columns().iter().map(|column| array_type(column.column_type)));
+        let ours = format!("$1::text = '{nonce}'");
+        let mut sql = String::from("WITH ");
+        let (condition, moved) = if fenced {
+            let next = types.len() + 1;
+            types.extend([Type::TEXT, Type::INT8, Type::INT8]);
+            push_fence(&mut sql, relation, next, &ours);
+            ("EXISTS (SELECT 1 FROM fence)", "(SELECT count(*) FROM fence)")
+        } else {
+            (ours.as_str(), "1::bigint")
+        };
+        sql.push_str("written AS (\n");
+        push_insert(&mut sql, plan, relation, condition);
+        push_conflict(&mut sql, plan);
+        push_counts(&mut sql, plan, relation, &ours, moved);
+        Self { sql, types }
+    }
+}
+
+fn push_fence(sql: &mut String, relation: &Relation, parameter: usize, ours: &str) {
+    let checkpoint = relation.name.checkpoint().quoted();
+    let (id, from, to) = (parameter, parameter + 1, parameter + 2);
+    push(
+        sql,
+        format_args!(
+            "fence AS (\n  UPDATE {checkpoint} SET position = ${to}, updated_at = now()\n  \
+             WHERE spool_id = ${id} AND position = ${from} AND {ours}\n  RETURNING 1\n), "
+        ),
+    );
+}
+
+fn push_insert(sql: &mut String, plan: &Plan, relation: &Relation, condition: &str) {
+    let row_columns = plan.row_columns();
+    let names = list(plan.columns.iter().map(|column| quote(&column.name)));
+    let values = list(plan.columns.iter().enumerate().map(|(i, column)| match column.source {
+        Source::Now => "now()".into(),
+        _ => format!("v.c{i}{}", cast(column.column_type)),
+    }));
+    let arrays = list(
+        row_columns.iter().enumerate().map(|(i, column)| format!("${}::{}", i + 2, array_name(column.column_type))),
+    );
+    let aliases = list((0..row_columns.len()).map(|i| format!("c{i}")));
+    let table = relation.name.quoted();
+    push(
+        sql,
+        format_args!(
+            "  INSERT INTO {table} AS t ({names})\n  SELECT {values}\n  FROM unnest({arrays}) AS v({aliases})\n  WHERE {condition}\n"
+        ),
+    );
+}
+
+fn push_conflict(sql: &mut String, plan: &Plan) {
+    let key = list(plan.key.iter().map(|&i| quote(&plan.columns[i].name)));
+    let updated: Vec<&PlanColumn> = plan.columns.iter().filter(|column| column.role == Role::Updated).collect();
+    // In mode `changed` the time of the update does not count as a change.
+    let compared: Vec<&PlanColumn> = updated.iter().copied().filter(|column| column.source != Source::Now).collect();
+    if updated.is_empty() || (plan.update_mode == UpdateMode::Changed && compared.is_empty()) {
+        push(sql, format_args!("  ON CONFLICT ({key}) DO NOTHING\n"));
+        return;
+    }
+    let set = list(updated.iter().map(|column| {
+        let name = quote(&column.name);
+        format!("{name} = EXCLUDED.{name}")
+    }));
+    push(sql, format_args!("  ON CONFLICT ({key}) DO UPDATE SET {set}\n"));
+    match (plan.update_mode, plan.newer_by) {
+        (UpdateMode::Changed, _) => {
+            let side = |side: &str| list(compared.iter().map(|column| comparable(side, column)));
+            push(sql, format_args!("  WHERE ({}) IS DISTINCT FROM ({})\n", side("t"), side("EXCLUDED")));
+        }
+        (UpdateMode::Newer, Some(newer_by)) => {
+            let name = quote(&plan.columns[newer_by].name);
+            push(sql, format_args!("  WHERE t.{name} IS NULL OR EXCLUDED.{name} >= t.{name}\n"));
+        }
+        (UpdateMode::Always, _) | (UpdateMode::Newer, None) => {}
+    }
+}
+
+fn push_counts(sql: &mut String, plan: &Plan, relation: &Relation, ours: &str, moved: &str) {
+    let inserted = if relation.partitioned {
+        // No system column comes back through a partitioned table ("cannot retrieve a system column in this context"). But the
+        // outer query sees the table as it was before the statement: a key that stands there was updated.
+        let names: Vec<String> = plan.key.iter().map(|&i| quote(&plan.columns[i].name)).collect();
+        let returned = list(names.iter().enumerate().map(|(i, name)| format!("t.{name} AS k{i}")));
+        let same: Vec<_> = names.iter().enumerate().map(|(i, name)| format!("o.{name} = w.k{i}")).collect();
+        push(sql, format_args!("  RETURNING {returned}\n)\n"));
+        let (table, same) = (relation.name.quoted(), same.join(" AND "));
+        format!("(SELECT NOT EXISTS (SELECT 1 FROM {table} AS o WHERE {same}) AS inserted FROM written AS w)")
+    } else {
+        sql.push_str("  RETURNING t.xmax = 0 AS inserted\n)\n");
+        "written".into()
+    };
+    push(
+        sql,
+        format_args!(
+            "SELECT {ours}, {moved}, count(*) FILTER (WHERE inserted), count(*) FILTER (WHERE NOT inserted)\nFROM {inserted} AS counted"
+        ),
+    );
+}
+
+/// `json` has no equality; its text does.
+fn comparable(side: &str, column: &PlanColumn) -> String {
+    let cast = if column.column_type == ColumnType::Json { "::text" } else { "" };
+    format!("{side}.{}{cast}", quote(&column.name))
+}
+
+fn list(items: impl Iterator<Item = String>) -> String {
+    items.collect::<Vec<_>>().join(", ")
+}
+
+fn push(sql: &mut String, text: std::fmt::Arguments<'_>) {
+    // Writing to a String cannot fail.
+    let _ = sql.write_fmt(text);
+}
+
+/// How the value of a text array becomes the column's type; the rest needs no cast.
+fn cast(column_type: ColumnType) -> &'static str {
+    match column_type {
+        ColumnType::Numeric { .. } => "::numeric",
+        ColumnType::Uuid => "::uuid",
+        ColumnType::Json => "::json",
+        ColumnType::Jsonb => "::jsonb",
+        _ => "",
+    }
+}
+
+fn array_type(column_type: ColumnType) -> Type {
+    match column_type {
+        ColumnType::Int2 => Type::INT2_ARRAY,
+        ColumnType::Int4 => Type::INT4_ARRAY,
+        ColumnType::Int8 => Type::INT8_ARRAY,
+        ColumnType::Float4 => Type::FLOAT4_ARRAY,
+        ColumnType::Float8 => Type::FLOAT8_ARRAY,
+        ColumnType::Bool => Type::BOOL_ARRAY,
+        ColumnType::TimestampTz => Type::TIMESTAMPTZ_ARRAY,
+        ColumnType::Timestamp => Type::TIMESTAMP_ARRAY,
+        ColumnType::Date => Type::DATE_ARRAY,
+        ColumnType::Text { .. }
+        | ColumnType::Numeric { .. }
+        | ColumnType::Uuid
+        | ColumnType::Json
+        | ColumnType::Jsonb => Type::TEXT_ARRAY,
+    }
+}
+
+fn array_name(column_type: ColumnType) -> &'static str {
+    match column_type {
+        ColumnType::Int2 => "int2[]",
+        ColumnType::Int4 => "int4[]",
+        ColumnType::Int8 => "int8[]",
+        ColumnType::Float4 => "float4[]",
+        ColumnType::Float8 => "float8[]",
+        ColumnType::Bool => "bool[]",
+        ColumnType::TimestampTz => "timestamptz[]",
+        ColumnType::Timestamp => "timestamp[]",
+        ColumnType::Date => "date[]",
+        ColumnType::Text { .. }
+        | ColumnType::Numeric { .. }
+        | ColumnType::Uuid
+        | ColumnType::Json
+        | ColumnType::Jsonb => "text[]",
+    }
+}

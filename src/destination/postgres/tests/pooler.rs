@@ -1,0 +1,101 @@
+use super::super::test_server::PATIENCE;
+use super::*;
+
+fn batch_execute(destination: &mut PostgresDestination, sql: &str) {
+    let session = destination.session.as_mut().unwrap();
+    session.run("testing", PATIENCE, |client| client.batch_execute(sql)).unwrap();
+}
+
+/// Our statement on this server connection: its name, as PostgreSQL knows it.
+fn prepared_name(destination: &mut PostgresDestination) -> Vec<String> {
+    let session = destination.session.as_mut().unwrap();
+    let sql = "SELECT name FROM pg_prepared_statements";
+    let rows = session.run("testing", PATIENCE, |client| client.query_typed(sql, &[])).unwrap();
+    rows.iter().map(|row| row.get(0)).collect()
+}
+
+#[test]
+fn the_statement_is_prepared_once() {
+    let Some(database) = TestDatabase::new() else { return };
+    let plan = small_table(&database, UpdateMode::Always);
+    let mut destination = ready(&database, &plan);
+    assert_eq!(prepared_name(&mut destination).len(), 1);
+    for n in 0..3 {
+        apply_all(&mut destination, &rows!(&plan, ["a", Value::Int(n)])).unwrap();
+    }
+    assert_eq!(prepared_name(&mut destination).len(), 1);
+    assert!(!destination.unnamed_only);
+}
+
+#[test]
+fn a_pooler_that_forgets_statements_is_noticed() {
+    let Some(database) = TestDatabase::new() else { return };
+    let plan = small_table(&database, UpdateMode::Always);
+    let mut destination = ready(&database, &plan);
+    batch_execute(&mut destination, "DEALLOCATE ALL");
+    assert_eq!(apply_all(&mut destination, &rows!(&plan, ["a", Value::Int(1)])).unwrap(), committed(1, 0));
+    assert!(destination.unnamed_only);
+    assert_eq!(apply_all(&mut destination, &rows!(&plan, ["a", Value::Int(2)])).unwrap(), committed(0, 1));
+
+    destination.connect().unwrap();
+    destination.prepare(&plan).unwrap();
+    assert_eq!(prepared_name(&mut destination), Vec::<String>::new(), "it does not try again");
+    assert_eq!(apply_all(&mut destination, &rows!(&plan, ["b", Value::Int(2)])).unwrap(), committed(1, 0));
+}
+
+/// Another process has prepared the statement of another table under our name: same types, wrong table.
+#[test]
+fn another_process_statement_under_our_name_writes_nothing() {
+    let Some(database) = TestDatabase::new() else { return };
+    let plan = small_table(&database, UpdateMode::Always);
+    database.execute("CREATE TABLE other (k text PRIMARY KEY, n int)");
+    let theirs = Plan { table: "other".into(), ..(*plan).clone() };
+    let relation = |name: &str| Relation {
+        name: TableName { schema: None, name: name.into() },
+        partitioned: false,
+        has_checkpoint: false,
+    };
+    let others = [
+        Upsert::new(&theirs, &relation("other"), "theirs", false).sql,
+        "SELECT $1, $2, $3".into(),
+        "SELECT true WHERE $1 = '' AND $2 IS NULL AND $3 IS NULL".into(),
+    ];
+    for (i, other) in others.iter().enumerate() {
+        let mut destination = ready(&database, &plan);
+        let name = prepared_name(&mut destination).pop().unwrap();
+        batch_execute(
+            &mut destination,
+            &format!("DEALLOCATE {name}; PREPARE {name} (text, text[], int4[]) AS {other}"),
+        );
+        let applied = apply_all(&mut destination, &rows!(&plan, [format!("k{i}").as_str(), Value::Int(1)]));
+        assert_eq!(applied.unwrap(), committed(1, 0), "{other}");
+        assert!(destination.unnamed_only, "{other}");
+    }
+    assert_eq!(database.query("SELECT (SELECT count(*) FROM t), (SELECT count(*) FROM other)"), ["3|0"]);
+}
+
+#[test]
+fn a_name_that_is_taken_is_noticed() {
+    let Some(database) = TestDatabase::new() else { return };
+    let plan = small_table(&database, UpdateMode::Always);
+    let mut destination = ready(&database, &plan);
+    let name = prepared_name(&mut destination).pop().unwrap();
+    let number: u32 = name.trim_start_matches('s').parse().unwrap();
+    // The crate counts for the whole process, so other tests move the number too: take a good many.
+    let taken: Vec<_> = (number + 1..number + 1000).map(|i| format!("PREPARE s{i} AS SELECT 1;")).collect();
+    batch_execute(&mut destination, &taken.concat());
+    destination.prepare(&plan).unwrap();
+    assert!(destination.unnamed_only);
+    assert_eq!(apply_all(&mut destination, &rows!(&plan, ["a", Value::Int(1)])).unwrap(), committed(1, 0));
+}
+
+#[test]
+fn the_marks_of_a_pooler() {
+    let with = |sqlstate: &str| Error::new(ErrorKind::Database, "x").with_sqlstate(sqlstate);
+    for sqlstate in ["26000", "42P05", "08P01", "22P03"] {
+        assert!(shows_pooler(&with(sqlstate)), "{sqlstate}");
+    }
+    for sqlstate in ["42P01", "23505", "57P01", "08006"] {
+        assert!(!shows_pooler(&with(sqlstate)), "{sqlstate}");
+    }
+}

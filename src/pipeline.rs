@@ -1,0 +1,127 @@
+//! The hand-over from the preparer to the writer: one prepared batch in the slot while the writer writes the one before.
+//!
+//! It also carries the plan the other way: only the writer knows the table, and when the table changes, what was prepared for
+//! the old one is thrown away and prepared again. The generation says for which plan a batch was made.
+
+use std::sync::{Arc, Condvar, Mutex};
+
+use crate::batch::{Merged, Rows};
+use crate::dead_letter::DeadLetter;
+use crate::lock;
+use crate::mapping::Plan;
+
+/// A batch, ready to be written.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    /// The first offset of the batch, and the one after its last.
+    pub(crate) from: u64,
+    pub(crate) to: u64,
+    pub(crate) rows: Rows,
+    /// All of `rows`, collapsed.
+    pub(crate) merged: Vec<Merged>,
+    /// The events that were rejected.
+    pub(crate) dead_letters: Vec<DeadLetter>,
+    /// Times of receipt in microseconds since 1970-01-01 UTC, each with the number of events received then.
+    pub(crate) receipts: Vec<(i64, u64)>,
+}
+
+/// Where the preparer is to start, and for which plan.
+#[derive(Debug, Clone)]
+pub(crate) struct Course {
+    pub(crate) generation: u64,
+    pub(crate) plan: Arc<Plan>,
+    pub(crate) from: u64,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Pipeline {
+    inner: Mutex<Inner>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    course: Option<Course>,
+    slot: Option<Prepared>,
+    /// The preparer has nothing more to give.
+    is_finished: bool,
+    /// The writer takes nothing more.
+    is_closed: bool,
+}
+
+impl Pipeline {
+    /// For the writer: prepare for this plan, from this offset on; what is in the slot is thrown away.
+    pub(crate) fn set_course(&self, plan: Arc<Plan>, from: u64) {
+        let mut inner = lock::lock(&self.inner);
+        let generation = inner.course.as_ref().map_or(0, |course| course.generation + 1);
+        inner.course = Some(Course { generation, plan, from });
+        inner.slot = None;
+        self.changed.notify_all();
+    }
+
+    /// For the writer: the next batch; `None` when the preparer has finished.
+    pub(crate) fn take(&self) -> Option<Prepared> {
+        let mut inner = lock::lock(&self.inner);
+        loop {
+            if let Some(prepared) = inner.slot.take() {
+                self.changed.notify_all();
+                return Some(prepared);
+            }
+            if inner.is_finished || inner.is_closed {
+                return None;
+            }
+            inner = lock::wait(&self.changed, inner, None);
+        }
+    }
+
+    /// Takes nothing more, wakes both sides.
+    pub(crate) fn close(&self) {
+        lock::lock(&self.inner).is_closed = true;
+        self.changed.notify_all();
+    }
+
+    /// For the preparer: waits for the first course; `None` when the pipeline is closed.
+    pub(crate) fn first_course(&self) -> Option<Course> {
+        let mut inner = lock::lock(&self.inner);
+        loop {
+            if inner.is_closed {
+                return None;
+            }
+            if let Some(course) = &inner.course {
+                return Some(course.clone());
+            }
+            inner = lock::wait(&self.changed, inner, None);
+        }
+    }
+
+    /// For the preparer: a newer course than `generation`, if there is one.
+    pub(crate) fn newer_course(&self, generation: u64) -> Option<Course> {
+        lock::lock(&self.inner).course.as_ref().filter(|course| course.generation > generation).cloned()
+    }
+
+    /// For the preparer: hands the batch over when the slot is free. A batch of an old generation is thrown away.
+    /// False when the pipeline is closed.
+    pub(crate) fn put(&self, prepared: Prepared, generation: u64) -> bool {
+        let mut inner = lock::lock(&self.inner);
+        loop {
+            if inner.is_closed {
+                return false;
+            }
+            if inner.course.as_ref().is_some_and(|course| course.generation != generation) {
+                return true;
+            }
+            if inner.slot.is_none() {
+                inner.slot = Some(prepared);
+                self.changed.notify_all();
+                return true;
+            }
+            inner = lock::wait(&self.changed, inner, None);
+        }
+    }
+
+    /// For the preparer: nothing more comes.
+    pub(crate) fn finish(&self) {
+        lock::lock(&self.inner).is_finished = true;
+        self.changed.notify_all();
+    }
+}

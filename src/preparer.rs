@@ -1,0 +1,105 @@
+//! The loop between spool and writer: reads what has piled up, parses, validates, maps and collapses it.
+//!
+//! It works on the next batch while the writer waits for the database. It takes whatever is there: under light load a batch is
+//! one event, under load batches grow, without a timer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::batch::{Rows, collapse};
+use crate::config::BatchConfig;
+use crate::dead_letter::DeadLetter;
+use crate::error::Result;
+use crate::mapping::{Plan, map_event};
+use crate::pipeline::{Course, Pipeline, Prepared};
+use crate::schema::Schema;
+use crate::spool::{Spool, SpooledEvents};
+use crate::status::Status;
+
+/// After so long without events the spool is tidied.
+const IDLE: Duration = Duration::from_millis(200);
+
+pub(crate) struct Preparer {
+    pub(crate) spool: Arc<Spool>,
+    pub(crate) pipeline: Arc<Pipeline>,
+    pub(crate) status: Arc<Status>,
+    pub(crate) schema: Arc<Schema>,
+    pub(crate) batch: BatchConfig,
+}
+
+impl Preparer {
+    /// Runs until the spool is drained after a stop, or the pipeline is closed.
+    ///
+    /// # Errors
+    /// The spool cannot be read.
+    pub(crate) fn run(&self) -> Result<()> {
+        let outcome = self.prepare_all();
+        self.pipeline.finish();
+        outcome
+    }
+
+    fn prepare_all(&self) -> Result<()> {
+        let Some(mut course) = self.pipeline.first_course() else { return Ok(()) };
+        let mut decided = self.spool.dead_offsets(course.from)?;
+        let mut events = SpooledEvents::default();
+        loop {
+            if let Some(newer) = self.pipeline.newer_course(course.generation) {
+                course = newer;
+                decided = self.spool.dead_offsets(course.from)?;
+            }
+            if !self.spool.wait_for(course.from, IDLE) {
+                if self.spool.is_intake_ended() && self.spool.next() <= course.from {
+                    return Ok(());
+                }
+                self.tidy(course.from);
+                continue;
+            }
+            let Some(prepared) = self.step(&course, &decided, &mut events)? else { continue };
+            let to = prepared.to;
+            if !self.pipeline.put(prepared, course.generation) {
+                return Ok(());
+            }
+            course.from = to;
+            decided.retain(|&offset| offset >= to);
+        }
+    }
+
+    /// Nothing is to do: the moment to delete and to shrink, unless the writer is still at work.
+    fn tidy(&self, from: u64) {
+        if self.spool.applied() >= from
+            && let Err(error) = self.spool.tidy()
+        {
+            self.status.report(&error);
+        }
+    }
+
+    /// One batch, from `course.from` on. `decided`: the offsets that have a dead letter already, from an earlier try.
+    fn step(&self, course: &Course, decided: &[u64], events: &mut SpooledEvents) -> Result<Option<Prepared>> {
+        let bytes_max = usize::try_from(self.batch.bytes_max).unwrap_or(usize::MAX);
+        self.spool.read(course.from, self.batch.events_max as usize, bytes_max, events)?;
+        let Some(to) = events.end() else { return Ok(None) };
+        Ok(Some(self.prepare(&course.plan, course.from, to, decided, events)))
+    }
+
+    fn prepare(&self, plan: &Arc<Plan>, from: u64, to: u64, decided: &[u64], events: &SpooledEvents) -> Prepared {
+        let mut rows = Rows::new(Arc::clone(plan));
+        let mut dead_letters = Vec::new();
+        let mut receipts: Vec<(i64, u64)> = Vec::new();
+        for (offset, received_at, event) in events.iter() {
+            match receipts.last_mut() {
+                Some((at, count)) if *at == received_at => *count += 1,
+                _ => receipts.push((received_at, 1)),
+            }
+            if decided.binary_search(&offset).is_ok() {
+                continue;
+            }
+            let mapped = self.schema.parse(event).and_then(|json| map_event(&json, offset, &mut rows));
+            if let Err(error) = mapped {
+                let now = self.status.clock.unix_micros();
+                dead_letters.push(DeadLetter::new(offset, received_at, now, &error, event));
+            }
+        }
+        let merged = collapse(&rows, rows.all());
+        Prepared { from, to, rows, merged, dead_letters, receipts }
+    }
+}

@@ -1,0 +1,528 @@
+//! The whole engine with a scripted stream and a faulty destination: every class of failure, and the books afterwards.
+//!
+//! The destination is the real SQLite one with faults put in front of it; the real stream and PostgreSQL are tested in `tests/`.
+
+use std::collections::VecDeque;
+use std::path::Path;
+use std::sync::mpsc;
+
+use rusqlite::Connection;
+use tempfile::TempDir;
+
+use super::*;
+use crate::dead_letter::Stage;
+use crate::destination::sqlite::{SqliteDestination, init_db_sql};
+use crate::destination::{Applied, Write};
+use crate::error::Class;
+use crate::mapping::{Plan, Table};
+use crate::source::Read;
+use crate::stop_signal::StopSignal;
+
+/// What goes wrong, in the order of the calls to the destination.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Fault {
+    /// `connect` fails.
+    Unreachable,
+    /// `apply` fails and changes nothing.
+    Before(Class),
+    /// `apply` commits, but its answer is lost.
+    After,
+    /// `apply` panics.
+    Panic,
+    /// `apply` does not come back before the abort.
+    Hang,
+    /// `apply` works.
+    None,
+}
+
+struct Faulty {
+    inner: SqliteDestination,
+    faults: Arc<Mutex<VecDeque<Fault>>>,
+    abort: StopSignal,
+    batches: mpsc::Sender<usize>,
+}
+
+fn failure(class: Class) -> Error {
+    Error::new(ErrorKind::Database, "injected").with_class(class).with_sqlstate("XX000")
+}
+
+impl Faulty {
+    fn next(&self, is_for: impl Fn(Fault) -> bool) -> Fault {
+        let mut faults = lock::lock(&self.faults);
+        if faults.front().is_some_and(|&fault| is_for(fault)) { faults.pop_front().unwrap() } else { Fault::None }
+    }
+}
+
+impl Destination for Faulty {
+    fn connect(&mut self) -> Result<Table> {
+        match self.next(|fault| fault == Fault::Unreachable) {
+            Fault::Unreachable => Err(failure(Class::Outage)),
+            _ => self.inner.connect(),
+        }
+    }
+
+    fn prepare(&mut self, plan: &Arc<Plan>) -> Result<()> {
+        self.inner.prepare(plan)
+    }
+
+    fn position(&mut self, spool_id: &str, applied: u64) -> Result<Option<u64>> {
+        self.inner.position(spool_id, applied)
+    }
+
+    fn init_db(&mut self) -> Result<()> {
+        self.inner.init_db()
+    }
+
+    fn init_db_sql(&self) -> String {
+        self.inner.init_db_sql()
+    }
+
+    fn peek(&mut self, count: usize) -> Result<Vec<Vec<Option<String>>>> {
+        self.inner.peek(count)
+    }
+
+    fn apply(&mut self, write: &Write<'_>) -> Result<Applied> {
+        let _ = self.batches.send(write.merged.len());
+        match self.next(|fault| fault != Fault::Unreachable) {
+            Fault::Before(class) => return Err(failure(class)),
+            Fault::After => {
+                self.inner.apply(write)?;
+                return Err(failure(Class::Outage));
+            }
+            Fault::Panic => panic!("injected"),
+            Fault::Hang => {
+                self.abort.wait(Duration::from_secs(60));
+                return Err(failure(Class::Outage));
+            }
+            Fault::Unreachable | Fault::None => {}
+        }
+        let is_poisoned = |merged: &crate::batch::Merged| {
+            let rows = write.rows;
+            (0..rows.plan.width).any(|column| rows.text_of(rows.value(merged.last as usize, column)) == "poison")
+        };
+        if write.merged.iter().any(is_poisoned) {
+            return Err(failure(Class::BadData).with_constraint(Some("no_poison")));
+        }
+        self.inner.apply(write)
+    }
+}
+
+/// Gives these bursts, then ends as told.
+struct Scripted {
+    bursts: VecDeque<Vec<String>>,
+    end: Option<Error>,
+    stop: StopSignal,
+}
+
+impl Source for Scripted {
+    fn connect(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    fn read(&mut self, burst: &mut Burst) -> Result<Read> {
+        match self.bursts.pop_front() {
+            Some(events) => {
+                events.iter().for_each(|event| burst.push(event.as_bytes()));
+                Ok(Read::Events)
+            }
+            None => match self.end.take() {
+                Some(error) => Err(error),
+                None if self.stop.wait(Duration::from_millis(1)) => Err(Error::stopped()),
+                None => Ok(Read::Closed),
+            },
+        }
+    }
+}
+
+/// A directory with a spool and a table, and sinks over them.
+struct Bench {
+    directory: TempDir,
+    config: Config,
+    faults: Arc<Mutex<VecDeque<Fault>>>,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let mut config = Config::default();
+        config.spool.path = directory.path().join("spool.db");
+        config.destination.url = Some(format!("sqlite:{}", directory.path().join("table.db").display()).into());
+        config.retry.delay_min = Duration::from_millis(1);
+        config.retry.delay_max = Duration::from_millis(2);
+        config.stream.on_normal_close = crate::config::OnNormalClose::Stop;
+        let bench = Self { directory, config, faults: Arc::default() };
+        bench.sql(&init_db_sql("cxone_events"));
+        bench
+    }
+
+    fn table_path(&self) -> std::path::PathBuf {
+        self.directory.path().join("table.db")
+    }
+
+    fn connection(&self) -> Connection {
+        let connection = Connection::open(self.table_path()).unwrap();
+        connection.busy_timeout(Duration::from_secs(10)).unwrap();
+        connection
+    }
+
+    fn sql(&self, sql: &str) {
+        self.connection().execute_batch(sql).unwrap();
+    }
+
+    fn faults(&self, faults: &[Fault]) {
+        lock::lock(&self.faults).extend(faults);
+    }
+
+    fn open(&self) -> Sink {
+        Sink::open(&self.config).unwrap()
+    }
+
+    /// Starts the sink with this stream; the receiver tells the size of every batch that reached the destination.
+    fn start(&self, sink: &Sink, bursts: &[&[String]], end: Option<Error>) -> mpsc::Receiver<usize> {
+        let (batches, receiver) = mpsc::channel();
+        let abort = sink.0.engine.status.destination_abort.clone();
+        let path = self.table_path();
+        let inner = SqliteDestination::new(path.to_str().unwrap(), &self.config.destination, abort.clone()).unwrap();
+        let source: Option<Box<dyn Source>> = if bursts.is_empty() && end.is_none() {
+            None
+        } else {
+            let bursts = bursts.iter().map(|burst| burst.to_vec()).collect();
+            Some(Box::new(Scripted { bursts, end, stop: sink.0.engine.status.stop.clone() }))
+        };
+        let destination = Box::new(Faulty { inner, faults: Arc::clone(&self.faults), abort, batches });
+        sink.start_with(Parts { source, destination }).unwrap();
+        receiver
+    }
+
+    /// Runs a sink over this stream to its end.
+    fn run(&self, bursts: &[&[String]]) -> Stats {
+        let sink = self.open();
+        self.start(&sink, bursts, None);
+        while let Poll::Notice(_) = sink.poll(Some(Duration::from_secs(30))).unwrap() {}
+        sink.close(Some(Duration::from_secs(30))).unwrap();
+        let stats = sink.stats();
+        assert!(stats.is_balanced(), "{stats:?}");
+        stats
+    }
+
+    /// Key and duration of every row, by key.
+    fn rows(&self) -> Vec<(String, Option<i64>)> {
+        let connection = self.connection();
+        let mut select = connection.prepare("SELECT idempotency_key, duration FROM cxone_events ORDER BY 1").unwrap();
+        let rows = select.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+        rows.map(std::result::Result::unwrap).collect()
+    }
+}
+
+fn event(key: &str, duration: i64) -> String {
+    event_of_agent(key, duration, "a")
+}
+
+fn event_of_agent(key: &str, duration: i64, agent: &str) -> String {
+    format!(
+        "{{\"interactionId\":\"i\",\"timestamp\":\"2026-11-22T16:00:00Z\",\"type\":\"call\",\"idempotencyKey\":\"{key}\",\
+         \"attributes\":{{\"duration\":{duration},\"agentId\":\"{agent}\"}}}}"
+    )
+}
+
+fn rows(expected: &[(&str, i64)]) -> Vec<(String, Option<i64>)> {
+    expected.iter().map(|&(key, duration)| (key.to_owned(), Some(duration))).collect()
+}
+
+fn wait_for_state(sink: &Sink, state: State) {
+    loop {
+        match sink.poll(Some(Duration::from_secs(30))).unwrap() {
+            Poll::Notice(Notice::State(found)) if found == state => return,
+            Poll::Notice(_) => {}
+            other => panic!("{other:?} instead of {state}: {:?}", sink.stats()),
+        }
+    }
+}
+
+#[test]
+fn events_reach_the_table_and_the_books_close() {
+    let bench = Bench::new();
+    let stats = bench
+        .run(&[&[event("a", 1), event("b", 2), event("a", 3)], &[event("b", 4), "not json".into(), event("c", 5)]]);
+    assert_eq!(bench.rows(), rows(&[("a", 3), ("b", 4), ("c", 5)]));
+    assert_eq!((stats.received, stats.inserted, stats.dead_lettered, stats.pending), (6, 3, 1, 0));
+    assert_eq!(stats.updated + stats.collapsed, 2);
+    assert_eq!(stats.state, State::Closed);
+    assert!(stats.latency.max_us > 0 && stats.latency.p50_us <= stats.latency.max_us);
+}
+
+#[test]
+fn an_outage_is_waited_out() {
+    let bench = Bench::new();
+    bench.faults(&[
+        Fault::Unreachable,
+        Fault::Unreachable,
+        Fault::Before(Class::Outage),
+        Fault::Unreachable,
+        Fault::Before(Class::Misfit),
+    ]);
+    let sink = bench.open();
+    sink.ingest(event("a", 1).as_bytes()).unwrap();
+    bench.start(&sink, &[], None);
+    wait_for_state(&sink, State::Stalled);
+    wait_for_state(&sink, State::Running);
+    assert!(sink.0.engine.spool.wait_drained(Duration::from_secs(30)));
+    sink.close(None).unwrap();
+    assert_eq!(bench.rows(), rows(&[("a", 1)]));
+    assert!(sink.stats().is_balanced() && sink.stats().last_error.unwrap().contains("injected"));
+}
+
+#[test]
+fn a_conflict_is_tried_again() {
+    let bench = Bench::new();
+    bench.faults(&[Fault::Before(Class::Conflict), Fault::Before(Class::Conflict)]);
+    let stats = bench.run(&[&[event("a", 1)]]);
+    assert_eq!((stats.inserted, stats.last_error), (1, None));
+}
+
+#[test]
+fn a_lost_answer_changes_nothing() {
+    let bench = Bench::new();
+    bench.faults(&[Fault::After]);
+    let stats = bench.run(&[&[event("a", 1), event("b", 2), "bad".into()]]);
+    assert_eq!((stats.confirmed, stats.inserted, stats.updated, stats.dead_lettered), (2, 0, 0, 1), "{stats:?}");
+    assert_eq!(bench.rows(), rows(&[("a", 1), ("b", 2)]));
+}
+
+#[test]
+fn without_a_checkpoint_table_a_lost_answer_is_applied_again() {
+    let bench = Bench::new();
+    bench.sql("DROP TABLE cxsink_checkpoint");
+    bench.faults(&[Fault::After]);
+    let stats = bench.run(&[&[event("a", 1), event("b", 2)]]);
+    assert_eq!((stats.confirmed, stats.updated), (0, 2));
+    assert_eq!(bench.rows(), rows(&[("a", 1), ("b", 2)]));
+}
+
+#[test]
+fn bad_rows_are_set_aside_alone_and_in_order() {
+    let bench = Bench::new();
+    let sink = bench.open();
+    let mut events: Vec<String> = (0..500).map(|n| event(&format!("k{:03}", n % 400), n)).collect();
+    for bad in [7, 200, 201, 499] {
+        events[bad] = event_of_agent(&format!("bad{bad}"), 0, "poison");
+    }
+    let batches = bench.start(&sink, &[&events], None);
+    while let Poll::Notice(_) = sink.poll(Some(Duration::from_secs(30))).unwrap() {}
+    let letters = sink.dead_letters(0, 100).unwrap();
+    assert_eq!(letters.iter().map(|letter| letter.offset).collect::<Vec<_>>(), [7, 200, 201, 499]);
+    assert!(letters.iter().all(|letter| letter.stage == Stage::Database
+        && letter.sqlstate.as_deref() == Some("XX000")
+        && letter.constraint.as_deref() == Some("no_poison")));
+    assert_eq!(letters[0].event.0, events[7].as_bytes());
+    let stats = sink.stats();
+    assert!(stats.is_balanced() && stats.dead_lettered == 4, "{stats:?}");
+    let statements = batches.iter().count();
+    assert!(statements <= 4 * 2 * 10, "{statements} statements for 4 bad rows in 500");
+    let found = bench.rows();
+    for n in 0..400 {
+        let last = if n < 99 { n + 400 } else { n };
+        let expected = ![7, 200, 201].contains(&n) || last != n;
+        let row = found.iter().find(|(key, _)| *key == format!("k{n:03}"));
+        assert_eq!(row.map(|(_, duration)| duration.unwrap()), expected.then_some(i64::from(last)), "k{n:03}");
+    }
+}
+
+#[test]
+fn a_table_that_changes_under_way_is_followed() {
+    let bench = Bench::new();
+    let sink = bench.open();
+    bench.start(&sink, &[], None);
+    sink.ingest(event("a", 1).as_bytes()).unwrap();
+    sink.0.engine.spool.wait_drained(Duration::from_secs(30));
+    bench.sql("ALTER TABLE cxone_events DROP COLUMN attributes");
+    bench.faults(&[Fault::Before(Class::Misfit)]);
+    sink.ingest(event("b", 2).as_bytes()).unwrap();
+    sink.ingest(event("c", 3).as_bytes()).unwrap();
+    sink.0.engine.spool.wait_drained(Duration::from_secs(30));
+    sink.close(Some(Duration::from_secs(30))).unwrap();
+    assert_eq!(bench.rows(), rows(&[("a", 1), ("b", 2), ("c", 3)]));
+    assert!(sink.stats().is_balanced());
+}
+
+#[test]
+fn what_was_spooled_is_recovered_and_applied_once() {
+    let bench = Bench::new();
+    {
+        let sink = bench.open();
+        for n in 0..3 {
+            sink.ingest(event(&format!("k{n}"), n).as_bytes()).unwrap();
+        }
+        sink.close(None).unwrap();
+        assert_eq!(sink.stats().pending, 3, "never started, nothing lost");
+    }
+    // Committed, but the process ends before it learns of it.
+    {
+        let sink = bench.open();
+        bench.faults(&[Fault::After, Fault::Unreachable, Fault::Unreachable, Fault::Unreachable]);
+        bench.start(&sink, &[], None);
+        wait_for_state(&sink, State::Stalled);
+        sink.close(Some(Duration::from_secs(30))).unwrap();
+        assert!(sink.stats().is_balanced());
+    }
+    lock::lock(&bench.faults).clear();
+    bench.sql("UPDATE cxone_events SET duration = 99");
+    let sink = bench.open();
+    assert!(sink.stats().recovered <= 3);
+    bench.start(&sink, &[], None);
+    sink.ingest(event("new", 7).as_bytes()).unwrap();
+    sink.close(Some(Duration::from_secs(30))).unwrap();
+    assert_eq!(bench.rows(), rows(&[("k0", 99), ("k1", 99), ("k2", 99), ("new", 7)]), "applied once, not again");
+    let stats = sink.stats();
+    assert!(stats.is_balanced() && stats.inserted == 1 && stats.updated == 0, "{stats:?}");
+}
+
+/// The machine goes down: the table has what the file lost, and new events must not be taken for the lost ones.
+#[test]
+fn a_spool_that_lost_its_tail_loses_nothing_more() {
+    let bench = Bench::new();
+    let copy = bench.directory.path().join("copy.db");
+    let copy_spool = |from: &Path, to: &Path| {
+        let _ = std::fs::remove_file(to.with_extension("db-wal"));
+        let _ = std::fs::remove_file(to.with_extension("db-shm"));
+        std::fs::copy(from, to).unwrap();
+    };
+    bench.run(&[&[event("a", 1)]]);
+    copy_spool(&bench.config.spool.path, &copy);
+    bench.run(&[&[event("b", 2), event("c", 3), event("d", 4)]]);
+    copy_spool(&copy, &bench.config.spool.path);
+    // First a run that never reaches the destination, then one that does.
+    let sink = bench.open();
+    sink.ingest(event("e", 5).as_bytes()).unwrap();
+    sink.close(None).unwrap();
+    drop(sink);
+    bench.run(&[&[event("f", 6)]]);
+    assert_eq!(bench.rows(), rows(&[("a", 1), ("b", 2), ("c", 3), ("d", 4), ("e", 5), ("f", 6)]));
+}
+
+#[test]
+fn a_fatal_source_drains_and_fails() {
+    let bench = Bench::new();
+    let sink = bench.open();
+    let fatal = Error::new(ErrorKind::Auth, "the client secret is wrong").with_hint("check it");
+    bench.start(&sink, &[&[event("a", 1)]], Some(fatal));
+    wait_for_state(&sink, State::Failed);
+    assert!(matches!(sink.poll(None).unwrap(), Poll::Closed));
+    assert_eq!(sink.failure().unwrap().kind(), ErrorKind::Auth);
+    assert_eq!(sink.close(None).unwrap_err().kind(), ErrorKind::Auth);
+    assert_eq!(bench.rows(), rows(&[("a", 1)]));
+    assert!(sink.stats().is_balanced());
+}
+
+#[test]
+fn a_panic_is_an_error_and_the_spool_survives() {
+    let bench = Bench::new();
+    bench.faults(&[Fault::Panic]);
+    let sink = bench.open();
+    bench.start(&sink, &[&[event("a", 1)]], None);
+    wait_for_state(&sink, State::Failed);
+    assert_eq!(sink.failure().unwrap().kind(), ErrorKind::Panic);
+    assert_eq!(sink.stats().pending, 1);
+    drop(sink);
+    let stats = bench.run(&[&[event("b", 2)]]);
+    assert_eq!((stats.recovered, stats.inserted), (1, 2));
+}
+
+#[test]
+fn a_stop_does_not_wait_for_a_destination_that_is_away() {
+    let bench = Bench::new();
+    bench.faults(&[Fault::Unreachable; 10_000]);
+    let sink = bench.open();
+    bench.start(&sink, &[], None);
+    sink.ingest(event("a", 1).as_bytes()).unwrap();
+    sink.close(Some(Duration::from_secs(30))).unwrap();
+    let stats = sink.stats();
+    assert_eq!((stats.state, stats.pending), (State::Closed, 1));
+    assert!(stats.is_balanced());
+}
+
+#[test]
+fn close_ends_a_hanging_statement_at_its_timeout() {
+    let bench = Bench::new();
+    bench.faults(&[Fault::Hang]);
+    let sink = bench.open();
+    let batches = bench.start(&sink, &[], None);
+    sink.ingest(event("a", 1).as_bytes()).unwrap();
+    batches.recv().unwrap();
+    let error = sink.close(Some(Duration::from_millis(50))).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+    assert!(error.message().contains("1 events"), "{error}");
+    assert_eq!(sink.state(), State::Closed);
+    assert!(sink.close(None).is_ok(), "closing again is no error");
+    assert_eq!(sink.stats().pending, 1);
+}
+
+#[test]
+fn the_application_gives_events_too() {
+    let bench = Bench::new();
+    let sink = bench.open();
+    let error = sink.ingest(b"{}").unwrap_err();
+    assert_eq!((error.kind(), error.violations().len()), (ErrorKind::Schema, 4));
+    assert_eq!(sink.ingest(b"x").unwrap_err().kind(), ErrorKind::Json);
+    bench.start(&sink, &[], None);
+    let lines = format!("{}\n\n  {}  \nbad\n{}", event("a", 1), event("b", 2), event("a", 3));
+    assert_eq!(sink.import(lines.as_bytes()).unwrap(), 4);
+    sink.close(Some(Duration::from_secs(30))).unwrap();
+    assert_eq!(bench.rows(), rows(&[("a", 3), ("b", 2)]));
+    assert_eq!(sink.ingest(event("c", 1).as_bytes()).unwrap_err().kind(), ErrorKind::State);
+    let stats = sink.stats();
+    assert!(stats.is_balanced() && stats.received == 4 && stats.dead_lettered == 1, "{stats:?}");
+}
+
+#[test]
+fn threads_of_the_application_may_do_all_at_once() {
+    let bench = Bench::new();
+    let sink = bench.open();
+    bench.start(&sink, &[], None);
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            let sink = sink.clone();
+            scope.spawn(move || {
+                for n in 0..50 {
+                    sink.ingest(event(&format!("t{thread}-{n}"), n).as_bytes()).unwrap();
+                    let _ = (sink.stats(), sink.state(), sink.poll(Some(Duration::ZERO)).unwrap());
+                }
+            });
+        }
+    });
+    sink.close(Some(Duration::from_secs(30))).unwrap();
+    assert_eq!(bench.rows().len(), 200);
+    assert!(sink.stats().is_balanced());
+}
+
+#[test]
+fn a_sink_starts_once_and_ends_once() {
+    let bench = Bench::new();
+    let sink = bench.open();
+    bench.start(&sink, &[], None);
+    let error = sink.start().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::State);
+    sink.stop();
+    sink.stop();
+    sink.close(None).unwrap();
+    assert!(matches!(sink.poll(None), Ok(Poll::Notice(_))));
+    let unstarted = Bench::new().open();
+    unstarted.stop();
+    assert_eq!(unstarted.state(), State::Closed);
+    assert_eq!(unstarted.start().unwrap_err().kind(), ErrorKind::State);
+}
+
+#[test]
+fn dropping_the_last_clone_ends_the_threads() {
+    let bench = Bench::new();
+    let sink = bench.open();
+    let batches = bench.start(&sink, &[], None);
+    let clone = sink.clone();
+    drop(sink);
+    clone.ingest(event("a", 1).as_bytes()).unwrap();
+    drop(clone);
+    // The destination, and with it the sender, is gone when the writer is.
+    assert_eq!(batches.iter().count(), 1);
+    assert_eq!(bench.rows(), rows(&[("a", 1)]));
+    drop(bench.open());
+}

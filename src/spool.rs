@@ -1,0 +1,220 @@
+//! Where events wait between the stream and the table: a queue in one SQLite file, the only queue there is.
+//!
+//! Events get consecutive offsets as they are appended and keep them for ever. They are stored a burst at a time, one row of
+//! at most 64 KiB for many events, which takes a third of the CPU that a row per event takes. An event leaves the file only
+//! when it is applied: committed in the destination, or kept as a dead letter.
+//!
+//! Two connections: one appends, deletes and keeps dead letters, under a lock; the other reads, and so is never in the way.
+
+mod append;
+mod dead_letters;
+mod file;
+mod read;
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Condvar, Mutex, MutexGuard};
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode};
+
+pub(crate) use append::Appended;
+pub use dead_letters::DeadLetters;
+pub(crate) use read::SpooledEvents;
+
+use crate::config::{Config, SpoolSync};
+use crate::error::{Class, Error, Result};
+use crate::lock;
+use file::SpoolFile;
+
+/// The queue. Every method may be called from any thread.
+#[derive(Debug)]
+pub(crate) struct Spool {
+    path: PathBuf,
+    /// Names this spool in the destination's checkpoint table; made at random with the file.
+    id: String,
+    unchecked_from: u64,
+    bytes_max: u64,
+    dead_letters_bytes_max: u64,
+    writer: Mutex<Connection>,
+    /// `None` for `:memory:`, where the writer's connection is the only one that sees the data.
+    reader: Option<Mutex<Connection>>,
+    state: Mutex<State>,
+    changed: Condvar,
+    /// Held as long as the spool is open: one process at a time.
+    lock: Mutex<Option<std::fs::File>>,
+}
+
+/// How long one connection waits for another: none of them holds the file for long.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What is in the file, kept beside it so that nobody has to count.
+#[derive(Debug, Clone, Copy)]
+struct State {
+    /// The offset that the next event gets.
+    next: u64,
+    /// Every event below this offset is applied.
+    applied: u64,
+    /// What `applied` was when rows were last deleted.
+    deleted: u64,
+    /// The size of the rows in the file.
+    bytes: u64,
+    /// The size of the dead letters in the file.
+    dead_letter_bytes: u64,
+    /// No event comes any more: appends are refused and no wait lasts.
+    intake_ended: bool,
+}
+
+/// How much is in the spool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Backlog {
+    pub(crate) events: u64,
+    pub(crate) bytes: u64,
+}
+
+impl Spool {
+    /// Opens or makes the file.
+    ///
+    /// # Errors
+    /// Kind `SPOOL`: another process has it open, it is not a spool, it was written by a newer version, or the disk refuses.
+    pub(crate) fn open(config: &Config) -> Result<Self> {
+        let SpoolFile { path, id, writer, reader, lock, next, applied, unchecked_from, bytes, dead_letter_bytes } =
+            SpoolFile::open(&config.spool.path, config.spool.sync)?;
+        Ok(Self {
+            path,
+            id,
+            unchecked_from,
+            bytes_max: config.spool.bytes_max,
+            dead_letters_bytes_max: config.dead_letters.bytes_max,
+            writer: Mutex::new(writer),
+            reader: reader.map(Mutex::new),
+            state: Mutex::new(State { next, applied, deleted: applied, bytes, dead_letter_bytes, intake_ended: false }),
+            changed: Condvar::new(),
+            lock: Mutex::new(lock),
+        })
+    }
+
+    pub(crate) fn id(&self) -> &str {
+        &self.id
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Every event below this offset is applied.
+    pub(crate) fn applied(&self) -> u64 {
+        self.state().applied
+    }
+
+    /// The offset that the next event gets.
+    pub(crate) fn next(&self) -> u64 {
+        self.state().next
+    }
+
+    /// Events below this offset have it in the destination's numbering too; see `spool::file`.
+    pub(crate) fn unchecked_from(&self) -> u64 {
+        self.unchecked_from
+    }
+
+    /// The destination's checkpoint and this file have been compared.
+    pub(crate) fn note_checked(&self) -> Result<()> {
+        let update = "UPDATE spool SET unchecked_from = NULL";
+        self.writer().execute(update, []).map(drop).map_err(|error| self.error("writing to", &error))
+    }
+
+    pub(crate) fn backlog(&self) -> Backlog {
+        let state = self.state();
+        Backlog { events: state.next - state.applied, bytes: state.bytes }
+    }
+
+    /// Waits until there is an event at `offset`, the intake ends, or `timeout` has passed; true if there is one.
+    pub(crate) fn wait_for(&self, offset: u64, timeout: Duration) -> bool {
+        self.wait_until(timeout, |state| state.next > offset)
+    }
+
+    /// Waits until every event is applied, the intake ends, or `timeout` has passed; true if all are applied.
+    pub(crate) fn wait_drained(&self, timeout: Duration) -> bool {
+        self.wait_until(timeout, |state| state.applied >= state.next)
+    }
+
+    /// No event comes any more: later appends are refused, and every wait ends, now and later.
+    pub(crate) fn end_intake(&self) {
+        self.state().intake_ended = true;
+        self.changed.notify_all();
+    }
+
+    pub(crate) fn is_intake_ended(&self) -> bool {
+        self.state().intake_ended
+    }
+
+    /// Lets another process open the file. Called when nothing will be written any more.
+    pub(crate) fn unlock(&self) {
+        lock::lock(&self.lock).take();
+    }
+
+    fn wait_until(&self, timeout: Duration, is_so: impl Fn(&State) -> bool) -> bool {
+        let deadline = std::time::Instant::now() + timeout;
+        let mut state = self.state();
+        loop {
+            if is_so(&state) {
+                return true;
+            }
+            let left = deadline.saturating_duration_since(std::time::Instant::now());
+            if state.intake_ended || left.is_zero() {
+                return false;
+            }
+            state = lock::wait(&self.changed, state, Some(left));
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        lock::lock(&self.state)
+    }
+
+    fn writer(&self) -> MutexGuard<'_, Connection> {
+        lock::lock(&self.writer)
+    }
+
+    fn reader(&self) -> MutexGuard<'_, Connection> {
+        lock::lock(self.reader.as_ref().unwrap_or(&self.writer))
+    }
+
+    /// Says what was tried, on which file, and whether waiting may help.
+    fn error(&self, what: &str, error: &rusqlite::Error) -> Error {
+        spool_error(&self.path, what, error)
+    }
+}
+
+/// The words and the class of an SQLite failure.
+fn spool_error(path: &Path, what: &str, error: &rusqlite::Error) -> Error {
+    let message = format!("{what} the spool {}: {error}", path.display());
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => Error::spool(message)
+            .with_class(Class::Outage)
+            .with_hint("the disk is full: make room, or move spool.path; nothing is lost, the sink goes on by itself"),
+        Some(ErrorCode::SystemIoFailure | ErrorCode::CannotOpen | ErrorCode::DatabaseBusy) => Error::spool(message)
+            .with_class(Class::Outage)
+            .with_hint("check that the directory exists, is writable and has room, and that no other program uses the file"),
+        Some(ErrorCode::NotADatabase) => {
+            Error::spool(message).with_hint("the file is not a cxsink spool: set spool.path to another file")
+        }
+        Some(ErrorCode::DatabaseCorrupt) => Error::spool(message).with_hint(
+            "the file is damaged: keep a copy, move it away and start with a new one; `sqlite3 FILE .recover` may save its rows",
+        ),
+        Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
+            Error::spool(message).with_hint("the file or its directory is not writable for this user")
+        }
+        _ => Error::spool(message),
+    }
+}
+
+/// How SQLite flushes (SQLite documentation, `PRAGMA synchronous`): in WAL mode NORMAL survives the end of the process,
+/// FULL also the loss of power.
+fn synchronous(sync: SpoolSync) -> &'static str {
+    match sync {
+        SpoolSync::ProcessCrash => "NORMAL",
+        SpoolSync::PowerLoss => "FULL",
+    }
+}

@@ -1,0 +1,195 @@
+//! Appending bursts, and deleting what is applied.
+//!
+//! Deletes ride on the next append: they cost next to nothing there, and a transaction of their own elsewhere. When nothing
+//! is appended, or much has piled up, the writer deletes by itself.
+
+use rusqlite::{Connection, params};
+
+use super::{Spool, State};
+use crate::error::{Error, Result};
+use crate::event::Burst;
+
+/// A row holds at most this much, unless one event alone is larger. Larger rows gain nothing, smaller ones cost CPU.
+const ROW_BYTES_MAX: usize = 64 * 1024;
+/// So much that is applied may stay in the file before the writer deletes it without waiting for an append.
+const DELETE_EVENTS_MAX: u64 = 20_000;
+/// How many free pages go back to the file system at a time.
+const SHRINK_PAGES: u32 = 1024;
+/// Free pages below this are kept for what comes next.
+const FREE_PAGES_KEPT: u32 = 256;
+
+/// What became of an append.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Appended {
+    /// The burst is in the file; its first event has this offset.
+    At(u64),
+    /// `spool.bytes_max` is reached; nothing was appended. See [`Spool::wait_for_room`].
+    Full,
+}
+
+impl Spool {
+    /// Appends the burst in one transaction, unless that would exceed `spool.bytes_max`. `received_at`: microseconds since
+    /// 1970-01-01 UTC.
+    ///
+    /// # Errors
+    /// Class `Outage` where waiting may help, a full disk for example; `STATE` after the intake has ended. Nothing of the burst
+    /// is in the file then.
+    pub(crate) fn append(&self, burst: &Burst, received_at: i64) -> Result<Appended> {
+        self.append_within(burst, received_at, self.bytes_max)
+    }
+
+    /// The same without the limit: for the last burst before the end, which has been read and must not be lost.
+    pub(crate) fn append_last(&self, burst: &Burst, received_at: i64) -> Result<()> {
+        self.append_within(burst, received_at, u64::MAX).map(drop)
+    }
+
+    fn append_within(&self, burst: &Burst, received_at: i64, bytes_max: u64) -> Result<Appended> {
+        let mut writer = self.writer();
+        let before = *self.state();
+        if before.intake_ended {
+            return Err(Error::stopped());
+        }
+        if before.bytes > 0 && before.bytes.saturating_add(burst.bytes() as u64) > bytes_max {
+            return Ok(Appended::Full);
+        }
+        let outcome = append_rows(&mut writer, &before, burst, received_at)
+            .map_err(|error| self.error("appending to", &error))?;
+        let mut state = self.state();
+        state.next = before.next + burst.events() as u64;
+        state.bytes = state.bytes + outcome.bytes_appended - outcome.bytes_deleted;
+        state.deleted = before.applied;
+        drop(state);
+        self.changed.notify_all();
+        Ok(Appended::At(before.next))
+    }
+
+    /// Waits until `bytes` more would fit, the intake ends, or `timeout` has passed; true if they fit.
+    pub(crate) fn wait_for_room(&self, bytes: usize, timeout: std::time::Duration) -> bool {
+        self.wait_until(timeout, |state| state.bytes == 0 || state.bytes + bytes as u64 <= self.bytes_max)
+    }
+
+    /// Every event below `offset` is applied; its row is deleted in due course.
+    pub(crate) fn mark_applied(&self, offset: u64) -> Result<()> {
+        let mut state = self.state();
+        state.applied = state.applied.max(offset);
+        let is_much = state.applied - state.deleted >= DELETE_EVENTS_MAX || state.bytes >= self.bytes_max / 2;
+        drop(state);
+        self.changed.notify_all();
+        if is_much { self.delete_applied() } else { Ok(()) }
+    }
+
+    /// Deletes what is applied, then gives some free space back to the file system. Called when nothing else is to do; in
+    /// small steps, because appending waits meanwhile.
+    pub(crate) fn tidy(&self) -> Result<()> {
+        self.delete_applied()?;
+        let writer = self.writer();
+        let shrink = || -> rusqlite::Result<()> {
+            let free: u32 = writer.query_row("PRAGMA freelist_count", [], |row| row.get(0))?;
+            if free > FREE_PAGES_KEPT {
+                // Each step of the statement frees one page.
+                let mut vacuum = writer.prepare_cached(&format!("PRAGMA incremental_vacuum({SHRINK_PAGES})"))?;
+                let mut pages = vacuum.query([])?;
+                while pages.next()?.is_some() {}
+                if free <= FREE_PAGES_KEPT + SHRINK_PAGES {
+                    // The last step: only a checkpoint shortens the file itself.
+                    writer.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+                }
+            }
+            Ok(())
+        };
+        shrink().map_err(|error| self.error("shrinking", &error))
+    }
+
+    fn delete_applied(&self) -> Result<()> {
+        let mut writer = self.writer();
+        let before = *self.state();
+        if before.deleted >= before.applied {
+            return Ok(());
+        }
+        let delete = |writer: &mut Connection| {
+            let transaction = writer.transaction()?;
+            let bytes = delete_rows(&transaction, before.applied)?;
+            transaction.commit()?;
+            Ok(bytes)
+        };
+        let bytes = delete(&mut writer).map_err(|error| self.error("deleting from", &error))?;
+        let mut state = self.state();
+        state.bytes -= bytes;
+        state.deleted = before.applied;
+        drop(state);
+        self.changed.notify_all();
+        Ok(())
+    }
+}
+
+struct Outcome {
+    bytes_appended: u64,
+    bytes_deleted: u64,
+}
+
+fn append_rows(writer: &mut Connection, state: &State, burst: &Burst, received_at: i64) -> rusqlite::Result<Outcome> {
+    let transaction = writer.transaction()?;
+    let mut outcome = Outcome { bytes_appended: 0, bytes_deleted: 0 };
+    if state.deleted < state.applied {
+        outcome.bytes_deleted = delete_rows(&transaction, state.applied)?;
+    }
+    {
+        let mut insert = transaction
+            .prepare_cached("INSERT INTO bursts (position, events, received_at, bytes) VALUES (?1, ?2, ?3, ?4)")?;
+        let mut position = state.next;
+        let mut row = Row::default();
+        for event in burst.iter() {
+            if row.events > 0 && row.events * 4 + row.bytes.len() + event.len() > ROW_BYTES_MAX {
+                outcome.bytes_appended += row.insert(&mut insert, &mut position, received_at)?;
+            }
+            row.push(event);
+        }
+        if row.events > 0 {
+            outcome.bytes_appended += row.insert(&mut insert, &mut position, received_at)?;
+        }
+    }
+    transaction.commit()?;
+    Ok(outcome)
+}
+
+/// A row in the making.
+#[derive(Default)]
+struct Row {
+    events: usize,
+    lengths: Vec<u8>,
+    bytes: Vec<u8>,
+}
+
+impl Row {
+    fn push(&mut self, event: &[u8]) {
+        self.events += 1;
+        self.lengths.extend_from_slice(&(event.len() as u32).to_le_bytes());
+        self.bytes.extend_from_slice(event);
+    }
+
+    /// Inserts the row at `position`, which moves on, and starts a new one. Returns the size of the row.
+    fn insert(
+        &mut self,
+        insert: &mut rusqlite::CachedStatement<'_>,
+        position: &mut u64,
+        received_at: i64,
+    ) -> rusqlite::Result<u64> {
+        self.lengths.append(&mut self.bytes);
+        insert.execute(params![*position, self.events, received_at, self.lengths])?;
+        let size = self.lengths.len() as u64;
+        *position += self.events as u64;
+        self.events = 0;
+        self.lengths.clear();
+        Ok(size)
+    }
+}
+
+/// Deletes the rows whose last event is applied and notes how far that is; returns their size.
+fn delete_rows(connection: &Connection, applied: u64) -> rusqlite::Result<u64> {
+    let mut delete = connection
+        .prepare_cached("DELETE FROM bursts WHERE position < ?1 AND position + events <= ?1 RETURNING length(bytes)")?;
+    let sizes = delete.query_map([applied], |row| row.get::<_, u64>(0))?;
+    let bytes = sizes.sum::<rusqlite::Result<u64>>()?;
+    connection.prepare_cached("UPDATE spool SET applied = ?1")?.execute([applied])?;
+    Ok(bytes)
+}

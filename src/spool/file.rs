@@ -1,0 +1,208 @@
+//! Opening the file: one process at a time, the format checked, what is in it counted.
+
+use std::fs::{self, File, TryLockError};
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, OpenFlags, OptionalExtension};
+
+use super::{BUSY_TIMEOUT, spool_error, synchronous};
+use crate::clock::{Clock, SystemClock};
+use crate::config::SpoolSync;
+use crate::error::{Error, Result};
+
+/// "cxsp": tells a spool from other SQLite files (SQLite documentation, `PRAGMA application_id`).
+const APPLICATION_ID: i32 = 0x6378_7370;
+/// Raised with every change that an older version could not read.
+const FORMAT: i32 = 1;
+
+/// `unchecked_from` is the offset up to which the file's numbering is known to be the destination's: the end of the spool when
+/// it was first opened after the two were last compared. A crash of the machine may cost an unflushed spool its last events
+/// although they are applied already; what is appended then gets their offsets, and must not be taken for them.
+///
+/// `bursts.position` is the offset of a burst's first event; `bytes` holds the length of each event, as 32-bit little-endian
+/// numbers, then the events. Times are microseconds since 1970-01-01 UTC.
+const TABLES: &str = "
+    CREATE TABLE spool (id TEXT NOT NULL, applied INTEGER NOT NULL, unchecked_from INTEGER);
+    INSERT INTO spool VALUES (lower(hex(randomblob(16))), 0, NULL);
+    CREATE TABLE bursts (
+        position INTEGER PRIMARY KEY,
+        events INTEGER NOT NULL,
+        received_at INTEGER NOT NULL,
+        bytes BLOB NOT NULL
+    );
+    CREATE TABLE dead_letters (
+        offset INTEGER PRIMARY KEY,
+        received_at INTEGER NOT NULL,
+        rejected_at INTEGER NOT NULL,
+        stage TEXT NOT NULL,
+        reason TEXT NOT NULL,
+        violations TEXT NOT NULL,
+        sqlstate TEXT,
+        constraint_name TEXT,
+        column_name TEXT,
+        exported_at INTEGER,
+        replayed_at INTEGER,
+        event BLOB NOT NULL
+    );";
+
+/// An open file and what was found in it.
+pub(super) struct SpoolFile {
+    pub(super) path: PathBuf,
+    pub(super) id: String,
+    pub(super) writer: Connection,
+    pub(super) reader: Option<Connection>,
+    pub(super) lock: Option<File>,
+    pub(super) next: u64,
+    pub(super) applied: u64,
+    pub(super) unchecked_from: u64,
+    pub(super) bytes: u64,
+    pub(super) dead_letter_bytes: u64,
+}
+
+impl SpoolFile {
+    pub(super) fn open(path: &Path, sync: SpoolSync) -> Result<Self> {
+        let in_memory = path.as_os_str() == ":memory:";
+        let lock = if in_memory { None } else { Some(lock_file(path)?) };
+        let fail = |error: &rusqlite::Error| spool_error(path, "opening", error);
+        let writer = if in_memory { Connection::open_in_memory() } else { Connection::open(path) };
+        let writer = writer.map_err(|error| fail(&error))?;
+        check_format(&writer, path)?;
+        configure(&writer, sync).map_err(|error| fail(&error))?;
+        make_tables(&writer).map_err(|error| fail(&error))?;
+        let reader = if in_memory { None } else { Some(open_reader(path).map_err(|error| fail(&error))?) };
+        let found = count(&writer).map_err(|error| fail(&error))?;
+        let (id, applied, end, bytes, dead_letter_bytes) = found;
+        let next = end.max(applied);
+        let unchecked_from = note_unchecked(&writer, next).map_err(|error| fail(&error))?;
+        Ok(Self {
+            path: path.to_owned(),
+            id,
+            writer,
+            reader,
+            lock,
+            next,
+            applied,
+            unchecked_from,
+            bytes,
+            dead_letter_bytes,
+        })
+    }
+}
+
+/// Takes the lock beside the file. The lock goes with the process, however it ends; the file stays and names its holder.
+fn lock_file(path: &Path) -> Result<File> {
+    let mut lock_path = path.as_os_str().to_owned();
+    lock_path.push(".lock");
+    let lock_path = PathBuf::from(lock_path);
+    if let Some(directory) = path.parent().filter(|directory| !directory.as_os_str().is_empty()) {
+        fs::create_dir_all(directory).map_err(|error| {
+            Error::spool(format!("making the spool's directory {}: {error}", directory.display()))
+                .with_hint("set spool.path to a file in a directory that this user may write to")
+        })?;
+    }
+    let open = File::options().read(true).write(true).create(true).truncate(false).open(&lock_path);
+    let mut file = open.map_err(|error| {
+        Error::spool(format!("opening the spool's lock {}: {error}", lock_path.display()))
+            .with_hint("set spool.path to a file in a directory that this user may write to")
+    })?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let mut holder = String::new();
+            let _ = file.read_to_string(&mut holder);
+            let holder = if holder.is_empty() { "another process" } else { holder.trim() };
+            return Err(Error::spool(format!("the spool {} is in use by {holder}", path.display()))
+                .with_hint("one sink at a time: end the other one, or give this one a spool.path of its own"));
+        }
+        Err(TryLockError::Error(error)) => {
+            return Err(Error::spool(format!("locking {}: {error}", lock_path.display()))
+                .with_hint("set spool.path to a local file system; some network file systems cannot lock"));
+        }
+    }
+    let holder =
+        format!("process {} (since Unix time {})\n", std::process::id(), SystemClock.unix_micros() / 1_000_000);
+    // Only for the error message of the next one: its failure must not stop the sink.
+    let _ = file.set_len(0).and_then(|()| file.write_all(holder.as_bytes()));
+    Ok(file)
+}
+
+/// Refuses what is not a spool, or one of a newer version, before anything is written.
+fn check_format(connection: &Connection, path: &Path) -> Result<()> {
+    let pragma = |name: &str| {
+        connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, i32>(0)).map_err(|error| {
+            let error = spool_error(path, "opening", &error);
+            if error.hint().is_none() {
+                error.with_hint("set spool.path to a file that cxsink may make")
+            } else {
+                error
+            }
+        })
+    };
+    let (application_id, format) = (pragma("application_id")?, pragma("user_version")?);
+    let tables = pragma("schema_version")?;
+    if tables == 0 {
+        return Ok(());
+    }
+    if application_id != APPLICATION_ID {
+        return Err(Error::spool(format!(
+            "opening the spool {}: the file is another program's database",
+            path.display()
+        ))
+        .with_hint("set spool.path to a file of its own"));
+    }
+    if format > FORMAT {
+        return Err(Error::spool(format!(
+            "opening the spool {}: its format is {format}, this version of cxsink reads up to {FORMAT}",
+            path.display()
+        ))
+        .with_hint("use the newer cxsink that wrote it, let that one drain it, or set spool.path to another file"));
+    }
+    Ok(())
+}
+
+fn configure(connection: &Connection, sync: SpoolSync) -> rusqlite::Result<()> {
+    // auto_vacuum only takes effect before the first table; it lets the file shrink again in small steps.
+    connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+    connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
+    connection.pragma_update(None, "synchronous", synchronous(sync))?;
+    connection.pragma_update_and_check(None, "journal_size_limit", 16 << 20, |_| Ok(()))?;
+    // Only the command line's look at dead letters can be in the way, and it is quick.
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.set_prepared_statement_cache_capacity(32);
+    Ok(())
+}
+
+fn make_tables(connection: &Connection) -> rusqlite::Result<()> {
+    let is_made =
+        connection.query_row("SELECT 1 FROM sqlite_schema WHERE name = 'spool'", [], |_| Ok(())).optional()?.is_some();
+    if is_made {
+        return Ok(());
+    }
+    connection.execute_batch(&format!(
+        "BEGIN IMMEDIATE; {TABLES} PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {FORMAT}; COMMIT"
+    ))
+}
+
+fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    Ok(connection)
+}
+
+fn note_unchecked(connection: &Connection, next: u64) -> rusqlite::Result<u64> {
+    let update = "UPDATE spool SET unchecked_from = coalesce(unchecked_from, ?1) RETURNING unchecked_from";
+    connection.query_row(update, [next], |row| row.get(0))
+}
+
+fn count(connection: &Connection) -> rusqlite::Result<(String, u64, u64, u64, u64)> {
+    let (id, applied) =
+        connection.query_row("SELECT id, applied FROM spool", [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let last = "SELECT position + events FROM bursts ORDER BY position DESC LIMIT 1";
+    let end = connection.query_row(last, [], |row| row.get(0)).optional()?.unwrap_or(0);
+    let bytes = connection.query_row("SELECT total(length(bytes)) FROM bursts", [], |row| row.get::<_, f64>(0))?;
+    let dead = connection.query_row("SELECT total(length(event)) FROM dead_letters", [], |row| row.get::<_, f64>(0))?;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "sizes, exact in f64 up to 8 PiB")]
+    Ok((id, applied, end, bytes as u64, dead as u64))
+}

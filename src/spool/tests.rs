@@ -1,0 +1,246 @@
+//! The spool by itself: what goes in comes out, in order, whatever happens to the process.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::dead_letter::DeadLetter;
+use crate::error::ErrorKind;
+use crate::event::Burst;
+
+fn config(path: &Path) -> Config {
+    let mut config = Config::default();
+    config.spool.path = path.to_owned();
+    config
+}
+
+fn burst(events: &[&[u8]]) -> Burst {
+    let mut burst = Burst::default();
+    events.iter().for_each(|event| burst.push(event));
+    burst
+}
+
+fn append(spool: &Spool, events: &[&[u8]]) -> u64 {
+    match spool.append(&burst(events), 7).unwrap() {
+        Appended::At(offset) => offset,
+        Appended::Full => panic!("the spool is full"),
+    }
+}
+
+fn read(spool: &Spool, from: u64, events_max: usize, bytes_max: usize) -> Vec<(u64, Vec<u8>)> {
+    let mut events = SpooledEvents::default();
+    spool.read(from, events_max, bytes_max, &mut events).unwrap();
+    events.iter().map(|(offset, _, event)| (offset, event.to_vec())).collect()
+}
+
+fn open_error(path: &Path) -> Error {
+    Spool::open(&config(path)).unwrap_err()
+}
+
+#[test]
+fn events_come_out_as_they_went_in() {
+    for path in [Path::new(":memory:"), &tempfile::tempdir().unwrap().path().join("deep/er/spool.db")] {
+        let spool = Spool::open(&config(path)).unwrap();
+        assert_eq!(append(&spool, &[b"a", b"", b"ccc"]), 0);
+        assert_eq!(append(&spool, &[b"dd"]), 3);
+        let all = vec![(0, b"a".to_vec()), (1, vec![]), (2, b"ccc".to_vec()), (3, b"dd".to_vec())];
+        assert_eq!(read(&spool, 0, 10, 100), all);
+        assert_eq!(read(&spool, 1, 2, 100), all[1..3], "a start inside a burst, and a limit");
+        assert_eq!(read(&spool, 2, 10, 0), all[2..3], "one event always fits");
+        assert_eq!(read(&spool, 4, 10, 100), []);
+    }
+}
+
+#[test]
+fn a_large_burst_becomes_many_rows_and_a_large_event_one() {
+    let spool = Spool::open(&config(Path::new(":memory:"))).unwrap();
+    let large = vec![b'x'; 200_000];
+    let small = vec![b'y'; 1000];
+    let mut events: Vec<&[u8]> = vec![&small; 300];
+    events.insert(150, &large);
+    append(&spool, &events);
+    let rows: u32 = spool.writer().query_row("SELECT count(*) FROM bursts", [], |row| row.get(0)).unwrap();
+    assert!((6..=9).contains(&rows), "{rows} rows");
+    let out = read(&spool, 0, 1000, usize::MAX);
+    assert!(out.iter().map(|(_, event)| event.as_slice()).eq(events.iter().copied()));
+}
+
+#[test]
+fn what_is_applied_leaves_the_file_and_offsets_go_on() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("spool.db");
+    let id = {
+        let spool = Spool::open(&config(&path)).unwrap();
+        append(&spool, &[b"a", b"b", b"c"]);
+        append(&spool, &[b"d", b"e"]);
+        spool.mark_applied(4).unwrap();
+        assert_eq!(spool.backlog().events, 1);
+        spool.tidy().unwrap();
+        assert_eq!(spool.backlog().bytes, 2 + 8, "only the burst that is applied in part is left");
+        spool.id().to_owned()
+    };
+    let spool = Spool::open(&config(&path)).unwrap();
+    assert_eq!((spool.id(), spool.applied(), spool.next()), (id.as_str(), 4, 5));
+    assert_eq!(read(&spool, spool.applied(), 10, 100), [(4, b"e".to_vec())]);
+    spool.mark_applied(5).unwrap();
+    assert_eq!(append(&spool, &[b"f"]), 5, "deleting rides on the append");
+    assert_eq!(spool.backlog().bytes, 1 + 4);
+    spool.mark_applied(6).unwrap();
+    spool.tidy().unwrap();
+    drop(spool);
+    let spool = Spool::open(&config(&path)).unwrap();
+    assert_eq!((spool.applied(), spool.next()), (6, 6), "an empty spool still knows where it was");
+}
+
+#[test]
+fn a_full_spool_takes_nothing_until_it_is_drained() {
+    let mut config = config(Path::new(":memory:"));
+    config.spool.bytes_max = 100;
+    let spool = Spool::open(&config).unwrap();
+    let large = [b'x'; 200];
+    assert_eq!(append(&spool, &[&large]), 0, "an empty spool takes any burst");
+    assert_eq!(spool.append(&burst(&[b"y"]), 0).unwrap(), Appended::Full);
+    assert!(!spool.wait_for_room(1, Duration::ZERO));
+    spool.append_last(&burst(&[b"last"]), 0).unwrap();
+    spool.mark_applied(1).unwrap();
+    assert!(spool.wait_for_room(1, Duration::ZERO));
+    assert_eq!(append(&spool, &[b"y"]), 2);
+    spool.end_intake();
+    assert_eq!(spool.append(&burst(&[b"z"]), 0).unwrap_err().kind(), ErrorKind::State);
+}
+
+#[test]
+fn the_file_shrinks_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("spool.db");
+    let spool = Spool::open(&config(&path)).unwrap();
+    let event = [b'x'; 1000];
+    for _ in 0..50 {
+        append(&spool, &vec![&event[..]; 500]);
+    }
+    spool.mark_applied(25_000).unwrap();
+    let size = || ["", "-wal"].map(|end| path.with_extension(format!("db{end}")).metadata().map_or(0, |m| m.len()));
+    let full: u64 = size().iter().sum();
+    assert!(full > 25_000_000, "{full}");
+    for _ in 0..20 {
+        spool.tidy().unwrap();
+    }
+    let rest: u64 = size().iter().sum();
+    assert!(rest < 3_000_000, "{:?}", size());
+}
+
+#[test]
+fn one_process_at_a_time_and_the_error_names_the_other() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("spool.db");
+    let first = Spool::open(&config(&path)).unwrap();
+    let error = open_error(&path);
+    assert_eq!(error.kind(), ErrorKind::Spool);
+    assert!(error.message().contains(&format!("in use by process {}", std::process::id())), "{error}");
+    assert!(error.hint().is_some());
+    first.unlock();
+    drop(Spool::open(&config(&path)).unwrap());
+}
+
+#[test]
+fn what_is_no_spool_is_refused_and_left_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let garbage = directory.path().join("garbage.db");
+    std::fs::write(&garbage, "this is a diary, not a database; it is long enough to be read as a header of a page")
+        .unwrap();
+    let error = open_error(&garbage);
+    assert!(error.message().contains("not a database") && error.hint().unwrap().contains("spool.path"), "{error:?}");
+    assert!(std::fs::read_to_string(&garbage).unwrap().starts_with("this is a diary"));
+
+    let foreign = directory.path().join("foreign.db");
+    Connection::open(&foreign).unwrap().execute_batch("CREATE TABLE diary (day)").unwrap();
+    let error = open_error(&foreign);
+    assert!(error.message().contains("another program's database"), "{error}");
+
+    let newer = directory.path().join("newer.db");
+    drop(Spool::open(&config(&newer)).unwrap());
+    Connection::open(&newer).unwrap().execute_batch("PRAGMA user_version = 99").unwrap();
+    let error = open_error(&newer);
+    assert!(error.message().contains("its format is 99"), "{error}");
+
+    let error = open_error(directory.path());
+    assert_eq!(error.kind(), ErrorKind::Spool);
+}
+
+#[test]
+fn a_row_that_contradicts_itself_is_damage_not_events() {
+    let spool = Spool::open(&config(Path::new(":memory:"))).unwrap();
+    append(&spool, &[b"abc"]);
+    spool.writer().execute_batch("UPDATE bursts SET events = 2").unwrap();
+    let error = spool.read(0, 10, 100, &mut SpooledEvents::default()).unwrap_err();
+    assert!(error.hint().unwrap().contains("damaged"), "{error:?}");
+}
+
+fn letter(offset: u64, event: &[u8]) -> DeadLetter {
+    DeadLetter::new(offset, 1, 2, &Error::new(ErrorKind::Schema, "no"), event)
+}
+
+#[test]
+fn dead_letters_are_kept_once_and_found_from_outside() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("spool.db");
+    let spool = Spool::open(&config(&path)).unwrap();
+    spool.keep(&[letter(3, b"x"), letter(9, b"y")]).unwrap();
+    spool.keep(&[letter(9, b"another")]).unwrap();
+    assert_eq!(spool.dead_offsets(4).unwrap(), [9]);
+    let outside = DeadLetters::open(&config(&path)).unwrap();
+    assert_eq!(outside.count().unwrap(), 2);
+    assert_eq!(outside.list(0, 10).unwrap(), [letter(3, b"x"), letter(9, b"y")]);
+    assert!(DeadLetters::open(&config(&directory.path().join("none.db"))).is_err());
+}
+
+#[test]
+fn full_of_dead_letters_only_those_that_were_seen_may_go() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("spool.db");
+    let mut config = config(&path);
+    config.dead_letters.bytes_max = 25;
+    let spool = Spool::open(&config).unwrap();
+    spool.keep(&[letter(1, &[0; 10]), letter(2, &[0; 10])]).unwrap();
+    let error = spool.keep(&[letter(3, &[0; 10])]).unwrap_err();
+    assert!(error.is_retryable() && error.hint().unwrap().contains("export"), "{error:?}");
+    DeadLetters::open(&config).unwrap().mark_exported(1..=2).unwrap();
+    spool.keep(&[letter(3, &[0; 10])]).unwrap();
+    assert_eq!(spool.dead_offsets(0).unwrap(), [2, 3]);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    /// Any sequence of bursts, acknowledgements and restarts: what is read is what was appended and not yet applied.
+    #[test]
+    fn the_spool_is_a_queue(steps in proptest::collection::vec((0_u8..4, 1_usize..40, 0_usize..3000), 1..30)) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("spool.db");
+        let mut spool = Spool::open(&config(&path)).unwrap();
+        let mut model: Vec<Vec<u8>> = Vec::new();
+        let mut applied = 0;
+        for (step, count, size) in steps {
+            match step {
+                0 | 1 => {
+                    let events: Vec<Vec<u8>> = (0..count).map(|n| vec![(model.len() + n) as u8; size * (n % 3)]).collect();
+                    append(&spool, &events.iter().map(Vec::as_slice).collect::<Vec<_>>());
+                    model.extend(events);
+                }
+                2 => {
+                    applied = (applied + count as u64).min(model.len() as u64);
+                    spool.mark_applied(applied).unwrap();
+                }
+                _ => {
+                    spool.tidy().unwrap();
+                    drop(spool);
+                    spool = Spool::open(&config(&path)).unwrap();
+                }
+            }
+            prop_assert_eq!(spool.backlog().events, model.len() as u64 - applied);
+            let pending: Vec<Vec<u8>> = read(&spool, applied, usize::MAX, usize::MAX).into_iter().map(|(_, e)| e).collect();
+            prop_assert_eq!(&pending[..], &model[applied as usize..]);
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! The oracle: events executed one by one, with the plain statement that a careful script would use.
+
+use ::postgres::Client;
+use ::postgres::types::ToSql;
+use cxsink::{Config, Validator};
+use serde_json::Value as Json;
+
+/// How `destination.update` reads as SQL, for a table named `t` in the statement.
+pub fn update_clause(mode: &str) -> &'static str {
+    match mode {
+        "always" => "",
+        "changed" => {
+            " WHERE (t.duration, t.disposition, t.queue_name, t.agent_id) IS DISTINCT FROM \
+             (EXCLUDED.duration, EXCLUDED.disposition, EXCLUDED.queue_name, EXCLUDED.agent_id)"
+        }
+        "newer" => " WHERE EXCLUDED.timestamp >= t.timestamp",
+        other => panic!("{other}"),
+    }
+}
+
+/// The statement for one event, with the values as text parameters.
+pub fn statement(table: &str, mode: &str) -> String {
+    let timestamp = if mode == "newer" { "timestamp = EXCLUDED.timestamp, " } else { "" };
+    format!(
+        "INSERT INTO {table} AS t (interaction_id, timestamp, type, idempotency_key, duration, disposition, queue_name, agent_id)
+         VALUES ($1, ($2::text)::timestamptz, $3, $4, ($5::text)::numeric::integer, $6, $7, $8)
+         ON CONFLICT (idempotency_key) DO UPDATE SET {timestamp}duration = EXCLUDED.duration, disposition = EXCLUDED.disposition,
+         queue_name = EXCLUDED.queue_name, agent_id = EXCLUDED.agent_id, updated_at = NOW(){}",
+        update_clause(mode)
+    )
+}
+
+/// The eight values of the statement.
+pub fn values(event: &Json) -> [Option<String>; 8] {
+    let text = |value: &Json| match value {
+        Json::Null => None,
+        Json::String(text) => Some(text.clone()),
+        other => Some(other.to_string()),
+    };
+    let attribute = |name: &str| text(&event["attributes"][name]);
+    [
+        text(&event["interactionId"]),
+        text(&event["timestamp"]),
+        text(&event["type"]),
+        text(&event["idempotencyKey"]),
+        attribute("duration"),
+        attribute("disposition"),
+        attribute("queueName"),
+        attribute("agentId"),
+    ]
+}
+
+/// The table of the CXone tutorial, made by hand: serial id, no column `attributes`.
+pub fn tutorial_table(name: &str) -> String {
+    format!(
+        "CREATE TABLE {name} (id SERIAL PRIMARY KEY, interaction_id VARCHAR(255) NOT NULL, timestamp TIMESTAMPTZ NOT NULL,
+         type VARCHAR(50) NOT NULL, idempotency_key VARCHAR(255) UNIQUE NOT NULL, duration INTEGER, disposition VARCHAR(255),
+         queue_name VARCHAR(255), agent_id VARCHAR(255), created_at TIMESTAMPTZ DEFAULT NOW(), updated_at TIMESTAMPTZ DEFAULT NOW())"
+    )
+}
+
+/// Executes every valid event in order; returns how many there were.
+pub fn execute<'a>(client: &mut Client, table: &str, mode: &str, events: impl IntoIterator<Item = &'a [u8]>) -> u64 {
+    let validator = Validator::new(&Config::default()).unwrap();
+    let statement = client.prepare(&statement(table, mode)).unwrap();
+    let mut executed = 0;
+    for event in events {
+        if validator.validate(event).is_err() {
+            continue;
+        }
+        let values = values(&serde_json::from_slice(event).unwrap());
+        let parameters: Vec<&(dyn ToSql + Sync)> = values.iter().map(|value| value as &(dyn ToSql + Sync)).collect();
+        client.execute(&statement, &parameters).unwrap();
+        executed += 1;
+    }
+    executed
+}
+
+/// What both tables must agree on.
+pub const COMPARED: &str =
+    "idempotency_key, interaction_id, timestamp, type, duration, disposition, queue_name, agent_id";
+
+/// Rows of either table that the other does not have.
+pub fn differences(client: &mut Client, a: &str, b: &str) -> Vec<String> {
+    let difference = |a: &str, b: &str| format!("(SELECT {COMPARED} FROM {a} EXCEPT ALL SELECT {COMPARED} FROM {b})");
+    let sql = format!(
+        "SELECT 'only in {a}: ' || x::text FROM {} x UNION ALL SELECT 'only in {b}: ' || y::text FROM {} y",
+        difference(a, b),
+        difference(b, a)
+    );
+    client.query(&sql, &[]).unwrap().iter().map(|row| row.get(0)).collect()
+}
