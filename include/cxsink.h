@@ -40,7 +40,7 @@ uint32_t cxsink_version_number(void);
 const char *cxsink_version_string(void);
 
 // Whether this library serves a program that was compiled with the header of version `header_number`
-// (see CXSINK_CHECK_VERSION, which passes its own). It does when both are of one series, which is the
+// (see `CXSINK_CHECK_VERSION`, which passes its own). It does when both are of one series, which is the
 // major version (before 1.0 the minor version as well), and the library is not the older of the two.
 //
 // Ownership: none. Blocks: never. Threads: any. Errors: none.
