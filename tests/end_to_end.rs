@@ -130,7 +130,7 @@ fn the_stream_survives_what_servers_do() {
     options.events = Some(4000);
     options.set("token_failures", "429,503,500").unwrap();
     options.retry_after = RetryAfter::Seconds(0);
-    options.set("handshake_failures", "401,403,503").unwrap();
+    options.set("handshake_failures", "401,503,429").unwrap();
     options.cut_after = Some(500);
     options.silence_after = Some(700);
     options.silence_connections = 2;
