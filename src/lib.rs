@@ -1,5 +1,4 @@
 //! The sink.
-#![allow(dead_code)]
 mod backoff;
 mod batch;
 #[cfg(feature = "cli")]

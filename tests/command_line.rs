@@ -1,0 +1,188 @@
+//! The command line as a user meets it: help, exit codes, messages, signals.
+#![cfg(all(feature = "cli", feature = "sqlite"))]
+
+mod support;
+
+use std::path::Path;
+
+use support::process::{Running, cxsink, output};
+
+const VALID: &str = r#"{"interactionId":"i","timestamp":"2026-11-22T16:00:00Z","type":"call","idempotencyKey":"k-1","attributes":{"duration":7}}"#;
+
+fn run(directory: &Path, arguments: &[&str]) -> (i32, String, String) {
+    output(cxsink(directory).env("CXSINK_DESTINATION__URL", "sqlite:table.db").args(arguments))
+}
+
+#[test]
+fn help_stands_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let (code, out, _) = run(directory.path(), &["--help"]);
+    assert_eq!(code, 0);
+    let commands = ["run", "init-db", "import", "validate", "dead-letters", "simulate", "demo"];
+    for said in commands.iter().chain(&["CXONE_CLIENT_ID", "Exit codes"]) {
+        assert!(out.contains(said), "{said} is not in {out}");
+    }
+    for command in commands {
+        let (code, out, _) = run(directory.path(), &[command, "--help"]);
+        assert!(code == 0 && out.contains("Usage: cxsink"), "{command}: {out}");
+    }
+    let (code, out, _) = run(directory.path(), &["--version"]);
+    assert_eq!((code, out.trim()), (0, concat!("cxsink ", env!("CARGO_PKG_VERSION"))));
+    assert_eq!(run(directory.path(), &["sing"]).0, 2);
+}
+
+#[test]
+fn bad_configuration_is_exit_code_2_and_names_its_source() {
+    let directory = tempfile::tempdir().unwrap();
+    let check = |arguments: &[&str], says: &[&str]| {
+        let (code, _, err) = run(directory.path(), arguments);
+        assert_eq!(code, 2, "{arguments:?}: {err}");
+        for text in says {
+            assert!(err.contains(text), "{arguments:?}: {err} does not say {text}");
+        }
+    };
+    std::fs::write(directory.path().join("cxsink.toml"), "[batch]\nevents_max = 100\nevnets_max = 7\n").unwrap();
+    check(&["init-db"], &["cxsink.toml:3", "evnets_max", "batch.events_max"]);
+    std::fs::remove_file(directory.path().join("cxsink.toml")).unwrap();
+    check(&["init-db", "--config", "nowhere.toml"], &["nowhere.toml"]);
+    check(&["init-db", "--set", "spool.byte_max=1GiB"], &["spool.byte_max", "spool.bytes_max"]);
+    check(&["init-db", "--set", "spool"], &["="]);
+    check(&["run"], &["no stream", "CXONE_STREAM_ID"]);
+    let (code, _, err) = output(cxsink(directory.path()).arg("init-db"));
+    assert!(code == 2 && err.contains("destination.url"), "{err}");
+    let (code, _, err) = output(cxsink(directory.path()).arg("init-db").env("CXSINK_SPOOL__SYNC", "always"));
+    assert!(code == 2 && err.contains("CXSINK_SPOOL__SYNC") && err.contains("power-loss"), "{err}");
+}
+
+#[test]
+fn import_takes_json_lines_through_the_whole_path() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path();
+    let (code, out, _) = run(path, &["init-db", "--print"]);
+    assert!(
+        code == 0 && out.contains("CREATE TABLE IF NOT EXISTS \"cxone_events\"") && out.contains("cxsink_checkpoint"),
+        "{out}"
+    );
+    assert!(!path.join("table.db").exists(), "printing makes nothing");
+    let (code, _, err) = run(path, &["import", "-"]);
+    assert!(code == 1 && err.contains("no table") && err.contains("init-db"), "{err}");
+    assert_eq!(run(path, &["init-db"]).0, 0);
+    assert_eq!(run(path, &["init-db"]).0, 0, "again is fine");
+
+    std::fs::write(path.join("events.jsonl"), format!("{VALID}\n\nnot json\n{{\"type\":\"fax\"}}\n{VALID}\n")).unwrap();
+    let (code, out, _) = run(path, &["validate", "events.jsonl"]);
+    assert_eq!(code, 1);
+    assert!(
+        out.contains("line 3: the event is not JSON")
+            && out.contains("line 4: /type")
+            && out.contains("2 valid, 2 invalid"),
+        "{out}"
+    );
+    let (code, _, err) = run(path, &["import", "events.jsonl"]);
+    assert_eq!(code, 0, "{err}");
+    for line in ["received           4", "inserted           1", "dead letters       2", "still waiting      0"] {
+        assert!(err.contains(line), "{err} does not say {line}");
+    }
+    let count: i64 = rusqlite::Connection::open(path.join("table.db"))
+        .unwrap()
+        .query_row("SELECT duration FROM cxone_events", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(count, 7);
+    assert_eq!(run(path, &["import", "missing.jsonl"]).0, 2);
+
+    let (code, out, _) = run(path, &["dead-letters", "list"]);
+    assert!(code == 0 && out.contains("json") && out.contains("schema") && out.contains("2 of 2"), "{out}");
+    let (code, out, _) = run(path, &["dead-letters", "show", "2"]);
+    assert!(code == 0 && out.contains("required") && out.contains(r#"{"type":"fax"}"#), "{out}");
+    let (code, _, err) = run(path, &["dead-letters", "show", "99"]);
+    assert!(code == 2 && err.contains("99"), "{err}");
+    let (code, out, _) = run(path, &["dead-letters", "export"]);
+    let exported: Vec<serde_json::Value> = out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((code, exported.len()), (0, 2));
+    assert_eq!((&exported[0]["event"], &exported[1]["stage"]), (&"not json".into(), &"schema".into()));
+    let (code, _, err) = run(path, &["dead-letters", "list", "--set", "spool.path=none.db"]);
+    assert!(code == 1 && err.contains("none.db"), "{err}");
+}
+
+#[test]
+fn a_log_for_machines_is_json() {
+    let directory = tempfile::tempdir().unwrap();
+    run(directory.path(), &["init-db"]);
+    std::fs::write(directory.path().join("events.jsonl"), "bad\n").unwrap();
+    let (_, _, err) = run(directory.path(), &["import", "events.jsonl", "--log-format", "json"]);
+    let lines: Vec<serde_json::Value> = err.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    assert!(
+        lines.iter().any(|line| line["level"] == "warn" && line["message"].as_str().unwrap().contains("dead letter")),
+        "{err}"
+    );
+    assert!(lines.iter().all(|line| line["time"].as_str().unwrap().ends_with('Z')), "{err}");
+}
+
+/// A simulator in one process, the sink in another: the first signal drains and ends with 0, the second one ends at once.
+#[test]
+fn signals_drain_then_end() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path();
+    assert_eq!(run(path, &["init-db"]).0, 0);
+    let mut simulator = Running::start(cxsink(path).args(["simulate", "--events", "500", "--binary=true"]));
+    let settings: Vec<(String, String)> = (0..5)
+        .map(|_| simulator.line())
+        .map(|line| line.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned())).unwrap())
+        .collect();
+    let start = |destination: &str| {
+        Running::start(cxsink(path).envs(settings.clone()).env("CXSINK_DESTINATION__URL", destination).arg("run"))
+    };
+    let mut sink = start("sqlite:table.db");
+    let table = rusqlite::Connection::open(path.join("table.db")).unwrap();
+    table.busy_timeout(support::postgres::PATIENCE).unwrap();
+    let until = std::time::Instant::now() + support::postgres::PATIENCE;
+    while table.query_row("SELECT count(*) FROM cxone_events", [], |row| row.get::<_, i64>(0)).unwrap() < 500 {
+        assert!(std::time::Instant::now() < until);
+        std::thread::yield_now();
+    }
+    // One process at a time: the second one names the first.
+    let mut second = start("sqlite:table.db");
+    let (code, err) = second.wait();
+    assert!(code == 1 && err.contains(&format!("process {}", sink.child.id())), "{err}");
+    sink.signal("INT");
+    let (code, err) = sink.wait();
+    assert_eq!(code, 0, "{err}");
+    assert!(err.contains("received           500"), "{err}");
+
+    simulator.signal("TERM");
+    let report: serde_json::Value = serde_json::from_str(&simulator.line()).unwrap();
+    assert_eq!(report["events"], 500);
+    assert_eq!(simulator.wait().0, 0);
+}
+
+#[test]
+fn the_simulator_lists_its_options_and_refuses_others() {
+    let directory = tempfile::tempdir().unwrap();
+    let (code, out, _) = run(directory.path(), &["simulate", "--list"]);
+    assert!(code == 0 && out.contains("--token-failures") && out.contains("--close-after"), "{out}");
+    let (code, _, err) = run(directory.path(), &["simulate", "--evnts", "5"]);
+    assert!(code == 2 && err.contains("events"), "{err}");
+    let (code, _, err) = run(directory.path(), &["simulate", "--events"]);
+    assert!(code == 2 && err.contains("--list"), "{err}");
+}
+
+#[test]
+fn the_demo_shows_everything() {
+    let directory = tempfile::tempdir().unwrap();
+    let (code, out, err) =
+        output(cxsink(directory.path()).env("TMPDIR", directory.path()).args(["demo", "--events", "3000"]));
+    assert_eq!(code, 0, "{out}{err}");
+    for said in [
+        "received",
+        "inserted",
+        "collapsed",
+        "reconnects         1",
+        "events/s",
+        "p99",
+        "interaction_id",
+        "The first dead letter",
+        "reason",
+    ] {
+        assert!(out.contains(said), "{said} is not in {out}");
+    }
+}
