@@ -10,5 +10,6 @@ use pyo3::prelude::*;
 mod _cxsink {
     /// The version of the library, which is the version of the package.
     #[pymodule_export]
+    #[expect(non_upper_case_globals, reason = "the name is Python's")]
     const __version__: &str = env!("CARGO_PKG_VERSION");
 }
