@@ -28,22 +28,28 @@
 extern "C" {
 #endif // __cplusplus
 
-// The version of the library as one number: major * 1000000 + minor * 1000 + patch, so 1.2.3 is 1002003.
-//
-// Ownership: none. Blocks: never. Threads: any. Errors: none.
+/**
+ * The version of the library as one number: major * 1000000 + minor * 1000 + patch, so 1.2.3 is 1002003.
+ *
+ * Ownership: none. Blocks: never. Threads: any. Errors: none.
+ */
 uint32_t cxsink_version_number(void);
 
-// The version of the library as text, for example "1.2.3".
-//
-// Ownership: the text belongs to the library and lives as long as it is loaded; do not free it.
-// Blocks: never. Threads: any. Errors: none.
+/**
+ * The version of the library as text, for example "1.2.3".
+ *
+ * Ownership: the text belongs to the library and lives as long as it is loaded; do not free it.
+ * Blocks: never. Threads: any. Errors: none.
+ */
 const char *cxsink_version_string(void);
 
-// Whether this library serves a program that was compiled with the header of version `header_number`
-// (see `CXSINK_CHECK_VERSION`, which passes its own). It does when both are of one series, which is the
-// major version (before 1.0 the minor version as well), and the library is not the older of the two.
-//
-// Ownership: none. Blocks: never. Threads: any. Errors: none.
+/**
+ * Whether this library serves a program that was compiled with the header of version `header_number`
+ * (see `CXSINK_CHECK_VERSION`, which passes its own). It does when both are of one series, which is the
+ * major version (before 1.0 the minor version as well), and the library is not the older of the two.
+ *
+ * Ownership: none. Blocks: never. Threads: any. Errors: none.
+ */
 bool cxsink_check_version(uint32_t header_number);
 
 #ifdef __cplusplus
