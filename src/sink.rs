@@ -22,8 +22,8 @@ use crate::pipeline::Pipeline;
 use crate::preparer::Preparer;
 use crate::reader::Reader;
 use crate::schema::Schema;
-
-use crate::source::{BURST_BYTES_MAX, BURST_EVENTS_MAX, Observer, Source, SourceEvent, WebsocketSource};
+use crate::source::websocket::WebsocketSource;
+use crate::source::{BURST_BYTES_MAX, BURST_EVENTS_MAX, Observer, Source, SourceEvent};
 use crate::spool::{Appended, Spool};
 use crate::stats::{Counter, State, Stats};
 use crate::status::Status;
