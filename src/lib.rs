@@ -31,7 +31,7 @@ pub use config::Config;
 pub use dead_letter::{DeadLetter, Payload, Stage};
 pub use error::{Error, ErrorKind, Result, Violation};
 pub use notice::{Notice, Poll, Rejection, Stored};
-pub use sink::{Sink, Validator, init_db, init_db_sql, peek, validate};
+pub use sink::{FirstRows, Sink, Validator, init_db, init_db_sql, peek, validate};
 
 pub use spool::DeadLetters;
 pub use stats::{Counter, Latency, State, Stats};

@@ -475,7 +475,7 @@ impl Parts {
 
 /// The destination that `destination.url` names.
 fn open_destination(config: &Config, abort: StopSignal) -> Result<Box<dyn Destination>> {
-    let url = config.destination.url.as_ref().map(|url| url.expose_secret()).unwrap_or_default();
+    let url = config.destination.url.as_ref().map(ExposeSecret::expose_secret).unwrap_or_default();
     match url.split_once(':') {
         #[cfg(feature = "sqlite")]
         Some(("sqlite", path)) => {
@@ -519,14 +519,24 @@ pub fn init_db_sql(config: &Config) -> Result<String> {
     Ok(open_destination(config, StopSignal::new())?.init_db_sql())
 }
 
-/// The names of the destination table's columns, and its first rows as text, for a look.
+/// A look at the destination table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FirstRows {
+    /// The names of the columns.
+    pub columns: Vec<String>,
+    /// The rows, in the order of the first column; each value as text, `None` for NULL.
+    pub rows: Vec<Vec<Option<String>>>,
+}
+
+/// The first `count` rows of the destination table as text.
 ///
 /// # Errors
 /// `DATABASE` if the destination cannot be reached or has no such table; `CONFIG` if `destination.url` is missing or bad.
-pub fn peek(config: &Config, count: usize) -> Result<(Vec<String>, Vec<Vec<Option<String>>>)> {
+pub fn peek(config: &Config, count: usize) -> Result<FirstRows> {
     let mut destination = open_destination(config, StopSignal::new())?;
-    let names = destination.connect()?.columns.into_iter().map(|column| column.name).collect();
-    Ok((names, destination.peek(count)?))
+    let columns = destination.connect()?.columns.into_iter().map(|column| column.name).collect();
+    Ok(FirstRows { columns, rows: destination.peek(count)? })
 }
 
 /// Checks events against the configured schema, without a sink, a spool or a network.

@@ -135,6 +135,7 @@ impl Spool {
     }
 
     /// Waits until every event is applied, the intake ends, or `timeout` has passed; true if all are applied.
+    #[cfg(test)]
     pub(crate) fn wait_drained(&self, timeout: Duration) -> bool {
         self.wait_until(timeout, |state| state.applied >= state.next)
     }

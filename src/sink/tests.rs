@@ -122,7 +122,9 @@ impl Source for Scripted {
     fn read(&mut self, burst: &mut Burst) -> Result<Read> {
         match self.bursts.pop_front() {
             Some(events) => {
-                events.iter().for_each(|event| burst.push(event.as_bytes()));
+                for event in events {
+                    burst.push(event.as_bytes());
+                }
                 Ok(Read::Events)
             }
             None => match self.end.take() {
