@@ -63,36 +63,51 @@ pub fn dead_letters(config: &Config) -> Vec<DeadLetter> {
 
 /// After everything is applied: each event that was ever appended is in the table as one-by-one execution would have it, or is
 /// a dead letter with its very bytes; nothing else is. With a checkpoint also: each batch was written exactly once, in order.
+/// Returns what arrived.
 pub fn check(config: &Config, client: &mut Client, has_checkpoint: bool) -> Vec<Vec<u8>> {
+    let (arrivals, refused) = check_but_refused(config, client, has_checkpoint);
+    assert!(refused.is_empty(), "dead letters of good events: {refused:?}");
+    arrivals
+}
+
+/// The same where the database refuses rows: returns also their dead letters.
+pub fn check_but_refused(
+    config: &Config,
+    client: &mut Client,
+    has_checkpoint: bool,
+) -> (Vec<Vec<u8>>, Vec<DeadLetter>) {
     let arrivals = arrivals(config);
     let validator = Validator::new(&Config::default()).unwrap();
-    let mut refused: BTreeMap<u64, Vec<u8>> =
-        dead_letters(config).into_iter().map(|letter| (letter.offset, letter.event.0)).collect();
-    let mut valid: Vec<(u64, &[u8])> = Vec::new();
+    let mut dead: BTreeMap<u64, DeadLetter> =
+        dead_letters(config).into_iter().map(|letter| (letter.offset, letter)).collect();
+    let mut stored: Vec<(u64, &[u8])> = Vec::new();
+    let mut refused = Vec::new();
     for (offset, event) in (0_u64..).zip(&arrivals) {
-        if validator.validate(event).is_ok() {
-            valid.push((offset, event));
-        } else {
-            assert_eq!(refused.remove(&offset).as_ref(), Some(event), "the dead letter of offset {offset}");
+        let letter = dead.remove(&offset);
+        assert_eq!(letter.as_ref().map_or(event, |letter| &letter.event.0), event, "the dead letter of offset {offset}");
+        match (validator.validate(event).is_ok(), letter) {
+            (true, None) => stored.push((offset, event)),
+            (true, Some(letter)) => refused.push(letter),
+            (false, letter) => assert!(letter.is_some(), "no dead letter of the invalid event at {offset}"),
         }
     }
-    assert!(refused.is_empty(), "dead letters of valid events: {:?}", refused.keys());
+    assert!(dead.is_empty(), "dead letters of events that never arrived: {:?}", dead.keys());
 
     client.batch_execute(&format!("DROP TABLE IF EXISTS expected; {}", oracle::tutorial_table("expected"))).unwrap();
     let mut transaction = client.transaction().unwrap();
-    oracle::execute(&mut transaction, "expected", "always", valid.iter().map(|(_, event)| *event));
+    oracle::execute(&mut transaction, "expected", "always", stored.iter().map(|(_, event)| *event));
     transaction.commit().unwrap();
     let differences = oracle::differences(client, "cxone_events", "expected");
     assert!(differences.is_empty(), "{} differences: {:#?}", differences.len(), &differences[..differences.len().min(8)]);
     if has_checkpoint {
-        check_exactly_once(client, &valid);
+        check_exactly_once(client, &stored);
     }
-    arrivals
+    (arrivals, refused)
 }
 
 /// The checkpoint moved without a gap or a repetition, and each move wrote each key of its events exactly once.
-fn check_exactly_once(client: &mut Client, valid: &[(u64, &[u8])]) {
-    let keys: Vec<(u64, String)> = valid
+fn check_exactly_once(client: &mut Client, stored: &[(u64, &[u8])]) {
+    let keys: Vec<(u64, String)> = stored
         .iter()
         .map(|(offset, event)| {
             let event: serde_json::Value = serde_json::from_slice(event).unwrap();
@@ -120,6 +135,6 @@ fn check_exactly_once(client: &mut Client, valid: &[(u64, &[u8])]) {
     }
     assert!(written.is_empty(), "rows were written outside of any batch: {:?}", written.keys());
     let last = keys.last().map_or(0, |(offset, _)| offset + 1);
-    assert!(position >= last, "the last valid event is at {last}, the checkpoint at {position}");
+    assert!(position >= last, "the last stored event is at {last}, the checkpoint at {position}");
     assert!(rows(client, "SELECT count(*) FROM moved") != ["0"]);
 }
