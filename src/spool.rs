@@ -7,6 +7,8 @@
 //! Two connections: one appends, deletes and keeps dead letters, under a lock; the other reads, and so is never in the way.
 
 mod append;
+#[cfg(test)]
+mod damage;
 mod dead_letters;
 mod file;
 mod read;

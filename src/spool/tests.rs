@@ -9,7 +9,7 @@ use crate::dead_letter::DeadLetter;
 use crate::error::ErrorKind;
 use crate::event::Burst;
 
-fn config(path: &Path) -> Config {
+pub(super) fn config(path: &Path) -> Config {
     let mut config = Config::default();
     config.spool.path = path.to_owned();
     config
@@ -23,7 +23,7 @@ fn burst(events: &[&[u8]]) -> Burst {
     burst
 }
 
-fn append(spool: &Spool, events: &[&[u8]]) -> u64 {
+pub(super) fn append(spool: &Spool, events: &[&[u8]]) -> u64 {
     match spool.append(&burst(events), 7).unwrap() {
         Appended::At(offset) => offset,
         Appended::Full => panic!("the spool is full"),
