@@ -5,7 +5,7 @@
 use std::io::BufRead;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use secrecy::ExposeSecret;
@@ -76,6 +76,7 @@ struct Engine {
 struct Threads {
     is_started: bool,
     running: usize,
+    handles: Vec<JoinHandle<()>>,
     interrupts: Vec<InterruptGuard>,
 }
 
@@ -410,13 +411,18 @@ impl Engine {
             at_end(&engine);
             engine.thread_ended();
         };
-        if let Err(error) = thread::Builder::new().name(name.into()).spawn(run) {
-            self.status.fail(Error::new(ErrorKind::Internal, format!("starting the thread {name}: {error}")));
-            self.status.begin_abort();
-            self.spool.end_intake();
-            self.pipeline.finish();
-            self.thread_ended();
+        match thread::Builder::new().name(name.into()).spawn(run) {
+            Ok(handle) => lock::lock(&self.threads).handles.push(handle),
+            Err(error) => self.not_spawned(name, &error),
         }
+    }
+
+    fn not_spawned(&self, name: &str, error: &std::io::Error) {
+        self.status.fail(Error::new(ErrorKind::Internal, format!("starting the thread {name}: {error}")));
+        self.status.begin_abort();
+        self.spool.end_intake();
+        self.pipeline.finish();
+        self.thread_ended();
     }
 
     fn thread_ended(&self) {
@@ -449,6 +455,13 @@ impl Engine {
                 return false;
             }
             threads = lock::wait(&self.ended, threads, left);
+        }
+        // They have nothing left to do, and with them goes what they hold: afterwards the files are closed.
+        let handles = std::mem::take(&mut threads.handles);
+        drop(threads);
+        for handle in handles.into_iter().filter(|handle| handle.thread().id() != thread::current().id()) {
+            // A panic has been turned into the sink's failure already.
+            let _ = handle.join();
         }
         true
     }
