@@ -125,13 +125,14 @@ impl Source for Scripted {
                 for event in events {
                     burst.push(event.as_bytes());
                 }
-                Ok(Read::Events)
+                // The last burst comes with the error: it has been read all the same.
+                match self.end.take_if(|_| self.bursts.is_empty()) {
+                    Some(error) => Err(error),
+                    None => Ok(Read::Events),
+                }
             }
-            None => match self.end.take() {
-                Some(error) => Err(error),
-                None if self.stop.wait(Duration::from_millis(1)) => Err(Error::stopped()),
-                None => Ok(Read::Closed),
-            },
+            None if self.stop.wait(Duration::from_millis(1)) => Err(Error::stopped()),
+            None => Ok(Read::Closed),
         }
     }
 }
