@@ -125,8 +125,9 @@ impl Writer {
         let is_first = self.plan.is_none();
         let table = self.destination.connect()?;
         let plan = Plan::new(&self.config.mapping, self.config.destination.update, &table)?;
-        let plan = match self.plan.take() {
-            Some(known) if *known == plan => known,
+        // `self.plan` stays as it is until all of this has succeeded: the first comparison is made once, and never again.
+        let plan = match &self.plan {
+            Some(known) if **known == plan => Arc::clone(known),
             _ => Arc::new(plan),
         };
         self.destination.prepare(&plan)?;
