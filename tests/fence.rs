@@ -43,7 +43,8 @@ fn gate(table: &str, each: &str) -> String {
 }
 
 /// The backend that waits at the gate.
-const AT_THE_GATE: &str = "SELECT pid FROM pg_stat_activity WHERE application_name = 'cxsink' AND wait_event = 'advisory'";
+const AT_THE_GATE: &str =
+    "SELECT pid FROM pg_stat_activity WHERE application_name = 'cxsink' AND wait_event = 'advisory'";
 
 struct Bench {
     server: PrivateServer,
@@ -57,7 +58,8 @@ impl Bench {
         let server = PrivateServer::start_new()?;
         let directory = tempfile::tempdir().unwrap();
         let proxy = Proxy::new(server.address());
-        let mut config = support::config(directory.path(), &format!("{}?sslmode=disable", server.url_through(proxy.address)));
+        let mut config =
+            support::config(directory.path(), &format!("{}?sslmode=disable", server.url_through(proxy.address)));
         config.destination.statement_timeout = Duration::from_millis(300);
         cxsink::init_db(&config).unwrap();
         for sql in [journal::KEEP_WRITES, journal::KEEP_MOVES, FORWARD_ONLY] {
@@ -141,7 +143,11 @@ fn frozen_after_the_checkpoint(cancels_arrive: bool) {
     signal(old, "CONT");
     let stats = support::wait_quiet(&sink);
     if cancels_arrive {
-        assert_eq!((stats.updated, stats.confirmed, stats.inserted), (40, 0, 20), "it was rolled back, and written anew: {stats:?}");
+        assert_eq!(
+            (stats.updated, stats.confirmed, stats.inserted),
+            (40, 0, 20),
+            "it was rolled back, and written anew: {stats:?}"
+        );
     }
     bench.end(&sink);
 }
@@ -173,7 +179,8 @@ fn backends_frozen_at_any_moment() {
             sink.import(events(40, version).as_bytes()).unwrap();
         }
         std::thread::sleep(Duration::from_millis(draws.u64(0..15)));
-        let found = support::postgres::rows(&mut looker, "SELECT pid FROM pg_stat_activity WHERE application_name = 'cxsink'");
+        let found =
+            support::postgres::rows(&mut looker, "SELECT pid FROM pg_stat_activity WHERE application_name = 'cxsink'");
         let processes: Vec<u32> = found.iter().map(|process| process.parse().unwrap()).collect();
         processes.iter().for_each(|&process| signal(process, "STOP"));
         // Long enough for some of them to be given up on, and for a successor.

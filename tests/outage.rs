@@ -190,15 +190,9 @@ fn no_outage_makes_a_dead_letter() {
         )
     };
     let undo = "DROP TRIGGER fail ON cxone_events; DROP FUNCTION fail()";
-    let mut cases: Vec<(String, &str, &str)> = ["53100", "57P03", "58030", "42501", "08006", "XX000"]
-        .iter()
-        .map(|code| (raise(code), undo, *code))
-        .collect();
-    cases.push((
-        "ALTER TABLE cxone_events RENAME TO away".into(),
-        "ALTER TABLE away RENAME TO cxone_events",
-        "42P01",
-    ));
+    let mut cases: Vec<(String, &str, &str)> =
+        ["53100", "57P03", "58030", "42501", "08006", "XX000"].iter().map(|code| (raise(code), undo, *code)).collect();
+    cases.push(("ALTER TABLE cxone_events RENAME TO away".into(), "ALTER TABLE away RENAME TO cxone_events", "42P01"));
     for (fault, undo, code) in cases {
         server.execute(&fault);
         sink.import(events(from..from + 10, code).as_bytes()).unwrap();
@@ -221,7 +215,11 @@ fn no_outage_makes_a_dead_letter() {
     });
     assert_eq!(support::balanced(&sink).dead_lettered, 0);
     let mut client = server.client();
-    for sql in ["SET default_transaction_read_only = off", "ALTER SYSTEM RESET default_transaction_read_only", "SELECT pg_reload_conf()"] {
+    for sql in [
+        "SET default_transaction_read_only = off",
+        "ALTER SYSTEM RESET default_transaction_read_only",
+        "SELECT pg_reload_conf()",
+    ] {
         client.batch_execute(sql).unwrap();
     }
     support::wait_quiet(&sink);

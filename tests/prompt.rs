@@ -16,7 +16,9 @@ const A_MINUTE: Duration = Duration::from_secs(60);
 const AT_ONCE: Duration = Duration::from_secs(3);
 
 fn event(key: &str) -> String {
-    format!("{{\"interactionId\":\"i\",\"timestamp\":\"2026-11-22T16:00:00Z\",\"type\":\"call\",\"idempotencyKey\":\"{key}\"}}")
+    format!(
+        "{{\"interactionId\":\"i\",\"timestamp\":\"2026-11-22T16:00:00Z\",\"type\":\"call\",\"idempotencyKey\":\"{key}\"}}"
+    )
 }
 
 /// A listener whose connections are made by the kernel and never answered.

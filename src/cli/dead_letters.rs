@@ -27,14 +27,14 @@ fn list(letters: &DeadLetters, from: u64, limit: usize) -> Result<()> {
     let total = letters.count()?;
     let page = letters.list(from, limit)?;
     if page.is_empty() {
-        println!("no dead letters");
+        say!("no dead letters");
         return Ok(());
     }
-    println!("{:>10}  {:<20}  {:<8}  reason", "offset", "rejected at", "stage");
+    say!("{:>10}  {:<20}  {:<8}  reason", "offset", "rejected at", "stage");
     for letter in &page {
-        println!("{:>10}  {:<20}  {:<8}  {}", letter.offset, time(letter.rejected_at), letter.stage, letter.reason);
+        say!("{:>10}  {:<20}  {:<8}  {}", letter.offset, time(letter.rejected_at), letter.stage, letter.reason);
     }
-    println!("{} of {} dead letters; `cxsink dead-letters show OFFSET` shows the event", page.len(), grouped(total));
+    say!("{} of {} dead letters; `cxsink dead-letters show OFFSET` shows the event", page.len(), grouped(total));
     Ok(())
 }
 
@@ -43,7 +43,7 @@ fn show(letters: &DeadLetters, offset: u64) -> Result<()> {
         Error::new(ErrorKind::InvalidArgument, format!("there is no dead letter with the offset {offset}"))
             .with_hint("`cxsink dead-letters list` shows those there are")
     })?;
-    print!("{}", describe(&letter));
+    say!("{}", describe(&letter).trim_end());
     Ok(())
 }
 
@@ -96,7 +96,7 @@ fn export(letters: &DeadLetters, file: &Path) -> Result<()> {
         from = last.offset + 1;
     }
     if !is_stdout {
-        println!("{} dead letters exported to {}", grouped(exported), file.display());
+        say!("{} dead letters exported to {}", grouped(exported), file.display());
     }
     Ok(())
 }

@@ -84,7 +84,11 @@ pub fn check_but_refused(
     let mut refused = Vec::new();
     for (offset, event) in (0_u64..).zip(&arrivals) {
         let letter = dead.remove(&offset);
-        assert_eq!(letter.as_ref().map_or(event, |letter| &letter.event.0), event, "the dead letter of offset {offset}");
+        assert_eq!(
+            letter.as_ref().map_or(event, |letter| &letter.event.0),
+            event,
+            "the dead letter of offset {offset}"
+        );
         match (validator.validate(event).is_ok(), letter) {
             (true, None) => stored.push((offset, event)),
             (true, Some(letter)) => refused.push(letter),
@@ -98,7 +102,12 @@ pub fn check_but_refused(
     oracle::execute(&mut transaction, "expected", "always", stored.iter().map(|(_, event)| *event));
     transaction.commit().unwrap();
     let differences = oracle::differences(client, "cxone_events", "expected");
-    assert!(differences.is_empty(), "{} differences: {:#?}", differences.len(), &differences[..differences.len().min(8)]);
+    assert!(
+        differences.is_empty(),
+        "{} differences: {:#?}",
+        differences.len(),
+        &differences[..differences.len().min(8)]
+    );
     if has_checkpoint {
         check_exactly_once(client, &stored);
     }

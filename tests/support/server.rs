@@ -37,7 +37,10 @@ impl PrivateServer {
     #[allow(clippy::print_stderr, reason = "a skipped test says that it was skipped")]
     pub fn start_new() -> Option<Self> {
         let Some(programs) = std::env::var_os(VARIABLE) else {
-            assert!(std::env::var_os("CI").is_none(), "{VARIABLE} is not set: run the tests with scripts/with-postgres");
+            assert!(
+                std::env::var_os("CI").is_none(),
+                "{VARIABLE} is not set: run the tests with scripts/with-postgres"
+            );
             eprintln!("skipped: {VARIABLE} is not set; scripts/with-postgres COMMAND… sets it");
             return None;
         };
@@ -80,7 +83,11 @@ impl PrivateServer {
         } else {
             Command::new(program)
         };
-        command.env_clear().env("LC_ALL", "C").env("TZ", "UTC").env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        command
+            .env_clear()
+            .env("LC_ALL", "C")
+            .env("TZ", "UTC")
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default());
         command.current_dir(self.folder.path()).stdin(Stdio::null());
         command
     }
@@ -230,7 +237,8 @@ fn group(user: &str) -> String {
 }
 
 fn children_of(parent: u32) -> Vec<u32> {
-    let processes = fs::read_dir("/proc").unwrap().filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok());
+    let processes =
+        fs::read_dir("/proc").unwrap().filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok());
     processes.filter(|&process| parent_of(process) == Some(parent)).collect()
 }
 
