@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
-use super::tests::{append, config};
+use super::tests::{append, burst, config};
 use super::*;
 use crate::error::ErrorKind;
 
@@ -73,7 +73,7 @@ fn recover(crashed: &Crashed, damage: impl FnOnce(&Path)) -> Result<usize> {
         count += events.iter().count();
     }
     assert_eq!(from, spool.next(), "everything that counts as spooled can be read");
-    let offset = append(&spool, &[b"new"]);
+    let Appended::At(offset) = spool.append(&burst(&[b"new"]), 8)? else { panic!("full") };
     assert_eq!(offset, from);
     spool.dead_letters(0, 10)?;
     spool.mark_applied(offset + 1)?;
@@ -105,7 +105,8 @@ fn flipped_bits() {
     let crashed = crashed();
     let lengths = PARTS.map(|part| fs::metadata(with(&crashed.path, part)).unwrap().len() as usize);
     let flip = (0..2_usize, any::<prop::sample::Index>(), 0..8_u32);
-    let mut runner = TestRunner::new(ProptestConfig { cases: 600, failure_persistence: None, ..ProptestConfig::default() });
+    let mut runner =
+        TestRunner::new(ProptestConfig { cases: 600, failure_persistence: None, ..ProptestConfig::default() });
     let outcome = runner.run(&prop::collection::vec(flip, 1..4), |flips| {
         let damage = |path: &Path| {
             for (part, at, bit) in &flips {
@@ -127,7 +128,8 @@ fn truncated_files() {
     for part in PARTS {
         let length = fs::metadata(with(&crashed.path, part)).unwrap().len();
         for kept in (0..40).map(|step| length * step / 40).chain([length - 1]) {
-            let damage = |path: &Path| fs::File::options().write(true).open(with(path, part)).unwrap().set_len(kept).unwrap();
+            let damage =
+                |path: &Path| fs::File::options().write(true).open(with(path, part)).unwrap().set_len(kept).unwrap();
             match recover(&crashed, damage) {
                 Ok(count) => whole += usize::from(count > 0),
                 Err(error) => is_clear(&error),

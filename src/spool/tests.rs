@@ -15,7 +15,7 @@ pub(super) fn config(path: &Path) -> Config {
     config
 }
 
-fn burst(events: &[&[u8]]) -> Burst {
+pub(super) fn burst(events: &[&[u8]]) -> Burst {
     let mut burst = Burst::default();
     for event in events {
         burst.push(event);
@@ -60,8 +60,9 @@ fn a_burst_is_not_read_before_its_append_has_returned() {
     let directory = tempfile::tempdir().unwrap();
     let spool = Spool::open(&config(&directory.path().join("spool.db"))).unwrap();
     append(&spool, &[b"a"]);
-    let sql = "INSERT INTO bursts SELECT 1, events, received_at, bytes FROM bursts";
-    Connection::open(spool.path()).unwrap().execute_batch(sql).unwrap();
+    let sql = "INSERT INTO bursts SELECT 1, events, received_at, bytes, ?1 FROM bursts";
+    let checksum = checksum::of_burst(1, 1, 7, b"\x01\0\0\0a");
+    Connection::open(spool.path()).unwrap().execute(sql, [checksum]).unwrap();
     assert_eq!(read(&spool, 0, 10, 100), [(0, b"a".to_vec())]);
     assert_eq!(read(&spool, 1, 10, 100), []);
 }
