@@ -1,5 +1,6 @@
 //! Bounded in memory and on disk: a long outage grows neither the process nor, beyond its limit, the spool, and a disk without room
 //! costs time and nothing else. `CXSINK_LIMITS_EVENTS` sets the size of the backlog (300000).
+#![allow(clippy::unwrap_used, unreachable_pub, reason = "a test says best what it expects by failing there")]
 #![cfg(all(target_os = "linux", feature = "cli", feature = "postgres"))]
 
 mod support;
@@ -17,8 +18,7 @@ use support::process::{Running, cxsink};
 use support::proxy::Proxy;
 
 fn backlog() -> u64 {
-    std::env::var("CXSINK_LIMITS_EVENTS")
-        .map_or(300_000, |events| events.parse().expect("CXSINK_LIMITS_EVENTS is a number"))
+    std::env::var("CXSINK_LIMITS_EVENTS").map_or(300_000, |events| events.parse().unwrap())
 }
 
 fn stream(events: u64) -> SimulatorOptions {
@@ -141,7 +141,8 @@ fn a_full_spool_stops_reading_and_loses_nothing() {
     sink.start().unwrap();
     wait_for_error(&sink, ErrorKind::Spool, "is full");
     let stats = support::balanced(&sink);
-    assert!(stats.pending_bytes <= config.spool.bytes_max, "{stats:?}");
+    let reached = config.spool.bytes_max / 2..=config.spool.bytes_max;
+    assert!(reached.contains(&stats.pending_bytes), "{stats:?}");
     // TCP pushes back: the sockets' buffers fill up, and the stream stands.
     let mut sent = simulator.report().events;
     support::wait_until("the stream stands", || {
@@ -245,7 +246,7 @@ fn a_full_disk_in_an_outage() {
 fn a_disk_that_others_fill() {
     let Some(database) = TestDatabase::new() else { return };
     let Some(disk) = SmallDisk::mount() else { return };
-    let mut config = support::config(disk.path(), &database.url());
+    let config = support::config(disk.path(), &database.url());
     cxsink::init_db(&config).unwrap();
     let sink = Sink::open(&config).unwrap();
     sink.start().unwrap();

@@ -49,7 +49,7 @@ impl Spool {
         if before.intake_ended {
             return Err(Error::stopped());
         }
-        if before.bytes > 0 && before.bytes.saturating_add(burst.bytes() as u64) > bytes_max {
+        if before.bytes > 0 && before.bytes.saturating_add(size_of(burst)) > bytes_max {
             return Ok(Appended::Full);
         }
         let outcome = append_rows(&mut writer, &before, burst, received_at)
@@ -63,9 +63,11 @@ impl Spool {
         Ok(Appended::At(before.next))
     }
 
-    /// Waits until `bytes` more would fit, the intake ends, or `timeout` has passed; true if they fit.
-    pub(crate) fn wait_for_room(&self, bytes: usize, timeout: std::time::Duration) -> bool {
-        self.wait_until(timeout, |state| state.bytes == 0 || state.bytes + bytes as u64 <= self.bytes_max)
+    /// Waits until the burst would fit, the intake ends, or `timeout` has passed; true if they fit.
+    pub(crate) fn wait_for_room(&self, burst: &Burst, timeout: std::time::Duration) -> bool {
+        self.wait_until(timeout, |state| {
+            state.bytes == 0 || state.bytes.saturating_add(size_of(burst)) <= self.bytes_max
+        })
     }
 
     /// Every event below `offset` is applied; its row is deleted in due course.
@@ -154,6 +156,11 @@ fn append_rows(writer: &mut Connection, state: &State, burst: &Burst, received_a
     }
     transaction.commit()?;
     Ok(outcome)
+}
+
+/// What the burst takes in its rows: its bytes, and the length of each event.
+fn size_of(burst: &Burst) -> u64 {
+    (burst.bytes() + 4 * burst.events()) as u64
 }
 
 /// A row in the making.

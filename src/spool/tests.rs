@@ -116,10 +116,10 @@ fn a_full_spool_takes_nothing_until_it_is_drained() {
     let large = [b'x'; 200];
     assert_eq!(append(&spool, &[&large]), 0, "an empty spool takes any burst");
     assert_eq!(spool.append(&burst(&[b"y"]), 0).unwrap(), Appended::Full);
-    assert!(!spool.wait_for_room(1, Duration::ZERO));
+    assert!(!spool.wait_for_room(&burst(&[b"x"]), Duration::ZERO));
     spool.append_last(&burst(&[b"last"]), 0).unwrap();
     spool.mark_applied(1).unwrap();
-    assert!(spool.wait_for_room(1, Duration::ZERO));
+    assert!(spool.wait_for_room(&burst(&[b"x"]), Duration::ZERO));
     assert_eq!(append(&spool, &[b"y"]), 2);
     spool.end_intake();
     assert_eq!(spool.append(&burst(&[b"z"]), 0).unwrap_err().kind(), ErrorKind::State);
