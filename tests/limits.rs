@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use cxsink::config::OnNormalClose;
 use cxsink::simulator::{InvalidKind, Simulator, SimulatorOptions};
-use cxsink::{Config, ErrorKind, Notice, Poll, Sink, State};
+use cxsink::{Config, ErrorKind, Notice, Sink, State};
 use support::journal;
 use support::postgres::{PATIENCE, TestDatabase};
 use support::process::{Running, cxsink};
@@ -109,15 +109,10 @@ fn a_backlog_takes_disk_and_not_memory() {
 }
 
 fn wait_for_error(sink: &Sink, kind: ErrorKind, part: &str) -> cxsink::Error {
-    loop {
-        match sink.poll(Some(PATIENCE)).unwrap() {
-            Poll::Notice(Notice::Error(error)) if error.kind() == kind && error.message().contains(part) => {
-                return error;
-            }
-            Poll::Notice(_) => {}
-            other => panic!("{other:?}, no {kind} error about {part}: {:?}", sink.stats()),
-        }
-    }
+    support::wait_for_notice(sink, part, |notice| match notice {
+        Notice::Error(error) if error.kind() == kind && error.message().contains(part) => Some(error),
+        _ => None,
+    })
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use cxsink::config::OnNormalClose;
 use cxsink::simulator::{InvalidKind, Simulator, SimulatorOptions};
-use cxsink::{Config, Notice, Poll, Sink, State};
+use cxsink::{Config, Sink, State};
 use support::journal;
 use support::postgres::PATIENCE;
 use support::proxy::Proxy;
@@ -41,17 +41,6 @@ fn prepare(server: &PrivateServer, config: &mut Config, simulator: Option<&Simul
     }
 }
 
-/// Polls until the sink says that it is in this state.
-fn wait_for_state(sink: &Sink, state: State) {
-    loop {
-        match sink.poll(Some(PATIENCE)).unwrap() {
-            Poll::Notice(Notice::State(found)) if found == state => return,
-            Poll::Notice(_) => {}
-            other => panic!("{other:?} before {state}: {:?}", sink.stats()),
-        }
-    }
-}
-
 fn events(range: std::ops::Range<u32>, disposition: &str) -> String {
     let event = |n| {
         format!(
@@ -75,14 +64,14 @@ fn a_database_that_is_killed_and_started_again() {
     sink.start().unwrap();
     let mut draws = fastrand::Rng::with_seed(7);
     for round in 0..8 {
-        wait_for_state(&sink, State::Running);
+        support::wait_for_state(&sink, State::Running);
         std::thread::sleep(Duration::from_millis(draws.u64(1..200)));
         if round % 2 == 0 {
             server.kill();
         } else {
             server.stop_immediately();
         }
-        wait_for_state(&sink, State::Stalled);
+        support::wait_for_state(&sink, State::Stalled);
         assert!(sink.stats().last_error.is_some());
         server.start();
     }
@@ -146,13 +135,13 @@ fn an_outage_is_told_and_waited_out() {
     prepare(&server, &mut config, None);
     let sink = Sink::open(&config).unwrap();
     sink.start().unwrap();
-    wait_for_state(&sink, State::Running);
+    support::wait_for_state(&sink, State::Running);
     sink.import(events(0..100, "first").as_bytes()).unwrap();
     assert_eq!(support::wait_quiet(&sink).inserted, 100);
 
     server.kill();
     sink.import(events(50..150, "second").as_bytes()).unwrap();
-    wait_for_state(&sink, State::Stalled);
+    support::wait_for_state(&sink, State::Stalled);
     let stats = support::balanced(&sink);
     assert_eq!((stats.state, stats.pending, stats.dead_lettered), (State::Stalled, 100, 0), "{stats:?}");
     assert!(stats.last_error.as_ref().unwrap().contains("PostgreSQL at 127.0.0.1"), "{stats:?}");
@@ -166,7 +155,7 @@ fn an_outage_is_told_and_waited_out() {
     assert_eq!(sink.state(), State::Stalled, "a start in an outage is no error");
     support::balanced(&sink);
     server.start();
-    wait_for_state(&sink, State::Running);
+    support::wait_for_state(&sink, State::Running);
     let stats = support::wait_quiet(&sink);
     assert_eq!((stats.inserted, stats.updated), (50, 50), "{stats:?}");
     sink.close(Some(PATIENCE)).unwrap();

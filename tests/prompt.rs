@@ -8,7 +8,7 @@ mod support;
 use std::net::{SocketAddr, TcpListener};
 use std::time::{Duration, Instant};
 
-use cxsink::{Config, ErrorKind, Notice, Poll, Sink, State};
+use cxsink::{Config, ErrorKind, Notice, Sink, State};
 use support::postgres::{PATIENCE, TestDatabase};
 use support::proxy::Proxy;
 
@@ -169,12 +169,11 @@ fn a_database_that_falls_silent() {
     support::wait_quiet(&sink);
     proxy.stall(true);
     sink.ingest(event("b").as_bytes()).unwrap();
-    let next_state = || loop {
-        match sink.poll(Some(PATIENCE)).unwrap() {
-            Poll::Notice(Notice::State(state)) => return state,
-            Poll::Notice(_) => {}
-            other => panic!("{other:?}: {:?}", sink.stats()),
-        }
+    let next_state = || {
+        support::wait_for_notice(&sink, "a state", |notice| match notice {
+            Notice::State(state) => Some(state),
+            _ => None,
+        })
     };
     let before = [next_state(), next_state()];
     assert_eq!(support::balanced(&sink).pending, 1);

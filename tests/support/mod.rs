@@ -11,7 +11,7 @@ pub mod server;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use cxsink::{Config, Poll, Sink, Stats};
+use cxsink::{Config, Notice, Poll, Sink, State, Stats};
 
 /// A configuration over files in this directory, with short waits.
 pub fn config(directory: &Path, destination: &str) -> Config {
@@ -45,6 +45,28 @@ pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
         assert!(Instant::now() < until, "{what}: not within {:?}", postgres::PATIENCE);
         std::thread::sleep(Duration::from_millis(2));
     }
+}
+
+/// Polls until there is a notice for which `wanted` has an answer. Others do not put off the deadline.
+pub fn wait_for_notice<T>(sink: &Sink, what: &str, mut wanted: impl FnMut(Notice) -> Option<T>) -> T {
+    let until = Instant::now() + postgres::PATIENCE;
+    loop {
+        let left = until.saturating_duration_since(Instant::now());
+        match sink.poll(Some(left)).unwrap() {
+            Poll::Notice(notice) if !left.is_zero() => {
+                if let Some(found) = wanted(notice) {
+                    return found;
+                }
+            }
+            other => panic!("{what}: not there; the last is {other:?}: {:?}", sink.stats()),
+        }
+    }
+}
+
+/// Polls until the sink says that it is in this state.
+pub fn wait_for_state(sink: &Sink, state: State) {
+    let is_it = |notice| matches!(notice, Notice::State(found) if found == state).then_some(());
+    wait_for_notice(sink, state.name(), is_it);
 }
 
 /// Waits until everything is applied, and returns the books, which must balance then.
