@@ -7,9 +7,13 @@
 //! Two connections: one appends, deletes and keeps dead letters, under a lock; the other reads, and so is never in the way.
 
 mod append;
+mod connections;
 mod dead_letters;
 mod file;
+mod outside;
+mod purge;
 mod read;
+mod replay;
 #[cfg(test)]
 mod tests;
 
@@ -20,8 +24,10 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode};
 
 pub(crate) use append::Appended;
-pub use dead_letters::DeadLetters;
+pub(crate) use connections::Tally;
+pub use outside::{Connections, DeadLetters};
 pub(crate) use read::SpooledEvents;
+pub(crate) use replay::{Judged, Page, Request, Requests};
 
 use crate::config::{Config, SpoolSync};
 use crate::error::{Class, Error, Result};
@@ -60,8 +66,6 @@ struct State {
     deleted: u64,
     /// The size of the rows in the file.
     bytes: u64,
-    /// The size of the dead letters in the file.
-    dead_letter_bytes: u64,
     /// No event comes any more: appends are refused and no wait lasts.
     intake_ended: bool,
 }
@@ -79,7 +83,7 @@ impl Spool {
     /// # Errors
     /// Kind `SPOOL`: another process has it open, it is not a spool, it was written by a newer version, or the disk refuses.
     pub(crate) fn open(config: &Config) -> Result<Self> {
-        let SpoolFile { path, id, writer, reader, lock, next, applied, unchecked_from, bytes, dead_letter_bytes } =
+        let SpoolFile { path, id, writer, reader, lock, next, applied, unchecked_from, bytes } =
             SpoolFile::open(&config.spool.path, config.spool.sync)?;
         Ok(Self {
             path,
@@ -89,7 +93,7 @@ impl Spool {
             dead_letters_bytes_max: config.dead_letters.bytes_max,
             writer: Mutex::new(writer),
             reader: reader.map(Mutex::new),
-            state: Mutex::new(State { next, applied, deleted: applied, bytes, dead_letter_bytes, intake_ended: false }),
+            state: Mutex::new(State { next, applied, deleted: applied, bytes, intake_ended: false }),
             changed: Condvar::new(),
             lock: Mutex::new(lock),
         })

@@ -49,7 +49,7 @@ impl Live {
         }
         let rate = (stats.received - self.received) as f64 / elapsed.as_secs_f64();
         (self.drawn, self.received) = (Instant::now(), stats.received);
-        self.bar.set_position(stats.received + stats.recovered - stats.pending);
+        self.bar.set_position(stats.received + stats.recovered + stats.replayed - stats.pending);
         self.bar.set_message(format!(
             "{} · {} events/s in · {} stored · {} waiting · {} dead letters",
             stats.state,
