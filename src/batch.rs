@@ -60,10 +60,6 @@ impl Rows {
         self.offsets.len()
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.offsets.is_empty()
-    }
-
     pub(crate) fn value(&self, row: usize, column: usize) -> Value {
         self.values[row * self.plan.width + column]
     }
@@ -86,6 +82,7 @@ impl Rows {
 /// The kept columns come from the first row of a key. The updated ones come from the last; in update mode `newer`, from
 /// the last of those that one-by-one execution would have applied.
 pub(crate) fn collapse(rows: &Rows, range: Range<usize>) -> Vec<Merged> {
+    #[expect(clippy::cast_possible_truncation, reason = "batch.events_max is a u32")]
     let mut by_key: Vec<u32> = range.map(|row| row as u32).collect();
     // Stable: within a key the rows stay in the order of their arrival.
     by_key.sort_by(|&a, &b| compare_keys(rows, a, b));

@@ -12,6 +12,7 @@ impl Burst {
     pub(crate) fn push(&mut self, event: &[u8]) {
         debug_assert!(u32::try_from(event.len()).is_ok());
         self.bytes.extend_from_slice(event);
+        #[expect(clippy::cast_possible_truncation, reason = "bounded far below by whoever reads events")]
         self.lengths.push(event.len() as u32);
     }
 

@@ -35,7 +35,7 @@ pub use connection::{Gap, StreamConnection};
 pub use dead_letter::{DeadLetter, Fate, Payload, Purge, Purged, Replayed, Selection, Stage};
 pub use error::{Error, ErrorKind, Result, Violation};
 pub use notice::{Notice, Poll, Rejection, Stored};
-pub use sink::{Sink, Validator, init_db, init_db_sql, peek, replay, replay_dry_run, validate};
+pub use sink::{FirstRows, Sink, Validator, init_db, init_db_sql, peek, replay, replay_dry_run, validate};
 
 pub use spool::{Connections, DeadLetters};
 pub use stats::{Counter, Latency, State, Stats};

@@ -114,7 +114,6 @@ impl From<&DeadLetter> for Rejection {
 
 /// What [`crate::Sink::poll`] found.
 #[derive(Debug, Clone)]
-#[expect(clippy::large_enum_variant, reason = "taken once and matched at once; a box would only cost its users")]
 pub enum Poll {
     /// Something happened.
     Notice(Notice),

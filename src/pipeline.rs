@@ -130,3 +130,57 @@ impl Pipeline {
         self.changed.notify_all();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{MappingConfig, UpdateMode};
+    use crate::mapping::{Column, ColumnType, Table};
+
+    fn plan() -> Arc<Plan> {
+        let column = |name: &str| Column {
+            name: name.into(),
+            column_type: Some(ColumnType::Text { chars_max: None }),
+            type_name: "text".into(),
+            not_null: false,
+            has_default: false,
+        };
+        let table = Table { name: "t".into(), columns: vec![column("k")], unique_keys: vec![vec!["k".into()]] };
+        let mut mapping = MappingConfig::default();
+        mapping.columns = vec![("k".into(), "/k".into())];
+        mapping.key = vec!["k".into()];
+        mapping.update = None;
+        Arc::new(Plan::new(&mapping, UpdateMode::Always, &table).unwrap())
+    }
+
+    fn prepared(from: u64) -> Prepared {
+        let rows = Rows::new(plan());
+        Prepared { from, to: from + 1, rows, merged: Vec::new(), dead_letters: Vec::new(), receipts: Vec::new() }
+    }
+
+    #[test]
+    fn what_was_prepared_for_an_old_plan_is_thrown_away() {
+        let pipeline = Pipeline::default();
+        pipeline.set_course(plan(), 0);
+        let old = pipeline.first_course().unwrap();
+        assert!(pipeline.put(prepared(0), old.generation));
+        pipeline.set_course(plan(), 5);
+        assert!(pipeline.put(prepared(1), old.generation), "not an end, only in vain");
+        let new = pipeline.newer_course(old.generation).unwrap();
+        assert_eq!(new.from, 5);
+        assert!(pipeline.put(prepared(5), new.generation));
+        pipeline.finish();
+        assert_eq!(pipeline.take().map(|prepared| prepared.from), Some(5));
+        assert!(pipeline.take().is_none());
+    }
+
+    #[test]
+    fn a_closed_pipeline_holds_nobody_up() {
+        let pipeline = Arc::new(Pipeline::default());
+        let waiting = Arc::clone(&pipeline);
+        let thread = std::thread::spawn(move || waiting.first_course().is_none() && waiting.take().is_none());
+        pipeline.close();
+        assert!(thread.join().unwrap());
+        assert!(!pipeline.put(prepared(0), 0));
+    }
+}

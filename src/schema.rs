@@ -117,12 +117,12 @@ fn not_json(reason: impl Into<String>) -> Error {
     Error::new(ErrorKind::Json, format!("the event is not JSON: {}", reason.into()))
 }
 
-/// serde_json's words for syntax errors hold no values, only its data errors do; those cannot occur for `Value`.
+/// `serde_json`'s words for syntax errors hold no values, only its data errors do; those cannot occur for `Value`.
 fn json_reason(error: &serde_json::Error) -> String {
     if error.is_data() { format!("at line {} column {}", error.line(), error.column()) } else { error.to_string() }
 }
 
-/// Keywords of the drafts up to 2020-12, those of OpenAPI and comments that people carry along included.
+/// Keywords of the drafts up to 2020-12, and of comments that people carry along included.
 const KEYWORDS: &[&str] = &[
     "$anchor",
     "$comment",

@@ -5,7 +5,7 @@
 use std::io::BufRead;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use secrecy::ExposeSecret;
@@ -24,8 +24,8 @@ use crate::pipeline::Pipeline;
 use crate::preparer::Preparer;
 use crate::reader::Reader;
 use crate::schema::Schema;
-
-use crate::source::{BURST_BYTES_MAX, BURST_EVENTS_MAX, Observer, Source, SourceEvent, WebsocketSource};
+use crate::source::websocket::WebsocketSource;
+use crate::source::{BURST_BYTES_MAX, BURST_EVENTS_MAX, Observer, Source, SourceEvent};
 use crate::spool::{Appended, Spool};
 use crate::stats::{Counter, State, Stats};
 use crate::status::Status;
@@ -82,6 +82,7 @@ struct Engine {
 struct Threads {
     is_started: bool,
     running: usize,
+    handles: Vec<JoinHandle<()>>,
     interrupts: Vec<InterruptGuard>,
 }
 
@@ -434,13 +435,18 @@ impl Engine {
             at_end(&engine);
             engine.thread_ended();
         };
-        if let Err(error) = thread::Builder::new().name(name.into()).spawn(run) {
-            self.status.fail(Error::new(ErrorKind::Internal, format!("starting the thread {name}: {error}")));
-            self.status.begin_abort();
-            self.spool.end_intake();
-            self.pipeline.finish();
-            self.thread_ended();
+        match thread::Builder::new().name(name.into()).spawn(run) {
+            Ok(handle) => lock::lock(&self.threads).handles.push(handle),
+            Err(error) => self.not_spawned(name, &error),
         }
+    }
+
+    fn not_spawned(&self, name: &str, error: &std::io::Error) {
+        self.status.fail(Error::new(ErrorKind::Internal, format!("starting the thread {name}: {error}")));
+        self.status.begin_abort();
+        self.spool.end_intake();
+        self.pipeline.finish();
+        self.thread_ended();
     }
 
     fn thread_ended(&self) {
@@ -479,6 +485,13 @@ impl Engine {
             }
             threads = lock::wait(&self.ended, threads, left);
         }
+        // They have nothing left to do, and with them goes what they hold: afterwards the files are closed.
+        let handles = std::mem::take(&mut threads.handles);
+        drop(threads);
+        for handle in handles.into_iter().filter(|handle| handle.thread().id() != thread::current().id()) {
+            // A panic has been turned into the sink's failure already.
+            let _ = handle.join();
+        }
         true
     }
 }
@@ -504,7 +517,7 @@ impl Parts {
 
 /// The destination that `destination.url` names.
 fn open_destination(config: &Config, abort: StopSignal) -> Result<Box<dyn Destination>> {
-    let url = config.destination.url.as_ref().map(|url| url.expose_secret()).unwrap_or_default();
+    let url = config.destination.url.as_ref().map(ExposeSecret::expose_secret).unwrap_or_default();
     match url.split_once(':') {
         #[cfg(feature = "sqlite")]
         Some(("sqlite", path)) => {
@@ -548,14 +561,24 @@ pub fn init_db_sql(config: &Config) -> Result<String> {
     Ok(open_destination(config, StopSignal::new())?.init_db_sql())
 }
 
-/// The names of the destination table's columns, and its first rows as text, for a look.
+/// A look at the destination table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FirstRows {
+    /// The names of the columns.
+    pub columns: Vec<String>,
+    /// The rows, in the order of the first column; each value as text, `None` for NULL.
+    pub rows: Vec<Vec<Option<String>>>,
+}
+
+/// The first `count` rows of the destination table as text.
 ///
 /// # Errors
 /// `DATABASE` if the destination cannot be reached or has no such table; `CONFIG` if `destination.url` is missing or bad.
-pub fn peek(config: &Config, count: usize) -> Result<(Vec<String>, Vec<Vec<Option<String>>>)> {
+pub fn peek(config: &Config, count: usize) -> Result<FirstRows> {
     let mut destination = open_destination(config, StopSignal::new())?;
-    let names = destination.connect()?.columns.into_iter().map(|column| column.name).collect();
-    Ok((names, destination.peek(count)?))
+    let columns = destination.connect()?.columns.into_iter().map(|column| column.name).collect();
+    Ok(FirstRows { columns, rows: destination.peek(count)? })
 }
 
 /// Checks events against the configured schema, without a sink, a spool or a network.

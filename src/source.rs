@@ -8,15 +8,13 @@ mod test_server;
 mod tls;
 mod token;
 mod transport;
-mod websocket;
+pub(crate) mod websocket;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::Result;
 use crate::event::Burst;
-
-pub(crate) use websocket::WebsocketSource;
 
 /// A stream that can be lost and opened again.
 ///

@@ -43,9 +43,10 @@ pub(crate) struct Spool {
     unchecked_from: u64,
     bytes_max: u64,
     dead_letters_bytes_max: u64,
-    writer: Mutex<Connection>,
-    /// `None` for `:memory:`, where the writer's connection is the only one that sees the data.
+    /// `None` for `:memory:`, where the writer's connection is the only one that sees the data. Stands before the writer, so
+    /// that it is dropped first: the last connection to close tidies up the write-ahead log, which only the writer can.
     reader: Option<Mutex<Connection>>,
+    writer: Mutex<Connection>,
     state: Mutex<State>,
     changed: Condvar,
     /// Held as long as the spool is open: one process at a time.

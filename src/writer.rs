@@ -225,12 +225,11 @@ impl Writer {
     ) -> Result<Done> {
         let mut conflict = Backoff::new(CONFLICT_DELAY_MIN, CONFLICT_DELAY_MAX);
         let collapsed;
-        let merged = match merged {
-            Some(merged) => merged,
-            None => {
-                collapsed = collapse(&prepared.rows, range.clone());
-                &collapsed
-            }
+        let merged = if let Some(merged) = merged {
+            merged
+        } else {
+            collapsed = collapse(&prepared.rows, range.clone());
+            &collapsed
         };
         loop {
             if !self.is_connected && !self.reconnect()? {

@@ -1,4 +1,5 @@
 //! The command line as a user meets it: help, exit codes, messages, signals.
+#![allow(clippy::unwrap_used, unreachable_pub, reason = "a test says best what it expects by failing there")]
 #![cfg(all(feature = "cli", feature = "sqlite"))]
 
 mod support;

@@ -1,5 +1,6 @@
 //! The main job on real input: the program `cxsink` reads a simulated stream over real sockets into a real database, with
 //! nothing but the variables of a plain deployment.
+#![allow(clippy::unwrap_used, unreachable_pub, reason = "a test says best what it expects by failing there")]
 #![cfg(all(feature = "cli", feature = "postgres", feature = "sqlite"))]
 
 mod support;
@@ -54,7 +55,7 @@ fn check_against_oracle(database: &TestDatabase, simulator: &Simulator) {
     let mut client = database.client();
     client.batch_execute(&oracle::tutorial_table("expected")).unwrap();
     let sent: Vec<Vec<u8>> = simulator.events().collect();
-    let cut = simulator.options().close_after.unwrap() as usize;
+    let cut = usize::try_from(simulator.options().close_after.unwrap()).unwrap();
     let replayed = simulator.options().replay_events as usize;
     let order = sent[..cut].iter().chain(&sent[cut - replayed..cut]).chain(&sent[cut..]);
     oracle::execute(&mut client, "expected", "always", order.map(Vec::as_slice));
@@ -94,7 +95,7 @@ fn a_plain_deployment_fills_the_table_that_init_db_makes() {
 }
 
 fn replayed_invalid(simulator: &Simulator) -> u64 {
-    let cut = simulator.options().close_after.unwrap() as usize;
+    let cut = usize::try_from(simulator.options().close_after.unwrap()).unwrap();
     let replayed = simulator.options().replay_events as usize;
     let config = cxsink::Config::default();
     simulator

@@ -21,6 +21,7 @@ fn each_connection_is_in_the_ledger_and_each_gap_between_two() {
     options.set("handshake_failures", "503").unwrap();
     options.cut_after = Some(200);
     options.close_after = Some(300);
+    options.close_connections = 2;
     options.close_code = 1012;
     options.close_at_end = true;
     let simulator = Simulator::start(options).unwrap();

@@ -37,8 +37,11 @@ fn plan(update_mode: UpdateMode) -> Arc<Plan> {
 
 type Event = (u8, Option<u8>, Option<u8>, Option<u8>);
 
+/// Kept and updated value and timestamp of each key.
+type Model = BTreeMap<u8, (Option<u8>, Option<u8>, Option<u8>)>;
+
 /// One-by-one execution: kept and updated value and timestamp of each key.
-fn one_by_one(events: &[Event], mode: UpdateMode, table: &mut BTreeMap<u8, (Option<u8>, Option<u8>, Option<u8>)>) {
+fn one_by_one(events: &[Event], mode: UpdateMode, table: &mut Model) {
     for &(key, kept, updated, at) in events {
         match table.get_mut(&key) {
             None => drop(table.insert(key, (kept, updated, at))),
@@ -66,13 +69,13 @@ proptest! {
             let event = json!({"k": format!("k{}", key % 3), "n": key / 3, "kept": kept, "updated": updated, "timestamp": at});
             map_event(&event, offset as u64, &mut rows).unwrap();
         }
-        let mut expected = BTreeMap::new();
+        let mut expected = Model::new();
         one_by_one(&events, mode, &mut expected);
 
         // The same events in batches, each collapsed, then upserted row by row.
         let mut bounds: Vec<usize> = cuts.into_iter().map(|cut| cut.min(events.len())).chain([0, events.len()]).collect();
         bounds.sort_unstable();
-        let mut table = BTreeMap::new();
+        let mut table = Model::new();
         for pair in bounds.windows(2) {
             let merged = collapse(&rows, pair[0]..pair[1]);
             let keys: Vec<u8> = merged.iter().map(|m| events[m.first as usize].0).collect();

@@ -1,4 +1,5 @@
-//! What can be typed.
+//! What can be typed. The comments are the help texts.
+#![expect(clippy::doc_markdown, reason = "a terminal shows no backticks")]
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -1,5 +1,6 @@
 //! `dead-letters`: what could not be stored, and why.
 
+use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
@@ -104,7 +105,7 @@ pub(super) fn describe(letter: &DeadLetter) -> String {
     let details = [("sqlstate", &letter.sqlstate), ("constraint", &letter.constraint), ("column", &letter.column)];
     for (name, value) in details {
         if let Some(value) = value {
-            text.push_str(&format!("  {name:<12} {value}\n"));
+            let _ = writeln!(text, "  {name:<12} {value}");
         }
     }
     if let Some(at) = letter.exported_at {
@@ -114,11 +115,11 @@ pub(super) fn describe(letter: &DeadLetter) -> String {
         text.push_str(&format!("  replayed at  {}, as event {offset}\n", time(at)));
     }
     for violation in &letter.violations {
-        text.push_str(&format!("  {:<12} {violation}\n", violation.keyword));
+        let _ = writeln!(text, "  {:<12} {violation}", violation.keyword);
     }
     let event: String =
         String::from_utf8_lossy(&letter.event.0).chars().map(|c| if c.is_control() { '·' } else { c }).collect();
-    text.push_str(&format!("  event        {event}\n"));
+    let _ = writeln!(text, "  event        {event}");
     text
 }
 

@@ -42,8 +42,8 @@ pub(super) fn demo(options: &Demo, settings: &Settings) -> Result<ExitCode> {
     let letters = sink.dead_letters(0, 1)?;
 
     println!("{}", summary(&stats, elapsed));
-    let (head, rows) = crate::peek(&config, 5)?;
-    println!("The first rows of {}:\n{}", config.destination.table, table(&head, &rows));
+    let first = crate::peek(&config, 5)?;
+    println!("The first rows of {}:\n{}", config.destination.table, table(&first.columns, &first.rows));
     match letters.first() {
         Some(letter) => println!("The first dead letter:\n{}", super::dead_letters::describe(letter)),
         None => println!("No dead letters.\n"),
@@ -60,17 +60,18 @@ pub(super) fn demo(options: &Demo, settings: &Settings) -> Result<ExitCode> {
 
 /// A lively stream: redeliveries, updates, a few bad events, and a connection lost on the way.
 fn script(events: u64) -> SimulatorOptions {
-    let mut script = SimulatorOptions::default();
-    script.events = Some(events);
-    script.redelivery_percent = 5.0;
-    script.update_percent = 10.0;
-    script.invalid_percent = 0.1;
-    script.close_after = Some(events / 2);
-    script.close_code = 1001;
-    script.close_reason = "the demo restarts the server".into();
-    script.replay_events = 100;
-    script.close_at_end = true;
-    script
+    SimulatorOptions {
+        events: Some(events),
+        redelivery_percent: 5.0,
+        update_percent: 10.0,
+        invalid_percent: 0.1,
+        close_after: Some(events / 2),
+        close_code: 1001,
+        close_reason: "the demo restarts the server".into(),
+        replay_events: 100,
+        close_at_end: true,
+        ..SimulatorOptions::default()
+    }
 }
 
 /// The demo's files: deleted when it ends, unless there is something to see in them.

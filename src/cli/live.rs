@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::shape::grouped;
+use super::shape::{grouped, rate};
 use crate::Stats;
 
 /// Drawn while it lives, and only if the standard error stream is a terminal.
@@ -47,13 +47,13 @@ impl Live {
         if !self.is_terminal || elapsed < INTERVAL {
             return;
         }
-        let rate = (stats.received - self.received) as f64 / elapsed.as_secs_f64();
+        let rate = rate(stats.received - self.received, elapsed);
         (self.drawn, self.received) = (Instant::now(), stats.received);
         self.bar.set_position(stats.received + stats.recovered + stats.replayed - stats.pending);
         self.bar.set_message(format!(
             "{} · {} events/s in · {} stored · {} waiting · {} dead letters",
             stats.state,
-            grouped(rate as u64),
+            rate,
             grouped(stats.inserted + stats.updated + stats.unchanged + stats.confirmed),
             grouped(stats.pending),
             grouped(stats.dead_lettered),

@@ -1,4 +1,12 @@
 //! Numbers and tables for people.
+#![expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "for the eye: more than 15 digits are not shown"
+)]
+
+use std::fmt::Write as _;
 
 use std::time::Duration;
 
@@ -9,7 +17,7 @@ pub(super) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() * 4 / 3);
     for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index) % 3 == 0 {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);
@@ -20,6 +28,11 @@ pub(super) fn grouped(number: u64) -> String {
 /// Microseconds as `0.35 ms` or `1.20 s`.
 pub(super) fn time(micros: u64) -> String {
     if micros < 1_000_000 { format!("{:.2} ms", micros as f64 / 1e3) } else { format!("{:.2} s", micros as f64 / 1e6) }
+}
+
+/// Events a second.
+pub(super) fn rate(events: u64, elapsed: Duration) -> String {
+    grouped((events as f64 / elapsed.as_secs_f64().max(1e-9)) as u64)
 }
 
 /// The numbers of a run, one a line.
@@ -46,10 +59,13 @@ pub(super) fn summary(stats: &Stats, elapsed: Duration) -> String {
     lines.push(("still waiting", grouped(stats.pending)));
     lines.push(("reconnects", grouped(stats.reconnects)));
     let applied = stats.received + stats.recovered + stats.replayed - stats.pending;
-    lines.push(("events/s", grouped((applied as f64 / elapsed.as_secs_f64().max(1e-9)) as u64)));
+    lines.push(("events/s", rate(applied, elapsed)));
     lines
         .push(("receipt to commit", format!("p50 {}, p99 {}", time(stats.latency.p50_us), time(stats.latency.p99_us))));
-    lines.iter().map(|(name, value)| format!("  {name:<18} {value}\n")).collect()
+    lines.iter().fold(String::new(), |mut text, (name, value)| {
+        let _ = writeln!(text, "  {name:<18} {value}");
+        text
+    })
 }
 
 /// A table with a line under its head; long cells are cut.
@@ -69,10 +85,10 @@ pub(super) fn table(head: &[String], rows: &[Vec<Option<String>>]) -> String {
     let mut text = String::new();
     for (number, line) in lines.iter().enumerate() {
         let cells: Vec<String> = line.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
-        text.push_str(&format!("  {}\n", cells.join("  ").trim_end()));
+        let _ = writeln!(text, "  {}", cells.join("  ").trim_end());
         if number == 0 {
             let rule: Vec<String> = widths.iter().map(|&width| "─".repeat(width)).collect();
-            text.push_str(&format!("  {}\n", rule.join("  ")));
+            let _ = writeln!(text, "  {}", rule.join("  "));
         }
     }
     text

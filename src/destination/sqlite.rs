@@ -3,6 +3,7 @@
 //! It behaves as PostgreSQL does wherever SQLite can: the same checks, the same upsert, the same checkpoint. Times are stored as
 //! text of fixed width in UTC, so that they sort and compare as times.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -253,11 +254,11 @@ fn upsert_sql(plan: &Plan, table: &str) -> String {
     }
     let updated = || plan.columns.iter().zip(&names).filter(|(column, _)| column.role == Role::Updated);
     let assignments: Vec<String> = updated().map(|(_, name)| format!("{name} = excluded.{name}")).collect();
-    sql.push_str(&format!("UPDATE SET {}", assignments.join(", ")));
+    let _ = write!(sql, "UPDATE SET {}", assignments.join(", "));
     match (plan.update_mode, plan.newer_by) {
         (UpdateMode::Newer, Some(newer_by)) => {
             let name = &names[newer_by];
-            sql.push_str(&format!(" WHERE t.{name} IS NULL OR excluded.{name} >= t.{name}"));
+            let _ = write!(sql, " WHERE t.{name} IS NULL OR excluded.{name} >= t.{name}");
         }
         (UpdateMode::Changed, _) => {
             let differences: Vec<String> = updated()
@@ -265,7 +266,7 @@ fn upsert_sql(plan: &Plan, table: &str) -> String {
                 .map(|(_, name)| format!("t.{name} IS NOT excluded.{name}"))
                 .collect();
             let condition = if differences.is_empty() { "false".to_owned() } else { differences.join(" OR ") };
-            sql.push_str(&format!(" WHERE {condition}"));
+            let _ = write!(sql, " WHERE {condition}");
         }
         _ => {}
     }

@@ -33,7 +33,7 @@ pub(crate) fn map_event(event: &Json, offset: u64, rows: &mut Rows) -> Result<()
         };
         match value {
             Ok(Value::Null) if column.required => {
-                misfits.push((column, "is missing or null, but the column needs a value"))
+                misfits.push((column, "is missing or null, but the column needs a value"));
             }
             Ok(value) => rows.values.push(value),
             Err(reason) => misfits.push((column, reason)),
@@ -130,9 +130,8 @@ fn convert(json: &Json, column_type: ColumnType, text: &mut String) -> std::resu
         ColumnType::Timestamp => date_time(json)?.local_micros().map(Value::Micros),
         ColumnType::Date => date_time(json)?.days().map(Value::Days),
         ColumnType::Uuid => to_uuid(json, text),
-        ColumnType::Json => Ok(push_text(text, &json.to_string())),
         ColumnType::Jsonb if holds_nul(json) => Err(HAS_NUL),
-        ColumnType::Jsonb => Ok(push_text(text, &json.to_string())),
+        ColumnType::Json | ColumnType::Jsonb => Ok(push_text(text, &json.to_string())),
     }
 }
 
@@ -142,8 +141,9 @@ const NOT_A_NUMBER: &str = "is not a number";
 fn push_text(text: &mut String, value: &str) -> Value {
     let start = text.len();
     text.push_str(value);
-    // Both fit: a batch is bounded by batch.bytes_max plus one event, far below 4 GiB.
-    Value::Text { start: start as u32, len: value.len() as u32 }
+    #[expect(clippy::cast_possible_truncation, reason = "a batch is batch.bytes_max plus one event, far below 4 GiB")]
+    let value = Value::Text { start: start as u32, len: value.len() as u32 };
+    value
 }
 
 fn to_text(json: &Json, chars_max: Option<u32>, text: &mut String) -> std::result::Result<Value, &'static str> {

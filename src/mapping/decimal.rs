@@ -1,4 +1,5 @@
 //! Decimal numbers as text, and whether `numeric(precision, scale)` takes them.
+#![expect(clippy::cast_possible_wrap, reason = "lengths of texts in memory, far below i64::MAX")]
 
 /// A decimal number as `0.digits · 10^point`, without zeros at either end of `digits`; zero has no digits.
 #[derive(Debug, PartialEq, Eq)]

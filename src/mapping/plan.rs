@@ -30,6 +30,7 @@ pub(crate) enum ColumnType {
 
 /// A column as the catalogue describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::struct_field_names, reason = "`type` is a keyword")]
 pub(crate) struct Column {
     pub(crate) name: String,
     /// `None` for a type that cxsink cannot fill.

@@ -78,7 +78,7 @@ fn converted(column_type: ColumnType, value: &serde_json::Value) -> std::result:
             assert_eq!((error.kind(), error.column()), (ErrorKind::Unmapped, Some("c")));
             assert_eq!(error.violations()[0].pointer, "/c");
             assert!(
-                rows.is_empty() && rows.values.is_empty() && rows.text.is_empty(),
+                rows.len() == 0 && rows.values.is_empty() && rows.text.is_empty(),
                 "a refused row leaves nothing behind"
             );
             Err(error.violations()[0].message.clone())

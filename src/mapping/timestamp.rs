@@ -9,8 +9,8 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct DateTime {
     year: i32,
-    month: u8,
-    day: u8,
+    month: i32,
+    day: i32,
     /// Microseconds since midnight, in local time; 24:00 and second 60 are in the next day or minute.
     micros_of_day: i64,
     /// East of UTC, in minutes. `None` where a date stands alone.
@@ -73,7 +73,7 @@ impl DateTime {
         if day == 0 || day > last_day {
             return None;
         }
-        Some(Self { year, month: month as u8, day: day as u8, micros_of_day: 0, offset_minutes: None })
+        Some(Self { year, month, day, micros_of_day: 0, offset_minutes: None })
     }
 
     /// Microseconds since 1970-01-01 UTC, for `timestamptz`.
@@ -99,10 +99,10 @@ impl DateTime {
             return Err("is in the year 0000, which PostgreSQL does not take");
         }
         // Days from the civil calendar, counting years from March so that the leap day comes last.
-        let (year, month) = (self.year - i32::from(self.month <= 2), i32::from(self.month));
+        let (year, month) = (self.year - i32::from(self.month <= 2), self.month);
         let era = year.div_euclid(400);
         let year_of_era = year.rem_euclid(400);
-        let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + i32::from(self.day) - 1;
+        let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + self.day - 1;
         let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
         Ok(era * 146_097 + day_of_era - 719_468)
     }

@@ -17,6 +17,7 @@ use crate::notice::Rejection;
 use crate::replayer::{Replayer, check};
 use crate::schema::Schema;
 use crate::spool::{Requests, Spool};
+use crate::stats::Counter;
 use crate::stop_signal::StopSignal;
 
 impl Sink {
@@ -84,7 +85,14 @@ pub fn replay(config: &Config, selection: &Selection, timeout: Duration) -> Resu
             sink.start()?;
             sink.0.engine.spool.wait_drained(DRAIN_TIMEOUT);
             let report = sink.replay(selection)?;
-            sink.close(Some(DRAIN_TIMEOUT))?;
+            match sink.close(Some(DRAIN_TIMEOUT)) {
+                Err(error) if error.kind() != ErrorKind::Timeout => return Err(error),
+                _ => {}
+            }
+            let pending = sink.counter(Counter::Pending);
+            if pending > 0 {
+                log::warn!("{pending} events are still in the spool; the next start applies them");
+            }
             Ok(report)
         }
         Err(error) => match Spool::holder(config) {

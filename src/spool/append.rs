@@ -179,6 +179,7 @@ struct Row {
 impl Row {
     fn push(&mut self, event: &[u8]) {
         self.events += 1;
+        #[expect(clippy::cast_possible_truncation, reason = "bounded far below by whoever reads events")]
         self.lengths.extend_from_slice(&(event.len() as u32).to_le_bytes());
         self.bytes.extend_from_slice(event);
     }

@@ -25,10 +25,6 @@ impl SpooledEvents {
         self.events.iter().map(|event| (event.offset, event.received_at, &self.bytes[event.range.clone()]))
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.events.len()
-    }
-
     /// The offset after the last event.
     pub(crate) fn end(&self) -> Option<u64> {
         self.events.last().map(|event| event.offset + 1)

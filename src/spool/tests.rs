@@ -17,7 +17,9 @@ fn config(path: &Path) -> Config {
 
 fn burst(events: &[&[u8]]) -> Burst {
     let mut burst = Burst::default();
-    events.iter().for_each(|event| burst.push(event));
+    for event in events {
+        burst.push(event);
+    }
     burst
 }
 
@@ -224,7 +226,7 @@ proptest! {
         for (step, count, size) in steps {
             match step {
                 0 | 1 => {
-                    let events: Vec<Vec<u8>> = (0..count).map(|n| vec![(model.len() + n) as u8; size * (n % 3)]).collect();
+                    let events: Vec<Vec<u8>> = (0..count).map(|n| vec![u8::try_from((model.len() + n) % 256).unwrap(); size * (n % 3)]).collect();
                     append(&spool, &events.iter().map(Vec::as_slice).collect::<Vec<_>>());
                     model.extend(events);
                 }
@@ -240,7 +242,7 @@ proptest! {
             }
             prop_assert_eq!(spool.backlog().events, model.len() as u64 - applied);
             let pending: Vec<Vec<u8>> = read(&spool, applied, usize::MAX, usize::MAX).into_iter().map(|(_, e)| e).collect();
-            prop_assert_eq!(&pending[..], &model[applied as usize..]);
+            prop_assert_eq!(&pending[..], &model[usize::try_from(applied).unwrap()..]);
         }
     }
 }

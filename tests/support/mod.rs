@@ -26,7 +26,7 @@ pub fn run_to_the_end(sink: &Sink) -> Stats {
         match sink.poll(Some(postgres::PATIENCE)).unwrap() {
             Poll::Notice(_) => {}
             Poll::Closed => break,
-            other => panic!("{other:?}: {:?}", sink.stats()),
+            other @ Poll::TimedOut => panic!("{other:?}: {:?}", sink.stats()),
         }
     }
     sink.close(None).unwrap();

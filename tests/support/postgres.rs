@@ -1,5 +1,6 @@
 //! A PostgreSQL database that lives as long as its test, on the server that `CXSINK_TEST_POSTGRES` names
 //! (`scripts/with-postgres` starts a private one and sets it).
+#![allow(unreachable_pub, reason = "unit tests and integration tests share this file")]
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};

@@ -311,7 +311,9 @@ fn whatever_is_heard_keeps_the_connection() {
     let clock = HandClock::new();
     let hand = Arc::clone(&clock);
     let server = TestServer::stream(move |_, peer| {
-        peer.open(b"");
+        peer.open(&frame(9, true, b""));
+        // Now the client has begun to count.
+        assert_eq!(peer.receive().0, 10);
         for _ in 0..5 {
             // Half of the idle timeout, and more than the ping interval.
             hand.advance(Duration::from_secs(30));
@@ -718,6 +720,27 @@ fn tls_ends_on_silence_and_on_a_stop() {
     source.connect().unwrap();
     let (_, end) = read_all(&mut source);
     assert!(end.unwrap_err().message().contains("nothing came for"));
+}
+
+#[test]
+fn tls_without_its_goodbye_is_a_cut_connection() {
+    let server = tls::tests::server(|stream| {
+        open_over_tls(stream);
+        stream.write_all(&frame(1, true, b"before")).unwrap();
+        stream.flush().unwrap();
+        stream.sock.shutdown(std::net::Shutdown::Write).unwrap();
+        let _ = stream.sock.read_to_end(&mut Vec::new());
+    });
+    let tokens = TestServer::http(|_, peer| peer.send(token_answer("token-0")));
+    let mut config = tokens.config();
+    config.stream.url = format!("wss://localhost:{}/", server.address.port());
+    let mut source = source(&config);
+    source.roots = test_roots();
+    source.connect().unwrap();
+    let (all, end) = read_all(&mut source);
+    assert_eq!(all, [b"before"]);
+    let error = end.unwrap_err();
+    assert!(error.message().contains("ended without a close frame"), "{error}");
 }
 
 #[test]
