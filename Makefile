@@ -40,4 +40,4 @@ deny: ## Advisories, licences and sources of the dependencies (needs cargo-deny 
 
 clean: ## Remove what was built, the virtual environment and a downloaded PostgreSQL
 	cargo clean
-	rm -rf .venv .pg .pg.new .demo
+	rm -rf .venv .pg .pg.new cxsink-demo

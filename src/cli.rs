@@ -1,7 +1,15 @@
 //! The command line: a thin edge over the public API, for Rust's binary and the Python package alike.
 //!
 //! Exit codes: 0 ok, 1 ended by an error, 2 bad usage or configuration.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line prints; the library does not")]
+#![expect(clippy::print_stderr, reason = "a command line prints; the library does not")]
+
+/// Prints a line. A reader that has gone away, as in `cxsink dead-letters list | head`, is no error.
+macro_rules! say {
+    ($($argument:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stdout().lock(), $($argument)*);
+    }};
+}
 
 mod arguments;
 mod dead_letters;
@@ -36,15 +44,19 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     match dispatch(&arguments) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("cxsink: {error}");
-            if let Some(hint) = error.hint() {
-                eprintln!("        {hint}");
-            }
+            report(&error);
             ExitCode::from(match error.kind() {
                 ErrorKind::Config | ErrorKind::InvalidArgument => 2,
                 _ => 1,
             })
         }
+    }
+}
+
+fn report(error: &Error) {
+    eprintln!("cxsink: {error}");
+    if let Some(hint) = error.hint() {
+        eprintln!("        {hint}");
     }
 }
 
@@ -64,10 +76,10 @@ fn dispatch(arguments: &Arguments) -> Result<ExitCode, Error> {
 
 fn init_db(config: &crate::Config, print: bool) -> Result<ExitCode, Error> {
     if print {
-        print!("{}", crate::init_db_sql(config)?);
+        say!("{}", crate::init_db_sql(config)?.trim_end());
     } else {
         crate::init_db(config)?;
-        println!("the tables {} and cxsink_checkpoint are there", config.destination.table);
+        say!("the tables {} and cxsink_checkpoint are there", config.destination.table);
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -137,7 +137,7 @@ impl fmt::Display for Violation {
     }
 }
 
-/// Why an operation failed. Opaque, so that details can grow; [`kind`](Self::kind) is the stable part.
+/// Why an operation failed.
 ///
 /// `Display` prints one line: what was tried, on what, and why it failed. [`hint`](Error::hint) says what to do next.
 /// Neither ever contains secrets or event payloads.

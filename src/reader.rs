@@ -42,7 +42,6 @@ impl Reader {
             let started = Instant::now();
             let outcome = self.source.connect().and_then(|()| {
                 connections += 1;
-                log::info!("the stream is open");
                 self.ledger.opened();
                 self.status.counters.add(Counter::Reconnects, u64::from(connections > 1));
                 self.read()
@@ -113,7 +112,7 @@ impl Reader {
                     self.status.counters.add(Counter::Received, burst.events() as u64);
                     self.ledger.read(burst.events(), received_at);
                     self.status.recover(Side::Spool);
-                    if was_full {
+                    if was_full && !self.status.stop.is_set() {
                         log::info!("the spool has room again: reading on");
                     }
                     return Ok(());

@@ -162,11 +162,14 @@ impl Sink {
         let (spool, status, pipeline) = (&engine.spool, &engine.status, &engine.pipeline);
         let mut writer =
             Writer::new(Arc::clone(spool), Arc::clone(pipeline), Arc::clone(status), config.clone(), parts.destination);
-        if let Err(error) = writer.try_connect() {
-            status.fail(error.clone());
-            engine.end();
-            return Err(error);
-        }
+        let writer = match away_from_the_caller(move || writer.try_connect().map(|()| writer)) {
+            Ok(writer) => writer,
+            Err(error) => {
+                engine.status.fail_to_start(&error);
+                engine.end();
+                return Err(error);
+            }
+        };
         let preparer = Preparer {
             spool: Arc::clone(spool),
             pipeline: Arc::clone(pipeline),
@@ -194,6 +197,7 @@ impl Sink {
             threads.running = 2 + usize::from(reader.is_some());
             threads.interrupts = interrupts;
         }
+        let mut writer = writer;
         engine.spawn("cxsink-writer", move || writer.run(), |engine| engine.pipeline.close());
         engine.spawn("cxsink-preparer", move || preparer.run(), |engine| engine.pipeline.finish());
         if let Some(mut reader) = reader {
@@ -515,6 +519,14 @@ impl Parts {
     }
 }
 
+/// Runs `work` on a thread of its own and waits for it: the `postgres` crate cannot be called, or even dropped, on a thread that
+/// is inside an asynchronous runtime, and nobody can say what the application's thread is inside of.
+fn away_from_the_caller<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    let spawned = thread::Builder::new().name("cxsink-start".into()).spawn(work);
+    let thread = spawned.map_err(|error| Error::new(ErrorKind::Internal, format!("starting a thread: {error}")))?;
+    thread.join().unwrap_or_else(|_| Err(Error::new(ErrorKind::Panic, "the thread cxsink-start panicked")))
+}
+
 /// The destination that `destination.url` names.
 fn open_destination(config: &Config, abort: StopSignal) -> Result<Box<dyn Destination>> {
     let url = config.destination.url.as_ref().map(ExposeSecret::expose_secret).unwrap_or_default();
@@ -550,7 +562,8 @@ fn read_line(lines: &mut impl BufRead, line: &mut Vec<u8>) -> std::io::Result<us
 /// # Errors
 /// `DATABASE` if the destination cannot be reached or refuses; `CONFIG` if `destination.url` is missing or bad.
 pub fn init_db(config: &Config) -> Result<()> {
-    open_destination(config, StopSignal::new())?.init_db()
+    let mut destination = open_destination(config, StopSignal::new())?;
+    away_from_the_caller(move || destination.init_db())
 }
 
 /// The SQL that [`init_db`] would run.
@@ -577,8 +590,10 @@ pub struct FirstRows {
 /// `DATABASE` if the destination cannot be reached or has no such table; `CONFIG` if `destination.url` is missing or bad.
 pub fn peek(config: &Config, count: usize) -> Result<FirstRows> {
     let mut destination = open_destination(config, StopSignal::new())?;
-    let columns = destination.connect()?.columns.into_iter().map(|column| column.name).collect();
-    Ok(FirstRows { columns, rows: destination.peek(count)? })
+    away_from_the_caller(move || {
+        let columns = destination.connect()?.columns.into_iter().map(|column| column.name).collect();
+        Ok(FirstRows { columns, rows: destination.peek(count)? })
+    })
 }
 
 /// Checks events against the configured schema, without a sink, a spool or a network.

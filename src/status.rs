@@ -121,6 +121,14 @@ impl Status {
         self.begin_stop();
     }
 
+    /// The sink could not be started; the caller is told the error itself.
+    pub(crate) fn fail_to_start(&self, error: &Error) {
+        self.counters.note_error(error);
+        self.notify(Notice::Error(error.clone()));
+        lock::lock(&self.standing).failure.get_or_insert_with(|| error.clone());
+        self.begin_stop();
+    }
+
     /// An error that the sink lives with.
     pub(crate) fn report(&self, error: &Error) {
         match error.hint() {

@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::backoff::Backoff;
 use crate::batch::{Merged, collapse};
@@ -34,6 +34,8 @@ pub(crate) struct Writer {
     position: Option<u64>,
     /// Events below this offset were in the spool when it was opened.
     recovered_to: u64,
+    dead_letters_logged: Option<Instant>,
+    dead_letters_unlogged: u64,
 }
 
 /// How the work on a batch ended.
@@ -49,6 +51,8 @@ enum Done {
 /// A conflict is tried again after this, then after twice as long each time.
 const CONFLICT_DELAY_MIN: Duration = Duration::from_millis(2);
 const CONFLICT_DELAY_MAX: Duration = Duration::from_secs(1);
+/// How often a line about dead letters may come.
+const LOG_INTERVAL: Duration = Duration::from_secs(1);
 
 impl Writer {
     pub(crate) fn new(
@@ -69,6 +73,8 @@ impl Writer {
             plan: None,
             position: None,
             recovered_to,
+            dead_letters_logged: None,
+            dead_letters_unlogged: 0,
         }
     }
 
@@ -125,8 +131,9 @@ impl Writer {
         let is_first = self.plan.is_none();
         let table = self.destination.connect()?;
         let plan = Plan::new(&self.config.mapping, self.config.destination.update, &table)?;
-        let plan = match self.plan.take() {
-            Some(known) if *known == plan => known,
+        // `self.plan` stays as it is until all of this has succeeded: the first comparison is made once, and never again.
+        let plan = match &self.plan {
+            Some(known) if **known == plan => Arc::clone(known),
             _ => Arc::new(plan),
         };
         self.destination.prepare(&plan)?;
@@ -202,17 +209,25 @@ impl Writer {
         if !dead_letters.is_empty() {
             self.status.recover(Side::Spool);
         }
-        if let Some(first) = dead_letters.first() {
-            // One line a batch: a stream gone bad must not flood the log.
-            let others =
-                if dead_letters.len() == 1 { String::new() } else { format!(" and {} more", dead_letters.len() - 1) };
-            let reason = log_reason(first);
-            log::warn!("event {}{others} set aside as dead letters ({}: {reason})", first.offset, first.stage);
-        }
+        self.log_dead_letters(dead_letters);
         for letter in dead_letters {
             self.status.notify(Notice::Rejected(Rejection::from(letter)));
         }
         Ok(true)
+    }
+
+    /// At most one line a second: a stream gone bad must not flood the log. Notices and dead letters tell all.
+    fn log_dead_letters(&mut self, dead_letters: &[DeadLetter]) {
+        let Some(first) = dead_letters.first() else { return };
+        self.dead_letters_unlogged += dead_letters.len() as u64;
+        let now = self.status.clock.steady();
+        if self.dead_letters_logged.is_some_and(|logged| now.duration_since(logged) < LOG_INTERVAL) {
+            return;
+        }
+        let count = std::mem::take(&mut self.dead_letters_unlogged);
+        self.dead_letters_logged = Some(now);
+        let others = if count == 1 { String::new() } else { format!(", and {} more are", count - 1) };
+        log::warn!("event {} is a dead letter{others} ({}: {})", first.offset, first.stage, log_reason(first));
     }
 
     /// Writes the rows of `range` and moves the checkpoint to `to`. `merged`: the same rows collapsed, if that is done already.

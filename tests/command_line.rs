@@ -167,11 +167,22 @@ fn the_simulator_lists_its_options_and_refuses_others() {
     assert!(code == 2 && err.contains("--list"), "{err}");
 }
 
+/// `… | head`: a reader that goes away is no reason to panic.
+#[test]
+fn a_closed_pipe_is_no_panic() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("events.jsonl"), "bad\n".repeat(20_000)).unwrap();
+    let mut process = Running::start(cxsink(directory.path()).args(["validate", "events.jsonl"]));
+    process.line();
+    process.close_stdout();
+    let (code, err) = process.wait();
+    assert!(code == 1 && err.is_empty(), "{code} {err}");
+}
+
 #[test]
 fn the_demo_shows_everything() {
     let directory = tempfile::tempdir().unwrap();
-    let (code, out, err) =
-        output(cxsink(directory.path()).env("TMPDIR", directory.path()).args(["demo", "--events", "3000"]));
+    let (code, out, err) = output(cxsink(directory.path()).args(["demo", "--events", "3000"]));
     assert_eq!(code, 0, "{out}{err}");
     for said in [
         "received",

@@ -1,5 +1,6 @@
 //! Dead letters: replayed once each and in order, whatever happens; deleted only when asked for.
 #![cfg(all(feature = "cli", feature = "sqlite"))]
+#![expect(clippy::unwrap_used, clippy::cast_sign_loss, reason = "a test fails there")]
 
 mod support;
 

@@ -207,3 +207,23 @@ fn many_updates_of_few_keys_leave_the_last_one() {
     assert_eq!(stats.received, 20_050);
     check_against_oracle(&database, &simulator);
 }
+
+/// The application's thread may be inside an asynchronous runtime, where the database client must not be called.
+#[test]
+fn a_sink_works_inside_an_asynchronous_runtime() {
+    let Some(database) = TestDatabase::new() else { return };
+    let directory = tempfile::tempdir().unwrap();
+    let config = support::config(directory.path(), &database.url());
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+        let bad = support::config(directory.path(), &format!("{}?user=nobody-at-all", database.url()));
+        assert!(cxsink::init_db(&bad).is_err());
+        let sink = Sink::open(&config).unwrap();
+        assert!(sink.start().unwrap_err().hint().unwrap().contains("init-db"));
+        drop(sink);
+        cxsink::init_db(&config).unwrap();
+        let sink = Sink::open(&config).unwrap();
+        sink.start().unwrap();
+        sink.close(None).unwrap();
+        assert!(!cxsink::peek(&config, 1).unwrap().columns.is_empty());
+    });
+}

@@ -38,12 +38,12 @@ fn list(letters: &DeadLetters, from: u64, limit: usize) -> Result<()> {
     let total = letters.count()?;
     let page = letters.list(from, limit)?;
     if page.is_empty() {
-        println!("no dead letters");
+        say!("no dead letters");
         return Ok(());
     }
-    println!("{:>10}  {:<20}  {:<8}  {:<8}  reason", "offset", "rejected at", "stage", "seen");
+    say!("{:>10}  {:<20}  {:<8}  {:<8}  reason", "offset", "rejected at", "stage", "seen");
     for letter in &page {
-        println!(
+        say!(
             "{:>10}  {:<20}  {:<8}  {:<8}  {}",
             letter.offset,
             time(letter.rejected_at),
@@ -52,7 +52,7 @@ fn list(letters: &DeadLetters, from: u64, limit: usize) -> Result<()> {
             letter.reason
         );
     }
-    println!("{} of {} dead letters; `cxsink dead-letters show OFFSET` shows the event", page.len(), grouped(total));
+    say!("{} of {} dead letters; `cxsink dead-letters show OFFSET` shows the event", page.len(), grouped(total));
     Ok(())
 }
 
@@ -67,15 +67,15 @@ fn seen(letter: &DeadLetter) -> &'static str {
 
 fn delete(letters: &DeadLetters, purge: &Purge) -> Result<()> {
     let purged = letters.purge(purge)?;
-    println!("{} dead letters deleted", grouped(purged.deleted));
+    say!("{} dead letters deleted", grouped(purged.deleted));
     if purged.unseen > 0 {
-        println!(
+        say!(
             "{} are left: they were neither exported nor replayed; --all deletes them as well",
             grouped(purged.unseen)
         );
     }
     if purged.unfinished > 0 {
-        println!(
+        say!(
             "{} are left: the sink is still at work on their batch, or will be when it starts",
             grouped(purged.unfinished)
         );
@@ -88,7 +88,7 @@ fn show(letters: &DeadLetters, offset: u64) -> Result<()> {
         Error::new(ErrorKind::InvalidArgument, format!("there is no dead letter with the offset {offset}"))
             .with_hint("`cxsink dead-letters list` shows those there are")
     })?;
-    print!("{}", describe(&letter));
+    say!("{}", describe(&letter).trim_end());
     Ok(())
 }
 
@@ -109,10 +109,10 @@ pub(super) fn describe(letter: &DeadLetter) -> String {
         }
     }
     if let Some(at) = letter.exported_at {
-        text.push_str(&format!("  exported at  {}\n", time(at)));
+        let _ = writeln!(text, "  exported at  {}", time(at));
     }
     if let (Some(at), Some(offset)) = (letter.replayed_at, letter.replayed_as) {
-        text.push_str(&format!("  replayed at  {}, as event {offset}\n", time(at)));
+        let _ = writeln!(text, "  replayed at  {}, as event {offset}", time(at));
     }
     for violation in &letter.violations {
         let _ = writeln!(text, "  {:<12} {violation}", violation.keyword);
@@ -147,7 +147,7 @@ fn export(letters: &DeadLetters, file: &Path) -> Result<()> {
         from = last.offset + 1;
     }
     if !is_stdout {
-        println!("{} dead letters exported to {}", grouped(exported), file.display());
+        say!("{} dead letters exported to {}", grouped(exported), file.display());
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! `demo`: the main job on a simulated stream, with nothing to set up.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -11,15 +11,15 @@ use crate::simulator::{Simulator, SimulatorOptions};
 use crate::{Config, Error, ErrorKind, Result, Sink};
 
 pub(super) fn demo(options: &Demo, settings: &Settings) -> Result<ExitCode> {
-    let directory = Directory::make()?;
+    let directory = make_directory()?;
     let mut config = Config::default();
-    config.spool.path = directory.path.join("spool.db");
+    config.spool.path = directory.join("spool.db");
     config.stream.on_normal_close = OnNormalClose::Stop;
     config.retry.delay_min = Duration::from_millis(50);
     config.destination.table = "cxsink_demo_events".into();
     let destination = match &options.destination {
         Some(url) => url.clone(),
-        None => format!("sqlite:{}", directory.path.join("demo.db").display()),
+        None => format!("sqlite:{}", directory.join("demo.db").display()),
     };
     config.set("destination.url", &destination)?;
     // The summary tells it all; with -v the log does too.
@@ -31,7 +31,7 @@ pub(super) fn demo(options: &Demo, settings: &Settings) -> Result<ExitCode> {
     simulator.apply_to(&mut config);
     crate::init_db(&config)?;
     let shown = config.get("destination.url").unwrap_or_default();
-    println!("A simulated CXone sends {} events; the sink puts them into {shown}\n", grouped(options.events));
+    say!("A simulated CXone sends {} events; the sink puts them into {shown}\n", grouped(options.events));
 
     let started = Instant::now();
     let sink = Sink::open(&config)?;
@@ -41,17 +41,16 @@ pub(super) fn demo(options: &Demo, settings: &Settings) -> Result<ExitCode> {
     let elapsed = started.elapsed();
     let letters = sink.dead_letters(0, 1)?;
 
-    println!("{}", summary(&stats, elapsed));
+    say!("{}", summary(&stats, elapsed));
     let first = crate::peek(&config, 5)?;
-    println!("The first rows of {}:\n{}", config.destination.table, table(&first.columns, &first.rows));
-    match letters.first() {
-        Some(letter) => println!("The first dead letter:\n{}", super::dead_letters::describe(letter)),
-        None => println!("No dead letters.\n"),
+    say!("The first rows of {}:\n{}", config.destination.table, table(&first.columns, &first.rows));
+    if let Some(letter) = letters.first() {
+        say!("The first dead letter:\n{}", super::dead_letters::describe(letter));
     }
-    if options.destination.is_none() {
-        println!("Look around: {}", directory.path.display());
-        directory.keep();
-    }
+    say!(
+        "Look around: {DIRECTORY}/ has the spool{}",
+        if options.destination.is_none() { " and the table" } else { "" }
+    );
     if stats.is_balanced() && stats.pending == 0 {
         return Ok(ExitCode::SUCCESS);
     }
@@ -74,38 +73,27 @@ fn script(events: u64) -> SimulatorOptions {
     }
 }
 
-/// The demo's files: deleted when it ends, unless there is something to see in them.
-struct Directory {
-    path: PathBuf,
-    is_kept: std::cell::Cell<bool>,
-}
+/// The folder for the demo's files, in the working directory so that one can look around afterwards.
+const DIRECTORY: &str = "cxsink-demo";
 
-impl Directory {
-    /// `cxsink-demo` in the directory for temporary files; what an earlier demo left there is deleted.
-    fn make() -> Result<Self> {
-        let path = std::env::temp_dir().join(format!("cxsink-demo-{}", std::process::id()));
-        let make = |path: &Path| {
-            if path.exists() {
-                std::fs::remove_dir_all(path)?;
+/// Makes the folder, and deletes from it what an earlier demo left.
+fn make_directory() -> Result<PathBuf> {
+    let path = PathBuf::from(DIRECTORY);
+    let make = || {
+        std::fs::create_dir_all(&path)?;
+        for name in ["spool.db", "demo.db"] {
+            for end in ["", "-wal", "-shm"] {
+                match std::fs::remove_file(path.join(format!("{name}{end}"))) {
+                    Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+                    _ => {}
+                }
             }
-            std::fs::create_dir(path)
-        };
-        make(&path).map_err(|error| {
-            Error::new(ErrorKind::InvalidArgument, format!("making the demo's directory {}: {error}", path.display()))
-                .with_hint("set TMPDIR to a directory that this user may write to")
-        })?;
-        Ok(Self { path, is_kept: false.into() })
-    }
-
-    fn keep(&self) {
-        self.is_kept.set(true);
-    }
-}
-
-impl Drop for Directory {
-    fn drop(&mut self) {
-        if !self.is_kept.get() {
-            let _ = std::fs::remove_dir_all(&self.path);
         }
-    }
+        Ok(())
+    };
+    make().map_err(|error| {
+        Error::new(ErrorKind::InvalidArgument, format!("making the demo's folder {DIRECTORY}: {error}"))
+            .with_hint("run the demo in a directory that this user may write to")
+    })?;
+    Ok(path)
 }

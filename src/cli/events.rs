@@ -22,14 +22,14 @@ pub(super) fn validate(config: &Config, file: &Path) -> Result<ExitCode> {
             Err(error) => {
                 invalid += 1;
                 if error.violations().is_empty() {
-                    println!("line {}: {error}", number + 1);
+                    say!("line {}: {error}", number + 1);
                 }
                 for violation in error.violations() {
-                    println!("line {}: {violation}", number + 1);
+                    say!("line {}: {violation}", number + 1);
                 }
             }
         }
     }
-    println!("{} valid, {} invalid", grouped(valid), grouped(invalid));
+    say!("{} valid, {} invalid", grouped(valid), grouped(invalid));
     Ok(if invalid == 0 { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }

@@ -1,5 +1,6 @@
 //! `dead-letters replay`: those that are good now go into the table.
 
+use std::fmt::Write;
 use std::time::Duration;
 
 use super::shape::grouped;
@@ -9,7 +10,7 @@ pub(super) fn replay(config: &Config, ids: &[u64], dry_run: bool, timeout: Durat
     let selection = if ids.is_empty() { Selection::All } else { Selection::Offsets(ids.to_vec()) };
     let report =
         if dry_run { crate::replay_dry_run(config, &selection)? } else { crate::replay(config, &selection, timeout)? };
-    print!("{}", describe(&report, dry_run));
+    say!("{}", describe(&report, dry_run));
     Ok(())
 }
 
@@ -22,24 +23,23 @@ fn describe(report: &Replayed, dry_run: bool) -> String {
             Fate::Rejected(rejection) => format!("still bad ({}): {}", rejection.stage, rejection.reason),
             Fate::Skipped => "skipped: there is none, or it was replayed before".to_owned(),
         };
-        text.push_str(&format!("{offset:>10}  {said}\n"));
+        let _ = writeln!(text, "{offset:>10}  {said}");
     }
     let shown = report.letters.len() as u64;
     let all = report.replayed + report.rejected + report.skipped;
     if shown > 0 && shown < all {
-        text.push_str(&format!("{:>10}  and {} more\n", "…", grouped(all - shown)));
+        let _ = writeln!(text, "{:>10}  and {} more", "…", grouped(all - shown));
     }
     let replayed = if dry_run { "would be replayed" } else { "replayed" };
-    text.push_str(&format!("{} {replayed}, {} still bad", grouped(report.replayed), grouped(report.rejected)));
+    let _ = write!(text, "{} {replayed}, {} still bad", grouped(report.replayed), grouped(report.rejected));
     if report.skipped > 0 {
-        text.push_str(&format!(", {} skipped", grouped(report.skipped)));
+        let _ = write!(text, ", {} skipped", grouped(report.skipped));
     }
     if let Some(by) = &report.by {
-        text.push_str(&format!("; by {by}, under the configuration that it was started with"));
+        let _ = write!(text, "; by {by}, under the configuration that it was started with");
     }
-    text.push('\n');
     if report.replayed > 0 && !dry_run {
-        text.push_str("what the database refuses again is a dead letter again, at its new offset\n");
+        text.push_str("\nwhat the database refuses again is a dead letter again, at its new offset");
     }
     text
 }

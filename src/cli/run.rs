@@ -30,9 +30,18 @@ pub(super) fn run(config: &Config, options: &Run) -> Result<ExitCode> {
     let sink = Sink::open(config)?;
     let signals = watch_signals()?;
     sink.start()?;
-    let stats = to_the_end(&sink, &signals, options.drain_timeout, None, || false)?;
-    eprint!("{}", summary(&stats, started.elapsed()));
-    Ok(ExitCode::SUCCESS)
+    Ok(match to_the_end(&sink, &signals, options.drain_timeout, None, || false) {
+        Ok(stats) => {
+            eprint!("{}", summary(&stats, started.elapsed()));
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprint!("{}", summary(&sink.stats(), started.elapsed()));
+            super::report(&error);
+            // It ran: whatever ended it, the usage was right.
+            ExitCode::from(1)
+        }
+    })
 }
 
 pub(super) fn import(config: &Config, file: &Path) -> Result<ExitCode> {

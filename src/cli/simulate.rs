@@ -16,11 +16,11 @@ pub(super) fn simulate(arguments: &Simulate, settings: &Settings) -> Result<Exit
     let closes_at_end = options.close_at_end;
     let signals = super::run::watch_signals()?;
     let simulator = Simulator::start(options)?;
-    println!("CXSINK_OAUTH__URL={}", simulator.oauth_url());
-    println!("CXSINK_STREAM__URL={}", simulator.stream_url());
-    println!("CXONE_CLIENT_ID={}", simulator.client_id());
-    println!("CXONE_CLIENT_SECRET={}", simulator.client_secret());
-    println!("CXONE_STREAM_ID={}", simulator.stream_id());
+    say!("CXSINK_OAUTH__URL={}", simulator.oauth_url());
+    say!("CXSINK_STREAM__URL={}", simulator.stream_url());
+    say!("CXONE_CLIENT_ID={}", simulator.client_id());
+    say!("CXONE_CLIENT_SECRET={}", simulator.client_secret());
+    say!("CXONE_STREAM_ID={}", simulator.stream_id());
     eprintln!("simulating CXone; set the above for a sink, and press Ctrl-C to end");
     let mut is_finished = false;
     while signals.load(Ordering::SeqCst) == 0 && !(is_finished && closes_at_end) {
@@ -31,7 +31,7 @@ pub(super) fn simulate(arguments: &Simulate, settings: &Settings) -> Result<Exit
         }
     }
     simulator.stop();
-    println!("{}", simulator.report().to_json());
+    say!("{}", simulator.report().to_json());
     Ok(ExitCode::SUCCESS)
 }
 
@@ -42,7 +42,7 @@ fn read_options(arguments: &[String]) -> Result<Option<SimulatorOptions>> {
     while let Some(argument) = rest.next() {
         if argument == "--list" {
             for key in SimulatorOptions::keys() {
-                println!("  --{:<22} {}", key.name.replace('_', "-"), key.takes);
+                say!("  --{:<22} {}", key.name.replace('_', "-"), key.takes);
             }
             return Ok(None);
         }

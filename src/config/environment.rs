@@ -11,7 +11,8 @@ use crate::error::{Error, Result};
 const PREFIX: &str = "CXSINK_";
 
 /// Variables with our prefix that are no keys: for our own tests, one rewrites generated files, the others name a server.
-const OTHERS: [&str; 3] = ["CXSINK_UPDATE", "CXSINK_TEST_POSTGRES", "CXSINK_TEST_PG_BIN"];
+const OTHERS: [&str; 5] =
+    ["CXSINK_UPDATE", "CXSINK_TEST_POSTGRES", "CXSINK_TEST_PG_BIN", "CXSINK_CRASH_KILLS", "CXSINK_LIMITS_EVENTS"];
 
 /// Deployment variables that stand for a key by themselves.
 pub(super) const DEPLOYMENT: [(&str, &str); 4] = [

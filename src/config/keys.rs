@@ -232,7 +232,7 @@ pub(super) static KEYS: &[Key] = &[
     key!(
         spool.path,
         Kind::Path,
-        "The spool file, used by one process at a time; its directory must exist. `:memory:` keeps nothing, for tests."
+        "The spool file, used by one process at a time; its directory is made if there is none. `:memory:` keeps nothing, for tests."
     ),
     key!(
         spool.sync,

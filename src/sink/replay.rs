@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{Engine, ROOM_CHECK, Sink, open_destination};
+use super::{Engine, ROOM_CHECK, Sink, away_from_the_caller, open_destination};
 use crate::config::{Config, OauthConfig, StreamConfig};
 use crate::dead_letter::{Fate, Replayed, Selection};
 use crate::error::{Error, ErrorKind, Result};
@@ -50,7 +50,9 @@ impl Sink {
                 spool.wait_for_room(bytes, ROOM_CHECK);
                 continue;
             };
-            fates.into_iter().for_each(|(offset, fate)| report.count(offset, fate));
+            for (offset, fate) in fates {
+                report.count(offset, fate);
+            }
             match page.next {
                 Some(next) => from = next,
                 None => return Ok(report),
@@ -159,7 +161,9 @@ pub fn replay_dry_run(config: &Config, selection: &Selection) -> Result<Replayed
             };
             report.count(letter.offset, fate);
         }
-        page.skipped.iter().for_each(|&offset| report.count(offset, Fate::Skipped));
+        for &offset in &page.skipped {
+            report.count(offset, Fate::Skipped);
+        }
         match page.next {
             Some(next) => from = next,
             None => return Ok(report),
@@ -169,5 +173,6 @@ pub fn replay_dry_run(config: &Config, selection: &Selection) -> Result<Replayed
 
 fn table_plan(config: &Config) -> Result<Plan> {
     let mut destination = open_destination(config, StopSignal::new())?;
-    Plan::new(&config.mapping, config.destination.update, &destination.connect()?)
+    let table = away_from_the_caller(move || destination.connect())?;
+    Plan::new(&config.mapping, config.destination.update, &table)
 }

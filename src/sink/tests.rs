@@ -23,6 +23,8 @@ use crate::stop_signal::StopSignal;
 enum Fault {
     /// `connect` fails.
     Unreachable,
+    /// `connect` works, `prepare` fails.
+    Unprepared,
     /// `apply` fails and changes nothing.
     Before(Class),
     /// `apply` commits, but its answer is lost.
@@ -62,7 +64,10 @@ impl Destination for Faulty {
     }
 
     fn prepare(&mut self, plan: &Arc<Plan>) -> Result<()> {
-        self.inner.prepare(plan)
+        match self.next(|fault| fault == Fault::Unprepared) {
+            Fault::Unprepared => Err(failure(Class::Outage)),
+            _ => self.inner.prepare(plan),
+        }
     }
 
     fn position(&mut self, spool_id: &str, applied: u64) -> Result<Option<u64>> {
@@ -83,7 +88,7 @@ impl Destination for Faulty {
 
     fn apply(&mut self, write: &Write<'_>) -> Result<Applied> {
         let _ = self.batches.send(write.merged.len());
-        match self.next(|fault| fault != Fault::Unreachable) {
+        match self.next(|fault| !matches!(fault, Fault::Unreachable | Fault::Unprepared)) {
             Fault::Before(class) => return Err(failure(class)),
             Fault::After => {
                 self.inner.apply(write)?;
@@ -94,7 +99,7 @@ impl Destination for Faulty {
                 self.abort.wait(Duration::from_secs(60));
                 return Err(failure(Class::Outage));
             }
-            Fault::Unreachable | Fault::None => {}
+            Fault::Unreachable | Fault::Unprepared | Fault::None => {}
         }
         let is_poisoned = |merged: &crate::batch::Merged| {
             let rows = write.rows;
@@ -125,13 +130,14 @@ impl Source for Scripted {
                 for event in events {
                     burst.push(event.as_bytes());
                 }
-                Ok(Read::Events)
+                // The last burst comes with the error: it has been read all the same.
+                match self.end.take_if(|_| self.bursts.is_empty()) {
+                    Some(error) => Err(error),
+                    None => Ok(Read::Events),
+                }
             }
-            None => match self.end.take() {
-                Some(error) => Err(error),
-                None if self.stop.wait(Duration::from_millis(1)) => Err(Error::stopped()),
-                None => Ok(Read::Closed),
-            },
+            None if self.stop.wait(Duration::from_millis(1)) => Err(Error::stopped()),
+            None => Ok(Read::Closed),
         }
     }
 }
@@ -289,6 +295,28 @@ fn a_lost_answer_changes_nothing() {
     let stats = bench.run(&[&[event("a", 1), event("b", 2), "bad".into()]]);
     assert_eq!((stats.confirmed, stats.inserted, stats.updated, stats.dead_lettered), (2, 0, 0, 1), "{stats:?}");
     assert_eq!(bench.rows(), rows(&[("a", 1), ("b", 2)]));
+}
+
+/// The checkpoint is taken for another numbering's only by the first comparison, however often a connection breaks early.
+#[test]
+fn a_connection_that_breaks_early_changes_nothing() {
+    let bench = Bench::new();
+    bench.faults(&[Fault::Unprepared]);
+    let sink = bench.open();
+    let batches = bench.start(&sink, &[], None);
+    sink.ingest(event("a", 1).as_bytes()).unwrap();
+    assert!(sink.0.engine.spool.wait_drained(Duration::from_secs(30)));
+    bench.faults(&[Fault::Before(Class::Outage), Fault::Unprepared]);
+    sink.ingest(event("b", 2).as_bytes()).unwrap();
+    assert!(sink.0.engine.spool.wait_drained(Duration::from_secs(30)));
+    sink.close(None).unwrap();
+    let stats = sink.stats();
+    assert!(stats.is_balanced() && (stats.inserted, stats.updated, stats.recovered) == (2, 0, 0), "{stats:?}");
+    drop(sink);
+    assert_eq!(batches.iter().count(), 3, "one for each event, and the one that failed");
+    let checkpoint: u64 =
+        bench.connection().query_row("SELECT position FROM cxsink_checkpoint", [], |row| row.get(0)).unwrap();
+    assert_eq!(checkpoint, 2);
 }
 
 #[test]

@@ -67,7 +67,9 @@ impl WebsocketSource {
     fn try_connect(&mut self) -> Result<Open> {
         if let Some(when) = self.not_before.take() {
             let wait = when.saturating_duration_since(self.clock.steady());
-            log::info!("the stream's server asked to be called later: waiting {wait:?}");
+            if !wait.is_zero() {
+                log::info!("the stream's server asked to be called later: waiting {wait:?}");
+            }
             if self.stop.wait(wait) {
                 return Err(Error::stopped());
             }

@@ -10,6 +10,7 @@ use super::{BUSY_TIMEOUT, spool_error, synchronous};
 use crate::clock::{Clock, SystemClock};
 use crate::config::SpoolSync;
 use crate::error::{Error, Result};
+use crate::mapping::format_micros;
 
 /// "cxsp": tells a spool from other SQLite files (SQLite documentation, `PRAGMA application_id`).
 const APPLICATION_ID: i32 = 0x6378_7370;
@@ -160,8 +161,8 @@ fn lock_file(path: &Path) -> Result<File> {
                 .with_hint("set spool.path to a local file system; some network file systems cannot lock"));
         }
     }
-    let holder =
-        format!("process {} (since Unix time {})\n", std::process::id(), SystemClock.unix_micros() / 1_000_000);
+    let now = format_micros(SystemClock.unix_micros());
+    let holder = format!("process {} (since {}Z)\n", std::process::id(), &now[..19]);
     // Only for the error message of the next one: its failure must not stop the sink.
     let _ = file.set_len(0).and_then(|()| file.write_all(holder.as_bytes()));
     Ok(file)

@@ -38,8 +38,12 @@ impl SpooledEvents {
 
 impl Spool {
     /// Reads events from `from` on: at most `events_max` of them and, beyond the first, at most `bytes_max` bytes.
+    ///
+    /// A burst can be seen in the file a moment before its append has returned. It is not read before that: otherwise it could
+    /// be applied before it counts as received.
     pub(crate) fn read(&self, from: u64, events_max: usize, bytes_max: usize, into: &mut SpooledEvents) -> Result<()> {
         into.clear();
+        let next = self.next();
         let read = |into: &mut SpooledEvents| -> rusqlite::Result<()> {
             let reader = self.reader();
             let mut select = reader.prepare_cached(
@@ -59,6 +63,9 @@ impl Spool {
                     let offset = position + index as u64;
                     if offset < from {
                         continue;
+                    }
+                    if offset >= next {
+                        return Ok(());
                     }
                     let is_full = into.events.len() == events_max || into.bytes.len() + length > bytes_max;
                     if is_full && !into.events.is_empty() {

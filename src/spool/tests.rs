@@ -54,6 +54,18 @@ fn events_come_out_as_they_went_in() {
     }
 }
 
+/// Between the commit of an append and its return the burst is in the file already.
+#[test]
+fn a_burst_is_not_read_before_its_append_has_returned() {
+    let directory = tempfile::tempdir().unwrap();
+    let spool = Spool::open(&config(&directory.path().join("spool.db"))).unwrap();
+    append(&spool, &[b"a"]);
+    let sql = "INSERT INTO bursts SELECT 1, events, received_at, bytes FROM bursts";
+    Connection::open(spool.path()).unwrap().execute_batch(sql).unwrap();
+    assert_eq!(read(&spool, 0, 10, 100), [(0, b"a".to_vec())]);
+    assert_eq!(read(&spool, 1, 10, 100), []);
+}
+
 #[test]
 fn a_large_burst_becomes_many_rows_and_a_large_event_one() {
     let spool = Spool::open(&config(Path::new(":memory:"))).unwrap();

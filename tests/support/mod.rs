@@ -1,12 +1,15 @@
 //! What the integration tests share: databases, a simulator's settings, and the oracle that executes events one by one.
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
+pub mod journal;
 pub mod oracle;
 pub mod postgres;
 pub mod process;
+pub mod proxy;
+pub mod server;
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cxsink::{Config, Poll, Sink, Stats};
 
@@ -30,6 +33,28 @@ pub fn run_to_the_end(sink: &Sink) -> Stats {
         }
     }
     sink.close(None).unwrap();
+    let stats = sink.stats();
+    assert!(stats.is_balanced(), "{stats:?}");
+    stats
+}
+
+/// Waits until it is so.
+pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let until = Instant::now() + postgres::PATIENCE;
+    while !is_so() {
+        assert!(Instant::now() < until, "{what}: not within {:?}", postgres::PATIENCE);
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// Waits until everything is applied, and returns the books, which must balance then.
+pub fn wait_quiet(sink: &Sink) -> Stats {
+    wait_until("everything is applied", || sink.stats().pending == 0);
+    balanced(sink)
+}
+
+/// The books of a sink that has nothing under way.
+pub fn balanced(sink: &Sink) -> Stats {
     let stats = sink.stats();
     assert!(stats.is_balanced(), "{stats:?}");
     stats

@@ -1,7 +1,7 @@
 //! The oracle: events executed one by one, with the plain statement that a careful script would use.
 
-use ::postgres::Client;
 use ::postgres::types::ToSql;
+use ::postgres::{Client, GenericClient};
 use cxsink::{Config, Validator};
 use serde_json::Value as Json;
 
@@ -60,7 +60,12 @@ pub fn tutorial_table(name: &str) -> String {
 }
 
 /// Executes every valid event in order; returns how many there were.
-pub fn execute<'a>(client: &mut Client, table: &str, mode: &str, events: impl IntoIterator<Item = &'a [u8]>) -> u64 {
+pub fn execute<'a>(
+    client: &mut impl GenericClient,
+    table: &str,
+    mode: &str,
+    events: impl IntoIterator<Item = &'a [u8]>,
+) -> u64 {
     let validator = Validator::new(&Config::default()).unwrap();
     let statement = client.prepare(&statement(table, mode)).unwrap();
     let mut executed = 0;

@@ -74,15 +74,7 @@ impl TestDatabase {
 
     /// Every row of a query, its columns as text joined by `|`, null as `∅`.
     pub fn query(&self, sql: &str) -> Vec<String> {
-        let messages = self.client().simple_query(sql).unwrap();
-        let rows = messages.iter().filter_map(|message| match message {
-            SimpleQueryMessage::Row(row) => {
-                let columns: Vec<&str> = (0..row.len()).map(|i| row.get(i).unwrap_or("∅")).collect();
-                Some(columns.join("|"))
-            }
-            _ => None,
-        });
-        rows.collect()
+        rows(&mut self.client(), sql)
     }
 
     /// Waits until the query answers with `expected`.
@@ -98,6 +90,19 @@ impl TestDatabase {
             std::thread::yield_now();
         }
     }
+}
+
+/// Every row of a query, its columns as text joined by `|`, null as `∅`.
+pub fn rows(client: &mut Client, sql: &str) -> Vec<String> {
+    let messages = client.simple_query(sql).unwrap();
+    let rows = messages.iter().filter_map(|message| match message {
+        SimpleQueryMessage::Row(row) => {
+            let columns: Vec<&str> = (0..row.len()).map(|i| row.get(i).unwrap_or("∅")).collect();
+            Some(columns.join("|"))
+        }
+        _ => None,
+    });
+    rows.collect()
 }
 
 impl Drop for TestDatabase {

@@ -21,21 +21,26 @@ pub fn output(command: &mut Command) -> (i32, String, String) {
 /// A process that is ended with its test.
 pub struct Running {
     pub child: Child,
-    pub stdout: BufReader<ChildStdout>,
+    stdout: Option<BufReader<ChildStdout>>,
 }
 
 impl Running {
     pub fn start(command: &mut Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let stdout = BufReader::new(child.stdout.take().unwrap());
+        let stdout = child.stdout.take().map(BufReader::new);
         Self { child, stdout }
     }
 
     /// The next line that it prints.
     pub fn line(&mut self) -> String {
         let mut line = String::new();
-        self.stdout.read_line(&mut line).unwrap();
+        self.stdout.as_mut().unwrap().read_line(&mut line).unwrap();
         line.trim_end().to_owned()
+    }
+
+    /// Stops reading what it prints.
+    pub fn close_stdout(&mut self) {
+        self.stdout = None;
     }
 
     /// Sends a signal by name: `TERM`, `INT`, `KILL`.

@@ -1,0 +1,187 @@
+//! What the database refuses is set aside alone: found by halving, kept with the database's reason, while every other event is
+//! committed in its order.
+#![cfg(feature = "postgres")]
+
+mod support;
+
+use std::collections::BTreeSet;
+
+use cxsink::{Sink, Stage};
+use support::journal;
+use support::postgres::{PATIENCE, TestDatabase};
+
+/// A way in which a table says no, and what a dead letter tells of it.
+struct Refusal {
+    /// Run on the empty table.
+    set_up: &'static str,
+    /// The attributes of a bad event and of a good one; `#` stands for the event's number.
+    bad: &'static str,
+    good: &'static str,
+    sqlstate: &'static str,
+    constraint: Option<&'static str>,
+    column: Option<&'static str>,
+}
+
+const REFUSALS: [Refusal; 6] = [
+    Refusal {
+        set_up: "ALTER TABLE cxone_events ADD CONSTRAINT short_calls CHECK (duration < 1000)",
+        bad: r#"{"duration":77777}"#,
+        good: r#"{"duration":1}"#,
+        sqlstate: "23514",
+        constraint: Some("short_calls"),
+        column: None,
+    },
+    // A null that only the database can see: those of mapped columns are found before.
+    Refusal {
+        set_up: "ALTER TABLE cxone_events ADD region text NOT NULL DEFAULT '';
+                 CREATE FUNCTION set_region() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+                     NEW.region = nullif(NEW.disposition, '77777'); RETURN NEW; END $$;
+                 CREATE TRIGGER set_region BEFORE INSERT OR UPDATE ON cxone_events FOR EACH ROW EXECUTE FUNCTION set_region()",
+        bad: r#"{"disposition":"77777"}"#,
+        good: r#"{"disposition":"good"}"#,
+        sqlstate: "23502",
+        constraint: None,
+        column: Some("region"),
+    },
+    Refusal {
+        set_up: "CREATE TABLE queues (name text PRIMARY KEY); INSERT INTO queues VALUES ('known');
+                 ALTER TABLE cxone_events ADD CONSTRAINT known_queue FOREIGN KEY (queue_name) REFERENCES queues",
+        bad: r#"{"queueName":"77777"}"#,
+        good: r#"{"queueName":"known"}"#,
+        sqlstate: "23503",
+        constraint: Some("known_queue"),
+        column: None,
+    },
+    Refusal {
+        set_up: "CREATE UNIQUE INDEX one_call_an_agent ON cxone_events (agent_id);
+                 INSERT INTO cxone_events (interaction_id, timestamp, type, idempotency_key, agent_id) VALUES ('', now(), '', '', '77777')",
+        bad: r#"{"agentId":"77777"}"#,
+        good: r#"{"agentId":"agent #"}"#,
+        sqlstate: "23505",
+        constraint: Some("one_call_an_agent"),
+        column: None,
+    },
+    Refusal {
+        set_up: "CREATE FUNCTION no_fax() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+                     IF NEW.disposition = '77777' THEN RAISE 'not %', NEW.disposition; END IF; RETURN NEW; END $$;
+                 CREATE TRIGGER no_fax BEFORE INSERT OR UPDATE ON cxone_events FOR EACH ROW EXECUTE FUNCTION no_fax()",
+        bad: r#"{"disposition":"77777"}"#,
+        good: r#"{"disposition":"good"}"#,
+        sqlstate: "P0001",
+        constraint: None,
+        column: None,
+    },
+    // A deferred constraint speaks up at the commit, not at the row.
+    Refusal {
+        set_up: "CREATE TABLE agents (name text PRIMARY KEY); INSERT INTO agents VALUES ('a');
+                 ALTER TABLE cxone_events ADD CONSTRAINT known_agent FOREIGN KEY (agent_id) REFERENCES agents DEFERRABLE INITIALLY DEFERRED",
+        bad: r#"{"agentId":"77777"}"#,
+        good: r#"{"agentId":"a"}"#,
+        sqlstate: "23503",
+        constraint: Some("known_agent"),
+        column: None,
+    },
+];
+
+/// A sequence counts also what is rolled back.
+const COUNT_TRIES: &str = "
+    CREATE SEQUENCE tries;
+    CREATE FUNCTION count_try() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM nextval('tries'); RETURN NULL; END $$;
+    CREATE TRIGGER count_try BEFORE INSERT ON cxone_events FOR EACH STATEMENT EXECUTE FUNCTION count_try()";
+
+fn event(number: u64, attributes: &str) -> String {
+    format!(
+        "{{\"interactionId\":\"i{number}\",\"timestamp\":\"2026-11-22T16:00:00Z\",\"type\":\"call\",\
+         \"idempotencyKey\":\"k{number}\",\"attributes\":{}}}\n",
+        attributes.replace('#', &number.to_string())
+    )
+}
+
+/// One batch of `count` events of which these are bad: the dead letters, and how many statements it took.
+fn check(refusal: &Refusal, count: u64, bad: &BTreeSet<u64>, has_checkpoint: bool) {
+    let Some(database) = TestDatabase::new() else { return };
+    let directory = tempfile::tempdir().unwrap();
+    let config = support::config(directory.path(), &database.url());
+    cxsink::init_db(&config).unwrap();
+    database.execute(refusal.set_up);
+    for sql in [journal::KEEP_WRITES, journal::KEEP_MOVES, COUNT_TRIES] {
+        database.execute(sql);
+    }
+    if !has_checkpoint {
+        database.execute("DROP TABLE cxsink_checkpoint");
+    }
+    journal::keep_arrivals(&config);
+    let sink = Sink::open(&config).unwrap();
+    let lines: String =
+        (0..count).map(|n| event(n, if bad.contains(&n) { refusal.bad } else { refusal.good })).collect();
+    // Before the start, so that all of it is one batch.
+    sink.import(lines.as_bytes()).unwrap();
+    sink.start().unwrap();
+    let stats = support::wait_quiet(&sink);
+    // The stream goes on behind them.
+    sink.import(event(count, refusal.good).as_bytes()).unwrap();
+    sink.close(Some(PATIENCE)).unwrap();
+    assert_eq!((stats.dead_lettered, stats.inserted), (bad.len() as u64, count - bad.len() as u64), "{stats:?}");
+    assert_eq!(support::balanced(&sink).pending, 0);
+
+    database.execute("DELETE FROM cxone_events WHERE idempotency_key = ''");
+    let (_, refused) = journal::check_but_refused(&config, &mut database.client(), has_checkpoint);
+    assert_eq!(refused.iter().map(|letter| letter.offset).collect::<BTreeSet<_>>(), *bad, "{}", refusal.sqlstate);
+    for letter in refused {
+        assert_eq!(letter.stage, Stage::Database);
+        let found = (letter.sqlstate.as_deref(), letter.constraint.as_deref(), letter.column.as_deref());
+        assert_eq!(found, (Some(refusal.sqlstate), refusal.constraint, refusal.column), "{letter:?}");
+        assert!(!letter.reason.contains("77777"), "a reason shows no values: {}", letter.reason);
+    }
+
+    // One to try the statement at the start, one for the event behind; a whole tree of halves costs twice its leaves.
+    let tries: u64 = database.query("SELECT last_value FROM tries")[0].parse::<u64>().unwrap() - 2;
+    let depth = u64::from(count.next_power_of_two().ilog2());
+    let allowed = (1 + 2 * depth * bad.len() as u64).min(2 * count);
+    assert!(tries <= allowed, "{tries} statements for {} bad of {count}, {allowed} allowed", bad.len());
+}
+
+fn some(of: u64, count: u64, seed: u64) -> BTreeSet<u64> {
+    let mut draws = fastrand::Rng::with_seed(seed);
+    let mut chosen = BTreeSet::new();
+    while (chosen.len() as u64) < count {
+        chosen.insert(draws.u64(0..of));
+    }
+    chosen
+}
+
+#[test]
+fn one_in_a_thousand() {
+    for (refusal, seed) in REFUSALS.iter().zip(1..) {
+        check(refusal, 1000, &some(1000, 1, seed), true);
+    }
+}
+
+#[test]
+fn the_first_and_the_last() {
+    check(&REFUSALS[0], 1000, &[0, 999].into(), true);
+    check(&REFUSALS[0], 1, &[0].into(), true);
+    check(&REFUSALS[0], 2, &[1].into(), true);
+}
+
+#[test]
+fn ten_in_a_thousand() {
+    for (refusal, seed) in REFUSALS.iter().zip(10..) {
+        check(refusal, 1000, &some(1000, 10, seed), true);
+    }
+}
+
+#[test]
+fn all_of_them() {
+    for refusal in &REFUSALS {
+        check(refusal, 64, &(0..64).collect(), true);
+    }
+    check(&REFUSALS[0], 1000, &(0..1000).collect(), true);
+}
+
+#[test]
+fn without_a_checkpoint() {
+    for (refusal, seed) in REFUSALS.iter().zip(20..) {
+        check(refusal, 300, &some(300, 10, seed), false);
+    }
+}

@@ -1,0 +1,112 @@
+//! Killed at any moment, the sink loses nothing and writes nothing twice: the program under SIGKILL, again and again, between a
+//! stream that repeats its tail and a real PostgreSQL. `CXSINK_CRASH_KILLS` sets how often (30).
+#![cfg(all(unix, feature = "cli", feature = "postgres"))]
+
+mod support;
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use cxsink::config::OnNormalClose;
+use cxsink::simulator::{InvalidKind, Simulator, SimulatorOptions};
+use cxsink::{Config, Sink};
+use support::postgres::TestDatabase;
+use support::process::{Running, cxsink};
+use support::{journal, postgres::PATIENCE};
+
+fn kills() -> u64 {
+    std::env::var("CXSINK_CRASH_KILLS").map_or(30, |kills| kills.parse().expect("CXSINK_CRASH_KILLS is a number"))
+}
+
+/// A stream that lasts about as long as the kills, with every kind of event but the largest.
+fn stream(seed: u64, kills: u64) -> SimulatorOptions {
+    let mut options = SimulatorOptions::default();
+    options.seed = seed;
+    options.events = Some(kills * 500);
+    options.rate = 4000;
+    options.redelivery_percent = 5.0;
+    options.update_percent = 30.0;
+    options.repeat_window = 300;
+    options.invalid_percent = 3.0;
+    options.invalid_kinds = InvalidKind::ALL.into_iter().filter(|kind| *kind != InvalidKind::Oversize).collect();
+    // More than can be in the sockets' buffers in the time between a read and the kill, at this rate.
+    options.replay_events = 2000;
+    options
+}
+
+fn program(directory: &Path, config: &Config, simulator: &Simulator, url: &str) -> Command {
+    let mut command = cxsink(directory);
+    command
+        .env("CXONE_CLIENT_ID", simulator.client_id())
+        .env("CXONE_CLIENT_SECRET", simulator.client_secret())
+        .env("CXONE_STREAM_ID", simulator.stream_id())
+        .env("CXSINK_OAUTH__URL", simulator.oauth_url())
+        .env("CXSINK_STREAM__URL", simulator.stream_url())
+        .env("CXSINK_DESTINATION__URL", url)
+        .env("CXSINK_SPOOL__PATH", &config.spool.path)
+        .env("CXSINK_BATCH__EVENTS_MAX", config.batch.events_max.to_string())
+        .env("CXSINK_RETRY__DELAY_MIN", "5ms")
+        .env("CXSINK_RETRY__DELAY_MAX", "20ms")
+        .arg("run");
+    command
+}
+
+fn killed_again_and_again(seed: u64, has_checkpoint: bool) {
+    let Some(database) = TestDatabase::new() else { return };
+    let directory = tempfile::tempdir().unwrap();
+    let mut config = support::config(directory.path(), &database.url());
+    // Small batches: a kill meets a batch half done more often than not.
+    config.batch.events_max = 40;
+    cxsink::init_db(&config).unwrap();
+    if has_checkpoint {
+        database.execute(journal::KEEP_WRITES);
+        database.execute(journal::KEEP_MOVES);
+    } else {
+        database.execute("DROP TABLE cxsink_checkpoint");
+    }
+    journal::keep_arrivals(&config);
+    let simulator = Simulator::start(stream(seed, kills())).unwrap();
+    let mut draws = fastrand::Rng::with_seed(seed);
+    for _ in 0..kills() {
+        let mut sink = Running::start(&mut program(directory.path(), &config, &simulator, &database.url()));
+        // From before its start is complete until well into its work.
+        let life = Duration::from_millis(draws.u64(1..350));
+        std::thread::sleep(life);
+        assert_eq!(sink.child.try_wait().unwrap(), None, "it ended by itself: {}", sink.wait().1);
+        sink.signal("KILL");
+        sink.child.wait().unwrap();
+    }
+
+    // The last start lives to the end of the stream, and its books must balance.
+    simulator.apply_to(&mut config);
+    config.stream.on_normal_close = OnNormalClose::Stop;
+    let sink = Sink::open(&config).unwrap();
+    sink.start().unwrap();
+    assert!(simulator.wait_finished(Duration::from_secs(60) + PATIENCE), "{}", simulator.report());
+    let sent: Vec<Vec<u8>> = simulator.events().collect();
+    support::wait_until("the last event is in the spool", || {
+        journal::arrivals(&config).iter().rev().take(3000).any(|event| Some(event) == sent.last())
+    });
+    support::wait_quiet(&sink);
+    sink.close(Some(PATIENCE)).unwrap();
+    let stats = sink.stats();
+    assert!(stats.is_balanced() && stats.pending == 0, "{stats:?}");
+
+    let arrivals = journal::check(&config, &mut database.client(), has_checkpoint);
+    // The redelivered tail made up for what was in the sockets of the killed.
+    let arrived: std::collections::HashSet<&Vec<u8>> = arrivals.iter().collect();
+    let missing = sent.iter().filter(|event| !arrived.contains(event)).count();
+    assert_eq!(missing, 0, "events that were sent and never appended; {}", simulator.report());
+    assert!(simulator.report().connections > kills() / 3, "most lives were long enough to connect");
+}
+
+#[test]
+fn with_a_checkpoint_every_batch_is_written_exactly_once() {
+    killed_again_and_again(20_261_122, true);
+}
+
+#[test]
+fn without_a_checkpoint_the_table_is_the_same() {
+    killed_again_and_again(42, false);
+}

@@ -1,0 +1,192 @@
+//! A batch that was given up on and arrives late changes nothing: the old backend is frozen with SIGSTOP while it executes, the sink
+//! goes on without it, and then the old one wakes up.
+#![cfg(all(target_os = "linux", feature = "postgres"))]
+
+mod support;
+
+use std::time::Duration;
+
+use cxsink::{Sink, Stats};
+use support::journal;
+use support::postgres::PATIENCE;
+use support::proxy::Proxy;
+use support::server::{PrivateServer, signal};
+
+/// Each event of `keys` keys carries `version` as its duration.
+fn events(keys: u32, version: u32) -> String {
+    let event = |n| {
+        format!(
+            "{{\"interactionId\":\"i{n}\",\"timestamp\":\"2026-11-22T16:00:00Z\",\"type\":\"call\",\
+             \"idempotencyKey\":\"k{n}\",\"attributes\":{{\"duration\":{version}}}}}\n"
+        )
+    };
+    (0..keys).map(event).collect()
+}
+
+/// A value that goes back is an error that no later write can hide.
+const FORWARD_ONLY: &str = "
+    CREATE TABLE went_back (key text, old int, new int);
+    CREATE FUNCTION forward_only() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        IF NEW.duration < OLD.duration THEN
+            INSERT INTO went_back VALUES (NEW.idempotency_key, OLD.duration, NEW.duration);
+        END IF; RETURN NULL; END $$;
+    CREATE TRIGGER forward_only AFTER UPDATE ON cxone_events FOR EACH ROW EXECUTE FUNCTION forward_only()";
+
+/// Waits at a gate, an advisory lock, before this table changes. `each`: `STATEMENT` comes before anything is locked, `ROW` after
+/// the checkpoint was moved.
+fn gate(table: &str, each: &str) -> String {
+    format!(
+        "CREATE FUNCTION gate() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+             PERFORM pg_advisory_xact_lock_shared(1); RETURN NEW; END $$;
+         CREATE TRIGGER gate BEFORE INSERT OR UPDATE ON {table} FOR EACH {each} EXECUTE FUNCTION gate()"
+    )
+}
+
+/// The backend that waits at the gate.
+const AT_THE_GATE: &str =
+    "SELECT pid FROM pg_stat_activity WHERE application_name = 'cxsink' AND wait_event = 'advisory'";
+
+struct Bench {
+    server: PrivateServer,
+    proxy: Proxy,
+    directory: tempfile::TempDir,
+    config: cxsink::Config,
+}
+
+impl Bench {
+    fn new() -> Option<Self> {
+        let server = PrivateServer::start_new()?;
+        let directory = tempfile::tempdir().unwrap();
+        let proxy = Proxy::new(server.address());
+        let mut config =
+            support::config(directory.path(), &format!("{}?sslmode=disable", server.url_through(proxy.address)));
+        config.destination.statement_timeout = Duration::from_millis(300);
+        cxsink::init_db(&config).unwrap();
+        for sql in [journal::KEEP_WRITES, journal::KEEP_MOVES, FORWARD_ONLY] {
+            server.execute(sql);
+        }
+        journal::keep_arrivals(&config);
+        Some(Self { server, proxy, directory, config })
+    }
+
+    fn start(&self) -> Sink {
+        let sink = Sink::open(&self.config).unwrap();
+        sink.start().unwrap();
+        sink.import(events(20, 1).as_bytes()).unwrap();
+        support::wait_quiet(&sink);
+        sink
+    }
+
+    /// Closes the sink; the table must be right, each batch applied once, and no row ever older than it was.
+    fn end(&self, sink: &Sink) -> Stats {
+        sink.close(Some(PATIENCE)).unwrap();
+        let stats = support::balanced(sink);
+        assert_eq!((stats.pending, stats.dead_lettered), (0, 0), "{stats:?}");
+        assert_eq!(self.server.query("SELECT * FROM went_back"), [""; 0]);
+        journal::check(&self.config, &mut self.server.client(), true);
+        assert!(self.directory.path().exists());
+        stats
+    }
+}
+
+/// Frozen before it has touched a row: the successor writes this batch and newer ones, then the old one runs on.
+fn frozen_before_the_checkpoint(cancels_arrive: bool) {
+    let Some(bench) = Bench::new() else { return };
+    bench.server.execute(&gate("cxsink_checkpoint", "STATEMENT"));
+    let sink = bench.start();
+    bench.proxy.swallow_cancels(!cancels_arrive);
+    let mut gatekeeper = bench.server.client();
+    gatekeeper.execute("SELECT pg_advisory_lock(1)", &[]).unwrap();
+    sink.import(events(20, 2).as_bytes()).unwrap();
+    let old: u32 = bench.server.wait_for_row(AT_THE_GATE).parse().unwrap();
+    signal(old, "STOP");
+    support::wait_until("the sink gives up on the frozen backend", || sink.stats().last_error.is_some());
+    gatekeeper.execute("SELECT pg_advisory_unlock(1)", &[]).unwrap();
+    support::wait_quiet(&sink);
+    sink.import(events(20, 3).as_bytes()).unwrap();
+    support::wait_quiet(&sink);
+
+    signal(old, "CONT");
+    let gone = format!("SELECT 'gone' WHERE NOT EXISTS (SELECT 1 FROM pg_stat_activity WHERE pid = {old})");
+    bench.server.wait_for_row(&gone);
+    assert_eq!(bench.proxy.cancels_swallowed() == 0, cancels_arrive);
+    bench.end(&sink);
+}
+
+#[test]
+fn a_batch_that_was_frozen_early_and_never_cancelled() {
+    frozen_before_the_checkpoint(false);
+}
+
+#[test]
+fn a_batch_that_was_frozen_early_and_is_cancelled() {
+    frozen_before_the_checkpoint(true);
+}
+
+/// Frozen with the checkpoint moved and not committed: nobody can go past it. Whether it then commits or not, the sink goes on from
+/// what the database says.
+fn frozen_after_the_checkpoint(cancels_arrive: bool) {
+    let Some(bench) = Bench::new() else { return };
+    bench.server.execute(&gate("cxone_events", "ROW"));
+    let sink = bench.start();
+    bench.proxy.swallow_cancels(!cancels_arrive);
+    let mut gatekeeper = bench.server.client();
+    gatekeeper.execute("SELECT pg_advisory_lock(1)", &[]).unwrap();
+    sink.import(events(20, 2).as_bytes()).unwrap();
+    let old: u32 = bench.server.wait_for_row(AT_THE_GATE).parse().unwrap();
+    signal(old, "STOP");
+    gatekeeper.execute("SELECT pg_advisory_unlock(1)", &[]).unwrap();
+    sink.import(events(20, 3).as_bytes()).unwrap();
+    let waiting = "SELECT pid FROM pg_stat_activity WHERE application_name = 'cxsink' AND wait_event_type = 'Lock' AND wait_event <> 'advisory'";
+    bench.server.wait_for_row(waiting);
+    assert_eq!(support::balanced(&sink).pending, 40, "nothing passes the frozen batch");
+    signal(old, "CONT");
+    let stats = support::wait_quiet(&sink);
+    if cancels_arrive {
+        assert_eq!(
+            (stats.updated, stats.confirmed, stats.inserted),
+            (40, 0, 20),
+            "it was rolled back, and written anew: {stats:?}"
+        );
+    }
+    bench.end(&sink);
+}
+
+#[test]
+fn a_batch_that_was_frozen_late_and_never_cancelled() {
+    frozen_after_the_checkpoint(false);
+}
+
+#[test]
+fn a_batch_that_was_frozen_late_and_is_cancelled() {
+    frozen_after_the_checkpoint(true);
+}
+
+/// Frozen wherever it happens to be, again and again, while newer and newer versions of the same keys arrive.
+#[test]
+fn backends_frozen_at_any_moment() {
+    let Some(mut bench) = Bench::new() else { return };
+    bench.config.batch.events_max = 7;
+    bench.config.destination.statement_timeout = Duration::from_millis(150);
+    let sink = bench.start();
+    let mut draws = fastrand::Rng::with_seed(3);
+    let mut looker = bench.server.client();
+    let mut version = 1;
+    for round in 0..10 {
+        bench.proxy.swallow_cancels(round % 2 == 0);
+        for _ in 0..5 {
+            version += 1;
+            sink.import(events(40, version).as_bytes()).unwrap();
+        }
+        std::thread::sleep(Duration::from_millis(draws.u64(0..15)));
+        let found =
+            support::postgres::rows(&mut looker, "SELECT pid FROM pg_stat_activity WHERE application_name = 'cxsink'");
+        let processes: Vec<u32> = found.iter().map(|process| process.parse().unwrap()).collect();
+        processes.iter().for_each(|&process| signal(process, "STOP"));
+        // Long enough for some of them to be given up on, and for a successor.
+        std::thread::sleep(Duration::from_millis(draws.u64(50..400)));
+        processes.iter().for_each(|&process| signal(process, "CONT"));
+    }
+    support::wait_quiet(&sink);
+    bench.end(&sink);
+}

@@ -1,0 +1,188 @@
+"""The scripts that the tests themselves stand on: a mistake there would make every other result doubtful."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from importlib.machinery import SourceFileLoader
+from importlib.util import module_from_spec, spec_from_loader
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+SCRIPTS = Path(__file__).parents[2] / "scripts"
+DEADLINE_SECONDS = 90
+
+
+def load(name: str) -> ModuleType:
+    loader = SourceFileLoader(name.replace("-", "_"), str(SCRIPTS / name))
+    spec = spec_from_loader(loader.name, loader)
+    assert spec
+    module = module_from_spec(spec)
+    loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(autouse=True)
+def no_compiled_scripts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Loading a script leaves no compiled copy of it beside the scripts."""
+    monkeypatch.setattr("sys.dont_write_bytecode", True)
+
+
+# --- with-postgres ----------------------------------------------------------------------------------------------
+
+
+def with_postgres(*command: str) -> subprocess.Popen[str]:
+    # The programs that the outer server runs: nothing is searched for or installed twice.
+    programs = os.environ.get("CXSINK_TEST_PG_BIN") or os.environ.get("PG_BIN", "")
+    environment = {**os.environ, "PG_BIN": programs} if programs else dict(os.environ)
+    return subprocess.Popen(
+        [SCRIPTS / "with-postgres", *command],
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def folder_in(said: str) -> Path:
+    found = re.search(r" in (/tmp/cxsink-pg-\S+)$", said, re.M)
+    assert found, said
+    return Path(found.group(1))
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
+
+
+def wait_until_gone(pid: int) -> None:
+    end = time.monotonic() + DEADLINE_SECONDS
+    while is_alive(pid):
+        assert time.monotonic() < end, f"process {pid} is still there"
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def running() -> Iterator[tuple[subprocess.Popen[str], Path, int, int]]:
+    """A with-postgres whose command runs: it, its folder, the server's pid and the command's."""
+    script = with_postgres("sh", "-c", "echo $$; exec sleep 600")
+    assert script.stdout and script.stderr
+    command = int(script.stdout.readline())
+    folder = folder_in(script.stderr.readline())
+    server = int((folder / "data" / "postmaster.pid").read_text().split()[0])
+    yield script, folder, server, command
+    # Whatever the script did not do: a failed test leaves nothing behind either.
+    script.kill()
+    for pid in (server, command):
+        if is_alive(pid):
+            os.kill(pid, signal.SIGKILL)
+    script.communicate()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def test_the_exit_code_is_that_of_the_command_and_the_server_is_gone() -> None:
+    script = with_postgres("sh", "-c", 'test -x "$CXSINK_TEST_PG_BIN/postgres" && echo "$CXSINK_TEST_POSTGRES"; exit 7')
+    out, said = script.communicate(timeout=DEADLINE_SECONDS)
+    assert script.returncode == 7
+    assert re.fullmatch(r"postgresql://postgres:[0-9a-f]{32}@127\.0\.0\.1:\d+/postgres\n", out)
+    assert not folder_in(said).exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_the_command_and_the_server(
+    running: tuple[subprocess.Popen[str], Path, int, int], number: signal.Signals
+) -> None:
+    script, folder, server, command = running
+    assert is_alive(server) and is_alive(command)
+    script.send_signal(number)
+    script.communicate(timeout=DEADLINE_SECONDS)
+    assert script.returncode == 128 + number
+    assert not is_alive(server) and not is_alive(command)
+    assert not folder.exists()
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="only Linux tells a process of its parent's end")
+def test_the_server_does_not_outlive_a_script_that_is_killed(
+    running: tuple[subprocess.Popen[str], Path, int, int],
+) -> None:
+    script, _, server, _ = running
+    script.kill()
+    script.wait(DEADLINE_SECONDS)
+    wait_until_gone(server)
+
+
+def test_a_command_that_is_not_there_is_told_apart() -> None:
+    script = with_postgres("/nowhere/command")
+    _, said = script.communicate(timeout=DEADLINE_SECONDS)
+    assert script.returncode == 127
+    assert "cannot run /nowhere/command" in said
+    assert not folder_in(said).exists()
+
+
+def test_programs_that_are_not_there_are_an_error_that_names_the_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CXSINK_TEST_PG_BIN", raising=False)
+    monkeypatch.setenv("PG_BIN", "/nowhere")
+    script = with_postgres("true")
+    _, said = script.communicate(timeout=DEADLINE_SECONDS)
+    assert script.returncode == 1
+    assert "PG_BIN=/nowhere does not hold" in said
+
+
+# --- check-licences ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        ("MIT", True),
+        ("GPL-3.0-only", False),
+        ("GPL-3.0-only OR MIT", True),
+        ("MIT OR GPL-3.0-only", True),
+        ("MIT/GPL-3.0-only", True),
+        ("MIT AND GPL-3.0-only", False),
+        ("GPL-3.0-only AND MIT OR ISC", True),
+        ("GPL-3.0-only AND (MIT OR ISC)", False),
+        ("(MIT OR GPL-3.0-only) AND ISC", True),
+        ("Apache-2.0 WITH LLVM-exception", True),
+        ("Apache-2.0", False),
+        ("none", False),
+    ],
+)
+def test_an_expression_is_met_with_the_allowed_licences(expression: str, expected: bool) -> None:
+    allowed = {"MIT", "ISC", "Apache-2.0 WITH LLVM-exception"}
+    assert load("check-licences").is_allowed(expression, allowed) is expected
+
+
+# --- test -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("test result: ok. 12 passed; 0 failed; 3 ignored; 0 measured", "12 passed, 0 failed, 3 skipped"),
+        ("test result: FAILED. 1 passed; 2 failed; 0 ignored; 0 measured", "1 passed, 2 failed"),
+        ("test result: \x1b[32mok\x1b[0m. 1 passed; 0 failed; 0 ignored; 0 measured", "1 passed, 0 failed"),
+        ("====== 2 failed, 5 passed, 1 skipped, 1 warning in 0.51s ======", "5 passed, 2 failed, 1 skipped"),
+        ("============ 4 passed in 61.02s (0:01:01) ============", "4 passed, 0 failed"),
+        ("============ 1 skipped in 0.01s ============", "0 passed, 0 failed, 1 skipped"),
+        ("============ 1 failed in 0.01s ============", "0 passed, 1 failed"),
+        ("version.c: 6 passed, 0 failed", "6 passed, 0 failed"),
+        ("============ test session starts ============", "0 passed, 0 failed"),
+        ("running 12 tests", "0 passed, 0 failed"),
+    ],
+)
+def test_the_counts_are_those_of_the_runners(line: str, expected: str) -> None:
+    counts = load("test").Counts()
+    counts.read(line + "\n")
+    assert str(counts) == expected
