@@ -248,6 +248,8 @@ fn a_request_that_nobody_answers_is_taken_back() {
     assert_eq!(error.kind(), ErrorKind::Timeout);
     assert!(error.message().contains(&format!("process {}", std::process::id())), "{error}");
     idle.start().unwrap();
+    idle.ingest(event("b", "call", 1).as_bytes()).unwrap();
+    settle(&idle);
     idle.close(Some(PATIENCE)).unwrap();
     assert_eq!((idle.stats().replayed, letters(&config)[0].replayed_at), (0, None));
 }

@@ -1,6 +1,6 @@
 //! The ledger of connections: when events may have been missed, whatever ended the connection.
 #![cfg(all(feature = "cli", feature = "sqlite"))]
-#![expect(clippy::unwrap_used, clippy::cast_sign_loss, reason = "a test fails there")]
+#![expect(clippy::unwrap_used, reason = "a test fails there")]
 
 mod support;
 
