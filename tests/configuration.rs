@@ -247,6 +247,8 @@ fn mistakes_in_variables_are_named() {
 #[test]
 fn other_programs_variables_are_left_alone() {
     let config = from_variables(&[
+        ("CXSINK_BIN", "/opt/bin/cxsink"),
+        ("CXSINK_TEST_POSTGRES", "elsewhere"),
         ("CXSINK_SERVICE_HOST", "10.0.0.1"),
         ("CXSINK_SERVICE_PORT_HTTP", "80"),
         ("CXSINK_PORT", "tcp://10.0.0.1:80"),

@@ -28,7 +28,7 @@ impl Live {
             ProgressDrawTarget::hidden()
         });
         let (bar, template) = match total {
-            Some(total) => (ProgressBar::new(total), "{wide_bar} {percent:>3} %  {msg}"),
+            Some(total) => (ProgressBar::new(total), "{bar:20} {percent:>3} %  {msg}"),
             None => (ProgressBar::new_spinner(), "{spinner} {msg}"),
         };
         let bar = progress.add(bar);

@@ -10,10 +10,6 @@ use crate::error::{Error, Result};
 
 const PREFIX: &str = "CXSINK_";
 
-/// Variables with our prefix that are no keys: for our own tests, one rewrites generated files, the others name a server.
-const OTHERS: [&str; 5] =
-    ["CXSINK_UPDATE", "CXSINK_TEST_POSTGRES", "CXSINK_TEST_PG_BIN", "CXSINK_CRASH_KILLS", "CXSINK_LIMITS_EVENTS"];
-
 /// Deployment variables that stand for a key by themselves.
 pub(super) const DEPLOYMENT: [(&str, &str); 4] = [
     ("CXONE_CLIENT_ID", "oauth.client_id"),
@@ -218,11 +214,12 @@ fn key_of(variable: &Variable) -> Result<&'static Key> {
     })
 }
 
-/// Variables with our prefix that others set: for a service that is called cxsink, Kubernetes gives each container
-/// `CXSINK_SERVICE_HOST`, `CXSINK_PORT_80_TCP_ADDR` and more (Kubernetes documentation, "Service", environment variables).
+/// Variables with our prefix that name no key: those that a script or another program made up (`CXSINK_BIN`), and those that
+/// Kubernetes gives each container for a service that is called cxsink, `CXSINK_SERVICE_HOST`, `CXSINK_PORT_80_TCP_ADDR` and
+/// more (Kubernetes documentation, "Service", environment variables). One that looks like a key is a typo all the same.
 fn is_none_of_ours(name: &str) -> bool {
-    let is_service_link = name.ends_with("_SERVICE_HOST")
-        || name.contains("_SERVICE_PORT")
-        || ((name.ends_with("_PORT") || name.contains("_PORT_")) && !name.contains("__"));
-    OTHERS.contains(&name) || is_service_link
+    let Some(bare) = name.strip_prefix(PREFIX) else { return true };
+    let word = bare.split('_').next().unwrap_or_default().to_ascii_lowercase();
+    let is_near_a_section = KEYS.iter().any(|key| strsim::jaro_winkler(key.section(), &word) > 0.85);
+    !bare.contains("__") && !is_near_a_section
 }

@@ -45,8 +45,9 @@ impl Running {
 
     /// Sends a signal by name: `TERM`, `INT`, `KILL`.
     pub fn signal(&self, name: &str) {
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args([&format!("-{name}"), &pid]).status().unwrap().success());
+        // The shell's own `kill`: the program of that name is not on every machine.
+        let kill = format!("kill -{name} {}", self.child.id());
+        assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
     }
 
     /// Waits for its end: exit code (-1 if a signal ended it) and what it wrote to the standard error stream.

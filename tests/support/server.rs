@@ -216,7 +216,8 @@ impl Drop for PrivateServer {
 /// Sends a signal by name to a process.
 pub fn signal(process: u32, name: &str) {
     // It may have ended by itself.
-    let _ = Command::new("kill").args([&format!("-{name}"), &process.to_string()]).stderr(Stdio::null()).status();
+    // The shell's own `kill`: the program of that name is not on every machine.
+    let _ = Command::new("sh").args(["-c", &format!("kill -{name} {process}")]).stderr(Stdio::null()).status();
 }
 
 pub fn is_root() -> bool {
