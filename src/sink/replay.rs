@@ -26,7 +26,8 @@ impl Sink {
     ///
     /// Each is marked in the transaction that puts it into the spool, so none is lost and none taken twice, whatever happens.
     /// One that is refused by the database again becomes a dead letter again, at its new offset. Those still bad stay, with
-    /// today's reason. Blocks while the spool is full.
+    /// today's reason. Those whose batch the sink is still at work on are left: right after a start that follows a crash, these
+    /// may be some. Blocks while the spool is full.
     ///
     /// # Errors
     /// `STATE` when the sink is stopping, `SPOOL` if the file cannot be used: those replayed before stay replayed.
