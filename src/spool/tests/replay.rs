@@ -54,7 +54,7 @@ fn a_letter_is_marked_with_its_append_or_not_at_all() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("spool.db");
     let spool = spool_with_letters(&path, 3, 10);
-    append(&spool, &[&[0; 60 << 10]]);
+    append(&spool, &[&vec![0; 60 << 10]]);
     let mut page = spool.replayable(&Selection::All, 0, 3).unwrap();
     page.letters[0].event.0 = vec![0; 5 << 10];
     assert_eq!(spool.replay(&good(&page), 9, None).unwrap(), None, "the spool is full");
