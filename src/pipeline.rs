@@ -94,6 +94,11 @@ impl Pipeline {
         }
     }
 
+    /// The plan of the latest course, if a destination was reached yet.
+    pub(crate) fn plan(&self) -> Option<Arc<Plan>> {
+        lock::lock(&self.inner).course.as_ref().map(|course| Arc::clone(&course.plan))
+    }
+
     /// For the preparer: a newer course than `generation`, if there is one.
     pub(crate) fn newer_course(&self, generation: u64) -> Option<Course> {
         lock::lock(&self.inner).course.as_ref().filter(|course| course.generation > generation).cloned()

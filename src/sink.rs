@@ -12,10 +12,12 @@ use secrecy::ExposeSecret;
 
 use crate::clock::SystemClock;
 use crate::config::Config;
+use crate::connection::{Gap, StreamConnection, gaps};
 use crate::dead_letter::DeadLetter;
 use crate::destination::Destination;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Burst;
+use crate::ledger::Ledger;
 use crate::lock;
 use crate::notice::{Notice, Poll};
 use crate::pipeline::Pipeline;
@@ -29,6 +31,10 @@ use crate::stats::{Counter, State, Stats};
 use crate::status::Status;
 use crate::stop_signal::{InterruptGuard, StopSignal};
 use crate::writer::Writer;
+
+mod replay;
+
+pub use replay::{replay, replay_dry_run};
 
 /// A running sink, or one about to run: from the stream through the spool into the table.
 ///
@@ -177,6 +183,7 @@ impl Sink {
             source,
             retry: config.retry.clone(),
             on_normal_close: config.stream.on_normal_close,
+            ledger: Ledger::new(Arc::clone(spool), Arc::clone(&status.clock)),
         });
         let closed = Arc::clone(pipeline);
         let mut interrupts = vec![status.abort.on_set(move || closed.close())];
@@ -330,6 +337,23 @@ impl Sink {
         self.0.engine.spool.dead_letters(from, count)
     }
 
+    /// The last 10,000 connections to the stream, the oldest first, also those of earlier processes over this spool.
+    ///
+    /// # Errors
+    /// `SPOOL` if the file cannot be read.
+    pub fn connections(&self) -> Result<Vec<StreamConnection>> {
+        self.check_process()?;
+        self.0.engine.spool.connections()
+    }
+
+    /// The times in which events may have been missed, the oldest first; see [`Connections::gaps`](crate::Connections::gaps).
+    ///
+    /// # Errors
+    /// `SPOOL` if the file cannot be read.
+    pub fn gaps(&self) -> Result<Vec<Gap>> {
+        self.connections().map(|connections| gaps(&connections))
+    }
+
     /// Tells the sink to stop reading, to apply what is spooled and to end; does not wait for it. May be repeated.
     ///
     /// If the destination is away, what is spooled stays there for the next start.
@@ -442,6 +466,11 @@ impl Engine {
     /// Nothing runs any more.
     fn end(&self) {
         self.spool.end_intake();
+        // What is applied is noted with the next append or on an idle tick, and here there is neither. For others that look
+        // into the file; the next start would learn it from the destination.
+        if let Err(error) = self.spool.delete_applied() {
+            self.status.report(&error);
+        }
         self.spool.unlock();
         self.status.end();
         // Notified under the lock, so that a waiter cannot miss it between its look and its wait.

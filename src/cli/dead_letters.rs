@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use super::arguments::DeadLetters as Action;
 use super::shape::grouped;
-use crate::{Config, DeadLetter, DeadLetters, Error, ErrorKind, Result};
+use crate::{Config, DeadLetter, DeadLetters, Error, ErrorKind, Purge, Result};
 
 /// How many are read at a time.
 const PAGE: usize = 1000;
@@ -16,6 +16,17 @@ const PAGE: usize = 1000;
 pub(super) fn dead_letters(config: &Config, action: &Action) -> Result<ExitCode> {
     let letters = DeadLetters::open(config)?;
     match action {
+        Action::Replay { dry_run, ids, timeout } => super::replay::replay(config, ids, *dry_run, *timeout)?,
+        Action::Purge { exported, replayed, before, all } => {
+            let mut purge = Purge::default();
+            let is_any = !exported && !replayed;
+            (purge.exported, purge.replayed) = (*exported || is_any, *replayed || is_any);
+            if *all {
+                purge = Purge::all();
+            }
+            purge.before = *before;
+            delete(&letters, &purge)?;
+        }
         Action::List { from, limit } => list(&letters, *from, *limit)?,
         Action::Show { offset } => show(&letters, *offset)?,
         Action::Export { file } => export(&letters, file)?,
@@ -30,11 +41,45 @@ fn list(letters: &DeadLetters, from: u64, limit: usize) -> Result<()> {
         say!("no dead letters");
         return Ok(());
     }
-    say!("{:>10}  {:<20}  {:<8}  reason", "offset", "rejected at", "stage");
+    say!("{:>10}  {:<20}  {:<8}  {:<8}  reason", "offset", "rejected at", "stage", "seen");
     for letter in &page {
-        say!("{:>10}  {:<20}  {:<8}  {}", letter.offset, time(letter.rejected_at), letter.stage, letter.reason);
+        say!(
+            "{:>10}  {:<20}  {:<8}  {:<8}  {}",
+            letter.offset,
+            time(letter.rejected_at),
+            letter.stage,
+            seen(letter),
+            letter.reason
+        );
     }
     say!("{} of {} dead letters; `cxsink dead-letters show OFFSET` shows the event", page.len(), grouped(total));
+    Ok(())
+}
+
+/// What was done with it.
+fn seen(letter: &DeadLetter) -> &'static str {
+    match (letter.replayed_at, letter.exported_at) {
+        (Some(_), _) => "replayed",
+        (None, Some(_)) => "exported",
+        (None, None) => "",
+    }
+}
+
+fn delete(letters: &DeadLetters, purge: &Purge) -> Result<()> {
+    let purged = letters.purge(purge)?;
+    say!("{} dead letters deleted", grouped(purged.deleted));
+    if purged.unseen > 0 {
+        say!(
+            "{} are left: they were neither exported nor replayed; --all deletes them as well",
+            grouped(purged.unseen)
+        );
+    }
+    if purged.unfinished > 0 {
+        say!(
+            "{} are left: the sink is still at work on their batch, or will be when it starts",
+            grouped(purged.unfinished)
+        );
+    }
     Ok(())
 }
 
@@ -62,6 +107,12 @@ pub(super) fn describe(letter: &DeadLetter) -> String {
         if let Some(value) = value {
             let _ = writeln!(text, "  {name:<12} {value}");
         }
+    }
+    if let Some(at) = letter.exported_at {
+        let _ = writeln!(text, "  exported at  {}", time(at));
+    }
+    if let (Some(at), Some(offset)) = (letter.replayed_at, letter.replayed_as) {
+        let _ = writeln!(text, "  replayed at  {}, as event {offset}", time(at));
     }
     for violation in &letter.violations {
         let _ = writeln!(text, "  {:<12} {violation}", violation.keyword);
@@ -102,6 +153,6 @@ fn export(letters: &DeadLetters, file: &Path) -> Result<()> {
 }
 
 /// Microseconds since 1970 as a time to the second.
-fn time(micros: i64) -> String {
+pub(super) fn time(micros: i64) -> String {
     format!("{}Z", &crate::mapping::format_micros(micros)[..19])
 }

@@ -49,7 +49,7 @@ impl Live {
         }
         let rate = rate(stats.received - self.received, elapsed);
         (self.drawn, self.received) = (Instant::now(), stats.received);
-        self.bar.set_position(stats.received + stats.recovered - stats.pending);
+        self.bar.set_position(stats.received + stats.recovered + stats.replayed - stats.pending);
         self.bar.set_message(format!(
             "{} · {} events/s in · {} stored · {} waiting · {} dead letters",
             stats.state,

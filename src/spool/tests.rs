@@ -1,5 +1,7 @@
 //! The spool by itself: what goes in comes out, in order, whatever happens to the process.
 
+mod replay;
+
 use std::time::Duration;
 
 use proptest::prelude::*;
