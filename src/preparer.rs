@@ -31,7 +31,7 @@ pub(crate) struct Preparer {
 }
 
 impl Preparer {
-    /// Runs until the spool is drained after a stop, or the pipeline is closed.
+    /// Runs until the pipeline is closed: by the writer, when the spool is drained after a stop, or by an abort.
     ///
     /// # Errors
     /// The spool cannot be read.
@@ -56,7 +56,10 @@ impl Preparer {
             }
             if !self.spool.wait_for(course.from, IDLE) {
                 if self.spool.is_intake_ended() && self.spool.next() <= course.from {
-                    return Ok(());
+                    match self.pipeline.finish_course(course.generation) {
+                        Some(_newer) => continue,
+                        None => return Ok(()),
+                    }
                 }
                 self.tidy(course.from);
                 continue;

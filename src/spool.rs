@@ -126,10 +126,16 @@ impl Spool {
         self.unchecked_from
     }
 
-    /// The destination's checkpoint and this file have been compared.
+    /// The destination's checkpoint and this file have been compared. Flushed to the disk, once a process: if the note were lost
+    /// but later events were not, the next process would set the checkpoint back before what is applied.
     pub(crate) fn note_checked(&self) -> Result<()> {
-        let update = "UPDATE spool SET unchecked_from = NULL";
-        self.writer().execute(update, []).map(drop).map_err(|error| self.error("writing to", &error))
+        let note = |writer: &Connection| -> rusqlite::Result<()> {
+            let usual: i32 = writer.query_row("PRAGMA synchronous", [], |row| row.get(0))?;
+            writer.pragma_update(None, "synchronous", "FULL")?;
+            writer.execute("UPDATE spool SET unchecked_from = NULL", [])?;
+            writer.pragma_update(None, "synchronous", usual)
+        };
+        note(&self.writer()).map_err(|error| self.error("writing to", &error))
     }
 
     pub(crate) fn backlog(&self) -> Backlog {
@@ -159,6 +165,8 @@ impl Spool {
 
     /// Lets another process open the file. Called when nothing will be written any more.
     pub(crate) fn unlock(&self) {
+        // An append that is under way was let in before the intake ended: it must not overtake the next process.
+        let _no_append = self.writer();
         lock::lock(&self.lock).take();
     }
 

@@ -128,12 +128,12 @@ fn export(letters: &DeadLetters, file: &Path) -> Result<()> {
         |error: std::io::Error| Error::new(ErrorKind::InvalidArgument, format!("writing {}: {error}", file.display()));
     let is_stdout = file.as_os_str() == "-";
     let mut out: Box<dyn Write> =
-        if is_stdout { Box::new(std::io::stdout().lock()) } else { Box::new(File::create(file).map_err(fail)?) };
+        if is_stdout { Box::new(std::io::stdout().lock()) } else { Box::new(create_private(file).map_err(fail)?) };
     let mut from = 0;
     let mut exported = 0;
     loop {
         let page = letters.list(from, PAGE)?;
-        let (Some(first), Some(last)) = (page.first(), page.last()) else { break };
+        let Some(last) = page.last() else { break };
         {
             let mut lines = BufWriter::new(&mut out);
             for letter in &page {
@@ -142,7 +142,7 @@ fn export(letters: &DeadLetters, file: &Path) -> Result<()> {
             lines.flush().map_err(fail)?;
         }
         // Only now: what is marked may be deleted.
-        letters.mark_exported(first.offset..=last.offset)?;
+        letters.mark_exported(&page.iter().map(|letter| letter.offset).collect::<Vec<_>>())?;
         exported += page.len() as u64;
         from = last.offset + 1;
     }
@@ -150,6 +150,15 @@ fn export(letters: &DeadLetters, file: &Path) -> Result<()> {
         say!("{} dead letters exported to {}", grouped(exported), file.display());
     }
     Ok(())
+}
+
+/// Events are for nobody else's eyes.
+fn create_private(file: &Path) -> std::io::Result<File> {
+    let mut options = File::options();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(file)
 }
 
 /// Microseconds since 1970 as a time to the second.

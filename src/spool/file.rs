@@ -148,7 +148,8 @@ fn lock_file(path: &Path) -> Result<File> {
                 .with_hint("set spool.path to a file in a directory that this user may write to")
         })?;
     }
-    let open = File::options().read(true).write(true).create(true).truncate(false).open(&lock_path);
+    make_private(path);
+    let open = private_options().open(&lock_path);
     let mut file = open.map_err(|error| {
         Error::spool(format!("opening the spool's lock {}: {error}", lock_path.display()))
             .with_hint("set spool.path to a file in a directory that this user may write to")
@@ -170,6 +171,20 @@ fn lock_file(path: &Path) -> Result<File> {
     // Only for the error message of the next one: its failure must not stop the sink.
     let _ = file.set_len(0).and_then(|()| file.write_all(holder.as_bytes()));
     Ok(file)
+}
+
+/// The spool holds customers' events: it is made for this user's eyes alone. SQLite gives the files beside it the same rights.
+fn make_private(path: &Path) {
+    // If it cannot be made, SQLite says why.
+    let _ = private_options().open(path);
+}
+
+fn private_options() -> fs::OpenOptions {
+    let mut options = File::options();
+    options.read(true).write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
 }
 
 /// Refuses what is not a spool, or one of a newer version, before anything is written.

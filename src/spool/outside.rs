@@ -1,6 +1,5 @@
 //! The spool's file seen from outside: also while a sink has it open, and without one.
 
-use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use rusqlite::{OpenFlags, params};
@@ -97,13 +96,20 @@ impl DeadLetters {
     ///
     /// # Errors
     /// `SPOOL` if the file cannot be written.
-    pub fn mark_exported(&self, offsets: RangeInclusive<u64>) -> Result<()> {
-        let update = "UPDATE dead_letters SET exported_at = ?1 WHERE offset BETWEEN ?2 AND ?3 AND exported_at IS NULL";
-        self.0
-            .connection
-            .execute(update, params![SystemClock.unix_micros(), offsets.start(), offsets.end()])
-            .map(drop)
-            .map_err(|error| self.0.error("marking dead letters in", &error))
+    pub fn mark_exported(&self, offsets: &[u64]) -> Result<()> {
+        let mark = || -> rusqlite::Result<()> {
+            let now = SystemClock.unix_micros();
+            let transaction = self.0.connection.unchecked_transaction()?;
+            {
+                let mut update = transaction
+                    .prepare("UPDATE dead_letters SET exported_at = ?1 WHERE offset = ?2 AND exported_at IS NULL")?;
+                for offset in offsets {
+                    update.execute(params![now, offset])?;
+                }
+            }
+            transaction.commit()
+        };
+        mark().map_err(|error| self.0.error("marking dead letters in", &error))
     }
 }
 
