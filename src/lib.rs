@@ -5,8 +5,8 @@
 //! until it is in the table, and has no state outside of its handles. It is not a service, and no message broker: one sink
 //! reads one stream into one table.
 //!
-//! Nothing in the interface is asynchronous. From an asynchronous runtime, call it on a thread of its own, such as that of
-//! `tokio::task::spawn_blocking`: with PostgreSQL, [`Sink::start`] and [`init_db`] inside a task of tokio panic, and the process ends.
+//! Nothing in the interface is asynchronous: most calls block. From an asynchronous runtime, make them where blocking is allowed,
+//! such as in `tokio::task::spawn_blocking`.
 //!
 //! # Quick start
 //!
