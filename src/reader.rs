@@ -122,7 +122,7 @@ impl Reader {
                         self.status.report(&full(&self.spool));
                     }
                     was_full = true;
-                    while !self.status.stop.is_set() && !self.spool.wait_for_room(burst.bytes(), ROOM_CHECK) {}
+                    while !self.status.stop.is_set() && !self.spool.wait_for_room(burst, ROOM_CHECK) {}
                 }
                 Err(error) if error.class() == Class::Outage => {
                     self.status.report(&error);

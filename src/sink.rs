@@ -297,7 +297,7 @@ impl Sink {
                     return Ok(());
                 }
                 Appended::Full => {
-                    spool.wait_for_room(burst.bytes(), ROOM_CHECK);
+                    spool.wait_for_room(burst, ROOM_CHECK);
                 }
             }
         }

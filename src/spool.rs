@@ -7,7 +7,10 @@
 //! Two connections: one appends, deletes and keeps dead letters, under a lock; the other reads, and so is never in the way.
 
 mod append;
+mod checksum;
 mod connections;
+#[cfg(test)]
+mod damage;
 mod dead_letters;
 mod file;
 mod outside;
@@ -188,9 +191,22 @@ impl Spool {
 
     /// Says what was tried, on which file, and whether waiting may help.
     fn error(&self, what: &str, error: &rusqlite::Error) -> Error {
-        spool_error(&self.path, what, error)
+        own_file_error(&self.path, what, error)
     }
 }
+
+/// The same for a file that is known to be a spool: what has no other explanation is damage.
+fn own_file_error(path: &Path, what: &str, error: &rusqlite::Error) -> Error {
+    let error = spool_error(path, what, error);
+    if error.hint().is_none() { error.with_hint(DAMAGED) } else { error }
+}
+
+/// What contradicts itself in the file: reported as SQLite reports what it finds damaged.
+fn damaged(what: &str) -> rusqlite::Error {
+    rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT), Some(what.into()))
+}
+
+const DAMAGED: &str = "the file is damaged: keep a copy, move it away and start with a new one; `sqlite3 FILE .recover` may save its rows";
 
 /// The words and the class of an SQLite failure.
 fn spool_error(path: &Path, what: &str, error: &rusqlite::Error) -> Error {
@@ -199,15 +215,15 @@ fn spool_error(path: &Path, what: &str, error: &rusqlite::Error) -> Error {
         Some(ErrorCode::DiskFull) => Error::spool(message)
             .with_class(Class::Outage)
             .with_hint("the disk is full: make room, or move spool.path; nothing is lost, the sink goes on by itself"),
-        Some(ErrorCode::SystemIoFailure | ErrorCode::CannotOpen | ErrorCode::DatabaseBusy) => Error::spool(message)
-            .with_class(Class::Outage)
-            .with_hint("check that the directory exists, is writable and has room, and that no other program uses the file"),
+        Some(ErrorCode::SystemIoFailure | ErrorCode::CannotOpen | ErrorCode::DatabaseBusy) => {
+            Error::spool(message).with_class(Class::Outage).with_hint(
+                "check that the directory exists, is writable and has room, and that no other program uses the file",
+            )
+        }
         Some(ErrorCode::NotADatabase) => {
             Error::spool(message).with_hint("the file is not a cxsink spool: set spool.path to another file")
         }
-        Some(ErrorCode::DatabaseCorrupt) => Error::spool(message).with_hint(
-            "the file is damaged: keep a copy, move it away and start with a new one; `sqlite3 FILE .recover` may save its rows",
-        ),
+        Some(ErrorCode::DatabaseCorrupt) => Error::spool(message).with_hint(DAMAGED),
         Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
             Error::spool(message).with_hint("the file or its directory is not writable for this user")
         }

@@ -1,5 +1,6 @@
 //! Killed at any moment, the sink loses nothing and writes nothing twice: the program under SIGKILL, again and again, between a
 //! stream that repeats its tail and a real PostgreSQL. `CXSINK_CRASH_KILLS` sets how often (30).
+#![allow(clippy::unwrap_used, unreachable_pub, reason = "a test says best what it expects by failing there")]
 #![cfg(all(unix, feature = "cli", feature = "postgres"))]
 
 mod support;
@@ -16,7 +17,7 @@ use support::process::{Running, cxsink};
 use support::{journal, postgres::PATIENCE};
 
 fn kills() -> u64 {
-    std::env::var("CXSINK_CRASH_KILLS").map_or(30, |kills| kills.parse().expect("CXSINK_CRASH_KILLS is a number"))
+    std::env::var("CXSINK_CRASH_KILLS").map_or(30, |kills| kills.parse().unwrap())
 }
 
 /// A stream that lasts about as long as the kills, with every kind of event but the largest.

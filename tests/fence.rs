@@ -1,5 +1,6 @@
 //! A batch that was given up on and arrives late changes nothing: the old backend is frozen with SIGSTOP while it executes, the sink
 //! goes on without it, and then the old one wakes up.
+#![allow(clippy::unwrap_used, unreachable_pub, reason = "a test says best what it expects by failing there")]
 #![cfg(all(target_os = "linux", feature = "postgres"))]
 
 mod support;
@@ -182,10 +183,14 @@ fn backends_frozen_at_any_moment() {
         let found =
             support::postgres::rows(&mut looker, "SELECT pid FROM pg_stat_activity WHERE application_name = 'cxsink'");
         let processes: Vec<u32> = found.iter().map(|process| process.parse().unwrap()).collect();
-        processes.iter().for_each(|&process| signal(process, "STOP"));
+        for &process in &processes {
+            signal(process, "STOP");
+        }
         // Long enough for some of them to be given up on, and for a successor.
         std::thread::sleep(Duration::from_millis(draws.u64(50..400)));
-        processes.iter().for_each(|&process| signal(process, "CONT"));
+        for process in processes {
+            signal(process, "CONT");
+        }
     }
     support::wait_quiet(&sink);
     bench.end(&sink);

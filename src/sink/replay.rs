@@ -12,6 +12,7 @@ use super::{Engine, ROOM_CHECK, Sink, away_from_the_caller, open_destination};
 use crate::config::{Config, OauthConfig, StreamConfig};
 use crate::dead_letter::{Fate, Replayed, Selection};
 use crate::error::{Error, ErrorKind, Result};
+use crate::event::Burst;
 use crate::mapping::Plan;
 use crate::notice::Rejection;
 use crate::replayer::{Replayer, check};
@@ -47,8 +48,11 @@ impl Sink {
             }
             let (page, fates) = replayer.page(selection, from, to)?;
             let Some(fates) = fates else {
-                let bytes = page.letters.iter().map(|letter| letter.event.0.len()).sum();
-                spool.wait_for_room(bytes, ROOM_CHECK);
+                let mut burst = Burst::default();
+                for letter in &page.letters {
+                    burst.push(&letter.event.0);
+                }
+                spool.wait_for_room(&burst, ROOM_CHECK);
                 continue;
             };
             for (offset, fate) in fates {

@@ -5,7 +5,7 @@
 
 use rusqlite::{Connection, params};
 
-use super::{Spool, State};
+use super::{Spool, State, checksum};
 use crate::error::{Error, Result};
 use crate::event::Burst;
 
@@ -49,7 +49,7 @@ impl Spool {
         if before.intake_ended {
             return Err(Error::stopped());
         }
-        if before.bytes > 0 && before.bytes.saturating_add(burst.bytes() as u64) > bytes_max {
+        if before.bytes > 0 && before.bytes.saturating_add(size_of(burst)) > bytes_max {
             return Ok(Appended::Full);
         }
         let append = |writer: &mut Connection| {
@@ -73,9 +73,11 @@ impl Spool {
         self.changed.notify_all();
     }
 
-    /// Waits until `bytes` more would fit, the intake ends, or `timeout` has passed; true if they fit.
-    pub(crate) fn wait_for_room(&self, bytes: usize, timeout: std::time::Duration) -> bool {
-        self.wait_until(timeout, |state| state.bytes == 0 || state.bytes + bytes as u64 <= self.bytes_max)
+    /// Waits until the burst would fit, the intake ends, or `timeout` has passed; true if they fit.
+    pub(crate) fn wait_for_room(&self, burst: &Burst, timeout: std::time::Duration) -> bool {
+        self.wait_until(timeout, |state| {
+            state.bytes == 0 || state.bytes.saturating_add(size_of(burst)) <= self.bytes_max
+        })
     }
 
     /// Every event below `offset` is applied; its row is deleted in due course.
@@ -120,6 +122,7 @@ impl Spool {
         let delete = |writer: &mut Connection| {
             let transaction = writer.transaction()?;
             let bytes = delete_rows(&transaction, before.applied)?;
+            note_places(&transaction, before.applied, before.next)?;
             transaction.commit()?;
             Ok(bytes)
         };
@@ -150,9 +153,12 @@ pub(super) fn append_rows(
     if state.deleted < state.applied {
         outcome.bytes_deleted = delete_rows(transaction, state.applied)?;
     }
+    // With each append, so that rows which go missing are missed.
+    note_places(transaction, state.applied, state.next + burst.events() as u64)?;
     {
-        let mut insert = transaction
-            .prepare_cached("INSERT INTO bursts (position, events, received_at, bytes) VALUES (?1, ?2, ?3, ?4)")?;
+        let mut insert = transaction.prepare_cached(
+            "INSERT INTO bursts (position, events, received_at, bytes, checksum) VALUES (?1, ?2, ?3, ?4, ?5)",
+        )?;
         let mut position = state.next;
         let mut row = Row::default();
         for event in burst.iter() {
@@ -166,6 +172,11 @@ pub(super) fn append_rows(
         }
     }
     Ok(outcome)
+}
+
+/// What the burst takes in its rows: its bytes, and the length of each event.
+pub(super) fn size_of(burst: &Burst) -> u64 {
+    (burst.bytes() + 4 * burst.events()) as u64
 }
 
 /// A row in the making.
@@ -192,7 +203,8 @@ impl Row {
         received_at: i64,
     ) -> rusqlite::Result<u64> {
         self.lengths.append(&mut self.bytes);
-        insert.execute(params![*position, self.events, received_at, self.lengths])?;
+        let checksum = checksum::of_burst(*position, self.events as u64, received_at, &self.lengths);
+        insert.execute(params![*position, self.events, received_at, self.lengths, checksum])?;
         let size = self.lengths.len() as u64;
         *position += self.events as u64;
         self.events = 0;
@@ -201,12 +213,16 @@ impl Row {
     }
 }
 
-/// Deletes the rows whose last event is applied and notes how far that is; returns their size.
+/// Deletes the rows whose last event is applied; returns their size. [`note_places`] belongs to it.
 fn delete_rows(connection: &Connection, applied: u64) -> rusqlite::Result<u64> {
     let mut delete = connection
         .prepare_cached("DELETE FROM bursts WHERE position < ?1 AND position + events <= ?1 RETURNING length(bytes)")?;
     let sizes = delete.query_map([applied], |row| row.get::<_, u64>(0))?;
-    let bytes = sizes.sum::<rusqlite::Result<u64>>()?;
-    connection.prepare_cached("UPDATE spool SET applied = ?1")?.execute([applied])?;
-    Ok(bytes)
+    sizes.sum()
+}
+
+/// Notes what is applied, no row of which is left, and where the rows end.
+fn note_places(connection: &Connection, applied: u64, next: u64) -> rusqlite::Result<()> {
+    let mut update = connection.prepare_cached("UPDATE spool SET applied = ?1, next = ?2, checksum = ?3")?;
+    update.execute(params![applied, next, checksum::of_places(applied, next)]).map(drop)
 }

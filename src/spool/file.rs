@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
-use super::{BUSY_TIMEOUT, spool_error, synchronous};
+use super::read::SpooledBurst;
+use super::{BUSY_TIMEOUT, checksum, damaged, own_file_error, spool_error, synchronous};
 use crate::clock::{Clock, SystemClock};
 use crate::config::SpoolSync;
 use crate::error::{Error, Result};
@@ -22,6 +23,8 @@ const FORMAT: i32 = 1;
 /// although they are applied already; what is appended then gets their offsets, and must not be taken for them.
 ///
 /// `spool.dead_letter_bytes` is kept by triggers, because other processes delete dead letters too.
+/// No event below `spool.applied` has a row any more, unless its row has later events too; `spool.next` is where the rows end.
+/// Checksums are explained in [`checksum`].
 ///
 /// `bursts.position` is the offset of a burst's first event; `bytes` holds the length of each event, as 32-bit little-endian
 /// numbers, then the events. Times are microseconds since 1970-01-01 UTC.
@@ -29,15 +32,17 @@ const TABLES: &str = "
     CREATE TABLE spool (
         id TEXT NOT NULL,
         applied INTEGER NOT NULL,
+        next INTEGER NOT NULL,
+        checksum INTEGER NOT NULL,
         unchecked_from INTEGER,
         dead_letter_bytes INTEGER NOT NULL
     );
-    INSERT INTO spool VALUES (lower(hex(randomblob(16))), 0, NULL, 0);
     CREATE TABLE bursts (
         position INTEGER PRIMARY KEY,
         events INTEGER NOT NULL,
         received_at INTEGER NOT NULL,
-        bytes BLOB NOT NULL
+        bytes BLOB NOT NULL,
+        checksum INTEGER NOT NULL
     );
     CREATE TABLE dead_letters (
         offset INTEGER PRIMARY KEY,
@@ -100,7 +105,7 @@ impl SpoolFile {
     pub(super) fn open(path: &Path, sync: SpoolSync) -> Result<Self> {
         let in_memory = path.as_os_str() == ":memory:";
         let lock = if in_memory { None } else { Some(lock_file(path)?) };
-        let fail = |error: &rusqlite::Error| spool_error(path, "opening", error);
+        let fail = |error: &rusqlite::Error| own_file_error(path, "opening", error);
         let writer = if in_memory { Connection::open_in_memory() } else { Connection::open(path) };
         let writer = writer.map_err(|error| fail(&error))?;
         check_format(&writer, path)?;
@@ -109,8 +114,7 @@ impl SpoolFile {
         super::connections::note_gone(&writer).map_err(|error| fail(&error))?;
         let reader = if in_memory { None } else { Some(open_reader(path).map_err(|error| fail(&error))?) };
         let found = count(&writer).map_err(|error| fail(&error))?;
-        let (id, applied, end, bytes) = found;
-        let next = end.max(applied);
+        let (id, applied, next, bytes) = found;
         let unchecked_from = note_unchecked(&writer, next).map_err(|error| fail(&error))?;
         Ok(Self { path: path.to_owned(), id, writer, reader, lock, next, applied, unchecked_from, bytes })
     }
@@ -220,8 +224,11 @@ fn make_tables(connection: &Connection) -> rusqlite::Result<()> {
     if is_made {
         return Ok(());
     }
+    let checksum = checksum::of_places(0, 0);
     connection.execute_batch(&format!(
-        "BEGIN IMMEDIATE; {TABLES} PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {FORMAT}; COMMIT"
+        "BEGIN IMMEDIATE; {TABLES}
+         INSERT INTO spool VALUES (lower(hex(randomblob(16))), 0, 0, {checksum}, NULL, 0);
+         PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {FORMAT}; COMMIT"
     ))
 }
 
@@ -238,11 +245,33 @@ fn note_unchecked(connection: &Connection, next: u64) -> rusqlite::Result<u64> {
 }
 
 fn count(connection: &Connection) -> rusqlite::Result<(String, u64, u64, u64)> {
-    let (id, applied) =
-        connection.query_row("SELECT id, applied FROM spool", [], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    let last = "SELECT position + events FROM bursts ORDER BY position DESC LIMIT 1";
-    let end = connection.query_row(last, [], |row| row.get(0)).optional()?.unwrap_or(0);
+    let places = "SELECT id, applied, next, checksum FROM spool";
+    let (id, applied, next, checksum) = connection.query_row(places, [], |row| {
+        Ok((row.get(0)?, row.get::<_, u64>(1)?, row.get::<_, u64>(2)?, row.get::<_, i64>(3)?))
+    })?;
+    if checksum != checksum::of_places(applied, next) || applied > next {
+        return Err(damaged("it does not know where its events begin and end"));
+    }
+    let edge = |order: &str| {
+        let select = format!(
+            "SELECT position, events, received_at, bytes, checksum FROM bursts ORDER BY position {order} LIMIT 1"
+        );
+        let range = |row: &rusqlite::Row<'_>| {
+            SpooledBurst::from_row(row).map(|burst| (burst.position, burst.position + burst.events))
+        };
+        connection.query_row(&select, [], range).optional()
+    };
+    let is_whole = match (edge("ASC")?, edge("DESC")?) {
+        (Some((begin, _)), Some((_, end))) => begin <= applied && end == next,
+        _ => applied == next,
+    };
+    if !is_whole {
+        return Err(damaged("events are missing"));
+    }
     let bytes = connection.query_row("SELECT total(length(bytes)) FROM bursts", [], |row| row.get::<_, f64>(0))?;
+    // Counted once, so that no mistake in it lasts; from here on the triggers keep it.
+    let dead = "UPDATE spool SET dead_letter_bytes = (SELECT coalesce(sum(length(event)), 0) FROM dead_letters)";
+    connection.execute(dead, [])?;
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a size, exact in f64 up to 8 PiB")]
-    Ok((id, applied, end, bytes as u64))
+    Ok((id, applied, next, bytes as u64))
 }

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::Spool;
+use super::{Spool, checksum, damaged};
 use crate::error::Result;
 
 /// Events read from the spool, in one buffer that is used again for the next batch.
@@ -47,20 +47,25 @@ impl Spool {
         let read = |into: &mut SpooledEvents| -> rusqlite::Result<()> {
             let reader = self.reader();
             let mut select = reader.prepare_cached(
-                "SELECT position, events, received_at, bytes FROM bursts
+                "SELECT position, events, received_at, bytes, checksum FROM bursts
                  WHERE position >= coalesce((SELECT max(position) FROM bursts WHERE position <= ?1), ?1)
                  ORDER BY position",
             )?;
             let mut rows = select.query([from])?;
+            let mut expected = None;
             while let Some(row) = rows.next()? {
-                let (position, events, received_at) = (row.get::<_, u64>(0)?, row.get::<_, usize>(1)?, row.get(2)?);
-                let blob = row.get_ref(3)?.as_blob()?;
-                let mut rest = blob.get(events * 4..).ok_or_else(damaged)?;
-                for (index, length) in blob[..events * 4].chunks_exact(4).enumerate() {
-                    let length = u32::from_le_bytes([length[0], length[1], length[2], length[3]]) as usize;
-                    let (event, tail) = rest.split_at_checked(length).ok_or_else(damaged)?;
+                let burst = SpooledBurst::from_row(row)?;
+                let position = burst.position;
+                let follows = expected.map_or(position <= from, |expected| position == expected);
+                if !follows && position < next {
+                    return Err(damaged("a burst is missing"));
+                }
+                expected = Some(position + burst.events);
+                let (lengths, mut rest) = burst.split()?;
+                for (offset, length) in (position..).zip(lengths) {
+                    let length = u32::from_le_bytes(*length) as usize;
+                    let (event, tail) = rest.split_at_checked(length).ok_or_else(too_short)?;
                     rest = tail;
-                    let offset = position + index as u64;
                     if offset < from {
                         continue;
                     }
@@ -73,8 +78,15 @@ impl Spool {
                     }
                     let start = into.bytes.len();
                     into.bytes.extend_from_slice(event);
-                    into.events.push(SpooledEvent { offset, received_at, range: start..start + length });
+                    into.events.push(SpooledEvent {
+                        offset,
+                        received_at: burst.received_at,
+                        range: start..start + length,
+                    });
                 }
+            }
+            if into.events.is_empty() && from < next {
+                return Err(damaged("the bursts that are to come are missing"));
             }
             Ok(())
         };
@@ -82,10 +94,38 @@ impl Spool {
     }
 }
 
-/// A row that contradicts itself: reported as SQLite reports a damaged file.
-fn damaged() -> rusqlite::Error {
-    rusqlite::Error::SqliteFailure(
-        rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT),
-        Some("a burst is shorter than it says".into()),
-    )
+/// A row of `bursts`, as it was written: its checksum fits.
+pub(super) struct SpooledBurst<'a> {
+    pub(super) position: u64,
+    pub(super) events: u64,
+    received_at: i64,
+    bytes: &'a [u8],
+}
+
+impl<'a> SpooledBurst<'a> {
+    /// From position, events, time of receipt, bytes and checksum.
+    pub(super) fn from_row(row: &'a rusqlite::Row<'_>) -> rusqlite::Result<Self> {
+        let burst = Self {
+            position: row.get(0)?,
+            events: row.get(1)?,
+            received_at: row.get(2)?,
+            bytes: row.get_ref(3)?.as_blob()?,
+        };
+        let Self { position, events, received_at, bytes } = burst;
+        if row.get::<_, i64>(4)? != checksum::of_burst(position, events, received_at, bytes) {
+            return Err(damaged("a burst is not as it was written"));
+        }
+        Ok(burst)
+    }
+
+    /// The lengths of the events, and the events.
+    fn split(&self) -> rusqlite::Result<(&'a [[u8; 4]], &'a [u8])> {
+        let lengths = usize::try_from(self.events).ok().and_then(|events| events.checked_mul(4));
+        let split = lengths.and_then(|lengths| self.bytes.split_at_checked(lengths));
+        split.map(|(lengths, events)| (lengths.as_chunks().0, events)).ok_or_else(too_short)
+    }
+}
+
+fn too_short() -> rusqlite::Error {
+    damaged("a burst is shorter than it says")
 }

@@ -9,7 +9,7 @@
 
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
-use super::append::append_rows;
+use super::append::{append_rows, size_of};
 use super::dead_letters::{COLUMNS, dead_letter};
 use super::outside::Outside;
 use super::{Spool, file};
@@ -86,7 +86,7 @@ impl Spool {
                 };
                 fates.push((letter.offset, fate));
             }
-            let is_full = before.bytes > 0 && before.bytes.saturating_add(burst.bytes() as u64) > self.bytes_max;
+            let is_full = before.bytes > 0 && before.bytes.saturating_add(size_of(&burst)) > self.bytes_max;
             if is_full && !burst.is_empty() {
                 return Ok(None);
             }

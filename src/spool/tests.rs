@@ -11,13 +11,13 @@ use crate::dead_letter::DeadLetter;
 use crate::error::ErrorKind;
 use crate::event::Burst;
 
-fn config(path: &Path) -> Config {
+pub(super) fn config(path: &Path) -> Config {
     let mut config = Config::default();
     config.spool.path = path.to_owned();
     config
 }
 
-fn burst(events: &[&[u8]]) -> Burst {
+pub(super) fn burst(events: &[&[u8]]) -> Burst {
     let mut burst = Burst::default();
     for event in events {
         burst.push(event);
@@ -25,7 +25,7 @@ fn burst(events: &[&[u8]]) -> Burst {
     burst
 }
 
-fn append(spool: &Spool, events: &[&[u8]]) -> u64 {
+pub(super) fn append(spool: &Spool, events: &[&[u8]]) -> u64 {
     match spool.append(&burst(events), 7).unwrap() {
         Appended::At(offset) => offset,
         Appended::Full => panic!("the spool is full"),
@@ -62,8 +62,9 @@ fn a_burst_is_not_read_before_its_append_has_returned() {
     let directory = tempfile::tempdir().unwrap();
     let spool = Spool::open(&config(&directory.path().join("spool.db"))).unwrap();
     append(&spool, &[b"a"]);
-    let sql = "INSERT INTO bursts SELECT 1, events, received_at, bytes FROM bursts";
-    Connection::open(spool.path()).unwrap().execute_batch(sql).unwrap();
+    let sql = "INSERT INTO bursts SELECT 1, events, received_at, bytes, ?1 FROM bursts";
+    let checksum = checksum::of_burst(1, 1, 7, b"\x01\0\0\0a");
+    Connection::open(spool.path()).unwrap().execute(sql, [checksum]).unwrap();
     assert_eq!(read(&spool, 0, 10, 100), [(0, b"a".to_vec())]);
     assert_eq!(read(&spool, 1, 10, 100), []);
 }
@@ -117,10 +118,10 @@ fn a_full_spool_takes_nothing_until_it_is_drained() {
     let large = [b'x'; 200];
     assert_eq!(append(&spool, &[&large]), 0, "an empty spool takes any burst");
     assert_eq!(spool.append(&burst(&[b"y"]), 0).unwrap(), Appended::Full);
-    assert!(!spool.wait_for_room(1, Duration::ZERO));
+    assert!(!spool.wait_for_room(&burst(&[b"x"]), Duration::ZERO));
     spool.append_last(&burst(&[b"last"]), 0).unwrap();
     spool.mark_applied(1).unwrap();
-    assert!(spool.wait_for_room(1, Duration::ZERO));
+    assert!(spool.wait_for_room(&burst(&[b"x"]), Duration::ZERO));
     assert_eq!(append(&spool, &[b"y"]), 2);
     spool.end_intake();
     assert_eq!(spool.append(&burst(&[b"z"]), 0).unwrap_err().kind(), ErrorKind::State);

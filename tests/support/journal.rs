@@ -129,8 +129,8 @@ fn check_exactly_once(client: &mut Client, stored: &[(u64, &[u8])]) {
     }
     let mut position = 0;
     for row in client.query("SELECT transaction::text, begins, ends FROM moved ORDER BY id", &[]).unwrap() {
-        let (begins, ends): (i64, i64) = (row.get(1), row.get(2));
-        let (begins, ends) = (begins as u64, ends as u64);
+        let place = |column| u64::try_from(row.get::<_, i64>(column)).unwrap();
+        let (begins, ends) = (place(1), place(2));
         assert_eq!(begins, position, "the checkpoint moves from where it stood");
         assert!(ends > begins, "and forward: {begins} to {ends}");
         position = ends;

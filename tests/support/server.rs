@@ -149,7 +149,7 @@ impl PrivateServer {
 
     /// SIGKILL for every process of the server, the first one first: nobody says goodbye.
     pub fn kill(&mut self) {
-        let mut postmaster = self.postmaster.take().expect("it runs");
+        let mut postmaster = self.postmaster.take().unwrap();
         let children = children_of(postmaster.id());
         postmaster.kill().unwrap();
         postmaster.wait().unwrap();
@@ -160,7 +160,7 @@ impl PrivateServer {
 
     /// `pg_ctl stop -m immediate`: the server ends at once, telling its clients 57P02.
     pub fn stop_immediately(&mut self) {
-        let mut postmaster = self.postmaster.take().expect("it runs");
+        let mut postmaster = self.postmaster.take().unwrap();
         signal(postmaster.id(), "QUIT");
         postmaster.wait().unwrap();
     }
@@ -213,11 +213,11 @@ impl Drop for PrivateServer {
     }
 }
 
-/// Sends a signal by name to a process.
+/// Sends a signal by name to a process: by the shell, because a minimal machine has no program `kill`.
 pub fn signal(process: u32, name: &str) {
     // It may have ended by itself.
-    // The shell's own `kill`: the program of that name is not on every machine.
-    let _ = Command::new("sh").args(["-c", &format!("kill -{name} {process}")]).stderr(Stdio::null()).status();
+    let kill = format!("kill -{name} {process}");
+    let _ = Command::new("sh").args(["-c", &kill]).stderr(Stdio::null()).status();
 }
 
 pub fn is_root() -> bool {

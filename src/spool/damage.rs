@@ -1,0 +1,184 @@
+//! Files that were truncated or whose bits have flipped: a clear error, or the events as they were; never a panic, and never an
+//! event that nobody sent.
+
+use std::fs;
+use std::path::PathBuf;
+
+use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
+
+use super::tests::{append, burst, config};
+use super::*;
+use crate::error::ErrorKind;
+
+/// A spool as a crash leaves it: some rows in the file, some still in the write-ahead log, the first burst partly applied.
+struct Crashed {
+    _directory: tempfile::TempDir,
+    path: PathBuf,
+    events: Vec<Vec<u8>>,
+    applied: u64,
+}
+
+impl Crashed {
+    fn event(&self, offset: u64) -> Option<&Vec<u8>> {
+        self.events.get(usize::try_from(offset).ok()?)
+    }
+}
+
+const PARTS: [&str; 2] = ["", "-wal"];
+
+fn crashed() -> Crashed {
+    let directory = tempfile::tempdir().unwrap();
+    let live = directory.path().join("live.db");
+    let path = directory.path().join("crashed.db");
+    let events: Vec<Vec<u8>> = (0..300).map(|n| format!("event {n} {}", "x".repeat(n % 97)).into_bytes()).collect();
+    let spool = Spool::open(&config(&live)).unwrap();
+    for (index, group) in events.chunks(20).enumerate() {
+        append(&spool, &group.iter().map(Vec::as_slice).collect::<Vec<_>>());
+        if index == 9 {
+            spool.mark_applied(47).unwrap();
+            spool.tidy().unwrap();
+            spool.writer().query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
+        }
+    }
+    for part in PARTS {
+        fs::copy(with(&live, part), with(&path, part)).unwrap();
+    }
+    assert!(fs::metadata(with(&path, "-wal")).unwrap().len() > 4096 && fs::metadata(&path).unwrap().len() > 4096);
+    Crashed { _directory: directory, path, events, applied: 47 }
+}
+
+fn with(path: &Path, part: &str) -> PathBuf {
+    let mut path = path.as_os_str().to_owned();
+    path.push(part);
+    path.into()
+}
+
+/// What is read from the file after `damage`, or the error. What comes out is what went in, without a gap.
+fn recover(crashed: &Crashed, damage: impl FnOnce(&Path)) -> Result<usize> {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("spool.db");
+    for part in PARTS {
+        fs::copy(with(&crashed.path, part), with(&path, part)).unwrap();
+    }
+    damage(&path);
+    let spool = Spool::open(&config(&path))?;
+    let mut from = spool.applied();
+    assert!(from <= crashed.applied, "events are passed over: from {from}");
+    let mut events = SpooledEvents::default();
+    let mut count = 0;
+    loop {
+        spool.read(from, 50, usize::MAX, &mut events)?;
+        let Some(end) = events.end() else { break };
+        for (offset, _, event) in events.iter() {
+            assert_eq!(offset, from, "no gap");
+            assert!(crashed.event(offset).is_some_and(|sent| sent == event), "another event at {offset}");
+            from += 1;
+        }
+        assert_eq!(from, end);
+        count += events.iter().count();
+    }
+    assert_eq!(from, spool.next(), "everything that counts as spooled can be read");
+    let Appended::At(offset) = spool.append(&burst(&[b"new"]), 8)? else { panic!("full") };
+    assert_eq!(offset, from);
+    spool.dead_letters(0, 10)?;
+    spool.mark_applied(offset + 1)?;
+    spool.tidy()?;
+    Ok(count)
+}
+
+fn is_clear(error: &Error) {
+    assert_eq!(error.kind(), ErrorKind::Spool, "{error:?}");
+    assert!(error.message().contains("the spool /"), "{error:?}");
+    assert!(error.hint().is_some(), "{error:?}");
+}
+
+fn change(path: &Path, part: &str, change: impl FnOnce(&mut Vec<u8>)) {
+    let path = with(path, part);
+    let mut bytes = fs::read(&path).unwrap();
+    change(&mut bytes);
+    fs::write(&path, bytes).unwrap();
+}
+
+#[test]
+fn an_undamaged_file_is_recovered_whole() {
+    let crashed = crashed();
+    assert_eq!(recover(&crashed, |_| {}).unwrap(), 300 - 47);
+}
+
+#[test]
+fn flipped_bits() {
+    let crashed = crashed();
+    let lengths = PARTS.map(|part| fs::read(with(&crashed.path, part)).unwrap().len());
+    let flip = (0..2_usize, any::<prop::sample::Index>(), 0..8_u32);
+    let mut runner =
+        TestRunner::new(ProptestConfig { cases: 600, failure_persistence: None, ..ProptestConfig::default() });
+    let outcome = runner.run(&prop::collection::vec(flip, 1..4), |flips| {
+        let damage = |path: &Path| {
+            for (part, at, bit) in &flips {
+                change(path, PARTS[*part], |bytes| bytes[at.index(lengths[*part])] ^= 1 << bit);
+            }
+        };
+        if let Err(error) = recover(&crashed, damage) {
+            is_clear(&error);
+        }
+        Ok(())
+    });
+    outcome.unwrap();
+}
+
+#[test]
+fn truncated_files() {
+    let crashed = crashed();
+    let mut whole = 0;
+    for part in PARTS {
+        let length = fs::metadata(with(&crashed.path, part)).unwrap().len();
+        for kept in (0..40).map(|step| length * step / 40).chain([length - 1]) {
+            let damage =
+                |path: &Path| fs::File::options().write(true).open(with(path, part)).unwrap().set_len(kept).unwrap();
+            match recover(&crashed, damage) {
+                Ok(count) => whole += usize::from(count > 0),
+                Err(error) => is_clear(&error),
+            }
+        }
+    }
+    assert!(whole > 0, "a log that is cut short leaves what was before");
+}
+
+/// Values that SQLite itself cannot know to be wrong.
+#[test]
+fn rows_that_contradict_themselves() {
+    let cases = [
+        ("UPDATE bursts SET events = 4611686018427387905", "a count that overflows"),
+        ("UPDATE bursts SET events = 9223372036854775807", "a count that overflows"),
+        ("UPDATE bursts SET events = -1", "a negative count"),
+        ("UPDATE bursts SET events = events + 1", "a count too large"),
+        ("UPDATE bursts SET events = events - 1", "a count too small"),
+        ("UPDATE bursts SET events = 0", "no events"),
+        ("UPDATE bursts SET bytes = x''", "no bytes"),
+        ("UPDATE bursts SET bytes = 'text'", "no blob"),
+        ("UPDATE bursts SET bytes = zeroblob(length(bytes))", "zeros"),
+        ("UPDATE bursts SET received_at = 'never'", "no time"),
+        ("DELETE FROM bursts WHERE position = 100", "a missing row"),
+        ("UPDATE bursts SET position = 9223372036854775800 WHERE position = 280", "an offset beyond all others"),
+        ("UPDATE bursts SET position = -1 WHERE position = 280", "a negative offset"),
+        ("UPDATE spool SET applied = 200", "events that count as applied"),
+        ("UPDATE spool SET applied = 48", "one event that counts as applied"),
+        ("UPDATE spool SET applied = -1", "less than nothing applied"),
+        ("UPDATE spool SET applied = 9223372036854775807", "everything applied"),
+        ("UPDATE spool SET applied = 'x'", "no number"),
+        ("UPDATE spool SET unchecked_from = -1", "no offset"),
+        ("UPDATE spool SET id = x'ff'", "no name"),
+        ("DELETE FROM spool", "no spool"),
+        ("DROP TABLE bursts", "no bursts"),
+        ("DROP TABLE dead_letters", "no dead letters"),
+    ];
+    let crashed = crashed();
+    for (sql, what) in cases {
+        let damage = |path: &Path| Connection::open(path).unwrap().execute_batch(sql).unwrap();
+        match recover(&crashed, damage) {
+            Ok(_) => panic!("{what}: not seen"),
+            Err(error) => is_clear(&error),
+        }
+    }
+}

@@ -1,0 +1,295 @@
+//! Bounded in memory and on disk: a long outage grows neither the process nor, beyond its limit, the spool, and a disk without room
+//! costs time and nothing else. `CXSINK_LIMITS_EVENTS` sets the size of the backlog (300000).
+#![allow(clippy::unwrap_used, unreachable_pub, reason = "a test says best what it expects by failing there")]
+#![cfg(all(target_os = "linux", feature = "cli", feature = "postgres"))]
+
+mod support;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use cxsink::config::OnNormalClose;
+use cxsink::simulator::{InvalidKind, Simulator, SimulatorOptions};
+use cxsink::{Config, ErrorKind, Notice, Poll, Sink, State};
+use support::journal;
+use support::postgres::{PATIENCE, TestDatabase};
+use support::process::{Running, cxsink};
+use support::proxy::Proxy;
+
+fn backlog() -> u64 {
+    std::env::var("CXSINK_LIMITS_EVENTS").map_or(300_000, |events| events.parse().unwrap())
+}
+
+fn stream(events: u64) -> SimulatorOptions {
+    let mut options = SimulatorOptions::default();
+    options.events = Some(events);
+    options.update_percent = 20.0;
+    options.invalid_percent = 0.1;
+    options.invalid_kinds = InvalidKind::ALL.into_iter().filter(|kind| *kind != InvalidKind::Oversize).collect();
+    options
+}
+
+fn program(directory: &Path, simulator: &Simulator, url: &str) -> Command {
+    let mut command = cxsink(directory);
+    command
+        .env("CXONE_CLIENT_ID", simulator.client_id())
+        .env("CXONE_CLIENT_SECRET", simulator.client_secret())
+        .env("CXONE_STREAM_ID", simulator.stream_id())
+        .env("CXSINK_OAUTH__URL", simulator.oauth_url())
+        .env("CXSINK_STREAM__URL", simulator.stream_url())
+        .env("CXSINK_DESTINATION__URL", url)
+        .env("CXSINK_SPOOL__PATH", directory.join("spool.db"))
+        .env("CXSINK_RETRY__DELAY_MIN", "50ms")
+        .env("CXSINK_RETRY__DELAY_MAX", "100ms")
+        .arg("run");
+    command
+}
+
+/// A line of `/proc/pid/status`, in KiB: `VmRSS`, or `VmHWM` for its highest value so far.
+fn memory_kib(process: u32, name: &str) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let line = status.lines().find(|line| line.starts_with(name)).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+/// How many events the spool's file has taken.
+fn spooled(path: &Path) -> u64 {
+    let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
+    let Ok(spool) = rusqlite::Connection::open_with_flags(path, flags) else { return 0 };
+    spool.query_row("SELECT coalesce(max(position + events), 0) FROM bursts", [], |row| row.get(0)).unwrap_or(0)
+}
+
+const LIMIT_KIB: u64 = 32 * 1024;
+
+#[test]
+fn a_backlog_takes_disk_and_not_memory() {
+    let Some(database) = TestDatabase::new() else { return };
+    let proxy = Proxy::new(database.address());
+    proxy.refuse(true);
+    let url = database.url_through(proxy.address);
+
+    let idle = {
+        let directory = tempfile::tempdir().unwrap();
+        let simulator = Simulator::start(stream(0)).unwrap();
+        let sink = Running::start(&mut program(directory.path(), &simulator, &url));
+        support::wait_until("the stream is open", || simulator.report().connections == 1);
+        memory_kib(sink.child.id(), "VmRSS")
+    };
+
+    let directory = tempfile::tempdir().unwrap();
+    let mut config = support::config(directory.path(), &database.url());
+    cxsink::init_db(&config).unwrap();
+    config.spool.path = directory.path().join("spool.db");
+    let simulator = Simulator::start(stream(backlog())).unwrap();
+    let mut sink = Running::start(&mut program(directory.path(), &simulator, &url));
+    let process = sink.child.id();
+    // As long as it takes to write them all; it is not the time that is tested here.
+    assert!(simulator.wait_finished(Duration::from_secs(600)), "{}", simulator.report());
+    support::wait_until("everything is spooled", || spooled(&config.spool.path) == backlog());
+    let outage = memory_kib(process, "VmHWM");
+    assert!(outage <= idle + LIMIT_KIB, "{outage} KiB with the backlog, {idle} KiB idle");
+
+    proxy.refuse(false);
+    let last = format!("SELECT 1 FROM cxsink_checkpoint WHERE position >= {}", backlog() - 1000);
+    let until = Instant::now() + Duration::from_secs(600);
+    while database.query(&last) != ["1"] {
+        assert!(Instant::now() < until, "not drained: {:?}", database.query("SELECT * FROM cxsink_checkpoint"));
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let drained = memory_kib(process, "VmHWM");
+    sink.signal("TERM");
+    let (code, err) = sink.wait();
+    assert_eq!(code, 0, "{err}");
+    let table: u64 = database.query("SELECT count(*) FROM cxone_events")[0].parse().unwrap();
+    assert_eq!(table, simulator.report().unique_keys);
+    println!("idle {idle} KiB, outage {outage} KiB, drained {drained} KiB");
+    // Draining needs its batches: the one that is written, the next one, and the statement's.
+    assert!(drained <= idle + LIMIT_KIB, "{drained} KiB after draining, {idle} KiB idle");
+}
+
+fn wait_for_error(sink: &Sink, kind: ErrorKind, part: &str) -> cxsink::Error {
+    loop {
+        match sink.poll(Some(PATIENCE)).unwrap() {
+            Poll::Notice(Notice::Error(error)) if error.kind() == kind && error.message().contains(part) => {
+                return error;
+            }
+            Poll::Notice(_) => {}
+            other => panic!("{other:?}, no {kind} error about {part}: {:?}", sink.stats()),
+        }
+    }
+}
+
+#[test]
+fn a_full_spool_stops_reading_and_loses_nothing() {
+    let Some(database) = TestDatabase::new() else { return };
+    let proxy = Proxy::new(database.address());
+    let directory = tempfile::tempdir().unwrap();
+    let mut config = support::config(directory.path(), &database.url_through(proxy.address));
+    config.spool.bytes_max = 512 * 1024;
+    cxsink::init_db(&config).unwrap();
+    database.execute(journal::KEEP_WRITES);
+    database.execute(journal::KEEP_MOVES);
+    journal::keep_arrivals(&config);
+    proxy.refuse(true);
+    let mut options = stream(60_000);
+    options.close_at_end = true;
+    let simulator = Simulator::start(options).unwrap();
+    simulator.apply_to(&mut config);
+    config.stream.on_normal_close = OnNormalClose::Stop;
+    let sink = Sink::open(&config).unwrap();
+    sink.start().unwrap();
+    wait_for_error(&sink, ErrorKind::Spool, "is full");
+    let stats = support::balanced(&sink);
+    let reached = config.spool.bytes_max / 2..=config.spool.bytes_max;
+    assert!(reached.contains(&stats.pending_bytes), "{stats:?}");
+    // TCP pushes back: the sockets' buffers fill up, and the stream stands.
+    let mut sent = simulator.report().events;
+    support::wait_until("the stream stands", || {
+        std::thread::sleep(Duration::from_millis(300));
+        std::mem::replace(&mut sent, simulator.report().events) == simulator.report().events
+    });
+    assert!(sent < 60_000 && sink.stats().received == stats.received, "{sent} of 60000 sent");
+
+    // The application waits as well.
+    let taken = std::thread::scope(|scope| {
+        let event = r#"{"interactionId":"i","timestamp":"2026-11-22T16:00:00Z","type":"call","idempotencyKey":"from-the-application"}"#;
+        let waiting = scope.spawn(|| sink.ingest(event.as_bytes()));
+        proxy.refuse(false);
+        waiting.join().unwrap()
+    });
+    taken.unwrap();
+    let stats = support::run_to_the_end(&sink);
+    assert_eq!((stats.pending, stats.received), (0, 60_001), "{stats:?}");
+    journal::check(&config, &mut database.client(), true);
+}
+
+/// A file system of one and a half MiB, gone with its test.
+struct SmallDisk(tempfile::TempDir);
+
+impl SmallDisk {
+    /// `None`, having said so, where it cannot be made and this is not a run that must be complete.
+    #[allow(clippy::print_stderr, reason = "a skipped test says that it was skipped")]
+    fn mount() -> Option<Self> {
+        let directory = tempfile::tempdir().unwrap();
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", "size=1536k,mode=700", "cxsink-test"]).arg(directory.path());
+        match mount.output() {
+            Ok(outcome) if outcome.status.success() => Some(Self(directory)),
+            outcome => {
+                let reason = outcome.map(|outcome| String::from_utf8_lossy(&outcome.stderr).trim().to_owned());
+                let reason = format!("a small file system is needed, and mounting a tmpfs failed: {reason:?}");
+                assert!(std::env::var_os("CI").is_none(), "{reason}");
+                eprintln!("skipped: {reason}");
+                None
+            }
+        }
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    fn grow(&self) {
+        let mut mount = Command::new("mount");
+        mount.args(["-o", "remount,size=64m"]).arg(self.path());
+        assert!(mount.status().unwrap().success());
+    }
+
+    /// A file that takes all the room there is.
+    fn fill(&self) -> PathBuf {
+        let path = self.path().join("filler");
+        let mut file = std::fs::File::create(&path).unwrap();
+        while std::io::Write::write(&mut file, &[0; 4096]).is_ok() {}
+        path
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("--lazy").arg(self.path()).status();
+    }
+}
+
+/// The disk fills up during an outage of the database. It is told, the stream waits, what is spooled is applied when the database is
+/// back, and reading goes on when there is room.
+#[test]
+fn a_full_disk_in_an_outage() {
+    let Some(database) = TestDatabase::new() else { return };
+    let Some(disk) = SmallDisk::mount() else { return };
+    let proxy = Proxy::new(database.address());
+    let mut config = support::config(disk.path(), &database.url_through(proxy.address));
+    cxsink::init_db(&config).unwrap();
+    let mut options = stream(20_000);
+    options.close_at_end = true;
+    let simulator = Simulator::start(options).unwrap();
+    simulator.apply_to(&mut config);
+    config.stream.on_normal_close = OnNormalClose::Stop;
+    proxy.refuse(true);
+    let sink = Sink::open(&config).unwrap();
+    sink.start().unwrap();
+    let error = wait_for_error(&sink, ErrorKind::Spool, "appending to the spool");
+    assert!(error.is_retryable() && error.hint().unwrap().contains("disk is full"), "{error:?}");
+    assert_eq!(support::balanced(&sink).state, State::Stalled);
+    proxy.refuse(false);
+    let stats = support::wait_quiet(&sink);
+    assert!(stats.received < 20_000 && stats.state == State::Stalled, "{stats:?}");
+    disk.grow();
+    let stats = support::run_to_the_end(&sink);
+    assert_eq!((stats.pending, stats.received), (0, 20_000), "{stats:?}");
+    assert_eq!(database.query("SELECT count(*) FROM cxone_events"), [simulator.report().unique_keys.to_string()]);
+    intact(&config);
+}
+
+/// Another program takes the room; the sink goes on when there is some again, also after a restart in between.
+#[test]
+fn a_disk_that_others_fill() {
+    let Some(database) = TestDatabase::new() else { return };
+    let Some(disk) = SmallDisk::mount() else { return };
+    let config = support::config(disk.path(), &database.url());
+    cxsink::init_db(&config).unwrap();
+    let sink = Sink::open(&config).unwrap();
+    sink.start().unwrap();
+    let event = |n: usize| {
+        format!(
+            "{{\"interactionId\":\"i\",\"timestamp\":\"2026-11-22T16:00:00Z\",\"type\":\"call\",\"idempotencyKey\":\"{n}\",\"attributes\":{{\"x\":\"{n:04000}\"}}}}"
+        )
+    };
+    sink.ingest(event(0).as_bytes()).unwrap();
+    support::wait_quiet(&sink);
+    let filler = disk.fill();
+    let mut taken = 1;
+    // What is in the write-ahead log already can be written again; at some point there is no more.
+    let error = loop {
+        match sink.ingest(event(taken).as_bytes()) {
+            Ok(()) => taken += 1,
+            Err(error) => break error,
+        }
+        assert!(taken < 10_000, "the disk is not full");
+    };
+    assert!(error.kind() == ErrorKind::Spool && error.is_retryable(), "{error:?}");
+    assert!(error.hint().unwrap().contains("disk is full"), "{error:?}");
+    support::wait_until("what was taken is applied", || sink.stats().pending == 0);
+    support::balanced(&sink);
+    sink.close(Some(PATIENCE)).unwrap();
+    drop(sink);
+
+    // It is opened on the full disk, or says why not; and in any case works when there is room.
+    if let Err(error) = Sink::open(&config) {
+        assert!(error.kind() == ErrorKind::Spool && error.hint().unwrap().contains("disk is full"), "{error:?}");
+    }
+    std::fs::remove_file(filler).unwrap();
+    let sink = Sink::open(&config).unwrap();
+    sink.start().unwrap();
+    sink.ingest(event(taken).as_bytes()).unwrap();
+    support::wait_quiet(&sink);
+    sink.close(Some(PATIENCE)).unwrap();
+    assert_eq!(database.query("SELECT count(*) FROM cxone_events"), [(taken + 1).to_string()]);
+    intact(&config);
+}
+
+fn intact(config: &Config) {
+    let spool = rusqlite::Connection::open(&config.spool.path).unwrap();
+    let verdict: String = spool.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+    assert_eq!(verdict, "ok");
+}
