@@ -22,9 +22,9 @@ const FORMAT: i32 = 1;
 /// it was first opened after the two were last compared. A crash of the machine may cost an unflushed spool its last events
 /// although they are applied already; what is appended then gets their offsets, and must not be taken for them.
 ///
-/// `spool.dead_letter_bytes` is kept by triggers, because other processes delete dead letters too.
 /// No event below `spool.applied` has a row any more, unless its row has later events too; `spool.next` is where the rows end.
 /// Checksums are explained in [`checksum`].
+/// `spool.dead_letter_bytes` is kept by triggers, because other processes delete dead letters too.
 ///
 /// `bursts.position` is the offset of a burst's first event; `bytes` holds the length of each event, as 32-bit little-endian
 /// numbers, then the events. Times are microseconds since 1970-01-01 UTC.
