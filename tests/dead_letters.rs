@@ -1,6 +1,11 @@
 //! Dead letters: replayed once each and in order, whatever happens; deleted only when asked for.
 #![cfg(all(feature = "cli", feature = "sqlite"))]
-#![expect(clippy::unwrap_used, clippy::cast_sign_loss, reason = "a test fails there")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::cast_sign_loss,
+    unreachable_pub,
+    reason = "a test says best what it expects by failing there"
+)]
 
 mod support;
 

@@ -1,6 +1,11 @@
 //! The ledger of connections: when events may have been missed, whatever ended the connection.
 #![cfg(all(feature = "cli", feature = "sqlite"))]
-#![expect(clippy::unwrap_used, reason = "a test fails there")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::cast_sign_loss,
+    unreachable_pub,
+    reason = "a test says best what it expects by failing there"
+)]
 
 mod support;
 

@@ -154,7 +154,7 @@ pub(super) fn append_rows(
         outcome.bytes_deleted = delete_rows(transaction, state.applied)?;
     }
     // With each append, so that rows which go missing are missed.
-    note_places(&transaction, state.applied, state.next + burst.events() as u64)?;
+    note_places(transaction, state.applied, state.next + burst.events() as u64)?;
     {
         let mut insert = transaction.prepare_cached(
             "INSERT INTO bursts (position, events, received_at, bytes, checksum) VALUES (?1, ?2, ?3, ?4, ?5)",

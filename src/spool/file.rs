@@ -284,6 +284,9 @@ fn count(connection: &Connection) -> rusqlite::Result<(String, u64, u64, u64)> {
         return Err(damaged("events are missing"));
     }
     let bytes = connection.query_row("SELECT total(length(bytes)) FROM bursts", [], |row| row.get::<_, f64>(0))?;
+    // Counted once, so that no mistake in it lasts; from here on the triggers keep it.
+    let dead = "UPDATE spool SET dead_letter_bytes = (SELECT coalesce(sum(length(event)), 0) FROM dead_letters)";
+    connection.execute(dead, [])?;
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a size, exact in f64 up to 8 PiB")]
     Ok((id, applied, next, bytes as u64))
 }
