@@ -493,7 +493,7 @@ fn a_statement_that_takes_too_long_is_tried_smaller() {
 #[test]
 fn an_endless_conflict_is_an_outage() {
     let bench = Bench::new();
-    bench.faults(&[Fault::Before(Class::Conflict); 10_000]);
+    bench.faults(&vec![Fault::Before(Class::Conflict); 10_000]);
     let sink = bench.open();
     sink.ingest(event("a", 1).as_bytes()).unwrap();
     bench.start(&sink, &[], None);
@@ -557,7 +557,7 @@ fn an_event_with_a_dead_letter_stays_out_of_the_table() {
     let unknown_member = event("a", 1).replacen('{', "{\"extra\":1,", 1);
     {
         bench.faults(&[Fault::Before(Class::Outage)]);
-        bench.faults(&[Fault::Unreachable; 10_000]);
+        bench.faults(&vec![Fault::Unreachable; 10_000]);
         let sink = bench.open();
         sink.import(format!("{unknown_member}\n{}", event("b", 2)).as_bytes()).unwrap();
         bench.start(&sink, &[], None);
@@ -628,7 +628,7 @@ fn a_panic_is_an_error_and_the_spool_survives() {
 #[test]
 fn a_stop_does_not_wait_for_a_destination_that_is_away() {
     let bench = Bench::new();
-    bench.faults(&[Fault::Unreachable; 10_000]);
+    bench.faults(&vec![Fault::Unreachable; 10_000]);
     let sink = bench.open();
     bench.start(&sink, &[], None);
     sink.ingest(event("a", 1).as_bytes()).unwrap();
