@@ -15,8 +15,10 @@ mod arguments;
 mod dead_letters;
 mod demo;
 mod events;
+mod gaps;
 mod live;
 mod logging;
+mod replay;
 mod run;
 mod shape;
 mod simulate;
@@ -66,6 +68,7 @@ fn dispatch(arguments: &Arguments) -> Result<ExitCode, Error> {
         Command::Import { file } => run::import(&settings.load()?, file),
         Command::Validate { file } => events::validate(&settings.load()?, file),
         Command::DeadLetters { action } => dead_letters::dead_letters(&settings.load()?, action),
+        Command::Gaps { json } => gaps::gaps(&settings.load()?, *json),
         Command::Simulate(options) => simulate::simulate(options, settings),
         Command::Demo(options) => demo::demo(options, settings),
     }

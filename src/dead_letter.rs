@@ -2,6 +2,12 @@
 //!
 //! Dead letters are the one place where payloads are kept outside the table.
 
+mod purge;
+mod replay;
+
+pub use purge::{Purge, Purged};
+pub use replay::{Fate, Replayed, Selection};
+
 use crate::error::{Error, ErrorKind, Violation, violations_json};
 
 /// An event that was set aside, with the reason.
@@ -26,6 +32,12 @@ pub struct DeadLetter {
     pub constraint: Option<String>,
     /// The column that its value does not fit.
     pub column: Option<String>,
+    /// When it was exported, in microseconds since 1970-01-01 UTC.
+    pub exported_at: Option<i64>,
+    /// When it was put into the spool again, in microseconds since 1970-01-01 UTC.
+    pub replayed_at: Option<i64>,
+    /// The offset that it was given then: of the new event, and of its dead letter if it was refused again.
+    pub replayed_as: Option<u64>,
     /// The event, byte for byte.
     pub event: Payload,
 }
@@ -95,8 +107,16 @@ impl DeadLetter {
             sqlstate: error.sqlstate().map(Into::into),
             constraint: error.constraint().map(Into::into),
             column: error.column().map(Into::into),
+            exported_at: None,
+            replayed_at: None,
+            replayed_as: None,
             event: Payload(event.to_vec()),
         }
+    }
+
+    /// The same event with the error that it meets today.
+    pub(crate) fn with_reason(&self, error: &Error) -> Self {
+        Self::new(self.offset, self.received_at, self.rejected_at, error, &self.event.0)
     }
 
     /// Everything as one JSON object. With `with_event`, the member `event` holds the bytes as text, or `event_hex` the bytes
@@ -110,6 +130,9 @@ impl DeadLetter {
             "reason": self.reason,
             "violations": violations_json(&self.violations),
             "bytes": self.event.0.len(),
+            "exported_at": self.exported_at,
+            "replayed_at": self.replayed_at,
+            "replayed_as": self.replayed_as,
         });
         for (name, value) in [("sqlstate", &self.sqlstate), ("constraint", &self.constraint), ("column", &self.column)]
         {

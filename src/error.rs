@@ -154,6 +154,7 @@ struct Inner {
     constraint: Option<String>,
     column: Option<String>,
     status: Option<u16>,
+    is_timeout: bool,
     violations: Vec<Violation>,
 }
 
@@ -173,6 +174,7 @@ impl Error {
             constraint: None,
             column: None,
             status: None,
+            is_timeout: false,
             violations: Vec::new(),
         }))
     }
@@ -241,6 +243,17 @@ impl Error {
     pub(crate) fn with_violations(mut self, violations: Vec<Violation>) -> Self {
         self.0.violations = violations;
         self
+    }
+
+    /// The other side took the request but did not finish it in time: a smaller one may succeed.
+    #[must_use]
+    pub(crate) fn with_timeout(mut self) -> Self {
+        self.0.is_timeout = true;
+        self
+    }
+
+    pub(crate) fn is_timeout(&self) -> bool {
+        self.0.is_timeout
     }
 
     pub(crate) fn class(&self) -> Class {

@@ -5,8 +5,8 @@
 //! until it is in the table, and has no state outside of its handles. It is not a service, and no message broker: one sink
 //! reads one stream into one table.
 //!
-//! Nothing in the interface is asynchronous. From an asynchronous runtime, call it on a thread of its own, such as that of
-//! `tokio::task::spawn_blocking`: with PostgreSQL, [`Sink::start`] and [`init_db`] inside a task of tokio panic, and the process ends.
+//! Nothing in the interface is asynchronous: most calls block. From an asynchronous runtime, make them where blocking is allowed,
+//! such as in `tokio::task::spawn_blocking`.
 //!
 //! # Quick start
 //!
@@ -59,16 +59,21 @@
 //! `postgres` and `sqlite` (both on by default) are the destinations; `simulator` is a local stand-in for CXone, for tests;
 //! `cli` is the command line `cxsink`.
 
+// A build with one destination, or none, leaves out what only the other one needs.
+#![cfg_attr(not(all(feature = "postgres", feature = "sqlite")), allow(dead_code, unused_imports, unused_variables))]
+
 mod backoff;
 mod batch;
 #[cfg(feature = "cli")]
 pub mod cli;
 mod clock;
 pub mod config;
+mod connection;
 mod dead_letter;
 mod destination;
 mod error;
 mod event;
+mod ledger;
 mod lock;
 mod mapping;
 mod notice;
@@ -76,6 +81,7 @@ mod pipeline;
 mod preparer;
 mod reader;
 mod reconcile;
+mod replayer;
 mod schema;
 #[cfg(feature = "simulator")]
 pub mod simulator;
@@ -88,12 +94,13 @@ mod stop_signal;
 mod writer;
 
 pub use config::Config;
-pub use dead_letter::{DeadLetter, Payload, Stage};
+pub use connection::{Gap, StreamConnection};
+pub use dead_letter::{DeadLetter, Fate, Payload, Purge, Purged, Replayed, Selection, Stage};
 pub use error::{Error, ErrorKind, Result, Violation};
 pub use notice::{Notice, Poll, Rejection, Stored};
-pub use sink::{FirstRows, Sink, Validator, init_db, init_db_sql, peek, validate};
+pub use sink::{FirstRows, Sink, Validator, init_db, init_db_sql, peek, replay, replay_dry_run, validate};
 
-pub use spool::DeadLetters;
+pub use spool::{Connections, DeadLetters};
 pub use stats::{Counter, Latency, State, Stats};
 
 /// The Rust examples in README.md, so that they run as tests.

@@ -56,6 +56,7 @@ impl Pipeline {
         let generation = inner.course.as_ref().map_or(0, |course| course.generation + 1);
         inner.course = Some(Course { generation, plan, from });
         inner.slot = None;
+        inner.is_finished = false;
         self.changed.notify_all();
     }
 
@@ -94,6 +95,11 @@ impl Pipeline {
         }
     }
 
+    /// The plan of the latest course, if a destination was reached yet.
+    pub(crate) fn plan(&self) -> Option<Arc<Plan>> {
+        lock::lock(&self.inner).course.as_ref().map(|course| Arc::clone(&course.plan))
+    }
+
     /// For the preparer: a newer course than `generation`, if there is one.
     pub(crate) fn newer_course(&self, generation: u64) -> Option<Course> {
         lock::lock(&self.inner).course.as_ref().filter(|course| course.generation > generation).cloned()
@@ -123,6 +129,25 @@ impl Pipeline {
     pub(crate) fn finish(&self) {
         lock::lock(&self.inner).is_finished = true;
         self.changed.notify_all();
+    }
+
+    /// For the preparer: nothing more comes of the course of this generation. Waits, because the writer may still find that
+    /// its last batches are outdated; `None` when the pipeline is closed.
+    pub(crate) fn finish_course(&self, generation: u64) -> Option<Course> {
+        let mut inner = lock::lock(&self.inner);
+        loop {
+            if let Some(course) = inner.course.as_ref().filter(|course| course.generation > generation) {
+                return Some(course.clone());
+            }
+            if inner.is_closed {
+                return None;
+            }
+            if !inner.is_finished {
+                inner.is_finished = true;
+                self.changed.notify_all();
+            }
+            inner = lock::wait(&self.changed, inner, None);
+        }
     }
 }
 

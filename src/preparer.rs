@@ -4,7 +4,7 @@
 //! one event, under load batches grow, without a timer.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::batch::{Rows, collapse};
 use crate::config::BatchConfig;
@@ -12,12 +12,15 @@ use crate::dead_letter::DeadLetter;
 use crate::error::Result;
 use crate::mapping::{Plan, map_event};
 use crate::pipeline::{Course, Pipeline, Prepared};
+use crate::replayer::Replayer;
 use crate::schema::Schema;
 use crate::spool::{Spool, SpooledEvents};
 use crate::status::Status;
 
 /// After so long without events the spool is tidied.
 const IDLE: Duration = Duration::from_millis(200);
+/// How often the spool is asked for requests of other processes.
+const REQUESTS_INTERVAL: Duration = Duration::from_millis(500);
 
 pub(crate) struct Preparer {
     pub(crate) spool: Arc<Spool>,
@@ -28,7 +31,7 @@ pub(crate) struct Preparer {
 }
 
 impl Preparer {
-    /// Runs until the spool is drained after a stop, or the pipeline is closed.
+    /// Runs until the pipeline is closed: by the writer, when the spool is drained after a stop, or by an abort.
     ///
     /// # Errors
     /// The spool cannot be read.
@@ -42,14 +45,21 @@ impl Preparer {
         let Some(mut course) = self.pipeline.first_course() else { return Ok(()) };
         let mut decided = self.spool.dead_offsets(course.from)?;
         let mut events = SpooledEvents::default();
+        let mut requests_due = Instant::now();
         loop {
+            if Instant::now() >= requests_due {
+                requests_due = Instant::now() + self.answer_request(&course.plan);
+            }
             if let Some(newer) = self.pipeline.newer_course(course.generation) {
                 course = newer;
                 decided = self.spool.dead_offsets(course.from)?;
             }
             if !self.spool.wait_for(course.from, IDLE) {
                 if self.spool.is_intake_ended() && self.spool.next() <= course.from {
-                    return Ok(());
+                    match self.pipeline.finish_course(course.generation) {
+                        Some(_newer) => continue,
+                        None => return Ok(()),
+                    }
                 }
                 self.tidy(course.from);
                 continue;
@@ -62,6 +72,19 @@ impl Preparer {
             course.from = to;
             decided.retain(|&offset| offset >= to);
         }
+    }
+
+    /// Replays some of the dead letters that another process asks for; returns when to look again.
+    fn answer_request(&self, plan: &Arc<Plan>) -> Duration {
+        let replayer = Replayer { spool: &self.spool, status: &self.status, schema: &self.schema, plan: Some(plan) };
+        let answer = || match self.spool.replay_request()? {
+            Some(request) if !self.spool.is_intake_ended() => replayer.answer(&request).map(|()| Duration::ZERO),
+            _ => Ok(REQUESTS_INTERVAL),
+        };
+        answer().unwrap_or_else(|error| {
+            self.status.report(&error);
+            REQUESTS_INTERVAL
+        })
     }
 
     /// Nothing is to do: the moment to delete and to shrink, unless the writer is still at work.

@@ -10,6 +10,7 @@ use crate::backoff::Backoff;
 use crate::config::{OnNormalClose, RetryConfig};
 use crate::error::{Class, Error, ErrorKind, Result};
 use crate::event::Burst;
+use crate::ledger::Ledger;
 use crate::source::{Read, Source};
 use crate::spool::{Appended, Spool};
 use crate::stats::Counter;
@@ -21,6 +22,7 @@ pub(crate) struct Reader {
     pub(crate) source: Box<dyn Source>,
     pub(crate) retry: RetryConfig,
     pub(crate) on_normal_close: OnNormalClose,
+    pub(crate) ledger: Ledger,
 }
 
 /// A connection that lasted this long was a good one: the next reconnect starts again from the shortest delay.
@@ -40,9 +42,11 @@ impl Reader {
             let started = Instant::now();
             let outcome = self.source.connect().and_then(|()| {
                 connections += 1;
+                self.ledger.opened();
                 self.status.counters.add(Counter::Reconnects, u64::from(connections > 1));
                 self.read()
             });
+            self.ledger.ended(&outcome, self.status.stop.is_set());
             let was_stable = started.elapsed() >= STABLE;
             if was_stable {
                 backoff.reset();
@@ -106,6 +110,7 @@ impl Reader {
             match appended {
                 Ok(Appended::At(_)) => {
                     self.status.counters.add(Counter::Received, burst.events() as u64);
+                    self.ledger.read(burst.events(), received_at);
                     self.status.recover(Side::Spool);
                     if was_full && !self.status.stop.is_set() {
                         log::info!("the spool has room again: reading on");

@@ -8,6 +8,7 @@ use crate::batch::Rows;
 use crate::destination::{Applied, Destination, Fence, Write};
 use crate::error::{Class, Error, ErrorKind, Result};
 use crate::mapping::Plan;
+use crate::notice::{Notice, Stored};
 use crate::spool::Spool;
 use crate::stats::Counter;
 use crate::status::Status;
@@ -22,7 +23,8 @@ pub(crate) fn first(
     position: u64,
 ) -> Result<u64> {
     let numbered_alike = spool.unchecked_from();
-    let position = if position > numbered_alike {
+    // A row that the destination has just made stands where the spool does, whatever the numbering was before.
+    let position = if position > numbered_alike && position > spool.applied() {
         log::warn!(
             "the spool {} ends {} events before the destination's checkpoint: the machine went down before they were flushed; \
              they are applied, nothing of them is missing",
@@ -41,17 +43,50 @@ pub(crate) fn first(
     Ok(position)
 }
 
-/// Any later comparison: what the destination is ahead was committed by this process without an answer.
-pub(crate) fn again(spool: &Spool, status: &Status, position: u64) -> Result<()> {
+/// Any later comparison, of the checkpoint that was `known` with what it is now: what it is ahead was committed by this process
+/// without an answer, up to `unanswered_to` at most.
+///
+/// # Errors
+/// Class `Fatal` if it is further ahead: another process writes under this spool's id, so nobody can say any more which events
+/// are applied.
+pub(crate) fn again(
+    spool: &Spool,
+    status: &Status,
+    known: Option<u64>,
+    unanswered_to: u64,
+    position: u64,
+) -> Result<()> {
+    let known = known.unwrap_or(position);
+    if position > known.max(unanswered_to) {
+        let message = format!(
+            "the destination's checkpoint of the spool {} is {position}, which this sink has not written (it stood at {known})",
+            spool.path().display()
+        );
+        return Err(Error::new(ErrorKind::Database, message).with_hint(
+            "another sink uses a copy of this spool file: stop one of them, and give it a new spool; nothing of this spool was dropped",
+        ));
+    }
+    if position < known {
+        let forgotten = known - position;
+        status.report(
+            &Error::new(
+                ErrorKind::Database,
+                format!("the destination has forgotten {forgotten} events that it had confirmed: its checkpoint went back from {known} to {position}"),
+            )
+            .with_class(Class::Outage)
+            .with_hint("a failover to a server that lagged behind, or a restored backup: fetch that time again from CXone"),
+        );
+    }
     let applied = spool.applied();
-    let Some(ahead) = position.checked_sub(applied) else {
-        // Dead letters move the spool's mark alone, so the checkpoint may stand a little behind.
-        return Ok(());
-    };
-    let dead = spool.dead_offsets(applied)?.iter().filter(|&&offset| offset < position).count() as u64;
-    status.counters.add(Counter::DeadLettered, dead);
-    status.counters.add(Counter::Confirmed, ahead - dead);
-    spool.mark_applied(position)
+    // Dead letters move the spool's mark alone, so the checkpoint may stand a little behind.
+    let Some(ahead) = position.checked_sub(applied).filter(|&ahead| ahead > 0) else { return Ok(()) };
+    let dead_lettered = spool.dead_offsets(applied)?.iter().filter(|&&offset| offset < position).count() as u64;
+    let confirmed = ahead - dead_lettered;
+    status.counters.add(Counter::DeadLettered, dead_lettered);
+    status.counters.add(Counter::Confirmed, confirmed);
+    spool.mark_applied(position)?;
+    status.notify(Notice::Stored(Stored { confirmed, dead_lettered, ..Stored::default() }));
+    Ok(())
 }
 
 /// Sets the checkpoint back to where the spool's numbering goes on.

@@ -86,7 +86,7 @@ impl Schema {
             .iter_errors(&value)
             .take(VIOLATIONS_MAX)
             .map(|error| Violation {
-                pointer: error.instance_path().to_string(),
+                pointer: shorten(error.instance_path().to_string()),
                 keyword: error.kind().keyword().to_owned(),
                 message: shorten(error.masked().to_string()),
             })

@@ -12,10 +12,12 @@ use secrecy::ExposeSecret;
 
 use crate::clock::SystemClock;
 use crate::config::Config;
+use crate::connection::{Gap, StreamConnection, gaps};
 use crate::dead_letter::DeadLetter;
 use crate::destination::Destination;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Burst;
+use crate::ledger::Ledger;
 use crate::lock;
 use crate::notice::{Notice, Poll};
 use crate::pipeline::Pipeline;
@@ -29,6 +31,10 @@ use crate::stats::{Counter, State, Stats};
 use crate::status::Status;
 use crate::stop_signal::{InterruptGuard, StopSignal};
 use crate::writer::Writer;
+
+mod replay;
+
+pub use replay::{replay, replay_dry_run};
 
 /// A running sink, or one about to run: from the stream through the spool into the table.
 ///
@@ -132,7 +138,8 @@ impl Sink {
     /// A destination that cannot be reached is no error: events wait in the spool, and the state is `stalled`. Without any
     /// stream in the configuration the sink takes only what [`ingest`](Self::ingest) and [`import`](Self::import) give it.
     ///
-    /// Blocks for at most `destination.connect_timeout`, or until `stop()`.
+    /// Blocks while it connects and looks at the table, for `destination.connect_timeout` and a few `destination.statement_timeout`
+    /// at most, or until `stop()`.
     ///
     /// # Errors
     /// `DATABASE` for a table that does not exist or does not fit, or refused credentials; `STATE` after the first call.
@@ -177,6 +184,7 @@ impl Sink {
             source,
             retry: config.retry.clone(),
             on_normal_close: config.stream.on_normal_close,
+            ledger: Ledger::new(Arc::clone(spool), Arc::clone(&status.clock)),
         });
         let closed = Arc::clone(pipeline);
         let mut interrupts = vec![status.abort.on_set(move || closed.close())];
@@ -251,7 +259,8 @@ impl Sink {
     /// full.
     ///
     /// # Errors
-    /// `INVALID_ARGUMENT` when the lines cannot be read; `STATE` when the sink is stopping. The lines before are taken.
+    /// `INVALID_ARGUMENT` when a line cannot be read; `STATE` when the sink is stopping. The message says how many events before
+    /// it were taken. Lines are taken many at a time: those of a slow pipe wait until there are enough, or until it ends.
     pub fn import(&self, mut lines: impl BufRead) -> Result<u64> {
         self.check_process()?;
         let mut burst = Burst::default();
@@ -259,21 +268,25 @@ impl Sink {
         let mut taken = 0;
         loop {
             line.clear();
-            let read = read_line(&mut lines, &mut line).map_err(|error| {
-                Error::new(ErrorKind::InvalidArgument, format!("reading events after {taken} of them: {error}"))
-            })?;
-            let event = line.trim_ascii();
+            let read = read_line(&mut lines, &mut line);
+            let event = if read.is_ok() { line.trim_ascii() } else { b"" };
             if !event.is_empty() {
                 burst.push(event);
-                taken += 1;
             }
             let is_full = burst.events() >= BURST_EVENTS_MAX || burst.bytes() >= BURST_BYTES_MAX;
-            if !burst.is_empty() && (is_full || read == 0) {
-                self.append(&burst)?;
+            let is_end = !matches!(read, Ok(1..));
+            if !burst.is_empty() && (is_full || is_end) {
+                self.append(&burst).map_err(|error| error.while_doing(format_args!("after {taken} events")))?;
+                taken += burst.events() as u64;
                 burst.clear();
             }
-            if read == 0 {
-                return Ok(taken);
+            match read {
+                Ok(0) => return Ok(taken),
+                Ok(_) => {}
+                Err(error) => {
+                    let message = format!("reading the line after {taken} events that were taken: {error}");
+                    return Err(Error::new(ErrorKind::InvalidArgument, message));
+                }
             }
         }
     }
@@ -330,6 +343,23 @@ impl Sink {
         self.0.engine.spool.dead_letters(from, count)
     }
 
+    /// The last 10,000 connections to the stream, the oldest first, also those of earlier processes over this spool.
+    ///
+    /// # Errors
+    /// `SPOOL` if the file cannot be read.
+    pub fn connections(&self) -> Result<Vec<StreamConnection>> {
+        self.check_process()?;
+        self.0.engine.spool.connections()
+    }
+
+    /// The times in which events may have been missed, the oldest first; see [`Connections::gaps`](crate::Connections::gaps).
+    ///
+    /// # Errors
+    /// `SPOOL` if the file cannot be read.
+    pub fn gaps(&self) -> Result<Vec<Gap>> {
+        self.connections().map(|connections| gaps(&connections))
+    }
+
     /// Tells the sink to stop reading, to apply what is spooled and to end; does not wait for it. May be repeated.
     ///
     /// If the destination is away, what is spooled stays there for the next start.
@@ -347,7 +377,8 @@ impl Sink {
     /// Stops, waits until what is spooled is applied, and ends. May be repeated. `timeout`: `None` waits as long as it takes.
     ///
     /// # Errors
-    /// `TIMEOUT` when not everything could be applied in time: the sink has ended all the same, and the rest is in the spool.
+    /// `TIMEOUT` when not everything could be applied in time: the sink has ended all the same, and the rest is in the spool. A
+    /// destination that is away is not waited for: `Ok`, with events [`Pending`](Counter::Pending) that the next start applies.
     /// The error that ended the sink, if its state is `failed`.
     pub fn close(&self, timeout: Option<Duration>) -> Result<()> {
         self.check_process()?;
@@ -442,6 +473,11 @@ impl Engine {
     /// Nothing runs any more.
     fn end(&self) {
         self.spool.end_intake();
+        // What is applied is noted with the next append or on an idle tick, and here there is neither. For others that look
+        // into the file; the next start would learn it from the destination.
+        if let Err(error) = self.spool.delete_applied() {
+            self.status.report(&error);
+        }
         self.spool.unlock();
         self.status.end();
         // Notified under the lock, so that a waiter cannot miss it between its look and its wait.

@@ -8,11 +8,15 @@
 
 mod append;
 mod checksum;
+mod connections;
 #[cfg(test)]
 mod damage;
 mod dead_letters;
 mod file;
+mod outside;
+mod purge;
 mod read;
+mod replay;
 #[cfg(test)]
 mod tests;
 
@@ -23,8 +27,10 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode};
 
 pub(crate) use append::Appended;
-pub use dead_letters::DeadLetters;
+pub(crate) use connections::Tally;
+pub use outside::{Connections, DeadLetters};
 pub(crate) use read::SpooledEvents;
+pub(crate) use replay::{Judged, Page, Request, Requests};
 
 use crate::config::{Config, SpoolSync};
 use crate::error::{Class, Error, Result};
@@ -64,8 +70,6 @@ struct State {
     deleted: u64,
     /// The size of the rows in the file.
     bytes: u64,
-    /// The size of the dead letters in the file.
-    dead_letter_bytes: u64,
     /// No event comes any more: appends are refused and no wait lasts.
     intake_ended: bool,
 }
@@ -83,7 +87,7 @@ impl Spool {
     /// # Errors
     /// Kind `SPOOL`: another process has it open, it is not a spool, it was written by a newer version, or the disk refuses.
     pub(crate) fn open(config: &Config) -> Result<Self> {
-        let SpoolFile { path, id, writer, reader, lock, next, applied, unchecked_from, bytes, dead_letter_bytes } =
+        let SpoolFile { path, id, writer, reader, lock, next, applied, unchecked_from, bytes } =
             SpoolFile::open(&config.spool.path, config.spool.sync)?;
         Ok(Self {
             path,
@@ -93,7 +97,7 @@ impl Spool {
             dead_letters_bytes_max: config.dead_letters.bytes_max,
             writer: Mutex::new(writer),
             reader: reader.map(Mutex::new),
-            state: Mutex::new(State { next, applied, deleted: applied, bytes, dead_letter_bytes, intake_ended: false }),
+            state: Mutex::new(State { next, applied, deleted: applied, bytes, intake_ended: false }),
             changed: Condvar::new(),
             lock: Mutex::new(lock),
         })
@@ -122,10 +126,16 @@ impl Spool {
         self.unchecked_from
     }
 
-    /// The destination's checkpoint and this file have been compared.
+    /// The destination's checkpoint and this file have been compared. Flushed to the disk, once a process: if the note were lost
+    /// but later events were not, the next process would set the checkpoint back before what is applied.
     pub(crate) fn note_checked(&self) -> Result<()> {
-        let update = "UPDATE spool SET unchecked_from = NULL";
-        self.writer().execute(update, []).map(drop).map_err(|error| self.error("writing to", &error))
+        let note = |writer: &Connection| -> rusqlite::Result<()> {
+            let usual: i32 = writer.query_row("PRAGMA synchronous", [], |row| row.get(0))?;
+            writer.pragma_update(None, "synchronous", "FULL")?;
+            writer.execute("UPDATE spool SET unchecked_from = NULL", [])?;
+            writer.pragma_update(None, "synchronous", usual)
+        };
+        note(&self.writer()).map_err(|error| self.error("writing to", &error))
     }
 
     pub(crate) fn backlog(&self) -> Backlog {
@@ -139,7 +149,6 @@ impl Spool {
     }
 
     /// Waits until every event is applied, the intake ends, or `timeout` has passed; true if all are applied.
-    #[cfg(test)]
     pub(crate) fn wait_drained(&self, timeout: Duration) -> bool {
         self.wait_until(timeout, |state| state.applied >= state.next)
     }
@@ -156,6 +165,8 @@ impl Spool {
 
     /// Lets another process open the file. Called when nothing will be written any more.
     pub(crate) fn unlock(&self) {
+        // An append that is under way was let in before the intake ended: it must not overtake the next process.
+        let _no_append = self.writer();
         lock::lock(&self.lock).take();
     }
 

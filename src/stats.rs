@@ -1,7 +1,7 @@
 //! What the sink did, in numbers that add up.
 //!
 //! Closed accounting: at every quiet moment
-//! `received + recovered = inserted + updated + unchanged + confirmed + collapsed + dead_lettered + pending`.
+//! `received + recovered + replayed = inserted + updated + unchanged + confirmed + collapsed + dead_lettered + pending`.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -42,11 +42,13 @@ pub enum Counter {
     Batches = 11,
     /// Notices dropped because the application did not poll in time.
     NoticesDropped = 12,
+    /// Dead letters put into the spool again by a replay, since the sink was opened.
+    Replayed = 13,
 }
 
 impl Counter {
     /// Every counter, in the order of its number.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Received,
         Self::Recovered,
         Self::Inserted,
@@ -60,6 +62,7 @@ impl Counter {
         Self::TokenRenewals,
         Self::Batches,
         Self::NoticesDropped,
+        Self::Replayed,
     ];
 
     /// The name, as in [`Stats::to_json`], in the C library and in Python.
@@ -78,6 +81,7 @@ impl Counter {
             Self::TokenRenewals => "token_renewals",
             Self::Batches => "batches",
             Self::NoticesDropped => "notices_dropped",
+            Self::Replayed => "replayed",
         }
     }
 }
@@ -146,6 +150,7 @@ pub struct Stats {
     pub token_renewals: u64,
     pub batches: u64,
     pub notices_dropped: u64,
+    pub replayed: u64,
     /// Size of what is in the spool, in bytes.
     pub pending_bytes: u64,
     /// From receipt to commit, of the events committed since the sink was opened.
@@ -173,7 +178,7 @@ impl Stats {
     pub fn is_balanced(&self) -> bool {
         let settled =
             self.inserted + self.updated + self.unchanged + self.confirmed + self.collapsed + self.dead_lettered;
-        self.received + self.recovered == settled + self.pending
+        self.received + self.recovered + self.replayed == settled + self.pending
     }
 
     /// Everything as one JSON object.
@@ -198,6 +203,7 @@ impl Stats {
             "token_renewals": self.token_renewals,
             "batches": self.batches,
             "notices_dropped": self.notices_dropped,
+            "replayed": self.replayed,
             "latency": {
                 "p50_us": self.latency.p50_us,
                 "p90_us": self.latency.p90_us,
@@ -274,6 +280,7 @@ impl Counters {
             token_renewals: self.get(Counter::TokenRenewals),
             batches: self.get(Counter::Batches),
             notices_dropped: self.get(Counter::NoticesDropped),
+            replayed: self.get(Counter::Replayed),
             pending_bytes,
             latency,
             last_error: lock::lock(&self.last_error).clone(),

@@ -12,7 +12,10 @@ use crate::stop_signal::StopSignal;
 /// What can hold the sink up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Side {
+    /// The reader cannot append.
     Spool,
+    /// The writer cannot keep dead letters.
+    DeadLetters,
     Destination,
 }
 
@@ -34,7 +37,7 @@ pub(crate) struct Status {
 #[derive(Debug, Default)]
 struct Standing {
     state: State,
-    stalled: [bool; 2],
+    stalled: [bool; 3],
     failure: Option<Error>,
 }
 
@@ -131,6 +134,10 @@ impl Status {
 
     /// An error that the sink lives with.
     pub(crate) fn report(&self, error: &Error) {
+        if self.abort.is_set() {
+            log::debug!("the sink ends: {error}");
+            return;
+        }
         match error.hint() {
             Some(hint) => log::warn!("{error} ({hint})"),
             None => log::warn!("{error}"),

@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 use crate::backoff::Backoff;
 use crate::batch::{Merged, collapse};
 use crate::config::Config;
-use crate::dead_letter::DeadLetter;
+use crate::dead_letter::{DeadLetter, Stage};
 use crate::destination::{Applied, Destination, Fence, Write};
-use crate::error::{Class, Error, Result};
+use crate::error::{Class, Error, ErrorKind, Result};
 use crate::mapping::Plan;
 use crate::notice::{Notice, Rejection, Stored};
 use crate::pipeline::{Pipeline, Prepared};
@@ -32,6 +32,14 @@ pub(crate) struct Writer {
     plan: Option<Arc<Plan>>,
     /// The destination's checkpoint; `None` where it keeps none.
     position: Option<u64>,
+    /// The highest checkpoint that a statement without an answer may have set.
+    unanswered_to: u64,
+    /// Whether spool and checkpoint have been compared in this process.
+    is_compared: bool,
+    backoff: Backoff,
+    /// How many rows one statement takes: fewer after one that did not finish in time.
+    rows_max: usize,
+    commits_in_time: u32,
     /// Events below this offset were in the spool when it was opened.
     recovered_to: u64,
     dead_letters_logged: Option<Instant>,
@@ -51,6 +59,10 @@ enum Done {
 /// A conflict is tried again after this, then after twice as long each time.
 const CONFLICT_DELAY_MIN: Duration = Duration::from_millis(2);
 const CONFLICT_DELAY_MAX: Duration = Duration::from_secs(1);
+/// Conflicts in a row that are no passing trouble any more: from then on an outage. About two seconds.
+const CONFLICTS_MAX: u32 = 10;
+/// After so many statements that finished in time, they may be twice as large again.
+const COMMITS_BEFORE_GROWTH: u32 = 64;
 /// How often a line about dead letters may come.
 const LOG_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -63,6 +75,8 @@ impl Writer {
         destination: Box<dyn Destination>,
     ) -> Self {
         let recovered_to = spool.next();
+        let backoff = Backoff::new(config.retry.delay_min, config.retry.delay_max);
+        let rows_max = config.batch.events_max as usize;
         Self {
             spool,
             pipeline,
@@ -72,6 +86,11 @@ impl Writer {
             is_connected: false,
             plan: None,
             position: None,
+            unanswered_to: 0,
+            is_compared: false,
+            backoff,
+            rows_max,
+            commits_in_time: 0,
             recovered_to,
             dead_letters_logged: None,
             dead_letters_unlogged: 0,
@@ -128,7 +147,6 @@ impl Writer {
         // Nothing is under way that a stop would have to wait for.
         let ended = self.status.destination_abort.clone();
         let _interrupt = self.status.stop.on_set(move || ended.set());
-        let is_first = self.plan.is_none();
         let table = self.destination.connect()?;
         let plan = Plan::new(&self.config.mapping, self.config.destination.update, &table)?;
         // `self.plan` stays as it is until all of this has succeeded: the first comparison is made once, and never again.
@@ -137,34 +155,47 @@ impl Writer {
             _ => Arc::new(plan),
         };
         self.destination.prepare(&plan)?;
-        self.position = self.destination.position(self.spool.id(), self.spool.applied())?;
-        match self.position {
-            None if is_first => log::warn!(
+        let position = self.destination.position(self.spool.id(), self.spool.applied())?;
+        match position {
+            None if self.plan.is_none() => log::warn!(
                 "the destination has no table cxsink_checkpoint: after a crash a batch may be applied again (at-least-once); \
                  `cxsink init-db` makes the table"
             ),
             None => {}
-            Some(position) if is_first => {
+            Some(position) if !self.is_compared => {
                 let fresh = reconcile::first(&self.spool, &self.status, self.destination.as_mut(), &plan, position)?;
                 self.position = Some(fresh);
+                self.is_compared = true;
             }
-            Some(position) => reconcile::again(&self.spool, &self.status, position)?,
+            Some(position) => self.compare_again(position)?,
         }
-        self.plan = Some(plan);
+        let was_known = self.plan.replace(plan).is_some();
         self.is_connected = true;
-        self.status.recover(Side::Destination);
+        // A destination that lets us in but takes no rows has not recovered.
+        if !was_known || self.spool.backlog().events == 0 {
+            self.backoff.reset();
+            self.status.recover(Side::Destination);
+        }
+        Ok(())
+    }
+
+    /// Learns what became of the statements without an answer.
+    fn compare_again(&mut self, position: u64) -> Result<()> {
+        reconcile::again(&self.spool, &self.status, self.position, self.unanswered_to, position)?;
+        self.position = Some(position);
         Ok(())
     }
 
     /// Tries until it is connected; false when the sink ends first.
     fn reconnect(&mut self) -> Result<bool> {
-        let mut backoff = Backoff::new(self.config.retry.delay_min, self.config.retry.delay_max);
         loop {
-            if self.status.stop.wait(backoff.next_delay()) {
+            if self.status.stop.wait(self.backoff.next_delay()) {
                 return Ok(false);
             }
             match self.connect() {
                 Ok(()) => return Ok(true),
+                // What was right once is set right again: a file being replaced, a column being altered.
+                Err(error) if error.kind() == ErrorKind::Config && self.plan.is_some() => self.stall(&error),
                 Err(error) if error.class() == Class::Fatal => return Err(error),
                 Err(error) => self.stall(&error),
             }
@@ -173,7 +204,7 @@ impl Writer {
 
     fn stall(&mut self, error: &Error) {
         self.is_connected = false;
-        if self.status.abort.is_set() {
+        if self.status.destination_abort.is_set() {
             return;
         }
         self.status.report(error);
@@ -201,13 +232,13 @@ impl Writer {
                 return Err(error);
             }
             self.status.report(&error);
-            self.status.stall(Side::Spool);
+            self.status.stall(Side::DeadLetters);
             if self.status.stop.wait(backoff.next_delay()) {
                 return Ok(false);
             }
         }
         if !dead_letters.is_empty() {
-            self.status.recover(Side::Spool);
+            self.status.recover(Side::DeadLetters);
         }
         self.log_dead_letters(dead_letters);
         for letter in dead_letters {
@@ -239,6 +270,7 @@ impl Writer {
         merged: Option<&[Merged]>,
     ) -> Result<Done> {
         let mut conflict = Backoff::new(CONFLICT_DELAY_MIN, CONFLICT_DELAY_MAX);
+        let mut conflicts = 0;
         let collapsed;
         let merged = if let Some(merged) = merged {
             merged
@@ -264,10 +296,14 @@ impl Writer {
                 self.complete(to, 0, Stored::default());
                 return Ok(Done::Applied);
             }
+            if range.len() > self.rows_max {
+                return self.write_halves(prepared, &range, to);
+            }
             let fence = self.position.map(|from| Fence { spool_id: self.spool.id(), from, to });
             match self.destination.apply(&Write { rows: &prepared.rows, merged, fence }) {
                 Ok(Applied::Committed { inserted, updated }) => {
                     self.position = self.position.map(|_| to);
+                    self.note_success();
                     let rows = merged.len() as u64;
                     self.status.counters.add(Counter::Batches, 1);
                     self.complete(
@@ -283,28 +319,53 @@ impl Writer {
                     );
                     return Ok(Done::Applied);
                 }
-                Ok(Applied::Fenced) => self.refused_by_fence()?,
+                Ok(Applied::Fenced) => {
+                    conflicts += 1;
+                    self.refused_by_fence(conflicts)?;
+                    if conflicts > 1 && self.status.abort.wait(conflict.next_delay()) {
+                        return Ok(Done::GivenUp);
+                    }
+                }
                 Err(error) if self.status.abort.is_set() => {
                     log::debug!("the sink ends during a statement: {error}");
                     return Ok(Done::GivenUp);
                 }
                 Err(error) => match error.class() {
-                    Class::Conflict => {
+                    Class::Conflict if conflicts < CONFLICTS_MAX => {
                         log::debug!("{error}; trying again");
+                        conflicts += 1;
                         if self.status.abort.wait(conflict.next_delay()) {
                             return Ok(Done::GivenUp);
                         }
                     }
+                    Class::Conflict => self.stall(&error),
                     Class::BadData if range.len() == 1 => return self.set_aside(prepared, &range, to, &error),
                     Class::BadData => return self.write_halves(prepared, &range, to),
-                    Class::Outage | Class::Misfit => self.stall(&error),
+                    Class::Outage | Class::Misfit => {
+                        self.unanswered_to = self.unanswered_to.max(to);
+                        if error.is_timeout() {
+                            self.rows_max = (range.len() / 2).max(1);
+                            self.commits_in_time = 0;
+                        }
+                        self.stall(&error);
+                    }
                     Class::Fatal => return Err(error),
                 },
             }
         }
     }
 
-    /// Somewhere in here is a bad event: the first half goes up to the event that begins the second.
+    fn note_success(&mut self) {
+        self.backoff.reset();
+        self.status.recover(Side::Destination);
+        self.commits_in_time += 1;
+        if self.commits_in_time >= COMMITS_BEFORE_GROWTH {
+            self.commits_in_time = 0;
+            self.rows_max = (self.rows_max * 2).min(self.config.batch.events_max as usize);
+        }
+    }
+
+    /// Somewhere in here is a bad event, or this was too much for one statement: the first half goes up to the event that begins the second.
     fn write_halves(&mut self, prepared: &Prepared, range: &Range<usize>, to: u64) -> Result<Done> {
         let middle = range.start + range.len() / 2;
         let first = self.write_part(prepared, range.start..middle, prepared.rows.offsets[middle], None)?;
@@ -331,23 +392,28 @@ impl Writer {
         Ok(Done::Applied)
     }
 
-    /// The checkpoint is not where it was left: learn where it is and go on from there.
-    fn refused_by_fence(&mut self) -> Result<()> {
+    /// The checkpoint is not where it was left: learn where it is, and go on from there. `times`: in a row, with this batch.
+    fn refused_by_fence(&mut self, times: u32) -> Result<()> {
         match self.destination.position(self.spool.id(), self.spool.applied()) {
-            Ok(position) => {
-                log::warn!(
-                    "the destination's checkpoint is {position:?}, expected {:?}: going on from there",
-                    self.position
-                );
-                self.position = position;
-                if let Some(position) = position {
-                    reconcile::again(&self.spool, &self.status, position)?;
-                }
+            Ok(Some(position)) if times < CONFLICTS_MAX => self.compare_again(position),
+            Ok(Some(_)) => {
+                let message =
+                    "the destination refuses to move this spool's checkpoint, although it stands where it should";
+                self.stall(&Error::new(ErrorKind::Database, message).with_class(Class::Outage).with_hint(
+                    "look for a trigger or a policy on cxsink_checkpoint, or a proxy that reads from another server",
+                ));
+                Ok(())
             }
-            Err(error) if error.class() == Class::Fatal => return Err(error),
-            Err(error) => self.stall(&error),
+            Ok(None) => {
+                self.position = None;
+                Ok(())
+            }
+            Err(error) if error.class() == Class::Fatal => Err(error),
+            Err(error) => {
+                self.stall(&error);
+                Ok(())
+            }
         }
-        Ok(())
     }
 
     /// Everything up to `to` is settled: `rows` of the events as `stored` says, the others as dead letters.
@@ -378,14 +444,11 @@ impl Writer {
     }
 }
 
-/// What a log may say of a dead letter: places and rules. Names of unexpected members are the event's own, and stay out.
+/// What a log may say of a dead letter: which rule it broke. Where is said by the dead letter itself: a pointer into an event
+/// is made of its member names, which may be anything.
 fn log_reason(letter: &DeadLetter) -> String {
-    match letter.violations.first() {
-        Some(violation) => format!(
-            "{} at {}",
-            violation.keyword,
-            if violation.pointer.is_empty() { "the event" } else { &violation.pointer }
-        ),
-        None => letter.reason.clone(),
+    match (letter.stage, letter.violations.first()) {
+        (Stage::Schema, Some(violation)) => violation.keyword.clone(),
+        _ => letter.reason.clone(),
     }
 }

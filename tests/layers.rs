@@ -17,10 +17,10 @@ use std::{
 const LAYERS: [(&str, &[&str]); 7] = [
     ("ground", &["backoff", "clock", "error", "lock", "stop_signal"]),
     // A dead letter is data, and so is what the sink's threads tell each other; who keeps them is above.
-    ("data", &["config", "dead_letter", "event", "notice", "stats", "status"]),
+    ("data", &["config", "connection", "dead_letter", "event", "notice", "stats", "status"]),
     ("ports and core", &["batch", "destination", "mapping", "schema", "source", "spool"]),
     ("adapters", &["destination::*", "simulator", "source::*"]),
-    ("loops", &["pipeline", "preparer", "reader", "reconcile", "writer"]),
+    ("loops", &["ledger", "pipeline", "preparer", "reader", "reconcile", "replayer", "writer"]),
     ("wiring", &["sink"]),
     ("edges", &["cli", "main"]),
 ];

@@ -106,10 +106,20 @@ pub(super) enum Command {
         /// The file, one event a line; - reads the standard input
         file: PathBuf,
     },
-    /// Look at the events that could not be stored; also while a sink is running
+    /// Look at the events that could not be stored, replay or delete them; also while a sink is running
     DeadLetters {
         #[command(subcommand)]
         action: DeadLetters,
+    },
+    /// Show when events may have been missed, for a backfill; also while a sink is running
+    ///
+    /// A window begins when the last event before it was read, or when the server closed the stream in order, and ends when the
+    /// stream was open again, whether a connection, the process or the machine was gone. Times are of this machine's clock: an
+    /// event's own timestamp may be a little earlier. What is applied twice changes nothing, so take a margin.
+    Gaps {
+        /// One JSON object a line; times in microseconds since 1970-01-01 UTC
+        #[arg(long)]
+        json: bool,
     },
     /// Play CXone on this machine: token endpoint and stream, with faults on demand
     ///
@@ -157,6 +167,49 @@ pub(super) enum DeadLetters {
         #[arg(default_value = "-")]
         file: PathBuf,
     },
+    /// Check them again under today's schema and mapping, and put the good ones into the table
+    ///
+    /// In the order of their offsets, each once. Those still bad stay, with today's reason. One that the database refuses again
+    /// is a dead letter again, at a new offset. If a sink is running on this spool, it is asked to do it, under the configuration
+    /// that it was started with.
+    Replay {
+        /// Only say what would happen to each, under the configuration of this command
+        #[arg(long)]
+        dry_run: bool,
+        /// Only the one with this offset; may be repeated [default: all that were not replayed yet]
+        #[arg(long = "id", value_name = "OFFSET")]
+        ids: Vec<u64>,
+        /// How long a running sink may take to answer
+        #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
+        timeout: Duration,
+    },
+    /// Delete them for good
+    ///
+    /// Those that were neither exported nor replayed are left, unless --all is given.
+    #[command(group = clap::ArgGroup::new("selection").required(true).multiple(true))]
+    Purge {
+        /// Those that were exported
+        #[arg(long, group = "selection")]
+        exported: bool,
+        /// Those that were replayed
+        #[arg(long, group = "selection")]
+        replayed: bool,
+        /// Those set aside before this date or time, such as 2026-11-22 or 2026-11-22T16:00:00Z; with other options, only
+        /// those of them
+        #[arg(long, group = "selection", value_name = "DATE", value_parser = unix_micros)]
+        before: Option<i64>,
+        /// Also those that nobody has seen: neither exported nor replayed
+        #[arg(long, group = "selection")]
+        all: bool,
+    },
+}
+
+/// A date, from its midnight UTC on, or a time, as microseconds since 1970-01-01 UTC.
+fn unix_micros(text: &str) -> std::result::Result<i64, String> {
+    let time = if text.len() == 10 { format!("{text}T00:00:00Z") } else { text.to_owned() };
+    let parsed =
+        crate::mapping::DateTime::parse(&time).ok_or("a date as 2026-11-22, or a time as 2026-11-22T16:00:00Z")?;
+    parsed.utc_micros().map_err(|why| format!("the time {why}"))
 }
 
 /// `cxsink simulate`

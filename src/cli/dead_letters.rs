@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use super::arguments::DeadLetters as Action;
 use super::shape::grouped;
-use crate::{Config, DeadLetter, DeadLetters, Error, ErrorKind, Result};
+use crate::{Config, DeadLetter, DeadLetters, Error, ErrorKind, Purge, Result};
 
 /// How many are read at a time.
 const PAGE: usize = 1000;
@@ -16,6 +16,17 @@ const PAGE: usize = 1000;
 pub(super) fn dead_letters(config: &Config, action: &Action) -> Result<ExitCode> {
     let letters = DeadLetters::open(config)?;
     match action {
+        Action::Replay { dry_run, ids, timeout } => super::replay::replay(config, ids, *dry_run, *timeout)?,
+        Action::Purge { exported, replayed, before, all } => {
+            let mut purge = Purge::default();
+            let is_any = !exported && !replayed;
+            (purge.exported, purge.replayed) = (*exported || is_any, *replayed || is_any);
+            if *all {
+                purge = Purge::all();
+            }
+            purge.before = *before;
+            delete(&letters, &purge)?;
+        }
         Action::List { from, limit } => list(&letters, *from, *limit)?,
         Action::Show { offset } => show(&letters, *offset)?,
         Action::Export { file } => export(&letters, file)?,
@@ -30,11 +41,45 @@ fn list(letters: &DeadLetters, from: u64, limit: usize) -> Result<()> {
         say!("no dead letters");
         return Ok(());
     }
-    say!("{:>10}  {:<20}  {:<8}  reason", "offset", "rejected at", "stage");
+    say!("{:>10}  {:<20}  {:<8}  {:<8}  reason", "offset", "rejected at", "stage", "seen");
     for letter in &page {
-        say!("{:>10}  {:<20}  {:<8}  {}", letter.offset, time(letter.rejected_at), letter.stage, letter.reason);
+        say!(
+            "{:>10}  {:<20}  {:<8}  {:<8}  {}",
+            letter.offset,
+            time(letter.rejected_at),
+            letter.stage,
+            seen(letter),
+            letter.reason
+        );
     }
     say!("{} of {} dead letters; `cxsink dead-letters show OFFSET` shows the event", page.len(), grouped(total));
+    Ok(())
+}
+
+/// What was done with it.
+fn seen(letter: &DeadLetter) -> &'static str {
+    match (letter.replayed_at, letter.exported_at) {
+        (Some(_), _) => "replayed",
+        (None, Some(_)) => "exported",
+        (None, None) => "",
+    }
+}
+
+fn delete(letters: &DeadLetters, purge: &Purge) -> Result<()> {
+    let purged = letters.purge(purge)?;
+    say!("{} dead letters deleted", grouped(purged.deleted));
+    if purged.unseen > 0 {
+        say!(
+            "{} are left: they were neither exported nor replayed; --all deletes them as well",
+            grouped(purged.unseen)
+        );
+    }
+    if purged.unfinished > 0 {
+        say!(
+            "{} are left: the sink is still at work on their batch, or will be when it starts",
+            grouped(purged.unfinished)
+        );
+    }
     Ok(())
 }
 
@@ -63,6 +108,12 @@ pub(super) fn describe(letter: &DeadLetter) -> String {
             let _ = writeln!(text, "  {name:<12} {value}");
         }
     }
+    if let Some(at) = letter.exported_at {
+        let _ = writeln!(text, "  exported at  {}", time(at));
+    }
+    if let (Some(at), Some(offset)) = (letter.replayed_at, letter.replayed_as) {
+        let _ = writeln!(text, "  replayed at  {}, as event {offset}", time(at));
+    }
     for violation in &letter.violations {
         let _ = writeln!(text, "  {:<12} {violation}", violation.keyword);
     }
@@ -77,12 +128,12 @@ fn export(letters: &DeadLetters, file: &Path) -> Result<()> {
         |error: std::io::Error| Error::new(ErrorKind::InvalidArgument, format!("writing {}: {error}", file.display()));
     let is_stdout = file.as_os_str() == "-";
     let mut out: Box<dyn Write> =
-        if is_stdout { Box::new(std::io::stdout().lock()) } else { Box::new(File::create(file).map_err(fail)?) };
+        if is_stdout { Box::new(std::io::stdout().lock()) } else { Box::new(create_private(file).map_err(fail)?) };
     let mut from = 0;
     let mut exported = 0;
     loop {
         let page = letters.list(from, PAGE)?;
-        let (Some(first), Some(last)) = (page.first(), page.last()) else { break };
+        let Some(last) = page.last() else { break };
         {
             let mut lines = BufWriter::new(&mut out);
             for letter in &page {
@@ -91,7 +142,7 @@ fn export(letters: &DeadLetters, file: &Path) -> Result<()> {
             lines.flush().map_err(fail)?;
         }
         // Only now: what is marked may be deleted.
-        letters.mark_exported(first.offset..=last.offset)?;
+        letters.mark_exported(&page.iter().map(|letter| letter.offset).collect::<Vec<_>>())?;
         exported += page.len() as u64;
         from = last.offset + 1;
     }
@@ -101,7 +152,16 @@ fn export(letters: &DeadLetters, file: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Events are for nobody else's eyes.
+fn create_private(file: &Path) -> std::io::Result<File> {
+    let mut options = File::options();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(file)
+}
+
 /// Microseconds since 1970 as a time to the second.
-fn time(micros: i64) -> String {
+pub(super) fn time(micros: i64) -> String {
     format!("{}Z", &crate::mapping::format_micros(micros)[..19])
 }

@@ -47,9 +47,9 @@ impl Live {
         if !self.is_terminal || elapsed < INTERVAL {
             return;
         }
-        let rate = rate(stats.received - self.received, elapsed);
+        let rate = rate(stats.received.saturating_sub(self.received), elapsed);
         (self.drawn, self.received) = (Instant::now(), stats.received);
-        self.bar.set_position(stats.received + stats.recovered - stats.pending);
+        self.bar.set_position((stats.received + stats.recovered + stats.replayed).saturating_sub(stats.pending));
         self.bar.set_message(format!(
             "{} · {} events/s in · {} stored · {} waiting · {} dead letters",
             stats.state,

@@ -44,6 +44,7 @@ pub(super) fn summary(stats: &Stats, elapsed: Duration) -> String {
         }
     };
     optional("recovered", stats.recovered);
+    optional("replayed", stats.replayed);
     lines.push(("inserted", grouped(stats.inserted)));
     lines.push(("updated", grouped(stats.updated)));
     let mut optional = |name, count| {
@@ -57,7 +58,7 @@ pub(super) fn summary(stats: &Stats, elapsed: Duration) -> String {
     lines.push(("dead letters", grouped(stats.dead_lettered)));
     lines.push(("still waiting", grouped(stats.pending)));
     lines.push(("reconnects", grouped(stats.reconnects)));
-    let applied = stats.received + stats.recovered - stats.pending;
+    let applied = (stats.received + stats.recovered + stats.replayed).saturating_sub(stats.pending);
     lines.push(("events/s", rate(applied, elapsed)));
     lines
         .push(("receipt to commit", format!("p50 {}, p99 {}", time(stats.latency.p50_us), time(stats.latency.p99_us))));

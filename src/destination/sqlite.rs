@@ -24,7 +24,6 @@ use crate::stop_signal::{InterruptGuard, StopSignal};
 pub(crate) struct SqliteDestination {
     path: PathBuf,
     table: TableName,
-    timeout: Duration,
     abort: StopSignal,
     open: Option<Open>,
 }
@@ -34,6 +33,8 @@ struct Open {
     statements: Option<Statements>,
     _interrupt: InterruptGuard,
 }
+
+const BUSY_TIMEOUT: Duration = Duration::from_millis(50);
 
 /// The SQL of a plan.
 struct Statements {
@@ -45,19 +46,14 @@ struct Statements {
 impl SqliteDestination {
     /// `path`: what follows `sqlite:` in `destination.url`.
     pub(crate) fn new(path: &str, config: &DestinationConfig, abort: StopSignal) -> Result<Self> {
-        Ok(Self {
-            path: PathBuf::from(path),
-            table: TableName::parse(&config.table)?,
-            timeout: config.statement_timeout,
-            abort,
-            open: None,
-        })
+        Ok(Self { path: PathBuf::from(path), table: TableName::parse(&config.table)?, abort, open: None })
     }
 
     fn connect_file(&self) -> Result<Connection> {
         let open = || -> rusqlite::Result<Connection> {
             let connection = Connection::open(&self.path)?;
-            connection.busy_timeout(self.timeout)?;
+            // Short, because nothing interrupts this wait; the writer tries again.
+            connection.busy_timeout(BUSY_TIMEOUT)?;
             connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
             Ok(connection)
         };
@@ -78,6 +74,8 @@ impl Destination for SqliteDestination {
     fn connect(&mut self) -> Result<Table> {
         self.open = None;
         let connection = self.connect_file()?;
+        let handle = connection.get_interrupt_handle();
+        let interrupt = self.abort.on_set(move || handle.interrupt());
         let table =
             read_table(&connection, &self.table.name).map_err(|error| self.error("reading the table in", &error))?;
         if table.columns.is_empty() {
@@ -88,8 +86,6 @@ impl Destination for SqliteDestination {
             .with_class(Class::Misfit)
             .with_hint("`cxsink init-db` makes it"));
         }
-        let handle = connection.get_interrupt_handle();
-        let interrupt = self.abort.on_set(move || handle.interrupt());
         self.open = Some(Open { connection, statements: None, _interrupt: interrupt });
         Ok(table)
     }

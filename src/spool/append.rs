@@ -52,15 +52,25 @@ impl Spool {
         if before.bytes > 0 && before.bytes.saturating_add(size_of(burst)) > bytes_max {
             return Ok(Appended::Full);
         }
-        let outcome = append_rows(&mut writer, &before, burst, received_at)
-            .map_err(|error| self.error("appending to", &error))?;
+        let append = |writer: &mut Connection| {
+            let transaction = writer.transaction()?;
+            let outcome = append_rows(&transaction, &before, burst, received_at)?;
+            transaction.commit()?;
+            Ok(outcome)
+        };
+        let outcome = append(&mut writer).map_err(|error| self.error("appending to", &error))?;
+        self.note_appended(&before, burst, &outcome);
+        Ok(Appended::At(before.next))
+    }
+
+    /// After the commit of what [`append_rows`] did, with the writer still locked.
+    pub(super) fn note_appended(&self, before: &State, burst: &Burst, outcome: &Outcome) {
         let mut state = self.state();
         state.next = before.next + burst.events() as u64;
         state.bytes = state.bytes + outcome.bytes_appended - outcome.bytes_deleted;
         state.deleted = before.applied;
         drop(state);
         self.changed.notify_all();
-        Ok(Appended::At(before.next))
     }
 
     /// Waits until the burst would fit, the intake ends, or `timeout` has passed; true if they fit.
@@ -102,7 +112,8 @@ impl Spool {
         shrink().map_err(|error| self.error("shrinking", &error))
     }
 
-    fn delete_applied(&self) -> Result<()> {
+    /// Deletes what is applied and notes how far that is.
+    pub(crate) fn delete_applied(&self) -> Result<()> {
         let mut writer = self.writer();
         let before = *self.state();
         if before.deleted >= before.applied {
@@ -125,19 +136,25 @@ impl Spool {
     }
 }
 
-struct Outcome {
+/// What [`append_rows`] did.
+pub(super) struct Outcome {
     bytes_appended: u64,
     bytes_deleted: u64,
 }
 
-fn append_rows(writer: &mut Connection, state: &State, burst: &Burst, received_at: i64) -> rusqlite::Result<Outcome> {
-    let transaction = writer.transaction()?;
+/// Appends the burst and deletes what is applied, within the caller's transaction.
+pub(super) fn append_rows(
+    transaction: &Connection,
+    state: &State,
+    burst: &Burst,
+    received_at: i64,
+) -> rusqlite::Result<Outcome> {
     let mut outcome = Outcome { bytes_appended: 0, bytes_deleted: 0 };
     if state.deleted < state.applied {
-        outcome.bytes_deleted = delete_rows(&transaction, state.applied)?;
+        outcome.bytes_deleted = delete_rows(transaction, state.applied)?;
     }
     // With each append, so that rows which go missing are missed.
-    note_places(&transaction, state.applied, state.next + burst.events() as u64)?;
+    note_places(transaction, state.applied, state.next + burst.events() as u64)?;
     {
         let mut insert = transaction.prepare_cached(
             "INSERT INTO bursts (position, events, received_at, bytes, checksum) VALUES (?1, ?2, ?3, ?4, ?5)",
@@ -154,12 +171,11 @@ fn append_rows(writer: &mut Connection, state: &State, burst: &Burst, received_a
             outcome.bytes_appended += row.insert(&mut insert, &mut position, received_at)?;
         }
     }
-    transaction.commit()?;
     Ok(outcome)
 }
 
 /// What the burst takes in its rows: its bytes, and the length of each event.
-fn size_of(burst: &Burst) -> u64 {
+pub(super) fn size_of(burst: &Burst) -> u64 {
     (burst.bytes() + 4 * burst.events()) as u64
 }
 

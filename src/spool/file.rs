@@ -24,6 +24,7 @@ const FORMAT: i32 = 1;
 ///
 /// No event below `spool.applied` has a row any more, unless its row has later events too; `spool.next` is where the rows end.
 /// Checksums are explained in [`checksum`].
+/// `spool.dead_letter_bytes` is kept by triggers, because other processes delete dead letters too.
 ///
 /// `bursts.position` is the offset of a burst's first event; `bytes` holds the length of each event, as 32-bit little-endian
 /// numbers, then the events. Times are microseconds since 1970-01-01 UTC.
@@ -33,7 +34,8 @@ const TABLES: &str = "
         applied INTEGER NOT NULL,
         next INTEGER NOT NULL,
         checksum INTEGER NOT NULL,
-        unchecked_from INTEGER
+        unchecked_from INTEGER,
+        dead_letter_bytes INTEGER NOT NULL
     );
     CREATE TABLE bursts (
         position INTEGER PRIMARY KEY,
@@ -54,7 +56,36 @@ const TABLES: &str = "
         column_name TEXT,
         exported_at INTEGER,
         replayed_at INTEGER,
+        replayed_as INTEGER,
         event BLOB NOT NULL
+    );
+    CREATE TRIGGER dead_letter_kept AFTER INSERT ON dead_letters BEGIN
+        UPDATE spool SET dead_letter_bytes = dead_letter_bytes + length(new.event);
+    END;
+    CREATE TRIGGER dead_letter_gone AFTER DELETE ON dead_letters BEGIN
+        UPDATE spool SET dead_letter_bytes = dead_letter_bytes - length(old.event);
+    END;
+    CREATE TABLE replay_requests (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        offsets TEXT,
+        next_from INTEGER NOT NULL DEFAULT 0,
+        replayed INTEGER NOT NULL DEFAULT 0,
+        rejected INTEGER NOT NULL DEFAULT 0,
+        skipped INTEGER NOT NULL DEFAULT 0,
+        requested_at INTEGER NOT NULL,
+        done_at INTEGER
+    );
+    CREATE TABLE connections (
+        id INTEGER PRIMARY KEY,
+        opened_at INTEGER NOT NULL,
+        first_event_at INTEGER,
+        last_event_at INTEGER,
+        events INTEGER NOT NULL DEFAULT 0,
+        ended_at INTEGER,
+        cause TEXT,
+        status INTEGER,
+        tries_failed INTEGER NOT NULL,
+        try_error TEXT
     );";
 
 /// An open file and what was found in it.
@@ -68,7 +99,6 @@ pub(super) struct SpoolFile {
     pub(super) applied: u64,
     pub(super) unchecked_from: u64,
     pub(super) bytes: u64,
-    pub(super) dead_letter_bytes: u64,
 }
 
 impl SpoolFile {
@@ -81,37 +111,45 @@ impl SpoolFile {
         check_format(&writer, path)?;
         configure(&writer, sync).map_err(|error| fail(&error))?;
         make_tables(&writer).map_err(|error| fail(&error))?;
+        super::connections::note_gone(&writer).map_err(|error| fail(&error))?;
         let reader = if in_memory { None } else { Some(open_reader(path).map_err(|error| fail(&error))?) };
         let found = count(&writer).map_err(|error| fail(&error))?;
-        let (id, applied, next, bytes, dead_letter_bytes) = found;
+        let (id, applied, next, bytes) = found;
         let unchecked_from = note_unchecked(&writer, next).map_err(|error| fail(&error))?;
-        Ok(Self {
-            path: path.to_owned(),
-            id,
-            writer,
-            reader,
-            lock,
-            next,
-            applied,
-            unchecked_from,
-            bytes,
-            dead_letter_bytes,
-        })
+        Ok(Self { path: path.to_owned(), id, writer, reader, lock, next, applied, unchecked_from, bytes })
     }
+}
+
+/// The process that has the spool open, by its own words.
+pub(super) fn holder(path: &Path) -> Option<String> {
+    let mut file = File::open(lock_path(path)).ok()?;
+    let Err(TryLockError::WouldBlock) = file.try_lock_shared() else { return None };
+    Some(read_holder(&mut file))
+}
+
+fn read_holder(file: &mut File) -> String {
+    let mut holder = String::new();
+    let _ = file.read_to_string(&mut holder);
+    if holder.is_empty() { "another process".into() } else { holder.trim().into() }
+}
+
+fn lock_path(path: &Path) -> PathBuf {
+    let mut lock_path = path.as_os_str().to_owned();
+    lock_path.push(".lock");
+    PathBuf::from(lock_path)
 }
 
 /// Takes the lock beside the file. The lock goes with the process, however it ends; the file stays and names its holder.
 fn lock_file(path: &Path) -> Result<File> {
-    let mut lock_path = path.as_os_str().to_owned();
-    lock_path.push(".lock");
-    let lock_path = PathBuf::from(lock_path);
+    let lock_path = lock_path(path);
     if let Some(directory) = path.parent().filter(|directory| !directory.as_os_str().is_empty()) {
         fs::create_dir_all(directory).map_err(|error| {
             Error::spool(format!("making the spool's directory {}: {error}", directory.display()))
                 .with_hint("set spool.path to a file in a directory that this user may write to")
         })?;
     }
-    let open = File::options().read(true).write(true).create(true).truncate(false).open(&lock_path);
+    make_private(path);
+    let open = private_options().open(&lock_path);
     let mut file = open.map_err(|error| {
         Error::spool(format!("opening the spool's lock {}: {error}", lock_path.display()))
             .with_hint("set spool.path to a file in a directory that this user may write to")
@@ -119,9 +157,7 @@ fn lock_file(path: &Path) -> Result<File> {
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
-            let mut holder = String::new();
-            let _ = file.read_to_string(&mut holder);
-            let holder = if holder.is_empty() { "another process" } else { holder.trim() };
+            let holder = read_holder(&mut file);
             return Err(Error::spool(format!("the spool {} is in use by {holder}", path.display()))
                 .with_hint("one sink at a time: end the other one, or give this one a spool.path of its own"));
         }
@@ -135,6 +171,20 @@ fn lock_file(path: &Path) -> Result<File> {
     // Only for the error message of the next one: its failure must not stop the sink.
     let _ = file.set_len(0).and_then(|()| file.write_all(holder.as_bytes()));
     Ok(file)
+}
+
+/// The spool holds customers' events: it is made for this user's eyes alone. SQLite gives the files beside it the same rights.
+fn make_private(path: &Path) {
+    // If it cannot be made, SQLite says why.
+    let _ = private_options().open(path);
+}
+
+fn private_options() -> fs::OpenOptions {
+    let mut options = File::options();
+    options.read(true).write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
 }
 
 /// Refuses what is not a spool, or one of a newer version, before anything is written.
@@ -192,7 +242,7 @@ fn make_tables(connection: &Connection) -> rusqlite::Result<()> {
     let checksum = checksum::of_places(0, 0);
     connection.execute_batch(&format!(
         "BEGIN IMMEDIATE; {TABLES}
-         INSERT INTO spool VALUES (lower(hex(randomblob(16))), 0, 0, {checksum}, NULL);
+         INSERT INTO spool VALUES (lower(hex(randomblob(16))), 0, 0, {checksum}, NULL, 0);
          PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {FORMAT}; COMMIT"
     ))
 }
@@ -209,7 +259,7 @@ fn note_unchecked(connection: &Connection, next: u64) -> rusqlite::Result<u64> {
     connection.query_row(update, [next], |row| row.get(0))
 }
 
-fn count(connection: &Connection) -> rusqlite::Result<(String, u64, u64, u64, u64)> {
+fn count(connection: &Connection) -> rusqlite::Result<(String, u64, u64, u64)> {
     let places = "SELECT id, applied, next, checksum FROM spool";
     let (id, applied, next, checksum) = connection.query_row(places, [], |row| {
         Ok((row.get(0)?, row.get::<_, u64>(1)?, row.get::<_, u64>(2)?, row.get::<_, i64>(3)?))
@@ -234,7 +284,9 @@ fn count(connection: &Connection) -> rusqlite::Result<(String, u64, u64, u64, u6
         return Err(damaged("events are missing"));
     }
     let bytes = connection.query_row("SELECT total(length(bytes)) FROM bursts", [], |row| row.get::<_, f64>(0))?;
-    let dead = connection.query_row("SELECT total(length(event)) FROM dead_letters", [], |row| row.get::<_, f64>(0))?;
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "sizes, exact in f64 up to 8 PiB")]
-    Ok((id, applied, next, bytes as u64, dead as u64))
+    // Counted once, so that no mistake in it lasts; from here on the triggers keep it.
+    let dead = "UPDATE spool SET dead_letter_bytes = (SELECT coalesce(sum(length(event)), 0) FROM dead_letters)";
+    connection.execute(dead, [])?;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a size, exact in f64 up to 8 PiB")]
+    Ok((id, applied, next, bytes as u64))
 }

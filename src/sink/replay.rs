@@ -1,0 +1,183 @@
+//! Replaying dead letters: through the handle of a running sink, or from outside.
+//!
+//! From outside there are two ways. If nobody has the spool open, a sink of its own, without a stream, replays them, waits
+//! until they are applied, and ends. If a process has it open, usually the service that reads the stream, it is asked by a
+//! request in the file: nobody has to stop reading for it, nor needs a way into that process.
+
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::{Engine, ROOM_CHECK, Sink, away_from_the_caller, open_destination};
+use crate::config::{Config, OauthConfig, StreamConfig};
+use crate::dead_letter::{Fate, Replayed, Selection};
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::Burst;
+use crate::mapping::Plan;
+use crate::notice::Rejection;
+use crate::replayer::{Replayer, check};
+use crate::schema::Schema;
+use crate::spool::{Requests, Spool};
+use crate::stats::Counter;
+use crate::stop_signal::StopSignal;
+
+impl Sink {
+    /// Checks dead letters again, under the schema that the sink was opened with and the mapping to the table as it is now,
+    /// and takes the good ones as new events, in the order of their offsets.
+    ///
+    /// Each is marked in the transaction that puts it into the spool, so none is lost and none taken twice, whatever happens.
+    /// One that is refused by the database again becomes a dead letter again, at its new offset. Those still bad stay, with
+    /// today's reason. Those whose batch the sink is still at work on are left: right after a start that follows a crash, these
+    /// may be some. Blocks while the spool is full.
+    ///
+    /// # Errors
+    /// `STATE` when the sink is stopping, `SPOOL` if the file cannot be used: those replayed before stay replayed.
+    pub fn replay(&self, selection: &Selection) -> Result<Replayed> {
+        self.check_process()?;
+        let engine = &self.0.engine;
+        let plan = engine.pipeline.plan();
+        let Engine { spool, status, schema, .. } = &**engine;
+        let replayer = Replayer { spool, status, schema, plan: plan.as_ref() };
+        // Dead letters that come of this replay are not replayed by it.
+        let to = spool.applied();
+        let mut report = Replayed::default();
+        let mut from = 0;
+        loop {
+            if status.stop.is_set() || status.state().is_final() {
+                return Err(Error::state("the sink is stopping and takes no more events"));
+            }
+            let (page, fates) = replayer.page(selection, from, to)?;
+            let Some(fates) = fates else {
+                let mut burst = Burst::default();
+                for letter in &page.letters {
+                    burst.push(&letter.event.0);
+                }
+                spool.wait_for_room(&burst, ROOM_CHECK);
+                continue;
+            };
+            for (offset, fate) in fates {
+                report.count(offset, fate);
+            }
+            match page.next {
+                Some(next) => from = next,
+                None => return Ok(report),
+            }
+        }
+    }
+}
+
+/// How long what was spooled before may take to be applied, and then what was replayed.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(60);
+/// How often a request is looked at.
+const REQUEST_CHECK: Duration = Duration::from_millis(20);
+
+/// Replays dead letters of the spool that `spool.path` names; see [`Sink::replay`].
+///
+/// If no process has it open, a sink without a stream does it, under `config`, and what is spooled is applied before this
+/// returns, if the destination can be reached. Otherwise the process that has it open is asked, and does it under the
+/// configuration that it was started with; `timeout` is how long it may take for each step.
+///
+/// # Errors
+/// `TIMEOUT` if that process does not answer: nothing more is replayed then. `SPOOL`, `DATABASE`, `CONFIG` as for
+/// [`Sink::start`].
+pub fn replay(config: &Config, selection: &Selection, timeout: Duration) -> Result<Replayed> {
+    let mut own = config.clone();
+    // The stream is another process's business.
+    own.oauth = OauthConfig::default();
+    own.stream = StreamConfig { event_bytes_max: config.stream.event_bytes_max, ..StreamConfig::default() };
+    // A spool that does not exist is not made for this.
+    let requests = Requests::open(config)?;
+    match Sink::open(&own) {
+        Ok(sink) => {
+            sink.start()?;
+            sink.0.engine.spool.wait_drained(DRAIN_TIMEOUT);
+            let report = sink.replay(selection)?;
+            match sink.close(Some(DRAIN_TIMEOUT)) {
+                Err(error) if error.kind() != ErrorKind::Timeout => return Err(error),
+                _ => {}
+            }
+            let pending = sink.counter(Counter::Pending);
+            if pending > 0 {
+                log::warn!("{pending} events are still in the spool; the next start applies them");
+            }
+            Ok(report)
+        }
+        Err(error) => match Spool::holder(config) {
+            Some(holder) => ask(&requests, selection, timeout, holder),
+            None => Err(error),
+        },
+    }
+}
+
+/// Leaves a request for the process that has the spool open, and waits until it is carried out.
+fn ask(requests: &Requests, selection: &Selection, timeout: Duration, holder: String) -> Result<Replayed> {
+    let request = requests.place(selection)?;
+    let mut progress = requests.progress(request)?;
+    let mut since = Instant::now();
+    while progress.done.is_none() {
+        if since.elapsed() >= timeout {
+            requests.withdraw(request)?;
+            return Err(Error::new(
+                ErrorKind::Timeout,
+                format!("replaying dead letters: {holder} has the spool open and did not do it within {timeout:?}"),
+            )
+            .with_hint(
+                "it does so while its destination can be reached; the request was taken back, so try again later, or end \
+                 that process first",
+            ));
+        }
+        thread::sleep(REQUEST_CHECK);
+        let before = std::mem::replace(&mut progress, requests.progress(request)?);
+        if before.from != progress.from {
+            since = Instant::now();
+        }
+    }
+    requests.withdraw(request)?;
+    let report = progress.done.unwrap_or_default();
+    Ok(Replayed { by: Some(holder), ..report })
+}
+
+/// What [`replay`] would do under this configuration, without changing anything; also while a sink is running.
+///
+/// The mapping is checked if the destination can be reached; otherwise only the schema is, and the log says so.
+///
+/// # Errors
+/// `SPOOL` if there is no such file; `CONFIG` for a bad configuration or schema; `DATABASE` for a table that does not fit.
+pub fn replay_dry_run(config: &Config, selection: &Selection) -> Result<Replayed> {
+    config.validate()?;
+    let requests = Requests::open(config)?;
+    let schema = Schema::load(&config.schema, config.stream.event_bytes_max)?;
+    let plan = match table_plan(config) {
+        Ok(plan) => Some(Arc::new(plan)),
+        Err(error) if error.is_retryable() => {
+            log::warn!("{error}: only the schema is checked, not whether values fit the table");
+            None
+        }
+        Err(error) => return Err(error),
+    };
+    let mut report = Replayed::default();
+    let mut from = 0;
+    loop {
+        let page = requests.replayable(selection, from)?;
+        for letter in &page.letters {
+            let fate = match check(&schema, plan.as_ref(), letter) {
+                Ok(()) => Fate::Replayed(None),
+                Err(error) => Fate::Rejected(Rejection::from(&letter.with_reason(&error))),
+            };
+            report.count(letter.offset, fate);
+        }
+        for &offset in &page.skipped {
+            report.count(offset, Fate::Skipped);
+        }
+        match page.next {
+            Some(next) => from = next,
+            None => return Ok(report),
+        }
+    }
+}
+
+fn table_plan(config: &Config) -> Result<Plan> {
+    let mut destination = open_destination(config, StopSignal::new())?;
+    let table = away_from_the_caller(move || destination.connect())?;
+    Plan::new(&config.mapping, config.destination.update, &table)
+}

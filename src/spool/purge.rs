@@ -1,0 +1,59 @@
+//! Deleting dead letters on request.
+
+use rusqlite::{Connection, params};
+
+use super::DeadLetters;
+use crate::dead_letter::{Purge, Purged};
+use crate::error::{Error, ErrorKind, Result};
+
+/// So many are deleted in one transaction: a sink that has the file open waits no longer than that.
+const STEP: usize = 1000;
+
+/// Whether a dead letter is selected; ?1 to ?3 are the three flags, ?4 the time or null.
+///
+/// A batch that is not finished may be prepared again after a crash, and a dead letter is what says that an event of it is
+/// decided: it must stay till then.
+const SELECTED: &str = "((?1 AND exported_at IS NOT NULL) OR (?2 AND replayed_at IS NOT NULL)
+     OR (?3 AND exported_at IS NULL AND replayed_at IS NULL)) AND (?4 IS NULL OR rejected_at < ?4)";
+const FINISHED: &str = "offset < (SELECT applied FROM spool)";
+
+impl DeadLetters {
+    /// Deletes dead letters for good; also while a sink has the file open, which then has more room for others.
+    ///
+    /// # Errors
+    /// `INVALID_ARGUMENT` if nothing is selected; `SPOOL` if the file cannot be written. Those deleted before stay deleted.
+    pub fn purge(&self, purge: &Purge) -> Result<Purged> {
+        if !(purge.exported || purge.replayed || purge.unseen) {
+            return Err(Error::new(ErrorKind::InvalidArgument, "purging dead letters: none are selected")
+                .with_hint("say which: those that were exported, those that were replayed, or all of them"));
+        }
+        let purged = run(&self.0.connection, purge);
+        purged.map_err(|error| self.0.error("deleting dead letters from", &error))
+    }
+}
+
+fn run(connection: &Connection, purge: &Purge) -> rusqlite::Result<Purged> {
+    let mut delete = connection.prepare(&format!(
+        "DELETE FROM dead_letters WHERE offset IN
+         (SELECT offset FROM dead_letters WHERE {SELECTED} AND {FINISHED} AND offset >= ?5 ORDER BY offset LIMIT {STEP})
+         RETURNING offset"
+    ))?;
+    let mut purged = Purged::default();
+    let mut from = 0;
+    loop {
+        let step = params![purge.exported, purge.replayed, purge.unseen, purge.before, from];
+        let offsets = delete.query_map(step, |row| row.get::<_, u64>(0))?.collect::<rusqlite::Result<Vec<u64>>>()?;
+        purged.deleted += offsets.len() as u64;
+        let Some(last) = offsets.iter().max().filter(|_| offsets.len() == STEP) else { break };
+        from = last + 1;
+    }
+    let selected = params![purge.exported, purge.replayed, purge.unseen, purge.before];
+    let unfinished = format!("SELECT count(*) FROM dead_letters WHERE {SELECTED}");
+    purged.unfinished = connection.query_row(&unfinished, selected, |row| row.get(0))?;
+    if !purge.unseen {
+        let unseen = "SELECT count(*) FROM dead_letters
+             WHERE exported_at IS NULL AND replayed_at IS NULL AND (?1 IS NULL OR rejected_at < ?1)";
+        purged.unseen = connection.query_row(unseen, [purge.before], |row| row.get(0))?;
+    }
+    Ok(purged)
+}

@@ -1,0 +1,149 @@
+//! Dead letters back into the queue, and the ledger: what one transaction does, and what it leaves alone.
+
+use super::*;
+use crate::dead_letter::{Fate, Selection};
+
+/// A spool whose events up to `applied` are applied, with dead letters of `size` bytes at all of their offsets.
+fn spool_with_letters(path: &Path, applied: u64, size: usize) -> Spool {
+    let mut config = config(path);
+    config.spool.bytes_max = 64 << 10;
+    let spool = Spool::open(&config).unwrap();
+    let events = vec![&b"x"[..]; usize::try_from(applied).unwrap()];
+    append(&spool, &events);
+    let letters: Vec<DeadLetter> = (0..applied).map(|offset| letter(offset, &vec![b'l'; size])).collect();
+    spool.keep(&letters).unwrap();
+    spool.mark_applied(applied).unwrap();
+    spool.tidy().unwrap();
+    spool
+}
+
+fn good(page: &Page) -> Vec<Judged<'_>> {
+    page.letters.iter().map(|letter| (letter, None)).collect()
+}
+
+#[test]
+fn pages_hold_each_letter_once_in_order() {
+    let spool = spool_with_letters(Path::new(":memory:"), 2500, 1);
+    let odd = Selection::Offsets((0..3000).rev().filter(|offset| offset % 2 == 1).collect());
+    for (selection, expected) in
+        [(Selection::All, (0..2400).collect::<Vec<u64>>()), (odd, (0..2400).filter(|offset| offset % 2 == 1).collect())]
+    {
+        let (mut found, mut skipped, mut from, mut pages) = (Vec::new(), Vec::new(), 0, 0);
+        loop {
+            let page = spool.replayable(&selection, from, 2400).unwrap();
+            assert!(page.letters.len() + page.skipped.len() <= 1000);
+            found.extend(page.letters.iter().map(|letter| letter.offset));
+            skipped.extend(page.skipped);
+            pages += 1;
+            let Some(next) = page.next else { break };
+            assert!(next > from);
+            from = next;
+        }
+        assert_eq!(found, expected);
+        assert!(pages > 1, "{pages}");
+        let not_there: Vec<u64> = (2400..3000).filter(|offset| offset % 2 == 1).collect();
+        assert!(skipped.is_empty() || skipped == not_there, "{skipped:?}");
+    }
+    let large = spool_with_letters(Path::new(":memory:"), 20, 100_000);
+    let page = large.replayable(&Selection::All, 0, 20).unwrap();
+    assert!((5..=7).contains(&page.letters.len()), "a page holds no more than a burst: {}", page.letters.len());
+}
+
+#[test]
+fn a_letter_is_marked_with_its_append_or_not_at_all() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("spool.db");
+    let spool = spool_with_letters(&path, 3, 10);
+    append(&spool, &[&vec![0; 60 << 10]]);
+    let mut page = spool.replayable(&Selection::All, 0, 3).unwrap();
+    page.letters[0].event.0 = vec![0; 5 << 10];
+    assert_eq!(spool.replay(&good(&page), 9, None).unwrap(), None, "the spool is full");
+    assert!(spool.dead_letters(0, 9).unwrap().iter().all(|letter| letter.replayed_at.is_none()));
+
+    spool.mark_applied(4).unwrap();
+    spool.tidy().unwrap();
+    let page = spool.replayable(&Selection::All, 0, 3).unwrap();
+    DeadLetters::open(&config(&path)).unwrap().purge(&only_unseen()).unwrap();
+    let again = letter(1, b"again");
+    spool.keep(std::slice::from_ref(&again)).unwrap();
+    let fates = spool.replay(&good(&page), 9, None).unwrap().unwrap();
+    let expected = [(0, Fate::Skipped), (1, Fate::Replayed(Some(4))), (2, Fate::Skipped)];
+    assert_eq!(fates, expected, "those deleted meanwhile stay deleted");
+    assert_eq!(read(&spool, 4, 10, 1000), [(4, page.letters[1].event.0.clone())]);
+    let fates = spool.replay(&good(&page), 9, None).unwrap().unwrap();
+    assert!(fates.iter().all(|(_, fate)| *fate == Fate::Skipped), "each once: {fates:?}");
+    assert_eq!(spool.next(), 5);
+    spool.end_intake();
+    assert_eq!(spool.replay(&[], 9, None).unwrap_err().kind(), ErrorKind::State);
+}
+
+fn only_unseen() -> crate::dead_letter::Purge {
+    crate::dead_letter::Purge { unseen: true, ..Default::default() }
+}
+
+#[test]
+fn a_request_is_carried_out_once_page_by_page() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("spool.db");
+    let spool = spool_with_letters(&path, 1500, 1);
+    let requests = Requests::open(&config(&path)).unwrap();
+    let withdrawn = requests.place(&Selection::Offsets(vec![1])).unwrap();
+    let request = spool.replay_request().unwrap().unwrap();
+    let page = spool.replayable(&request.selection, request.from, 1500).unwrap();
+    requests.withdraw(withdrawn).unwrap();
+    let fates = spool.replay(&good(&page), 9, Some((&request, &page))).unwrap().unwrap();
+    assert_eq!(fates, [(1, Fate::Skipped)], "nothing is done for a request that was taken back");
+    assert_eq!(spool.next(), 1500);
+
+    let id = requests.place(&Selection::All).unwrap();
+    assert_ne!(id, withdrawn, "a number is not used again");
+    for expected in [false, true] {
+        let request = spool.replay_request().unwrap().unwrap();
+        let page = spool.replayable(&request.selection, request.from, 1500).unwrap();
+        spool.replay(&good(&page), 9, Some((&request, &page))).unwrap().unwrap();
+        assert_eq!(requests.progress(id).unwrap().done.is_some(), expected);
+    }
+    let done = requests.progress(id).unwrap().done.unwrap();
+    assert_eq!((done.replayed, done.rejected, done.skipped), (1500, 0, 0));
+    assert!(spool.replay_request().unwrap().is_none());
+}
+
+/// A dead letter says that an event is decided; until its batch is finished, nobody may delete it.
+#[test]
+fn letters_of_an_unfinished_batch_stay() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("spool.db");
+    let spool = spool_with_letters(&path, 2, 1);
+    append(&spool, &[b"a", b"b"]);
+    spool.keep(&[letter(3, b"b")]).unwrap();
+    let outside = DeadLetters::open(&config(&path)).unwrap();
+    let purged = outside.purge(&crate::dead_letter::Purge::all()).unwrap();
+    assert_eq!((purged.deleted, purged.unfinished, purged.unseen), (2, 1, 0));
+    assert_eq!(spool.dead_offsets(0).unwrap(), [3]);
+    spool.mark_applied(4).unwrap();
+    spool.delete_applied().unwrap();
+    assert_eq!(outside.purge(&crate::dead_letter::Purge::all()).unwrap().deleted, 1);
+    let bytes: u64 = spool.writer().query_row("SELECT dead_letter_bytes FROM spool", [], |row| row.get(0)).unwrap();
+    assert_eq!(bytes, 0);
+}
+
+#[test]
+fn the_ledger_keeps_the_last_connections() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("spool.db");
+    let spool = Spool::open(&config(&path)).unwrap();
+    for at in 0..10_003 {
+        spool.connection_opened(at, 0, None).unwrap();
+    }
+    let kept = spool.connections().unwrap();
+    assert_eq!((kept.len(), kept[0].opened_at), (10_000, 3));
+    drop(spool);
+    let spool = Spool::open(&config(&path)).unwrap();
+    assert!(
+        spool
+            .connections()
+            .unwrap()
+            .iter()
+            .all(|connection| connection.cause.is_some() && connection.ended_at.is_none())
+    );
+}
