@@ -20,19 +20,19 @@ fn kills() -> u64 {
     std::env::var("CXSINK_CRASH_KILLS").map_or(30, |kills| kills.parse().unwrap())
 }
 
-/// A stream that lasts about as long as the kills, with every kind of event but the largest.
-fn stream(seed: u64, kills: u64) -> SimulatorOptions {
+/// A stream that lasts longer than the kills, with every kind of event but the largest.
+fn stream(seed: u64, is_replayed: bool) -> SimulatorOptions {
     let mut options = SimulatorOptions::default();
     options.seed = seed;
-    options.events = Some(kills * 500);
-    options.rate = 4000;
+    options.events = Some(kills() * if is_replayed { 400 } else { 1000 });
+    options.rate = 3000;
     options.redelivery_percent = 5.0;
     options.update_percent = 30.0;
     options.repeat_window = 300;
     options.invalid_percent = 3.0;
     options.invalid_kinds = InvalidKind::ALL.into_iter().filter(|kind| *kind != InvalidKind::Oversize).collect();
-    // More than can be in the sockets' buffers in the time between a read and the kill, at this rate.
-    options.replay_events = 2000;
+    // What is sent in a third of a second: more than waits in the sockets' buffers when a reader that keeps up is killed.
+    options.replay_events = if is_replayed { 1000 } else { 0 };
     options
 }
 
@@ -53,7 +53,7 @@ fn program(directory: &Path, config: &Config, simulator: &Simulator, url: &str) 
     command
 }
 
-fn killed_again_and_again(seed: u64, has_checkpoint: bool) {
+fn killed_again_and_again(seed: u64, has_checkpoint: bool, is_replayed: bool) {
     let Some(database) = TestDatabase::new() else { return };
     let directory = tempfile::tempdir().unwrap();
     let mut config = support::config(directory.path(), &database.url());
@@ -67,7 +67,7 @@ fn killed_again_and_again(seed: u64, has_checkpoint: bool) {
         database.execute("DROP TABLE cxsink_checkpoint");
     }
     journal::keep_arrivals(&config);
-    let simulator = Simulator::start(stream(seed, kills())).unwrap();
+    let simulator = Simulator::start(stream(seed, is_replayed)).unwrap();
     let mut draws = fastrand::Rng::with_seed(seed);
     for _ in 0..kills() {
         let mut sink = Running::start(&mut program(directory.path(), &config, &simulator, &database.url()));
@@ -76,7 +76,7 @@ fn killed_again_and_again(seed: u64, has_checkpoint: bool) {
             let before = simulator.report().events;
             support::wait_until("it reads", || simulator.report().events > before);
         }
-        std::thread::sleep(Duration::from_micros(draws.u64(0..250_000)));
+        std::thread::sleep(Duration::from_micros(draws.u64(0..500_000)));
         assert_eq!(sink.child.try_wait().unwrap(), None, "it ended by itself: {}", sink.wait().1);
         sink.signal("KILL");
         sink.child.wait().unwrap();
@@ -98,20 +98,23 @@ fn killed_again_and_again(seed: u64, has_checkpoint: bool) {
     assert!(stats.is_balanced() && stats.pending == 0, "{stats:?}");
 
     let arrivals = journal::check(&config, &mut database.client(), has_checkpoint);
-    // The redelivered tail made up for what was in the sockets of the killed.
-    let arrived: std::collections::HashSet<&Vec<u8>> = arrivals.iter().collect();
-    let missing = sent.iter().filter(|event| !arrived.contains(event)).count();
-    assert_eq!(missing, 0, "events that were sent and never appended; {}", simulator.report());
     let report = simulator.report();
-    assert!(report.connections > kills() / 2 && report.replays > 0, "most of them died at work: {report}");
+    assert!(report.connections > kills() / 2, "most of them died at work: {report}");
+    if is_replayed {
+        // The redelivered tail made up for what was in the sockets of the killed.
+        let arrived: std::collections::HashSet<&Vec<u8>> = arrivals.iter().collect();
+        let missing = sent.iter().filter(|event| !arrived.contains(event)).count();
+        assert_eq!(missing, 0, "events that were sent and never appended; {report}");
+    }
 }
 
 #[test]
 fn with_a_checkpoint_every_batch_is_written_exactly_once() {
-    killed_again_and_again(20_261_122, true);
+    killed_again_and_again(20_261_122, true, true);
 }
 
+/// Nothing is sent again here: an event that the sink lost after it was spooled would be missing for good.
 #[test]
 fn without_a_checkpoint_the_table_is_the_same() {
-    killed_again_and_again(42, false);
+    killed_again_and_again(42, false, false);
 }
