@@ -1,5 +1,6 @@
 //! Make before break: a token that expires leaves no gap in the stream. Every event is sent once, on the newest connection, and
 //! none again; so what is missed anywhere shows.
+#![allow(clippy::unwrap_used, unreachable_pub, reason = "a test says best what it expects by failing there")]
 #![cfg(all(feature = "postgres", feature = "simulator", feature = "sqlite"))]
 
 mod support;
@@ -9,12 +10,12 @@ use std::time::Duration;
 use cxsink::simulator::{Simulator, SimulatorOptions};
 use cxsink::{Config, Notice, Poll, Sink, State, Stats};
 
-/// A lively stream whose tokens live two seconds, after which the server closes.
-fn expiring() -> SimulatorOptions {
+/// A lively stream whose tokens live for so long, after which the server closes.
+fn expiring(seconds: u64) -> SimulatorOptions {
     let mut options = SimulatorOptions::default();
     options.events = None;
     options.rate = 2000;
-    options.token_lifetime = Duration::from_secs(2);
+    options.token_lifetime = Duration::from_secs(seconds);
     options.close_when_expired = true;
     options
 }
@@ -47,8 +48,9 @@ fn to_the_end(sink: &Sink) -> (Stats, Vec<String>) {
 
 #[test]
 fn tokens_expire_without_a_gap() {
-    let mut options = expiring();
-    options.events = Some(12_000);
+    // Renewed after one and a half; the other half is for a busy machine.
+    let mut options = expiring(3);
+    options.events = Some(10_000);
     options.close_at_end = true;
     let simulator = Simulator::start(options).unwrap();
     let directory = tempfile::tempdir().unwrap();
@@ -58,7 +60,7 @@ fn tokens_expire_without_a_gap() {
     let (stats, errors) = to_the_end(&sink);
     let report = simulator.report();
     assert_eq!((stats.state, errors), (State::Closed, vec![]), "{stats:?} {report}");
-    assert_eq!((stats.received, stats.inserted), (12_000, 12_000), "{report}");
+    assert_eq!((stats.received, stats.inserted), (10_000, 10_000), "{report}");
     assert!(report.closes <= 2, "of its own accord only at the end, perhaps on two connections: {report}");
     assert!(stats.token_renewals >= 2 && stats.reconnects == 0, "{stats:?}");
     assert_eq!((report.connections, report.tokens_issued), (stats.token_renewals + 1, stats.token_renewals + 1));
@@ -66,7 +68,7 @@ fn tokens_expire_without_a_gap() {
 
 #[test]
 fn off_means_that_the_server_closes_and_the_sink_connects_again() {
-    let simulator = Simulator::start(expiring()).unwrap();
+    let simulator = Simulator::start(expiring(1)).unwrap();
     let directory = tempfile::tempdir().unwrap();
     let sink = started(&simulator, directory.path(), |config| config.stream.renew_before_expiry = Duration::ZERO);
     support::wait_until("two streams have expired", || simulator.report().closes >= 2);

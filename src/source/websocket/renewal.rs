@@ -128,9 +128,7 @@ impl Renewal {
             Stage::Waiting(_) => None,
             Stage::Leaving(farewell) => Some(farewell.next),
             // The thread listens to the stop signal and has a deadline for everything.
-            Stage::Opening(opening) => {
-                opening.recv().unwrap_or_else(|_| Err(no_answer())).inspect_err(|error| warn(error)).ok()
-            }
+            Stage::Opening(opening) => opening.recv().unwrap_or_else(|_| Err(no_answer())).inspect_err(warn).ok(),
         }
     }
 
@@ -156,7 +154,7 @@ fn due_at(begun_at: Instant, lifetime: Duration, before_expiry: Duration) -> Opt
     if before_expiry.is_zero() || lifetime < LIFETIME_MIN {
         return None;
     }
-    begun_at.checked_add(lifetime - before_expiry.min(lifetime / 2))
+    begun_at.checked_add(lifetime.saturating_sub(before_expiry.min(lifetime / 2)))
 }
 
 /// Opens a connection on a thread of its own.

@@ -4,8 +4,8 @@ use super::super::test_server::{PATIENCE, Peer, TestServer, answer, close, frame
 use super::*;
 use crate::clock::SystemClock;
 use crate::error::ErrorKind;
-use std::sync::mpsc::{self, Receiver, Sender};
-use std::sync::{Condvar, Mutex};
+use std::sync::{Condvar, Mutex, mpsc};
+use std::thread;
 use std::time::{Duration, Instant};
 
 /// Steps that the server's threads take in an order of the test's making.
@@ -64,6 +64,8 @@ fn source(server: &TestServer, stop: &StopSignal) -> WebsocketSource {
     let mut config = server.config();
     config.retry.delay_min = Duration::from_millis(5);
     config.retry.delay_max = Duration::from_millis(10);
+    // So that the old token is still good for a new connection when the next one is due.
+    config.oauth.refresh_early = Duration::ZERO;
     WebsocketSource::new(&config, stop.clone(), Arc::new(SystemClock), Arc::new(|_| ())).unwrap()
 }
 
@@ -90,58 +92,77 @@ fn read(source: &mut WebsocketSource, count: usize) -> Vec<String> {
 fn the_old_connection_is_read_to_its_end_and_the_next_one_then() {
     let check = |end: fn(&Steps, &mut Peer)| {
         let steps = Arc::new(Steps::default());
-        let server = server(|_, _| (), {
-            let steps = Arc::clone(&steps);
+        let on_server = Arc::clone(&steps);
+        let server = server(
+            |_, _| (),
             move |number, peer| {
                 if number == 0 {
                     peer.open(&event("a"));
-                    end(&steps, peer);
+                    end(&on_server, peer);
+                    on_server.take("over");
                 } else {
-                    assert_eq!(peer.header("Authorization"), Some("Bearer token-1"));
-                    steps.take("asked for the next");
-                    if steps.has("closed early") {
-                        steps.wait_for("closed");
+                    on_server.take("asked for the next");
+                    if on_server.has("closes early") {
+                        on_server.wait_for("closed");
                     }
-                    peer.open(&event("c"));
-                    steps.take("opened the next");
+                    peer.open(&event("d"));
+                    on_server.take("opened the next");
                     peer.wait_for_end();
                 }
-            }
-        });
+            },
+        );
         let mut source = source(&server, &StopSignal::new());
         source.connect().unwrap();
-        assert_eq!(read(&mut source, 3), ["a", "b", "c"]);
-        assert_eq!(server.requests.lock().unwrap().len(), 4, "two tokens, two handshakes");
+        assert_eq!(read(&mut source, 2), ["a", "b"]);
+        steps.take("b was read");
+        assert_eq!(read(&mut source, 2), ["c", "d"]);
+        let requests = server.requests.lock().unwrap().clone();
+        assert_eq!(requests.len(), 4, "two tokens, two handshakes");
+        assert!(requests[3].contains("Bearer token-1"), "{}", requests[3]);
+        steps.wait_for("over");
+        assert!(!steps.has("spoken to after the goodbye"));
     };
-    // As it should be; the event was on its way when the goodbye came.
-    check(|_, peer| {
+    // As it should be; events were on their way when the goodbye came.
+    check(|steps, peer| {
         assert_eq!(peer.receive(), (8, 1000_u16.to_be_bytes().to_vec()));
-        peer.send([event("b"), close(1000, "")].concat());
+        peer.send(event("b"));
+        steps.wait_for("b was read");
+        peer.send([event("c"), close(1000, "")].concat());
     });
-    // Nothing follows a close frame, not even a pong, and a server may be gone without an answer.
-    check(|_, peer| {
+    // Nothing follows a close frame, not even a pong; and the server ends without an answer.
+    check(|steps, peer| {
         peer.finish();
-        peer.send([event("b"), frame(9, true, b"still there?")].concat());
+        peer.send([frame(9, true, b"still there?"), event("b")].concat());
+        steps.wait_for("b was read");
+        peer.send(event("c"));
         let _ = peer.stream.shutdown(std::net::Shutdown::Write);
-        assert_eq!(peer.wait_for_end(), b"");
+        if !peer.wait_for_end().is_empty() {
+            steps.take("spoken to after the goodbye");
+        }
     });
     // It never answers.
-    check(|_, peer| {
+    check(|steps, peer| {
         peer.finish();
         peer.send(event("b"));
+        steps.wait_for("b was read");
+        peer.send(event("c"));
         peer.wait_for_end();
     });
-    // The token expires before the goodbye.
+    // The token expires in the overlap.
     check(|steps, peer| {
         steps.wait_for("opened the next");
-        peer.send([event("b"), close(4001, "token expired")].concat());
+        peer.send(event("b"));
+        steps.wait_for("b was read");
+        peer.send([event("c"), close(4001, "token expired")].concat());
         peer.wait_for_end();
     });
     // It expires while the next connection is being opened.
     check(|steps, peer| {
-        steps.take("closed early");
+        steps.take("closes early");
         steps.wait_for("asked for the next");
-        peer.send([event("b"), close(1008, "token expired")].concat());
+        peer.send(event("b"));
+        steps.wait_for("b was read");
+        peer.send([event("c"), close(1008, "token expired")].concat());
         steps.take("closed");
         peer.wait_for_end();
     });
@@ -216,47 +237,50 @@ fn a_loss_while_the_next_connection_is_being_opened() {
 
 #[test]
 fn a_stop_ends_a_renewal_at_once() {
-    /// Says that the phase is reached, and stays in it.
-    fn hang(reached: &Mutex<Sender<()>>, peer: &mut Peer) {
-        reached.lock().unwrap().send(()).unwrap();
-        peer.wait_for_end();
-    }
+    // Whether it is the token or the handshake that is not answered, and whether the old connection is closed meanwhile.
     let check = |in_token: bool, is_closed: bool| {
-        let (reached, has_reached): (Sender<()>, Receiver<()>) = mpsc::channel();
-        let reached = Arc::new(Mutex::new(reached));
-        let (on_token, on_stream) = (Arc::clone(&reached), reached);
-        let asked = Arc::new(Steps::default());
-        let (asked_token, asked_stream) = (Arc::clone(&asked), asked);
+        let steps = Arc::new(Steps::default());
+        let (on_token, on_stream) = (Arc::clone(&steps), Arc::clone(&steps));
         let server = server(
             move |_, peer| {
-                asked_token.take("asked");
                 if in_token {
-                    hang(&on_token, peer);
+                    on_token.take("hanging");
+                    peer.wait_for_end();
                 }
             },
             move |number, peer| {
                 if number == 0 {
                     peer.open(b"");
-                    asked_stream.wait_for("asked");
+                    on_stream.wait_for("hanging");
                     if is_closed {
                         peer.send(close(4001, ""));
+                        peer.finish();
+                        // From now on the source has nothing but the renewal to wait for.
+                        let _ = peer.stream.shutdown(std::net::Shutdown::Write);
                     }
-                    peer.wait_for_end();
+                    on_stream.take("to be stopped");
                 } else {
-                    hang(&on_stream, peer);
+                    on_stream.take("hanging");
                 }
+                peer.wait_for_end();
             },
         );
         let stop = StopSignal::new();
-        let stopper = stop_when(&stop, has_reached);
         let mut source = source(&server, &stop);
         source.connect().unwrap();
+        let (reached, has_reached) = mpsc::channel();
+        let stopper = stop_when(&stop, has_reached);
+        let watcher = thread::spawn(move || {
+            steps.wait_for("to be stopped");
+            reached.send(()).unwrap();
+        });
         let error = loop {
             if let Err(error) = source.read(&mut Burst::default()) {
                 break error;
             }
         };
         let took = stopper.join().unwrap().elapsed();
+        watcher.join().unwrap();
         assert_eq!(error.kind(), ErrorKind::State, "{error}");
         assert!(took < Duration::from_secs(3), "in_token {in_token}, is_closed {is_closed}: {took:?}");
     };

@@ -8,7 +8,7 @@ use std::io::{Read as _, Write as _};
 use std::sync::Mutex;
 use std::sync::mpsc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 fn source(config: &Config) -> WebsocketSource {
     source_with(config, &StopSignal::new())
