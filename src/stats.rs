@@ -34,7 +34,8 @@ pub enum Counter {
     DeadLettered = 7,
     /// Events in the spool, not yet applied.
     Pending = 8,
-    /// Connections to the stream after the first.
+    /// Connections to the stream that were opened because the one before was lost or closed. One that takes over before the token
+    /// expires (`stream.renew_before_expiry`) is planned and does not count; its token does, as `TokenRenewals`.
     Reconnects = 9,
     /// Tokens fetched after the first.
     TokenRenewals = 10,

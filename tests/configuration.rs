@@ -73,7 +73,7 @@ fn the_reference_names_every_key_and_every_deployment_variable() {
 fn the_fixed_keys_are_there() {
     let fixed = "oauth.url oauth.client_id oauth.client_secret oauth.client_secret_file oauth.scope oauth.refresh_early \
         stream.id stream.url stream.ping_interval stream.idle_timeout stream.connect_timeout stream.on_normal_close \
-        schema.file schema.additional_properties mapping.columns mapping.key mapping.update destination.url \
+        stream.renew_before_expiry schema.file schema.additional_properties mapping.columns mapping.key mapping.update destination.url \
         destination.password_file destination.table destination.update destination.statement_timeout spool.path spool.sync \
         spool.bytes_max batch.events_max batch.bytes_max dead_letters.bytes_max retry.delay_min retry.delay_max log.level \
         log.format";

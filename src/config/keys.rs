@@ -179,6 +179,11 @@ pub(super) static KEYS: &[Key] = &[
         Kind::Word(OnNormalClose::WORDS),
         "What to do when the server closes the stream with code 1000: connect again, or apply what is spooled and end."
     ),
+    key!(
+        stream.renew_before_expiry,
+        Kind::Duration(Duration::ZERO, ms(30 * 60_000)),
+        "How long before the token expires with which the stream was opened the next connection is opened, with a new token. The old one is read until the new one is there, so that there is no gap; an event that comes on both is applied twice with the same result. At most half of the token's life. `0s`: the stream is opened again when the server has closed it."
+    ),
     key!(stream.event_bytes_max, Kind::Size(64, 256 * MIB), "A larger event becomes a dead letter."),
     key!(schema.file, Kind::Path, "A JSON Schema file that replaces the built-in schema."),
     key!(

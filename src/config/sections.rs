@@ -43,6 +43,8 @@ pub struct StreamConfig {
     pub connect_timeout: Duration,
     /// What to do when the server closes the stream with code 1000.
     pub on_normal_close: OnNormalClose,
+    /// How long before the token expires the next connection is opened; zero: not at all.
+    pub renew_before_expiry: Duration,
     /// A larger event becomes a dead letter.
     pub event_bytes_max: u64,
 }
@@ -162,6 +164,7 @@ impl Default for StreamConfig {
             idle_timeout: Duration::from_secs(60),
             connect_timeout: Duration::from_secs(10),
             on_normal_close: OnNormalClose::default(),
+            renew_before_expiry: Duration::from_secs(60),
             event_bytes_max: 1 << 20,
         }
     }

@@ -42,8 +42,7 @@ struct Cache {
 }
 
 struct CachedToken {
-    header: HeaderValue,
-    number: u64,
+    token: Token,
     renew_at: Instant,
 }
 
@@ -54,6 +53,10 @@ pub(super) struct Token {
     pub(super) header: HeaderValue,
     /// Whether it was fetched just now: if the stream refuses it, its age is not the reason.
     pub(super) fresh: bool,
+    /// When its life began, at the latest.
+    pub(super) begun_at: Instant,
+    /// How long it may be used, counted from `begun_at`.
+    pub(super) lifetime: Duration,
     number: u64,
 }
 
@@ -76,35 +79,41 @@ impl TokenSource {
         })
     }
 
-    /// The cached token, or a new one if there is none or it expires soon.
-    pub(super) fn token(&self) -> Result<Token> {
+    /// The cached token, or a new one if there is none or it expires soon. `replaced` is one that will not do any more,
+    /// although it has not expired.
+    pub(super) fn token(&self, replaced: Option<&Token>) -> Result<Token> {
         let mut cache = lock::lock(&self.cache);
-        if let Some(CachedToken { header, number, renew_at }) = &cache.token
+        if let Some(CachedToken { token, renew_at }) = &cache.token
             && self.clock.steady() < *renew_at
+            && replaced.is_none_or(|replaced| replaced.number != token.number)
         {
-            return Ok(Token { header: header.clone(), fresh: false, number: *number });
+            return Ok(Token { fresh: false, ..token.clone() });
         }
         // Its life begins when the server makes it, which is after we ask: counting from here errs on the early side.
         let asked_at = self.clock.steady();
         let granted = self.fetch()?;
         cache.fetched += 1;
-        let number = cache.fetched;
+        let token = Token {
+            header: granted.header,
+            fresh: true,
+            begun_at: asked_at,
+            lifetime: granted.lifetime,
+            number: cache.fetched,
+        };
         // A token that lives shorter than twice `refresh_early` would else be fetched anew for each connection.
         let early = self.refresh_early.min(granted.lifetime / 2);
-        cache.token = asked_at.checked_add(granted.lifetime.saturating_sub(early)).map(|renew_at| CachedToken {
-            header: granted.header.clone(),
-            number,
-            renew_at,
-        });
+        cache.token = asked_at
+            .checked_add(granted.lifetime.saturating_sub(early))
+            .map(|renew_at| CachedToken { token: token.clone(), renew_at });
         log::info!("got a token, valid for {} s", granted.lifetime.as_secs());
-        (self.observer)(SourceEvent::TokenFetched { renewal: number > 1 });
-        Ok(Token { header: granted.header, fresh: true, number })
+        (self.observer)(SourceEvent::TokenFetched { renewal: token.number > 1 });
+        Ok(token)
     }
 
     /// The stream refused `token`: the next call of [`token`](Self::token) fetches a new one. A newer one stays.
     pub(super) fn forget(&self, token: &Token) {
         let mut cache = lock::lock(&self.cache);
-        if cache.token.as_ref().is_some_and(|cached| cached.number == token.number) {
+        if cache.token.as_ref().is_some_and(|cached| cached.token.number == token.number) {
             cache.token = None;
         }
     }

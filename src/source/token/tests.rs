@@ -14,7 +14,7 @@ fn source(config: &Config) -> TokenSource {
 fn answered(text: impl AsRef<[u8]>) -> Result<Token> {
     let text = text.as_ref().to_vec();
     let server = TestServer::http(move |_, peer| peer.send(&text));
-    source(&server.config()).token()
+    source(&server.config()).token(None)
 }
 
 fn body(body: &str) -> Result<Token> {
@@ -33,7 +33,7 @@ fn assert_clean(error: &Error) {
 #[test]
 fn the_request_is_a_form_as_the_rfc_has_it() {
     let server = TestServer::http(|_, peer| peer.send(token_answer("abc")));
-    let token = source(&server.config()).token().unwrap();
+    let token = source(&server.config()).token(None).unwrap();
     assert_eq!(token.header, "Bearer abc");
     assert_eq!(token.secret(), "abc");
     assert!(token.fresh);
@@ -60,7 +60,7 @@ fn a_token_is_kept_until_shortly_before_its_expiry() {
     let tokens = TokenSource::new(&server.config(), StopSignal::new(), Arc::clone(&clock) as _, observer).unwrap();
     let check = |at, expected: &str, fresh| {
         clock.move_to(Duration::from_secs(at));
-        let token = tokens.token().unwrap();
+        let token = tokens.token(None).unwrap();
         assert_eq!((token.secret(), token.fresh), (expected, fresh), "at {at} s");
         token
     };
@@ -85,7 +85,7 @@ fn a_short_life_is_used_by_half() {
         TokenSource::new(&server.config(), StopSignal::new(), Arc::clone(&clock) as _, Arc::new(|_| ())).unwrap();
     for (at, expected) in [(0, "token-0"), (19, "token-0"), (20, "token-1")] {
         clock.move_to(Duration::from_secs(at));
-        assert_eq!(tokens.token().unwrap().secret(), expected, "at {at} s");
+        assert_eq!(tokens.token(None).unwrap().secret(), expected, "at {at} s");
     }
 }
 
@@ -102,7 +102,7 @@ fn many_who_ask_cause_one_request() {
     let tokens = Arc::new(source(&server.config()));
     let ask = || {
         let tokens = Arc::clone(&tokens);
-        thread::spawn(move || tokens.token().unwrap().fresh)
+        thread::spawn(move || tokens.token(None).unwrap().fresh)
     };
     let first = ask();
     has_arrived.recv_timeout(PATIENCE).unwrap();
@@ -231,11 +231,11 @@ fn a_limit_is_waited_out_three_times() {
     };
     let server = serve(3);
     let tokens = TokenSource::new(&server.config(), StopSignal::new(), Arc::new(SystemClock), observer).unwrap();
-    assert_eq!(tokens.token().unwrap().secret(), "late");
+    assert_eq!(tokens.token(None).unwrap().secret(), "late");
     assert_eq!(*delays.lock().unwrap(), 3);
 
     let server = serve(4);
-    let error = source(&server.config()).token().unwrap_err();
+    let error = source(&server.config()).token(None).unwrap_err();
     assert_eq!((error.kind(), error.class(), error.status()), (ErrorKind::Connect, Class::Outage, Some(429)));
     assert_eq!(server.requests.lock().unwrap().len(), 4, "one request and three retries");
 }
@@ -269,7 +269,7 @@ fn refused_and_unknown_hosts_are_named() {
     let closed = listener.local_addr().unwrap();
     drop(listener);
     config.oauth.url = format!("http://{closed}/token");
-    let error = source(&config).token().unwrap_err();
+    let error = source(&config).token(None).unwrap_err();
     assert_eq!((error.kind(), error.class()), (ErrorKind::Connect, Class::Outage));
     assert!(error.message().contains(&format!("connecting to {closed}: ")), "{error}");
     assert!(error.message().contains("refused"), "{error}");
@@ -279,7 +279,7 @@ fn refused_and_unknown_hosts_are_named() {
     config.oauth.url = format!("https://{host}/token");
     let mut tokens = source(&config);
     tokens.request.trust(test_roots());
-    let error = tokens.token().unwrap_err();
+    let error = tokens.token(None).unwrap_err();
     assert_eq!((error.kind(), error.class()), (ErrorKind::Connect, Class::Outage));
     assert!(error.message().contains(&format!("looking up the name {host}")), "{error}");
 }
@@ -289,7 +289,7 @@ fn silence_ends_with_the_timeout() {
     let server = TestServer::http(|_, peer| drop(peer.wait_for_end()));
     let mut config = server.config();
     config.oauth.request_timeout = Duration::from_millis(100);
-    let error = source(&config).token().unwrap_err();
+    let error = source(&config).token(None).unwrap_err();
     assert_eq!((error.kind(), error.class()), (ErrorKind::Connect, Class::Outage));
     assert!(error.message().contains("did not answer within 100ms"), "{error}");
 }
@@ -307,7 +307,7 @@ fn a_stop_ends_a_request_and_a_wait() {
         let stop = StopSignal::new();
         let tokens = TokenSource::new(&server.config(), stop.clone(), Arc::new(SystemClock), Arc::new(|_| ())).unwrap();
         let stopping = stop_when(&stop, has_arrived);
-        let error = tokens.token().unwrap_err();
+        let error = tokens.token(None).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::State, "{error}");
         assert!(stopping.join().unwrap().elapsed() < Duration::from_secs(1));
     };
@@ -337,7 +337,7 @@ fn tls_works_with_a_known_authority_and_says_what_is_wrong_with_others() {
         config.oauth.url = format!("https://{url_host}:{}/token", server.address.port());
         let mut tokens = source(&config);
         tokens.request.trust(roots);
-        tokens.token()
+        tokens.token(None)
     };
     assert_eq!(check(test_roots(), "localhost").unwrap().secret(), "over-tls");
     let error = check(Roots::Only(Vec::new()), "localhost").unwrap_err();
@@ -353,7 +353,7 @@ fn tls_works_with_a_known_authority_and_says_what_is_wrong_with_others() {
     config.oauth.url = format!("https://127.0.0.1:{}/token", plain.address.port());
     let mut tokens = source(&config);
     tokens.request.trust(test_roots());
-    let error = tokens.token().unwrap_err();
+    let error = tokens.token(None).unwrap_err();
     assert!(error.hint().unwrap().contains("does not seem to speak TLS"), "{error:?}");
 }
 
@@ -367,10 +367,10 @@ fn a_secret_file_is_read_anew_for_each_token() {
     config.oauth.client_secret = None;
     config.oauth.client_secret_file = Some(file.clone());
     let tokens = source(&config);
-    let token = tokens.token().unwrap();
+    let token = tokens.token(None).unwrap();
     std::fs::write(&file, "second\n").unwrap();
     tokens.forget(&token);
-    tokens.token().unwrap();
+    tokens.token(None).unwrap();
     let requests = server.requests.lock().unwrap();
     assert!(requests[0].contains("client_secret=first&") && requests[1].contains("client_secret=second&"));
 }

@@ -78,15 +78,39 @@ impl Connection {
         Self { transport, frames, heartbeat, closing: None, ping: None, out: Vec::new(), mute: false }
     }
 
-    /// See [`Source::read`](super::super::Source::read); [`Read::Closed`] is [`End::Closed`] here.
-    pub(super) fn read(&mut self, burst: &mut Burst, clock: &dyn Clock, stop: &StopSignal) -> Result<Read, End> {
+    /// See [`Source::read`](super::super::Source::read); [`Read::Closed`] is [`End::Closed`] here. With `until` it is
+    /// [`Read::Idle`] at that time if nothing came before; what has arrived is not taken any more when it has passed already.
+    pub(super) fn read(
+        &mut self,
+        burst: &mut Burst,
+        until: Option<Instant>,
+        clock: &dyn Clock,
+        stop: &StopSignal,
+    ) -> Result<Read, End> {
         self.heartbeat.come_back(clock.steady());
-        let read = self.read_burst(burst, clock, stop);
+        let read = self.read_burst(burst, until, clock, stop);
         self.heartbeat.leave(clock.steady());
         read
     }
 
-    fn read_burst(&mut self, burst: &mut Burst, clock: &dyn Clock, stop: &StopSignal) -> Result<Read, End> {
+    /// Tells the server that we leave in order (1000, section 7.4.1). What it sent before its answer can still be read; the answer,
+    /// or whatever else ends the stream, is an [`End`].
+    pub(super) fn say_goodbye(&mut self) {
+        // Nothing may follow a close frame (section 5.5.1).
+        self.ping = None;
+        encode_control(Control::Close, &1000_u16.to_be_bytes(), &mut self.out);
+        // If it cannot be sent there is no answer, and the caller does not wait for ever.
+        drop(self.send_pending());
+        self.mute = true;
+    }
+
+    fn read_burst(
+        &mut self,
+        burst: &mut Burst,
+        until: Option<Instant>,
+        clock: &dyn Clock,
+        stop: &StopSignal,
+    ) -> Result<Read, End> {
         let before = burst.events();
         if is_full(burst) {
             return Ok(Read::Events);
@@ -111,7 +135,9 @@ impl Connection {
                     self.heartbeat.pinged(now);
                     return Ok(Read::Idle);
                 }
+                Due::WaitUntil(_) if until.is_some_and(|until| until <= now) => return Ok(Read::Idle),
                 Due::WaitUntil(when) => {
+                    let when = until.map_or(when, |until| until.min(when));
                     // The clock may be a test's; the socket knows only the machine's.
                     self.transport.wait_until(Instant::now() + when.saturating_duration_since(now))?;
                     self.fill(clock)?;

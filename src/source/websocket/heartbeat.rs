@@ -22,7 +22,7 @@ pub(super) struct Heartbeat {
     idle_timeout: Duration,
     heard_at: Instant,
     pinged_at: Instant,
-    /// When the reader went away to do something else, for example because the spool is full.
+    /// When the reader went away to do something else, for example because the spool is full; at first it has not come yet.
     left_at: Option<Instant>,
 }
 
@@ -30,7 +30,7 @@ impl Heartbeat {
     pub(super) fn new(ping_interval: Duration, idle_timeout: Duration, now: Instant) -> Self {
         // Zero would ping without end.
         let ping_interval = ping_interval.max(Duration::from_millis(10));
-        Self { ping_interval, idle_timeout, heard_at: now, pinged_at: now, left_at: None }
+        Self { ping_interval, idle_timeout, heard_at: now, pinged_at: now, left_at: Some(now) }
     }
 
     /// Anything has arrived: an event, a ping, a pong, or a part of one.
@@ -86,10 +86,19 @@ mod tests {
     }
 
     #[test]
+    fn a_connection_that_waits_for_its_turn_is_not_silent() {
+        let start = Instant::now();
+        let mut heart = Heartbeat::new(Duration::from_secs(20), Duration::from_secs(60), start);
+        heart.come_back(start + Duration::from_secs(100));
+        assert_eq!(heart.due(start + Duration::from_secs(100)), Due::Ping);
+    }
+
+    #[test]
     fn time_in_which_nobody_listened_is_no_silence() {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
         let mut heart = Heartbeat::new(Duration::from_secs(20), Duration::from_secs(60), start);
+        heart.come_back(at(0));
         heart.leave(at(30));
         heart.come_back(at(3600));
         assert_eq!(heart.due(at(3600)), Due::Ping);

@@ -1,6 +1,6 @@
 use super::super::test_server::HandClock;
 use super::super::test_server::{PATIENCE, Peer, TestServer, answer, close, frame, stop_when, token_answer};
-use super::super::{BURST_BYTES_MAX, BURST_EVENTS_MAX};
+use super::super::{BURST_BYTES_MAX, BURST_EVENTS_MAX, tls};
 use super::*;
 use crate::clock::SystemClock;
 use crate::error::{Class, ErrorKind};
@@ -8,6 +8,7 @@ use std::io::{Read as _, Write as _};
 use std::sync::Mutex;
 use std::sync::mpsc;
 use std::thread;
+use std::time::Duration;
 
 fn source(config: &Config) -> WebsocketSource {
     source_with(config, &StopSignal::new())
@@ -685,7 +686,7 @@ fn tls_carries_a_flood_pings_and_the_close() {
         *log.lock().unwrap() = answer.to_vec();
     });
     let mut source = source(&config);
-    source.roots = test_roots();
+    Arc::get_mut(&mut source.opener).unwrap().roots = test_roots();
     source.connect().unwrap();
     let (all, end) = read_all(&mut source);
     assert_eq!(end.unwrap(), Read::Closed);
@@ -706,7 +707,7 @@ fn tls_ends_on_silence_and_on_a_stop() {
     });
     let stop = StopSignal::new();
     let mut source = source_with(&config, &stop);
-    source.roots = test_roots();
+    Arc::get_mut(&mut source.opener).unwrap().roots = test_roots();
     source.connect().unwrap();
     let stopping = stop_when(&stop, reached);
     let (_, end) = read_all(&mut source);
@@ -715,7 +716,7 @@ fn tls_ends_on_silence_and_on_a_stop() {
 
     config.stream.idle_timeout = Duration::from_millis(100);
     let mut source = source_with(&config, &StopSignal::new());
-    source.roots = test_roots();
+    Arc::get_mut(&mut source.opener).unwrap().roots = test_roots();
     source.connect().unwrap();
     let (_, end) = read_all(&mut source);
     assert!(end.unwrap_err().message().contains("nothing came for"));
@@ -734,7 +735,7 @@ fn tls_without_its_goodbye_is_a_cut_connection() {
     let mut config = tokens.config();
     config.stream.url = format!("wss://localhost:{}/", server.address.port());
     let mut source = source(&config);
-    source.roots = test_roots();
+    Arc::get_mut(&mut source.opener).unwrap().roots = test_roots();
     source.connect().unwrap();
     let (all, end) = read_all(&mut source);
     assert_eq!(all, [b"before"]);
@@ -746,7 +747,7 @@ fn tls_without_its_goodbye_is_a_cut_connection() {
 fn tls_failures_say_what_to_do() {
     let (config, _tokens) = over_tls(open_over_tls);
     let mut source = source(&config);
-    source.roots = tls::Roots::Only(Vec::new());
+    Arc::get_mut(&mut source.opener).unwrap().roots = tls::Roots::Only(Vec::new());
     let error = source.connect().unwrap_err();
     assert_eq!((error.kind(), error.class()), (ErrorKind::Connect, Class::Outage));
     assert!(error.message().contains("TLS with localhost:"), "{error}");
@@ -763,7 +764,7 @@ fn tls_failures_say_what_to_do() {
         config.stream.url = format!("wss://127.0.0.1:{}/", plain.address.port());
         config.stream.connect_timeout = Duration::from_millis(300);
         let mut source = source_with(&config, &StopSignal::new());
-        source.roots = test_roots();
+        Arc::get_mut(&mut source.opener).unwrap().roots = test_roots();
         let error = source.connect().unwrap_err();
         assert_eq!((error.kind(), error.class()), (ErrorKind::Connect, Class::Outage));
         assert!(format!("{error:?}").contains(why), "{error:?}");
