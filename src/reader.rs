@@ -23,6 +23,8 @@ pub(crate) struct Reader {
     pub(crate) retry: RetryConfig,
     pub(crate) on_normal_close: OnNormalClose,
     pub(crate) ledger: Ledger,
+    /// The spool is full, or hovers there: told once, not for each burst.
+    pub(crate) is_full: bool,
 }
 
 /// A connection that lasted this long was a good one: the next reconnect starts again from the shortest delay.
@@ -100,7 +102,7 @@ impl Reader {
     fn append(&mut self, burst: &Burst) -> Result<()> {
         let received_at = self.status.clock.unix_micros();
         let mut backoff = Backoff::new(self.retry.delay_min, self.retry.delay_max);
-        let mut was_full = false;
+        let mut has_waited = false;
         loop {
             let appended = if self.status.stop.is_set() {
                 self.spool.append_last(burst, received_at).map(|()| Appended::At(0))
@@ -112,16 +114,17 @@ impl Reader {
                     self.status.counters.add(Counter::Received, burst.events() as u64);
                     self.ledger.read(burst.events(), received_at);
                     self.status.recover(Side::Spool);
-                    if was_full && !self.status.stop.is_set() {
-                        log::info!("the spool has room again: reading on");
+                    if self.is_full && !has_waited {
+                        log::info!("the spool has room again");
+                        self.is_full = false;
                     }
                     return Ok(());
                 }
                 Ok(Appended::Full) => {
-                    if !was_full {
+                    if !self.is_full {
                         self.status.report(&full(&self.spool));
                     }
-                    was_full = true;
+                    (self.is_full, has_waited) = (true, true);
                     while !self.status.stop.is_set() && !self.spool.wait_for_room(burst, ROOM_CHECK) {}
                 }
                 Err(error) if error.class() == Class::Outage => {

@@ -185,6 +185,7 @@ impl Sink {
             retry: config.retry.clone(),
             on_normal_close: config.stream.on_normal_close,
             ledger: Ledger::new(Arc::clone(spool), Arc::clone(&status.clock)),
+            is_full: false,
         });
         let closed = Arc::clone(pipeline);
         let mut interrupts = vec![status.abort.on_set(move || closed.close())];
