@@ -4,7 +4,7 @@
 
 STEPS := format clippy features licences docs rust c python
 
-.PHONY: help demo test lint test-rust test-c test-python header deny clean $(addprefix step-,$(STEPS))
+.PHONY: help demo test soak fuzz lint test-rust test-c test-python header deny clean $(addprefix step-,$(STEPS))
 
 help: ## List what can be made
 	@sed -n 's/^\([a-z-]*\):.* ## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -18,6 +18,14 @@ demo: ## The main job on a simulated stream (EVENTS=n, DESTINATION=postgresql://
 
 test: .venv/stamp ## Every check and test of every language
 	@.venv/bin/python scripts/test
+
+# Ten times the kills, the whole backlog, and property tests of ten thousand cases each: about half an hour.
+soak: .venv/stamp ## The tests of faults and properties for longer
+	CXSINK_CRASH_KILLS=300 CXSINK_LIMITS_EVENTS=2000000 PROPTEST_CASES=10000 scripts/with-postgres \
+	    cargo test --locked --all-features --lib --test crash --test limits --test outage --test fence --test configuration
+
+fuzz: ## Fuzz event bytes, configuration text and spool files for a minute each (needs a nightly Rust and cargo-fuzz)
+	for target in event config spool; do cargo +nightly fuzz run $$target -- -max_total_time=60 || exit 1; done
 
 lint: step-format step-clippy step-features step-licences step-docs ## Formatting, lints, licences, documentation
 test-rust: step-rust ## The Rust tests, beside a private PostgreSQL

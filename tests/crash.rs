@@ -13,7 +13,7 @@ use cxsink::config::OnNormalClose;
 use cxsink::simulator::{InvalidKind, Simulator, SimulatorOptions};
 use cxsink::{Config, Sink};
 use support::postgres::TestDatabase;
-use support::process::{Running, cxsink};
+use support::process::{Running, cxsink_of};
 use support::{journal, postgres::PATIENCE};
 
 fn kills() -> u64 {
@@ -37,13 +37,8 @@ fn stream(seed: u64, is_replayed: bool) -> SimulatorOptions {
 }
 
 fn program(directory: &Path, config: &Config, simulator: &Simulator, url: &str) -> Command {
-    let mut command = cxsink(directory);
+    let mut command = cxsink_of(directory, simulator);
     command
-        .env("CXONE_CLIENT_ID", simulator.client_id())
-        .env("CXONE_CLIENT_SECRET", simulator.client_secret())
-        .env("CXONE_STREAM_ID", simulator.stream_id())
-        .env("CXSINK_OAUTH__URL", simulator.oauth_url())
-        .env("CXSINK_STREAM__URL", simulator.stream_url())
         .env("CXSINK_DESTINATION__URL", url)
         .env("CXSINK_SPOOL__PATH", &config.spool.path)
         .env("CXSINK_BATCH__EVENTS_MAX", config.batch.events_max.to_string())

@@ -13,7 +13,7 @@ use cxsink::simulator::{InvalidKind, RetryAfter, Simulator, SimulatorOptions};
 use cxsink::{Sink, State};
 use support::oracle;
 use support::postgres::TestDatabase;
-use support::process::{Running, cxsink, output};
+use support::process::{Running, cxsink, cxsink_of, output};
 
 /// A lively stream: repeats, updates, every kind of invalid event, a lost connection with redelivery.
 fn lively(events: u64) -> SimulatorOptions {
@@ -35,13 +35,8 @@ fn lively(events: u64) -> SimulatorOptions {
 fn deployed(directory: &Path, simulator: &Simulator, database: &TestDatabase) -> Command {
     let url: postgres::Config = database.url().parse().unwrap();
     let address = database.address();
-    let mut command = cxsink(directory);
+    let mut command = cxsink_of(directory, simulator);
     command
-        .env("CXONE_CLIENT_ID", simulator.client_id())
-        .env("CXONE_CLIENT_SECRET", simulator.client_secret())
-        .env("CXONE_STREAM_ID", simulator.stream_id())
-        .env("CXSINK_OAUTH__URL", simulator.oauth_url())
-        .env("CXSINK_STREAM__URL", simulator.stream_url())
         .env("DB_HOST", address.ip().to_string())
         .env("DB_PORT", address.port().to_string())
         .env("DB_NAME", url.get_dbname().unwrap())

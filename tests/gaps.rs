@@ -17,7 +17,7 @@ use cxsink::config::OnNormalClose;
 use cxsink::simulator::{Simulator, SimulatorOptions};
 use cxsink::{Connections, Sink};
 use support::postgres::PATIENCE;
-use support::process::{Running, cxsink, output};
+use support::process::{Running, cxsink_of, output};
 
 #[test]
 fn each_connection_is_in_the_ledger_and_each_gap_between_two() {
@@ -69,15 +69,8 @@ fn each_connection_is_in_the_ledger_and_each_gap_between_two() {
 }
 
 fn service(directory: &Path, simulator: &Simulator) -> Command {
-    let mut command = cxsink(directory);
-    command
-        .env("CXONE_CLIENT_ID", simulator.client_id())
-        .env("CXONE_CLIENT_SECRET", simulator.client_secret())
-        .env("CXONE_STREAM_ID", simulator.stream_id())
-        .env("CXSINK_OAUTH__URL", simulator.oauth_url())
-        .env("CXSINK_STREAM__URL", simulator.stream_url())
-        .env("CXSINK_DESTINATION__URL", "sqlite:table.db")
-        .env("CXSINK_SPOOL__PATH", "spool.db");
+    let mut command = cxsink_of(directory, simulator);
+    command.env("CXSINK_DESTINATION__URL", "sqlite:table.db").env("CXSINK_SPOOL__PATH", "spool.db");
     command
 }
 

@@ -14,7 +14,7 @@ use cxsink::simulator::{InvalidKind, Simulator, SimulatorOptions};
 use cxsink::{Config, ErrorKind, Notice, Sink, State};
 use support::journal;
 use support::postgres::{PATIENCE, TestDatabase};
-use support::process::{Running, cxsink};
+use support::process::{Running, cxsink_of};
 use support::proxy::Proxy;
 
 fn backlog() -> u64 {
@@ -31,13 +31,8 @@ fn stream(events: u64) -> SimulatorOptions {
 }
 
 fn program(directory: &Path, simulator: &Simulator, url: &str) -> Command {
-    let mut command = cxsink(directory);
+    let mut command = cxsink_of(directory, simulator);
     command
-        .env("CXONE_CLIENT_ID", simulator.client_id())
-        .env("CXONE_CLIENT_SECRET", simulator.client_secret())
-        .env("CXONE_STREAM_ID", simulator.stream_id())
-        .env("CXSINK_OAUTH__URL", simulator.oauth_url())
-        .env("CXSINK_STREAM__URL", simulator.stream_url())
         .env("CXSINK_DESTINATION__URL", url)
         .env("CXSINK_SPOOL__PATH", directory.join("spool.db"))
         .env("CXSINK_RETRY__DELAY_MIN", "50ms")

@@ -11,6 +11,19 @@ pub fn cxsink(directory: &Path) -> Command {
     command
 }
 
+/// The same with the variables with which it reads from this simulator.
+#[cfg(feature = "simulator")]
+pub fn cxsink_of(directory: &Path, simulator: &cxsink::simulator::Simulator) -> Command {
+    let mut command = cxsink(directory);
+    command
+        .env("CXONE_CLIENT_ID", simulator.client_id())
+        .env("CXONE_CLIENT_SECRET", simulator.client_secret())
+        .env("CXONE_STREAM_ID", simulator.stream_id())
+        .env("CXSINK_OAUTH__URL", simulator.oauth_url())
+        .env("CXSINK_STREAM__URL", simulator.stream_url());
+    command
+}
+
 /// Runs the command to its end.
 pub fn output(command: &mut Command) -> (i32, String, String) {
     let Output { status, stdout, stderr } = command.output().unwrap();
