@@ -50,6 +50,9 @@ pub struct Gap {
     pub try_error: Option<String>,
 }
 
+/// The cause that stands with a connection that was replaced in time: nothing was missed.
+pub(crate) const RENEWED: &str = "the next connection took over before the token expired";
+
 /// The cause that stands with a connection whose process was gone before it could note one.
 pub(crate) const PROCESS_GONE: &str = "the process ended without closing it: killed, crashed, or the machine went down";
 
@@ -112,6 +115,9 @@ pub(crate) fn gaps(connections: &[StreamConnection]) -> Vec<Gap> {
     let nexts = connections.iter().skip(1).map(Some).chain([None]);
     let between = |(connection, next): (&StreamConnection, Option<&StreamConnection>)| {
         if next.is_none() && connection.is_open() {
+            return None;
+        }
+        if next.is_some() && connection.cause.as_deref() == Some(RENEWED) {
             return None;
         }
         let from = connection.missed_from();

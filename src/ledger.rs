@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::clock::Clock;
+use crate::connection::RENEWED;
 use crate::error::{Error, Result};
 use crate::spool::{Spool, Tally};
 
@@ -55,6 +56,14 @@ impl Ledger {
             open.noted = now;
             heed(self.spool.connection_read(open.id, &open.tally));
         }
+    }
+
+    /// The next connection has taken over from the open one.
+    pub(crate) fn renewed(&mut self) {
+        if let Some(open) = self.open.take() {
+            heed(self.spool.connection_ended(open.id, &open.tally, self.clock.unix_micros(), RENEWED, Some(1000)));
+        }
+        self.opened();
     }
 
     /// The open connection ended, or the try to open one failed.

@@ -93,6 +93,7 @@ impl Reader {
             }
             match outcome? {
                 Read::Events | Read::Idle => {}
+                Read::Renewed => self.ledger.renewed(),
                 Read::Closed => return Ok(()),
             }
         }

@@ -42,6 +42,8 @@ pub(crate) enum Read {
     Events,
     /// Nothing arrived for a while; the connection is healthy.
     Idle,
+    /// The next connection has taken over, without a gap; what was appended to the burst, if anything, came on the one before.
+    Renewed,
     /// The server closed the stream in order (close code 1000, RFC 6455 section 7.4.1).
     Closed,
 }

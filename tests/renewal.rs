@@ -63,6 +63,15 @@ fn tokens_expire_without_a_gap() {
     assert_eq!((stats.received, stats.inserted), (10_000, 10_000), "{report}");
     assert!(report.closes <= 2, "of its own accord only at the end, perhaps on two connections: {report}");
     assert!(stats.token_renewals >= 2 && stats.reconnects == 0, "{stats:?}");
+    // The ledger has each connection, and no gap between them: the last one alone is followed by one, until the next start.
+    let connections = sink.connections().unwrap();
+    assert!(connections.len() >= 3, "{connections:?}");
+    assert!(
+        connections.iter().rev().skip(1).all(|c| c.cause.as_deref().unwrap().contains("took over")),
+        "{connections:?}"
+    );
+    assert_eq!(connections.iter().map(|connection| connection.events).sum::<u64>(), stats.received);
+    assert!(sink.gaps().unwrap().len() <= 1, "{:?}", sink.gaps());
     assert_eq!((report.connections, report.tokens_issued), (stats.token_renewals + 1, stats.token_renewals + 1));
 }
 

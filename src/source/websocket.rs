@@ -44,7 +44,7 @@ impl WebsocketSource {
     }
 
     /// The connection that was read is gone.
-    fn ended(&mut self, old: &Open, end: End, burst: &Burst) -> Result<Read> {
+    fn ended(&mut self, old: &Open, end: End) -> Result<Read> {
         // A close while the next connection is being opened is one for expiry, or else the next one will tell. Anything else is
         // trouble for the reader to know; `connect` then takes the next one.
         let next =
@@ -54,7 +54,7 @@ impl WebsocketSource {
         }
         if let Some(next) = next {
             self.go_on_with(next);
-            return Ok(if burst.is_empty() { Read::Idle } else { Read::Events });
+            return Ok(Read::Renewed);
         }
         match ending::judge(end, &self.opener.settings, &old.token) {
             None => Ok(Read::Closed),
@@ -90,7 +90,7 @@ impl Source for WebsocketSource {
         let until = self.renewal.advance(&self.opener, &mut open);
         let (clock, stop) = (&*self.opener.clock, &self.opener.stop);
         match open.connection.read(burst, until, clock, stop) {
-            Err(end) => self.ended(&open, end, burst),
+            Err(end) => self.ended(&open, end),
             Ok(read) => {
                 let has_left = self.renewal.has_left(&mut open, &read, clock.steady());
                 match if has_left { self.renewal.take_next() } else { None } {
