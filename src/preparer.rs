@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::batch::{Rows, collapse};
 use crate::config::BatchConfig;
 use crate::dead_letter::DeadLetter;
-use crate::error::Result;
+use crate::error::{Class, Result};
 use crate::mapping::{Plan, map_event};
 use crate::pipeline::{Course, Pipeline, Prepared};
 use crate::replayer::Replayer;
@@ -64,7 +64,19 @@ impl Preparer {
                 self.tidy(course.from);
                 continue;
             }
-            let Some(prepared) = self.step(&course, &decided, &mut events)? else { continue };
+            let prepared = match self.step(&course, &decided, &mut events) {
+                Ok(Some(prepared)) => prepared,
+                Ok(None) => continue,
+                // A disk in trouble may recover; what is spooled waits.
+                Err(error) if error.class() == Class::Outage => {
+                    self.status.report(&error);
+                    if self.status.stop.wait(IDLE) {
+                        return Ok(());
+                    }
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
             let to = prepared.to;
             if !self.pipeline.put(prepared, course.generation) {
                 return Ok(());

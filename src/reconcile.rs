@@ -38,8 +38,7 @@ pub(crate) fn first(
     };
     let ahead = position.saturating_sub(spool.applied());
     status.counters.subtract(Counter::Recovered, ahead);
-    spool.mark_applied(position)?;
-    spool.note_checked()?;
+    mark_applied(spool, status, position);
     Ok(position)
 }
 
@@ -84,9 +83,16 @@ pub(crate) fn again(
     let confirmed = ahead - dead_lettered;
     status.counters.add(Counter::DeadLettered, dead_lettered);
     status.counters.add(Counter::Confirmed, confirmed);
-    spool.mark_applied(position)?;
+    mark_applied(spool, status, position);
     status.notify(Notice::Stored(Stored { confirmed, dead_lettered, ..Stored::default() }));
     Ok(())
+}
+
+/// What is applied is so whether or not its rows can be deleted now: a full disk must not keep the destination from being used.
+fn mark_applied(spool: &Spool, status: &Status, position: u64) {
+    if let Err(error) = spool.mark_applied(position) {
+        status.report(&error);
+    }
 }
 
 /// Sets the checkpoint back to where the spool's numbering goes on.

@@ -36,6 +36,8 @@ pub(crate) struct Writer {
     unanswered_to: u64,
     /// Whether spool and checkpoint have been compared in this process.
     is_compared: bool,
+    /// Whether the spool's file knows it, too.
+    is_comparison_noted: bool,
     backoff: Backoff,
     /// How many rows one statement takes: fewer after one that did not finish in time.
     rows_max: usize,
@@ -88,6 +90,7 @@ impl Writer {
             position: None,
             unanswered_to: 0,
             is_compared: false,
+            is_comparison_noted: false,
             backoff,
             rows_max,
             commits_in_time: 0,
@@ -166,6 +169,7 @@ impl Writer {
                 let fresh = reconcile::first(&self.spool, &self.status, self.destination.as_mut(), &plan, position)?;
                 self.position = Some(fresh);
                 self.is_compared = true;
+                self.note_comparison();
             }
             Some(position) => self.compare_again(position)?,
         }
@@ -355,7 +359,18 @@ impl Writer {
         }
     }
 
+    /// Tried again after each commit until it succeeds: on a full disk it cannot, and that must not hold up the draining.
+    fn note_comparison(&mut self) {
+        if self.is_compared && !self.is_comparison_noted {
+            match self.spool.note_checked() {
+                Ok(()) => self.is_comparison_noted = true,
+                Err(error) => log::debug!("{error}; trying again later"),
+            }
+        }
+    }
+
     fn note_success(&mut self) {
+        self.note_comparison();
         self.backoff.reset();
         self.status.recover(Side::Destination);
         self.commits_in_time += 1;
