@@ -8,7 +8,9 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{Engine, ROOM_CHECK, Sink, away_from_the_caller, open_destination};
+use super::engine::Engine;
+use super::parts::{away_from_the_caller, open_destination};
+use super::{ROOM_CHECK, Sink};
 use crate::config::{Config, OauthConfig, StreamConfig};
 use crate::dead_letter::{Fate, Replayed, Selection};
 use crate::error::{Error, ErrorKind, Result};

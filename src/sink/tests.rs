@@ -12,10 +12,10 @@ use tempfile::TempDir;
 use super::*;
 use crate::dead_letter::Stage;
 use crate::destination::sqlite::{SqliteDestination, init_db_sql};
-use crate::destination::{Applied, Write};
+use crate::destination::{Applied, Destination, Write};
 use crate::error::Class;
 use crate::mapping::{Plan, Table};
-use crate::source::Read;
+use crate::source::{Read, Source};
 use crate::stop_signal::StopSignal;
 
 /// What goes wrong, in the order of the calls to the destination.

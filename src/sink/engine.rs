@@ -1,0 +1,224 @@
+//! The engine: what the handle and the threads share, and the threads' life from the start to the last one's end.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use super::parts::{Parts, away_from_the_caller};
+use crate::clock::SystemClock;
+use crate::config::Config;
+use crate::error::{Error, ErrorKind, Result};
+use crate::ledger::Ledger;
+use crate::lock;
+use crate::pipeline::Pipeline;
+use crate::preparer::Preparer;
+use crate::reader::Reader;
+use crate::schema::Schema;
+use crate::spool::Spool;
+use crate::stats::{Counter, State};
+use crate::status::Status;
+use crate::stop_signal::InterruptGuard;
+use crate::writer::Writer;
+
+/// What handle and threads share.
+#[derive(Debug)]
+pub(super) struct Engine {
+    pub(super) spool: Arc<Spool>,
+    pub(super) status: Arc<Status>,
+    pub(super) schema: Arc<Schema>,
+    pub(super) pipeline: Arc<Pipeline>,
+    threads: Mutex<Threads>,
+    ended: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Threads {
+    is_started: bool,
+    running: usize,
+    handles: Vec<JoinHandle<()>>,
+    interrupts: Vec<InterruptGuard>,
+}
+
+/// How long threads get to leave after an abort: every wait of theirs sees it at once.
+const ABORT_GRACE: Duration = Duration::from_millis(100);
+
+impl Engine {
+    /// Over an open spool; nothing runs yet.
+    pub(super) fn new(spool: Spool, schema: Schema) -> Self {
+        let status = Status::new(Arc::new(SystemClock));
+        let recovered = spool.backlog().events;
+        status.counters.add(Counter::Recovered, recovered);
+        if recovered > 0 {
+            log::info!("the spool {} holds {recovered} events of an earlier run", spool.path().display());
+        }
+        Self {
+            spool: Arc::new(spool),
+            status: Arc::new(status),
+            schema: Arc::new(schema),
+            pipeline: Arc::default(),
+            threads: Mutex::default(),
+            ended: Condvar::new(),
+        }
+    }
+
+    /// Connects to the destination, and starts the loops over these parts.
+    pub(super) fn start(self: &Arc<Self>, config: &Config, parts: Parts) -> Result<()> {
+        {
+            let mut threads = lock::lock(&self.threads);
+            if threads.is_started || self.status.state() != State::Open {
+                return Err(Error::state("the sink was started before").with_hint("open another sink"));
+            }
+            threads.is_started = true;
+        }
+        let (spool, status, pipeline) = (&self.spool, &self.status, &self.pipeline);
+        let mut writer =
+            Writer::new(Arc::clone(spool), Arc::clone(pipeline), Arc::clone(status), config.clone(), parts.destination);
+        let writer = match away_from_the_caller(move || writer.try_connect().map(|()| writer)) {
+            Ok(writer) => writer,
+            Err(error) => {
+                self.status.fail_to_start(&error);
+                self.end();
+                return Err(error);
+            }
+        };
+        let preparer = Preparer {
+            spool: Arc::clone(spool),
+            pipeline: Arc::clone(pipeline),
+            status: Arc::clone(status),
+            schema: Arc::clone(&self.schema),
+            batch: config.batch.clone(),
+        };
+        let reader = parts.source.map(|source| Reader {
+            spool: Arc::clone(spool),
+            status: Arc::clone(status),
+            source,
+            retry: config.retry.clone(),
+            on_normal_close: config.stream.on_normal_close,
+            ledger: Ledger::new(Arc::clone(spool), Arc::clone(&status.clock)),
+            is_full: false,
+        });
+        let closed = Arc::clone(pipeline);
+        let mut interrupts = vec![status.abort.on_set(move || closed.close())];
+        if reader.is_none() {
+            // With a reader, it is the reader's end that ends the intake: its last burst still goes in.
+            let intake = Arc::clone(spool);
+            interrupts.push(status.stop.on_set(move || intake.end_intake()));
+        }
+        {
+            let mut threads = lock::lock(&self.threads);
+            threads.running = 2 + usize::from(reader.is_some());
+            threads.interrupts = interrupts;
+        }
+        let mut writer = writer;
+        self.spawn("cxsink-writer", move || writer.run(), |engine| engine.pipeline.close());
+        self.spawn("cxsink-preparer", move || preparer.run(), |engine| engine.pipeline.finish());
+        if let Some(mut reader) = reader {
+            let at_end = |engine: &Engine| {
+                engine.spool.end_intake();
+                engine.status.begin_drain();
+            };
+            self.spawn("cxsink-reader", move || reader.run(), at_end);
+        }
+        Ok(())
+    }
+
+    /// Runs `body` on a thread; its error, or its panic, ends the sink as failed. `at_end` runs in any case.
+    fn spawn(
+        self: &Arc<Self>,
+        name: &'static str,
+        body: impl FnOnce() -> Result<()> + Send + 'static,
+        at_end: impl FnOnce(&Engine) + Send + 'static,
+    ) {
+        let engine = Arc::clone(self);
+        let run = move || {
+            // Nothing of what the body leaves behind is used again, and the spool is sound after every statement.
+            let outcome = catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|_| {
+                engine.status.abort.set();
+                Err(Error::new(ErrorKind::Panic, format!("the thread {name} panicked"))
+                    .with_hint("this is a bug in cxsink; the spool is intact, and the next start goes on from there"))
+            });
+            if let Err(error) = outcome {
+                engine.status.fail(error);
+            }
+            at_end(&engine);
+            engine.thread_ended();
+        };
+        match thread::Builder::new().name(name.into()).spawn(run) {
+            Ok(handle) => lock::lock(&self.threads).handles.push(handle),
+            Err(error) => self.not_spawned(name, &error),
+        }
+    }
+
+    fn not_spawned(&self, name: &str, error: &std::io::Error) {
+        self.status.fail(Error::new(ErrorKind::Internal, format!("starting the thread {name}: {error}")));
+        self.status.begin_abort();
+        self.spool.end_intake();
+        self.pipeline.finish();
+        self.thread_ended();
+    }
+
+    fn thread_ended(&self) {
+        let mut threads = lock::lock(&self.threads);
+        threads.running -= 1;
+        let is_last = threads.running == 0;
+        drop(threads);
+        if is_last {
+            self.end();
+        }
+    }
+
+    /// Nothing runs any more.
+    fn end(&self) {
+        self.spool.end_intake();
+        // What is applied is noted with the next append or on an idle tick, and here there is neither. For others that look
+        // into the file; the next start would learn it from the destination.
+        if let Err(error) = self.spool.delete_applied() {
+            self.status.report(&error);
+        }
+        self.spool.unlock();
+        self.status.end();
+        // Notified under the lock, so that a waiter cannot miss it between its look and its wait.
+        let _threads = lock::lock(&self.threads);
+        self.ended.notify_all();
+    }
+
+    /// Tells the threads to end when what is spooled is applied; an engine that never started ends here.
+    pub(super) fn stop(&self) {
+        self.status.begin_stop();
+        if !lock::lock(&self.threads).is_started {
+            self.end();
+        }
+    }
+
+    /// Waits until the sink has ended by itself; after `timeout` it is made to end, and this is false.
+    pub(super) fn end_within(&self, timeout: Option<Duration>) -> bool {
+        let has_ended = self.wait_ended(timeout);
+        if !has_ended {
+            self.status.begin_abort();
+            self.wait_ended(Some(ABORT_GRACE));
+        }
+        has_ended
+    }
+
+    /// Waits until the sink has ended; false when `timeout` passes first.
+    fn wait_ended(&self, timeout: Option<Duration>) -> bool {
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let mut threads = lock::lock(&self.threads);
+        while (threads.is_started || threads.running > 0) && !self.status.state().is_final() {
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            if left.is_some_and(|left| left.is_zero()) {
+                return false;
+            }
+            threads = lock::wait(&self.ended, threads, left);
+        }
+        // They have nothing left to do, and with them goes what they hold: afterwards the files are closed.
+        let handles = std::mem::take(&mut threads.handles);
+        drop(threads);
+        for handle in handles.into_iter().filter(|handle| handle.thread().id() != thread::current().id()) {
+            // A panic has been turned into the sink's failure already.
+            let _ = handle.join();
+        }
+        true
+    }
+}

@@ -1,0 +1,60 @@
+//! Events from JSON Lines, as a file or a pipe has them.
+
+use std::io::BufRead;
+
+use super::Sink;
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::Burst;
+use crate::source::{BURST_BYTES_MAX, BURST_EVENTS_MAX};
+
+impl Sink {
+    /// Takes events from JSON Lines: one event a line, empty lines skipped. Returns how many were taken.
+    ///
+    /// Unlike [`ingest`](Self::ingest), invalid events become dead letters, as those of the stream do. Blocks while the spool is
+    /// full.
+    ///
+    /// # Errors
+    /// `INVALID_ARGUMENT` when a line cannot be read; `STATE` when the sink is stopping. The message says how many events before
+    /// it were taken. Lines are taken many at a time: those of a slow pipe wait until there are enough, or until it ends.
+    pub fn import(&self, mut lines: impl BufRead) -> Result<u64> {
+        self.check_process()?;
+        let mut burst = Burst::default();
+        let mut line = Vec::new();
+        let mut taken = 0;
+        loop {
+            line.clear();
+            let read = read_line(&mut lines, &mut line);
+            let event = if read.is_ok() { line.trim_ascii() } else { b"" };
+            if !event.is_empty() {
+                burst.push(event);
+            }
+            let is_full = burst.events() >= BURST_EVENTS_MAX || burst.bytes() >= BURST_BYTES_MAX;
+            let is_end = !matches!(read, Ok(1..));
+            if !burst.is_empty() && (is_full || is_end) {
+                self.append(&burst).map_err(|error| error.while_doing(format_args!("after {taken} events")))?;
+                taken += burst.events() as u64;
+                burst.clear();
+            }
+            match read {
+                Ok(0) => return Ok(taken),
+                Ok(_) => {}
+                Err(error) => {
+                    let message = format!("reading the line after {taken} events that were taken: {error}");
+                    return Err(Error::new(ErrorKind::InvalidArgument, message));
+                }
+            }
+        }
+    }
+}
+
+/// A line may be this long; the schema's limit for an event is far below.
+const LINE_BYTES_MAX: u64 = 64 << 20;
+
+/// Reads one line, without growing beyond bounds; 0 at the end.
+fn read_line(lines: &mut impl BufRead, line: &mut Vec<u8>) -> std::io::Result<usize> {
+    let read = std::io::Read::take(&mut *lines, LINE_BYTES_MAX).read_until(b'\n', line)?;
+    if read as u64 == LINE_BYTES_MAX && !line.ends_with(b"\n") {
+        return Err(std::io::Error::other("a line is longer than 64 MiB: is this JSON Lines?"));
+    }
+    Ok(read)
+}
