@@ -46,6 +46,6 @@ header: ## Make include/cxsink.h from bindings/c
 deny: ## Advisories, licences and sources of the dependencies (needs cargo-deny and the network)
 	cargo deny --locked check
 
-clean: ## Remove what was built, the virtual environment and a downloaded PostgreSQL
+clean: ## Remove what was built, the virtual environment and downloaded programs
 	cargo clean
-	rm -rf .venv .pg .pg.new cxsink-demo
+	rm -rf .venv .pg .pg.new .packages cxsink-demo

@@ -9,30 +9,13 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
-from importlib.machinery import SourceFileLoader
-from importlib.util import module_from_spec, spec_from_loader
 from pathlib import Path
-from types import ModuleType
 
 import pytest
+from script import load
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 DEADLINE_SECONDS = 90
-
-
-def load(name: str) -> ModuleType:
-    loader = SourceFileLoader(name.replace("-", "_"), str(SCRIPTS / name))
-    spec = spec_from_loader(loader.name, loader)
-    assert spec
-    module = module_from_spec(spec)
-    loader.exec_module(module)
-    return module
-
-
-@pytest.fixture(autouse=True)
-def no_compiled_scripts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Loading a script leaves no compiled copy of it beside the scripts."""
-    monkeypatch.setattr("sys.dont_write_bytecode", True)
 
 
 # --- with-postgres ----------------------------------------------------------------------------------------------
