@@ -159,7 +159,9 @@ struct Inner {
 }
 
 impl Error {
-    pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+    /// An error of this kind: for bindings, and for what an application builds on top. The message says what was tried, on what,
+    /// and why it failed.
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         let class = match kind {
             ErrorKind::Connect => Class::Outage,
             ErrorKind::Constraint => Class::BadData,
@@ -209,8 +211,9 @@ impl Error {
         self
     }
 
+    /// Says what to do next.
     #[must_use]
-    pub(crate) fn with_hint(mut self, hint: impl Into<String>) -> Self {
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.0.hint = Some(hint.into());
         self
     }

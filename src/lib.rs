@@ -75,6 +75,7 @@ mod error;
 mod event;
 mod ledger;
 mod lock;
+mod log_scope;
 mod mapping;
 mod notice;
 mod pipeline;
@@ -97,6 +98,7 @@ pub use config::Config;
 pub use connection::{Gap, StreamConnection};
 pub use dead_letter::{DeadLetter, Fate, Payload, Purge, Purged, Replayed, Selection, Stage};
 pub use error::{Error, ErrorKind, Result, Violation};
+pub use log_scope::{EnteredScope, LogScope};
 pub use notice::{Notice, Poll, Rejection, Stored};
 pub use sink::{FirstRows, Sink, Validator, init_db, init_db_sql, peek, replay, replay_dry_run, validate};
 

@@ -60,6 +60,17 @@ pub struct Stored {
 }
 
 impl Notice {
+    /// The kind's number, as in the C library: never 0, and never reused.
+    pub const fn kind_code(&self) -> u32 {
+        match self {
+            Self::State(_) => 1,
+            Self::Rejected(_) => 2,
+            Self::Error(_) => 3,
+            Self::Stats(_) => 4,
+            Self::Stored(_) => 5,
+        }
+    }
+
     /// The kind's name, as in the C library and in Python.
     pub const fn kind_name(&self) -> &'static str {
         match self {

@@ -15,7 +15,7 @@ use std::{
 /// The layers, from the ground up. `module::*` are the files in a module's folder where these are not of its layer:
 /// a port is below the adapters that it has in its folder.
 const LAYERS: [(&str, &[&str]); 7] = [
-    ("ground", &["backoff", "clock", "error", "lock", "stop_signal"]),
+    ("ground", &["backoff", "clock", "error", "lock", "log_scope", "stop_signal"]),
     // A dead letter is data, and so is what the sink's threads tell each other; who keeps them is above.
     ("data", &["config", "connection", "dead_letter", "event", "notice", "stats", "status"]),
     ("ports and core", &["batch", "destination", "mapping", "schema", "source", "spool"]),

@@ -1,5 +1,7 @@
 //! Deleting dead letters: which of them, and how many there were.
 
+use serde_json::json;
+
 /// Which dead letters to delete. Nothing is selected unless it is asked for.
 ///
 /// Those that nobody has seen, neither exported nor replayed, are deleted only with `unseen`.
@@ -48,4 +50,11 @@ pub struct Purged {
     pub unseen: u64,
     /// How many are left because the sink has not finished the batch that they came in; its end makes them ready to go.
     pub unfinished: u64,
+}
+
+impl Purged {
+    /// Everything as one JSON object.
+    pub fn to_json(&self) -> String {
+        json!({"deleted": self.deleted, "unseen": self.unseen, "unfinished": self.unfinished}).to_string()
+    }
 }

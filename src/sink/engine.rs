@@ -11,6 +11,7 @@ use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ledger::Ledger;
 use crate::lock;
+use crate::log_scope;
 use crate::pipeline::Pipeline;
 use crate::preparer::Preparer;
 use crate::reader::Reader;
@@ -144,7 +145,7 @@ impl Engine {
             at_end(&engine);
             engine.thread_ended();
         };
-        match thread::Builder::new().name(name.into()).spawn(run) {
+        match log_scope::spawn(name, run) {
             Ok(handle) => lock::lock(&self.threads).handles.push(handle),
             Err(error) => self.not_spawned(name, &error),
         }

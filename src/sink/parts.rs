@@ -1,13 +1,13 @@
 //! The choice of adapters: which source and which destination a configuration names. The only file that names them.
 
 use std::sync::Arc;
-use std::thread;
 
 use secrecy::ExposeSecret;
 
 use crate::config::Config;
 use crate::destination::Destination;
 use crate::error::{Error, ErrorKind, Result};
+use crate::log_scope;
 use crate::source::websocket::WebsocketSource;
 use crate::source::{Observer, Source, SourceEvent};
 use crate::stats::Counter;
@@ -43,7 +43,7 @@ impl Parts {
 /// Runs `work` on a thread of its own and waits for it: the `postgres` crate cannot be called, or even dropped, on a thread that
 /// is inside an asynchronous runtime, and nobody can say what the application's thread is inside of.
 pub(super) fn away_from_the_caller<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-    let spawned = thread::Builder::new().name("cxsink-start".into()).spawn(work);
+    let spawned = log_scope::spawn("cxsink-start", work);
     let thread = spawned.map_err(|error| Error::new(ErrorKind::Internal, format!("starting a thread: {error}")))?;
     thread.join().unwrap_or_else(|_| Err(Error::new(ErrorKind::Panic, "the thread cxsink-start panicked")))
 }

@@ -1,5 +1,7 @@
 //! What the application does with the destination's table beside a running sink: making it, and looking at it.
 
+use serde_json::json;
+
 use super::parts::{away_from_the_caller, open_destination};
 use crate::config::Config;
 use crate::error::Result;
@@ -31,6 +33,13 @@ pub struct FirstRows {
     pub columns: Vec<String>,
     /// The rows, in the order of the first column; each value as text, `None` for NULL.
     pub rows: Vec<Vec<Option<String>>>,
+}
+
+impl FirstRows {
+    /// Everything as one JSON object: `{"columns": ["id", …], "rows": [["1", …, null], …]}`.
+    pub fn to_json(&self) -> String {
+        json!({"columns": self.columns, "rows": self.rows}).to_string()
+    }
 }
 
 /// The first `count` rows of the destination table as text.

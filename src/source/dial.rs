@@ -11,10 +11,10 @@ use std::io;
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::log_scope;
 use crate::stop_signal::StopSignal;
 
 use super::address::Address;
@@ -110,7 +110,7 @@ fn start_connect(
 }
 
 fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<()> {
-    match thread::Builder::new().name(name.into()).spawn(body) {
+    match log_scope::spawn(name, body) {
         Ok(_detached) => Ok(()),
         Err(error) => Err(no_thread(&error)),
     }
@@ -144,6 +144,7 @@ mod tests {
     use super::*;
     use crate::source::address::Purpose;
     use std::net::TcpListener;
+    use std::thread;
 
     fn address(port: u16) -> Address {
         Address::parse(Purpose::Stream, &format!("ws://localhost:{port}/")).unwrap()

@@ -20,6 +20,7 @@ use super::session::Session;
 use super::tls;
 use super::url::{Address, Host, SslMode, Target};
 use crate::error::{Class, Error, ErrorKind, Result};
+use crate::log_scope;
 use crate::stop_signal::StopSignal;
 
 /// How much longer the caller waits than the connecting thread may take, so that the thread's better error is the one shown.
@@ -44,9 +45,7 @@ pub(super) fn connect(
             .unwrap_or_else(|_| Err(Error::new(ErrorKind::Connect, "no event loop: out of file descriptors?")));
         drop(sender.send(result));
     };
-    std::thread::Builder::new()
-        .name("cxsink-connect".into())
-        .spawn(dial)
+    log_scope::spawn("cxsink-connect", dial)
         .map_err(|error| Error::new(ErrorKind::Connect, format!("no thread to connect with: {error}")))?;
     let result = match receiver.recv_timeout(timeout + GRACE) {
         Ok(result) => result,

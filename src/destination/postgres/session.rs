@@ -9,6 +9,7 @@ use super::connector::Connector;
 use super::deadline::{Deadline, Trip};
 use super::errors::{self, PgResult};
 use crate::error::{Error, Result};
+use crate::log_scope;
 use crate::stop_signal::InterruptGuard;
 
 /// How long saying goodbye to the server may take.
@@ -83,7 +84,7 @@ impl Session {
             let _ = catch_unwind(AssertUnwindSafe(|| token.cancel_query(connector)));
         };
         // Without a thread to do it in, the server finds out by itself when it next writes to the closed connection.
-        let _ = std::thread::Builder::new().name("cxsink-cancel".into()).spawn(cancel);
+        let _ = log_scope::spawn("cxsink-cancel", cancel);
     }
 }
 

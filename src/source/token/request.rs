@@ -6,7 +6,6 @@
 use std::error::Error as _;
 use std::io::{self, Read as _};
 use std::sync::mpsc;
-use std::thread;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
@@ -15,6 +14,7 @@ use ureq::http::{HeaderMap, header};
 
 use crate::config::{Config, OauthConfig};
 use crate::error::{Class, Error, ErrorKind, Result};
+use crate::log_scope;
 use crate::stop_signal::StopSignal;
 
 use super::super::address::{Address, Purpose};
@@ -80,9 +80,7 @@ impl Request {
         });
         let form = self.form(secret);
         let url = self.oauth.url.clone();
-        thread::Builder::new()
-            .name("cxsink-token".into())
-            .spawn(move || drop(sender.send(Some(post(&agent, &url, &form)))))
+        log_scope::spawn("cxsink-token", move || drop(sender.send(Some(post(&agent, &url, &form)))))
             .map_err(|error| dial::no_thread(&error))?;
         match receiver.recv_timeout(self.oauth.request_timeout + GRACE) {
             Ok(Some(answer)) if !stop.is_set() => answer.map_err(|error| self.explain(&error)),

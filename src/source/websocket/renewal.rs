@@ -10,12 +10,12 @@
 use std::mem;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, TryRecvError};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::backoff::Backoff;
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
+use crate::log_scope;
 
 use super::super::token::Token;
 use super::super::{Read, dial};
@@ -161,7 +161,7 @@ fn due_at(begun_at: Instant, lifetime: Duration, before_expiry: Duration) -> Opt
 fn start(opener: &Arc<Opener>, replaced: &Token) -> Result<Receiver<Result<Open>>> {
     let (sender, receiver) = mpsc::channel();
     let (opener, replaced) = (Arc::clone(opener), replaced.clone());
-    let spawned = thread::Builder::new().name("cxsink-renewal".into()).spawn(move || {
+    let spawned = log_scope::spawn("cxsink-renewal", move || {
         // Nobody listens any more when the source is gone; the connection is closed then.
         drop(sender.send(opener.open(Some(&replaced))));
     });
