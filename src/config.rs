@@ -17,7 +17,7 @@ mod layers;
 mod reference;
 mod secrets;
 mod sections;
-mod units;
+pub(crate) mod units;
 mod url;
 mod validate;
 mod value;

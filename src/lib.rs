@@ -59,6 +59,7 @@
 //! `postgres` and `sqlite` (both on by default) are the destinations; `simulator` is a local stand-in for CXone, for tests;
 //! `cli` is the command line `cxsink`.
 
+#![forbid(unsafe_code)]
 // A build with one destination, or none, leaves out what only the other one needs.
 #![cfg_attr(not(all(feature = "postgres", feature = "sqlite")), allow(dead_code, unused_imports, unused_variables))]
 

@@ -12,7 +12,7 @@ use serde_json::{Value as Json, json};
 use crate::dead_letter::{DeadLetter, Stage};
 use crate::error::{Error, Violation, violations_json};
 use crate::lock;
-use crate::stats::{State, Stats};
+use crate::stats::{Counter, State, Stats};
 
 /// Something that happened. The numbers of the kinds are those of the C header and are never reused.
 #[derive(Debug, Clone)]
@@ -97,17 +97,28 @@ impl Notice {
                 json!({"error": serde_json::from_str::<Json>(&error.detail_json()).unwrap_or_default()})
             }
             Self::Stats(stats) => json!({"stats": stats.to_value()}),
-            Self::Stored(stored) => json!({
-                "inserted": stored.inserted,
-                "updated": stored.updated,
-                "unchanged": stored.unchanged,
-                "confirmed": stored.confirmed,
-                "collapsed": stored.collapsed,
-                "dead_lettered": stored.dead_lettered,
-            }),
+            Self::Stored(stored) => stored
+                .counts()
+                .into_iter()
+                .map(|(counter, count)| (counter.name().to_owned(), Json::from(count)))
+                .collect(),
         };
         object["kind"] = self.kind_name().into();
         object.to_string()
+    }
+}
+
+impl Stored {
+    /// Each count with the counter that it adds to.
+    pub(crate) fn counts(&self) -> [(Counter, u64); 6] {
+        [
+            (Counter::Inserted, self.inserted),
+            (Counter::Updated, self.updated),
+            (Counter::Unchanged, self.unchanged),
+            (Counter::Confirmed, self.confirmed),
+            (Counter::Collapsed, self.collapsed),
+            (Counter::DeadLettered, self.dead_lettered),
+        ]
     }
 }
 

@@ -81,10 +81,10 @@ pub(crate) fn again(
     let Some(ahead) = position.checked_sub(applied).filter(|&ahead| ahead > 0) else { return Ok(()) };
     let dead_lettered = spool.dead_offsets(applied)?.iter().filter(|&&offset| offset < position).count() as u64;
     let confirmed = ahead - dead_lettered;
-    status.counters.add(Counter::DeadLettered, dead_lettered);
-    status.counters.add(Counter::Confirmed, confirmed);
+    let stored = Stored { confirmed, dead_lettered, ..Stored::default() };
+    status.counters.add_stored(&stored);
     mark_applied(spool, status, position);
-    status.notify(Notice::Stored(Stored { confirmed, dead_lettered, ..Stored::default() }));
+    status.notify(Notice::Stored(stored));
     Ok(())
 }
 

@@ -11,7 +11,6 @@ mod transport;
 pub(crate) mod websocket;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::error::Result;
 use crate::event::Burst;
@@ -60,11 +59,6 @@ pub(crate) enum SourceEvent {
     TokenFetched {
         /// Whether it replaces an earlier one.
         renewal: bool,
-    },
-    /// The token endpoint asked to be left alone for a while (status 429).
-    TokenDelayed {
-        /// How long the source waits before it asks again.
-        wait: Duration,
     },
 }
 

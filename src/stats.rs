@@ -10,6 +10,7 @@ use hdrhistogram::Histogram;
 use serde_json::json;
 
 use crate::lock;
+use crate::notice::Stored;
 
 /// A number that [`crate::Sink::counter`] reads without a lock. The numbers are those of the C header and are never reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -237,6 +238,12 @@ impl Counters {
 
     pub(crate) fn add(&self, counter: Counter, count: u64) {
         self.values[counter as usize].fetch_add(count, Ordering::Relaxed);
+    }
+
+    pub(crate) fn add_stored(&self, stored: &Stored) {
+        for (counter, count) in stored.counts() {
+            self.add(counter, count);
+        }
     }
 
     pub(crate) fn subtract(&self, counter: Counter, count: u64) {

@@ -434,12 +434,7 @@ impl Writer {
     /// Everything up to `to` is settled: `rows` of the events as `stored` says, the others as dead letters.
     fn complete(&mut self, to: u64, rows: u64, mut stored: Stored) {
         stored.dead_lettered = to - self.spool.applied() - rows;
-        let counters = &self.status.counters;
-        counters.add(Counter::Inserted, stored.inserted);
-        counters.add(Counter::Updated, stored.updated);
-        counters.add(Counter::Unchanged, stored.unchanged);
-        counters.add(Counter::Collapsed, stored.collapsed);
-        counters.add(Counter::DeadLettered, stored.dead_lettered);
+        self.status.counters.add_stored(&stored);
         if let Err(error) = self.spool.mark_applied(to) {
             // It is applied; the rows go with the next delete.
             self.status.report(&error);

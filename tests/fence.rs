@@ -78,6 +78,19 @@ impl Bench {
         sink
     }
 
+    /// A sink whose second batch has a backend that is frozen at the [`gate`]; who keeps the gate shut; and that backend.
+    fn freeze(&self, table: &str, each: &str, cancels_arrive: bool) -> (Sink, postgres::Client, u32) {
+        self.server.execute(&gate(table, each));
+        let sink = self.start();
+        self.proxy.swallow_cancels(!cancels_arrive);
+        let mut gatekeeper = self.server.client();
+        gatekeeper.execute("SELECT pg_advisory_lock(1)", &[]).unwrap();
+        sink.import(events(20, 2).as_bytes()).unwrap();
+        let old: u32 = self.server.wait_for_row(AT_THE_GATE).parse().unwrap();
+        signal(old, "STOP");
+        (sink, gatekeeper, old)
+    }
+
     /// Closes the sink; the table must be right, each batch applied once, and no row ever older than it was.
     fn end(&self, sink: &Sink) -> Stats {
         sink.close(Some(PATIENCE)).unwrap();
@@ -93,14 +106,7 @@ impl Bench {
 /// Frozen before it has touched a row: the successor writes this batch and newer ones, then the old one runs on.
 fn frozen_before_the_checkpoint(cancels_arrive: bool) {
     let Some(bench) = Bench::new() else { return };
-    bench.server.execute(&gate("cxsink_checkpoint", "STATEMENT"));
-    let sink = bench.start();
-    bench.proxy.swallow_cancels(!cancels_arrive);
-    let mut gatekeeper = bench.server.client();
-    gatekeeper.execute("SELECT pg_advisory_lock(1)", &[]).unwrap();
-    sink.import(events(20, 2).as_bytes()).unwrap();
-    let old: u32 = bench.server.wait_for_row(AT_THE_GATE).parse().unwrap();
-    signal(old, "STOP");
+    let (sink, mut gatekeeper, old) = bench.freeze("cxsink_checkpoint", "STATEMENT", cancels_arrive);
     support::wait_until("the sink gives up on the frozen backend", || sink.stats().last_error.is_some());
     gatekeeper.execute("SELECT pg_advisory_unlock(1)", &[]).unwrap();
     support::wait_quiet(&sink);
@@ -128,14 +134,7 @@ fn a_batch_that_was_frozen_early_and_is_cancelled() {
 /// what the database says.
 fn frozen_after_the_checkpoint(cancels_arrive: bool) {
     let Some(bench) = Bench::new() else { return };
-    bench.server.execute(&gate("cxone_events", "ROW"));
-    let sink = bench.start();
-    bench.proxy.swallow_cancels(!cancels_arrive);
-    let mut gatekeeper = bench.server.client();
-    gatekeeper.execute("SELECT pg_advisory_lock(1)", &[]).unwrap();
-    sink.import(events(20, 2).as_bytes()).unwrap();
-    let old: u32 = bench.server.wait_for_row(AT_THE_GATE).parse().unwrap();
-    signal(old, "STOP");
+    let (sink, mut gatekeeper, old) = bench.freeze("cxone_events", "ROW", cancels_arrive);
     gatekeeper.execute("SELECT pg_advisory_unlock(1)", &[]).unwrap();
     sink.import(events(20, 3).as_bytes()).unwrap();
     let waiting = "SELECT pid FROM pg_stat_activity WHERE application_name = 'cxsink' AND wait_event_type = 'Lock' AND wait_event <> 'advisory'";

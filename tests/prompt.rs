@@ -104,19 +104,25 @@ fn the_pause_before_a_retry() {
 
 const BLOCKED: &str = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'cxsink' AND wait_event_type = 'Lock' AND datname = current_database()";
 
+/// A sink whose statement waits for the table that `blocker` has locked.
+fn blocked(database: &TestDatabase, config: &Config, blocker: &mut postgres::Transaction<'_>) -> Sink {
+    let sink = Sink::open(config).unwrap();
+    sink.start().unwrap();
+    blocker.batch_execute("LOCK TABLE cxone_events").unwrap();
+    sink.ingest(event("a").as_bytes()).unwrap();
+    database.wait_for(BLOCKED, "1");
+    sink
+}
+
 #[test]
 fn a_close_during_a_blocked_statement_keeps_its_time() {
     let Some(database) = TestDatabase::new() else { return };
     let directory = tempfile::tempdir().unwrap();
     let config = patient(directory.path(), &database.url());
     cxsink::init_db(&config).unwrap();
-    let sink = Sink::open(&config).unwrap();
-    sink.start().unwrap();
     let mut client = database.client();
     let mut blocker = client.transaction().unwrap();
-    blocker.batch_execute("LOCK TABLE cxone_events").unwrap();
-    sink.ingest(event("a").as_bytes()).unwrap();
-    database.wait_for(BLOCKED, "1");
+    let sink = blocked(&database, &config, &mut blocker);
     let (begun, timeout) = (Instant::now(), Duration::from_millis(300));
     let error = sink.close(Some(timeout)).unwrap_err();
     assert!((timeout..timeout + AT_ONCE).contains(&begun.elapsed()), "{:?}", begun.elapsed());
@@ -139,13 +145,9 @@ fn a_drop_during_a_blocked_statement_takes_a_second() {
     let directory = tempfile::tempdir().unwrap();
     let config = patient(directory.path(), &database.url());
     cxsink::init_db(&config).unwrap();
-    let sink = Sink::open(&config).unwrap();
-    sink.start().unwrap();
     let mut client = database.client();
     let mut blocker = client.transaction().unwrap();
-    blocker.batch_execute("LOCK TABLE cxone_events").unwrap();
-    sink.ingest(event("a").as_bytes()).unwrap();
-    database.wait_for(BLOCKED, "1");
+    let sink = blocked(&database, &config, &mut blocker);
     let begun = Instant::now();
     drop(sink);
     assert!(begun.elapsed() < Duration::from_secs(1) + AT_ONCE, "{:?}", begun.elapsed());

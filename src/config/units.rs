@@ -24,7 +24,7 @@ const SIZE_UNITS: [(&str, u64); 9] = [
 ];
 
 /// `"30s"`, `"500ms"`, `"2m"`, `"1h"`.
-pub(super) fn parse_duration(text: &str) -> Result<Duration> {
+pub(crate) fn parse_duration(text: &str) -> Result<Duration> {
     let (number, unit) = split(text);
     let bad = |reason: &str| {
         Error::config(format!("{} {reason}", shown(text)))

@@ -15,9 +15,11 @@ use super::names::{CHECKPOINT, TableName, quote};
 use super::{Applied, Destination, Write};
 use crate::batch::{Rows, Value};
 use crate::clock::{Clock, SystemClock};
-use crate::config::{DestinationConfig, UpdateMode};
+use crate::config::DestinationConfig;
 use crate::error::{Class, Error, ErrorKind, Result};
-use crate::mapping::{Column, ColumnType, Plan, Role, Source, Table, format_days, format_micros};
+use crate::mapping::{
+    Column, ColumnType, OnConflict, OnlyIf, Plan, PlanColumn, Role, Table, format_days, format_micros,
+};
 use crate::stop_signal::{InterruptGuard, StopSignal};
 
 /// A table in an SQLite file.
@@ -244,27 +246,24 @@ fn upsert_sql(plan: &Plan, table: &str) -> String {
         values.join(", "),
         key.join(", ")
     );
-    if plan.keeps_existing_rows() {
+    let OnConflict::Update { updated, only_if } = plan.on_conflict() else {
         sql.push_str("NOTHING");
         return sql;
-    }
-    let updated = || plan.columns.iter().zip(&names).filter(|(column, _)| column.role == Role::Updated);
-    let assignments: Vec<String> = updated().map(|(_, name)| format!("{name} = excluded.{name}")).collect();
-    let _ = write!(sql, "UPDATE SET {}", assignments.join(", "));
-    match (plan.update_mode, plan.newer_by) {
-        (UpdateMode::Newer, Some(newer_by)) => {
-            let name = &names[newer_by];
+    };
+    let each = |columns: &[&PlanColumn], make: &dyn Fn(String) -> String| -> Vec<String> {
+        columns.iter().map(|column| make(quote(&column.name))).collect()
+    };
+    let _ = write!(sql, "UPDATE SET {}", each(&updated, &|name| format!("{name} = excluded.{name}")).join(", "));
+    match only_if {
+        OnlyIf::Always => {}
+        OnlyIf::Changed(compared) => {
+            let differences = each(&compared, &|name| format!("t.{name} IS NOT excluded.{name}"));
+            let _ = write!(sql, " WHERE {}", differences.join(" OR "));
+        }
+        OnlyIf::NotOlder(column) => {
+            let name = quote(&column.name);
             let _ = write!(sql, " WHERE t.{name} IS NULL OR excluded.{name} >= t.{name}");
         }
-        (UpdateMode::Changed, _) => {
-            let differences: Vec<String> = updated()
-                .filter(|(column, _)| column.source != Source::Now)
-                .map(|(_, name)| format!("t.{name} IS NOT excluded.{name}"))
-                .collect();
-            let condition = if differences.is_empty() { "false".to_owned() } else { differences.join(" OR ") };
-            let _ = write!(sql, " WHERE {condition}");
-        }
-        _ => {}
     }
     sql
 }

@@ -86,6 +86,25 @@ pub(crate) struct PlanColumn {
     pub(crate) required: bool,
 }
 
+/// What the statement does with a key that is already there.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum OnConflict<'a> {
+    /// The row stays as it is.
+    Keep,
+    /// These columns take the values of the new row.
+    Update { updated: Vec<&'a PlanColumn>, only_if: OnlyIf<'a> },
+}
+
+/// When a row that is already there is updated.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum OnlyIf<'a> {
+    Always,
+    /// One of these columns gets another value.
+    Changed(Vec<&'a PlanColumn>),
+    /// This column does not go back.
+    NotOlder(&'a PlanColumn),
+}
+
 /// What is written, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Plan {
@@ -104,7 +123,7 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    /// Fits the configuration to the table.
+    /// Fits the configuration, which `Config::validate` has passed, to the table.
     ///
     /// # Errors
     /// Kind `DATABASE`, class `Misfit`, where the table lacks something; `CONFIG` where the mapping contradicts itself.
@@ -119,7 +138,6 @@ impl Plan {
                 None => return Err(missing_column(table, name)),
             }
         }
-        check_lists(mapping)?;
         check_defaults(mapping, table)?;
         check_unique_key(mapping, table)?;
         // Rows hold a prefix of the columns; the sort is stable, so the configured order stays.
@@ -139,9 +157,19 @@ impl Plan {
         &self.columns[..self.width]
     }
 
-    /// Whether a key that is already there is left alone: no column is updated.
-    pub(crate) fn keeps_existing_rows(&self) -> bool {
-        !self.columns.iter().any(|column| column.role == Role::Updated)
+    /// What the statement does with a key that is already there.
+    pub(crate) fn on_conflict(&self) -> OnConflict<'_> {
+        let updated: Vec<&PlanColumn> = self.columns.iter().filter(|column| column.role == Role::Updated).collect();
+        let only_if = match (self.update_mode, self.newer_by) {
+            (UpdateMode::Newer, Some(newer_by)) => OnlyIf::NotOlder(&self.columns[newer_by]),
+            // The time of the update does not count as a change.
+            (UpdateMode::Changed, _) => {
+                OnlyIf::Changed(updated.iter().copied().filter(|column| column.source != Source::Now).collect())
+            }
+            (UpdateMode::Always, _) | (UpdateMode::Newer, None) => OnlyIf::Always,
+        };
+        let never = matches!(&only_if, OnlyIf::Changed(compared) if compared.is_empty());
+        if updated.is_empty() || never { OnConflict::Keep } else { OnConflict::Update { updated, only_if } }
     }
 }
 
@@ -206,28 +234,6 @@ fn plan_column(mapping: &MappingConfig, table: &Table, column: &Column, source: 
         (false, false) => Role::Kept,
     };
     Ok(PlanColumn { name: column.name.clone(), column_type, source, role, required: is_key || column.not_null })
-}
-
-/// `mapping.key` and `mapping.update` may only name mapped columns, and no column twice or in both.
-fn check_lists(mapping: &MappingConfig) -> Result<()> {
-    let update = mapping.update.as_deref().unwrap_or_default();
-    let problem = if mapping.key.is_empty() {
-        Some("mapping.key is empty".to_owned())
-    } else if let Some(name) =
-        mapping.key.iter().chain(update).find(|name| !mapping.columns.iter().any(|(c, _)| c == *name))
-    {
-        Some(format!("mapping.key or mapping.update names the column {name:?}, which mapping.columns does not fill"))
-    } else if let Some(name) = update.iter().find(|name| mapping.key.contains(name)) {
-        Some(format!("the column {name:?} is in mapping.key and in mapping.update"))
-    } else {
-        let names: Vec<_> = mapping.columns.iter().map(|(name, _)| name).collect();
-        let twice =
-            |list: &[&String]| list.iter().enumerate().find(|(i, n)| list[..*i].contains(n)).map(|(_, n)| (*n).clone());
-        twice(&names)
-            .or_else(|| twice(&mapping.key.iter().collect::<Vec<_>>()))
-            .map(|name| format!("the column {name:?} is named twice in [mapping]"))
-    };
-    problem.map_or(Ok(()), |problem| Err(Error::config(problem)))
 }
 
 /// A column that nobody fills, without a default, would refuse every row.

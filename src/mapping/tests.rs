@@ -275,15 +275,6 @@ fn a_table_that_does_not_fit_is_told_with_the_fix() {
         r#"the source "interactionId""#,
         "JSON pointer",
     );
-    check(&|_, m| m.key.clear(), Class::Fatal, "mapping.key is empty", "");
-    check(&|_, m| m.key = vec!["nope".into()], Class::Fatal, r#"names the column "nope""#, "");
-    check(
-        &|_, m| m.update = Some(vec!["idempotency_key".into()]),
-        Class::Fatal,
-        "in mapping.key and in mapping.update",
-        "",
-    );
-    check(&|_, m| m.columns.push(("type".into(), "/x".into())), Class::Fatal, r#""type" is named twice"#, "");
     check(
         &|_, m| m.columns[4].1 = "now".into(),
         Class::Fatal,

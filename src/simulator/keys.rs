@@ -6,6 +6,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use super::options::{Cut, FAILURES_MAX, InvalidKind, InvalidMix, RetryAfter, SimulatorOptions};
+use crate::config::units::parse_duration;
 use crate::error::{Error, ErrorKind, Result};
 
 /// An option of the simulator that can be set by name.
@@ -211,12 +212,10 @@ fn retry_after(text: &str) -> Parsed<RetryAfter> {
 }
 
 fn duration(text: &str) -> Parsed<Duration> {
-    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let (count, unit) = text.split_at(digits);
-    let millis_per_unit = one_of(unit, &[("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000)])
-        .map_err(|_| "the unit is none of ms, s, m, h".to_string())?;
-    let millis = number::<u64>(count)?.checked_mul(millis_per_unit).ok_or("it is too long")?;
-    Ok(Duration::from_millis(millis))
+    parse_duration(text).map_err(|error| match error.hint() {
+        Some(hint) => format!("{}; {hint}", error.message()),
+        None => error.message().into(),
+    })
 }
 
 #[cfg(test)]
@@ -278,7 +277,7 @@ mod tests {
             ("seed", "-1", "a number"),
             ("update_percent", "101", "from 0 to 100"),
             ("invalid_kinds", "bad_enum,nonsense", "\"nonsense\" is none of not_json"),
-            ("token_lifetime", "5", "ms, s, m, h"),
+            ("token_lifetime", "5", "5 has no unit"),
             ("token_lifetime", "99999999999999999h", "too long"),
             ("token_failures", "429*2000", "at most 1000"),
             ("retry_after", "soon", "\"date:\" and seconds"),

@@ -134,7 +134,6 @@ impl TokenSource {
             log::warn!(
                 "the token endpoint asks for fewer requests (429): waiting {wait:?}, then retry {retries} of {RETRIES_MAX}"
             );
-            (self.observer)(SourceEvent::TokenDelayed { wait });
             if self.stop.wait(wait) {
                 return Err(Error::stopped());
             }

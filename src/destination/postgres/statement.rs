@@ -13,9 +13,8 @@ use std::fmt::Write;
 use postgres::types::Type;
 
 use super::catalogue::Relation;
-use crate::config::UpdateMode;
 use crate::destination::names::quote;
-use crate::mapping::{ColumnType, Plan, PlanColumn, Role, Source};
+use crate::mapping::{ColumnType, OnConflict, OnlyIf, Plan, PlanColumn, Source};
 
 /// SQL and the types of its parameters: the nonce, an array for each of the plan's row columns, and with a fence
 /// spool id, position to move from, position to move to.
@@ -92,28 +91,25 @@ fn push_insert(sql: &mut String, plan: &Plan, relation: &Relation, condition: &s
 
 fn push_conflict(sql: &mut String, plan: &Plan) {
     let key = list(plan.key.iter().map(|&i| quote(&plan.columns[i].name)));
-    let updated: Vec<&PlanColumn> = plan.columns.iter().filter(|column| column.role == Role::Updated).collect();
-    // In mode `changed` the time of the update does not count as a change.
-    let compared: Vec<&PlanColumn> = updated.iter().copied().filter(|column| column.source != Source::Now).collect();
-    if updated.is_empty() || (plan.update_mode == UpdateMode::Changed && compared.is_empty()) {
+    let OnConflict::Update { updated, only_if } = plan.on_conflict() else {
         push(sql, format_args!("  ON CONFLICT ({key}) DO NOTHING\n"));
         return;
-    }
+    };
     let set = list(updated.iter().map(|column| {
         let name = quote(&column.name);
         format!("{name} = EXCLUDED.{name}")
     }));
     push(sql, format_args!("  ON CONFLICT ({key}) DO UPDATE SET {set}\n"));
-    match (plan.update_mode, plan.newer_by) {
-        (UpdateMode::Changed, _) => {
+    match only_if {
+        OnlyIf::Always => {}
+        OnlyIf::Changed(compared) => {
             let side = |side: &str| list(compared.iter().map(|column| comparable(side, column)));
             push(sql, format_args!("  WHERE ({}) IS DISTINCT FROM ({})\n", side("t"), side("EXCLUDED")));
         }
-        (UpdateMode::Newer, Some(newer_by)) => {
-            let name = quote(&plan.columns[newer_by].name);
+        OnlyIf::NotOlder(column) => {
+            let name = quote(&column.name);
             push(sql, format_args!("  WHERE t.{name} IS NULL OR EXCLUDED.{name} >= t.{name}\n"));
         }
-        (UpdateMode::Always, _) | (UpdateMode::Newer, None) => {}
     }
 }
 

@@ -164,7 +164,6 @@ fn a_table_of_nothing_but_its_key_keeps_what_is_there() {
     database.execute("CREATE TABLE t (a text, b int, PRIMARY KEY (a, b))");
     let columns = vec![column("a", TEXT, Role::Key), column("b", ColumnType::Int4, Role::Key)];
     let plan = plan("t", columns, UpdateMode::Always);
-    assert!(plan.keeps_existing_rows());
     let mut destination = ready(&database, &plan);
     let rows = rows!(&plan, ["x", Value::Int(1)], ["x", Value::Int(2)]);
     assert_eq!(apply_all(&mut destination, &rows).unwrap(), committed(2, 0));
