@@ -26,13 +26,13 @@ use std::path::Path;
 
 use crate::error::Result;
 
-pub use choices::{AdditionalProperties, LogFormat, LogLevel, OnNormalClose, SpoolSync, UpdateMode};
+pub use choices::{AdditionalProperties, LogFormat, LogLevel, OnNormalClose, SpoolSync, TlsVersion, UpdateMode};
 pub use keys::keys;
 pub use layers::Layers;
 pub use reference::reference;
 pub use sections::{
     BatchConfig, DeadLettersConfig, DestinationConfig, LogConfig, MappingConfig, OauthConfig, RetryConfig,
-    SchemaConfig, SpoolConfig, StreamConfig,
+    SchemaConfig, SpoolConfig, StreamConfig, TlsConfig,
 };
 
 /// Everything the sink can be told. [`Config::default`] needs only credentials, a stream and a destination.
@@ -67,6 +67,8 @@ pub struct Config {
     pub dead_letters: DeadLettersConfig,
     /// How long to wait between tries.
     pub retry: RetryConfig,
+    /// Whom to trust, and who this client is, on encrypted connections.
+    pub tls: TlsConfig,
     /// What the command line prints.
     pub log: LogConfig,
 }

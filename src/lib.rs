@@ -93,6 +93,7 @@ mod spool;
 mod stats;
 mod status;
 mod stop_signal;
+mod tls;
 mod writer;
 
 pub use config::Config;

@@ -75,6 +75,16 @@ pub enum SpoolSync {
     PowerLoss,
 }
 
+/// `tls.min_version`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum TlsVersion {
+    /// TLS 1.2 (RFC 5246) or newer.
+    #[default]
+    Tls12,
+    /// TLS 1.3 (RFC 8446).
+    Tls13,
+}
+
 /// `log.level`
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum LogLevel {
@@ -105,5 +115,6 @@ words!(OnNormalClose { Reconnect = "reconnect", Stop = "stop" });
 words!(AdditionalProperties { Reject = "reject", Keep = "keep" });
 words!(UpdateMode { Always = "always", Changed = "changed", Newer = "newer" });
 words!(SpoolSync { ProcessCrash = "process-crash", PowerLoss = "power-loss" });
+words!(TlsVersion { Tls12 = "1.2", Tls13 = "1.3" });
 words!(LogLevel { Error = "error", Warn = "warn", Info = "info", Debug = "debug", Trace = "trace" });
 words!(LogFormat { Text = "text", Json = "json" });

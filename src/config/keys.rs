@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Config;
-use super::choices::{AdditionalProperties, LogFormat, LogLevel, OnNormalClose, SpoolSync, UpdateMode};
+use super::choices::{AdditionalProperties, LogFormat, LogLevel, OnNormalClose, SpoolSync, TlsVersion, UpdateMode};
 use super::kind::Kind;
 use super::value::{Field, Value, put};
 use crate::error::{Error, ErrorKind, Result};
@@ -92,7 +92,7 @@ pub(super) fn nearest<T>(name: &str, candidates: impl IntoIterator<Item = (impl 
 }
 
 /// The sections and what each is about.
-pub(super) const SECTIONS: [(&str, &str); 10] = [
+pub(super) const SECTIONS: [(&str, &str); 11] = [
     ("oauth", "How to get a token (OAuth 2.0 client credentials)."),
     (
         "stream",
@@ -110,6 +110,10 @@ pub(super) const SECTIONS: [(&str, &str); 10] = [
     (
         "retry",
         "How long to wait between tries, for connections and for the database: exponential growth with full jitter.",
+    ),
+    (
+        "tls",
+        "Encrypted connections: to the token endpoint, the stream and the database. Files are PEM, and read again for each connection, so that a renewed certificate counts without a restart.",
     ),
     ("log", "What the command line prints. The library itself prints nothing."),
 ];
@@ -262,6 +266,27 @@ pub(super) static KEYS: &[Key] = &[
         Kind::Duration(ms(1), HOUR),
         "The longest delay. Must not be shorter than `retry.delay_min`."
     ),
+    key!(
+        tls.ca_file,
+        Kind::Path,
+        "The certificates of the authorities to trust, instead of those that the system trusts; one after the other if they are several."
+    ),
+    key!(
+        tls.cert_file,
+        Kind::Path,
+        "This client's certificate, for servers that ask for one (mTLS), followed by those that lead from it to its authority. Needs `tls.key_file`."
+    ),
+    key!(
+        tls.key_file,
+        Kind::Path,
+        "The key of `tls.cert_file`, not encrypted: PKCS#8, PKCS#1 or SEC1. May be the same file."
+    ),
+    key!(tls.min_version, Kind::Word(TlsVersion::WORDS), "The oldest version of TLS that is spoken."),
+    key!(
+        tls.server_name,
+        Kind::Text,
+        "The name that the certificates of the token endpoint and of the stream must hold, and that is sent to them (SNI), if it is not the host of their URL: for a gateway that is reached by its address. The database has a name of its own."
+    ),
     key!(log.level, Kind::Word(LogLevel::WORDS), "The least severe level that is printed."),
     key!(log.format, Kind::Word(LogFormat::WORDS), "A line for people, or a JSON object a line."),
 ];
@@ -303,6 +328,10 @@ mod tests {
             config.schema.file = Some("schema.json".into());
             config.destination.url = Some("sqlite:x.db".into());
             config.destination.password_file = Some("password.txt".into());
+            config.tls.ca_file = Some("ca.pem".into());
+            config.tls.cert_file = Some("client.pem".into());
+            config.tls.key_file = Some("client.key".into());
+            config.tls.server_name = Some("api.example".into());
             let shown = config.get(key.name).unwrap_or_else(|| panic!("{} is not set", key.name));
             config.set(key.name, &shown).unwrap();
             assert_eq!(config.get(key.name), Some(shown), "{}", key.name);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-use super::choices::{AdditionalProperties, LogFormat, LogLevel, OnNormalClose, SpoolSync, UpdateMode};
+use super::choices::{AdditionalProperties, LogFormat, LogLevel, OnNormalClose, SpoolSync, TlsVersion, UpdateMode};
 
 /// `[oauth]`
 #[derive(Debug, Clone)]
@@ -129,6 +129,24 @@ pub struct RetryConfig {
     pub delay_min: Duration,
     /// The longest delay.
     pub delay_max: Duration,
+}
+
+/// `[tls]`
+///
+/// The files are PEM, and read again for each connection.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct TlsConfig {
+    /// The authorities that are trusted; `None`: those of the system.
+    pub ca_file: Option<PathBuf>,
+    /// The client's certificate, followed by those that lead to its authority.
+    pub cert_file: Option<PathBuf>,
+    /// The client's key.
+    pub key_file: Option<PathBuf>,
+    /// The oldest version that is spoken.
+    pub min_version: TlsVersion,
+    /// The name that the certificates of token endpoint and stream must hold; `None`: the host of their URL.
+    pub server_name: Option<String>,
 }
 
 /// `[log]`

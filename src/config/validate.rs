@@ -4,7 +4,7 @@ use secrecy::ExposeSecret;
 
 use super::keys::KEYS;
 use super::url::percent_encode;
-use super::{Config, MappingConfig, database_url};
+use super::{Config, MappingConfig, TlsConfig, database_url};
 use crate::error::{Error, Result};
 
 const STREAM_ID: &str = "{stream_id}";
@@ -24,6 +24,7 @@ impl Config {
         self.validate_stream()?;
         self.validate_destination()?;
         self.mapping.validate()?;
+        self.tls.validate()?;
         if self.retry.delay_min > self.retry.delay_max {
             return Err(Error::config("retry.delay_min is longer than retry.delay_max"));
         }
@@ -84,6 +85,18 @@ impl Config {
             return Err(Error::config("destination.url and spool.path name the same file"));
         }
         self.destination.password().map(drop)
+    }
+}
+
+impl TlsConfig {
+    fn validate(&self) -> Result<()> {
+        let (set, missing) = match (&self.cert_file, &self.key_file) {
+            (Some(_), None) => ("tls.cert_file", "tls.key_file"),
+            (None, Some(_)) => ("tls.key_file", "tls.cert_file"),
+            _ => return Ok(()),
+        };
+        Err(Error::config(format!("{set} is set and {missing} is not"))
+            .with_hint("set both, also when one file holds certificate and key"))
     }
 }
 

@@ -3,17 +3,14 @@
 //! rustls with ring, passed explicitly: a provider installed for the whole process would be state outside of this library.
 //! The roots are read again for each connection, so that a system's renewed certificates count without a restart.
 
-use std::io;
 use std::sync::Arc;
 
 use rustls::crypto::{CryptoProvider, ring};
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{CertificateError, ClientConfig, ClientConnection, RootCertStore};
+#[cfg(test)]
+use rustls::pki_types::CertificateDer;
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
 use crate::error::{Error, ErrorKind, Result};
-
-use super::address::Address;
 
 /// Whom to trust.
 #[derive(Debug, Clone, Default)]
@@ -27,7 +24,7 @@ pub(super) enum Roots {
 }
 
 impl Roots {
-    fn certificates(&self) -> Result<Vec<CertificateDer<'static>>> {
+    fn certificates(&self) -> Result<Vec<rustls::pki_types::CertificateDer<'static>>> {
         match self {
             #[cfg(test)]
             Self::Only(certificates) => Ok(certificates.clone()),
@@ -36,7 +33,7 @@ impl Roots {
     }
 }
 
-fn system_roots() -> Result<Vec<CertificateDer<'static>>> {
+fn system_roots() -> Result<Vec<rustls::pki_types::CertificateDer<'static>>> {
     let found = rustls_native_certs::load_native_certs();
     // Single unreadable files are common and harmless as long as others are there.
     for error in &found.errors {
@@ -56,76 +53,12 @@ fn provider() -> Arc<CryptoProvider> {
     Arc::new(ring::default_provider())
 }
 
-/// The settings for our own connection.
-fn client_config(roots: &Roots) -> Result<Arc<ClientConfig>> {
-    let mut store = RootCertStore::empty();
-    // Systems ship certificates that newer rules refuse; the others are what counts.
-    let (added, ignored) = store.add_parsable_certificates(roots.certificates()?);
-    log::debug!("trusting {added} root certificates, {ignored} not understood");
-    let mut config = ClientConfig::builder_with_provider(provider())
-        .with_safe_default_protocol_versions()
-        .map_err(|error| Error::new(ErrorKind::Internal, format!("setting up TLS: {error}")))?
-        .with_root_certificates(store)
-        .with_no_client_auth();
-    // A server that offers HTTP/2 as well must not choose it: WebSocket over it is another protocol (RFC 8441).
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(Arc::new(config))
-}
-
-/// A TLS session with the host of `address`, its handshake still to be done.
-pub(super) fn session(roots: &Roots, address: &Address) -> Result<ClientConnection> {
-    let name = ServerName::try_from(address.host.clone())
-        .map_err(|error| Error::config(format!("the host {} cannot be used with TLS: {error}", address.host)))?;
-    ClientConnection::new(client_config(roots)?, name)
-        .map_err(|error| Error::new(ErrorKind::Internal, format!("setting up TLS: {error}")))
-}
-
 /// The same settings for ureq, which takes its own form of them.
 pub(super) fn ureq_config(roots: &Roots) -> Result<TlsConfig> {
     let certificates = roots.certificates()?;
     let certificates: Vec<_> = certificates.iter().map(|der| Certificate::from_der(der).to_owned()).collect();
     let roots = RootCerts::new_with_certs(&certificates);
     Ok(TlsConfig::builder().root_certs(roots).unversioned_rustls_crypto_provider(provider()).build())
-}
-
-/// The TLS error inside an I/O error, if there is one.
-pub(super) fn inside(error: &io::Error) -> Option<&rustls::Error> {
-    error.get_ref().and_then(|inner| inner.downcast_ref())
-}
-
-/// Says what a failed TLS handshake with `address` means and what to do.
-pub(super) fn refused(address: &Address, error: &rustls::Error) -> Error {
-    let peer = address.host_and_port();
-    Error::new(ErrorKind::Connect, format!("TLS with {peer}: {error}")).with_hint(hint(error))
-}
-
-fn hint(error: &rustls::Error) -> &'static str {
-    use CertificateError as Bad;
-    match error {
-        rustls::Error::InvalidCertificate(bad) => match bad {
-            Bad::UnknownIssuer => {
-                "the server's certificate comes from an authority that this system does not trust: install that authority's \
-                 certificate, or check that no proxy replaces the certificate"
-            }
-            Bad::Expired | Bad::ExpiredContext { .. } => {
-                "the server's certificate has expired: check this machine's clock, else the server must renew it"
-            }
-            Bad::NotValidYet | Bad::NotValidYetContext { .. } => {
-                "the server's certificate is not valid yet: check this machine's clock"
-            }
-            Bad::NotValidForName | Bad::NotValidForNameContext { .. } => {
-                "the server's certificate is for another name: check the host in the configuration"
-            }
-            _ => {
-                "the server's certificate was refused: check the host in the configuration, and that no proxy is in between"
-            }
-        },
-        rustls::Error::InvalidMessage(_) => {
-            "the port does not seem to speak TLS: check scheme and port in the configuration"
-        }
-        rustls::Error::AlertReceived(_) => "the server refused the TLS handshake: it may ask for a client certificate",
-        _ => "check the address in the configuration, and that no proxy is in between",
-    }
 }
 
 #[cfg(test)]
@@ -135,20 +68,6 @@ pub(super) mod tests {
     use rustls::{ServerConfig, ServerConnection, StreamOwned};
     use std::net::TcpStream;
     use std::sync::Arc;
-
-    #[test]
-    fn each_refusal_has_its_advice() {
-        use super::{CertificateError as Bad, hint};
-        let check =
-            |error: rustls::Error, advice: &str| assert!(hint(&error).contains(advice), "{error}: {}", hint(&error));
-        check(Bad::UnknownIssuer.into(), "does not trust");
-        check(Bad::Expired.into(), "has expired");
-        check(Bad::NotValidYet.into(), "not valid yet");
-        check(Bad::NotValidForName.into(), "another name");
-        check(Bad::BadSignature.into(), "was refused");
-        check(rustls::InvalidMessage::InvalidContentType.into(), "speak TLS");
-        check(rustls::Error::AlertReceived(rustls::AlertDescription::CertificateRequired), "client certificate");
-    }
 
     /// A server with a certificate for localhost and 127.0.0.1 that no system trusts.
     pub(in super::super) fn server(

@@ -161,9 +161,9 @@ impl Request {
                     .with_hint(CHECK_PATH)
             }
             ureq::Error::Timeout(phase) => self.timed_out(&phase.to_string()),
-            ureq::Error::Rustls(error) => tls::refused(&self.address, error),
-            ureq::Error::Io(error) => match (tls::inside(error), error.kind()) {
-                (Some(error), _) => tls::refused(&self.address, error),
+            ureq::Error::Rustls(error) => crate::tls::refused(&self.address.host_and_port(), error),
+            ureq::Error::Io(error) => match (crate::tls::inside(error), error.kind()) {
+                (Some(error), _) => crate::tls::refused(&self.address.host_and_port(), error),
                 // The standard library gives a failed name resolution no kind of its own.
                 (None, _) if error.to_string().contains("failed to lookup address") => {
                     dial::unresolved(&self.address, &error.to_string())

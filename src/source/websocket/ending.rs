@@ -7,10 +7,10 @@ use tungstenite::http::{HeaderMap, HeaderValue, header};
 
 use crate::config::StreamConfig;
 use crate::error::{Class, Error, ErrorKind};
+use crate::tls;
 
 use super::super::address::Address;
 use super::super::answer::{refusal, retry_after, shown};
-use super::super::tls;
 use super::super::token::Token;
 use super::connection::End;
 use super::handshake::Refusal;
@@ -56,7 +56,7 @@ impl Peer<'_> {
 
     pub(super) fn tls_failed(self, error: &io::Error) -> Error {
         match tls::inside(error) {
-            Some(error) => tls::refused(self.address, error),
+            Some(error) => tls::refused(&self.address.host_and_port(), error),
             None => self.failed("TLS", error),
         }
     }

@@ -5,15 +5,16 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::clock::Clock;
-use crate::config::{Config, StreamConfig};
+use crate::config::{Config, StreamConfig, TlsConfig};
 use crate::error::{Error, Result};
 use crate::lock;
 use crate::stop_signal::{InterruptGuard, StopSignal};
+use crate::tls;
 
 use super::super::address::{Address, Purpose};
 use super::super::token::{Token, TokenSource};
 use super::super::transport::Transport;
-use super::super::{Observer, dial, tls};
+use super::super::{Observer, dial};
 use super::connection::Connection;
 use super::ending::{self, Verdict};
 use super::frames::Frames;
@@ -27,7 +28,7 @@ const EVENT_BYTES_KEPT: u64 = 64 << 20;
 pub(super) struct Opener {
     pub(super) address: Address,
     pub(super) settings: StreamConfig,
-    pub(super) roots: tls::Roots,
+    pub(super) tls: TlsConfig,
     tokens: TokenSource,
     pub(super) stop: StopSignal,
     pub(super) clock: Arc<dyn Clock>,
@@ -49,7 +50,7 @@ impl Opener {
         Ok(Self {
             address: Address::parse(Purpose::Stream, &config.stream_url()?)?,
             settings: config.stream.clone(),
-            roots: tls::Roots::default(),
+            tls: config.tls.clone(),
             tokens: TokenSource::new(config, stop.clone(), Arc::clone(&clock), observer)?,
             stop,
             clock,
@@ -81,7 +82,7 @@ impl Opener {
         let deadline = Instant::now() + timeout;
         let peer = ending::Peer { address: &self.address, timeout };
 
-        let tls = self.address.tls.then(|| tls::session(&self.roots, &self.address)).transpose()?;
+        let tls = self.address.tls.then(|| tls::session(&self.tls, &self.address.host)).transpose()?;
         let tcp = dial::dial(&self.address, deadline, &self.stop)?;
         let mut transport = Transport::new(tcp, tls, deadline).map_err(|error| peer.failed("TCP", &error))?;
         let interrupt = transport.interrupt().map_err(|error| peer.failed("TCP", &error))?;

@@ -664,8 +664,9 @@ fn open_over_tls(stream: &mut dyn ReadWrite) {
     stream.flush().unwrap();
 }
 
-fn test_roots() -> tls::Roots {
-    tls::Roots::Only(vec![include_bytes!("../testdata/localhost.crt.der").to_vec().into()])
+fn trusting() -> crate::config::TlsConfig {
+    let ca_file = concat!(env!("CARGO_MANIFEST_DIR"), "/src/source/testdata/localhost.crt.pem");
+    crate::config::TlsConfig { ca_file: Some(ca_file.into()), ..Default::default() }
 }
 
 #[test]
@@ -686,7 +687,7 @@ fn tls_carries_a_flood_pings_and_the_close() {
         *log.lock().unwrap() = answer.to_vec();
     });
     let mut source = source(&config);
-    Arc::get_mut(&mut source.opener).unwrap().roots = test_roots();
+    Arc::get_mut(&mut source.opener).unwrap().tls = trusting();
     source.connect().unwrap();
     let (all, end) = read_all(&mut source);
     assert_eq!(end.unwrap(), Read::Closed);
@@ -707,7 +708,7 @@ fn tls_ends_on_silence_and_on_a_stop() {
     });
     let stop = StopSignal::new();
     let mut source = source_with(&config, &stop);
-    Arc::get_mut(&mut source.opener).unwrap().roots = test_roots();
+    Arc::get_mut(&mut source.opener).unwrap().tls = trusting();
     source.connect().unwrap();
     let stopping = stop_when(&stop, reached);
     let (_, end) = read_all(&mut source);
@@ -716,7 +717,7 @@ fn tls_ends_on_silence_and_on_a_stop() {
 
     config.stream.idle_timeout = Duration::from_millis(100);
     let mut source = source_with(&config, &StopSignal::new());
-    Arc::get_mut(&mut source.opener).unwrap().roots = test_roots();
+    Arc::get_mut(&mut source.opener).unwrap().tls = trusting();
     source.connect().unwrap();
     let (_, end) = read_all(&mut source);
     assert!(end.unwrap_err().message().contains("nothing came for"));
@@ -735,7 +736,7 @@ fn tls_without_its_goodbye_is_a_cut_connection() {
     let mut config = tokens.config();
     config.stream.url = format!("wss://localhost:{}/", server.address.port());
     let mut source = source(&config);
-    Arc::get_mut(&mut source.opener).unwrap().roots = test_roots();
+    Arc::get_mut(&mut source.opener).unwrap().tls = trusting();
     source.connect().unwrap();
     let (all, end) = read_all(&mut source);
     assert_eq!(all, [b"before"]);
@@ -747,7 +748,7 @@ fn tls_without_its_goodbye_is_a_cut_connection() {
 fn tls_failures_say_what_to_do() {
     let (config, _tokens) = over_tls(open_over_tls);
     let mut source = source(&config);
-    Arc::get_mut(&mut source.opener).unwrap().roots = tls::Roots::Only(Vec::new());
+    Arc::get_mut(&mut source.opener).unwrap().tls = crate::config::TlsConfig::default();
     let error = source.connect().unwrap_err();
     assert_eq!((error.kind(), error.class()), (ErrorKind::Connect, Class::Outage));
     assert!(error.message().contains("TLS with localhost:"), "{error}");
@@ -764,7 +765,7 @@ fn tls_failures_say_what_to_do() {
         config.stream.url = format!("wss://127.0.0.1:{}/", plain.address.port());
         config.stream.connect_timeout = Duration::from_millis(300);
         let mut source = source_with(&config, &StopSignal::new());
-        Arc::get_mut(&mut source.opener).unwrap().roots = test_roots();
+        Arc::get_mut(&mut source.opener).unwrap().tls = trusting();
         let error = source.connect().unwrap_err();
         assert_eq!((error.kind(), error.class()), (ErrorKind::Connect, Class::Outage));
         assert!(format!("{error:?}").contains(why), "{error:?}");

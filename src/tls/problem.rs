@@ -1,0 +1,167 @@
+//! What is wrong when a TLS handshake fails, in words that say what to do.
+
+use rustls::pki_types::UnixTime;
+use rustls::{AlertDescription as Alert, CertificateError as Bad, PeerIncompatible};
+
+use crate::error::{Error, ErrorKind};
+use crate::mapping::format_micros;
+
+/// How many of a certificate's names are shown.
+const NAMES_SHOWN: usize = 5;
+
+/// What is wrong, for those who choose a hint or a class by it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Problem {
+    /// The server's certificate has expired.
+    Expired,
+    /// The server's certificate is not valid yet.
+    NotYetValid,
+    /// The server's certificate is for other names.
+    WrongHost,
+    /// Nobody who is trusted has signed the server's certificate.
+    UnknownCa,
+    /// An authority of a trusted one's name has signed the server's certificate, but not with that one's key.
+    WrongKey,
+    /// The server shows the certificate of an authority as its own.
+    CaAsServer,
+    /// The server's certificate is no good for another reason.
+    BadCertificate,
+    /// There is no version of TLS that both allow.
+    Version,
+    /// The server asks for a client certificate, and got none or one that it does not take.
+    ClientCertificate,
+    /// What answers does not speak TLS.
+    NotTls,
+    /// The server ended the handshake with an alert.
+    Refused,
+    /// Anything else.
+    Other,
+}
+
+impl Problem {
+    /// What `error` means.
+    pub(crate) fn of(error: &rustls::Error) -> Self {
+        use rustls::Error as Tls;
+        match error {
+            Tls::InvalidCertificate(bad) => match bad {
+                Bad::UnknownIssuer => Self::UnknownCa,
+                Bad::Expired | Bad::ExpiredContext { .. } => Self::Expired,
+                Bad::NotValidYet | Bad::NotValidYetContext { .. } => Self::NotYetValid,
+                Bad::NotValidForName | Bad::NotValidForNameContext { .. } => Self::WrongHost,
+                Bad::BadSignature => Self::WrongKey,
+                // rustls has no variant of its own for this one.
+                Bad::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => Self::CaAsServer,
+                _ => Self::BadCertificate,
+            },
+            Tls::InvalidMessage(_) => Self::NotTls,
+            Tls::AlertReceived(Alert::ProtocolVersion)
+            | Tls::PeerIncompatible(
+                PeerIncompatible::ServerDoesNotSupportTls12Or13
+                | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig,
+            ) => Self::Version,
+            Tls::AlertReceived(
+                Alert::CertificateRequired
+                | Alert::NoCertificate
+                | Alert::BadCertificate
+                | Alert::UnsupportedCertificate
+                | Alert::CertificateRevoked
+                | Alert::CertificateExpired
+                | Alert::CertificateUnknown
+                | Alert::UnknownCA
+                | Alert::AccessDenied,
+            ) => Self::ClientCertificate,
+            Tls::AlertReceived(_) => Self::Refused,
+            _ => Self::Other,
+        }
+    }
+
+    fn hint(self) -> &'static str {
+        match self {
+            Self::Expired => "check this machine's clock; if it is right, the server's certificate must be renewed",
+            Self::NotYetValid => "check this machine's clock; if it is right, the server needs another certificate",
+            Self::WrongHost => {
+                "check the host in the configuration; if it is the right server under another name, set tls.server_name to a name in its certificate"
+            }
+            Self::UnknownCa => {
+                "set tls.ca_file to the certificate of the authority that signed it, or install that with the system's; check that no proxy replaces the certificate"
+            }
+            Self::WrongKey => {
+                "if the authority has a new key, give tls.ca_file its new certificate; check that no proxy replaces the server's certificate"
+            }
+            Self::CaAsServer => {
+                "the server needs a certificate of its own, without `CA:TRUE`, that the authority has signed; tls.ca_file names the authority's"
+            }
+            Self::BadCertificate => "the server needs another certificate; check that no proxy replaces it",
+            Self::Version => "let the server speak TLS 1.3, or at least 1.2 with tls.min_version = \"1.2\"",
+            Self::ClientCertificate => {
+                "set tls.cert_file and tls.key_file to a certificate that the server takes; if they are set, ask who runs the server which authority must have signed it"
+            }
+            Self::NotTls => "the port does not seem to speak TLS: check scheme and port in the configuration",
+            Self::Refused => {
+                "the server's log may say why; it may ask for a client certificate (tls.cert_file, tls.key_file)"
+            }
+            Self::Other => "check the address in the configuration, and that no proxy is in between",
+        }
+    }
+}
+
+/// Says what a failed TLS handshake with `peer`, a host with its port, means and what to do. Of kind `Connect`, an outage.
+pub(crate) fn refused(peer: &str, error: &rustls::Error) -> Error {
+    let problem = Problem::of(error);
+    Error::new(ErrorKind::Connect, format!("TLS with {peer}: {}", what(problem, error))).with_hint(problem.hint())
+}
+
+fn what(problem: Problem, error: &rustls::Error) -> String {
+    let certificate = match error {
+        rustls::Error::InvalidCertificate(bad) => Some(bad),
+        _ => None,
+    };
+    match (problem, certificate) {
+        (_, Some(Bad::ExpiredContext { not_after, .. })) => {
+            format!("the server's certificate expired on {}", date(*not_after))
+        }
+        (_, Some(Bad::NotValidYetContext { not_before, .. })) => {
+            format!("the server's certificate is not valid before {}", date(*not_before))
+        }
+        (_, Some(Bad::NotValidForNameContext { expected, presented })) => {
+            let expected = expected.to_str();
+            format!("the server's certificate is not for {expected}, but for {}", names(presented))
+        }
+        (Problem::Expired, _) => "the server's certificate has expired".into(),
+        (Problem::NotYetValid, _) => "the server's certificate is not valid yet".into(),
+        (Problem::WrongHost, _) => "the server's certificate is for another name".into(),
+        (Problem::UnknownCa, _) => "the server's certificate comes from an authority that is not trusted here".into(),
+        (Problem::WrongKey, _) => {
+            "the authority that is trusted here has not signed the server's certificate, though one of its name has"
+                .into()
+        }
+        (Problem::CaAsServer, _) => "the server shows the certificate of an authority as its own".into(),
+        (Problem::Version, _) => format!("no version of TLS that both sides allow ({error})"),
+        (Problem::ClientCertificate, _) => {
+            format!("the server does not take this client's certificate, or none ({error})")
+        }
+        (Problem::NotTls, _) => format!("the answer is not TLS ({error})"),
+        _ => error.to_string(),
+    }
+}
+
+/// The names come from the server: they are shortened, and what could play with a terminal is escaped.
+fn names(presented: &[String]) -> String {
+    let mut shown: Vec<String> = presented
+        .iter()
+        .take(NAMES_SHOWN)
+        .map(|name| name.chars().take(100).flat_map(char::escape_default).collect())
+        .collect();
+    match presented.len() {
+        0 => shown.push("no name at all".into()),
+        count if count > NAMES_SHOWN => shown.push(format!("{} more", count - NAMES_SHOWN)),
+        _ => {}
+    }
+    shown.join(", ")
+}
+
+fn date(time: UnixTime) -> String {
+    let micros = i64::try_from(time.as_secs()).unwrap_or(i64::MAX).saturating_mul(1_000_000);
+    let text = format_micros(micros);
+    format!("{} UTC", text.get(..19).unwrap_or(&text).replace('T', " "))
+}
