@@ -7,6 +7,7 @@
 
 mod choices;
 mod columns;
+pub(crate) mod conninfo;
 mod database_url;
 mod dotenv;
 mod environment;
@@ -14,6 +15,7 @@ mod file;
 mod keys;
 mod kind;
 mod layers;
+pub(crate) mod libpq;
 mod reference;
 mod secrets;
 mod sections;

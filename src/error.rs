@@ -205,6 +205,13 @@ impl Error {
         self
     }
 
+    /// Other words for the same.
+    #[must_use]
+    pub(crate) fn with_message(mut self, message: impl Into<String>) -> Self {
+        self.0.message = message.into();
+        self
+    }
+
     #[must_use]
     pub(crate) fn with_class(mut self, class: Class) -> Self {
         self.0.class = class;

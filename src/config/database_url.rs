@@ -1,5 +1,6 @@
-//! `destination.url`: which schemes there are, where the password stands in it, and how one is put together from parts.
+//! `destination.url`: which forms there are, where the password stands in it, and how one is put together from parts.
 
+use super::conninfo;
 use super::url::percent_encode;
 use crate::error::{Error, Result};
 
@@ -7,10 +8,20 @@ use crate::error::{Error, Result};
 /// which part is the password.
 pub(super) fn check(url: &str) -> Result<()> {
     let bad = |reason: &str| {
-        Error::config(reason).with_hint("write postgresql://USER:PASSWORD@HOST:PORT/DATABASE or sqlite:PATH")
+        Error::config(reason).with_hint(
+            "write postgresql://USER:PASSWORD@HOST:PORT/DATABASE, host=HOST dbname=DATABASE user=USER, or sqlite:PATH",
+        )
     };
     if let Some(path) = sqlite_path(url) {
         return if path.is_empty() { Err(bad("names no SQLite file")) } else { Ok(()) };
+    }
+    if conninfo::is_pairs(url) {
+        let pairs = conninfo::pairs(url)?;
+        return if pairs.iter().any(|(_, value)| value.contains('\0')) {
+            Err(bad("holds a NUL character"))
+        } else {
+            Ok(())
+        };
     }
     if !["postgresql://", "postgres://"].iter().any(|scheme| url.starts_with(scheme)) {
         return Err(bad("is neither a postgresql:// nor a sqlite: address"));
@@ -29,9 +40,13 @@ pub(super) fn sqlite_path(url: &str) -> Option<&str> {
 ///
 /// Rather hides too much than too little: a password that was not percent-encoded may hold `@`, `/` and `?`.
 pub(super) fn without_password(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://").filter(|_| sqlite_path(url).is_none()) else {
-        return if sqlite_path(url).is_some() { url.into() } else { "***".into() };
-    };
+    if sqlite_path(url).is_some() {
+        return url.into();
+    }
+    if conninfo::is_pairs(url) {
+        return conninfo::without_secrets(url);
+    }
+    let Some((scheme, rest)) = url.split_once("://") else { return "***".into() };
     let (user, tail) = match rest.rsplit_once('@') {
         Some((credentials, tail)) => match credentials.split_once(':') {
             Some((user, _)) => (format!("{user}:***@"), tail),
@@ -51,7 +66,7 @@ pub(super) fn without_password(url: &str) -> String {
 }
 
 pub(super) fn has_password(url: &str) -> bool {
-    without_password(url) != url
+    without_password(url).contains("***")
 }
 
 /// What deployments give apart.
@@ -158,12 +173,14 @@ mod tests {
         );
         check("postgres://me:secret@/cx?host=/run", "postgres://me:***@/cx?host=/run");
         check("sqlite:a@b:c.db", "sqlite:a@b:c.db");
-        check("host=db password=secret", "***");
+        check("host=db password=secret user=me", "host=db password=*** user=me");
+        check("host=db  user=me", "host=db user=me");
+        check("host=db password='secret", "***");
     }
 
     #[test]
-    fn only_known_schemes_are_taken() {
-        for url in ["postgresql://db/cx", "postgres://", "sqlite:x.db", "sqlite::memory:"] {
+    fn only_known_forms_are_taken() {
+        for url in ["postgresql://db/cx", "postgres://", "host=db\n dbname=cx", "sqlite:x.db", "sqlite::memory:"] {
             assert!(check(url).is_ok(), "{url}");
         }
         for url in [
@@ -171,7 +188,8 @@ mod tests {
             "db",
             "mysql://db/cx",
             "postgresql+asyncpg://db/cx",
-            "host=db password=x",
+            "host=db password='x",
+            "mysql://db/cx?user=me",
             "sqlite:",
             "postgresql://db/c\nx",
         ] {

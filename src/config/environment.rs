@@ -5,6 +5,7 @@ use std::fmt;
 
 use super::database_url::{self, Parts};
 use super::keys::{self, KEYS, Key};
+use super::libpq::{self, Libpq};
 use super::{Config, units};
 use crate::error::{Error, Result};
 
@@ -31,8 +32,6 @@ struct PartNames {
 
 const DB: PartNames =
     PartNames { host: "DB_HOST", port: "DB_PORT", name: "DB_NAME", user: "DB_USER", password: "DB_PASSWORD" };
-const LIBPQ: PartNames =
-    PartNames { host: "PGHOST", port: "PGPORT", name: "PGDATABASE", user: "PGUSER", password: "PGPASSWORD" };
 
 impl PartNames {
     fn contain(&self, name: &str) -> bool {
@@ -83,7 +82,8 @@ impl Variables {
     pub(super) fn from_environment(environment: &[(OsString, OsString)]) -> Result<Self> {
         let mut variables = Self::default();
         for (name, value) in environment {
-            let Some(name) = name.to_str().filter(|name| is_ours(name)) else { continue };
+            let is_read = |name: &&str| is_ours(name) || libpq::is_of_the_environment(name);
+            let Some(name) = name.to_str().filter(is_read) else { continue };
             let Some(value) = value.to_str() else {
                 return Err(Error::config(format!("{}: {name}: is not UTF-8", Origin::Environment)));
             };
@@ -116,7 +116,7 @@ pub(super) struct Stack<'a> {
 }
 
 impl<'a> Stack<'a> {
-    fn get(self, name: &str) -> Option<&'a Variable> {
+    pub(super) fn get(self, name: &str) -> Option<&'a Variable> {
         self.upper.get(name).or_else(|| self.lower.get(name))
     }
 }
@@ -126,7 +126,7 @@ pub(super) fn is_ours(name: &str) -> bool {
     name.starts_with(PREFIX)
         || DEPLOYMENT.iter().any(|(variable, _)| *variable == name)
         || DB.contain(name)
-        || LIBPQ.contain(name)
+        || libpq::is_ours(name)
 }
 
 /// Applies one layer: first the deployment variables, over them those that name a key.
@@ -144,18 +144,20 @@ pub(super) fn apply(config: &mut Config, layer: &Variables, stack: Stack<'_>) ->
         }
     }
     if !is_named(DESTINATION_URL) && layer.get("DATABASE_URL").is_none() && DB.name_a_place(layer) {
-        set_composed(config, &DB, stack)?;
+        set_composed(config, stack)?;
     }
     named.into_iter().try_for_each(|(key, variable)| set(config, key, variable))
 }
 
-/// libpq's variables say where a database is only if nothing else does: as in libpq, they are defaults, and a shell that has
-/// them set for other programs must not send rows elsewhere than the configuration says.
+/// libpq's variables are defaults, as in libpq. They say where a database is only if nothing else does: a shell that has them
+/// set for other programs must not send rows elsewhere than the configuration says.
 pub(super) fn apply_libpq_defaults(config: &mut Config, stack: Stack<'_>) -> Result<()> {
-    if config.destination.url.is_some() || !(LIBPQ.name_a_place(stack.upper) || LIBPQ.name_a_place(stack.lower)) {
-        return Ok(());
+    let libpq = Libpq::read(stack);
+    if config.destination.url.is_none() && libpq.names_a_place() {
+        config.set(DESTINATION_URL, "postgresql://")?;
     }
-    set_composed(config, &LIBPQ, stack)
+    config.destination.libpq = libpq;
+    Ok(())
 }
 
 fn set(config: &mut Config, key: &Key, variable: &Variable) -> Result<()> {
@@ -165,7 +167,8 @@ fn set(config: &mut Config, key: &Key, variable: &Variable) -> Result<()> {
         .map_err(|e| variable.locate(e.while_doing(key.name)))
 }
 
-fn set_composed(config: &mut Config, names: &PartNames, stack: Stack<'_>) -> Result<()> {
+fn set_composed(config: &mut Config, stack: Stack<'_>) -> Result<()> {
+    let names = &DB;
     let part = |name: &str| stack.get(name).map(|variable| variable.value.as_str());
     if let Some(port) = stack.get(names.port) {
         let hosts = part(names.host).map_or(1, |hosts| hosts.split(',').count());

@@ -219,7 +219,7 @@ pub(super) static KEYS: &[Key] = &[
     key!(
         destination.url,
         Kind::DatabaseUrl,
-        "The database: `postgresql://USER:PASSWORD@HOST:PORT/DATABASE`, special characters percent-encoded, or `sqlite:PATH`."
+        "The database: `postgresql://USER:PASSWORD@HOST:PORT/DATABASE`, special characters percent-encoded; `host=HOST dbname=DATABASE user=USER`; or `sqlite:PATH`. See below for what else PostgreSQL's may hold."
     ),
     key!(
         destination.password_file,
@@ -237,7 +237,16 @@ pub(super) static KEYS: &[Key] = &[
         Kind::Duration(ms(10), MINUTE.saturating_mul(10)),
         "How long connecting may take."
     ),
-    key!(destination.statement_timeout, Kind::Duration(ms(10), HOUR), "How long one transaction may take."),
+    key!(
+        destination.statement_timeout,
+        Kind::Duration(ms(10), HOUR),
+        "How long one transaction may take. Then the sink asks the server to cancel it, and connects anew."
+    ),
+    key!(
+        destination.lock_timeout,
+        Kind::Duration(ms(1), HOUR),
+        "PostgreSQL: how long one transaction may wait for a lock, before it is given up and tried again. Set for each transaction alone, so that it works behind a pooler, at the price of two more round trips. Not set: as the server or the role says, and no longer than `destination.statement_timeout`."
+    ),
     key!(
         spool.path,
         Kind::Path,
@@ -332,6 +341,7 @@ mod tests {
             config.tls.cert_file = Some("client.pem".into());
             config.tls.key_file = Some("client.key".into());
             config.tls.server_name = Some("api.example".into());
+            config.destination.lock_timeout = Some(ms(500));
             let shown = config.get(key.name).unwrap_or_else(|| panic!("{} is not set", key.name));
             config.set(key.name, &shown).unwrap();
             assert_eq!(config.get(key.name), Some(shown), "{}", key.name);

@@ -136,7 +136,7 @@ impl Kind {
         match self {
             Self::Word(words) => words.iter().map(|word| format!("`\"{word}\"`")).collect::<Vec<_>>().join(", "),
             Self::Url([encrypted, plain]) => format!("URL, `{encrypted}://`; `{plain}://` to this machine only"),
-            Self::DatabaseUrl => "URL, `postgresql://` or `sqlite:`".into(),
+            Self::DatabaseUrl => "URL, `postgresql://` or `sqlite:`; or `name=value` pairs".into(),
             _ => match self.range() {
                 Some(range) => format!("{}, {range}", self.type_name()),
                 None => self.type_name().into(),

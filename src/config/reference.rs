@@ -5,6 +5,7 @@ use std::fmt::Write;
 use super::Config;
 use super::environment::DEPLOYMENT;
 use super::keys::{KEYS, SECTIONS};
+use super::libpq;
 
 const HEAD: &str = "\
 # Configuration
@@ -39,9 +40,41 @@ const DEPLOYMENT_TAIL: &str = "
 `DB_HOST` or `DB_NAME` is set. They may hold any characters; `DB_HOST` may be the directory of a Unix socket. Some may stand in
 `.env` and some in the environment.
 
-Within one source, a `CXSINK_…` variable overrides these, and `DATABASE_URL` overrides `DB_…`. libpq's `PGHOST`, `PGPORT`,
-`PGDATABASE`, `PGUSER` and `PGPASSWORD` say where the database is if `PGHOST` or `PGDATABASE` is set and no other source, not
-even the TOML file, sets `destination.url`.
+Within one source, a `CXSINK_…` variable overrides these, and `DATABASE_URL` overrides `DB_…`. libpq's `PG…` variables are
+defaults, see [PostgreSQL](#postgresql). They say where the database is only if `PGHOST`, `PGHOSTADDR`, `PGDATABASE` or `PGSERVICE`
+is set and no other source, not even the TOML file, sets `destination.url`.
+";
+
+const POSTGRESQL: &str = "
+### PostgreSQL
+
+`destination.url` takes what libpq takes, and means the same: a URL, `postgresql://me@db1,db2:5433/cx?sslmode=verify-full`, or pairs,
+`host=db1,db2 port=5432,5433 dbname=cx user=me sslmode=verify-full`. What it does not say comes from the service that it names
+(`service=cx`), then from the environment, then from the defaults.
+
+| Parameter | Meaning, and default where it is not libpq's |
+|---|---|
+| `host`, `hostaddr`, `port` | Names, addresses, folders of Unix sockets; lists are tried in their order. No host: `localhost` (libpq: a Unix socket in a folder that was compiled in). |
+| `target_session_attrs` | Default `read-write` (libpq: `any`), since the sink has to write: of several hosts or addresses the one that takes writes is found, also after a failover. `primary` is the same. `any` asks nothing. `read-only`, `standby`, `prefer-standby` are refused. |
+| `user`, `dbname` | Default: who runs the sink; a database of that name. |
+| `password`, `passfile` | A password, else one from this file, else from `~/.pgpass`. `destination.password_file` counts before all of them. Files that others may read are not used, and the log says so. |
+| `service`, `servicefile` | A section of this file, else of `~/.pg_service.conf`, else of `pg_service.conf` in `PGSYSCONFDIR`. |
+| `sslmode` | `disable`, `allow`, `prefer` (the default), `require`, `verify-ca`, `verify-full`. Use `verify-full` for everything that leaves the machine: only that one notices a server which is not yours. |
+| `sslrootcert` | The authorities to trust: a file, or `system`, which means `verify-full`. Default: `~/.postgresql/root.crt` if there is one, else `tls.ca_file`, else the system's. With it, `require` means `verify-ca`. |
+| `sslcert`, `sslkey` | Our certificate and its key, for servers that ask for one. Default: `~/.postgresql/postgresql.crt` and `.key` if they are there, else `tls.cert_file` and `tls.key_file`. The key must be readable for its owner alone. `sslcertmode=disable` shows none. |
+| `channel_binding` | `prefer` (the default), `disable`, `require`: SCRAM tied to the TLS connection, so that nobody in between can pass it on. |
+| `ssl_min_protocol_version`, `ssl_max_protocol_version`, `sslsni` | `TLSv1.2` or `TLSv1.3`; whether the server's name is sent in the clear. |
+| `application_name`, `fallback_application_name` | Default `cxsink`. |
+| `connect_timeout` | Seconds for all hosts together, instead of `destination.connect_timeout`. |
+| `options` | Settings of the session: `-c search_path=app`. Poolers refuse it; `ALTER ROLE … SET` works behind them too. |
+| `keepalives`, `keepalives_idle`, `keepalives_interval`, `keepalives_count`, `tcp_user_timeout` | How the system notices that the other side is gone. |
+
+Other parameters of libpq (GSSAPI, OAuth, revocation lists, `require_auth`, `requirepeer`, encrypted keys and more) are refused by name, since
+passing over them could leave a connection less protected than its owner thinks.
+
+Files are read again for each connection. The environment counts as far as the configuration was read from it (`Config::load`,
+`Config::from_env`, the command line): a configuration that a program makes itself depends on no variable and no home folder.
+The variables are
 ";
 
 const MAPPING_TAIL: &str = "
@@ -93,8 +126,14 @@ fn write(text: &mut String) -> std::fmt::Result {
             let default = defaults.get(key.name).map_or_else(|| "not set".into(), |value| format!("`{value}`"));
             writeln!(text, "| `{}` | {} | {default} | {} |", key.name, key.kind.describe(), key.effect)?;
         }
-        if section == "mapping" {
-            text.push_str(MAPPING_TAIL);
+        match section {
+            "mapping" => text.push_str(MAPPING_TAIL),
+            "destination" => {
+                text.push_str(POSTGRESQL);
+                let variables: Vec<_> = libpq::variables().map(|variable| format!("`{variable}`")).collect();
+                writeln!(text, "{}.", variables.join(", "))?;
+            }
+            _ => {}
         }
     }
     Ok(())

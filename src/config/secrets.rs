@@ -39,9 +39,7 @@ impl DestinationConfig {
         let Some(file) = &self.password_file else { return Ok(None) };
         if self.url.as_ref().is_some_and(|url| database_url::has_password(url.expose_secret())) {
             return Err(Error::config("destination.password_file is set and destination.url holds a password")
-                .with_hint(
-                    "keep one of them; the variables DB_PASSWORD and PGPASSWORD put a password into destination.url",
-                ));
+                .with_hint("keep one of them; the variable DB_PASSWORD puts a password into destination.url"));
         }
         read(file).map(Some).map_err(|e| e.while_doing("destination.password_file"))
     }

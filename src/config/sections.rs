@@ -6,6 +6,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use super::choices::{AdditionalProperties, LogFormat, LogLevel, OnNormalClose, SpoolSync, TlsVersion, UpdateMode};
+use super::libpq::Libpq;
 
 /// `[oauth]`
 #[derive(Debug, Clone)]
@@ -77,7 +78,7 @@ pub struct MappingConfig {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct DestinationConfig {
-    /// `postgresql://…` or `sqlite:PATH`.
+    /// `postgresql://…`, `host=… dbname=…` or `sqlite:PATH`.
     pub url: Option<SecretString>,
     /// A file with the database password, read again for each connection.
     pub password_file: Option<PathBuf>,
@@ -89,6 +90,10 @@ pub struct DestinationConfig {
     pub connect_timeout: Duration,
     /// How long one transaction may take.
     pub statement_timeout: Duration,
+    /// How long one transaction may wait for a lock; `None`: as the server says.
+    pub lock_timeout: Option<Duration>,
+    /// The defaults that libpq would find in the environment.
+    pub(crate) libpq: Libpq,
 }
 
 /// `[spool]`
@@ -222,6 +227,8 @@ impl Default for DestinationConfig {
             update: UpdateMode::default(),
             connect_timeout: Duration::from_secs(10),
             statement_timeout: Duration::from_secs(30),
+            lock_timeout: None,
+            libpq: Libpq::default(),
         }
     }
 }

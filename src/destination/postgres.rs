@@ -12,14 +12,19 @@ mod encode;
 mod errors;
 mod guarded;
 mod init_db;
+mod passfile;
+mod service;
 mod session;
+mod settings;
 mod statement;
+mod target;
 #[cfg(test)]
 mod test_server;
 #[cfg(test)]
 mod tests;
 mod tls;
-mod url;
+mod tls_choice;
+mod uri;
 
 use std::fmt;
 use std::sync::Arc;
@@ -34,7 +39,7 @@ use self::encode::ColumnArray;
 use self::errors::PgResult;
 use self::session::Session;
 use self::statement::{Upsert, answer};
-use self::url::Target;
+use self::target::Target;
 use super::names::TableName;
 use super::{Applied, Destination, Fence, Write};
 use crate::batch::Rows;
@@ -87,7 +92,7 @@ impl PostgresDestination {
             Error::config("destination.url is not set").with_hint("set it to postgresql://user@host/database")
         })?;
         Ok(Self {
-            target: Target::parse(url.expose_secret())?,
+            target: Target::resolve(url.expose_secret(), &config.libpq)?,
             table: TableName::parse(&config.table)?,
             config: config.clone(),
             abort,
@@ -113,6 +118,10 @@ impl PostgresDestination {
     fn ensure_session(&mut self) -> Result<()> {
         if self.session.is_none() {
             let password = self.config.password()?;
+            // Read anew each time: services and password files change while the sink runs.
+            if let Some(url) = &self.config.url {
+                self.target = Target::resolve(url.expose_secret(), &self.config.libpq)?;
+            }
             self.session = Some(dial::connect(&self.target, password, self.config.connect_timeout, &self.abort)?);
         }
         Ok(())

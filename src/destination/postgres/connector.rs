@@ -8,6 +8,7 @@
 //! Unix sockets: the crate cannot hand those over, as TLS does not exist there. The crate is given a throw-away
 //! TCP connection to a listener of our own on the loopback interface ([`Detour`]), and the Unix socket is opened here instead.
 
+use std::fmt;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
@@ -22,17 +23,35 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use super::deadline::Deadline;
 use super::guarded::{Guarded, Io, poll_drain};
 use super::tls::Refusal;
-use super::url::SslMode;
 
 /// Length 8, code 80877103.
 const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
 
+/// What one attempt to connect asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Encryption {
+    None,
+    /// TLS if the server is willing.
+    IfOffered,
+    Required,
+}
+
+impl fmt::Display for Encryption {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::None => "without TLS",
+            Self::IfOffered => "with TLS if the server offers it",
+            Self::Required => "with TLS",
+        })
+    }
+}
+
 /// Makes the streams of one connection: its own, and those of its cancel requests.
 #[derive(Clone)]
 pub(super) struct Connector {
-    pub(super) ssl_mode: SslMode,
-    /// Absent only with `SslMode::Disable`.
-    pub(super) tls: Option<Arc<rustls::ClientConfig>>,
+    encryption: Encryption,
+    /// Absent only with `sslmode=disable`.
+    tls: Option<Arc<rustls::ClientConfig>>,
     pub(super) deadline: Deadline,
     pub(super) detour: Option<Detour>,
     cancels: bool,
@@ -40,8 +59,8 @@ pub(super) struct Connector {
 }
 
 impl Connector {
-    pub(super) fn new(ssl_mode: SslMode, tls: Option<Arc<rustls::ClientConfig>>, deadline: Deadline) -> Self {
-        Self { ssl_mode, tls, deadline, detour: None, cancels: false, host: String::new() }
+    pub(super) fn new(encryption: Encryption, tls: Option<Arc<rustls::ClientConfig>>, deadline: Deadline) -> Self {
+        Self { encryption, tls, deadline, detour: None, cancels: false, host: String::new() }
     }
 
     /// The same way to the same server, for a cancel request under a deadline of its own.
@@ -56,8 +75,8 @@ impl Connector {
         };
         let mut raw = Guarded::new(io, self.deadline);
         let wire = match &self.tls {
-            Some(tls) if self.ssl_mode != SslMode::Disable => {
-                if request_tls(&mut raw, self.ssl_mode).await? {
+            Some(tls) if self.encryption != Encryption::None => {
+                if request_tls(&mut raw, self.encryption).await? {
                     let name = ServerName::try_from(self.host)
                         .map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "the host is no name for TLS"))?;
                     let connector = tokio_rustls::TlsConnector::from(Arc::clone(tls));
@@ -73,7 +92,7 @@ impl Connector {
 }
 
 /// Asks the server for TLS; true when it is willing.
-async fn request_tls(raw: &mut Guarded, ssl_mode: SslMode) -> io::Result<bool> {
+async fn request_tls(raw: &mut Guarded, encryption: Encryption) -> io::Result<bool> {
     raw.write_all(&SSL_REQUEST).await?;
     raw.flush().await?;
     // One byte and no more: what follows must come from inside TLS (CVE-2021-23222).
@@ -81,7 +100,7 @@ async fn request_tls(raw: &mut Guarded, ssl_mode: SslMode) -> io::Result<bool> {
     raw.read_exact(&mut answer).await?;
     match answer {
         [b'S'] => Ok(true),
-        [b'N'] if ssl_mode == SslMode::Prefer => Ok(false),
+        [b'N'] if encryption == Encryption::IfOffered => Ok(false),
         [b'N'] => Err(io::Error::other(Refusal::NoTls)),
         _ => Err(io::Error::new(io::ErrorKind::InvalidData, "the answer to a TLS request is not PostgreSQL's")),
     }

@@ -13,12 +13,14 @@ use std::time::{Duration, Instant};
 use postgres::config::{SslMode as CrateSslMode, SslNegotiation};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::connector::{Connector, Detour};
+use super::connector::{Connector, Detour, Encryption};
 use super::deadline::{Deadline, Trip};
 use super::errors;
+use super::passfile::{self, Lookup};
 use super::session::Session;
+use super::target::{Address, Host, Target};
 use super::tls;
-use super::url::{Address, Host, SslMode, Target};
+use super::tls_choice::SslMode;
 use crate::error::{Class, Error, ErrorKind, Result};
 use crate::log_scope;
 use crate::stop_signal::StopSignal;
@@ -65,41 +67,42 @@ struct Dialer {
 }
 
 /// Where one attempt goes.
+#[derive(Clone, Copy)]
 enum Endpoint<'a> {
     Tcp { name: &'a str, ip: IpAddr },
-    Unix(&'a Host),
+    Unix,
 }
+
+type Tls = Option<Arc<rustls::ClientConfig>>;
 
 impl Dialer {
     fn dial(&self) -> Result<Session> {
-        let tls = tls::client_config(self.target.ssl_mode)
-            .map_err(|refusal| errors::from_io(&std::io::Error::other(refusal)))?;
-        let mut told: Option<Error> = None;
+        let tls =
+            tls::client_config(&self.target.tls).map_err(|refusal| errors::from_io(&std::io::Error::other(refusal)))?;
+        let mut failures: Vec<(&Host, Error)> = Vec::new();
         for (i, host) in self.target.hosts.iter().enumerate() {
             let hosts_left = self.target.hosts.len() - i;
-            match self.dial_host(host, hosts_left, tls.as_ref()) {
+            match self.dial_host(host, hosts_left, &tls) {
                 Ok(session) => return Ok(session),
-                // What a server said tells more than that another one is away.
-                Err(error) if told.as_ref().is_none_or(|told| told.sqlstate().is_none()) => told = Some(error),
-                Err(_) => {}
+                Err(error) => failures.push((host, error)),
             }
             if self.abort.is_set() {
                 return Err(Error::stopped());
             }
         }
-        Err(told.unwrap_or_else(errors::timed_out))
+        Err(all_failed(failures))
     }
 
-    fn dial_host(&self, host: &Host, hosts_left: usize, tls: Option<&Arc<rustls::ClientConfig>>) -> Result<Session> {
-        let name = match &host.address {
-            Address::Unix(_) => return self.attempt(host, &Endpoint::Unix(host), hosts_left, None),
-            Address::Tcp(name) => name,
+    fn dial_host(&self, host: &Host, hosts_left: usize, tls: &Tls) -> Result<Session> {
+        let (name, ip) = match &host.address {
+            Address::Unix(_) => return self.attempt(host, Endpoint::Unix, Encryption::None, hosts_left, &None),
+            Address::Tcp { name, ip } => (name, *ip),
         };
-        let addresses = resolve(name, host.port)?;
+        let addresses = ip.map_or_else(|| resolve(name, host.port), |ip| Ok(vec![ip]))?;
         let mut last = None;
         for (i, ip) in addresses.iter().enumerate() {
             let attempts_left = hosts_left - 1 + addresses.len() - i;
-            match self.attempt(host, &Endpoint::Tcp { name, ip: *ip }, attempts_left, tls) {
+            match self.dial_address(host, Endpoint::Tcp { name, ip: *ip }, attempts_left, tls) {
                 Ok(session) => return Ok(session),
                 Err(error) => last = Some(error),
             }
@@ -107,13 +110,33 @@ impl Dialer {
         Err(last.unwrap_or_else(|| Error::new(ErrorKind::Connect, format!("{name} has no address"))))
     }
 
+    /// With TLS or without, in the order that the mode says.
+    fn dial_address(&self, host: &Host, endpoint: Endpoint<'_>, attempts_left: usize, tls: &Tls) -> Result<Session> {
+        let (first, second) = match self.target.tls.mode {
+            SslMode::Disable => (Encryption::None, None),
+            SslMode::Allow => (Encryption::None, Some(Encryption::Required)),
+            SslMode::Prefer => (Encryption::IfOffered, Some(Encryption::None)),
+            SslMode::Require | SslMode::VerifyCa | SslMode::VerifyFull => (Encryption::Required, None),
+        };
+        let outcome = self.attempt(host, endpoint, first, attempts_left, tls);
+        match (outcome, second) {
+            (Err(error), Some(second)) if may_be_encryption(&error) => {
+                log::debug!("{host}: {error}; trying it {second}");
+                // What was said first is about what the mode prefers.
+                self.attempt(host, endpoint, second, attempts_left, tls).map_err(|_| error)
+            }
+            (outcome, _) => outcome,
+        }
+    }
+
     /// One address. It may take its share of the time that is left, so that a silent one does not use up the time of the others.
     fn attempt(
         &self,
         host: &Host,
-        endpoint: &Endpoint<'_>,
+        endpoint: Endpoint<'_>,
+        encryption: Encryption,
         attempts_left: usize,
-        tls: Option<&Arc<rustls::ClientConfig>>,
+        tls: &Tls,
     ) -> Result<Session> {
         let left = self.until.saturating_duration_since(Instant::now());
         let share = left / u32::try_from(attempts_left.max(1)).unwrap_or(u32::MAX);
@@ -125,30 +148,53 @@ impl Dialer {
             let deadline = deadline.clone();
             self.abort.on_set(move || deadline.abort())
         };
-        let ssl_mode = if tls.is_some() { self.target.ssl_mode } else { SslMode::Disable };
-        let mut connector = Connector::new(ssl_mode, tls.cloned(), deadline.clone());
+        let mut connector = Connector::new(encryption, tls.clone(), deadline.clone());
         let mut config = self.base_config(share);
         match endpoint {
-            Endpoint::Tcp { name, ip } => config.host(name).hostaddr(*ip).port(host.port),
-            Endpoint::Unix(host) => {
+            Endpoint::Tcp { name, ip } => config.host(name).hostaddr(ip).port(host.port),
+            Endpoint::Unix => {
                 let detour = Detour::new(host.socket_path()).map_err(|error| errors::from_io(&error))?;
                 let port = detour.port().map_err(|error| errors::from_io(&error))?;
                 connector.detour = Some(detour);
                 config.host("localhost").hostaddr(std::net::Ipv4Addr::LOCALHOST.into()).port(port)
             }
         };
+        let no_password = self.set_password(&mut config, host);
         let armed = deadline.arm(share);
         let client = config.connect(connector.clone()).map_err(|error| {
             let mapped = errors::from_postgres(&error, deadline.tripped());
-            match deadline.tripped() {
-                Some(Trip::TimedOut) => {
+            match (deadline.tripped(), no_password) {
+                (Some(Trip::TimedOut), _) => {
                     mapped.with_hint("the address does not answer like PostgreSQL: is it the right host and port?")
                 }
+                (_, Some(reason)) if errors::misses_password(&error) => mapped.with_hint(reason),
                 _ => mapped,
             }
         })?;
         drop(armed);
         Ok(Session::new(client, connector, format!("PostgreSQL at {host}"), interrupt))
+    }
+
+    /// The password for this host, if there is one; otherwise perhaps a reason why not.
+    fn set_password(&self, config: &mut postgres::Config, host: &Host) -> Option<String> {
+        let target = &self.target;
+        // The file that is named in the configuration itself counts first.
+        if let Some(password) = self.password.as_ref().or(target.password.as_ref()) {
+            config.password(password.expose_secret());
+            return None;
+        }
+        let database = target.database.as_ref().unwrap_or(&target.user);
+        match passfile::look_up(target.password_file.as_ref()?, host, database, &target.user) {
+            Lookup::Password(password) => {
+                config.password(password.expose_secret());
+                None
+            }
+            Lookup::Nothing => None,
+            Lookup::Unusable(reason) => {
+                log::warn!("{reason}");
+                Some(reason)
+            }
+        }
     }
 
     fn base_config(&self, timeout: Duration) -> postgres::Config {
@@ -157,23 +203,18 @@ impl Dialer {
         config
             .ssl_mode(CrateSslMode::Require)
             .ssl_negotiation(SslNegotiation::Direct)
+            .channel_binding(target.channel_binding)
             .connect_timeout(timeout)
+            .user(&target.user)
             .application_name(&target.application_name)
             .target_session_attrs(target.session)
             // Notices come from triggers and may show values; the crate's own callback would log them.
             .notice_callback(|_| {});
-        if let Some(user) = &target.user {
-            config.user(user);
-        }
         if let Some(database) = &target.database {
             config.dbname(database);
         }
         if let Some(options) = &target.options {
             config.options(options);
-        }
-        // The file that is read again for each connection takes precedence over what the URL said at the start.
-        if let Some(password) = self.password.as_ref().or(target.password.as_ref()) {
-            config.password(password.expose_secret());
         }
         let keepalive = target.keepalive;
         config.keepalives(keepalive.enabled.unwrap_or(true));
@@ -190,6 +231,37 @@ impl Dialer {
             config.tcp_user_timeout(timeout);
         }
         config
+    }
+}
+
+/// Whether it may be for the encryption, or the lack of it, that a server does not let us in. 28000: no line of `pg_hba.conf` is
+/// for this kind of connection.
+fn may_be_encryption(error: &Error) -> bool {
+    error.sqlstate() == Some("28000") || error.message().starts_with(errors::TLS_FAILED)
+}
+
+/// One error for all hosts: of the kind of the one that tells most, with the words of each.
+fn all_failed(failures: Vec<(&Host, Error)>) -> Error {
+    let words = |failures: &[(&Host, Error)]| {
+        failures.iter().map(|(host, error)| format!("{host}: {}", error.message())).collect::<Vec<_>>().join("; ")
+    };
+    let all = if failures.len() > 1 { Some(words(&failures)) } else { None };
+    // What a server said tells more than that another one is away; that a server is not the one to write to, less.
+    let rank = |error: &Error| match error.sqlstate() {
+        Some(errors::READ_ONLY) => 1,
+        Some(_) => 2,
+        None => 0,
+    };
+    let mut told: Option<Error> = None;
+    for (_, error) in failures {
+        if told.as_ref().is_none_or(|told| rank(&error) > rank(told)) {
+            told = Some(error);
+        }
+    }
+    let told = told.unwrap_or_else(errors::timed_out);
+    match all {
+        Some(all) => told.with_message(all),
+        None => told,
     }
 }
 

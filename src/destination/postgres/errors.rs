@@ -12,6 +12,11 @@ use super::deadline::Trip;
 use super::tls::Refusal;
 use crate::error::{Class, Error, ErrorKind};
 
+/// `read_only_sql_transaction`: a standby, or a server that takes no writes for now.
+pub(super) const READ_ONLY: &str = "25006";
+/// How the message begins when a TLS handshake failed.
+pub(super) const TLS_FAILED: &str = "TLS: ";
+
 /// What the `postgres` crate returns.
 pub(super) type PgResult<T> = std::result::Result<T, postgres::Error>;
 
@@ -69,6 +74,8 @@ fn own_words(sqlstate: &str) -> &'static str {
     }
 }
 
+const READ_ONLY_HINT: &str = "perhaps a standby: name all hosts in destination.url, separated by commas, and the sink finds the one that takes writes";
+
 fn hint(sqlstate: &str) -> Option<&'static str> {
     Some(match sqlstate {
         "42P01" => "run `cxsink init-db`, or set destination.table to an existing table",
@@ -78,9 +85,7 @@ fn hint(sqlstate: &str) -> Option<&'static str> {
         "42501" => "grant SELECT, INSERT and UPDATE on the table and on cxsink_checkpoint to this user",
         "28P01" | "28000" => "check user and password, and the server's pg_hba.conf",
         "3D000" => "create the database, or correct its name in destination.url",
-        "25006" => {
-            "the server is read-only, perhaps a standby: name all hosts in the URL and add target_session_attrs=read-write"
-        }
+        READ_ONLY => READ_ONLY_HINT,
         "53300" => "raise max_connections, or close other connections",
         "53100" => "free disk space on the database server",
         _ => return None,
@@ -140,10 +145,12 @@ pub(super) fn from_postgres(error: &postgres::Error, trip: Option<Trip>) -> Erro
         return from_io(io);
     }
     let cause = error.source().map(ToString::to_string).unwrap_or_default();
-    if text == "invalid configuration" && cause == "password missing" {
+    if misses_password(error) {
         return Error::new(ErrorKind::Database, "the server asks for a password and there is none")
             .with_class(Class::Misfit)
-            .with_hint("put it into destination.url, or into a file named by destination.password_file");
+            .with_hint(
+                "put it into a file named by destination.password_file, into ~/.pgpass, or into destination.url",
+            );
     }
     if text == "authentication error" || text == "invalid configuration" {
         return Error::new(ErrorKind::Database, format!("{text}: {cause}")).with_class(Class::Misfit);
@@ -153,6 +160,12 @@ pub(super) fn from_postgres(error: &postgres::Error, trip: Option<Trip>) -> Erro
         return Error::new(ErrorKind::Internal, text);
     }
     Error::new(ErrorKind::Connect, text)
+}
+
+/// Whether the server asks for a password and we have none.
+pub(super) fn misses_password(error: &postgres::Error) -> bool {
+    error.to_string() == "invalid configuration"
+        && error.source().is_some_and(|source| source.to_string() == "password missing")
 }
 
 pub(super) fn timed_out() -> Error {
@@ -170,7 +183,7 @@ pub(super) fn from_io(error: &io::Error) -> Error {
         };
     }
     if let Some(tls) = inner.and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-        let mapped = Error::new(ErrorKind::Connect, format!("TLS: {tls}"));
+        let mapped = Error::new(ErrorKind::Connect, format!("{TLS_FAILED}{tls}"));
         return match tls {
             rustls::Error::InvalidCertificate(_) => mapped.with_class(Class::Misfit).with_hint(
                 "the server's certificate is not one that this sslmode accepts with the system's root certificates",
@@ -184,9 +197,14 @@ pub(super) fn from_io(error: &io::Error) -> Error {
         io::ErrorKind::NotFound => {
             mapped.with_hint("no such Unix socket: is PostgreSQL running, with this directory and port?")
         }
-        io::ErrorKind::PermissionDenied => {
-            mapped.with_hint("this user may not use the Unix socket, or the server is read-only")
+        // The `postgres` crate's words when a server does not have the session attributes that were asked for.
+        io::ErrorKind::PermissionDenied if error.to_string() == "database does not allow writes" => {
+            Error::new(ErrorKind::Database, format!("the server is read-only (SQLSTATE {READ_ONLY})"))
+                .with_class(Class::Outage)
+                .with_sqlstate(READ_ONLY)
+                .with_hint(READ_ONLY_HINT)
         }
+        io::ErrorKind::PermissionDenied => mapped.with_hint("this user may not use the Unix socket"),
         _ => mapped,
     }
 }

@@ -10,7 +10,7 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 
-use super::url::SslMode;
+use super::tls_choice::{SslMode, TlsChoice};
 
 type Result<T, E = rustls::Error> = std::result::Result<T, E>;
 
@@ -35,7 +35,8 @@ impl fmt::Display for Refusal {
 impl std::error::Error for Refusal {}
 
 /// The TLS settings of a mode; `None` if it uses no TLS.
-pub(super) fn client_config(ssl_mode: SslMode) -> Result<Option<Arc<ClientConfig>>, Refusal> {
+pub(super) fn client_config(choice: &TlsChoice) -> Result<Option<Arc<ClientConfig>>, Refusal> {
+    let ssl_mode = choice.mode;
     if ssl_mode == SslMode::Disable {
         return Ok(None);
     }
