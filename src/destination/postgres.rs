@@ -43,10 +43,15 @@ use self::target::Target;
 use super::names::TableName;
 use super::{Applied, Destination, Fence, Write};
 use crate::batch::Rows;
-use crate::config::DestinationConfig;
+use crate::config::{DestinationConfig, conninfo};
 use crate::error::{Class, Error, ErrorKind, Result};
 use crate::mapping::{Plan, Table};
 use crate::stop_signal::StopSignal;
+
+/// Whether a text says where a PostgreSQL is: a URL, or `name=value` pairs.
+pub(crate) fn is_connection_string(text: &str) -> bool {
+    uri::is_uri(text) || conninfo::is_pairs(text)
+}
 
 /// A table in PostgreSQL. See the [module documentation](self).
 pub(crate) struct PostgresDestination {

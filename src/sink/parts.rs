@@ -57,7 +57,7 @@ pub(super) fn open_destination(config: &Config, abort: StopSignal) -> Result<Box
             Ok(Box::new(crate::destination::sqlite::SqliteDestination::new(path, &config.destination, abort)?))
         }
         #[cfg(feature = "postgres")]
-        Some(("postgresql" | "postgres", _)) => {
+        _ if crate::destination::postgres::is_connection_string(url) => {
             Ok(Box::new(crate::destination::postgres::PostgresDestination::new(&config.destination, abort)?))
         }
         _ => Err(Error::config("destination.url names no destination that this build of cxsink has")

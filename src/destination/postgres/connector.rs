@@ -29,14 +29,14 @@ const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
 
 /// What one attempt to connect asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Encryption {
+pub(super) enum TlsWish {
     None,
     /// TLS if the server is willing.
     IfOffered,
     Required,
 }
 
-impl fmt::Display for Encryption {
+impl fmt::Display for TlsWish {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::None => "without TLS",
@@ -49,7 +49,7 @@ impl fmt::Display for Encryption {
 /// Makes the streams of one connection: its own, and those of its cancel requests.
 #[derive(Clone)]
 pub(super) struct Connector {
-    encryption: Encryption,
+    wish: TlsWish,
     /// Absent only with `sslmode=disable`.
     tls: Option<Arc<rustls::ClientConfig>>,
     pub(super) deadline: Deadline,
@@ -59,8 +59,8 @@ pub(super) struct Connector {
 }
 
 impl Connector {
-    pub(super) fn new(encryption: Encryption, tls: Option<Arc<rustls::ClientConfig>>, deadline: Deadline) -> Self {
-        Self { encryption, tls, deadline, detour: None, cancels: false, host: String::new() }
+    pub(super) fn new(wish: TlsWish, tls: Option<Arc<rustls::ClientConfig>>, deadline: Deadline) -> Self {
+        Self { wish, tls, deadline, detour: None, cancels: false, host: String::new() }
     }
 
     /// The same way to the same server, for a cancel request under a deadline of its own.
@@ -75,8 +75,8 @@ impl Connector {
         };
         let mut raw = Guarded::new(io, self.deadline);
         let wire = match &self.tls {
-            Some(tls) if self.encryption != Encryption::None => {
-                if request_tls(&mut raw, self.encryption).await? {
+            Some(tls) if self.wish != TlsWish::None => {
+                if request_tls(&mut raw, self.wish).await? {
                     let name = ServerName::try_from(self.host)
                         .map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "the host is no name for TLS"))?;
                     let connector = tokio_rustls::TlsConnector::from(Arc::clone(tls));
@@ -92,7 +92,7 @@ impl Connector {
 }
 
 /// Asks the server for TLS; true when it is willing.
-async fn request_tls(raw: &mut Guarded, encryption: Encryption) -> io::Result<bool> {
+async fn request_tls(raw: &mut Guarded, wish: TlsWish) -> io::Result<bool> {
     raw.write_all(&SSL_REQUEST).await?;
     raw.flush().await?;
     // One byte and no more: what follows must come from inside TLS (CVE-2021-23222).
@@ -100,7 +100,7 @@ async fn request_tls(raw: &mut Guarded, encryption: Encryption) -> io::Result<bo
     raw.read_exact(&mut answer).await?;
     match answer {
         [b'S'] => Ok(true),
-        [b'N'] if encryption == Encryption::IfOffered => Ok(false),
+        [b'N'] if wish == TlsWish::IfOffered => Ok(false),
         [b'N'] => Err(io::Error::other(Refusal::NoTls)),
         _ => Err(io::Error::new(io::ErrorKind::InvalidData, "the answer to a TLS request is not PostgreSQL's")),
     }

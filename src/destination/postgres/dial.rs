@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use postgres::config::{SslMode as CrateSslMode, SslNegotiation};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::connector::{Connector, Detour, Encryption};
+use super::connector::{Connector, Detour, TlsWish};
 use super::deadline::{Deadline, Trip};
 use super::errors;
 use super::passfile::{self, Lookup};
@@ -95,7 +95,7 @@ impl Dialer {
 
     fn dial_host(&self, host: &Host, hosts_left: usize, tls: &Tls) -> Result<Session> {
         let (name, ip) = match &host.address {
-            Address::Unix(_) => return self.attempt(host, Endpoint::Unix, Encryption::None, hosts_left, &None),
+            Address::Unix(_) => return self.attempt(host, Endpoint::Unix, TlsWish::None, hosts_left, &None),
             Address::Tcp { name, ip } => (name, *ip),
         };
         let addresses = ip.map_or_else(|| resolve(name, host.port), |ip| Ok(vec![ip]))?;
@@ -113,10 +113,10 @@ impl Dialer {
     /// With TLS or without, in the order that the mode says.
     fn dial_address(&self, host: &Host, endpoint: Endpoint<'_>, attempts_left: usize, tls: &Tls) -> Result<Session> {
         let (first, second) = match self.target.tls.mode {
-            SslMode::Disable => (Encryption::None, None),
-            SslMode::Allow => (Encryption::None, Some(Encryption::Required)),
-            SslMode::Prefer => (Encryption::IfOffered, Some(Encryption::None)),
-            SslMode::Require | SslMode::VerifyCa | SslMode::VerifyFull => (Encryption::Required, None),
+            SslMode::Disable => (TlsWish::None, None),
+            SslMode::Allow => (TlsWish::None, Some(TlsWish::Required)),
+            SslMode::Prefer => (TlsWish::IfOffered, Some(TlsWish::None)),
+            SslMode::Require | SslMode::VerifyCa | SslMode::VerifyFull => (TlsWish::Required, None),
         };
         let outcome = self.attempt(host, endpoint, first, attempts_left, tls);
         match (outcome, second) {
@@ -134,7 +134,7 @@ impl Dialer {
         &self,
         host: &Host,
         endpoint: Endpoint<'_>,
-        encryption: Encryption,
+        wish: TlsWish,
         attempts_left: usize,
         tls: &Tls,
     ) -> Result<Session> {
@@ -148,7 +148,7 @@ impl Dialer {
             let deadline = deadline.clone();
             self.abort.on_set(move || deadline.abort())
         };
-        let mut connector = Connector::new(encryption, tls.clone(), deadline.clone());
+        let mut connector = Connector::new(wish, tls.clone(), deadline.clone());
         let mut config = self.base_config(share);
         match endpoint {
             Endpoint::Tcp { name, ip } => config.host(name).hostaddr(ip).port(host.port),
