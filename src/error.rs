@@ -156,6 +156,7 @@ struct Inner {
     status: Option<u16>,
     is_timeout: bool,
     violations: Vec<Violation>,
+    index: Option<u64>,
 }
 
 impl Error {
@@ -178,6 +179,7 @@ impl Error {
             status: None,
             is_timeout: false,
             violations: Vec::new(),
+            index: None,
         }))
     }
 
@@ -255,6 +257,12 @@ impl Error {
         self
     }
 
+    #[must_use]
+    pub(crate) fn with_index(mut self, index: u64) -> Self {
+        self.0.index = Some(index);
+        self
+    }
+
     /// The other side took the request but did not finish it in time: a smaller one may succeed.
     #[must_use]
     pub(crate) fn with_timeout(mut self) -> Self {
@@ -315,6 +323,12 @@ impl Error {
         &self.0.violations
     }
 
+    /// Where the event stands that could not be taken, counted from 0, among those given to [`crate::Sink::ingest_many`]: every one
+    /// before it was taken.
+    pub fn index(&self) -> Option<u64> {
+        self.0.index
+    }
+
     /// Everything above as one JSON object, for machines: `{"kind": …, "code": …, "message": …, …}`; absent parts are left out.
     pub fn detail_json(&self) -> String {
         let inner = &*self.0;
@@ -336,6 +350,9 @@ impl Error {
         }
         if let Some(status) = inner.status {
             object.insert("status".into(), status.into());
+        }
+        if let Some(index) = inner.index {
+            object.insert("index".into(), index.into());
         }
         if !inner.violations.is_empty() {
             object.insert("violations".into(), violations_json(&inner.violations));

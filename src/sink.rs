@@ -8,15 +8,15 @@ use crate::config::Config;
 use crate::connection::{Gap, StreamConnection, gaps};
 use crate::dead_letter::DeadLetter;
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::Burst;
 use crate::lock;
 use crate::notice::{Notice, Poll};
 use crate::schema::Schema;
-use crate::spool::{Appended, Spool};
+use crate::spool::Spool;
 use crate::stats::{Counter, State, Stats};
 
 mod engine;
 mod import;
+mod ingest;
 mod parts;
 mod replay;
 mod table;
@@ -130,38 +130,6 @@ impl Sink {
     fn until_stats(&self) -> Duration {
         let shown = *lock::lock(&self.0.stats_shown);
         STATS_INTERVAL.saturating_sub(shown.elapsed())
-    }
-
-    /// Takes an event from the application: the same path as the stream's, with the check up front.
-    ///
-    /// Returns when the event is in the spool, and so survives what `spool.sync` says. Blocks while the spool is full.
-    ///
-    /// # Errors
-    /// `JSON` or `SCHEMA` for an event that is not valid: it is refused, not kept. `STATE` when the sink is stopping.
-    pub fn ingest(&self, event: &[u8]) -> Result<()> {
-        self.check_process()?;
-        self.0.engine.schema.parse(event)?;
-        let mut burst = Burst::default();
-        burst.push(event);
-        self.append(&burst)
-    }
-
-    fn append(&self, burst: &Burst) -> Result<()> {
-        let Engine { spool, status, .. } = &*self.0.engine;
-        loop {
-            if status.stop.is_set() || status.state().is_final() {
-                return Err(Error::state("the sink is stopping and takes no more events"));
-            }
-            match spool.append(burst, status.clock.unix_micros())? {
-                Appended::At(_) => {
-                    status.counters.add(Counter::Received, burst.events() as u64);
-                    return Ok(());
-                }
-                Appended::Full => {
-                    spool.wait_for_room(burst, ROOM_CHECK);
-                }
-            }
-        }
     }
 
     /// The sink's numbers, at this moment.

@@ -31,7 +31,7 @@ impl Sink {
             let is_full = burst.events() >= BURST_EVENTS_MAX || burst.bytes() >= BURST_BYTES_MAX;
             let is_end = !matches!(read, Ok(1..));
             if !burst.is_empty() && (is_full || is_end) {
-                self.append(&burst).map_err(|error| error.while_doing(format_args!("after {taken} events")))?;
+                self.append(&burst, None).map_err(|error| error.while_doing(format_args!("after {taken} events")))?;
                 taken += burst.events() as u64;
                 burst.clear();
             }

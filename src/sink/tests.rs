@@ -14,6 +14,7 @@ use crate::dead_letter::Stage;
 use crate::destination::sqlite::{SqliteDestination, init_db_sql};
 use crate::destination::{Applied, Destination, Write};
 use crate::error::Class;
+use crate::event::Burst;
 use crate::mapping::{Plan, Table};
 use crate::source::{Read, Source};
 use crate::stop_signal::StopSignal;

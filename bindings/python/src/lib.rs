@@ -2,14 +2,53 @@
 //!
 //! It translates between Python values and the public API of the crate `cxsink`; it decides nothing. What
 //! Python can say as well (exceptions, data classes, the console script) is in `python/cxsink`.
+//!
+//! Rules that hold everywhere in it: no thread that Rust made ever attaches to Python; whatever may block does so detached, and looks at
+//! Python's signals meanwhile (`wait`); a handle is used only in the process that opened it (`sink`).
+
+#![expect(clippy::needless_pass_by_value, reason = "pyo3 hands over values that it made for the call")]
+
+mod command_line;
+mod config;
+mod dead_letters;
+mod error;
+mod events;
+mod logs;
+mod replay;
+mod simulator;
+mod sink;
+mod table;
+mod validator;
+mod wait;
 
 use pyo3::prelude::*;
 
 /// The native part of cxsink. Import `cxsink` instead: names here may change without notice.
-#[pymodule]
+#[pymodule(gil_used = false)]
 mod _cxsink {
     /// The version of the library, which is the version of the package.
     #[pymodule_export]
     #[expect(non_upper_case_globals, reason = "the name is Python's")]
     const __version__: &str = env!("CARGO_PKG_VERSION");
+
+    #[pymodule_export]
+    use super::command_line::main;
+    #[pymodule_export]
+    use super::config::Config;
+    #[pymodule_export]
+    use super::dead_letters::{DeadLetters, connections, gaps};
+    #[pymodule_export]
+    use super::error::statuses;
+    #[pymodule_export]
+    use super::logs::{after_fork, set_log_level, take_logs};
+    #[pymodule_export]
+    use super::replay::{replay, replay_dry_run};
+    #[pymodule_export]
+    use super::simulator::{SimulatedEvents, Simulator};
+    #[pymodule_export]
+    use super::sink::{Sink, counters};
+    #[pymodule_export]
+    use super::table::{init_db, init_db_sql, peek};
+    #[pymodule_export]
+    use super::validator::Validator;
 }

@@ -1,0 +1,89 @@
+//! The spool's file seen from outside: its dead letters, and the ledger of the stream's connections.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use cxsink::Purge;
+use pyo3::prelude::*;
+
+use crate::config::Config;
+use crate::{logs, wait};
+
+/// The dead letters of a spool.
+#[pyclass(frozen, module = "cxsink._cxsink")]
+pub(crate) struct DeadLetters(Arc<Mutex<cxsink::DeadLetters>>);
+
+impl DeadLetters {
+    fn call<T: Send + 'static>(
+        &self,
+        py: Python<'_>,
+        work: impl FnOnce(&cxsink::DeadLetters) -> cxsink::Result<T> + Send + 'static,
+    ) -> PyResult<T> {
+        let letters = Arc::clone(&self.0);
+        wait::call(py, move || work(&letters.lock().unwrap_or_else(PoisonError::into_inner)))
+    }
+}
+
+#[pymethods]
+impl DeadLetters {
+    #[new]
+    fn new(py: Python<'_>, config: &Config) -> PyResult<Self> {
+        logs::start();
+        let config = config.0.clone();
+        wait::call(py, move || cxsink::DeadLetters::open(&config)).map(|letters| Self(Arc::new(Mutex::new(letters))))
+    }
+
+    /// At most `count` from this offset on, each as JSON with its event.
+    fn list(&self, py: Python<'_>, from: u64, count: usize) -> PyResult<Vec<String>> {
+        let letters = self.call(py, move |letters| letters.list(from, count))?;
+        Ok(letters.iter().map(|letter| letter.to_json(true)).collect())
+    }
+
+    fn count(&self, py: Python<'_>) -> PyResult<u64> {
+        self.call(py, cxsink::DeadLetters::count)
+    }
+
+    fn mark_exported(&self, py: Python<'_>, offsets: Vec<u64>) -> PyResult<()> {
+        self.call(py, move |letters| letters.mark_exported(&offsets))
+    }
+
+    /// How many were deleted, are left unseen, and are left unfinished. `before`: microseconds since 1970-01-01 UTC.
+    #[pyo3(signature = (exported, replayed, unseen, before))]
+    fn purge(
+        &self,
+        py: Python<'_>,
+        exported: bool,
+        replayed: bool,
+        unseen: bool,
+        before: Option<i64>,
+    ) -> PyResult<(u64, u64, u64)> {
+        let mut purge = Purge::default();
+        (purge.exported, purge.replayed, purge.unseen, purge.before) = (exported, replayed, unseen, before);
+        let purged = self.call(py, move |letters| letters.purge(&purge))?;
+        Ok((purged.deleted, purged.unseen, purged.unfinished))
+    }
+}
+
+/// The stream's connections, each as JSON.
+#[pyfunction]
+pub(crate) fn connections(py: Python<'_>, config: &Config) -> PyResult<Vec<String>> {
+    let list = |connections: &cxsink::Connections| connections.list();
+    let connections = outside(py, config, list)?;
+    Ok(connections.iter().map(cxsink::StreamConnection::to_json).collect())
+}
+
+/// The times in which events may have been missed, each as JSON.
+#[pyfunction]
+pub(crate) fn gaps(py: Python<'_>, config: &Config) -> PyResult<Vec<String>> {
+    let gaps = outside(py, config, cxsink::Connections::gaps)?;
+    Ok(gaps.iter().map(cxsink::Gap::to_json).collect())
+}
+
+fn outside<T: Send + 'static>(
+    py: Python<'_>,
+    config: &Config,
+    read: impl FnOnce(&cxsink::Connections) -> cxsink::Result<T> + Send + 'static,
+) -> PyResult<T> {
+    logs::start();
+    let config = config.0.clone();
+    wait::call(py, move || cxsink::Connections::open(&config).and_then(|connections| read(&connections)))
+}

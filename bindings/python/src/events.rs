@@ -1,0 +1,75 @@
+//! Events from Python objects, many at a time.
+
+use std::time::{Duration, Instant};
+
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyString};
+
+/// Events side by side in one buffer.
+#[derive(Default)]
+pub(crate) struct Chunk {
+    bytes: Vec<u8>,
+    ends: Vec<usize>,
+    since: Option<Instant>,
+}
+
+/// As much as the spool takes in one transaction.
+const EVENTS_MAX: usize = 2000;
+const BYTES_MAX: usize = 512 * 1024;
+/// Events of a slow iterable wait no longer than this for others to come.
+const WAIT_MAX: Duration = Duration::from_millis(100);
+
+impl Chunk {
+    /// Appends an event: `bytes` or `str` as they are, anything else as Python turns it into JSON.
+    pub(crate) fn push(&mut self, event: &Bound<'_, PyAny>) -> PyResult<()> {
+        if let Ok(bytes) = event.cast::<PyBytes>() {
+            self.bytes.extend_from_slice(bytes.as_bytes());
+        } else if let Ok(text) = event.cast::<PyString>() {
+            self.bytes.extend_from_slice(text.to_str()?.as_bytes());
+        } else {
+            let encoded = event.py().import("cxsink._events")?.getattr("encode")?.call1((event,))?;
+            self.bytes.extend_from_slice(encoded.cast::<PyBytes>()?.as_bytes());
+        }
+        self.ends.push(self.bytes.len());
+        self.since.get_or_insert_with(Instant::now);
+        Ok(())
+    }
+
+    /// Whether it is time to hand the events on.
+    pub(crate) fn is_due(&self) -> bool {
+        self.ends.len() >= EVENTS_MAX
+            || self.bytes.len() >= BYTES_MAX
+            || self.since.is_some_and(|since| since.elapsed() >= WAIT_MAX)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.bytes.clear();
+        self.ends.clear();
+        self.since = None;
+    }
+
+    /// The events from the one at `first` on.
+    pub(crate) fn from(&self, first: usize) -> impl Iterator<Item = &[u8]> {
+        let start = |index: usize| index.checked_sub(1).and_then(|before| self.ends.get(before)).copied().unwrap_or(0);
+        let places = self.ends.iter().enumerate().skip(first);
+        places.map(move |(index, &end)| self.bytes.get(start(index)..end).unwrap_or_default())
+    }
+
+    /// The events as JSON Lines, each in a line of its own, whatever stood around it.
+    pub(crate) fn lines(&self) -> Vec<u8> {
+        let mut lines = Vec::with_capacity(self.bytes.len() + self.ends.len());
+        for event in self.from(0) {
+            lines.extend_from_slice(event);
+            lines.push(b'\n');
+        }
+        lines
+    }
+}

@@ -1,0 +1,40 @@
+//! Replaying dead letters, from within and from outside.
+
+use std::time::Duration;
+
+use cxsink::Selection;
+use pyo3::prelude::*;
+
+use crate::config::Config;
+use crate::{logs, wait};
+
+/// What a replay did, as JSON.
+pub(crate) type Outcome = String;
+
+pub(crate) fn selection(offsets: Option<Vec<u64>>) -> Selection {
+    offsets.map_or(Selection::All, Selection::Offsets)
+}
+
+/// Replays dead letters of the spool that the configuration names. As JSON.
+#[pyfunction]
+#[pyo3(signature = (config, offsets, timeout))]
+pub(crate) fn replay(
+    py: Python<'_>,
+    config: &Config,
+    offsets: Option<Vec<u64>>,
+    timeout: Option<f64>,
+) -> PyResult<Outcome> {
+    logs::start();
+    let config = config.0.clone();
+    let timeout = wait::timeout(timeout)?.unwrap_or(Duration::MAX);
+    wait::call(py, move || cxsink::replay(&config, &selection(offsets), timeout)).map(|replayed| replayed.to_json())
+}
+
+/// What [`replay`] would do. As JSON.
+#[pyfunction]
+#[pyo3(signature = (config, offsets))]
+pub(crate) fn replay_dry_run(py: Python<'_>, config: &Config, offsets: Option<Vec<u64>>) -> PyResult<Outcome> {
+    logs::start();
+    let config = config.0.clone();
+    wait::call(py, move || cxsink::replay_dry_run(&config, &selection(offsets))).map(|replayed| replayed.to_json())
+}

@@ -1,0 +1,103 @@
+//! The local stand-in for CXone.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use cxsink::simulator::{self, Events, SimulatorOptions};
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+
+use crate::error::exception;
+use crate::logs;
+use crate::wait::{self, look_around};
+
+/// A running simulator.
+#[pyclass(frozen, module = "cxsink._cxsink")]
+pub(crate) struct Simulator {
+    simulator: simulator::Simulator,
+    is_stopped: AtomicBool,
+}
+
+#[pymethods]
+impl Simulator {
+    #[new]
+    fn new(py: Python<'_>, options: Vec<(String, String)>) -> PyResult<Self> {
+        logs::start();
+        let start = || {
+            let mut all = SimulatorOptions::default();
+            options.iter().try_for_each(|(name, value)| all.set(name, value))?;
+            simulator::Simulator::start(all)
+        };
+        let simulator = py.detach(start).map_err(|error| exception(py, &error))?;
+        Ok(Self { simulator, is_stopped: AtomicBool::new(false) })
+    }
+
+    /// The settings with which a sink reads from here.
+    fn settings(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("oauth.url", self.simulator.oauth_url()),
+            ("oauth.client_id", self.simulator.client_id().into()),
+            ("oauth.client_secret", self.simulator.client_secret().into()),
+            ("oauth.scope", self.simulator.options().scope.clone()),
+            ("stream.url", self.simulator.stream_url()),
+            ("stream.id", self.simulator.stream_id().into()),
+        ]
+    }
+
+    #[getter]
+    fn port(&self) -> u16 {
+        self.simulator.port()
+    }
+
+    /// What was sent and refused so far, as JSON.
+    fn report(&self) -> String {
+        self.simulator.report().to_json()
+    }
+
+    fn events(&self) -> SimulatedEvents {
+        SimulatedEvents(Mutex::new(self.simulator.events()))
+    }
+
+    /// Whether every event was sent in time.
+    #[pyo3(signature = (timeout))]
+    fn wait_finished(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<bool> {
+        let deadline = wait::deadline(wait::timeout(timeout)?);
+        loop {
+            look_around(py)?;
+            let slice = wait::slice(deadline);
+            if py.detach(|| self.simulator.wait_finished(slice.unwrap_or_default())) {
+                return Ok(true);
+            }
+            if slice.is_none() || self.is_stopped.load(Ordering::SeqCst) {
+                return Ok(false);
+            }
+        }
+    }
+
+    fn stop(&self, py: Python<'_>) {
+        self.is_stopped.store(true, Ordering::SeqCst);
+        py.detach(|| self.simulator.stop());
+    }
+
+    /// The options that there are, each with what it takes.
+    #[staticmethod]
+    fn options() -> Vec<(&'static str, &'static str)> {
+        SimulatorOptions::keys().iter().map(|key| (key.name, key.takes)).collect()
+    }
+}
+
+/// The events of a simulated stream from its beginning.
+#[pyclass(frozen, module = "cxsink._cxsink")]
+pub(crate) struct SimulatedEvents(Mutex<Events>);
+
+#[pymethods]
+impl SimulatedEvents {
+    fn __iter__(slf: PyRef<'_, Self>) -> PyRef<'_, Self> {
+        slf
+    }
+
+    fn __next__<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyBytes>> {
+        let mut events = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        events.next().map(|event| PyBytes::new(py, event.as_ref()))
+    }
+}

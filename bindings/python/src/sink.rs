@@ -1,0 +1,256 @@
+//! The handle.
+
+use std::time::Duration;
+
+use cxsink::{Counter, ErrorKind, Poll};
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+
+use crate::config::Config;
+use crate::error::{close_exception, exception};
+use crate::events::Chunk;
+use crate::logs;
+use crate::replay::{Outcome, selection};
+use crate::wait::{self, SLICE, look_around};
+
+/// A sink. Everything is safe to call from any thread of the process that opened it.
+#[pyclass(frozen, module = "cxsink._cxsink")]
+pub(crate) struct Sink {
+    /// Taken out when the object goes.
+    sink: Option<cxsink::Sink>,
+    /// A forked child has the memory, but not the threads, and locks in it may be held for ever.
+    process: u32,
+}
+
+impl Sink {
+    fn get(&self, py: Python<'_>) -> PyResult<&cxsink::Sink> {
+        let gone = || PyValueError::new_err("the sink is gone");
+        let sink = self.sink.as_ref().ok_or_else(gone)?;
+        if std::process::id() != self.process {
+            // It asks for the process before anything else.
+            return match sink.poll(Some(Duration::ZERO)) {
+                Err(error) => Err(exception(py, &error)),
+                Ok(_) => Err(gone()),
+            };
+        }
+        Ok(sink)
+    }
+}
+
+#[pymethods]
+impl Sink {
+    #[new]
+    fn new(py: Python<'_>, config: &Config) -> PyResult<Self> {
+        logs::start();
+        let config = config.0.clone();
+        let sink = wait::call(py, move || cxsink::Sink::open(&config))?;
+        Ok(Self { sink: Some(sink), process: std::process::id() })
+    }
+
+    fn start(&self, py: Python<'_>) -> PyResult<()> {
+        let sink = self.get(py)?;
+        let starting = sink.clone();
+        // A stop ends every wait in `start`.
+        let outcome = wait::interruptible(py, move || starting.start(), || sink.stop())?;
+        outcome.map_err(|error| exception(py, &error))
+    }
+
+    /// The next notice as JSON; `None` when there was none in time, or none will come any more.
+    #[pyo3(signature = (timeout))]
+    fn poll(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Option<String>> {
+        let sink = self.get(py)?;
+        let deadline = wait::deadline(wait::timeout(timeout)?);
+        loop {
+            // Before a notice is taken, and never after: an exception from here would lose it.
+            look_around(py)?;
+            let slice = wait::slice(deadline);
+            match py.detach(|| sink.poll(Some(slice.unwrap_or_default()))) {
+                Ok(Poll::Notice(notice)) => return Ok(Some(notice.to_json())),
+                Ok(Poll::TimedOut) if slice.is_some() => {}
+                Ok(_) => {
+                    logs::drain(py)?;
+                    return Ok(None);
+                }
+                Err(error) => return Err(exception(py, &error)),
+            }
+        }
+    }
+
+    fn ingest(&self, py: Python<'_>, event: &Bound<'_, PyAny>) -> PyResult<()> {
+        let sink = self.get(py)?;
+        let mut chunk = Chunk::default();
+        chunk.push(event)?;
+        ingest_chunk(py, sink, &chunk).map_err(|stopped| with_index(py, stopped.cause, None))
+    }
+
+    /// Takes every event of the iterable; how many that were. An exception has an attribute `index`: what stands before it is taken.
+    fn ingest_many(&self, py: Python<'_>, events: &Bound<'_, PyAny>) -> PyResult<u64> {
+        let sink = self.get(py)?;
+        let mut taken = 0;
+        in_chunks(events, |chunk| {
+            ingest_chunk(py, sink, chunk).map_err(|stopped| {
+                taken += stopped.taken as u64;
+                with_index(py, stopped.cause, Some(taken))
+            })?;
+            taken += chunk.len() as u64;
+            Ok(())
+        })?;
+        Ok(taken)
+    }
+
+    /// Takes lines of JSON, from any iterable; how many events that were.
+    fn import_lines(&self, py: Python<'_>, lines: &Bound<'_, PyAny>) -> PyResult<u64> {
+        let sink = self.get(py)?;
+        let mut taken = 0;
+        in_chunks(lines, |chunk| {
+            let (lines, importing) = (chunk.lines(), sink.clone());
+            taken += wait::call(py, move || importing.import(lines.as_slice()))?;
+            Ok(())
+        })?;
+        Ok(taken)
+    }
+
+    fn stop(&self, py: Python<'_>) -> PyResult<()> {
+        let sink = self.get(py)?;
+        py.detach(|| sink.stop());
+        logs::drain_if_any(py)
+    }
+
+    #[pyo3(signature = (timeout))]
+    fn close(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<()> {
+        let sink = self.get(py)?;
+        let timeout = wait::timeout(timeout)?;
+        let closing = sink.clone();
+        let at_once = || drop(sink.close(Some(Duration::ZERO)));
+        wait::interruptible(py, move || closing.close(timeout), at_once)?.map_err(|error| close_exception(py, &error))
+    }
+
+    /// The numbers, as JSON.
+    fn stats(&self, py: Python<'_>) -> PyResult<String> {
+        let sink = self.get(py)?;
+        let stats = py.detach(|| sink.stats().to_json());
+        logs::drain_if_any(py)?;
+        Ok(stats)
+    }
+
+    fn counter(&self, py: Python<'_>, name: &str) -> PyResult<u64> {
+        let sink = self.get(py)?;
+        let counter = Counter::ALL.into_iter().find(|counter| counter.name() == name);
+        let counter = counter.ok_or_else(|| {
+            let names = Counter::ALL.map(Counter::name).join(", ");
+            PyValueError::new_err(format!("there is no counter {name:?}; there are {names}"))
+        })?;
+        Ok(py.detach(|| sink.counter(counter)))
+    }
+
+    #[getter]
+    fn state(&self, py: Python<'_>) -> PyResult<&'static str> {
+        Ok(self.get(py)?.state().name())
+    }
+
+    /// The error that ended the sink, as an exception that is not raised.
+    #[getter]
+    fn failure(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
+        let failure = self.get(py)?.failure();
+        Ok(failure.map(|error| exception(py, &error).into_value(py).into_any()))
+    }
+
+    /// At most `count` dead letters from this offset on, each as JSON with its event.
+    fn dead_letters(&self, py: Python<'_>, from: u64, count: usize) -> PyResult<Vec<String>> {
+        let sink = self.get(py)?.clone();
+        let letters = wait::call(py, move || sink.dead_letters(from, count))?;
+        Ok(letters.iter().map(|letter| letter.to_json(true)).collect())
+    }
+
+    /// `offsets`: none for all. As JSON.
+    fn replay(&self, py: Python<'_>, offsets: Option<Vec<u64>>) -> PyResult<Outcome> {
+        let sink = self.get(py)?.clone();
+        wait::call(py, move || sink.replay(&selection(offsets))).map(|replayed| replayed.to_json())
+    }
+
+    /// The stream's connections, each as JSON.
+    fn connections(&self, py: Python<'_>) -> PyResult<Vec<String>> {
+        let sink = self.get(py)?.clone();
+        let connections = wait::call(py, move || sink.connections())?;
+        Ok(connections.iter().map(cxsink::StreamConnection::to_json).collect())
+    }
+
+    /// The times in which events may have been missed, each as JSON.
+    fn gaps(&self, py: Python<'_>) -> PyResult<Vec<String>> {
+        let sink = self.get(py)?.clone();
+        let gaps = wait::call(py, move || sink.gaps())?;
+        Ok(gaps.iter().map(cxsink::Gap::to_json).collect())
+    }
+}
+
+impl Drop for Sink {
+    fn drop(&mut self) {
+        let Some(sink) = self.sink.take() else { return };
+        if std::process::id() != self.process {
+            // Its files and threads are the parent's.
+            std::mem::forget(sink);
+            return;
+        }
+        let mut sink = Some(sink);
+        // Dropping waits for the sink's threads; other threads of Python run meanwhile.
+        let _ = Python::try_attach(|py| py.detach(|| drop(sink.take())));
+        drop(sink);
+    }
+}
+
+/// Why a chunk was not taken whole.
+struct Stopped {
+    /// How many of its events were taken.
+    taken: usize,
+    cause: PyErr,
+}
+
+/// Takes the chunk, and looks at signals while the spool is full.
+fn ingest_chunk(py: Python<'_>, sink: &cxsink::Sink, chunk: &Chunk) -> Result<(), Stopped> {
+    let mut taken = 0;
+    loop {
+        match py.detach(|| sink.ingest_many(chunk.from(taken), Some(SLICE))) {
+            Ok(_) => return logs::drain_if_any(py).map_err(|cause| Stopped { taken: chunk.len(), cause }),
+            Err(error) => {
+                taken += error.index().and_then(|index| usize::try_from(index).ok()).unwrap_or_default();
+                if error.kind() != ErrorKind::Timeout {
+                    return Err(Stopped { taken, cause: exception(py, &error) });
+                }
+                look_around(py).map_err(|cause| Stopped { taken, cause })?;
+            }
+        }
+    }
+}
+
+/// The exception with the place of its event among all that were given; none for a single event.
+fn with_index(py: Python<'_>, exception: PyErr, index: Option<u64>) -> PyErr {
+    let value = exception.value(py);
+    // Other exceptions, such as KeyboardInterrupt, have no such attribute and get none.
+    if value.hasattr("index").unwrap_or_default() {
+        let _ = value.setattr("index", index);
+    }
+    exception
+}
+
+/// Hands the iterable's items to `take` in chunks. What the iterable gave before it raised an exception is handed over first.
+fn in_chunks(items: &Bound<'_, PyAny>, mut take: impl FnMut(&Chunk) -> PyResult<()>) -> PyResult<()> {
+    let mut chunk = Chunk::default();
+    for item in items.try_iter()? {
+        if let Err(error) = item.and_then(|item| chunk.push(&item)) {
+            take(&chunk)?;
+            return Err(error);
+        }
+        if chunk.is_due() {
+            take(&chunk)?;
+            chunk.clear();
+            look_around(items.py())?;
+        }
+    }
+    if chunk.is_empty() { Ok(()) } else { take(&chunk) }
+}
+
+/// The names of all counters.
+#[pyfunction]
+pub(crate) fn counters() -> Vec<&'static str> {
+    Counter::ALL.map(Counter::name).into()
+}

@@ -1,0 +1,88 @@
+//! Waiting as Python wants it: detached, so that other threads run, and with an eye on signals, so that Ctrl-C works.
+
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use cxsink::Result;
+use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::prelude::*;
+
+use crate::{error, logs};
+
+/// How long a wait may be blind to signals.
+pub(crate) const SLICE: Duration = Duration::from_millis(50);
+
+/// Hands the log over to Python and lets it handle its signals; an exception comes of Ctrl-C.
+pub(crate) fn look_around(py: Python<'_>) -> PyResult<()> {
+    logs::drain(py)?;
+    py.check_signals()
+}
+
+/// A timeout as Python gives it, in seconds; `None` in and out: for ever.
+pub(crate) fn timeout(seconds: Option<f64>) -> PyResult<Option<Duration>> {
+    match seconds {
+        Some(seconds) if seconds.is_nan() || seconds < 0.0 => {
+            Err(PyValueError::new_err(format!("a timeout must not be negative: {seconds}")))
+        }
+        // What is too long for a duration is for ever.
+        Some(seconds) => Ok(Duration::try_from_secs_f64(seconds).ok()),
+        None => Ok(None),
+    }
+}
+
+/// The moment at which a timeout has passed.
+pub(crate) fn deadline(timeout: Option<Duration>) -> Option<Instant> {
+    timeout.and_then(|timeout| Instant::now().checked_add(timeout))
+}
+
+/// How long the next slice of a wait may be; `None` when the deadline has passed.
+pub(crate) fn slice(deadline: Option<Instant>) -> Option<Duration> {
+    match deadline {
+        None => Some(SLICE),
+        Some(deadline) => {
+            deadline.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()).map(|left| left.min(SLICE))
+        }
+    }
+}
+
+/// Runs `work`, which blocks and cannot be told to look at Python's signals, on a thread of its own, and waits for it.
+///
+/// When a signal raises an exception, `on_interrupt` tells the work to end, if it can be told. It is not waited for.
+pub(crate) fn interruptible<T: Send + 'static>(
+    py: Python<'_>,
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+    on_interrupt: impl FnOnce() + Send,
+) -> PyResult<Result<T>> {
+    look_around(py)?;
+    let (sender, mut receiver) = sync_channel(1);
+    let spawned = thread::Builder::new().name("cxsink-call".into()).spawn(move || {
+        // Nobody listens any more after a signal.
+        let _ = sender.send(work());
+    });
+    spawned.map_err(|error| PyRuntimeError::new_err(format!("starting a thread: {error}")))?;
+    loop {
+        let found;
+        (found, receiver) = py.detach(move || (receiver.recv_timeout(SLICE), receiver));
+        match found {
+            Ok(outcome) => {
+                logs::drain(py)?;
+                return Ok(outcome);
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return Err(PyRuntimeError::new_err("a call panicked")),
+        }
+        if let Err(interrupt) = look_around(py) {
+            py.detach(on_interrupt);
+            return Err(interrupt);
+        }
+    }
+}
+
+/// [`interruptible`] for work that cannot be told to end.
+pub(crate) fn call<T: Send + 'static>(
+    py: Python<'_>,
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> PyResult<T> {
+    interruptible(py, work, || {})?.map_err(|failed| error::exception(py, &failed))
+}

@@ -1,0 +1,162 @@
+"""The configuration: the same keys as everywhere, with values of Python's types."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import timedelta
+from typing import Any, Union
+
+from cxsink import _cxsink
+from cxsink.exceptions import ConfigError
+
+ConfigValue = Union[str, int, "os.PathLike[str]", timedelta, Iterable[str], Mapping[str, Any], None]
+"""A value of a key, or a section as a mapping of its keys. ``None`` takes an optional value back."""
+
+StrPath = Union[str, "os.PathLike[str]"]
+
+
+class Config:
+    """A configuration, built once and never changed. Every key stands in docs/configuration.md.
+
+    Args:
+        config: Keys and values: ``{"spool.path": …}``, or nested as in TOML: ``{"spool": {"path": …}}``. If it is all that
+            is given, nothing else is read: neither ``.env`` nor the environment. Another ``Config`` is copied.
+        path: A TOML file. Without ``config`` and ``path``, the environment alone.
+        options: Keys and values once more, which win: ``spool__path=…``, as in the environment, or ``spool={"path": …}``.
+
+    Later ones win: the file, ``.env`` in the working directory, the environment, ``config``, ``options``.
+
+    Values may be text as everywhere (``"30s"``, ``"64MiB"``), and also: ``timedelta`` for durations, ``int`` for numbers and for
+    sizes in bytes, ``pathlib.Path`` for paths, lists and mappings for columns, ``None`` for "not set".
+
+    Raises:
+        ConfigError: A key is unknown, or a value is bad; the message names it and the nearest known one.
+
+    >>> from datetime import timedelta
+    >>> config = Config({"stream.idle_timeout": timedelta(seconds=90)}, batch__events_max=2000)
+    >>> config["stream.idle_timeout"]
+    '90s'
+    >>> config
+    Config(batch.events_max='2000', stream.idle_timeout='90s')
+    >>> Config({}, spool__pat="x")
+    Traceback (most recent call last):
+    cxsink.exceptions.ConfigError: unknown key "spool.pat"; the nearest known one is "spool.path"
+    Hint: docs/configuration.md lists all keys
+    """
+
+    __slots__ = ("_native",)
+    _native: _cxsink.Config
+
+    def __init__(
+        self,
+        config: Config | Mapping[str, ConfigValue] | None = None,
+        /,
+        *,
+        path: StrPath | None = None,
+        **options: ConfigValue,
+    ) -> None:
+        over = [(key.replace("__", ".", 1), value) for key, value in options.items()]
+        if isinstance(config, Config):
+            if path is not None:
+                raise TypeError("a Config holds its file already: give path to the first one")
+            self._native = config._native.replaced(_settings(over))
+            return
+        settings = _settings([*(config or {}).items(), *over])
+        self._native = _cxsink.Config(None if path is None else os.fspath(path), config is None, settings)
+
+    def get(self, key: str, default: str | None = None) -> str | None:
+        """The value of ``section.key`` as text, a secret as ``***``; ``default`` if it is not set or there is no such key.
+
+        >>> Config({}).get("spool.bytes_max")
+        '4GiB'
+        """
+        value = self._native.get(key)
+        return default if value is None else value
+
+    def __getitem__(self, key: str) -> str:
+        value = self._native.get(key)
+        if value is None:
+            raise KeyError(key)
+        return value
+
+    @staticmethod
+    def keys() -> list[str]:
+        """The names of all keys that there are.
+
+        >>> Config.keys()[0]
+        'oauth.url'
+        """
+        return _cxsink.Config.keys()
+
+    def validate(self) -> None:
+        """Checks what holds for the configuration as a whole, as opening a sink does.
+
+        Raises:
+            ConfigError: The message names the key.
+
+        >>> Config({"destination.url": "sqlite:events.db"}).validate()
+        """
+        self._native.validate()
+
+    def __repr__(self) -> str:
+        defaults = _cxsink.Config(None, False, [])
+        shown = ((key, self._native.get(key)) for key in sorted(self.keys()))
+        return f"Config({', '.join(f'{key}={value!r}' for key, value in shown if value != defaults.get(key))})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        raise TypeError("a Config may hold secrets and is not pickled: give the other process what it was made from")
+
+
+def native(config: Config | Mapping[str, ConfigValue] | None) -> _cxsink.Config:
+    """The native configuration for what a function was given; ``None`` is the environment."""
+    return (config if isinstance(config, Config) else Config(config))._native
+
+
+def _settings(items: Iterable[tuple[str, ConfigValue]]) -> list[tuple[str, str]]:
+    return [(key, _text(key, value)) for key, value in _flat(items)]
+
+
+def _flat(items: Iterable[tuple[str, ConfigValue]]) -> Iterator[tuple[str, ConfigValue]]:
+    """``section.key`` for each key of a section that is given as a mapping."""
+    for name, value in items:
+        if "." not in name and isinstance(value, Mapping):
+            yield from ((f"{name}.{key}", below) for key, below in value.items())
+        else:
+            yield name, value
+
+
+def _text(key: str, value: ConfigValue) -> str:
+    """The value as a text that the native configuration takes."""
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, timedelta):
+        return duration_text(key, value)
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if isinstance(value, Mapping):
+        pairs = (f"{_quoted(column)} = {_quoted(source)}" for column, source in value.items())
+        return f"{{{', '.join(pairs)}}}"
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return f"[{', '.join(_quoted(name) for name in value)}]"
+    raise ConfigError(f"{key}: a value of type {type(value).__name__} is none that a key takes")
+
+
+def duration_text(key: str, value: timedelta) -> str:
+    """A duration as text, in whole milliseconds."""
+    milliseconds, rest = divmod(value, timedelta(milliseconds=1))
+    if rest or milliseconds < 0:
+        raise ConfigError(f"{key}: a duration is a whole number of milliseconds, not {value}")
+    return f"{milliseconds}ms"
+
+
+def _quoted(text: object) -> str:
+    """A string of TOML: JSON's are."""
+    return json.dumps(str(text), ensure_ascii=False)

@@ -1,0 +1,39 @@
+"""Events as Python has them, as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any, Union
+from uuid import UUID
+
+Event = Union[bytes, bytearray, memoryview, str, Mapping[str, Any]]
+"""What is taken for an event: JSON as bytes or text, or a mapping that becomes JSON."""
+
+
+def encode(event: object) -> bytes:
+    """JSON for what is neither ``bytes`` nor ``str``; the native module takes those as they are."""
+    if isinstance(event, (bytearray, memoryview)):
+        return bytes(event)
+    if isinstance(event, Mapping):
+        return _ENCODER.encode(event if isinstance(event, dict) else dict(event)).encode()
+    raise TypeError(f"an event is bytes, str or a mapping, not {type(event).__name__}")
+
+
+def _encode_other(value: object) -> object:
+    if isinstance(value, datetime):
+        if value.tzinfo is None:
+            raise ValueError(f"the datetime {value} has no time zone: use datetime.now(timezone.utc), for example")
+        return value.isoformat()
+    if isinstance(value, (date, UUID)):
+        return str(value)
+    if isinstance(value, Decimal):
+        return float(value)
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"a value of an event is of type {type(value).__name__}, which JSON does not have")
+
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_encode_other)

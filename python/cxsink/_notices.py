@@ -1,0 +1,104 @@
+"""What a sink tells: each kind of notice is a class, so ``isinstance`` and ``match`` tell them apart."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal, TypeAlias
+
+from cxsink import _stats
+from cxsink._stats import State, Stats
+from cxsink.exceptions import Error, Violation, from_detail, violations_from
+
+Kind: TypeAlias = Literal["state", "rejected", "error", "stats", "stored"]
+Stage: TypeAlias = Literal["json", "schema", "mapping", "database"]
+
+
+class Notice:
+    """Something that happened. Notices say what happened; they carry no events.
+
+    >>> notice: Notice = StoredNotice(inserted=3)
+    >>> notice.kind
+    'stored'
+    """
+
+    kind: ClassVar[Kind]
+    """``state``, ``rejected``, ``error``, ``stats`` or ``stored``, as in the C library."""
+
+
+@dataclass(frozen=True)
+class StateNotice(Notice):
+    """The sink's state changed."""
+
+    kind: ClassVar[Kind] = "state"
+    state: State
+    """The new one."""
+
+
+@dataclass(frozen=True)
+class RejectedNotice(Notice):
+    """An event became a dead letter. Its bytes are in the dead letter itself."""
+
+    kind: ClassVar[Kind] = "rejected"
+    offset: int
+    """The event's place in the spool, by which the dead letter is found."""
+    stage: Stage
+    """How far it came."""
+    reason: str
+    """Why, in one line, without values of the event."""
+    violations: tuple[Violation, ...] = field(default=(), repr=False)
+    """Every way in which it misses the schema or the table."""
+    sqlstate: str | None = None
+    """The database's SQLSTATE, where the database refused it."""
+
+
+@dataclass(frozen=True)
+class ErrorNotice(Notice):
+    """Something failed. The sink goes on by itself, unless its state becomes ``failed``."""
+
+    kind: ClassVar[Kind] = "error"
+    error: Error
+    """The exception that a call would have raised."""
+
+
+@dataclass(frozen=True)
+class StatsNotice(Notice):
+    """The sink's numbers, every ten seconds while someone polls."""
+
+    kind: ClassVar[Kind] = "stats"
+    stats: Stats
+
+
+@dataclass(frozen=True)
+class StoredNotice(Notice):
+    """A batch was committed. The counts are explained at ``Stats``; ``repr`` shows those that are not 0.
+
+    >>> StoredNotice(inserted=3, collapsed=1)
+    StoredNotice(inserted=3, collapsed=1)
+    """
+
+    kind: ClassVar[Kind] = "stored"
+    inserted: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    confirmed: int = 0
+    collapsed: int = 0
+    dead_lettered: int = 0
+
+    def __repr__(self) -> str:
+        return f"StoredNotice({', '.join(f'{name}={count}' for name, count in vars(self).items() if count)})"
+
+
+def from_json(text: str) -> Notice:
+    """A notice as the native module tells it."""
+    found: dict[str, Any] = json.loads(text)
+    kind = found.pop("kind")
+    if kind == "state":
+        return StateNotice(**found)
+    if kind == "rejected":
+        return RejectedNotice(**{**found, "violations": violations_from(found)})
+    if kind == "error":
+        return ErrorNotice(from_detail(found["error"]))
+    if kind == "stats":
+        return StatsNotice(_stats.from_json(found["stats"]))
+    return StoredNotice(**found)

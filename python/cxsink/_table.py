@@ -1,0 +1,60 @@
+"""The destination's table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from cxsink import _cxsink
+from cxsink._config import Config, ConfigValue, native
+
+
+@dataclass(frozen=True)
+class FirstRows:
+    """A look at a table."""
+
+    columns: list[str]
+    """The names of the columns."""
+    rows: list[list[str | None]]
+    """The rows, in the order of the first column; each value as text, ``None`` for NULL."""
+
+
+def init_db(config: Config | Mapping[str, ConfigValue] | None = None, /) -> None:
+    """Makes the table that ``destination.url`` and ``destination.table`` name, and the table ``cxsink_checkpoint`` beside it, where
+    they do not exist.
+
+    Args:
+        config: The configuration; ``None`` is the environment.
+
+    Raises:
+        DatabaseError: The destination cannot be reached or refuses.
+        ConfigError: ``destination.url`` is missing or bad.
+
+    >>> init_db({"destination.url": "sqlite::memory:"})
+    """
+    _cxsink.init_db(native(config))
+
+
+def init_db_sql(config: Config | Mapping[str, ConfigValue] | None = None, /) -> str:
+    """The SQL that ``init_db`` would run, for a look or for a migration tool.
+
+    Raises:
+        ConfigError: ``destination.url`` is missing or bad.
+
+    >>> print(init_db_sql({"destination.url": "postgresql://localhost/app"}).splitlines()[0])
+    CREATE TABLE IF NOT EXISTS "cxone_events" (
+    """
+    return _cxsink.init_db_sql(native(config))
+
+
+def peek(config: Config | Mapping[str, ConfigValue] | None = None, /, count: int = 10) -> FirstRows:
+    """The first ``count`` rows of the destination table.
+
+    Raises:
+        DatabaseError: The destination cannot be reached or has no such table.
+        ConfigError: ``destination.url`` is missing or bad.
+
+    >>> peek(config, 2).columns  # doctest: +SKIP
+    ['id', 'interaction_id', 'timestamp', …]
+    """
+    return FirstRows(*_cxsink.peek(native(config), count))

@@ -1,0 +1,60 @@
+"""Checking events against the schema alone: no sink, no spool, no network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from cxsink import _cxsink
+from cxsink._config import Config, ConfigValue, native
+from cxsink._events import Event
+
+
+class Validator:
+    """A schema, compiled once for many events.
+
+    Args:
+        config: The configuration; ``None`` is the environment. ``schema.*`` and ``stream.event_bytes_max`` matter.
+
+    Raises:
+        ConfigError: The schema cannot be used.
+
+    >>> Validator({}).validate('{"interactionId":"i","timestamp":"2026-11-22T16:00:00Z","type":"chat","idempotencyKey":"k"}')
+    """
+
+    __slots__ = ("_native",)
+
+    def __init__(self, config: Config | Mapping[str, ConfigValue] | None = None, /) -> None:
+        self._native = _cxsink.Validator(native(config))
+
+    def validate(self, event: Event, /) -> None:
+        """Checks one event.
+
+        Raises:
+            SchemaError: It is not JSON, or misses the schema: ``violations`` says where and how.
+        """
+        self._native.validate(event)
+
+
+def validate(event: Event, /, *, config: Config | Mapping[str, ConfigValue] | None = None) -> None:
+    """Checks one event. For more than one under a schema of your own, ``Validator`` compiles it only once.
+
+    Args:
+        event: JSON as bytes or text, or a mapping.
+        config: The configuration; ``None``: the built-in schema, whatever the environment says.
+
+    Raises:
+        SchemaError: It is not JSON, or misses the schema: ``violations`` says where and how.
+
+    >>> validate({"interactionId": "i", "timestamp": "2026-11-22T16:00:00Z", "type": "fax", "idempotencyKey": "k"})
+    Traceback (most recent call last):
+    cxsink.exceptions.SchemaError: the event does not match the schema: /type: value is not one of "call", "chat" or 2 other candidates
+    """
+    global _built_in
+    if config is not None:
+        return Validator(config).validate(event)
+    if _built_in is None:
+        _built_in = Validator({})
+    _built_in.validate(event)
+
+
+_built_in: Validator | None = None

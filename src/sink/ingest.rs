@@ -1,0 +1,152 @@
+//! Events from the application, checked up front.
+
+use std::time::{Duration, Instant};
+
+use super::{ROOM_CHECK, Sink};
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::Burst;
+use crate::source::{BURST_BYTES_MAX, BURST_EVENTS_MAX};
+use crate::spool::Appended;
+use crate::stats::Counter;
+
+impl Sink {
+    /// Takes an event from the application: the same path as the stream's, with the check up front.
+    ///
+    /// Returns when the event is in the spool, and so survives what `spool.sync` says. Blocks while the spool is full.
+    ///
+    /// # Errors
+    /// `JSON` or `SCHEMA` for an event that is not valid: it is refused, not kept. `STATE` when the sink is stopping.
+    pub fn ingest(&self, event: &[u8]) -> Result<()> {
+        self.check_process()?;
+        self.0.engine.schema.parse(event)?;
+        let mut burst = Burst::default();
+        burst.push(event);
+        self.append(&burst, None)
+    }
+
+    /// Takes many events, each as [`ingest`](Self::ingest) does, but many in one transaction of the spool. Returns how many.
+    ///
+    /// `timeout` is how long to wait for room in a full spool; `None` waits as long as it takes.
+    ///
+    /// ```
+    /// # fn main() -> cxsink::Result<()> {
+    /// # let directory = tempfile::tempdir().unwrap();
+    /// # let mut config = cxsink::Config::default();
+    /// # config.set("spool.path", &directory.path().join("spool.db").display().to_string())?;
+    /// # config.set("destination.url", "sqlite::memory:")?;
+    /// # let sink = cxsink::Sink::open(&config)?;
+    /// let good = r#"{"interactionId":"i-1","timestamp":"2026-11-22T16:00:00Z","type":"call","idempotencyKey":"k-1"}"#;
+    /// assert_eq!(sink.ingest_many([good, good], None)?, 2);
+    ///
+    /// let error = sink.ingest_many([good, "{}", good], None).unwrap_err();
+    /// assert_eq!(error.index(), Some(1)); // one more was taken: what stands before the bad one
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// `JSON` or `SCHEMA` for the first event that is not valid, `TIMEOUT` when there was no room in time, `STATE` when the sink is
+    /// stopping, `SPOOL` when the file cannot be written. In each case every event before [`Error::index`] is taken, and none from
+    /// there on.
+    pub fn ingest_many<E: AsRef<[u8]>>(
+        &self,
+        events: impl IntoIterator<Item = E>,
+        timeout: Option<Duration>,
+    ) -> Result<u64> {
+        self.check_process()?;
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let mut burst = Burst::default();
+        let mut taken = 0;
+        for event in events {
+            let event = event.as_ref();
+            if let Err(error) = self.0.engine.schema.parse(event) {
+                self.append_counted(&mut burst, &mut taken, deadline)?;
+                return Err(error.with_index(taken));
+            }
+            burst.push(event);
+            if burst.events() >= BURST_EVENTS_MAX || burst.bytes() >= BURST_BYTES_MAX {
+                self.append_counted(&mut burst, &mut taken, deadline)?;
+            }
+        }
+        self.append_counted(&mut burst, &mut taken, deadline)?;
+        Ok(taken)
+    }
+
+    /// Appends the burst and empties it; an error says how many were taken before.
+    fn append_counted(&self, burst: &mut Burst, taken: &mut u64, deadline: Option<Instant>) -> Result<()> {
+        if !burst.is_empty() {
+            self.append(burst, deadline).map_err(|error| error.with_index(*taken))?;
+            *taken += burst.events() as u64;
+            burst.clear();
+        }
+        Ok(())
+    }
+
+    /// Appends the burst, when there is room for it, until the deadline.
+    pub(super) fn append(&self, burst: &Burst, deadline: Option<Instant>) -> Result<()> {
+        let (spool, status) = (&self.0.engine.spool, &self.0.engine.status);
+        loop {
+            if status.stop.is_set() || status.state().is_final() {
+                return Err(Error::state("the sink is stopping and takes no more events"));
+            }
+            if let Appended::At(_) = spool.append(burst, status.clock.unix_micros())? {
+                status.counters.add(Counter::Received, burst.events() as u64);
+                return Ok(());
+            }
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            if left.is_some_and(|left| left.is_zero()) {
+                return Err(Error::new(ErrorKind::Timeout, "the spool is full, and there was no room in time")
+                    .with_hint("nothing is lost: try again later; if the destination is well, raise spool.bytes_max"));
+            }
+            spool.wait_for_room(burst, left.map_or(ROOM_CHECK, |left| left.min(ROOM_CHECK)));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::config::Config;
+
+    fn config(folder: &Path) -> Config {
+        let mut config = Config::default();
+        config.spool.path = folder.join("spool.db");
+        config.set("destination.url", "sqlite::memory:").unwrap();
+        config
+    }
+
+    #[test]
+    fn in_bulk_what_stands_before_a_bad_event_is_taken() {
+        let folder = tempfile::tempdir().unwrap();
+        let sink = Sink::open(&config(folder.path())).unwrap();
+        let good: Vec<String> = (0..4500)
+            .map(|n| {
+                format!(
+                    r#"{{"interactionId":"i","timestamp":"2026-11-22T16:00:00Z","type":"call","idempotencyKey":"{n}"}}"#
+                )
+            })
+            .collect();
+        assert_eq!(sink.ingest_many(&good, None).unwrap(), 4500);
+        for place in [0, 1, 1999, 2000, 2001] {
+            let before = sink.counter(Counter::Received);
+            let some = good.iter().take(place).map(String::as_str).chain(["{}"]).chain(good.iter().map(String::as_str));
+            let error = sink.ingest_many(some, None).unwrap_err();
+            assert_eq!((error.kind(), error.index()), (ErrorKind::Schema, Some(place as u64)));
+            assert_eq!(sink.counter(Counter::Received) - before, place as u64);
+        }
+    }
+
+    #[test]
+    fn in_bulk_a_full_spool_is_waited_for_in_time_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = config(folder.path());
+        config.set("spool.bytes_max", "64KiB").unwrap();
+        let sink = Sink::open(&config).unwrap();
+        let event = r#"{"interactionId":"i","timestamp":"2026-11-22T16:00:00Z","type":"call","idempotencyKey":"k"}"#;
+        let error = sink.ingest_many(std::iter::repeat_n(event, 5000), Some(Duration::from_millis(1))).unwrap_err();
+        assert_eq!((error.kind(), error.index()), (ErrorKind::Timeout, Some(2000)));
+        assert_eq!(sink.counter(Counter::Received), 2000, "an empty spool takes one burst, however large");
+    }
+}

@@ -1,0 +1,154 @@
+"""Events from the application: in any form, one by one or in bulk, and refused with every reason."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+from decimal import Decimal
+from pathlib import Path
+from types import MappingProxyType
+from uuid import UUID
+
+import cxsink
+import pytest
+from conftest import event, events
+
+
+def test_every_form_of_an_event_reaches_the_table(any_settings: dict[str, str]) -> None:
+    text = json.dumps(event("k-1"))
+    time = datetime(2026, 11, 22, 17, 0, tzinfo=timezone(timedelta(hours=1)))
+    attributes = {"duration": Decimal(7), "queueName": UUID(int=1), "more": MappingProxyType({"naïve": "ü"})}
+    with cxsink.Sink(any_settings) as sink:
+        sink.ingest(text)
+        sink.ingest(json.dumps(event("k-2")).encode())
+        sink.ingest(bytearray(json.dumps(event("k-3")), "utf-8"))
+        sink.ingest(memoryview(json.dumps(event("k-4")).encode()))
+        sink.ingest(event("k-5"))
+        sink.ingest(MappingProxyType(event("k-6", timestamp=time, attributes=attributes)))
+    stats = sink.stats()
+    assert (stats.received, stats.inserted, stats.state, stats.is_balanced) == (6, 6, "closed", True)
+    found = cxsink.peek(any_settings)
+    columns = dict(zip(found.columns, zip(*found.rows), strict=True))
+    assert columns["idempotency_key"] == tuple(f"k-{number}" for number in range(1, 7))
+    assert columns["duration"][-1] == "7" and columns["queue_name"][-1] == str(UUID(int=1))
+    assert json.loads(columns["attributes"][-1] or "") == {"more": {"naïve": "ü"}}
+    assert (columns["timestamp"][-1] or "").replace("T", " ").startswith("2026-11-22 16:00:00")
+
+
+def test_a_rejected_event_says_where_and_how(settings: dict[str, str]) -> None:
+    with cxsink.Sink(settings) as sink:
+        with pytest.raises(cxsink.SchemaError) as raised:
+            sink.ingest({**event("not a key"), "type": "fax"})
+    error = raised.value
+    assert error.status is cxsink.Status.SCHEMA and not error.retryable and error.index is None
+    assert {(violation.pointer, violation.keyword) for violation in error.violations} == {
+        ("/idempotencyKey", "pattern"),
+        ("/type", "enum"),
+    }
+    assert all(violation.message and "fax" not in violation.message for violation in error.violations)
+    assert sink.stats().received == 0, "a refused event is not kept"
+
+
+@pytest.mark.parametrize(
+    ("bad", "kind", "message"),
+    [
+        (7, TypeError, "an event is bytes, str or a mapping, not int"),
+        (None, TypeError, "not NoneType"),
+        ({**event(), "x": object()}, TypeError, "type object"),
+        ({**event(), "x": float("nan")}, ValueError, "JSON compliant"),
+        ({**event(), "timestamp": datetime(2026, 1, 1)}, ValueError, "no time zone"),
+        ("{", cxsink.SchemaError, "not JSON"),
+        (b"\xff", cxsink.SchemaError, "not UTF-8"),
+        ("\udc80", UnicodeEncodeError, "surrogates"),
+    ],
+)
+def test_what_is_no_event_is_refused(settings: dict[str, str], bad: cxsink.Event, kind: type, message: str) -> None:
+    with cxsink.Sink(settings) as sink, pytest.raises(kind, match=message):
+        sink.ingest(bad)
+
+
+def test_bulk_takes_any_iterable(any_settings: dict[str, str]) -> None:
+    with cxsink.Sink(any_settings) as sink:
+        assert sink.ingest_many(events(5000)) == 5000
+        assert sink.ingest_many(event(f"m-{number}") for number in range(3)) == 3
+        assert sink.ingest_many([]) == 0
+    assert sink.stats().inserted == 5003
+
+
+@pytest.mark.parametrize("place", [0, 1, 1999, 2000, 2001, 4500])
+def test_what_stands_before_a_bad_event_is_taken_and_nothing_behind_it(settings: dict[str, str], place: int) -> None:
+    some: list[object] = [*events(5000)]
+    some[place] = b'{"type":"fax"}'
+    with cxsink.Sink(settings) as sink:
+        with pytest.raises(cxsink.SchemaError) as raised:
+            sink.ingest_many(some)  # type: ignore[arg-type]
+        assert raised.value.index == place and len(raised.value.violations) == 4
+    assert sink.stats().inserted == place
+
+
+def test_what_an_iterable_gave_before_it_failed_is_taken(settings: dict[str, str]) -> None:
+    def failing() -> Iterator[bytes]:
+        yield from events(3)
+        raise LookupError("no more")
+
+    with cxsink.Sink(settings) as sink:
+        with pytest.raises(LookupError, match="no more"):
+            sink.ingest_many(failing())
+        with pytest.raises(TypeError, match="not int"):
+            sink.ingest_many([event("k-3"), 4])  # type: ignore[list-item]
+    assert sink.stats().inserted == 4
+
+
+def test_events_of_a_slow_iterable_do_not_wait_for_its_end(settings: dict[str, str]) -> None:
+    with cxsink.Sink(settings) as sink:
+
+        def slow() -> Iterator[bytes]:
+            yield from events(1)
+            # Never ends if the first event is held back.
+            while sink.counter("received") == 0:
+                yield json.dumps(event("k-0")).encode()
+
+        assert sink.ingest_many(slow()) >= 1
+
+
+def test_lines_are_imported_and_bad_ones_become_dead_letters(settings: dict[str, str], tmp_path: Path) -> None:
+    lines = b"\n".join([*events(2), b"", b"{", b"  " + events(3)[2] + b"\r"])
+    plain, packed = tmp_path / "events.jsonl", tmp_path / "events.jsonl.gz"
+    plain.write_bytes(lines)
+    packed.write_bytes(gzip.compress(lines))
+    with cxsink.Sink(settings) as sink:
+        assert sink.import_lines(plain) == 4
+        assert sink.import_lines(str(plain)) == 4
+        with gzip.open(packed) as file:
+            assert sink.import_lines(file) == 4
+        assert sink.import_lines(plain.read_text().splitlines()) == 4
+    stats = sink.stats()
+    assert (stats.received, stats.inserted, stats.dead_lettered) == (16, 3, 4)
+    with pytest.raises(FileNotFoundError):
+        sink.import_lines(tmp_path / "nowhere")
+
+
+def test_after_the_end_nothing_is_taken(settings: dict[str, str]) -> None:
+    with cxsink.Sink(settings) as sink:
+        pass
+    with pytest.raises(cxsink.StateError) as raised:
+        sink.ingest_many([event()])
+    assert raised.value.index == 0 and isinstance(raised.value, RuntimeError)
+    with pytest.raises(cxsink.StateError):
+        sink.ingest(event())
+
+
+def test_validating_needs_no_sink(tmp_path: Path) -> None:
+    cxsink.validate(event())
+    cxsink.validate(json.dumps(event()))
+    with pytest.raises(cxsink.SchemaError):
+        cxsink.validate(event(more=1))
+    cxsink.validate(event(more=1), config={"schema.additional_properties": "keep"})
+    schema = tmp_path / "schema.json"
+    schema.write_text('{"type": "object", "required": ["id"]}')
+    validator = cxsink.Validator({"schema.file": schema})
+    validator.validate({"id": 1})
+    with pytest.raises(cxsink.SchemaError, match='"id" is a required property'):
+        validator.validate({})
