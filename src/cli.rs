@@ -12,6 +12,7 @@ macro_rules! say {
 }
 
 mod arguments;
+mod check;
 mod dead_letters;
 mod demo;
 mod events;
@@ -64,6 +65,7 @@ fn dispatch(arguments: &Arguments) -> Result<ExitCode, Error> {
     let settings = &arguments.settings;
     match &arguments.command {
         Command::Run(options) => run::run(&settings.load()?, options),
+        Command::Check(options) => Ok(check::check(settings, options)),
         Command::InitDb { print } => init_db(&settings.load()?, *print),
         Command::Import { file } => run::import(&settings.load()?, file),
         Command::Validate { file } => events::validate(&settings.load()?, file),

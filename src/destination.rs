@@ -9,6 +9,7 @@ pub(crate) mod sqlite;
 use std::sync::Arc;
 
 use crate::batch::{Merged, Rows};
+use crate::check::Finding;
 use crate::error::Result;
 use crate::mapping::{Plan, Table};
 
@@ -40,8 +41,32 @@ pub(crate) trait Destination: Send {
     /// The first rows as text, in the order of the columns that `connect` found.
     fn peek(&mut self, count: usize) -> Result<Vec<Vec<Option<String>>>>;
 
+    /// One look of `check`, which changes nothing. Connects if it has to; `None` if this destination has no such thing.
+    fn examine(&mut self, what: Examination<'_>) -> Result<Option<Finding>>;
+
     /// Upserts the rows in one transaction, together with the move of the checkpoint if there is one.
     fn apply(&mut self, write: &Write<'_>) -> Result<Applied>;
+}
+
+/// What [`Destination::examine`] looks at.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Examination<'a> {
+    /// Whether the names of its hosts have addresses.
+    Names,
+    /// Whether something listens there.
+    Tcp,
+    /// Whether it lets us in, and what it is.
+    Connection,
+    /// How the connection is encrypted, and for how long the certificate is good.
+    Tls,
+    /// Whether a pooler is in between, and what a connection through it is.
+    Pooler,
+    /// What time it has.
+    Clock,
+    /// Whether rows of this plan may be written.
+    Privileges(&'a Arc<Plan>),
+    /// Whether there is a checkpoint table, and it may be written.
+    Checkpoint,
 }
 
 /// One transaction's work.

@@ -65,6 +65,7 @@
 
 mod backoff;
 mod batch;
+mod check;
 #[cfg(feature = "cli")]
 pub mod cli;
 mod clock;
@@ -96,6 +97,8 @@ mod stop_signal;
 mod tls;
 mod writer;
 
+pub use check::run::check;
+pub use check::{Check, CheckArea, CheckStatus, CheckStep};
 pub use config::Config;
 pub use connection::{Gap, StreamConnection};
 pub use dead_letter::{DeadLetter, Fate, Payload, Purge, Purged, Replayed, Selection, Stage};

@@ -12,5 +12,7 @@ mod tests;
 mod timestamp;
 
 pub(crate) use convert::map_event;
-pub(crate) use plan::{Column, ColumnType, OnConflict, OnlyIf, Plan, PlanColumn, Role, Source, Table};
+pub(crate) use plan::{
+    Column, ColumnType, OnConflict, OnlyIf, Plan, PlanColumn, Role, Source, Table, check_unique_key,
+};
 pub(crate) use timestamp::{DateTime, format_days, format_micros};

@@ -4,12 +4,15 @@
 //! References to other files or addresses are never followed, and patterns run in linear time, so that no schema can stall
 //! or open up the sink.
 
+mod allows;
+
 use jsonschema::{PatternOptions, Validator};
 use serde_json::Value as Json;
 
 use crate::config::{AdditionalProperties, SchemaConfig};
 use crate::error::{Error, ErrorKind, Result, Violation};
 use crate::mapping::DateTime;
+pub(crate) use allows::{Allows, Values};
 
 /// The schema of CXone interaction events, used unless `schema.file` names another.
 const BUILT_IN: &str = include_str!("schema/event.schema.json");
@@ -18,6 +21,7 @@ const BUILT_IN: &str = include_str!("schema/event.schema.json");
 #[derive(Debug)]
 pub(crate) struct Schema {
     validator: Validator,
+    document: Json,
     /// A larger event is rejected unseen.
     bytes_max: u64,
 }
@@ -57,7 +61,7 @@ impl Schema {
                     "formats must be known ones, and patterns may use neither look-around nor back-references",
                 )
             })?;
-        Ok(Self { validator, bytes_max })
+        Ok(Self { validator, document, bytes_max })
     }
 
     /// Parses and checks one event.

@@ -4,6 +4,8 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use crate::check::run::check;
+use crate::check::{Check, CheckArea};
 use crate::config::Config;
 use crate::connection::{Gap, StreamConnection, gaps};
 use crate::dead_letter::DeadLetter;
@@ -24,6 +26,7 @@ mod validator;
 
 use engine::Engine;
 use parts::Parts;
+pub(crate) use parts::open_destination;
 pub use replay::{replay, replay_dry_run};
 pub use table::{FirstRows, init_db, init_db_sql, peek};
 pub use validator::{Validator, validate};
@@ -81,6 +84,12 @@ impl Sink {
             process: std::process::id(),
             stats_shown: Mutex::new(Instant::now()),
         })))
+    }
+
+    /// Tries everything that a sink with this configuration needs, without being one: see [`check`](crate::check), which can
+    /// also tell each step when it is done.
+    pub fn check(config: &Config) -> Check {
+        check(config, &CheckArea::ALL, |_| {})
     }
 
     /// Connects to the destination and starts reading the stream, on threads of its own. Once.

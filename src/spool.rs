@@ -12,6 +12,7 @@ mod connections;
 #[cfg(test)]
 mod damage;
 mod dead_letters;
+pub(crate) mod examine;
 mod file;
 mod outside;
 mod purge;

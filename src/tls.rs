@@ -13,6 +13,7 @@
 //! When a handshake fails, [`inside`] finds rustls' error in an I/O error and [`refused`] says what it means. With TLS 1.3 a server
 //! refuses the client's certificate only after the handshake, so the first read must ask as well.
 
+mod encryption;
 mod files;
 mod problem;
 
@@ -28,6 +29,7 @@ use rustls::{ClientConfig, ClientConnection, SupportedProtocolVersion, version};
 use crate::config::{TlsConfig, TlsVersion};
 use crate::error::{Error, ErrorKind, Result};
 
+pub(crate) use encryption::Encryption;
 pub(crate) use files::trusted;
 pub(crate) use problem::refused;
 

@@ -19,7 +19,7 @@ fn help_stands_alone() {
     let directory = tempfile::tempdir().unwrap();
     let (code, out, _) = run(directory.path(), &["--help"]);
     assert_eq!(code, 0);
-    let commands = ["run", "init-db", "import", "validate", "dead-letters", "gaps", "simulate", "demo"];
+    let commands = ["run", "check", "init-db", "import", "validate", "dead-letters", "gaps", "simulate", "demo"];
     for said in commands.iter().chain(&["CXONE_CLIENT_ID", "Exit codes"]) {
         assert!(out.contains(said), "{said} is not in {out}");
     }

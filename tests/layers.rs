@@ -17,11 +17,11 @@ use std::{
 const LAYERS: [(&str, &[&str]); 7] = [
     ("ground", &["backoff", "clock", "error", "lock", "log_scope", "stop_signal"]),
     // A dead letter is data, and so is what the sink's threads tell each other; who keeps them is above.
-    ("data", &["config", "connection", "dead_letter", "event", "notice", "stats", "status"]),
+    ("data", &["check", "config", "connection", "dead_letter", "event", "notice", "stats", "status"]),
     ("ports and core", &["batch", "destination", "mapping", "schema", "source", "spool", "tls"]),
     ("adapters", &["destination::*", "simulator", "source::*"]),
     ("loops", &["ledger", "pipeline", "preparer", "reader", "reconcile", "replayer", "writer"]),
-    ("wiring", &["sink"]),
+    ("wiring", &["check::*", "sink"]),
     ("edges", &["cli", "main"]),
 ];
 

@@ -5,13 +5,14 @@
 
 mod support;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use cxsink::config::OnNormalClose;
 use cxsink::simulator::{InvalidKind, Simulator, SimulatorOptions};
 use cxsink::{Config, ErrorKind, Notice, Sink, State};
+use support::disk::SmallDisk;
 use support::journal;
 use support::postgres::{PATIENCE, TestDatabase};
 use support::process::{Running, cxsink_of};
@@ -153,53 +154,6 @@ fn a_full_spool_stops_reading_and_loses_nothing() {
     let stats = support::run_to_the_end(&sink);
     assert_eq!((stats.pending, stats.received), (0, 60_001), "{stats:?}");
     journal::check(&config, &mut database.client(), true);
-}
-
-/// A file system of one and a half MiB, gone with its test.
-struct SmallDisk(tempfile::TempDir);
-
-impl SmallDisk {
-    /// `None`, having said so, where it cannot be made and this is not a run that must be complete.
-    #[allow(clippy::print_stderr, reason = "a skipped test says that it was skipped")]
-    fn mount() -> Option<Self> {
-        let directory = tempfile::tempdir().unwrap();
-        let mut mount = Command::new("mount");
-        mount.args(["-t", "tmpfs", "-o", "size=1536k,mode=700", "cxsink-test"]).arg(directory.path());
-        match mount.output() {
-            Ok(outcome) if outcome.status.success() => Some(Self(directory)),
-            outcome => {
-                let reason = outcome.map(|outcome| String::from_utf8_lossy(&outcome.stderr).trim().to_owned());
-                let reason = format!("a small file system is needed, and mounting a tmpfs failed: {reason:?}");
-                assert!(std::env::var_os("CI").is_none(), "{reason}");
-                eprintln!("skipped: {reason}");
-                None
-            }
-        }
-    }
-
-    fn path(&self) -> &Path {
-        self.0.path()
-    }
-
-    fn grow(&self) {
-        let mut mount = Command::new("mount");
-        mount.args(["-o", "remount,size=64m"]).arg(self.path());
-        assert!(mount.status().unwrap().success());
-    }
-
-    /// A file that takes all the room there is.
-    fn fill(&self) -> PathBuf {
-        let path = self.path().join("filler");
-        let mut file = std::fs::File::create(&path).unwrap();
-        while std::io::Write::write(&mut file, &[0; 4096]).is_ok() {}
-        path
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("--lazy").arg(self.path()).status();
-    }
 }
 
 /// The disk fills up during an outage of the database. It is told, the stream waits, what is spooled is applied when the database is

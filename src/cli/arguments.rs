@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::Config;
 use crate::Result;
+use crate::{CheckArea, Config};
 
 /// Takes interaction events from a NICE CXone Data Actions stream, checks each against a JSON Schema, and upserts them into
 /// PostgreSQL. Nothing that was read is lost: events wait in a spool file until they are in the table, or are kept as dead
@@ -88,6 +88,11 @@ pub(super) enum Command {
     /// At the first signal, reading stops and what is spooled is applied; a second one ends at once. Nothing is lost either
     /// way: what is still in the spool is applied by the next start.
     Run(Run),
+    /// Try each step on the way from the stream to the table, and say what to do about what fails
+    ///
+    /// One line a step: ✓ as it should be, ! works but see the hint, ✗ the sink would not work, - not tried. Exit code 1 if a step
+    /// failed. Nothing is left behind: no row, no file.
+    Check(CheckOptions),
     /// Make the default table and the table cxsink_checkpoint, where they do not exist
     InitDb {
         /// Print the SQL instead of running it
@@ -140,6 +145,24 @@ pub(super) struct Run {
 
 fn seconds(text: &str) -> std::result::Result<Duration, String> {
     text.parse().map_err(|_| "a whole number of seconds".to_owned()).map(Duration::from_secs)
+}
+
+/// `cxsink check`
+#[derive(Debug, Args)]
+pub(super) struct CheckOptions {
+    /// One JSON object at the end, for machines: {"ok": …, "steps": [{"name", "status", "seconds", "message", "hint"}, …]}
+    #[arg(long)]
+    pub(super) json: bool,
+    /// Only these areas, besides the configuration; separated by commas [default: all]
+    #[arg(long, value_name = "AREA,…", value_delimiter = ',', value_parser = area)]
+    pub(super) only: Vec<CheckArea>,
+}
+
+fn area(text: &str) -> std::result::Result<CheckArea, String> {
+    CheckArea::ALL.into_iter().find(|area| area.name() == text).ok_or_else(|| {
+        let names = CheckArea::ALL.map(CheckArea::name);
+        format!("the areas are {}", names.join(", "))
+    })
 }
 
 /// `cxsink dead-letters …`

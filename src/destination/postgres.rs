@@ -10,6 +10,8 @@ mod deadline;
 mod dial;
 mod encode;
 mod errors;
+mod examine;
+mod greeting;
 mod guarded;
 mod init_db;
 mod passfile;
@@ -41,8 +43,9 @@ use self::session::Session;
 use self::statement::{Upsert, answer};
 use self::target::Target;
 use super::names::TableName;
-use super::{Applied, Destination, Fence, Write};
+use super::{Applied, Destination, Examination, Fence, Write};
 use crate::batch::Rows;
+use crate::check::Finding;
 use crate::config::{DestinationConfig, conninfo};
 use crate::error::{Class, Error, ErrorKind, Result};
 use crate::mapping::{Plan, Table};
@@ -156,12 +159,7 @@ impl PostgresDestination {
         let timeout = self.config.statement_timeout;
 
         // An empty batch tells now, and not at the first event, whether this user may write and whether the key has its index.
-        let rows = Rows::new(Arc::new(plan.clone()));
-        let arrays = arrays(&rows, &[]);
-        let parameters = parameters(&self.nonce, &arrays, None);
-        let upsert = &upserts.unfenced.upsert;
-        let typed = with_types(&parameters, upsert);
-        session.run("trying the upsert", timeout, |client| client.query_typed(&upsert.sql, &typed))?;
+        try_upsert(session, plan, &upserts.unfenced.upsert, &self.nonce, timeout)?;
 
         if self.unnamed_only {
             return Ok(());
@@ -314,6 +312,11 @@ impl Destination for PostgresDestination {
             .collect())
     }
 
+    fn examine(&mut self, what: Examination<'_>) -> Result<Option<Finding>> {
+        let result = self.try_examine(what);
+        self.settle(result)
+    }
+
     fn apply(&mut self, write: &Write<'_>) -> Result<Applied> {
         let result = self.try_apply(write);
         self.settle(result)
@@ -384,6 +387,15 @@ fn parameters<'a>(
         parameters.extend([&fence.spool_id as &(dyn ToSql + Sync), &fence.from, &fence.to]);
     }
     parameters
+}
+
+/// Runs the statement with no rows.
+fn try_upsert(session: &mut Session, plan: &Plan, upsert: &Upsert, nonce: &String, timeout: Duration) -> Result<()> {
+    let rows = Rows::new(Arc::new(plan.clone()));
+    let arrays = arrays(&rows, &[]);
+    let parameters = parameters(nonce, &arrays, None);
+    let typed = with_types(&parameters, upsert);
+    session.run("trying the upsert", timeout, |client| client.query_typed(&upsert.sql, &typed)).map(drop)
 }
 
 fn with_types<'a>(parameters: &[&'a (dyn ToSql + Sync)], upsert: &Upsert) -> Vec<(&'a (dyn ToSql + Sync), Type)> {

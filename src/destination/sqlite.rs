@@ -12,8 +12,9 @@ use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ErrorCode, ToSql, Transaction, params_from_iter};
 
 use super::names::{CHECKPOINT, TableName, quote};
-use super::{Applied, Destination, Write};
+use super::{Applied, Destination, Examination, Write};
 use crate::batch::{Rows, Value};
+use crate::check::Finding;
 use crate::clock::{Clock, SystemClock};
 use crate::config::DestinationConfig;
 use crate::error::{Class, Error, ErrorKind, Result};
@@ -69,6 +70,47 @@ impl SqliteDestination {
 
     fn error(&self, what: &str, error: &rusqlite::Error) -> Error {
         sqlite_error(&self.path, what, error)
+    }
+}
+
+/// The looks of `check`.
+impl SqliteDestination {
+    /// Opening a file that is not there would make it.
+    fn examine_file(&self) -> Result<Finding> {
+        if !self.path.exists() {
+            let message = format!("opening the SQLite database {}: there is no such file", self.path.display());
+            return Err(Error::new(ErrorKind::Database, message)
+                .with_class(Class::Misfit)
+                .with_hint("`cxsink init-db` makes it; or correct destination.url"));
+        }
+        Ok(Finding::good(format!("SQLite {}, {}", rusqlite::version(), self.path.display())))
+    }
+
+    /// Begins to write, compiles the statements and takes it all back.
+    fn examine_writing(&mut self, plan: &Plan) -> Result<Finding> {
+        let (path, table) = (self.path.clone(), self.table.quoted());
+        let connection = &mut self.opened()?.connection;
+        let mut attempt = || -> rusqlite::Result<()> {
+            let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+            transaction.prepare(&find_sql(plan, &table))?;
+            transaction.prepare(&upsert_sql(plan, &table))?;
+            transaction.rollback()
+        };
+        attempt().map_err(|error| sqlite_error(&path, "writing to", &error))?;
+        Ok(Finding::good(format!("{} may be written", path.display())))
+    }
+
+    fn examine_checkpoint(&mut self) -> Result<Finding> {
+        let path = self.path.clone();
+        let is_there = self.opened()?.connection.table_exists(None, CHECKPOINT);
+        Ok(if is_there.map_err(|error| sqlite_error(&path, "reading the checkpoint in", &error))? {
+            Finding::good(format!("{CHECKPOINT} is there: each batch is applied exactly once"))
+        } else {
+            Finding::warning(
+                format!("there is no table {CHECKPOINT}: after a crash a batch may be applied again (at-least-once)"),
+                "run `cxsink init-db`, which makes it",
+            )
+        })
     }
 }
 
@@ -136,6 +178,17 @@ impl Destination for SqliteDestination {
         };
         let rows = read();
         rows.map_err(|error| self.error("reading", &error))
+    }
+
+    fn examine(&mut self, what: Examination<'_>) -> Result<Option<Finding>> {
+        match what {
+            Examination::Names | Examination::Tcp | Examination::Tls | Examination::Pooler | Examination::Clock => {
+                Ok(None)
+            }
+            Examination::Connection => self.examine_file().map(Some),
+            Examination::Privileges(plan) => self.examine_writing(plan).map(Some),
+            Examination::Checkpoint => self.examine_checkpoint().map(Some),
+        }
     }
 
     fn apply(&mut self, write: &Write<'_>) -> Result<Applied> {

@@ -128,6 +128,13 @@ impl Plan {
     /// # Errors
     /// Kind `DATABASE`, class `Misfit`, where the table lacks something; `CONFIG` where the mapping contradicts itself.
     pub(crate) fn new(mapping: &MappingConfig, update_mode: UpdateMode, table: &Table) -> Result<Self> {
+        let plan = Self::of_columns(mapping, update_mode, table)?;
+        check_unique_key(mapping, table)?;
+        Ok(plan)
+    }
+
+    /// `new` without a look at the table's unique indexes, for [`check_unique_key`] to follow.
+    pub(crate) fn of_columns(mapping: &MappingConfig, update_mode: UpdateMode, table: &Table) -> Result<Self> {
         let mut columns = Vec::new();
         for (name, source) in &mapping.columns {
             let source = parse_source(name, source)?;
@@ -139,7 +146,6 @@ impl Plan {
             }
         }
         check_defaults(mapping, table)?;
-        check_unique_key(mapping, table)?;
         // Rows hold a prefix of the columns; the sort is stable, so the configured order stays.
         columns.sort_by_key(|column| column.source == Source::Now);
         let width = columns.iter().filter(|column| column.source != Source::Now).count();
@@ -253,7 +259,7 @@ fn check_defaults(mapping: &MappingConfig, table: &Table) -> Result<()> {
 }
 
 /// ON CONFLICT needs a unique index over exactly the columns of the key (PostgreSQL manual, INSERT, `conflict_target`).
-fn check_unique_key(mapping: &MappingConfig, table: &Table) -> Result<()> {
+pub(crate) fn check_unique_key(mapping: &MappingConfig, table: &Table) -> Result<()> {
     let is_key =
         |unique: &Vec<String>| unique.len() == mapping.key.len() && unique.iter().all(|n| mapping.key.contains(n));
     if table.unique_keys.iter().any(is_key) {

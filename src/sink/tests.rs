@@ -10,9 +10,10 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 
 use super::*;
+use crate::check::Finding;
 use crate::dead_letter::Stage;
 use crate::destination::sqlite::{SqliteDestination, init_db_sql};
-use crate::destination::{Applied, Destination, Write};
+use crate::destination::{Applied, Destination, Examination, Write};
 use crate::error::Class;
 use crate::event::Burst;
 use crate::mapping::{Plan, Table};
@@ -90,6 +91,10 @@ impl Destination for Faulty {
 
     fn peek(&mut self, count: usize) -> Result<Vec<Vec<Option<String>>>> {
         self.inner.peek(count)
+    }
+
+    fn examine(&mut self, what: Examination<'_>) -> Result<Option<Finding>> {
+        self.inner.examine(what)
     }
 
     fn apply(&mut self, write: &Write<'_>) -> Result<Applied> {

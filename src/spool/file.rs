@@ -127,6 +127,11 @@ pub(super) fn holder(path: &Path) -> Option<String> {
     Some(read_holder(&mut file))
 }
 
+pub(super) fn in_use(path: &Path, holder: &str) -> Error {
+    Error::spool(format!("the spool {} is in use by {holder}", path.display()))
+        .with_hint("one sink at a time: end the other one, or give this one a spool.path of its own")
+}
+
 fn read_holder(file: &mut File) -> String {
     let mut holder = String::new();
     let _ = file.read_to_string(&mut holder);
@@ -157,9 +162,7 @@ fn lock_file(path: &Path) -> Result<File> {
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
-            let holder = read_holder(&mut file);
-            return Err(Error::spool(format!("the spool {} is in use by {holder}", path.display()))
-                .with_hint("one sink at a time: end the other one, or give this one a spool.path of its own"));
+            return Err(in_use(path, &read_holder(&mut file)));
         }
         Err(TryLockError::Error(error)) => {
             return Err(Error::spool(format!("locking {}: {error}", lock_path.display()))
@@ -188,7 +191,7 @@ fn private_options() -> fs::OpenOptions {
 }
 
 /// Refuses what is not a spool, or one of a newer version, before anything is written.
-fn check_format(connection: &Connection, path: &Path) -> Result<()> {
+pub(super) fn check_format(connection: &Connection, path: &Path) -> Result<()> {
     let pragma = |name: &str| {
         connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, i32>(0)).map_err(|error| {
             let error = spool_error(path, "opening", &error);

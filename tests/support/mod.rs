@@ -1,6 +1,7 @@
 //! What the integration tests share: databases, a simulator's settings, and the oracle that executes events one by one.
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
+pub mod disk;
 pub mod journal;
 pub mod oracle;
 pub mod postgres;

@@ -83,9 +83,7 @@ pub(super) fn read(
     timeout: Duration,
 ) -> Result<(Relation, Table)> {
     let Some((oid, relation, kind)) = find(session, name, timeout)? else {
-        return Err(misfit(format!("the table {configured} does not exist"))
-            .with_sqlstate("42P01")
-            .with_hint("run `cxsink init-db`, or set destination.table to an existing table"));
+        return Err(no_table(configured));
     };
     if let Some(kind) = other_than_a_table(&kind) {
         return Err(misfit(format!("{configured} is {kind}, not a table"))
@@ -98,6 +96,13 @@ pub(super) fn read(
         Ok((columns.iter().map(read_column).collect::<PgResult<_>>()?, read_keys(&keys)?))
     })?;
     Ok((relation, Table { name: configured.into(), columns, unique_keys }))
+}
+
+/// `configured` is the name as the user wrote it.
+pub(super) fn no_table(configured: &str) -> Error {
+    misfit(format!("the table {configured} does not exist"))
+        .with_sqlstate("42P01")
+        .with_hint("run `cxsink init-db`, or set destination.table to an existing table")
 }
 
 fn misfit(message: String) -> Error {

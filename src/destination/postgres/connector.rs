@@ -12,7 +12,7 @@ use std::fmt;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 
 use postgres::Socket;
@@ -21,8 +21,10 @@ use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 
 use super::deadline::Deadline;
+use super::greeting::{GivenPid, Greeting};
 use super::guarded::{Guarded, Io, poll_drain};
 use super::tls::Refusal;
+use crate::tls::Encryption;
 
 /// Length 8, code 80877103.
 const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
@@ -56,11 +58,20 @@ pub(super) struct Connector {
     pub(super) detour: Option<Detour>,
     cancels: bool,
     host: String,
+    pub(super) facts: Facts,
+}
+
+/// What is learned about a connection on the way, for `check`.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Facts {
+    pub(super) given_pid: GivenPid,
+    /// Set once TLS is there.
+    pub(super) encryption: Arc<OnceLock<Encryption>>,
 }
 
 impl Connector {
     pub(super) fn new(wish: TlsWish, tls: Option<Arc<rustls::ClientConfig>>, deadline: Deadline) -> Self {
-        Self { wish, tls, deadline, detour: None, cancels: false, host: String::new() }
+        Self { wish, tls, deadline, detour: None, cancels: false, host: String::new(), facts: Facts::default() }
     }
 
     /// The same way to the same server, for a cancel request under a deadline of its own.
@@ -80,14 +91,20 @@ impl Connector {
                     let name = ServerName::try_from(self.host)
                         .map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "the host is no name for TLS"))?;
                     let connector = tokio_rustls::TlsConnector::from(Arc::clone(tls));
-                    Wire::Tls(Box::new(connector.connect(name, raw).await?))
+                    let stream = connector.connect(name, raw).await?;
+                    if let Some(encryption) = Encryption::of(stream.get_ref().1) {
+                        // A cancel request's, which comes later, tells nothing new.
+                        drop(self.facts.encryption.set(encryption));
+                    }
+                    Wire::Tls(Box::new(stream))
                 } else {
                     Wire::Plain(raw)
                 }
             }
             _ => Wire::Plain(raw),
         };
-        Ok(PgStream { wire, cancels: self.cancels })
+        let greeting = (!self.cancels).then(|| Greeting::new(self.facts.given_pid));
+        Ok(PgStream { wire, cancels: self.cancels, greeting })
     }
 }
 
@@ -163,6 +180,8 @@ impl Detour {
 pub(super) struct PgStream {
     wire: Wire,
     cancels: bool,
+    /// Read along until the start is over.
+    greeting: Option<Greeting>,
 }
 
 enum Wire {
@@ -180,8 +199,15 @@ impl PgStream {
 }
 
 impl AsyncRead for PgStream {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        self.wire().poll_read(cx, buf)
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        ready!(self.as_mut().wire().poll_read(cx, buf))?;
+        if let Some(greeting) = &mut self.greeting
+            && !greeting.hear(&buf.filled()[before..])
+        {
+            self.greeting = None;
+        }
+        Poll::Ready(Ok(()))
     }
 }
 

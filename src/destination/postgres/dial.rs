@@ -94,11 +94,11 @@ impl Dialer {
     }
 
     fn dial_host(&self, host: &Host, hosts_left: usize, tls: &Tls) -> Result<Session> {
-        let (name, ip) = match &host.address {
+        let name = match &host.address {
             Address::Unix(_) => return self.attempt(host, Endpoint::Unix, TlsWish::None, hosts_left, &None),
-            Address::Tcp { name, ip } => (name, *ip),
+            Address::Tcp { name, .. } => name,
         };
-        let addresses = ip.map_or_else(|| resolve(name, host.port), |ip| Ok(vec![ip]))?;
+        let addresses = addresses_of(host)?;
         let mut last = None;
         for (i, ip) in addresses.iter().enumerate() {
             let attempts_left = hosts_left - 1 + addresses.len() - i;
@@ -262,6 +262,23 @@ fn all_failed(failures: Vec<(&Host, Error)>) -> Error {
     match all {
         Some(all) => told.with_message(all),
         None => told,
+    }
+}
+
+/// The name of a host that has to be looked up.
+pub(super) fn name_of(host: &Host) -> Option<&str> {
+    match &host.address {
+        Address::Tcp { name, ip: None } if name.parse::<IpAddr>().is_err() => Some(name),
+        _ => None,
+    }
+}
+
+/// Where a host is on the network; nothing for a Unix socket.
+pub(super) fn addresses_of(host: &Host) -> Result<Vec<IpAddr>> {
+    match &host.address {
+        Address::Tcp { ip: Some(ip), .. } => Ok(vec![*ip]),
+        Address::Tcp { name, ip: None } => resolve(name, host.port),
+        Address::Unix(_) => Ok(Vec::new()),
     }
 }
 

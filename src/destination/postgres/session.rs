@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use postgres::{CancelToken, Client};
 
-use super::connector::Connector;
+use super::connector::{Connector, Facts};
 use super::deadline::{Deadline, Trip};
 use super::errors::{self, PgResult};
 use crate::error::{Error, Result};
@@ -66,6 +66,16 @@ impl Session {
 
     fn explain(&self, what: &str, error: &Error) -> Error {
         error.clone().while_doing(format_args!("{what}, {}", self.place))
+    }
+
+    /// Where this connection leads: `PostgreSQL at host:port`.
+    pub(super) fn place(&self) -> &str {
+        &self.place
+    }
+
+    /// What was learned while connecting.
+    pub(super) fn facts(&self) -> &Facts {
+        &self.connector.facts
     }
 
     /// Whether the server has closed the connection, as far as we have noticed.

@@ -1,0 +1,87 @@
+//! The steps on the way to the table.
+
+use std::sync::Arc;
+use std::sync::mpsc::Sender;
+
+use super::fit;
+use super::run::Area;
+use super::{CheckStep, Finding};
+use crate::config::Config;
+use crate::destination::{Destination, Examination};
+use crate::mapping::{Plan, Table, check_unique_key};
+use crate::schema::Schema;
+
+const NAMES: [&str; 12] = [
+    "destination.names",
+    "destination.tcp",
+    "destination.connection",
+    "destination.tls",
+    "destination.pooler",
+    "destination.clock",
+    "destination.table",
+    "destination.columns",
+    "destination.fit",
+    "destination.key",
+    "destination.privileges",
+    "destination.checkpoint",
+];
+
+pub(super) fn check(
+    config: &Config,
+    schema: Option<&Schema>,
+    destination: &mut dyn Destination,
+    reports: &Sender<CheckStep>,
+) {
+    let mut area = Area::new(&NAMES, reports);
+    if let Some(table) = reach(destination, &mut area) {
+        let plan = columns(config, schema, &table, &mut area);
+        let key = area.examine("destination.key", || {
+            check_unique_key(&config.mapping, &table)?;
+            Ok(Some(Finding::good(format!("a unique index over ({})", config.mapping.key.join(", ")))))
+        });
+        // An upsert of other columns, or without its index, is refused for these reasons before it is for a missing privilege.
+        if let (Some(plan), Some(())) = (plan, key) {
+            area.examine("destination.privileges", || destination.examine(Examination::Privileges(&plan)));
+        }
+        area.examine("destination.checkpoint", || destination.examine(Examination::Checkpoint));
+    }
+}
+
+/// Everything up to the table; `None` if it could not be seen.
+fn reach(destination: &mut dyn Destination, area: &mut Area<'_>) -> Option<Table> {
+    area.examine("destination.names", || destination.examine(Examination::Names))?;
+    area.examine("destination.tcp", || destination.examine(Examination::Tcp))?;
+    area.examine("destination.connection", || destination.examine(Examination::Connection))?;
+    area.examine("destination.tls", || destination.examine(Examination::Tls));
+    area.examine("destination.pooler", || destination.examine(Examination::Pooler));
+    area.examine("destination.clock", || destination.examine(Examination::Clock));
+    area.step("destination.table", || {
+        let table = destination.connect()?;
+        let finding = Finding::good(format!("{} has {} columns", table.name, table.columns.len()));
+        Ok((table, finding))
+    })
+}
+
+fn columns(config: &Config, schema: Option<&Schema>, table: &Table, area: &mut Area<'_>) -> Option<Arc<Plan>> {
+    let plan = area.step("destination.columns", || {
+        let plan = Plan::of_columns(&config.mapping, config.destination.update, table)?;
+        let names: Vec<&str> = plan.columns.iter().map(|column| column.name.as_str()).collect();
+        let finding = Finding::good(format!("filled: {}", names.join(", ")));
+        Ok((Arc::new(plan), finding))
+    })?;
+    if let Some(schema) = schema {
+        area.examine("destination.fit", || Ok(Some(fit(&plan, schema))));
+    }
+    Some(plan)
+}
+
+fn fit(plan: &Plan, schema: &Schema) -> Finding {
+    let misfits = fit::misfits(plan, schema);
+    if misfits.is_empty() {
+        return Finding::good("the columns take what the schema sets a limit for");
+    }
+    Finding::warning(
+        misfits.join("; "),
+        "an event that does not fit becomes a dead letter: change the column, or set the limit in a schema of your own (schema.file)",
+    )
+}

@@ -1,0 +1,162 @@
+//! Goes through the steps, on a thread of its own, and tells the caller each one when it is done.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{self, Sender};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::{Check, CheckArea, CheckStatus, CheckStep, Finding, destination, failed, spool};
+use crate::config::Config;
+use crate::error::{Error, ErrorKind, Result};
+use crate::schema::Schema;
+use crate::sink;
+use crate::stop_signal::StopSignal;
+
+/// Tries a deployment, step by step and for real: the configuration and the schema in any case, and these areas. `on_step` is
+/// called on the caller's thread when a step is done.
+///
+/// It leaves no trace: no row, no file that was not there. A step takes no longer than the timeouts of the configuration.
+///
+/// ```
+/// use cxsink::{CheckArea, Config};
+///
+/// let mut config = Config::default();
+/// config.set("destination.url", "sqlite:/nowhere/events.db")?;
+/// let check = cxsink::check(&config, &[CheckArea::Destination], |step| println!("{} {}", step.status.sign(), step.name));
+/// assert!(!check.is_ok());
+/// assert_eq!(check.steps.last().unwrap().name, "destination.checkpoint"); // skipped: there is no such file
+/// # Ok::<(), cxsink::Error>(())
+/// ```
+pub fn check(config: &Config, areas: &[CheckArea], mut on_step: impl FnMut(&CheckStep)) -> Check {
+    let (sender, steps) = mpsc::channel();
+    // The `postgres` crate must not be called on a thread that is inside an asynchronous runtime.
+    let work = move || {
+        let (config, reports) = (config, sender.clone());
+        // What a panic leaves behind is not used again.
+        if catch_unwind(AssertUnwindSafe(|| check_all(config, areas, &reports))).is_err() {
+            let error = Error::new(ErrorKind::Panic, "the check panicked").with_hint("this is a bug in cxsink");
+            drop(sender.send(failed("check", Duration::ZERO, &error)));
+        }
+    };
+    thread::scope(|scope| {
+        let spawned = thread::Builder::new().name("cxsink-check".into()).spawn_scoped(scope, work);
+        let mut check = Check { steps: Vec::new() };
+        if let Err(error) = spawned {
+            let error = Error::new(ErrorKind::Internal, format!("starting a thread: {error}"));
+            check.steps.push(failed("check", Duration::ZERO, &error));
+        }
+        for step in steps {
+            on_step(&step);
+            check.steps.push(step);
+        }
+        check
+    })
+}
+
+fn check_all(config: &Config, areas: &[CheckArea], reports: &Sender<CheckStep>) {
+    let parts = Area::new(&["configuration"], reports).step("configuration", || configuration(config));
+    let Some(mut destination) = parts else { return };
+    let schema = Area::new(&["schema"], reports).step("schema", || schema(config));
+    for checked in areas {
+        match checked {
+            CheckArea::Spool => spool::check(&config.spool, config.dead_letters.bytes_max, reports),
+            CheckArea::Destination => destination::check(config, schema.as_ref(), destination.as_mut(), reports),
+        }
+    }
+}
+
+fn configuration(config: &Config) -> Result<(Box<dyn crate::destination::Destination>, Finding)> {
+    config.validate()?;
+    let destination = sink::open_destination(config, StopSignal::new())?;
+    let good = "every value is known and within its range";
+    Ok((
+        destination,
+        if config.has_stream() {
+            Finding::good(good)
+        } else {
+            Finding::warning(format!("{good}; there is no stream"), NO_STREAM)
+        },
+    ))
+}
+
+const NO_STREAM: &str =
+    "set CXONE_CLIENT_ID, CXONE_CLIENT_SECRET and CXONE_STREAM_ID, unless only the application hands in events";
+
+fn schema(config: &Config) -> Result<(Schema, Finding)> {
+    let schema = Schema::load(&config.schema, config.stream.event_bytes_max)?;
+    let name = config.schema.file.as_ref().map_or("the built-in schema".into(), |file| file.display().to_string());
+    Ok((schema, Finding::good(name)))
+}
+
+/// The steps of an area: those that are not reached in the end were skipped.
+pub(super) struct Area<'a> {
+    left: Vec<&'static str>,
+    reports: &'a Sender<CheckStep>,
+    failed: Option<&'static str>,
+}
+
+impl<'a> Area<'a> {
+    pub(super) fn new(names: &[&'static str], reports: &'a Sender<CheckStep>) -> Self {
+        Self { left: names.to_vec(), reports, failed: None }
+    }
+
+    /// Tries a step; `None` if it failed.
+    pub(super) fn step<T>(&mut self, name: &'static str, tried: impl FnOnce() -> Result<(T, Finding)>) -> Option<T> {
+        self.try_step(name, || tried().map(|(found, finding)| (found, Some(finding))))
+    }
+
+    /// Tries a step that has nothing to hand on; `None` if it failed. What a part does not have is left out.
+    pub(super) fn examine(
+        &mut self,
+        name: &'static str,
+        tried: impl FnOnce() -> Result<Option<Finding>>,
+    ) -> Option<()> {
+        self.try_step(name, || tried().map(|finding| ((), finding)))
+    }
+
+    fn try_step<T>(&mut self, name: &'static str, tried: impl FnOnce() -> Result<(T, Option<Finding>)>) -> Option<T> {
+        let started_at = Instant::now();
+        let outcome = tried();
+        let duration = started_at.elapsed();
+        match outcome {
+            Ok((found, Some(finding))) => {
+                self.report(finding.into_step(name, duration));
+                Some(found)
+            }
+            Ok((found, None)) => {
+                self.left.retain(|left| *left != name);
+                Some(found)
+            }
+            Err(error) => {
+                self.failed = Some(name);
+                self.report(failed(name, duration, &error));
+                None
+            }
+        }
+    }
+
+    pub(super) fn skip(&mut self, name: &'static str, why: String) {
+        self.report(CheckStep {
+            name,
+            status: CheckStatus::Skipped,
+            duration: Duration::ZERO,
+            message: why,
+            hint: None,
+        });
+    }
+
+    fn report(&mut self, step: CheckStep) {
+        self.left.retain(|left| *left != step.name);
+        // Whoever does not listen any more does not want to know.
+        drop(self.reports.send(step));
+    }
+}
+
+impl Drop for Area<'_> {
+    fn drop(&mut self) {
+        let why = self.failed.map_or_else(|| "not tried".into(), |failed| format!("not tried, as {failed} failed"));
+        for name in std::mem::take(&mut self.left) {
+            self.skip(name, why.clone());
+        }
+    }
+}

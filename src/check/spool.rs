@@ -1,0 +1,25 @@
+//! The steps over the place where events wait.
+
+use std::sync::mpsc::Sender;
+
+use super::CheckStep;
+use super::run::Area;
+use crate::config::SpoolConfig;
+use crate::spool::examine;
+
+pub(super) fn check(config: &SpoolConfig, dead_letters_bytes_max: u64, reports: &Sender<CheckStep>) {
+    if config.path.as_os_str() == ":memory:" {
+        let mut area = Area::new(&["spool.directory"], reports);
+        area.examine("spool.directory", || Ok(Some(examine::in_memory())));
+        return;
+    }
+    let mut area = Area::new(&["spool.directory", "spool.lock", "spool.file", "spool.space"], reports);
+    if area.examine("spool.directory", || examine::directory(&config.path).map(Some)).is_none() {
+        return;
+    }
+    // These do not depend on each other.
+    area.examine("spool.lock", || examine::lock(&config.path).map(Some));
+    area.examine("spool.file", || examine::file(&config.path).map(Some));
+    let bytes_max = config.bytes_max.saturating_add(dead_letters_bytes_max);
+    area.examine("spool.space", || examine::space(&config.path, bytes_max));
+}

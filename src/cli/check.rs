@@ -1,0 +1,66 @@
+//! `check`: each step on the way from the stream to the table, tried for real.
+
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use log::LevelFilter;
+
+use super::arguments::{CheckOptions, Settings};
+use super::shape::time;
+use crate::{Check, CheckArea, CheckStatus, CheckStep};
+
+pub(super) fn check(settings: &Settings, options: &CheckOptions) -> ExitCode {
+    let started = Instant::now();
+    let show = |step: &CheckStep| {
+        if !options.json {
+            say!("{}", line(step));
+        }
+    };
+    let check = match settings.load() {
+        Ok(config) => {
+            // The steps say it all, unless more is asked for.
+            if log::max_level() == LevelFilter::Info {
+                log::set_max_level(LevelFilter::Warn);
+            }
+            let areas = if options.only.is_empty() { CheckArea::ALL.to_vec() } else { options.only.clone() };
+            crate::check(&config, &areas, show)
+        }
+        Err(error) => {
+            let check = Check::without_configuration(&error);
+            check.steps.iter().for_each(show);
+            check
+        }
+    };
+    if options.json {
+        say!("{}", check.to_json());
+    } else {
+        say!("{}", summary(&check, started.elapsed()));
+    }
+    ExitCode::from(u8::from(!check.is_ok()))
+}
+
+/// The name takes this many columns, the time so many.
+const NAME: usize = 24;
+const TIME: usize = 9;
+/// A hint stands under its message.
+const INDENT: usize = NAME + TIME + 5;
+
+fn line(step: &CheckStep) -> String {
+    let CheckStep { name, status, duration, message, hint, .. } = step;
+    let took = if *status == CheckStatus::Skipped { String::new() } else { shown(*duration) };
+    let hint = hint.as_ref().map_or_else(String::new, |hint| format!("\n{:INDENT$}→ {hint}", ""));
+    format!("{} {name:<NAME$} {took:>TIME$}  {message}{hint}", status.sign())
+}
+
+fn shown(duration: Duration) -> String {
+    time(u64::try_from(duration.as_micros()).unwrap_or(u64::MAX))
+}
+
+fn summary(check: &Check, elapsed: Duration) -> String {
+    let counts = [CheckStatus::Passed, CheckStatus::Warning, CheckStatus::Failed, CheckStatus::Skipped].map(|status| {
+        let count = check.count(status);
+        (count > 0 || status == CheckStatus::Passed).then(|| format!("{count} {}", status.name()))
+    });
+    let counts: Vec<String> = counts.into_iter().flatten().collect();
+    format!("{} in {}", counts.join(", "), shown(elapsed))
+}

@@ -1,0 +1,205 @@
+//! What `check` looks at: the directory, the lock, the file and the space for it. Nothing is left behind.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::{BUSY_TIMEOUT, file, spool_error};
+use crate::check::Finding;
+use crate::error::{Error, Result};
+
+/// As much as a large burst takes.
+static PROBE: [u8; 64 << 10] = [0; 64 << 10];
+
+pub(crate) fn in_memory() -> Finding {
+    Finding::warning(
+        "spool.path is :memory:",
+        "for tests only: what is spooled goes with the process; set spool.path to a file",
+    )
+}
+
+/// Writes a file beside the spool and removes it again.
+pub(crate) fn directory(path: &Path) -> Result<Finding> {
+    let directory = directory_of(path);
+    let existing = existing(&directory);
+    let probe = existing.join(format!(".cxsink-check-{}", std::process::id()));
+    let written = write(&probe);
+    // Whatever came of it, nothing stays.
+    let removed = fs::remove_file(&probe);
+    written.and(removed).map_err(|error| {
+        let hint = match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                "the disk is full: give it room, or set spool.path to another one"
+            }
+            io::ErrorKind::NotADirectory => "spool.path goes through a file: set it to a file in a directory",
+            _ => "set spool.path to a file in a directory that this user may write to",
+        };
+        Error::spool(format!("writing a file in {}: {error}", existing.display())).with_hint(hint)
+    })?;
+    let place = directory.display();
+    if let Some(why) = unfit(&existing) {
+        return Ok(Finding::warning(
+            format!("{place} is on {why}"),
+            "set spool.path to a file on a local disk: events wait there until they are in the table",
+        ));
+    }
+    if existing != directory {
+        return Ok(Finding::good(format!("{place} does not exist yet: the sink makes it")));
+    }
+    Ok(Finding::good(format!("{place} takes files")))
+}
+
+fn write(probe: &Path) -> io::Result<()> {
+    let mut file = File::options().write(true).create_new(true).open(probe)?;
+    file.write_all(&PROBE)?;
+    // Some file systems find out only now that there is no room.
+    file.sync_all()
+}
+
+fn directory_of(path: &Path) -> PathBuf {
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    absolute.parent().map_or_else(|| PathBuf::from("/"), Path::to_owned)
+}
+
+/// The directory, or the nearest one above it that exists: the sink makes those below.
+fn existing(directory: &Path) -> PathBuf {
+    directory.ancestors().find(|directory| directory.exists()).unwrap_or(directory).to_owned()
+}
+
+/// Why events should not wait on this file system.
+#[cfg(target_os = "linux")]
+fn unfit(directory: &Path) -> Option<&'static str> {
+    let kind = rustix::fs::statfs(directory).ok()?.f_type;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a magic number has 32 bits")]
+    unfit_kind(kind as u32)
+}
+
+/// The magic numbers of statfs(2) and of linux/magic.h.
+#[cfg(target_os = "linux")]
+fn unfit_kind(magic: u32) -> Option<&'static str> {
+    Some(match magic {
+        0x6969 => "NFS, a network file system, where locks and SQLite's log are not safe",
+        0x517b | 0xff53_4d42 | 0xfe53_4d42 => "SMB, a network file system, where locks and SQLite's log are not safe",
+        0x0102_1997 => "9P, a shared folder, where locks and SQLite's log are not safe",
+        0x00c3_6400 => "CephFS, a network file system, where locks and SQLite's log are not safe",
+        0x0bd0_0bd0 => "Lustre, a network file system, where locks and SQLite's log are not safe",
+        0x0102_1994 | 0x8584_58f6 => "a file system in memory, which a restart of the machine empties",
+        _ => return None,
+    })
+}
+
+#[cfg(not(target_os = "linux"))]
+fn unfit(_: &Path) -> Option<&'static str> {
+    None
+}
+
+/// Whether another process has the spool.
+pub(crate) fn lock(path: &Path) -> Result<Finding> {
+    match file::holder(path) {
+        Some(holder) => Err(file::in_use(path, &holder)),
+        None => Ok(Finding::good("no other process has the spool open")),
+    }
+}
+
+/// Looks into the file, if there is one.
+pub(crate) fn file(path: &Path) -> Result<Finding> {
+    if !path.exists() {
+        return Ok(Finding::good(format!("{} does not exist yet: the sink makes it", path.display())));
+    }
+    // For reading alone SQLite could not tidy up the files that it needs beside a database with a write-ahead log.
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let fail = |error: &rusqlite::Error| spool_error(path, "opening", error);
+    let connection = Connection::open_with_flags(path, flags).map_err(|error| fail(&error))?;
+    connection.busy_timeout(BUSY_TIMEOUT).map_err(|error| fail(&error))?;
+    file::check_format(&connection, path)?;
+    if connection.is_readonly("main").map_err(|error| fail(&error))? {
+        return Err(Error::spool(format!("opening the spool {}: this user may only read it", path.display()))
+            .with_hint("make the user that the sink runs as the owner of the spool's files"));
+    }
+    let count = |select: &str| connection.query_row(select, [], |row| row.get::<_, u64>(0));
+    let counted = connection
+        .table_exists(None, "spool")
+        .and_then(|is_made| {
+            if !is_made {
+                return Ok((0, 0));
+            }
+            Ok((count("SELECT next - applied FROM spool")?, count("SELECT count(*) FROM dead_letters")?))
+        })
+        .map_err(|error| fail(&error))?;
+    let (waiting, dead) = counted;
+    Ok(Finding::good(format!("{}: {waiting} events waiting, {dead} dead letters", path.display())))
+}
+
+/// Compares the free space with what the spool may still grow. `None` where the system does not tell.
+pub(crate) fn space(path: &Path, bytes_max: u64) -> Result<Option<Finding>> {
+    let directory = existing(&directory_of(path));
+    let Some(free) = free_bytes(&directory)
+        .map_err(|error| Error::spool(format!("asking for the free space of {}: {error}", directory.display())))?
+    else {
+        return Ok(None);
+    };
+    let taken = fs::metadata(path).map_or(0, |metadata| metadata.len());
+    let growth = bytes_max.saturating_sub(taken);
+    let message = format!("{} free for the spool, which may grow by {}", shown(free), shown(growth));
+    Ok(Some(if free >= growth {
+        Finding::good(message)
+    } else {
+        Finding::warning(
+            message,
+            "when the disk is full the sink stops reading: give it room, or lower spool.bytes_max and dead_letters.bytes_max",
+        )
+    }))
+}
+
+#[cfg(unix)]
+fn free_bytes(directory: &Path) -> io::Result<Option<u64>> {
+    let found = rustix::fs::statvfs(directory)?;
+    Ok(Some(found.f_bavail.saturating_mul(found.f_frsize)))
+}
+
+#[cfg(not(unix))]
+fn free_bytes(_: &Path) -> io::Result<Option<u64>> {
+    Ok(None)
+}
+
+/// In the units of the configuration.
+fn shown(bytes: u64) -> String {
+    const UNITS: [(u64, &str); 4] = [(1 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+    let Some((unit, name)) = UNITS.into_iter().find(|(unit, _)| bytes >= *unit) else {
+        return format!("{bytes} bytes");
+    };
+    let tenths = u128::from(bytes) * 10 / u128::from(unit);
+    format!("{}.{} {name}", tenths / 10, tenths % 10)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_shown_in_the_units_of_the_configuration() {
+        let check = |bytes, expected: &str| assert_eq!(shown(bytes), expected);
+        check(0, "0 bytes");
+        check(1023, "1023 bytes");
+        check(1024, "1.0 KiB");
+        check(4 << 30, "4.0 GiB");
+        check((4 << 30) - 1, "3.9 GiB");
+        check(u64::MAX, "16777215.9 TiB");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn network_and_memory_file_systems_are_told_from_disks() {
+        assert!(unfit_kind(0x6969).is_some_and(|why| why.contains("NFS")));
+        assert!(unfit_kind(0x0102_1994).is_some_and(|why| why.contains("memory")));
+        assert_eq!(unfit_kind(0xef53), None, "ext4");
+        assert_eq!(unfit_kind(0x5846_5342), None, "xfs");
+        assert_eq!(unfit_kind(0x794c_7630), None, "overlayfs");
+        // /dev/shm is in memory on every Linux that has it.
+        if Path::new("/dev/shm").exists() {
+            assert!(unfit(Path::new("/dev/shm")).is_some());
+        }
+    }
+}

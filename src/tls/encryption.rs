@@ -1,0 +1,74 @@
+//! What a TLS connection is, for `check`: the protocol, and for how long its certificates are good.
+
+use std::time::Duration;
+
+use rustls::client::verify_server_cert_signed_by_trust_anchor;
+use rustls::pki_types::{CertificateDer, UnixTime};
+use rustls::server::ParsedCertificate;
+use rustls::{CertificateError, ClientConnection, RootCertStore};
+
+use crate::check::Finding;
+use crate::clock::Clock;
+
+/// Certificates are renewed weeks before their end: whoever has only this many days left has been forgotten.
+const DAYS_LEFT_MIN: i64 = 14;
+const DAY_SECONDS: i64 = 24 * 3600;
+
+/// A connection's encryption.
+#[derive(Debug, Clone)]
+pub(crate) struct Encryption {
+    protocol: &'static str,
+    /// The server's certificate and those that it sent along.
+    chain: Vec<CertificateDer<'static>>,
+}
+
+impl Encryption {
+    /// `None` before the end of the handshake.
+    pub(crate) fn of(connection: &ClientConnection) -> Option<Self> {
+        let protocol = match connection.protocol_version()? {
+            rustls::ProtocolVersion::TLSv1_3 => "TLS 1.3",
+            rustls::ProtocolVersion::TLSv1_2 => "TLS 1.2",
+            _ => "TLS",
+        };
+        let chain = connection.peer_certificates()?.iter().map(|der| der.clone().into_owned()).collect();
+        Some(Self { protocol, chain })
+    }
+
+    /// `verified`: what was made sure of about the server.
+    pub(crate) fn finding(&self, verified: &str, clock: &dyn Clock) -> Finding {
+        let Self { protocol, chain } = self;
+        let chain = match chain.len() {
+            1 => "1 certificate".to_owned(),
+            count => format!("{count} certificates"),
+        };
+        let Some(end) = self.valid_until() else {
+            return Finding::good(format!("{protocol}, {verified}; {chain}, good without an end"));
+        };
+        let days = (end - clock.unix_micros() / 1_000_000).div_euclid(DAY_SECONDS);
+        let message = format!("{protocol}, {verified}; {chain}, good for {days} days");
+        if days >= DAYS_LEFT_MIN {
+            return Finding::good(message);
+        }
+        Finding::warning(message, "the server must renew its certificate: without it nothing connects any more")
+    }
+
+    /// When the first of the certificates ends, in seconds since 1970-01-01 UTC; `None` if none ever does.
+    fn valid_until(&self) -> Option<i64> {
+        self.chain.iter().filter_map(not_after).min()
+    }
+}
+
+/// rustls reads certificates for itself alone. But asked about the end of time it says when a certificate has ended by then,
+/// before it says anything else about it.
+fn not_after(certificate: &CertificateDer<'_>) -> Option<i64> {
+    // 9999-12-31T23:59:59Z, the end of those that never end (RFC 5280 section 4.1.2.5).
+    let at = UnixTime::since_unix_epoch(Duration::from_secs(253_402_300_799));
+    let parsed = ParsedCertificate::try_from(certificate).ok()?;
+    let algorithms = super::provider().signature_verification_algorithms.all;
+    match verify_server_cert_signed_by_trust_anchor(&parsed, &RootCertStore::empty(), &[], at, algorithms) {
+        Err(rustls::Error::InvalidCertificate(CertificateError::ExpiredContext { not_after, .. })) => {
+            i64::try_from(not_after.as_secs()).ok()
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,354 @@
+//! `check`: every step fails for its reason, says what to do, and leaves nothing behind.
+#![allow(clippy::unwrap_used, unreachable_pub, reason = "a test says best what it expects by failing there")]
+#![cfg(all(feature = "cli", feature = "postgres", feature = "sqlite"))]
+
+mod support;
+
+use std::fs;
+use std::path::Path;
+
+use cxsink::{Check, CheckArea, CheckStatus, CheckStep, Config, Sink};
+
+use support::disk::SmallDisk;
+use support::postgres::TestDatabase;
+use support::process::{cxsink, output};
+
+/// A database with its tables, and a configuration for it.
+struct Deployment {
+    database: TestDatabase,
+    directory: tempfile::TempDir,
+    config: Config,
+}
+
+impl Deployment {
+    fn new() -> Option<Self> {
+        let database = TestDatabase::new()?;
+        let directory = tempfile::tempdir().unwrap();
+        let mut config = support::config(directory.path(), &database.url());
+        config.spool.bytes_max = 1 << 20;
+        config.dead_letters.bytes_max = 1 << 20;
+        cxsink::init_db(&config).unwrap();
+        Some(Self { database, directory, config })
+    }
+
+    fn check(&self) -> Check {
+        Sink::check(&self.config)
+    }
+
+    /// The database and the files, as far as a check could have changed them.
+    fn traces(&self) -> (Vec<String>, Vec<(String, Vec<u8>)>) {
+        let sql = "SELECT count(*) FROM cxone_events UNION ALL SELECT count(*) FROM cxsink_checkpoint \
+                   UNION ALL SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace \
+                   UNION ALL SELECT coalesce(last_value, 0) FROM pg_sequences";
+        (self.database.query(sql), files(self.directory.path()))
+    }
+}
+
+fn files(directory: &Path) -> Vec<(String, Vec<u8>)> {
+    let mut files: Vec<_> = fs::read_dir(directory)
+        .unwrap()
+        .map(|entry| entry.unwrap())
+        .map(|entry| (entry.file_name().into_string().unwrap(), fs::read(entry.path()).unwrap_or_default()))
+        .collect();
+    files.sort();
+    files
+}
+
+fn step<'a>(check: &'a Check, name: &str) -> &'a CheckStep {
+    let found = check.steps.iter().find(|step| step.name == name);
+    found.unwrap_or_else(|| panic!("there is no step {name} in {}", check.to_json()))
+}
+
+/// The step ended so, and its message and its hint say this.
+#[track_caller]
+fn says(check: &Check, name: &str, status: CheckStatus, message: &str, hint: &str) {
+    let found = step(check, name);
+    assert_eq!(found.status, status, "{found:?}");
+    assert!(found.message.contains(message), "{found:?} does not say {message}");
+    assert!(found.hint.as_deref().unwrap_or_default().contains(hint), "{found:?} does not advise {hint}");
+}
+
+#[track_caller]
+fn fails(check: &Check, name: &str, message: &str, hint: &str) {
+    says(check, name, CheckStatus::Failed, message, hint);
+    assert!(!check.is_ok());
+    assert!(!hint.is_empty(), "a failure without advice");
+}
+
+#[track_caller]
+fn warns(check: &Check, name: &str, message: &str, hint: &str) {
+    says(check, name, CheckStatus::Warning, message, hint);
+}
+
+fn all_passed(check: &Check) {
+    for step in &check.steps {
+        assert_eq!(step.status, CheckStatus::Passed, "{step:?}");
+        assert_eq!(step.hint, None);
+        assert!(!step.message.is_empty());
+    }
+}
+
+#[test]
+fn a_good_deployment_passes_and_nothing_is_left_behind() {
+    let Some(mut deployment) = Deployment::new() else { return };
+    let before = deployment.traces();
+    let mut told = Vec::new();
+    let check = cxsink::check(&deployment.config, &CheckArea::ALL, |step| told.push(step.clone()));
+    assert_eq!(told, check.steps, "each step is told when it is done");
+    warns(&check, "configuration", "there is no stream", "CXONE_STREAM_ID");
+    all_passed_but_configuration(&check);
+    let connection = &step(&check, "destination.connection").message;
+    let version = deployment.database.query("SHOW server_version").remove(0);
+    let version = version.split(' ').next().unwrap();
+    assert!(connection.contains(version) && connection.contains("user postgres"), "{connection}");
+    assert!(step(&check, "destination.pooler").message.contains("none"), "{check:?}");
+    assert_eq!(deployment.traces(), before);
+
+    // Also over a spool that is there, and into a directory that is not.
+    drop(Sink::open(&deployment.config).unwrap());
+    let before = deployment.traces();
+    deployment.check();
+    assert_eq!(deployment.traces(), before);
+    let nowhere = deployment.directory.path().join("a/b");
+    deployment.config.spool.path = nowhere.join("spool.db");
+    let check = deployment.check();
+    says(&check, "spool.directory", CheckStatus::Passed, "does not exist yet", "");
+    assert!(check.is_ok() && !nowhere.parent().unwrap().exists());
+}
+
+#[test]
+fn a_database_that_is_not_reached_is_told_at_the_step_that_fails() {
+    let Some(deployment) = Deployment::new() else { return };
+    let url = deployment.database.url();
+    let mut config = deployment.config.clone();
+    let mut check = |url: &str, name: &str, message: &str, hint: &str| {
+        config.set("destination.url", url).unwrap();
+        let check = cxsink::check(&config, &CheckArea::ALL, |_| {});
+        fails(&check, name, message, hint);
+        says(&check, "destination.privileges", CheckStatus::Skipped, &format!("as {name} failed"), "");
+    };
+    let with_host = |host: &str| url.replacen("127.0.0.1", host, 1);
+    check(&with_host("nowhere.invalid"), "destination.names", "nowhere.invalid cannot be resolved", "DNS");
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let port = format!(":{}/", deployment.database.address().port());
+    let closed = url.replacen(&port, &format!(":{}/", closed.port()), 1);
+    check(&closed, "destination.tcp", "Connection refused", "is PostgreSQL running there, on this port?");
+    let (_, password) = url.split_once("postgres:").unwrap();
+    let (password, _) = password.split_once('@').unwrap();
+    let wrong = url.replacen(password, "hunter2", 1);
+    check(&wrong, "destination.connection", "password authentication failed", "check user and password");
+    let (base, _) = url.rsplit_once('/').unwrap();
+    check(&format!("{base}/nowhere"), "destination.connection", "\"nowhere\" does not exist", "create the database");
+    check(&format!("{url}?sslmode=require"), "destination.connection", "does not offer TLS", "turn on `ssl`");
+}
+
+#[test]
+fn a_table_that_does_not_fit_is_told_with_every_reason() {
+    let Some(deployment) = Deployment::new() else { return };
+    let after = |sql: &str| {
+        deployment.database.execute("DROP TABLE IF EXISTS cxone_events, cxsink_checkpoint");
+        cxsink::init_db(&deployment.config).unwrap();
+        deployment.database.execute(sql);
+        deployment.check()
+    };
+    let check = after("DROP TABLE cxone_events");
+    fails(&check, "destination.table", "the table cxone_events does not exist", "run `cxsink init-db`");
+    says(&check, "destination.checkpoint", CheckStatus::Skipped, "as destination.table failed", "");
+
+    let check = after(
+        "ALTER TABLE cxone_events DROP COLUMN agent_id, DROP CONSTRAINT cxone_events_idempotency_key_key; \
+                       DROP TABLE cxsink_checkpoint",
+    );
+    fails(&check, "destination.columns", "has no column \"agent_id\"", "add the column");
+    fails(
+        &check,
+        "destination.key",
+        "no unique index over exactly (idempotency_key)",
+        "CREATE UNIQUE INDEX ON cxone_events (idempotency_key)",
+    );
+    warns(&check, "destination.checkpoint", "at-least-once", "run `cxsink init-db`");
+    says(&check, "destination.privileges", CheckStatus::Skipped, "not tried", "");
+
+    let check = after(
+        "ALTER TABLE cxone_events ALTER disposition TYPE varchar(20), ALTER queue_name SET NOT NULL, ALTER duration TYPE smallint",
+    );
+    let said = [
+        "/attributes/disposition may have any length, and column disposition takes 20 characters",
+        "queue_name needs a value",
+        "numbers up to 32767",
+    ];
+    for part in said {
+        warns(&check, "destination.fit", part, "becomes a dead letter");
+    }
+    assert!(check.is_ok(), "a warning is no failure");
+
+    let check = after("ALTER TABLE cxone_events ALTER duration TYPE point USING NULL");
+    fails(&check, "destination.columns", "has the type point", "cxsink fills text");
+    let check = after("ALTER TABLE cxone_events ADD tenant text NOT NULL");
+    fails(&check, "destination.columns", "\"tenant\" of table cxone_events is NOT NULL", "give it a default");
+    all_passed_but_configuration(&after("SELECT 1"));
+}
+
+fn all_passed_but_configuration(check: &Check) {
+    let mut rest = check.clone();
+    rest.steps.retain(|step| step.name != "configuration");
+    all_passed(&rest);
+}
+
+/// A user of the test's own, gone with it.
+struct Role<'a> {
+    database: &'a TestDatabase,
+    name: String,
+}
+
+impl<'a> Role<'a> {
+    fn new(database: &'a TestDatabase) -> Self {
+        let name: String = std::iter::repeat_with(|| fastrand::char('a'..='z')).take(12).collect();
+        let name = format!("cxsink_test_{name}");
+        database.execute(&format!("CREATE ROLE {name} LOGIN PASSWORD 'secret'"));
+        Self { database, name }
+    }
+
+    fn url(&self) -> String {
+        let url = self.database.url();
+        let (_, host) = url.split_once('@').unwrap();
+        format!("postgresql://{}:secret@{host}", self.name)
+    }
+}
+
+impl Drop for Role<'_> {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.database.execute(&format!("DROP OWNED BY {0}; DROP ROLE {0}", self.name));
+        }
+    }
+}
+
+/// The hint is the statement that helps: the test runs it, and the next check finds the next thing.
+#[test]
+fn a_missing_privilege_is_told_with_the_statement_that_grants_it() {
+    let Some(mut deployment) = Deployment::new() else { return };
+    // A serial's sequence needs a privilege of its own, an identity column's does not.
+    deployment.database.execute(
+        "ALTER TABLE cxone_events ADD number serial; GRANT SELECT, INSERT ON cxsink_checkpoint TO PUBLIC; \
+        REVOKE ALL ON cxsink_checkpoint FROM PUBLIC",
+    );
+    let role = Role::new(&deployment.database);
+    deployment.config.set("destination.url", &role.url()).unwrap();
+    let grant = |name: &str, message: &str, statement: &str| {
+        let check = cxsink::check(&deployment.config, &[CheckArea::Destination], |_| {});
+        let statement = format!("GRANT {statement} TO \"{}\"", role.name);
+        fails(&check, name, message, &statement);
+        deployment.database.execute(step(&check, name).hint.as_ref().unwrap());
+    };
+    let (table, checkpoint) = ("TABLE \"public\".\"cxone_events\"", "TABLE \"public\".\"cxsink_checkpoint\"");
+    let on_table = "permission denied for table cxone_events";
+    grant("destination.privileges", on_table, &format!("INSERT, SELECT, UPDATE ON {table}"));
+    for privilege in ["INSERT", "UPDATE", "SELECT"] {
+        deployment.database.execute(&format!("REVOKE {privilege} ON cxone_events FROM {}", role.name));
+        grant("destination.privileges", on_table, &format!("{privilege} ON {table}"));
+    }
+    grant(
+        "destination.privileges",
+        "permission denied for sequence cxone_events_number_seq",
+        "USAGE ON SEQUENCE cxone_events_number_seq",
+    );
+    grant(
+        "destination.checkpoint",
+        "permission denied for table cxsink_checkpoint",
+        &format!("INSERT, SELECT, UPDATE ON {checkpoint}"),
+    );
+    for privilege in ["INSERT", "UPDATE", "SELECT"] {
+        deployment.database.execute(&format!("REVOKE {privilege} ON cxsink_checkpoint FROM {}", role.name));
+        grant("destination.checkpoint", "permission denied", &format!("{privilege} ON {checkpoint}"));
+    }
+    let check = cxsink::check(&deployment.config, &[CheckArea::Destination], |_| {});
+    assert!(check.is_ok(), "{}", check.to_json());
+}
+
+#[test]
+fn a_spool_that_cannot_be_used_is_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut config = support::config(directory.path(), &format!("sqlite:{}/events.db", directory.path().display()));
+    cxsink::init_db(&config).unwrap();
+    let check = |config: &Config| cxsink::check(config, &[CheckArea::Spool], |_| {});
+
+    let sink = Sink::open(&config).unwrap();
+    let found = check(&config);
+    fails(&found, "spool.lock", &format!("in use by process {}", std::process::id()), "one sink at a time");
+    says(&found, "spool.file", CheckStatus::Passed, "0 events waiting", "");
+    drop(sink);
+    config.spool.bytes_max = 64 << 40;
+    warns(&check(&config), "spool.space", "free for the spool, which may grow by", "lower spool.bytes_max");
+    fs::write(&config.spool.path, "something else").unwrap();
+    fails(&check(&config), "spool.file", "file is not a database", "is not a cxsink spool");
+    fs::remove_file(&config.spool.path).unwrap();
+    rusqlite::Connection::open(&config.spool.path).unwrap().execute_batch("CREATE TABLE mine (x)").unwrap();
+    fails(&check(&config), "spool.file", "another program's database", "a file of its own");
+    config.spool.path = directory.path().join("events.db/spool.db");
+    fails(&check(&config), "spool.directory", "Not a directory", "set it to a file in a directory");
+    config.spool.path = ":memory:".into();
+    warns(&check(&config), "spool.directory", ":memory:", "set spool.path to a file");
+    config.spool.path = "/dev/shm/cxsink-check/spool.db".into();
+    warns(&check(&config), "spool.directory", "in memory", "a local disk");
+    config.spool.path = "/proc/spool.db".into();
+    fails(&check(&config), "spool.directory", "writing a file in /proc", "this user may write to");
+}
+
+#[test]
+fn a_full_disk_is_told() {
+    let Some(disk) = SmallDisk::mount() else { return };
+    let config = support::config(disk.path(), "sqlite:events.db");
+    let filler = disk.fill();
+    let check = || cxsink::check(&config, &[CheckArea::Spool], |_| {});
+    fails(&check(), "spool.directory", "No space left on device", "the disk is full");
+    assert_eq!(files(disk.path()).len(), 1, "only the filler");
+    fs::remove_file(filler).unwrap();
+    warns(&check(), "spool.space", "1.5 MiB free", "give it room");
+}
+
+#[test]
+fn the_command_line_says_it_line_by_line_or_as_json_and_by_its_exit_code() {
+    let Some(deployment) = Deployment::new() else { return };
+    let path = deployment.directory.path();
+    let run = |arguments: &[&str]| {
+        let mut command = cxsink(path);
+        command.env("DATABASE_URL", deployment.database.url()).env("CXSINK_SPOOL__BYTES_MAX", "1MiB");
+        output(command.env("CXSINK_DEAD_LETTERS__BYTES_MAX", "1MiB").arg("check").args(arguments))
+    };
+    let (code, out, err) = run(&["--only", "spool,destination"]);
+    assert!(code == 0 && err.is_empty(), "{out}{err}");
+    let lines: Vec<&str> = out.lines().collect();
+    let (summary, lines) = lines.split_last().unwrap();
+    assert!(
+        lines.iter().skip(2).all(|line| line.starts_with("✓ ") && (line.contains(" ms ") || line.contains(" s "))),
+        "{out}"
+    );
+    assert!(summary.contains(&format!("{} passed", lines.len() - 2)), "{out}");
+
+    deployment.database.execute("DROP TABLE cxone_events");
+    let (code, out, _) = run(&["--only", "destination"]);
+    assert_eq!(code, 1, "{out}");
+    assert!(out.contains("✗ destination.table"), "{out}");
+    assert!(out.contains("→ run `cxsink init-db`, or set destination.table to an existing table\n"), "{out}");
+    assert!(out.contains("- destination.columns"), "{out}");
+
+    let (code, out, err) = run(&["--json"]);
+    let json: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert!(code == 1 && json["ok"] == false && err.is_empty(), "{out}{err}");
+    let table = json["steps"].as_array().unwrap().iter().find(|step| step["name"] == "destination.table").unwrap();
+    assert_eq!(
+        (&table["status"], &table["message"]),
+        (&"failed".into(), &"the table cxone_events does not exist".into())
+    );
+    assert!(table["seconds"].as_f64().unwrap() > 0.0 && table["hint"].as_str().unwrap().contains("init-db"), "{table}");
+
+    // What other commands refuse to begin with is a step that failed.
+    let (code, out, _) = run(&["--set", "spool.byte_max=1GiB"]);
+    assert!(code == 1 && out.contains("✗ configuration") && out.contains("spool.bytes_max"), "{out}");
+    let (code, out, _) = run(&["--json", "--set", "retry.delay_min=1h"]);
+    let json: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((code, json["steps"].as_array().unwrap().len()), (1, 1), "{out}");
+    let (code, _, err) = run(&["--only", "stars"]);
+    assert!(code == 2 && err.contains("destination"), "{err}");
+}
