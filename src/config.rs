@@ -16,6 +16,7 @@ mod keys;
 mod kind;
 mod layers;
 pub(crate) mod libpq;
+mod proxy;
 mod reference;
 mod secrets;
 mod sections;
@@ -31,9 +32,10 @@ use crate::error::Result;
 pub use choices::{AdditionalProperties, LogFormat, LogLevel, OnNormalClose, SpoolSync, TlsVersion, UpdateMode};
 pub use keys::keys;
 pub use layers::Layers;
+pub(crate) use proxy::ProxyAddress;
 pub use reference::reference;
 pub use sections::{
-    BatchConfig, DeadLettersConfig, DestinationConfig, LogConfig, MappingConfig, OauthConfig, RetryConfig,
+    BatchConfig, DeadLettersConfig, DestinationConfig, LogConfig, MappingConfig, OauthConfig, ProxyConfig, RetryConfig,
     SchemaConfig, SpoolConfig, StreamConfig, TlsConfig,
 };
 
@@ -71,6 +73,8 @@ pub struct Config {
     pub retry: RetryConfig,
     /// Whom to trust, and who this client is, on encrypted connections.
     pub tls: TlsConfig,
+    /// The proxy between this machine and CXone.
+    pub proxy: ProxyConfig,
     /// What the command line prints.
     pub log: LogConfig,
 }

@@ -3,11 +3,13 @@
 mod address;
 mod answer;
 mod dial;
+mod http;
+mod proxy;
 #[cfg(test)]
 mod test_server;
-mod tls;
 mod token;
 mod transport;
+mod way;
 pub(crate) mod websocket;
 
 use std::sync::Arc;

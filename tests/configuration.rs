@@ -381,6 +381,48 @@ fn libpqs_variables_never_redirect_a_configured_destination() {
 }
 
 #[test]
+fn the_proxy_comes_from_the_first_of_its_variables() {
+    let check = |variables: &[(&str, &str)], expected: Option<&str>| {
+        let config = from_variables(variables).unwrap();
+        assert_eq!(config.get("proxy.url").as_deref(), expected, "{variables:?}");
+    };
+    let all = [
+        ("ALL_PROXY", "http://all-capital:1"),
+        ("all_proxy", "http://all-small:1"),
+        ("HTTPS_PROXY", "http://capital:1"),
+        ("https_proxy", "small:1"),
+        ("CXSINK_PROXY__URL", "https://me:hunter2@own:1"),
+    ];
+    check(&all, Some("https://me:***@own:1"));
+    check(&all[..4], Some("small:1"));
+    check(&all[..3], Some("http://capital:1"));
+    check(&all[..2], Some("http://all-small:1"));
+    check(&all[..1], Some("http://all-capital:1"));
+    check(&[("HTTP_PROXY", "http://plain:1"), ("http_proxy", "http://plain:1"), ("HTTPS_PROXY", "")], None);
+
+    // A file, and `.env`, set the sink's own proxy as well.
+    let layers = Layers::default().environment([("HTTPS_PROXY", "http://out:1")]);
+    let file = layers.clone().file("c.toml", "[proxy]\nurl = \"http://own:1\"").config().unwrap();
+    assert_eq!(file.get("proxy.url").as_deref(), Some("http://own:1"));
+    let dotenv = layers.dotenv("https_proxy=http://in-dotenv:1").config().unwrap();
+    assert_eq!(dotenv.get("proxy.url").as_deref(), Some("http://in-dotenv:1"));
+
+    check_error(
+        from_variables(&[("ALL_PROXY", "socks5://me:hunter2@p:1")]),
+        &["environment: ALL_PROXY", "SOCKS", "unset"],
+    );
+}
+
+#[test]
+fn exceptions_from_the_proxy_add_up_with_this_machine() {
+    let no_proxy = |variables: &[(&str, &str)]| from_variables(variables).unwrap().proxy.no_proxy.unwrap();
+    assert_eq!(no_proxy(&[]), "localhost,127.0.0.0/8,::1");
+    assert_eq!(no_proxy(&[("NO_PROXY", ".corp")]), ".corp,localhost,127.0.0.0/8,::1");
+    assert_eq!(no_proxy(&[("NO_PROXY", ".corp"), ("no_proxy", "*")]), "*,localhost,127.0.0.0/8,::1");
+    assert_eq!(no_proxy(&[("NO_PROXY", ".corp"), ("CXSINK_PROXY__NO_PROXY", "own")]), "own");
+}
+
+#[test]
 fn a_port_that_is_none_is_named() {
     for port in ["x", "0", "65536", "5432 ", "+1"] {
         check_error(from_variables(&[("DB_HOST", "db"), ("DB_PORT", port)]), &["environment: DB_PORT", "1 to 65535"]);
@@ -455,7 +497,12 @@ fn no_secret_is_ever_shown() {
         from_variables(&[("CXSINK_OAUTH__SECRET", "hunter2")]).unwrap_err(),
         Layers::default().dotenv("CXONE_CLIENT_SECRET=hunter2 hunter2").config().unwrap_err(),
         config.set("destination.url", "hunter2://x").unwrap_err(),
+        config.set("proxy.url", "http://me:hunter2@proxy").unwrap_err(),
+        config.set("proxy.url", "hunter2://me@proxy:1").unwrap_err(),
+        from_variables(&[("HTTPS_PROXY", "socks5://me:hunter2@proxy:1")]).unwrap_err(),
     ];
+    config.set("proxy.url", "http://me:hunter2@proxy:3128").unwrap();
+    assert_eq!(config.get("proxy.url").as_deref(), Some("http://me:***@proxy:3128"));
     config.oauth.client_secret_file = Some("secret.txt".into());
     errors.push(config.validate().unwrap_err());
     for shown in
@@ -544,6 +591,25 @@ fn what_is_missing_or_does_not_fit_together_is_named() {
     check(|c| c.mapping.key = vec!["updated_at".into()], &["mapping.key", "filled with the time"]);
     check(|c| c.mapping.update = Some(vec!["x".into()]), &["mapping.update", "\"x\" is not in mapping.columns"]);
     check(|c| c.mapping.update = Some(vec!["idempotency_key".into()]), &["mapping.update", "part of mapping.key"]);
+    check(|c| c.tls.cert_file = Some("x".into()), &["tls.cert_file is set and tls.key_file is not"]);
+    check(|c| c.tls.key_file = Some("x".into()), &["tls.key_file is set and tls.cert_file is not"]);
+    check(|c| c.proxy.url = Some("socks5://p:1".into()), &["proxy.url", "SOCKS"]);
+    check(|c| c.proxy.url = Some("http://p".into()), &["proxy.url", "names no port"]);
+    let two_passwords = |c: &mut Config| {
+        c.proxy.url = Some("http://me:pw@p:1".into());
+        c.proxy.password_file = Some("x".into());
+    };
+    check(two_passwords, &["proxy.password_file", "proxy.url holds a password"]);
+    let no_user = |c: &mut Config| {
+        c.proxy.url = Some("http://p:1".into());
+        c.proxy.password_file = Some("x".into());
+    };
+    check(no_user, &["proxy.password_file", "names no user"]);
+    let no_file = |c: &mut Config| {
+        c.proxy.url = Some("http://me@p:1".into());
+        c.proxy.password_file = Some("/nowhere/password".into());
+    };
+    check(no_file, &["proxy.password_file", "/nowhere/password"]);
     let same_file = |c: &mut Config| {
         c.destination.url = Some("sqlite:x.db".into());
         c.spool.path = "x.db".into();

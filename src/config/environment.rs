@@ -6,7 +6,7 @@ use std::fmt;
 use super::database_url::{self, Parts};
 use super::keys::{self, KEYS, Key};
 use super::libpq::{self, Libpq};
-use super::{Config, units};
+use super::{Config, ProxyConfig, units};
 use crate::error::{Error, Result};
 
 const PREFIX: &str = "CXSINK_";
@@ -18,6 +18,11 @@ pub(super) const DEPLOYMENT: [(&str, &str); 4] = [
     ("CXONE_STREAM_ID", "stream.id"),
     ("DATABASE_URL", "destination.url"),
 ];
+
+/// Variables that say for all programs of a machine which proxy leads out; the first that is set counts. In small letters
+/// first, as in curl. `HTTP_PROXY` is for addresses without TLS, and those are never reached through a proxy here.
+pub(super) const PROXY: [&str; 4] = ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"];
+pub(super) const NO_PROXY: [&str; 2] = ["no_proxy", "NO_PROXY"];
 
 const DESTINATION_URL: &str = "destination.url";
 
@@ -127,6 +132,8 @@ pub(super) fn is_ours(name: &str) -> bool {
         || DEPLOYMENT.iter().any(|(variable, _)| *variable == name)
         || DB.contain(name)
         || libpq::is_ours(name)
+        || PROXY.contains(&name)
+        || NO_PROXY.contains(&name)
 }
 
 /// Applies one layer: first the deployment variables, over them those that name a key.
@@ -158,6 +165,30 @@ pub(super) fn apply_libpq_defaults(config: &mut Config, stack: Stack<'_>) -> Res
     }
     config.destination.libpq = libpq;
     Ok(())
+}
+
+/// The variables for proxies are defaults too: a proxy of the sink's own is in `proxy.url`.
+pub(super) fn apply_proxy_defaults(config: &mut Config, stack: Stack<'_>) -> Result<()> {
+    let first = |names: &[&str]| names.iter().find_map(|name| stack.get(name));
+    if config.proxy.url.is_none()
+        && let Some(variable) = first(&PROXY)
+    {
+        set(config, keys::find("proxy.url")?, variable)
+            .map_err(|error| with_way_out(error, "unset the variable for this process, or set proxy.url"))?;
+    }
+    let default = ProxyConfig::default().no_proxy;
+    if config.proxy.no_proxy == default
+        && let Some(variable) = first(&NO_PROXY)
+    {
+        // This machine stays excepted: whoever writes the list has the machines around in mind.
+        config.proxy.no_proxy = Some(format!("{},{}", variable.value, default.unwrap_or_default()));
+    }
+    Ok(())
+}
+
+fn with_way_out(error: Error, way_out: &str) -> Error {
+    let hint = error.hint().map_or_else(|| way_out.into(), |hint| format!("{hint}; or {way_out}"));
+    error.with_hint(hint)
 }
 
 fn set(config: &mut Config, key: &Key, variable: &Variable) -> Result<()> {

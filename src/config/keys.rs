@@ -92,7 +92,7 @@ pub(super) fn nearest<T>(name: &str, candidates: impl IntoIterator<Item = (impl 
 }
 
 /// The sections and what each is about.
-pub(super) const SECTIONS: [(&str, &str); 11] = [
+pub(super) const SECTIONS: [(&str, &str); 12] = [
     ("oauth", "How to get a token (OAuth 2.0 client credentials)."),
     (
         "stream",
@@ -114,6 +114,10 @@ pub(super) const SECTIONS: [(&str, &str); 11] = [
     (
         "tls",
         "Encrypted connections: to the token endpoint, the stream and the database. Files are PEM, and read again for each connection, so that a renewed certificate counts without a restart.",
+    ),
+    (
+        "proxy",
+        "The HTTP proxy (CONNECT) between this machine and CXone, for the token endpoint and the stream alike. Addresses with `http://` or `ws://`, which are on this machine, are never reached through it, nor is the database.",
     ),
     ("log", "What the command line prints. The library itself prints nothing."),
 ];
@@ -296,6 +300,21 @@ pub(super) static KEYS: &[Key] = &[
         Kind::Text,
         "The name that the certificates of the token endpoint and of the stream must hold, and that is sent to them (SNI), if it is not the host of their URL: for a gateway that is reached by its address. The database has a name of its own."
     ),
+    key!(
+        proxy.url,
+        Kind::ProxyUrl,
+        "The proxy: `http://HOST:PORT` or `http://USER:PASSWORD@HOST:PORT`, special characters percent-encoded; `https://` if the proxy itself is reached over TLS. Without it `HTTPS_PROXY` or `ALL_PROXY` counts; see above."
+    ),
+    key!(
+        proxy.password_file,
+        Kind::Path,
+        "A file that holds the proxy's password, instead of a password in `proxy.url`. Read again for each connection; line breaks at its end are left out."
+    ),
+    key!(
+        proxy.no_proxy,
+        Kind::Text,
+        "What is reached without the proxy, separated by commas: a name, with all names below it; an IP address or a network (`10.0.0.0/8`); with `:PORT` for that port only; `*` for everything."
+    ),
     key!(log.level, Kind::Word(LogLevel::WORDS), "The least severe level that is printed."),
     key!(log.format, Kind::Word(LogFormat::WORDS), "A line for people, or a JSON object a line."),
 ];
@@ -337,6 +356,8 @@ mod tests {
             config.schema.file = Some("schema.json".into());
             config.destination.url = Some("sqlite:x.db".into());
             config.destination.password_file = Some("password.txt".into());
+            config.proxy.url = Some("http://me@proxy:3128".into());
+            config.proxy.password_file = Some("proxy.txt".into());
             config.tls.ca_file = Some("ca.pem".into());
             config.tls.cert_file = Some("client.pem".into());
             config.tls.key_file = Some("client.key".into());

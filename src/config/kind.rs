@@ -8,7 +8,7 @@ use toml::de::DeValue;
 use super::columns;
 use super::units::{self, shown};
 use super::value::Value;
-use super::{database_url, url};
+use super::{database_url, proxy, url};
 use crate::error::{Error, Result};
 
 pub(super) enum Kind {
@@ -18,6 +18,7 @@ pub(super) enum Kind {
     /// An address that credentials are sent to. The encrypted scheme, then the plain one, for this machine only.
     Url([&'static str; 2]),
     DatabaseUrl,
+    ProxyUrl,
     /// The shortest and the longest.
     Duration(Duration, Duration),
     /// The smallest and the largest, in bytes.
@@ -39,7 +40,7 @@ impl Kind {
         }
         let value = match self {
             Self::Text | Self::Url(_) => Value::Text(text.into()),
-            Self::Secret | Self::DatabaseUrl => Value::Secret(SecretString::from(text)),
+            Self::Secret | Self::DatabaseUrl | Self::ProxyUrl => Value::Secret(SecretString::from(text)),
             Self::Path => Value::Path(text.into()),
             Self::Duration(..) => Value::Duration(units::parse_duration(text)?),
             Self::Size(..) => Value::Size(units::parse_size(text)?),
@@ -86,6 +87,7 @@ impl Kind {
             (Self::Url(schemes), Value::Text(text)) => url::check(text, *schemes),
             (Self::Secret, Value::Secret(secret)) => check_text(secret.expose_secret()),
             (Self::DatabaseUrl, Value::Secret(url)) => database_url::check(url.expose_secret()),
+            (Self::ProxyUrl, Value::Secret(url)) => proxy::parse(url.expose_secret()).map(drop),
             (Self::Path, Value::Path(path)) if path.as_os_str().is_empty() => Err(Error::config("is empty")),
             (Self::Duration(least, most), Value::Duration(duration)) if duration < least || duration > most => {
                 Err(self.out_of_range(&units::show_duration(*duration)))
@@ -122,7 +124,7 @@ impl Kind {
             Self::Text | Self::Word(_) => "text",
             Self::Secret => "secret text",
             Self::Path => "path",
-            Self::Url(_) | Self::DatabaseUrl => "URL",
+            Self::Url(_) | Self::DatabaseUrl | Self::ProxyUrl => "URL",
             Self::Duration(..) => "duration",
             Self::Size(..) => "size",
             Self::Count(..) => "number",
@@ -136,6 +138,7 @@ impl Kind {
         match self {
             Self::Word(words) => words.iter().map(|word| format!("`\"{word}\"`")).collect::<Vec<_>>().join(", "),
             Self::Url([encrypted, plain]) => format!("URL, `{encrypted}://`; `{plain}://` to this machine only"),
+            Self::ProxyUrl => "URL, `http://` or `https://`".into(),
             Self::DatabaseUrl => "URL, `postgresql://` or `sqlite:`; or `name=value` pairs".into(),
             _ => match self.range() {
                 Some(range) => format!("{}, {range}", self.type_name()),
@@ -150,6 +153,7 @@ impl Kind {
             Value::Secret(url) if matches!(self, Self::DatabaseUrl) => {
                 database_url::without_password(url.expose_secret())
             }
+            Value::Secret(url) if matches!(self, Self::ProxyUrl) => proxy::without_password(url.expose_secret()),
             Value::Secret(_) => "***".into(),
             Value::Text(text) => text.clone(),
             Value::Path(path) => path.display().to_string(),

@@ -71,6 +71,7 @@ impl Layers {
         environment::apply(&mut config, &dotenv, stack)?;
         environment::apply(&mut config, &environment, stack)?;
         environment::apply_libpq_defaults(&mut config, stack)?;
+        environment::apply_proxy_defaults(&mut config, stack)?;
         Ok(config)
     }
 

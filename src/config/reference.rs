@@ -43,6 +43,10 @@ const DEPLOYMENT_TAIL: &str = "
 Within one source, a `CXSINK_…` variable overrides these, and `DATABASE_URL` overrides `DB_…`. libpq's `PG…` variables are
 defaults, see [PostgreSQL](#postgresql). They say where the database is only if `PGHOST`, `PGHOSTADDR`, `PGDATABASE` or `PGSERVICE`
 is set and no other source, not even the TOML file, sets `destination.url`.
+
+`HTTPS_PROXY` and `ALL_PROXY`, in small or capital letters, say which proxy leads to CXone if no source sets `proxy.url`; the first
+of `https_proxy`, `HTTPS_PROXY`, `all_proxy`, `ALL_PROXY` that is set counts. `no_proxy` or `NO_PROXY` adds to the default of
+`proxy.no_proxy` if no source sets that one. `HTTP_PROXY` has no meaning here.
 ";
 
 const POSTGRESQL: &str = "

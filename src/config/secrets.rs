@@ -45,7 +45,7 @@ impl DestinationConfig {
     }
 }
 
-fn read(path: &Path) -> Result<SecretString> {
+pub(super) fn read(path: &Path) -> Result<SecretString> {
     let bad = |reason: &dyn std::fmt::Display| Error::config(format!("cannot use {}: {reason}", path.display()));
     let mut bytes = Vec::new();
     File::open(path).and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes)).map_err(|e| bad(&e))?;

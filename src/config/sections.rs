@@ -154,6 +154,20 @@ pub struct TlsConfig {
     pub server_name: Option<String>,
 }
 
+/// `[proxy]`
+///
+/// For the token endpoint and the stream, where they are reached over TLS; never for the database.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct ProxyConfig {
+    /// `http://USER:PASSWORD@HOST:PORT`, or `https://…` for a proxy that is itself reached over TLS.
+    pub url: Option<SecretString>,
+    /// A file with the proxy's password, read again for each connection.
+    pub password_file: Option<PathBuf>,
+    /// What is reached without the proxy: names, addresses, networks, separated by commas; `*` is everything.
+    pub no_proxy: Option<String>,
+}
+
 /// `[log]`
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
@@ -254,5 +268,11 @@ impl Default for DeadLettersConfig {
 impl Default for RetryConfig {
     fn default() -> Self {
         Self { delay_min: Duration::from_secs(1), delay_max: Duration::from_secs(30) }
+    }
+}
+
+impl Default for ProxyConfig {
+    fn default() -> Self {
+        Self { url: None, password_file: None, no_proxy: Some("localhost,127.0.0.0/8,::1".into()) }
     }
 }

@@ -25,6 +25,7 @@ impl Config {
         self.validate_destination()?;
         self.mapping.validate()?;
         self.tls.validate()?;
+        self.proxy.validate()?;
         if self.retry.delay_min > self.retry.delay_max {
             return Err(Error::config("retry.delay_min is longer than retry.delay_max"));
         }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use ureq::http::Uri;
+use tungstenite::http::Uri;
 
 use crate::error::{Error, Result};
 
@@ -17,6 +17,7 @@ pub(super) enum Purpose {
 }
 
 impl Purpose {
+    /// The key of the configuration.
     fn key(self) -> &'static str {
         match self {
             Self::Token => "oauth.url",
@@ -43,6 +44,7 @@ pub(super) struct Address {
     /// Path and query, at least `/`.
     pub(super) target: String,
     scheme: &'static str,
+    purpose: Purpose,
 }
 
 impl Address {
@@ -87,7 +89,12 @@ impl Address {
         if !target.starts_with('/') {
             target.insert(0, '/');
         }
-        Ok(Self { tls, host, port, target, scheme: if tls { secure } else { plain } })
+        Ok(Self { tls, host, port, target, scheme: if tls { secure } else { plain }, purpose })
+    }
+
+    /// The key of the configuration that holds it.
+    pub(super) fn key(&self) -> &'static str {
+        self.purpose.key()
     }
 
     /// Host and port for errors and for the `Host` header; the port is left out where it is the scheme's own.
@@ -98,12 +105,13 @@ impl Address {
 
     /// Host and port, always both.
     pub(super) fn host_and_port(&self) -> String {
-        if self.host.contains(':') {
-            format!("[{}]:{}", self.host, self.port)
-        } else {
-            format!("{}:{}", self.host, self.port)
-        }
+        host_and_port(&self.host, self.port)
     }
+}
+
+/// An IPv6 address stands in brackets.
+pub(super) fn host_and_port(host: &str, port: u16) -> String {
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
 }
 
 impl fmt::Display for Address {

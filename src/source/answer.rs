@@ -5,6 +5,8 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
 /// When a 429 does not say how long to wait.
 const RETRY_AFTER_DEFAULT: Duration = Duration::from_secs(5);
 /// However long the peer asks for.
@@ -57,18 +59,10 @@ fn spellings(secret: &str) -> Vec<String> {
     spellings
 }
 
-fn percent_encoded(text: &str) -> String {
-    use std::fmt::Write as _;
-    let mut encoded = String::new();
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            encoded.push(byte.into());
-        } else {
-            // Writing to a String cannot fail.
-            let _ = write!(encoded, "%{byte:02X}");
-        }
-    }
-    encoded
+/// All but the unreserved characters (RFC 3986 section 2.3) are encoded, as a form takes them.
+pub(super) fn percent_encoded(text: &str) -> String {
+    const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+    utf8_percent_encode(text, RESERVED).to_string()
 }
 
 /// Characters that make a terminal show a line in another order than it has.

@@ -17,16 +17,16 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::log_scope;
 use crate::stop_signal::StopSignal;
 
-use super::address::Address;
+use super::address::host_and_port;
 
 /// How long an address has to itself before the next one is tried as well.
 const HEAD_START: Duration = Duration::from_millis(250);
 /// A name with more addresses than this is not tried further.
 const ADDRESSES_MAX: usize = 8;
 
-/// Connects to `address` before `deadline`.
-pub(super) fn dial(address: &Address, deadline: Instant, stop: &StopSignal) -> Result<TcpStream> {
-    dial_with(address, deadline, stop, resolve, |address, timeout| TcpStream::connect_timeout(&address, timeout))
+/// Connects to `port` of `host`, a name or an IP address without brackets, before `deadline`.
+pub(super) fn dial(host: &str, port: u16, deadline: Instant, stop: &StopSignal) -> Result<TcpStream> {
+    dial_with(host, port, deadline, stop, resolve, |address, timeout| TcpStream::connect_timeout(&address, timeout))
 }
 
 fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
@@ -35,7 +35,8 @@ fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
 
 /// `dial` with the two system calls given, for tests.
 fn dial_with(
-    address: &Address,
+    host: &str,
+    port: u16,
     deadline: Instant,
     stop: &StopSignal,
     resolve: impl FnOnce(&str, u16) -> io::Result<Vec<SocketAddr>> + Send + 'static,
@@ -51,16 +52,15 @@ fn dial_with(
         Err(RecvTimeoutError::Disconnected) => Err(no_thread(&io::Error::other("it ended without an answer"))),
     };
 
-    let (host, port) = (address.host.clone(), address.port);
-    let reports = sender.clone();
-    spawn("cxsink-resolve", move || drop(reports.send(Report::Resolved(resolve(&host, port)))))?;
+    let (name, reports) = (host.to_owned(), sender.clone());
+    spawn("cxsink-resolve", move || drop(reports.send(Report::Resolved(resolve(&name, port)))))?;
     let mut addresses = match await_report(deadline)? {
         Some(Report::Resolved(Ok(addresses))) => addresses.into_iter().take(ADDRESSES_MAX),
-        Some(Report::Resolved(Err(error))) => return Err(unresolved(address, &error.to_string())),
-        _ => return Err(unresolved(address, "no answer before the deadline")),
+        Some(Report::Resolved(Err(error))) => return Err(unresolved(host, &error.to_string())),
+        _ => return Err(unresolved(host, "no answer before the deadline")),
     };
     if addresses.len() == 0 {
-        return Err(unresolved(address, "the name has no address"));
+        return Err(unresolved(host, "the name has no address"));
     }
 
     let connect = Arc::new(connect);
@@ -71,7 +71,7 @@ fn dial_with(
             start_connect(next, deadline, &connect, &sender)?;
             pending.push(next);
         } else if pending.is_empty() {
-            return Err(unreachable(address, &failures));
+            return Err(unreachable(host, port, &failures));
         }
         let more = addresses.len() > 0;
         let until = if more { deadline.min(Instant::now() + HEAD_START) } else { deadline };
@@ -84,7 +84,7 @@ fn dial_with(
             _ if more && Instant::now() < deadline => {}
             _ => {
                 failures.extend(pending.iter().map(|tried| format!("{tried}: no answer before the deadline")));
-                return Err(unreachable(address, &failures));
+                return Err(unreachable(host, port, &failures));
             }
         }
     }
@@ -121,13 +121,13 @@ pub(super) fn no_thread(error: &io::Error) -> Error {
         .with_hint("check the limits of the process on threads and memory")
 }
 
-pub(super) fn unresolved(address: &Address, why: &str) -> Error {
-    Error::new(ErrorKind::Connect, format!("looking up the name {}: {why}", address.host))
+fn unresolved(host: &str, why: &str) -> Error {
+    Error::new(ErrorKind::Connect, format!("looking up the name {host}: {why}"))
         .with_hint("check the host name in the configuration and this machine's name resolution (DNS)")
 }
 
-fn unreachable(address: &Address, failures: &[String]) -> Error {
-    Error::new(ErrorKind::Connect, format!("connecting to {}: {}", address.host_and_port(), failures.join("; ")))
+fn unreachable(host: &str, port: u16, failures: &[String]) -> Error {
+    Error::new(ErrorKind::Connect, format!("connecting to {}: {}", host_and_port(host, port), failures.join("; ")))
         .with_hint("check host and port in the configuration, and that no firewall is in between")
 }
 
@@ -142,13 +142,8 @@ fn said(error: &io::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::source::address::Purpose;
     use std::net::TcpListener;
     use std::thread;
-
-    fn address(port: u16) -> Address {
-        Address::parse(Purpose::Stream, &format!("ws://localhost:{port}/")).unwrap()
-    }
 
     fn soon() -> Instant {
         Instant::now() + Duration::from_secs(20)
@@ -166,10 +161,10 @@ mod tests {
     fn a_listener_is_reached_and_a_closed_port_is_named() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        let target = Address::parse(Purpose::Stream, &format!("ws://127.0.0.1:{port}/")).unwrap();
-        assert_eq!(dial(&target, soon(), &StopSignal::new()).unwrap().peer_addr().unwrap().port(), port);
+        let to = || dial("127.0.0.1", port, soon(), &StopSignal::new());
+        assert_eq!(to().unwrap().peer_addr().unwrap().port(), port);
         drop(listener);
-        let error = dial(&target, soon(), &StopSignal::new()).unwrap_err();
+        let error = to().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Connect);
         assert!(error.is_retryable());
         assert!(error.message().contains(&format!("connecting to 127.0.0.1:{port}")), "{error}");
@@ -180,7 +175,8 @@ mod tests {
     fn a_name_that_does_not_resolve_is_named() {
         let check = |answer: fn() -> io::Result<Vec<SocketAddr>>, why: &str| {
             let error = dial_with(
-                &address(1),
+                "localhost",
+                1,
                 soon(),
                 &StopSignal::new(),
                 move |_, _| answer(),
@@ -212,7 +208,7 @@ mod tests {
                 if in_resolve { black_hole(&begun) } else { Ok(vec![SocketAddr::from(([127, 0, 0, 1], port))]) }
             };
             let error =
-                dial_with(&address(1), soon(), &stop, resolve, move |_, _| black_hole(&connecting)).unwrap_err();
+                dial_with("localhost", 1, soon(), &stop, resolve, move |_, _| black_hole(&connecting)).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::State);
             assert!(stopping.join().unwrap().elapsed() < Duration::from_secs(1));
         };
@@ -230,7 +226,7 @@ mod tests {
             };
             let deadline = Instant::now() + Duration::from_millis(50);
             let error =
-                dial_with(&address(7), deadline, &StopSignal::new(), resolve, move |_, _| black_hole(&connecting))
+                dial_with("localhost", 7, deadline, &StopSignal::new(), resolve, move |_, _| black_hole(&connecting))
                     .unwrap_err();
             assert!(error.message().contains(why), "{error}");
             assert!(error.message().contains("no answer before the deadline"), "{error}");
@@ -257,7 +253,8 @@ mod tests {
         };
         let started_at = Instant::now();
         let deadline = started_at + Duration::from_secs(60);
-        let stream = dial_with(&address(1), deadline, &StopSignal::new(), move |_, _| Ok(addresses), connect).unwrap();
+        let stream =
+            dial_with("localhost", 1, deadline, &StopSignal::new(), move |_, _| Ok(addresses), connect).unwrap();
         assert_eq!(stream.peer_addr().unwrap().port(), port);
         assert!(started_at.elapsed() < Duration::from_secs(30), "waited for the dead address");
     }

@@ -7,9 +7,14 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::stop_signal::StopSignal;
+use crate::tls::authority::Authority;
 
 /// Nothing in a test takes longer, and nothing is decided by it.
 pub(super) const PATIENCE: Duration = Duration::from_secs(20);
@@ -114,7 +119,12 @@ pub(super) struct TestServer {
     pub(super) address: SocketAddr,
     /// The requests so far, in order.
     pub(super) requests: Arc<Mutex<Vec<String>>>,
+    /// The authority that has signed its certificate, if it speaks TLS.
+    ca_file: Option<tempfile::TempPath>,
 }
+
+/// The server's side of a TLS connection.
+pub(super) type TlsPeer = StreamOwned<ServerConnection, TcpStream>;
 
 impl TestServer {
     /// `script` gets each connection before anything is read.
@@ -129,7 +139,31 @@ impl TestServer {
                 thread::spawn(move || script(stream));
             }
         });
-        Self { address, requests: Arc::default() }
+        Self { address, requests: Arc::default(), ca_file: None }
+    }
+
+    /// Speaks TLS, with a certificate for localhost, 127.0.0.1 and api.example; `script` begins before the handshake.
+    pub(super) fn tls(script: impl Fn(&mut TlsPeer) + Send + Sync + 'static) -> Self {
+        let authority = Authority::new();
+        let certified = authority.server(&["localhost", "127.0.0.1", "api.example"]);
+        let chain = CertificateDer::pem_slice_iter(certified.certificate.as_bytes()).map(|found| found.unwrap());
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(chain.collect(), PrivateKeyDer::from_pem_slice(certified.key.as_bytes()).unwrap());
+        let config = Arc::new(config.unwrap());
+        let server = Self::raw(move |tcp| {
+            let session = ServerConnection::new(Arc::clone(&config)).unwrap();
+            let mut stream = StreamOwned::new(session, tcp);
+            script(&mut stream);
+            stream.conn.send_close_notify();
+            let _ = stream.flush();
+        });
+        let mut ca_file = tempfile::NamedTempFile::new().unwrap();
+        ca_file.write_all(authority.pem.as_bytes()).unwrap();
+        Self { ca_file: Some(ca_file.into_temp_path()), ..server }
     }
 
     /// `script` gets each request and its number.
@@ -171,6 +205,7 @@ impl TestServer {
         config.stream.url = format!("ws://{}/stream/{{stream_id}}", self.address);
         config.stream.connect_timeout = PATIENCE;
         config.oauth.request_timeout = PATIENCE;
+        config.tls.ca_file = self.ca_file.as_ref().map(|file| file.to_path_buf());
         config
     }
 }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use secrecy::SecretString;
-use ureq::http::HeaderValue;
+use tungstenite::http::HeaderValue;
 
 use crate::clock::Clock;
 use crate::config::Config;

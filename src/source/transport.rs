@@ -1,4 +1,6 @@
 //! A TCP stream with or without TLS, that reads under a deadline or without blocking.
+//!
+//! TLS may be there twice: to a proxy, and through it to the server.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -13,7 +15,8 @@ use rustls::ClientConnection;
 #[derive(Debug)]
 pub(super) struct Transport {
     tcp: TcpStream,
-    tls: Option<Box<ClientConnection>>,
+    /// The outermost first; at most two.
+    sessions: Vec<ClientConnection>,
     mode: Mode,
 }
 
@@ -26,10 +29,10 @@ enum Mode {
 }
 
 impl Transport {
-    pub(super) fn new(tcp: TcpStream, tls: Option<ClientConnection>, deadline: Instant) -> io::Result<Self> {
+    pub(super) fn new(tcp: TcpStream, deadline: Instant) -> io::Result<Self> {
         // Pings and pongs are small and must not wait for each other (RFC 9293 section 3.7.4).
         tcp.set_nodelay(true)?;
-        Ok(Self { tcp, tls: tls.map(Box::new), mode: Mode::Until(deadline) })
+        Ok(Self { tcp, sessions: Vec::new(), mode: Mode::Until(deadline) })
     }
 
     /// Ends every call on this transport, from any thread, now and later.
@@ -57,30 +60,40 @@ impl Transport {
         Ok(())
     }
 
-    /// Does what is left of the TLS handshake.
-    pub(super) fn handshake_tls(&mut self) -> io::Result<()> {
-        let mut socket = Socket { tcp: &self.tcp, mode: self.mode };
-        if let Some(tls) = &mut self.tls {
-            while tls.is_handshaking() {
+    /// Does the handshake of `session`, within the session there may be already; from then on everything goes through it.
+    pub(super) fn start_tls(&mut self, mut session: ClientConnection) -> io::Result<()> {
+        self.through_all(|mut stream| -> io::Result<()> {
+            while session.is_handshaking() {
                 // It ends at the end of the stream without an error, and without having got further.
-                if tls.complete_io(&mut socket)? == (0, 0) {
+                if session.complete_io(&mut stream)? == (0, 0) {
                     return Err(io::ErrorKind::UnexpectedEof.into());
                 }
             }
-        }
+            Ok(())
+        })?;
+        self.sessions.push(session);
         Ok(())
+    }
+
+    /// Calls with the stream that the bytes of the application go through.
+    fn through_all<T>(&mut self, call: impl FnOnce(&mut dyn ReadWrite) -> T) -> T {
+        let mut socket = Socket { tcp: &self.tcp, mode: self.mode };
+        match &mut self.sessions[..] {
+            [] => call(&mut socket),
+            [tls] => call(&mut rustls::Stream::new(tls, &mut socket)),
+            [outer, inner, ..] => {
+                let mut outer = rustls::Stream::new(outer, &mut socket);
+                call(&mut rustls::Stream::new(inner, &mut outer))
+            }
+        }
     }
 }
 
 impl Read for Transport {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let mut socket = Socket { tcp: &self.tcp, mode: self.mode };
-        let read = match &mut self.tls {
-            None => socket.read(buffer),
-            Some(tls) => rustls::Stream::new(&mut **tls, &mut socket).read(buffer),
-        };
-        match read {
-            // Many servers close the connection without TLS's own goodbye; the WebSocket close frame is what we go by.
+        match self.through_all(|stream| stream.read(buffer)) {
+            // Many servers close the connection without TLS's own goodbye; the WebSocket close frame, or the length of an answer, is
+            // what we go by.
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(0),
             read => read,
         }
@@ -89,21 +102,22 @@ impl Read for Transport {
 
 impl Write for Transport {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let mut socket = Socket { tcp: &self.tcp, mode: self.mode };
-        match &mut self.tls {
-            None => socket.write(bytes),
-            Some(tls) => rustls::Stream::new(&mut **tls, &mut socket).write(bytes),
-        }
+        self.through_all(|stream| stream.write(bytes))
     }
 
     fn flush(&mut self) -> io::Result<()> {
+        self.through_all(|stream| stream.flush())?;
+        // The inner one hands its records to the outer one, which has to send them then.
         let mut socket = Socket { tcp: &self.tcp, mode: self.mode };
-        match &mut self.tls {
-            None => Ok(()),
-            Some(tls) => rustls::Stream::new(&mut **tls, &mut socket).flush(),
+        match &mut self.sessions[..] {
+            [outer, _] => rustls::Stream::new(outer, &mut socket).flush(),
+            _ => Ok(()),
         }
     }
 }
+
+trait ReadWrite: Read + Write {}
+impl<T: Read + Write> ReadWrite for T {}
 
 /// The TCP stream for one call: turns the deadline into the socket's timeout before each system call, so that a peer that
 /// sends a byte now and then cannot stretch it.

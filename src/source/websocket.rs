@@ -40,7 +40,7 @@ impl WebsocketSource {
     fn go_on_with(&mut self, open: Open) {
         self.renewal.begin(&open.token);
         self.open = Some(open);
-        log::info!("the stream {} is open", self.opener.address);
+        log::info!("the stream {} is open", self.opener.way.address);
     }
 
     /// The connection that was read is gone.
@@ -60,7 +60,7 @@ impl WebsocketSource {
             None => Ok(Read::Closed),
             Some(verdict) => {
                 self.opener.act_on(&verdict, &old.token);
-                Err(verdict.error.while_doing(format_args!("reading the stream {}", self.opener.address)))
+                Err(verdict.error.while_doing(format_args!("reading the stream {}", self.opener.way.address)))
             }
         }
     }

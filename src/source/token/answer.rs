@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use serde_json::Value;
-use ureq::http::HeaderValue;
+use tungstenite::http::HeaderValue;
 
 use crate::error::{Class, Error, ErrorKind, Result};
 

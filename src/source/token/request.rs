@@ -1,39 +1,31 @@
 //! One request to the token endpoint.
-//!
-//! ureq can end a request in flight, but neither a name resolution nor a connect; so it works on a thread of its own and
-//! the caller leaves it there when the sink stops. Its timeouts end it soon after.
 
-use std::error::Error as _;
-use std::io::{self, Read as _};
-use std::sync::mpsc;
-use std::time::Duration;
+use std::fmt::Write as _;
+use std::io;
+use std::time::{Duration, Instant};
 
 use secrecy::{ExposeSecret, SecretString};
-use ureq::Agent;
-use ureq::http::{HeaderMap, header};
+use tungstenite::http::header;
 
 use crate::config::{Config, OauthConfig};
 use crate::error::{Class, Error, ErrorKind, Result};
-use crate::log_scope;
 use crate::stop_signal::StopSignal;
+use crate::tls;
 
-use super::super::address::{Address, Purpose};
-use super::super::answer::shown;
-use super::super::{dial, tls};
+use super::super::address::Purpose;
+use super::super::answer::{percent_encoded, shown};
+use super::super::http::{self, Fault, Head, USER_AGENT};
+use super::super::way::{Reached, Way};
 use super::answer::{self, Granted};
 
 /// A token answer has a few hundred bytes; error pages of proxies have some thousands.
-const BODY_BYTES_MAX: u64 = 64 << 10;
-/// ureq's own timeouts end the request; this is the last resort if they do not.
-const GRACE: Duration = Duration::from_secs(2);
-const USER_AGENT: &str = concat!("cxsink/", env!("CARGO_PKG_VERSION"));
+const BODY_BYTES_MAX: usize = 64 << 10;
 
 /// What to ask, and where.
 pub(super) struct Request {
     oauth: OauthConfig,
     client_id: String,
-    address: Address,
-    roots: tls::Roots,
+    way: Way,
     connect_timeout: Duration,
 }
 
@@ -55,9 +47,8 @@ impl Request {
         // Read here only to fail early.
         config.oauth.client_secret()?;
         Ok(Self {
-            address: Address::parse(Purpose::Token, &config.oauth.url)?,
+            way: Way::new(Purpose::Token, &config.oauth.url, config)?,
             client_id,
-            roots: tls::Roots::default(),
             connect_timeout: config.stream.connect_timeout.min(config.oauth.request_timeout),
             oauth: config.oauth.clone(),
         })
@@ -70,62 +61,59 @@ impl Request {
 
     /// Sends the request; ends early, with an error, when `stop` is set.
     pub(super) fn send(&self, secret: &SecretString, stop: &StopSignal) -> Result<Answer> {
-        let agent = self.agent()?;
-        let (sender, receiver) = mpsc::channel();
-        let (stopped, in_flight) = (sender.clone(), agent.clone());
-        let _guard = stop.on_set(move || {
-            // Nobody may be waiting any more.
-            drop(stopped.send(None));
-            in_flight.shutdown();
-        });
-        let form = self.form(secret);
-        let url = self.oauth.url.clone();
-        log_scope::spawn("cxsink-token", move || drop(sender.send(Some(post(&agent, &url, &form)))))
-            .map_err(|error| dial::no_thread(&error))?;
-        match receiver.recv_timeout(self.oauth.request_timeout + GRACE) {
-            Ok(Some(answer)) if !stop.is_set() => answer.map_err(|error| self.explain(&error)),
-            Ok(_) => Err(Error::stopped()),
-            Err(_) => Err(self.timed_out("the request did not end")),
+        let answer = self.exchange(secret, stop);
+        // Whatever else was found then, the stop is the reason.
+        if stop.is_set() { Err(Error::stopped()) } else { answer.map_err(|error| self.in_context(error)) }
+    }
+
+    fn exchange(&self, secret: &SecretString, stop: &StopSignal) -> Result<Answer> {
+        let deadline = Instant::now() + self.oauth.request_timeout;
+        let Reached { mut transport, interrupt: _interrupt } = self.way.open(self.connect_timeout, stop)?;
+        let failed = |fault| self.failed(fault, secret);
+        transport.wait_until(deadline).map_err(|error| failed(error.into()))?;
+        let request = self.text(secret);
+        http::send_all(&mut transport, request.expose_secret().as_bytes()).map_err(|error| failed(error.into()))?;
+        let (head, mut body) = http::read_head(&mut transport).map_err(failed)?;
+        let read = http::read_body(&mut transport, &head, &mut body, BODY_BYTES_MAX);
+        match read {
+            // Of an error the status says enough; a token must be complete.
+            Err(fault) if (200..300).contains(&head.status) => Err(failed(fault)),
+            _ => Ok(Answer::new(&head, body)),
         }
     }
 
-    fn agent(&self) -> Result<Agent> {
-        let timeout = Some(self.oauth.request_timeout);
-        let mut config = Agent::config_builder()
-            .http_status_as_error(false)
-            // A redirect could lead the secret anywhere.
-            .max_redirects(0)
-            .proxy(None)
-            .user_agent(USER_AGENT)
-            .accept("application/json")
-            // Asked once an hour: a kept connection would be dead by then.
-            .max_idle_connections(0)
-            .max_response_header_size(64 << 10)
-            .timeout_global(timeout)
-            .timeout_per_call(timeout)
-            .timeout_resolve(Some(self.connect_timeout))
-            .timeout_connect(Some(self.connect_timeout))
-            .timeout_send_request(timeout)
-            .timeout_send_body(timeout)
-            .timeout_recv_response(timeout)
-            .timeout_recv_body(timeout);
-        if self.address.tls {
-            config = config.https_only(true).tls_config(tls::ureq_config(&self.roots)?);
-        }
-        Ok(config.build().new_agent())
+    fn text(&self, secret: &SecretString) -> SecretString {
+        let form = self.form(secret);
+        format!(
+            "POST {target} HTTP/1.1\r\n\
+             Host: {host}\r\n\
+             Connection: close\r\n\
+             Content-Type: application/x-www-form-urlencoded\r\n\
+             Content-Length: {length}\r\n\
+             Accept: application/json\r\n\
+             User-Agent: {USER_AGENT}\r\n\
+             \r\n\
+             {form}",
+            target = self.way.address.target,
+            host = self.way.address.host_header(),
+            length = form.expose_secret().len(),
+            form = form.expose_secret(),
+        )
+        .into()
     }
 
     /// RFC 6749 section 4.4.2, with the credentials in the body (section 2.3.1).
-    fn form(&self, secret: &SecretString) -> Vec<(&'static str, SecretString)> {
-        let mut form = vec![
-            ("grant_type", "client_credentials".into()),
-            ("client_id", self.client_id.as_str().into()),
-            ("client_secret", secret.clone()),
-        ];
+    fn form(&self, secret: &SecretString) -> SecretString {
+        let mut form = format!(
+            "grant_type=client_credentials&client_id={}&client_secret={}",
+            percent_encoded(&self.client_id),
+            percent_encoded(secret.expose_secret())
+        );
         if !self.oauth.scope.trim().is_empty() {
-            form.push(("scope", self.oauth.scope.as_str().into()));
+            // Writing to a String cannot fail.
+            let _ = write!(form, "&scope={}", percent_encoded(&self.oauth.scope));
         }
-        form
+        form.into()
     }
 
     /// Turns an answer into a token or into the error it means.
@@ -139,97 +127,51 @@ impl Request {
     }
 
     fn in_context(&self, error: Error) -> Error {
-        error.while_doing(format_args!("getting a token from {}", self.address))
+        error.while_doing(format_args!("getting a token from {}", self.way.address))
     }
 
-    fn explain(&self, error: &ureq::Error) -> Error {
-        self.in_context(self.why(error))
-    }
-
-    fn why(&self, error: &ureq::Error) -> Error {
-        let peer = self.address.host_and_port();
-        let connect = |why: String| Error::new(ErrorKind::Connect, why);
-        let protocol =
-            |why: String| Error::new(ErrorKind::Protocol, why).with_class(Class::Outage).with_hint(NOT_OAUTH);
-        match error {
-            ureq::Error::Timeout(ureq::Timeout::Resolve) => {
-                dial::unresolved(&self.address, "no answer before the deadline")
+    /// There is no answer although there was a connection.
+    fn failed(&self, fault: Fault, secret: &SecretString) -> Error {
+        let (peer, timeout) = (self.way.address.host_and_port(), self.oauth.request_timeout);
+        let connect = |why: String| Error::new(ErrorKind::Connect, why).with_hint(CHECK_PATH);
+        let cut = || connect(format!("{peer} ended the connection before its answer was complete"));
+        match fault {
+            Fault::Ended => cut(),
+            Fault::NoHttp { why, beginning } => {
+                let line = beginning.split(|byte| *byte == b'\n').next().unwrap_or_default();
+                let line = shown(line, &[secret.expose_secret(), &self.client_id], 60);
+                Error::new(ErrorKind::Protocol, format!("{peer} did not answer in HTTP/1.1 ({why}): {line}"))
+                    .with_class(Class::Outage)
+                    .with_hint("check oauth.url: this does not look like a token endpoint")
             }
-            ureq::Error::HostNotFound => dial::unresolved(&self.address, "the name has no address"),
-            ureq::Error::Timeout(ureq::Timeout::Connect) => {
-                connect(format!("connecting to {peer}: no answer within {:?}", self.connect_timeout))
-                    .with_hint(CHECK_PATH)
-            }
-            ureq::Error::Timeout(phase) => self.timed_out(&phase.to_string()),
-            ureq::Error::Rustls(error) => crate::tls::refused(&self.address.host_and_port(), error),
-            ureq::Error::Io(error) => match (crate::tls::inside(error), error.kind()) {
-                (Some(error), _) => crate::tls::refused(&self.address.host_and_port(), error),
-                // The standard library gives a failed name resolution no kind of its own.
-                (None, _) if error.to_string().contains("failed to lookup address") => {
-                    dial::unresolved(&self.address, &error.to_string())
-                }
-                (None, io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe) => {
-                    connect(format!("{peer} ended the connection before its answer was complete")).with_hint(CHECK_PATH)
-                }
-                _ => connect(format!("connecting to {peer}: {error}")).with_hint(CHECK_PATH),
+            Fault::Io(error) if tls::inside(&error).is_some() => self.way.failed("TLS", &error, timeout),
+            Fault::Io(error) => match error.kind() {
+                io::ErrorKind::WouldBlock => connect(format!("{peer} did not answer within {timeout:?}")),
+                io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => cut(),
+                _ => connect(format!("asking {peer}: {error}")),
             },
-            ureq::Error::Protocol(error) => {
-                // It may quote what the peer sent.
-                protocol(format!(
-                    "{peer} did not answer in HTTP/1.1: {}",
-                    shown(error.to_string().as_bytes(), &[], 100)
-                ))
-            }
-            ureq::Error::LargeResponseHeader(..) => protocol(format!("{peer} answered with a huge header")),
-            error => {
-                let cause = error.source().map_or_else(String::new, |source| format!(": {source}"));
-                connect(format!("asking {peer}: {error}{cause}")).with_hint(CHECK_PATH)
-            }
         }
-    }
-
-    fn timed_out(&self, phase: &str) -> Error {
-        let (peer, timeout) = (self.address.host_and_port(), self.oauth.request_timeout);
-        Error::new(ErrorKind::Connect, format!("{peer} did not answer within {timeout:?} ({phase})"))
-            .with_hint(CHECK_PATH)
     }
 }
 
 const CHECK_PATH: &str = "check oauth.url, and that no firewall or proxy is in between";
-const NOT_OAUTH: &str = "check oauth.url: this does not look like a token endpoint";
-
-fn post(agent: &Agent, url: &str, form: &[(&str, SecretString)]) -> std::result::Result<Answer, ureq::Error> {
-    let form = form.iter().map(|(name, value)| (*name, value.expose_secret()));
-    let mut response = agent.post(url).send_form(form)?;
-    let text = |headers: &HeaderMap, name| {
-        headers.get(name).map(|value: &ureq::http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned())
-    };
-    let headers = response.headers();
-    let mut answer = Answer {
-        status: response.status().as_u16(),
-        retry_after: text(headers, header::RETRY_AFTER),
-        location: text(headers, header::LOCATION),
-        content_type: text(headers, header::CONTENT_TYPE),
-        body: Vec::new(),
-    };
-    // One more than allowed, to tell that it was too long.
-    let read = response.body_mut().as_reader().take(BODY_BYTES_MAX + 1).read_to_end(&mut answer.body);
-    match read {
-        // Of an error the status says enough; a token must be complete.
-        Err(error) if (200..300).contains(&answer.status) => Err(error.into()),
-        _ => Ok(answer),
-    }
-}
 
 impl Answer {
-    pub(super) fn is_too_long(&self) -> bool {
-        self.body.len() as u64 > BODY_BYTES_MAX
+    fn new(head: &Head, body: Vec<u8>) -> Self {
+        let text = |name| {
+            let value: Option<&tungstenite::http::HeaderValue> = head.headers.get(name);
+            value.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+        };
+        Self {
+            status: head.status,
+            retry_after: text(header::RETRY_AFTER),
+            location: text(header::LOCATION),
+            content_type: text(header::CONTENT_TYPE),
+            body,
+        }
     }
-}
 
-#[cfg(test)]
-impl Request {
-    pub(super) fn trust(&mut self, roots: tls::Roots) {
-        self.roots = roots;
+    pub(super) fn is_too_long(&self) -> bool {
+        self.body.len() > BODY_BYTES_MAX
     }
 }

@@ -2,7 +2,6 @@ use super::*;
 use crate::clock::SystemClock;
 use crate::error::{Class, ErrorKind};
 use crate::source::test_server::{HandClock, PATIENCE, TestServer, answer, stop_when, token_answer};
-use crate::source::tls::Roots;
 use std::sync::mpsc;
 use std::thread;
 
@@ -269,9 +268,10 @@ fn refused_and_unknown_hosts_are_named() {
     // A label longer than 63 characters is refused by the resolver itself, with no query to anybody.
     let host = format!("{}.invalid", "x".repeat(64));
     config.oauth.url = format!("https://{host}/token");
-    let mut tokens = source(&config);
-    tokens.request.trust(test_roots());
-    let error = tokens.token(None).unwrap_err();
+    let tls = TestServer::tls(|_| ());
+    // The name in the certificate is another matter.
+    config.tls = crate::config::TlsConfig { server_name: Some("localhost".into()), ..tls.config().tls };
+    let error = source(&config).token(None).unwrap_err();
     assert_eq!((error.kind(), error.class()), (ErrorKind::Connect, Class::Outage));
     assert!(error.message().contains(&format!("looking up the name {host}")), "{error}");
 }
@@ -308,14 +308,10 @@ fn a_stop_ends_a_request_and_a_wait() {
     check(|peer| peer.send(answer("429 Slow Down", "Retry-After: 60\r\n", "")));
 }
 
-fn test_roots() -> Roots {
-    Roots::Only(vec![include_bytes!("../testdata/localhost.crt.der").to_vec().into()])
-}
-
 #[test]
 fn tls_works_with_a_known_authority_and_says_what_is_wrong_with_others() {
-    let check = |roots: Roots, url_host: &str| {
-        let server = crate::source::tls::tests::server(|stream| {
+    let check = |is_known: bool| {
+        let server = TestServer::tls(|stream| {
             let mut byte = [0];
             let mut seen = Vec::new();
             while !seen.ends_with(b"scope=data-actions%3Aread")
@@ -326,13 +322,15 @@ fn tls_works_with_a_known_authority_and_says_what_is_wrong_with_others() {
             let _ = std::io::Write::write_all(stream, token_answer("over-tls").as_bytes());
         });
         let mut config = server.config();
-        config.oauth.url = format!("https://{url_host}:{}/token", server.address.port());
-        let mut tokens = source(&config);
-        tokens.request.trust(roots);
-        tokens.token(None)
+        config.oauth.url = format!("https://localhost:{}/token", server.address.port());
+        let other = TestServer::tls(|_| ());
+        if !is_known {
+            config.tls = other.config().tls;
+        }
+        source(&config).token(None)
     };
-    assert_eq!(check(test_roots(), "localhost").unwrap().secret(), "over-tls");
-    let error = check(Roots::Only(Vec::new()), "localhost").unwrap_err();
+    assert_eq!(check(true).unwrap().secret(), "over-tls");
+    let error = check(false).unwrap_err();
     assert_eq!((error.kind(), error.class()), (ErrorKind::Connect, Class::Outage));
     assert!(error.message().contains("TLS with localhost:"), "{error}");
     assert!(error.hint().unwrap().contains("authority"), "{error:?}");
@@ -341,11 +339,10 @@ fn tls_works_with_a_known_authority_and_says_what_is_wrong_with_others() {
         let _ = std::io::Write::write_all(&mut stream, b"SSH-2.0-OpenSSH_9.6\r\n");
         let _ = std::io::Read::read_to_end(&mut stream, &mut Vec::new());
     });
-    let mut config = plain.config();
+    let tls = TestServer::tls(|_| ());
+    let mut config = tls.config();
     config.oauth.url = format!("https://127.0.0.1:{}/token", plain.address.port());
-    let mut tokens = source(&config);
-    tokens.request.trust(test_roots());
-    let error = tokens.token(None).unwrap_err();
+    let error = source(&config).token(None).unwrap_err();
     assert!(error.hint().unwrap().contains("does not seem to speak TLS"), "{error:?}");
 }
 

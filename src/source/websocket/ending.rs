@@ -1,6 +1,5 @@
 //! What a refused or lost stream means: the error, and whether the token is to blame.
 
-use std::io;
 use std::time::Duration;
 
 use tungstenite::http::{HeaderMap, HeaderValue, header};
@@ -9,9 +8,10 @@ use crate::config::StreamConfig;
 use crate::error::{Class, Error, ErrorKind};
 use crate::tls;
 
-use super::super::address::Address;
 use super::super::answer::{refusal, retry_after, shown};
+use super::super::http::Fault;
 use super::super::token::Token;
+use super::super::way::Way;
 use super::connection::End;
 use super::handshake::Refusal;
 
@@ -34,48 +34,24 @@ impl From<Error> for Verdict {
     }
 }
 
-/// Whom we were connecting to.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Peer<'a> {
-    pub(super) address: &'a Address,
-    pub(super) timeout: Duration,
-}
-
-impl Peer<'_> {
-    /// A step of connecting failed.
-    pub(super) fn failed(self, step: &str, error: &io::Error) -> Error {
-        let peer = self.address.host_and_port();
-        let why = match error.kind() {
-            io::ErrorKind::WouldBlock => format!("no answer within {:?}", self.timeout),
-            io::ErrorKind::UnexpectedEof => "the other end closed the connection".into(),
-            _ => error.to_string(),
-        };
-        Error::new(ErrorKind::Connect, format!("{step} with {peer}: {why}"))
-            .with_hint("check stream.url, and that no firewall or proxy is in between")
-    }
-
-    pub(super) fn tls_failed(self, error: &io::Error) -> Error {
-        match tls::inside(error) {
-            Some(error) => tls::refused(&self.address.host_and_port(), error),
-            None => self.failed("TLS", error),
-        }
-    }
-
-    /// The server did not open the stream.
-    pub(super) fn refused(self, refusal: Refusal, token: &Token, unix_micros: i64) -> Verdict {
-        let secret = token.secret();
-        match refusal {
+/// The server did not open the stream.
+pub(super) fn refused(refusal: Refusal, way: &Way, timeout: Duration, token: &Token, unix_micros: i64) -> Verdict {
+    match refusal {
+        Refusal::Fault(Fault::Io(error)) => {
             // With TLS 1.3 a server refuses a client only after the handshake.
-            Refusal::Io(error) if tls::inside(&error).is_some() => self.tls_failed(&error).into(),
-            Refusal::Io(error) => self.failed("the WebSocket handshake", &error).into(),
-            Refusal::Ended => protocol("the server closed the connection without an answer to the handshake").into(),
-            Refusal::NoHttp { why, beginning } => {
-                let line = beginning.split(|byte| *byte == b'\n').next().unwrap_or_default();
-                protocol(format!("the answer is not HTTP/1.1 ({why}): {}", shown(line, &[secret], 60))).into()
-            }
-            Refusal::BadUpgrade(why) => protocol(format!("the answer does not open a WebSocket: {why}")).into(),
-            Refusal::Status { status, headers, body } => refused_with(status, &headers, &body, token, unix_micros),
+            let step = if tls::inside(&error).is_some() { "TLS" } else { "the WebSocket handshake" };
+            way.failed(step, &error, timeout).into()
         }
+        Refusal::Fault(Fault::Ended) => {
+            protocol("the server closed the connection without an answer to the handshake").into()
+        }
+        Refusal::Fault(Fault::NoHttp { why, beginning }) => {
+            let line = beginning.split(|byte| *byte == b'\n').next().unwrap_or_default();
+            let line = shown(line, &[token.secret()], 60);
+            protocol(format!("the answer is not HTTP/1.1 ({why}): {line}")).into()
+        }
+        Refusal::BadUpgrade(why) => protocol(format!("the answer does not open a WebSocket: {why}")).into(),
+        Refusal::Status { head, body } => refused_with(head.status, &head.headers, &body, token, unix_micros),
     }
 }
 

@@ -5,16 +5,15 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::clock::Clock;
-use crate::config::{Config, StreamConfig, TlsConfig};
+use crate::config::{Config, StreamConfig};
 use crate::error::{Error, Result};
 use crate::lock;
 use crate::stop_signal::{InterruptGuard, StopSignal};
-use crate::tls;
 
-use super::super::address::{Address, Purpose};
+use super::super::Observer;
+use super::super::address::Purpose;
 use super::super::token::{Token, TokenSource};
-use super::super::transport::Transport;
-use super::super::{Observer, dial};
+use super::super::way::{Reached, Way};
 use super::connection::Connection;
 use super::ending::{self, Verdict};
 use super::frames::Frames;
@@ -26,9 +25,8 @@ const EVENT_BYTES_KEPT: u64 = 64 << 20;
 
 /// What it takes to open a stream.
 pub(super) struct Opener {
-    pub(super) address: Address,
+    pub(super) way: Way,
     pub(super) settings: StreamConfig,
-    pub(super) tls: TlsConfig,
     tokens: TokenSource,
     pub(super) stop: StopSignal,
     pub(super) clock: Arc<dyn Clock>,
@@ -48,9 +46,8 @@ impl Opener {
     /// Checks the configuration; connects to nothing.
     pub(super) fn new(config: &Config, stop: StopSignal, clock: Arc<dyn Clock>, observer: Observer) -> Result<Self> {
         Ok(Self {
-            address: Address::parse(Purpose::Stream, &config.stream_url()?)?,
+            way: Way::new(Purpose::Stream, &config.stream_url()?, config)?,
             settings: config.stream.clone(),
-            tls: config.tls.clone(),
             tokens: TokenSource::new(config, stop.clone(), Arc::clone(&clock), observer)?,
             stop,
             clock,
@@ -73,23 +70,15 @@ impl Opener {
         let token = self.tokens.token(replaced)?;
         self.open_stream(&token).map_err(|verdict| {
             self.act_on(&verdict, &token);
-            verdict.error.while_doing(format_args!("opening the stream {}", self.address))
+            verdict.error.while_doing(format_args!("opening the stream {}", self.way.address))
         })
     }
 
     fn open_stream(&self, token: &Token) -> std::result::Result<Open, Verdict> {
         let timeout = self.settings.connect_timeout;
-        let deadline = Instant::now() + timeout;
-        let peer = ending::Peer { address: &self.address, timeout };
-
-        let tls = self.address.tls.then(|| tls::session(&self.tls, &self.address.host)).transpose()?;
-        let tcp = dial::dial(&self.address, deadline, &self.stop)?;
-        let mut transport = Transport::new(tcp, tls, deadline).map_err(|error| peer.failed("TCP", &error))?;
-        let interrupt = transport.interrupt().map_err(|error| peer.failed("TCP", &error))?;
-        let interrupt = self.stop.on_set(interrupt);
-        transport.handshake_tls().map_err(|error| peer.tls_failed(&error))?;
-        let tail = handshake::open(&mut transport, &self.address, &token.header)
-            .map_err(|refusal| peer.refused(refusal, token, self.clock.unix_micros()))?;
+        let Reached { mut transport, interrupt } = self.way.open(timeout, &self.stop)?;
+        let tail = handshake::open(&mut transport, &self.way.address, &token.header)
+            .map_err(|refusal| ending::refused(refusal, &self.way, timeout, token, self.clock.unix_micros()))?;
 
         let kept_max = self.settings.event_bytes_max.saturating_mul(4).max(EVENT_BYTES_KEPT);
         let frames = Frames::new(&tail, kept_max);
@@ -110,6 +99,6 @@ impl Opener {
 
 impl fmt::Debug for Opener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Opener").field("address", &format_args!("{}", self.address)).finish_non_exhaustive()
+        f.debug_struct("Opener").field("address", &format_args!("{}", self.way.address)).finish_non_exhaustive()
     }
 }

@@ -1,0 +1,272 @@
+//! `[proxy]`: where the proxy is, and what is reached without it.
+//!
+//! Follows what curl and others made the custom, since `HTTPS_PROXY` and `NO_PROXY` are written for all programs at once.
+
+use std::net::IpAddr;
+
+use percent_encoding::percent_decode_str;
+use secrecy::{ExposeSecret, SecretString};
+
+use super::secrets;
+use super::sections::ProxyConfig;
+use crate::error::{Error, Result};
+
+const FORM: &str = "write http://HOST:PORT or http://USER:PASSWORD@HOST:PORT, special characters percent-encoded";
+
+/// A proxy's URL, taken apart.
+#[derive(Debug)]
+pub(crate) struct ProxyAddress {
+    /// Whether the proxy itself is reached over TLS: `https://`.
+    pub(crate) tls: bool,
+    /// A name or an IP address, without brackets.
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    pub(crate) user: Option<String>,
+    password: Option<SecretString>,
+}
+
+/// Takes a proxy's URL apart. Never shows any part of it: it may hold a password where none is expected.
+pub(super) fn parse(url: &str) -> Result<ProxyAddress> {
+    let bad = |reason: &str| Error::config(reason).with_hint(FORM);
+    // As in curl, a proxy without a scheme is one that speaks HTTP.
+    let (scheme, rest) = url.split_once("://").unwrap_or(("http", url));
+    let tls = scheme.eq_ignore_ascii_case("https");
+    if !tls && !scheme.eq_ignore_ascii_case("http") {
+        let is_socks = scheme.to_ascii_lowercase().starts_with("socks");
+        return Err(bad(if is_socks {
+            "is a SOCKS proxy, which is not supported: only HTTP proxies (CONNECT) are"
+        } else {
+            "has a scheme that cannot be used here"
+        }));
+    }
+    if url.contains(|c: char| !c.is_ascii_graphic() || c == '\\') {
+        return Err(bad("holds a character that a URL may not hold"));
+    }
+    let (credentials, place) = match rest.rsplit_once('@') {
+        Some((credentials, place)) => (Some(credentials), place),
+        None => (None, rest),
+    };
+    let place = place.strip_suffix('/').unwrap_or(place);
+    let (host, port) = match place.strip_prefix('[') {
+        Some(rest) => rest.split_once("]:").ok_or_else(|| bad("names no port"))?,
+        None => place.split_once(':').ok_or_else(|| bad("names no port"))?,
+    };
+    let is_host = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
+    let is_valid = if place.starts_with('[') { host.parse::<IpAddr>().is_ok() } else { host.chars().all(is_host) };
+    if host.is_empty() || !is_valid {
+        return Err(bad("has no valid host"));
+    }
+    let port = port.parse().ok().filter(|port| *port > 0).ok_or_else(|| bad("has no valid port"))?;
+    let decode = |text: &str| match percent_decode_str(text).decode_utf8() {
+        Ok(text) if !text.contains(char::is_control) => Ok(text.into_owned()),
+        _ => Err(bad("has a user or a password with a character that cannot be sent")),
+    };
+    let (user, password) =
+        match credentials.map(|text| text.split_once(':').map_or((text, None), |(u, p)| (u, Some(p)))) {
+            None => (None, None),
+            Some((user, password)) => (Some(decode(user)?), password.map(decode).transpose()?),
+        };
+    if user.as_ref().is_some_and(|user| user.contains(':')) {
+        return Err(bad("has a user with a colon, which cannot be sent (RFC 7617)"));
+    }
+    Ok(ProxyAddress { tls, host: host.into(), port, user, password: password.map(Into::into) })
+}
+
+/// The URL with `***` in place of the password; hides rather too much than too little.
+pub(super) fn without_password(url: &str) -> String {
+    let (scheme, rest) = url.split_once("://").map_or(("", url), |(scheme, rest)| (scheme, rest));
+    let separator = if scheme.is_empty() { "" } else { "://" };
+    match rest.rsplit_once('@') {
+        None => url.into(),
+        Some((credentials, place)) => match credentials.split_once(':') {
+            Some((user, _)) => format!("{scheme}{separator}{user}:***@{place}"),
+            None => url.into(),
+        },
+    }
+}
+
+impl ProxyConfig {
+    /// The proxy, if there is one.
+    pub(crate) fn address(&self) -> Result<Option<ProxyAddress>> {
+        let Some(url) = &self.url else { return Ok(None) };
+        parse(url.expose_secret()).map(Some).map_err(|error| error.while_doing("proxy.url"))
+    }
+
+    /// The password: from `password_file`, which is read anew, or else from the URL.
+    pub(crate) fn password(&self, address: &ProxyAddress) -> Result<Option<SecretString>> {
+        match &self.password_file {
+            None => Ok(address.password.clone()),
+            Some(file) => secrets::read(file).map(Some).map_err(|error| error.while_doing("proxy.password_file")),
+        }
+    }
+
+    /// Checks what fits together only as a whole.
+    pub(super) fn validate(&self) -> Result<()> {
+        let Some(address) = self.address()? else { return Ok(()) };
+        if self.password_file.is_some() {
+            if address.password.is_some() {
+                return Err(Error::config("proxy.password_file is set and proxy.url holds a password")
+                    .with_hint("keep one of them"));
+            }
+            if address.user.is_none() {
+                return Err(Error::config("proxy.password_file is set and proxy.url names no user").with_hint(FORM));
+            }
+        }
+        self.password(&address).map(drop)
+    }
+
+    /// Whether `host`, a name or an IP address without brackets, is reached without the proxy.
+    ///
+    /// As in curl and Go: names match themselves and what is below them, with a dot in front or without; addresses match
+    /// themselves or by a prefix (`10.0.0.0/8`); a port behind an entry restricts it; `*` is everything.
+    pub(crate) fn is_excepted(&self, host: &str, port: u16) -> bool {
+        let entries = self.no_proxy.as_deref().unwrap_or_default();
+        let entries = entries.split([',', ' ', '\t']).filter(|entry| !entry.is_empty());
+        let ip = host.parse::<IpAddr>().ok();
+        entries.into_iter().any(|entry| excepts(entry, host, ip, port))
+    }
+}
+
+fn excepts(entry: &str, host: &str, ip: Option<IpAddr>, port: u16) -> bool {
+    if entry == "*" {
+        return true;
+    }
+    if let Some((network, bits)) = entry.split_once('/') {
+        return ip.is_some_and(|ip| is_within(ip, network, bits));
+    }
+    let (entry, entry_port) = split_port(entry);
+    if entry_port.is_some_and(|entry_port| entry_port != port) {
+        return false;
+    }
+    if let Some(ip) = ip {
+        return entry.parse() == Ok(ip);
+    }
+    let (host, entry) =
+        (host.trim_end_matches('.').to_ascii_lowercase(), entry.trim_end_matches('.').to_ascii_lowercase());
+    let entry = entry.strip_prefix("*.").unwrap_or(&entry).trim_start_matches('.');
+    !entry.is_empty() && (host == entry || host.strip_suffix(entry).is_some_and(|above| above.ends_with('.')))
+}
+
+/// `host:port`, `[::1]:port`, `[::1]`; a bare IPv6 address holds colons and no port.
+fn split_port(entry: &str) -> (&str, Option<u16>) {
+    if let Some((address, rest)) = entry.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        return (address, rest.strip_prefix(':').and_then(|port| port.parse().ok()));
+    }
+    match entry.split_once(':') {
+        Some((host, port)) if !port.contains(':') => (host, port.parse().ok()),
+        _ => (entry, None),
+    }
+}
+
+/// RFC 4632 and RFC 4291: the first `bits` of both are the same.
+fn is_within(ip: IpAddr, network: &str, bits: &str) -> bool {
+    let Ok(bits) = bits.parse::<u32>() else { return false };
+    match (ip, network.parse()) {
+        (IpAddr::V4(ip), Ok(IpAddr::V4(network))) => {
+            bits <= 32 && (ip.to_bits() ^ network.to_bits()).checked_shr(32 - bits).unwrap_or(0) == 0
+        }
+        (IpAddr::V6(ip), Ok(IpAddr::V6(network))) => {
+            bits <= 128 && (ip.to_bits() ^ network.to_bits()).checked_shr(128 - bits).unwrap_or(0) == 0
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_are_taken_apart() {
+        let check = |url: &str, tls, host: &str, port, user: Option<&str>, password: Option<&str>| {
+            let address = parse(url).unwrap();
+            assert_eq!((address.tls, &*address.host, address.port, address.user.as_deref()), (tls, host, port, user));
+            assert_eq!(address.password.as_ref().map(ExposeSecret::expose_secret), password);
+        };
+        check("http://proxy.example:3128", false, "proxy.example", 3128, None, None);
+        check("proxy:8080/", false, "proxy", 8080, None, None);
+        check("HTTPS://me@10.0.0.1:443", true, "10.0.0.1", 443, Some("me"), None);
+        check("http://me:p%40s%3As%2Fw%C3%A4@[::1]:3128", false, "::1", 3128, Some("me"), Some("p@s:s/wä"));
+        check("http://DOM%5Cme:a:b@c@proxy:1", false, "proxy", 1, Some("DOM\\me"), Some("a:b@c"));
+        check("http://me:@proxy:1", false, "proxy", 1, Some("me"), Some(""));
+    }
+
+    #[test]
+    fn what_is_not_supported_is_named_and_nothing_is_shown() {
+        let check = |url: &str, why: &str| {
+            let error = parse(url).unwrap_err();
+            assert!(error.message().contains(why), "{url}: {error}");
+            assert!(error.hint().is_some() && !format!("{error:?}").contains("hunter2"), "{error:?}");
+        };
+        check("socks5://me:hunter2@proxy:1080", "SOCKS");
+        check("socks5h://proxy:1080", "SOCKS");
+        check("ftp://proxy:21", "scheme");
+        check("http://me:hunter2@proxy", "names no port");
+        check("http://[::1]", "names no port");
+        check("http://proxy:0", "no valid port");
+        check("http://proxy:http", "no valid port");
+        check("http://proxy:3128/path", "no valid port");
+        check("http://:3128", "no valid host");
+        check("http://[hunter2]:3128", "no valid host");
+        check("http://me:hunter2 @proxy:1", "may not hold");
+        check("http://me:hunter2%0D%0AX: y@proxy:1", "may not hold");
+        check("http://me:hunter2%0D%0AX@proxy:1", "cannot be sent");
+        check("http://me:hunter2%ff@proxy:1", "cannot be sent");
+        check("http://m%3Ae:hunter2@proxy:1", "with a colon");
+    }
+
+    #[test]
+    fn the_password_is_hidden() {
+        let check = |url: &str, expected: &str| assert_eq!(without_password(url), expected);
+        check("http://me:hunter2@proxy:1", "http://me:***@proxy:1");
+        check("me:hunter@2@proxy:1", "me:***@proxy:1");
+        check("http://me:hun://ter2@proxy:1", "http://me:***@proxy:1");
+        check("http://me@proxy:1", "http://me@proxy:1");
+        check("http://proxy:1", "http://proxy:1");
+    }
+
+    #[test]
+    fn exceptions_are_those_of_other_programs() {
+        let check = |list: &str, host: &str, expected: bool| {
+            let config = ProxyConfig { no_proxy: Some(list.into()), ..ProxyConfig::default() };
+            assert_eq!(config.is_excepted(host, 443), expected, "{list} and {host}");
+        };
+        check("", "api.example.com", false);
+        check("*", "api.example.com", true);
+        check("other.com, example.com", "api.example.com", true);
+        check("example.com", "example.com", true);
+        check("EXAMPLE.com.", "api.Example.COM", true);
+        check(".example.com", "example.com", true);
+        check("*.example.com", "a.b.example.com", true);
+        check("example.com", "notexample.com", false);
+        check("ample.com", "api.example.com", false);
+        check(".", "api.example.com", false);
+        check("example.com:443", "api.example.com", true);
+        check("example.com:8443", "api.example.com", false);
+        check("10.0.0.1", "10.0.0.1", true);
+        check("10.0.0.1", "10.0.0.11", false);
+        check("0.0.1", "10.0.0.1", false);
+        check("10.0.0.0/8", "10.1.2.3", true);
+        check("10.0.0.0/8", "11.1.2.3", false);
+        check("0.0.0.0/0", "1.2.3.4", true);
+        check("1.2.3.4/32", "1.2.3.5", false);
+        check("10.0.0.0/33", "10.0.0.0", false);
+        check("10.0.0.0/8", "10.example.com", false);
+        check("::1", "::1", true);
+        check("[::1]:443", "::1", true);
+        check("[::1]:80", "::1", false);
+        check("2001:db8::/32", "2001:db8:1::9", true);
+        check("2001:db8::/32", "2001:db9::", false);
+        check("::/0", "1.2.3.4", false);
+        check("localhost other.com", "localhost", true);
+    }
+
+    #[test]
+    fn this_machine_is_excepted_by_default() {
+        let config = ProxyConfig::default();
+        for host in ["localhost", "127.0.0.1", "127.9.9.9", "::1"] {
+            assert!(config.is_excepted(host, 443), "{host}");
+        }
+        assert!(!config.is_excepted("api.cxp.cxone.com", 443));
+    }
+}
