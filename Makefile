@@ -4,7 +4,7 @@
 
 STEPS := format clippy features licences docs rust c python
 
-.PHONY: help demo test soak fuzz lint test-rust test-c test-python header deny clean $(addprefix step-,$(STEPS))
+.PHONY: help demo test soak fuzz lint test-rust test-c test-python header libcxsink install uninstall deny clean $(addprefix step-,$(STEPS))
 
 help: ## List what can be made
 	@sed -n 's/^\([a-z-]*\):.* ## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -39,6 +39,17 @@ $(addprefix step-,$(STEPS)): step-%: .venv/stamp
 .PHONY: .venv/stamp
 .venv/stamp:
 	@scripts/setup
+
+# PREFIX, DESTDIR, LIBDIR, PROFILE and TARGET: scripts/libcxsink says what each is.
+export PREFIX DESTDIR LIBDIR PROFILE TARGET
+libcxsink: ## Build the C library, shared and static
+	@scripts/libcxsink build
+
+install: ## Install it with its headers, cxsink.pc and CMake package (PREFIX, DESTDIR, LIBDIR)
+	@scripts/libcxsink install
+
+uninstall: ## Remove what was installed (the same PREFIX, DESTDIR, LIBDIR)
+	@scripts/libcxsink uninstall
 
 header: ## Make include/cxsink.h from bindings/c
 	CXSINK_UPDATE=1 cargo test --locked --package cxsink-c --test header

@@ -1,6 +1,33 @@
 /*
  * cxsink: takes interaction events from a NICE CXone Data Actions stream, validates them and upserts them
- * into a database. This is its C interface.
+ * into a database. This is its C interface; docs/c.md is the guide to it.
+ *
+ *     cxsink_config *config = cxsink_config_new();
+ *     cxsink_sink *sink = NULL;
+ *     cxsink_notice *notice = NULL;
+ *     if (cxsink_config_load(config, "cxsink.toml", NULL) == CXSINK_STATUS_OK
+ *         && cxsink_sink_open(config, &sink, NULL) == CXSINK_STATUS_OK
+ *         && cxsink_sink_start(sink, NULL) == CXSINK_STATUS_OK)
+ *         while (cxsink_sink_poll(sink, CXSINK_FOREVER, &notice, NULL) == CXSINK_STATUS_OK) {
+ *             puts(cxsink_notice_json(notice, NULL));
+ *             cxsink_notice_free(&notice);
+ *         }
+ *     cxsink_sink_free(&sink);
+ *     cxsink_config_free(&config);
+ *
+ * What holds for every function:
+ *
+ * - Status. Most return a cxsink_status, and say more in *err; err may be NULL. *out and *err are NULL on entry of the
+ *   call, whatever they were before, and only set as the documentation says.
+ * - Ownership. What *out and *err get is yours: free it by the function of its type. These take the address of the
+ *   variable, accept NULL, and make the variable NULL. A const char * that is returned belongs to the object that it
+ *   was asked of, and lives as long as that; so it is never freed. What you pass is copied.
+ * - NULL where a handle, a text or a result is needed is CXSINK_STATUS_INVALID_ARGUMENT, never a crash.
+ * - Text is UTF-8 and ends with a NUL character.
+ * - Numbers of an enumeration are passed as uint32_t, and are never reused.
+ * - Nothing is printed, and no signal handler is installed. A bug in cxsink that would end a Rust program is
+ *   CXSINK_STATUS_PANIC, or a sink that ends as failed.
+ * - After fork() a child cannot use what its parent made: the status is CXSINK_STATUS_FORKED.
  *
  * Made by cbindgen from bindings/c/src; edit that, then run `make header`.
  */
@@ -23,6 +50,390 @@
 /* True when the library that is loaded serves this header. Call it before anything else. */
 #define CXSINK_CHECK_VERSION() cxsink_check_version(CXSINK_VERSION_NUMBER)
 
+/* A timeout_ms that waits without limit. */
+#define CXSINK_FOREVER (-1)
+
+/* A count that selects every dead letter. */
+#define CXSINK_ALL SIZE_MAX
+
+
+/**
+ * What a call came to. From 10 on it has failed; `cxsink_error` says more.
+ *
+ * A newer library may have further numbers: treat one that you do not know as a failure.
+ */
+enum cxsink_status
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * It is done.
+     */
+    CXSINK_STATUS_OK = 0,
+    /**
+     * The time given to the call has passed.
+     */
+    CXSINK_STATUS_TIMEOUT = 1,
+    /**
+     * The sink has ended, and every notice was taken.
+     */
+    CXSINK_STATUS_CLOSED = 2,
+    /**
+     * An argument makes no sense: NULL, not UTF-8, out of range.
+     */
+    CXSINK_STATUS_INVALID_ARGUMENT = 10,
+    /**
+     * A configuration value is unknown, missing or bad.
+     */
+    CXSINK_STATUS_CONFIG = 11,
+    /**
+     * The call does not fit the state of the sink, for example ingest after close.
+     */
+    CXSINK_STATUS_STATE = 12,
+    /**
+     * The handle was used in a forked child process.
+     */
+    CXSINK_STATUS_FORKED = 13,
+    /**
+     * CXone refused the credentials, the token or the scope.
+     */
+    CXSINK_STATUS_AUTH = 20,
+    /**
+     * A connection could not be made or was lost.
+     */
+    CXSINK_STATUS_CONNECT = 21,
+    /**
+     * The peer answered something the protocol does not allow.
+     */
+    CXSINK_STATUS_PROTOCOL = 22,
+    /**
+     * The event is not JSON.
+     */
+    CXSINK_STATUS_JSON = 30,
+    /**
+     * The event does not match the JSON Schema.
+     */
+    CXSINK_STATUS_SCHEMA = 31,
+    /**
+     * The event is valid but does not fit the table.
+     */
+    CXSINK_STATUS_UNMAPPED = 32,
+    /**
+     * The database failed or is not set up as needed.
+     */
+    CXSINK_STATUS_DATABASE = 40,
+    /**
+     * The database refused a row for its content.
+     */
+    CXSINK_STATUS_CONSTRAINT = 41,
+    /**
+     * The spool file cannot be used.
+     */
+    CXSINK_STATUS_SPOOL = 50,
+    /**
+     * A bug in cxsink.
+     */
+    CXSINK_STATUS_INTERNAL = 90,
+    /**
+     * A bug in cxsink: it panicked. The process lives on, and what is spooled is safe.
+     */
+    CXSINK_STATUS_PANIC = 91,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum cxsink_status cxsink_status;
+#else
+typedef uint32_t cxsink_status;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * How much a record of the log matters; as the most that is wanted, everything up to it.
+ */
+enum cxsink_log_level
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * Nothing.
+     */
+    CXSINK_LOG_LEVEL_OFF = 0,
+    /**
+     * Bugs.
+     */
+    CXSINK_LOG_LEVEL_ERROR = 1,
+    /**
+     * What somebody should look at: outages, dead letters, settings without effect.
+     */
+    CXSINK_LOG_LEVEL_WARN = 2,
+    /**
+     * What happens now and then: connections, tokens, states.
+     */
+    CXSINK_LOG_LEVEL_INFO = 3,
+    /**
+     * For those who look for the cause of something.
+     */
+    CXSINK_LOG_LEVEL_DEBUG = 4,
+    /**
+     * More of it.
+     */
+    CXSINK_LOG_LEVEL_TRACE = 5,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum cxsink_log_level cxsink_log_level;
+#else
+typedef uint32_t cxsink_log_level;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * What a notice is about.
+ */
+enum cxsink_notice_kind
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * The sink's state changed: `cxsink_notice_get_state`.
+     */
+    CXSINK_NOTICE_KIND_STATE = 1,
+    /**
+     * An event became a dead letter.
+     */
+    CXSINK_NOTICE_KIND_REJECTED = 2,
+    /**
+     * Something failed: `cxsink_notice_get_error`. The sink goes on by itself, unless its state becomes failed.
+     */
+    CXSINK_NOTICE_KIND_ERROR = 3,
+    /**
+     * The sink's numbers, every ten seconds while someone polls.
+     */
+    CXSINK_NOTICE_KIND_STATS = 4,
+    /**
+     * A batch was committed.
+     */
+    CXSINK_NOTICE_KIND_STORED = 5,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum cxsink_notice_kind cxsink_notice_kind;
+#else
+typedef uint32_t cxsink_notice_kind;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * Which dead letters to delete; add up what is wanted.
+ */
+enum cxsink_purge_flag
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * Those that were exported.
+     */
+    CXSINK_PURGE_FLAG_EXPORTED = 1,
+    /**
+     * Those that were replayed.
+     */
+    CXSINK_PURGE_FLAG_REPLAYED = 2,
+    /**
+     * Those that were neither: nothing is left of them then.
+     */
+    CXSINK_PURGE_FLAG_UNSEEN = 4,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum cxsink_purge_flag cxsink_purge_flag;
+#else
+typedef uint32_t cxsink_purge_flag;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * One of a sink's numbers. At every quiet moment
+ * received + recovered + replayed = inserted + updated + unchanged + confirmed + collapsed + dead_lettered + pending.
+ */
+enum cxsink_counter
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * Events taken from the stream or given by the application, since the sink was opened.
+     */
+    CXSINK_COUNTER_RECEIVED = 0,
+    /**
+     * Events found in the spool when it was opened that were not yet applied.
+     */
+    CXSINK_COUNTER_RECOVERED = 1,
+    /**
+     * Events that made a new row.
+     */
+    CXSINK_COUNTER_INSERTED = 2,
+    /**
+     * Events that changed a row.
+     */
+    CXSINK_COUNTER_UPDATED = 3,
+    /**
+     * Events that left their row as it was.
+     */
+    CXSINK_COUNTER_UNCHANGED = 4,
+    /**
+     * Events whose commit was not answered but was found done afterwards.
+     */
+    CXSINK_COUNTER_CONFIRMED = 5,
+    /**
+     * Events merged with a later one of the same key in the same batch.
+     */
+    CXSINK_COUNTER_COLLAPSED = 6,
+    /**
+     * Events kept as dead letters.
+     */
+    CXSINK_COUNTER_DEAD_LETTERED = 7,
+    /**
+     * Events in the spool, not yet applied.
+     */
+    CXSINK_COUNTER_PENDING = 8,
+    /**
+     * Connections to the stream that were opened because the one before was lost or closed.
+     */
+    CXSINK_COUNTER_RECONNECTS = 9,
+    /**
+     * Tokens fetched after the first.
+     */
+    CXSINK_COUNTER_TOKEN_RENEWALS = 10,
+    /**
+     * Transactions committed.
+     */
+    CXSINK_COUNTER_BATCHES = 11,
+    /**
+     * Notices dropped because the application did not poll in time.
+     */
+    CXSINK_COUNTER_NOTICES_DROPPED = 12,
+    /**
+     * Dead letters put into the spool again by a replay, since the sink was opened.
+     */
+    CXSINK_COUNTER_REPLAYED = 13,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum cxsink_counter cxsink_counter;
+#else
+typedef uint32_t cxsink_counter;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * Where a sink stands.
+ */
+enum cxsink_state
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * Opened, not started.
+     */
+    CXSINK_STATE_OPEN = 0,
+    /**
+     * Working.
+     */
+    CXSINK_STATE_RUNNING = 1,
+    /**
+     * Reading, but the destination does not take rows; events wait in the spool.
+     */
+    CXSINK_STATE_STALLED = 2,
+    /**
+     * No longer reading; applying what is spooled.
+     */
+    CXSINK_STATE_STOPPING = 3,
+    /**
+     * Ended in order.
+     */
+    CXSINK_STATE_CLOSED = 4,
+    /**
+     * Ended by an error; what is spooled is safe.
+     */
+    CXSINK_STATE_FAILED = 5,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum cxsink_state cxsink_state;
+#else
+typedef uint32_t cxsink_state;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * Bytes that the library made: JSON, SQL, or an event. A NUL character follows the last one, so that text can be
+ * used as a C string.
+ */
+typedef struct cxsink_buffer cxsink_buffer;
+
+/**
+ * What a sink is told: keys and values, as docs/configuration.md lists them, and a callback for the log.
+ */
+typedef struct cxsink_config cxsink_config;
+
+/**
+ * The dead letters of a spool file: also while a sink has it open, here or in another process, and without one.
+ */
+typedef struct cxsink_dead_letters cxsink_dead_letters;
+
+/**
+ * Why something failed: what was tried, on what, why it failed, and what to do next. It holds neither secrets nor
+ * values of events.
+ */
+typedef struct cxsink_error cxsink_error;
+
+/**
+ * Something that happened, taken by `cxsink_sink_poll`.
+ */
+typedef struct cxsink_notice cxsink_notice;
+
+/**
+ * A sink: from the stream through the spool into the table. Every function but `cxsink_sink_free` may be called from
+ * any thread at any time.
+ */
+typedef struct cxsink_sink cxsink_sink;
+
+/**
+ * Checks events against the configured schema, without a sink, a spool or a network.
+ */
+typedef struct cxsink_validator cxsink_validator;
+
+/**
+ * Called for each record of the log. `target` is the part of the library that it comes from, for example
+ * "cxsink::writer"; `message` is one line of UTF-8, `len` bytes long; both end with a NUL character and live until the
+ * callback returns. `level` is a cxsink_log_level.
+ *
+ * Any thread of the library may call it, several at a time, and any thread that calls the library. Of the library it
+ * may call `cxsink_sink_counter`, `cxsink_sink_state`, `cxsink_sink_stop` and the functions for names and versions;
+ * the others fail with CXSINK_STATUS_STATE or do nothing. What the library would log meanwhile on this thread is left
+ * out. It should be quick, as the sink waits for it. It must not throw, nor leave by longjmp.
+ */
+typedef void (*cxsink_log_fn)(uint32_t level,
+                              const char *target,
+                              const char *message,
+                              size_t len,
+                              void *user_data);
+
+/**
+ * Called once when `user_data` is not needed any more.
+ */
+typedef void (*cxsink_free_fn)(void *user_data);
+
+/**
+ * Called for more bytes: puts at most `capacity` of them into `buffer` and returns their number, 0 at the end, or a
+ * negative number if they cannot be read. It must not throw, nor leave by longjmp.
+ */
+typedef ptrdiff_t (*cxsink_read_fn)(char *buffer, size_t capacity, void *user_data);
 
 #ifdef __cplusplus
 extern "C" {
@@ -51,6 +462,649 @@ const char *cxsink_version_string(void);
  * Ownership: none. Blocks: never. Threads: any. Errors: none.
  */
 bool cxsink_check_version(uint32_t header_number);
+
+/**
+ * The name of a status, for example "INVALID_ARGUMENT"; "UNKNOWN" for a number that this library does not have.
+ *
+ * Ownership: the text belongs to the library and lives as long as it is loaded; do not free it.
+ * Blocks: never. Threads: any. Errors: none.
+ */
+const char *cxsink_status_name(uint32_t status);
+
+/**
+ * The name of a state, for example "running"; "UNKNOWN" for a number that this library does not have.
+ *
+ * Ownership: the text belongs to the library and lives as long as it is loaded; do not free it.
+ * Blocks: never. Threads: any. Errors: none.
+ */
+const char *cxsink_state_name(uint32_t state);
+
+/**
+ * The name of a counter, for example "dead_lettered", as in the JSON of `cxsink_sink_stats`; "UNKNOWN" for a
+ * number that this library does not have. The numbers are consecutive: a loop from 0 to the first unknown one
+ * visits them all.
+ *
+ * Ownership: the text belongs to the library and lives as long as it is loaded; do not free it.
+ * Blocks: never. Threads: any. Errors: none.
+ */
+const char *cxsink_counter_name(uint32_t counter);
+
+/**
+ * The name of a kind of notice, for example "rejected", as in the member kind of its JSON; "UNKNOWN" for a number
+ * that this library does not have.
+ *
+ * Ownership: the text belongs to the library and lives as long as it is loaded; do not free it.
+ * Blocks: never. Threads: any. Errors: none.
+ */
+const char *cxsink_notice_kind_name(uint32_t kind);
+
+/**
+ * The status that the failed call returned. NULL: CXSINK_STATUS_OK.
+ *
+ * Ownership: none. Blocks: never. Threads: any. Errors: none.
+ */
+cxsink_status cxsink_error_status(const cxsink_error *error);
+
+/**
+ * What was tried, on what, and why it failed, in one line. NULL: the empty text.
+ *
+ * Ownership: the text belongs to the error and lives until that is freed.
+ * Blocks: never. Threads: any. Errors: none.
+ */
+const char *cxsink_error_message(const cxsink_error *error);
+
+/**
+ * What to do next; the empty text where cxsink does not know it, and for NULL.
+ *
+ * Ownership: the text belongs to the error and lives until that is freed.
+ * Blocks: never. Threads: any. Errors: none.
+ */
+const char *cxsink_error_hint(const cxsink_error *error);
+
+/**
+ * Everything as one JSON object: kind, code, message, retryable, and where they are known hint, sqlstate, constraint,
+ * column, status (of HTTP, or the close code of the stream) and violations, each with pointer, keyword and message.
+ * NULL: the empty text.
+ *
+ * Ownership: the text belongs to the error and lives until that is freed.
+ * Blocks: never. Threads: any. Errors: none.
+ */
+const char *cxsink_error_detail_json(const cxsink_error *error);
+
+/**
+ * Whether the same call may succeed later without any change: the other side was away or busy. NULL: false.
+ *
+ * Ownership: none. Blocks: never. Threads: any. Errors: none.
+ */
+bool cxsink_error_is_retryable(const cxsink_error *error);
+
+/**
+ * Frees the error and makes the variable NULL. NULL, and a variable that is NULL, are fine.
+ *
+ * Ownership: takes the error; texts of it are gone. An error that belongs to a notice goes with it: do not free it.
+ * Blocks: never. Threads: any, once. Errors: none.
+ */
+void cxsink_error_free(cxsink_error **error);
+
+/**
+ * The bytes. `len`, if it is not NULL, gets their number, without the NUL character that follows them.
+ * NULL: the empty text.
+ *
+ * Ownership: the bytes belong to the buffer and live until that is freed.
+ * Blocks: never. Threads: any. Errors: none.
+ */
+const char *cxsink_buffer_data(const cxsink_buffer *buffer, size_t *len);
+
+/**
+ * Frees the buffer and makes the variable NULL. NULL, and a variable that is NULL, are fine.
+ *
+ * Ownership: takes the buffer; its bytes are gone. Blocks: never. Threads: any, once. Errors: none.
+ */
+void cxsink_buffer_free(cxsink_buffer **buffer);
+
+/**
+ * A configuration with the defaults. Set keys by `cxsink_config_set`, or read them by `cxsink_config_load` or
+ * `cxsink_config_load_env`.
+ *
+ * Ownership: yours; free it by `cxsink_config_free`. A sink has a copy: it may be freed or changed after
+ * `cxsink_sink_open`. Blocks: never. Threads: any; the configuration itself is for one thread at a time.
+ * Errors: none; NULL only after a bug in cxsink.
+ */
+cxsink_config *cxsink_config_new(void);
+
+/**
+ * Frees the configuration and makes the variable NULL. NULL, and a variable that is NULL, are fine.
+ *
+ * Ownership: takes the configuration. Blocks: while its log callback is under way on another thread, if no sink has
+ * that callback any more. Threads: any, last. Errors: none; within a log callback it does nothing.
+ */
+void cxsink_config_free(cxsink_config **config);
+
+/**
+ * Sets a key, for example "spool.bytes_max" to "1GiB". Durations are written as "500ms" or "30s", sizes as "64MiB", lists
+ * as JSON. An empty value takes an optional one back. On an error nothing has changed.
+ *
+ * Ownership: key and value are copied. Blocks: never. Threads: one at a time for a configuration.
+ * Errors: CONFIG for an unknown key, with the nearest known one, or a bad value; INVALID_ARGUMENT.
+ */
+cxsink_status cxsink_config_set(cxsink_config *config,
+                                const char *key,
+                                const char *value,
+                                cxsink_error **err);
+
+/**
+ * The value of a key as `cxsink_config_set` takes it. A secret is shown as "***", also the password within a URL.
+ * `*out` stays NULL if the key is not set.
+ *
+ * Ownership: `*out` is yours; free it by `cxsink_buffer_free`. Blocks: never. Threads: one at a time for a
+ * configuration. Errors: INVALID_ARGUMENT, also for an unknown key.
+ */
+cxsink_status cxsink_config_get(const cxsink_config *config,
+                                const char *key,
+                                cxsink_buffer **out,
+                                cxsink_error **err);
+
+/**
+ * Every key there is, as a JSON array of texts: ["oauth.url", "oauth.client_id", …].
+ *
+ * Ownership: `*out` is yours; free it by `cxsink_buffer_free`. Blocks: never. Threads: any. Errors: INVALID_ARGUMENT.
+ */
+cxsink_status cxsink_config_keys(cxsink_buffer **out,
+                                 cxsink_error **err);
+
+/**
+ * Reads a TOML file, then the file .env in the working directory, if there is one, then the environment; later ones
+ * win. What was set before is replaced, other than the log callback. On an error nothing has changed.
+ *
+ * Ownership: path is copied. Blocks: while it reads the files. Threads: one at a time for a configuration, and not
+ * while another thread changes the environment. Errors: CONFIG, naming file and line or the variable;
+ * INVALID_ARGUMENT.
+ */
+cxsink_status cxsink_config_load(cxsink_config *config,
+                                 const char *path,
+                                 cxsink_error **err);
+
+/**
+ * As `cxsink_config_load`, without a TOML file.
+ *
+ * Ownership: none. Blocks: while it reads the file. Threads: one at a time for a configuration, and not while another
+ * thread changes the environment. Errors: CONFIG, naming the variable; INVALID_ARGUMENT.
+ */
+cxsink_status cxsink_config_load_env(cxsink_config *config,
+                                     cxsink_error **err);
+
+/**
+ * Checks that the configuration is complete and that its values fit together. `cxsink_sink_open` does this first.
+ *
+ * Ownership: none. Blocks: never. Threads: one at a time for a configuration. Errors: CONFIG, naming the key;
+ * INVALID_ARGUMENT.
+ */
+cxsink_status cxsink_config_validate(const cxsink_config *config,
+                                     cxsink_error **err);
+
+/**
+ * Sends the log to a callback: records up to `max_level` (a cxsink_log_level) of this configuration's calls, and of the
+ * sinks that are opened with it from now on. Without a callback nothing is logged. `fn` NULL takes the callback back;
+ * the arguments after it are not looked at then.
+ *
+ * Ownership: on success the library has user_data, and calls free_user_data with it once, if that is not NULL: when
+ * the configuration has no longer this callback, and every sink that has it was freed. The callback is not called
+ * any more then. On an error user_data stays yours.
+ * Blocks: as `cxsink_config_free`, when it replaces another callback. Threads: one at a time for a configuration; see
+ * cxsink_log_fn for the callback. Errors: INVALID_ARGUMENT; STATE within a log callback.
+ */
+cxsink_status cxsink_config_set_log(cxsink_config *config,
+                                    uint32_t max_level,
+                                    cxsink_log_fn fn,
+                                    void *user_data,
+                                    cxsink_free_fn free_user_data,
+                                    cxsink_error **err);
+
+/**
+ * Checks the configuration, compiles the schema and opens the spool. Starts nothing and connects to nothing.
+ *
+ * Ownership: `*out` is yours; free it by `cxsink_sink_free`. The configuration is copied.
+ * Blocks: while it reads files. Threads: any. Errors: CONFIG for a bad configuration or schema; SPOOL for a spool that
+ * cannot be used, for example because another process has it open; INVALID_ARGUMENT.
+ */
+cxsink_status cxsink_sink_open(const cxsink_config *config,
+                               cxsink_sink **out,
+                               cxsink_error **err);
+
+/**
+ * Connects to the destination and starts reading the stream, on threads of its own. Once.
+ *
+ * A destination that cannot be reached is no error: events wait in the spool, and the state is stalled. Without any
+ * stream in the configuration the sink takes only what the application gives it.
+ *
+ * Ownership: none. Blocks: while it connects and looks at the table, for destination.connect_timeout and a few
+ * destination.statement_timeout at most, or until `cxsink_sink_stop`. Threads: any.
+ * Errors: DATABASE for a table that does not exist or does not fit, or refused credentials; STATE after the first call;
+ * CONFIG, FORKED, INVALID_ARGUMENT.
+ */
+cxsink_status cxsink_sink_start(cxsink_sink *sink,
+                                cxsink_error **err);
+
+/**
+ * Waits for the next notice: CXSINK_STATUS_OK with a notice in `*out`, CXSINK_STATUS_TIMEOUT if there was none in time,
+ * CXSINK_STATUS_CLOSED once the sink has ended and every notice was taken. The last two leave `*err` NULL.
+ *
+ * Polling is not needed for the sink to work: the queue of notices is bounded, and what nobody takes is dropped, the
+ * oldest first, errors and states last.
+ *
+ * Ownership: `*out` is yours; free it by `cxsink_notice_free`. Blocks: for timeout_ms milliseconds at most; 0 does not
+ * wait, -1 waits until there is a notice or the sink has ended. Threads: any; each notice goes to one of them.
+ * Errors: FORKED, INVALID_ARGUMENT.
+ */
+cxsink_status cxsink_sink_poll(cxsink_sink *sink,
+                               int32_t timeout_ms,
+                               cxsink_notice **out,
+                               cxsink_error **err);
+
+/**
+ * Takes an event, `len` bytes of JSON, from the application: the same path as the stream's, with the check up front.
+ * On CXSINK_STATUS_OK it is in the spool, and so survives what spool.sync says.
+ *
+ * Ownership: the event is copied. Blocks: while the spool is full, and for the disk. Threads: any.
+ * Errors: JSON or SCHEMA, with every violation, for an event that is not valid: it is refused, not kept. STATE when the
+ * sink is stopping; SPOOL, FORKED, INVALID_ARGUMENT.
+ */
+cxsink_status cxsink_sink_ingest(cxsink_sink *sink,
+                                 const char *json,
+                                 size_t len,
+                                 cxsink_error **err);
+
+/**
+ * Takes events from JSON Lines, one event a line, empty lines skipped, which `read` is called for until their end.
+ * `*taken`, if it is not NULL, gets the number of events that were taken, 0 after an error.
+ *
+ * Unlike `cxsink_sink_ingest`, invalid events become dead letters, as those of the stream do.
+ *
+ * Ownership: none; user_data is only passed to read, on this thread. Blocks: until the end is read, and while the spool
+ * is full. Threads: any. Errors: INVALID_ARGUMENT when a line cannot be read, STATE when the sink is stopping: the
+ * message says how many events before it were taken; SPOOL, FORKED.
+ */
+cxsink_status cxsink_sink_import(cxsink_sink *sink,
+                                 cxsink_read_fn read,
+                                 void *user_data,
+                                 uint64_t *taken,
+                                 cxsink_error **err);
+
+/**
+ * Takes events from a file of JSON Lines; see `cxsink_sink_import`.
+ *
+ * Ownership: path is copied. Blocks: until the end is read, and while the spool is full. Threads: any.
+ * Errors: as `cxsink_sink_import`; INVALID_ARGUMENT when the file cannot be opened.
+ */
+cxsink_status cxsink_sink_import_file(cxsink_sink *sink,
+                                      const char *path,
+                                      uint64_t *taken,
+                                      cxsink_error **err);
+
+/**
+ * The sink's numbers at this moment, as one JSON object: state, every counter by its name, pending_bytes, latency
+ * (p50_us, p90_us, p99_us and max_us from receipt to commit) and last_error.
+ *
+ * Ownership: `*out` is yours; free it by `cxsink_buffer_free`. Blocks: never. Threads: any.
+ * Errors: FORKED, INVALID_ARGUMENT.
+ */
+cxsink_status cxsink_sink_stats(const cxsink_sink *sink,
+                                cxsink_buffer **out,
+                                cxsink_error **err);
+
+/**
+ * One of the sink's numbers, a cxsink_counter; 0 for a number that this library does not have, for NULL, and in a
+ * forked child.
+ *
+ * Ownership: none. Blocks: never. Threads: any, also within a log callback. Errors: none.
+ */
+uint64_t cxsink_sink_counter(const cxsink_sink *sink,
+                             uint32_t which);
+
+/**
+ * Where the sink stands, a cxsink_state; CLOSED for NULL, and in a forked child.
+ *
+ * Ownership: none. Blocks: never. Threads: any, also within a log callback. Errors: none.
+ */
+uint32_t cxsink_sink_state(const cxsink_sink *sink);
+
+/**
+ * The error that ended the sink: its status and, in `*err`, itself. CXSINK_STATUS_OK if there was none.
+ *
+ * Ownership: `*err` is yours; free it by `cxsink_error_free`. Blocks: never. Threads: any.
+ * Errors: those of the sink; FORKED, INVALID_ARGUMENT.
+ */
+cxsink_status cxsink_sink_failure(const cxsink_sink *sink, cxsink_error **err);
+
+/**
+ * Tells the sink to stop reading, to apply what is spooled and to end; does not wait for it. May be repeated. NULL is
+ * fine.
+ *
+ * If the destination is away, what is spooled stays there for the next start.
+ *
+ * Ownership: none. Blocks: never. Threads: any, also within a log callback. Errors: none.
+ */
+void cxsink_sink_stop(cxsink_sink *sink);
+
+/**
+ * Stops, waits until what is spooled is applied, and ends. May be repeated.
+ *
+ * Ownership: none; the sink is still to be freed. Blocks: for timeout_ms milliseconds and some at most; -1 waits as long
+ * as it takes. Every `cxsink_sink_poll` under way ends. Threads: any.
+ * Errors: TIMEOUT when not everything could be applied in time: the sink has ended all the same, and the rest is in the
+ * spool for the next start. A destination that is away is not waited for: CXSINK_STATUS_OK, with events pending. The
+ * error that ended the sink, if its state is failed; STATE within a log callback; FORKED, INVALID_ARGUMENT.
+ */
+cxsink_status cxsink_sink_close(cxsink_sink *sink,
+                                int32_t timeout_ms,
+                                cxsink_error **err);
+
+/**
+ * Frees the sink and makes the variable NULL. NULL, and a variable that is NULL, are fine. A sink that was not closed
+ * is: what can be applied within a second is, the rest stays in the spool for the next start.
+ *
+ * Ownership: takes the sink. Its notices, errors and buffers are not its: they live on.
+ * Blocks: for about a second at most, if the sink was not closed; and while the log callback is under way.
+ * Threads: any, after every other call with this sink has returned. Errors: none; within a log callback it does nothing,
+ * and in a forked child it only makes the variable NULL.
+ */
+void cxsink_sink_free(cxsink_sink **sink);
+
+/**
+ * What the notice is about: a cxsink_notice_kind, or a number of a newer library. NULL: 0.
+ *
+ * Ownership: none. Blocks: never. Threads: any. Errors: none.
+ */
+uint32_t cxsink_notice_get_kind(const cxsink_notice *notice);
+
+/**
+ * The state that a notice of the kind STATE tells, a cxsink_state; UINT32_MAX for other kinds, and for NULL.
+ *
+ * Ownership: none. Blocks: never. Threads: any. Errors: none.
+ */
+uint32_t cxsink_notice_get_state(const cxsink_notice *notice);
+
+/**
+ * The error that a notice of the kind ERROR tells; NULL for other kinds, and for NULL.
+ *
+ * Ownership: the error belongs to the notice and lives until that is freed; do not free it.
+ * Blocks: never. Threads: any. Errors: none.
+ */
+const cxsink_error *cxsink_notice_get_error(const cxsink_notice *notice);
+
+/**
+ * Everything as one JSON object with the member kind. By the kind: state · offset, stage, reason, violations, sqlstate
+ * (of a rejected event) · error · stats · inserted, updated, unchanged, confirmed, collapsed, dead_lettered (of a batch
+ * that was stored). `len`, if it is not NULL, gets the number of bytes. NULL: the empty text.
+ *
+ * Ownership: the text belongs to the notice and lives until that is freed. Blocks: never. Threads: any. Errors: none.
+ */
+const char *cxsink_notice_json(const cxsink_notice *notice,
+                               size_t *len);
+
+/**
+ * Frees the notice and makes the variable NULL. NULL, and a variable that is NULL, are fine.
+ *
+ * Ownership: takes the notice; its text and its error are gone. Blocks: never. Threads: any, once. Errors: none.
+ */
+void cxsink_notice_free(cxsink_notice **notice);
+
+/**
+ * Opens the dead letters of the file that spool.path names; it must exist.
+ *
+ * Ownership: `*out` is yours; free it by `cxsink_dead_letters_free`. The configuration is not needed afterwards.
+ * Blocks: while it opens the file. Threads: any. Errors: SPOOL if there is no such file, or it is not a spool;
+ * INVALID_ARGUMENT.
+ */
+cxsink_status cxsink_dead_letters_open(const cxsink_config *config,
+                                       cxsink_dead_letters **out,
+                                       cxsink_error **err);
+
+/**
+ * At most `count` dead letters from the offset `from` on, the oldest first, as a JSON array of objects: offset,
+ * received_at, rejected_at, stage, reason, violations, sqlstate, constraint, column, bytes, exported_at, replayed_at,
+ * replayed_as; times in microseconds since 1970-01-01 UTC. With `with_event` also event, the event itself as a text, or
+ * event_hex where it is not UTF-8. To read on, give one more than the last offset.
+ *
+ * Ownership: `*out` is yours; free it by `cxsink_buffer_free`. Blocks: for the disk. Threads: any.
+ * Errors: SPOOL if the file cannot be read; FORKED, INVALID_ARGUMENT.
+ */
+cxsink_status cxsink_dead_letters_list(const cxsink_dead_letters *letters,
+                                       uint64_t from,
+                                       size_t count,
+                                       bool with_event,
+                                       cxsink_buffer **out,
+                                       cxsink_error **err);
+
+/**
+ * The event of the dead letter with this offset, byte for byte as it came: it may be anything, also NUL characters.
+ * `*out` stays NULL if there is no such dead letter.
+ *
+ * Ownership: `*out` is yours; free it by `cxsink_buffer_free`. Blocks: for the disk. Threads: any.
+ * Errors: SPOOL if the file cannot be read; FORKED, INVALID_ARGUMENT.
+ */
+cxsink_status cxsink_dead_letters_event(const cxsink_dead_letters *letters,
+                                        uint64_t offset,
+                                        cxsink_buffer **out,
+                                        cxsink_error **err);
+
+/**
+ * How many dead letters there are.
+ *
+ * Ownership: none. Blocks: for the disk. Threads: any.
+ * Errors: SPOOL if the file cannot be read; FORKED, INVALID_ARGUMENT.
+ */
+cxsink_status cxsink_dead_letters_count(const cxsink_dead_letters *letters,
+                                        uint64_t *out,
+                                        cxsink_error **err);
+
+/**
+ * Notes that the dead letters with these `count` offsets were exported: when dead_letters.bytes_max is reached, they
+ * may go, and a purge deletes them.
+ *
+ * Ownership: offsets are copied. Blocks: for the disk. Threads: any.
+ * Errors: SPOOL if the file cannot be written; FORKED, INVALID_ARGUMENT.
+ */
+cxsink_status cxsink_dead_letters_mark_exported(const cxsink_dead_letters *letters,
+                                                const uint64_t *offsets,
+                                                size_t count,
+                                                cxsink_error **err);
+
+/**
+ * Deletes dead letters for good: those that `which` selects, a sum of cxsink_purge_flag, of these only the ones that
+ * were set aside before `before`, in microseconds since 1970-01-01 UTC; INT64_MAX: whenever that was. `*out`, if out
+ * is not NULL, gets a JSON object: deleted; unseen, how many are left because they were neither exported nor replayed;
+ * unfinished, how many are left because the sink is still at work on their batch.
+ *
+ * Ownership: `*out` is yours; free it by `cxsink_buffer_free`. Blocks: for the disk. Threads: any.
+ * Errors: SPOOL if the file cannot be written: those deleted before stay deleted; FORKED, INVALID_ARGUMENT.
+ */
+cxsink_status cxsink_dead_letters_purge(const cxsink_dead_letters *letters,
+                                        uint32_t which,
+                                        int64_t before,
+                                        cxsink_buffer **out,
+                                        cxsink_error **err);
+
+/**
+ * Frees the handle and makes the variable NULL. NULL, and a variable that is NULL, are fine.
+ *
+ * Ownership: takes the handle; the dead letters stay in the file. Blocks: never. Threads: any, after every other call
+ * with this handle has returned. Errors: none; in a forked child it only makes the variable NULL.
+ */
+void cxsink_dead_letters_free(cxsink_dead_letters **letters);
+
+/**
+ * At most `count` dead letters of this sink from the offset `from` on; see `cxsink_dead_letters_list`.
+ *
+ * Ownership: `*out` is yours; free it by `cxsink_buffer_free`. Blocks: for the disk. Threads: any.
+ * Errors: SPOOL if the file cannot be read; FORKED, INVALID_ARGUMENT.
+ */
+cxsink_status cxsink_sink_dead_letters(const cxsink_sink *sink,
+                                       uint64_t from,
+                                       size_t count,
+                                       bool with_event,
+                                       cxsink_buffer **out,
+                                       cxsink_error **err);
+
+/**
+ * Checks dead letters again, under the schema that the sink was opened with and the table as it is now, and takes the
+ * good ones as new events, in the order of their offsets. Those still bad stay, with today's reason. Each is replayed
+ * once, whatever happens. `offsets` are the `count` offsets of those to replay; with CXSINK_ALL for `count` it is every
+ * one that was not replayed yet, and `offsets` is not looked at.
+ *
+ * `*out`, if out is not NULL, gets a JSON object: replayed, rejected and skipped, how many; letters, the fate of each of
+ * the first 10,000; by, the process that did it, if another one did.
+ *
+ * Ownership: offsets are copied; `*out` is yours; free it by `cxsink_buffer_free`. Blocks: while the spool is full, and
+ * for the disk. Threads: any. Errors: STATE when the sink is stopping, SPOOL if the file cannot be used: those replayed
+ * before stay replayed; FORKED, INVALID_ARGUMENT.
+ */
+cxsink_status cxsink_sink_replay(cxsink_sink *sink,
+                                 const uint64_t *offsets,
+                                 size_t count,
+                                 cxsink_buffer **out,
+                                 cxsink_error **err);
+
+/**
+ * Replays dead letters of the spool that spool.path names, without a sink of one's own. If no process has it open, a sink
+ * without a stream does it, and what is spooled is applied before this returns, if the destination can be reached.
+ * Otherwise the process that has it open is asked. See `cxsink_sink_replay` for offsets, count and out.
+ *
+ * Ownership: offsets are copied; `*out` is yours; free it by `cxsink_buffer_free`.
+ * Blocks: timeout_ms milliseconds, 0 or more, are for each step of the process that is asked; otherwise a minute or two
+ * at most for draining. Threads: any. Errors: TIMEOUT if that process does not answer: nothing more is replayed then;
+ * SPOOL, DATABASE, CONFIG as for `cxsink_sink_start`; INVALID_ARGUMENT.
+ */
+cxsink_status cxsink_replay(const cxsink_config *config,
+                            const uint64_t *offsets,
+                            size_t count,
+                            int32_t timeout_ms,
+                            cxsink_buffer **out,
+                            cxsink_error **err);
+
+/**
+ * What `cxsink_replay` would do under this configuration, without changing anything; also while a sink is running.
+ *
+ * Ownership: offsets are copied; `*out` is yours; free it by `cxsink_buffer_free`. Blocks: while it connects to the
+ * destination, if that can be reached, and for the disk. Threads: any. Errors: SPOOL if there is no such file; CONFIG for
+ * a bad configuration or schema; DATABASE for a table that does not fit; INVALID_ARGUMENT.
+ */
+cxsink_status cxsink_replay_dry_run(const cxsink_config *config,
+                                    const uint64_t *offsets,
+                                    size_t count,
+                                    cxsink_buffer **out,
+                                    cxsink_error **err);
+
+/**
+ * The last 10,000 connections to the stream, the oldest first, also those of earlier processes over this spool, as a JSON
+ * array of objects: id, opened_at, first_event_at, last_event_at, events, ended_at, cause, status, tries_failed,
+ * try_error; times in microseconds since 1970-01-01 UTC.
+ *
+ * Ownership: `*out` is yours; free it by `cxsink_buffer_free`. Blocks: for the disk. Threads: any.
+ * Errors: SPOOL if the file cannot be read; FORKED, INVALID_ARGUMENT.
+ */
+cxsink_status cxsink_sink_connections(const cxsink_sink *sink,
+                                      cxsink_buffer **out,
+                                      cxsink_error **err);
+
+/**
+ * The times in which events may have been missed, the oldest first, as a JSON array of objects: from, to, cause, status,
+ * tries_failed, try_error; times in microseconds since 1970-01-01 UTC, to is null while it lasts.
+ *
+ * Ownership: `*out` is yours; free it by `cxsink_buffer_free`. Blocks: for the disk. Threads: any.
+ * Errors: SPOOL if the file cannot be read; FORKED, INVALID_ARGUMENT.
+ */
+cxsink_status cxsink_sink_gaps(const cxsink_sink *sink,
+                               cxsink_buffer **out,
+                               cxsink_error **err);
+
+/**
+ * As `cxsink_sink_connections`, of the file that spool.path names: also while a sink has it open, and without one.
+ *
+ * Ownership: `*out` is yours; free it by `cxsink_buffer_free`. Blocks: for the disk. Threads: any.
+ * Errors: SPOOL if there is no such file, or it is not a spool; INVALID_ARGUMENT.
+ */
+cxsink_status cxsink_connections(const cxsink_config *config,
+                                 cxsink_buffer **out,
+                                 cxsink_error **err);
+
+/**
+ * As `cxsink_sink_gaps`, of the file that spool.path names: also while a sink has it open, and without one.
+ *
+ * Ownership: `*out` is yours; free it by `cxsink_buffer_free`. Blocks: for the disk. Threads: any.
+ * Errors: SPOOL if there is no such file, or it is not a spool; INVALID_ARGUMENT.
+ */
+cxsink_status cxsink_gaps(const cxsink_config *config, cxsink_buffer **out, cxsink_error **err);
+
+/**
+ * Makes the table that destination.url and destination.table name, and the table cxsink_checkpoint beside it, where they
+ * do not exist.
+ *
+ * Ownership: none. Blocks: while it connects and works, within destination.connect_timeout and
+ * destination.statement_timeout. Threads: any. Errors: DATABASE or CONNECT if the destination cannot be reached or
+ * refuses; CONFIG if destination.url is missing or bad; INVALID_ARGUMENT.
+ */
+cxsink_status cxsink_init_db(const cxsink_config *config,
+                             cxsink_error **err);
+
+/**
+ * The SQL that `cxsink_init_db` would run. Connects to nothing.
+ *
+ * Ownership: `*out` is yours; free it by `cxsink_buffer_free`. Blocks: never. Threads: any.
+ * Errors: CONFIG if destination.url is missing or bad; INVALID_ARGUMENT.
+ */
+cxsink_status cxsink_init_db_sql(const cxsink_config *config, cxsink_buffer **out, cxsink_error **err);
+
+/**
+ * The first `count` rows of the destination's table, as a JSON object: columns, an array of names, and rows, an array of
+ * arrays of texts or null.
+ *
+ * Ownership: `*out` is yours; free it by `cxsink_buffer_free`. Blocks: while it connects and reads, within
+ * destination.connect_timeout and destination.statement_timeout. Threads: any.
+ * Errors: DATABASE or CONNECT if the destination cannot be reached or has no such table; CONFIG if destination.url is
+ * missing or bad; INVALID_ARGUMENT.
+ */
+cxsink_status cxsink_peek(const cxsink_config *config,
+                          size_t count,
+                          cxsink_buffer **out,
+                          cxsink_error **err);
+
+/**
+ * Compiles the schema that the configuration names, or the built-in one.
+ *
+ * Ownership: `*out` is yours; free it by `cxsink_validator_free`. The configuration is not needed afterwards.
+ * Blocks: while it reads the schema's file. Threads: any. Errors: CONFIG for a schema that cannot be used;
+ * INVALID_ARGUMENT.
+ */
+cxsink_status cxsink_validator_new(const cxsink_config *config, cxsink_validator **out, cxsink_error **err);
+
+/**
+ * Checks one event, `len` bytes of JSON.
+ *
+ * Ownership: none. Blocks: never. Threads: any. Errors: JSON or SCHEMA, with every violation; INVALID_ARGUMENT.
+ */
+cxsink_status cxsink_validator_validate(const cxsink_validator *validator,
+                                        const char *json,
+                                        size_t len,
+                                        cxsink_error **err);
+
+/**
+ * Frees the validator and makes the variable NULL. NULL, and a variable that is NULL, are fine.
+ *
+ * Ownership: takes the validator. Blocks: never. Threads: any, after every other call with it has returned. Errors: none.
+ */
+void cxsink_validator_free(cxsink_validator **validator);
+
+/**
+ * Checks one event, `len` bytes of JSON. For more than one, a `cxsink_validator` compiles the schema only once.
+ *
+ * Ownership: none. Blocks: while it reads the schema's file. Threads: any. Errors: JSON or SCHEMA, with every violation;
+ * CONFIG for a schema that cannot be used; INVALID_ARGUMENT.
+ */
+cxsink_status cxsink_validate(const cxsink_config *config,
+                              const char *json,
+                              size_t len,
+                              cxsink_error **err);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -109,6 +109,9 @@ fn forget_seen(connection: &Connection, excess: u64) -> rusqlite::Result<u64> {
 }
 
 pub(super) fn list(connection: &Connection, from: u64, count: usize) -> rusqlite::Result<Vec<DeadLetter>> {
+    // SQLite's integers are signed: there is no offset above their range, and never more rows than they count.
+    let Ok(from) = i64::try_from(from) else { return Ok(Vec::new()) };
+    let count = i64::try_from(count).unwrap_or(i64::MAX);
     let select = format!("SELECT {COLUMNS} FROM dead_letters WHERE offset >= ?1 ORDER BY offset LIMIT ?2");
     connection.prepare_cached(&select)?.query_map(params![from, count], dead_letter)?.collect()
 }

@@ -103,7 +103,8 @@ impl DeadLetters {
             {
                 let mut update = transaction
                     .prepare("UPDATE dead_letters SET exported_at = ?1 WHERE offset = ?2 AND exported_at IS NULL")?;
-                for offset in offsets {
+                // None is above the range of SQLite's signed integers.
+                for offset in offsets.iter().filter(|offset| i64::try_from(**offset).is_ok()) {
                     update.execute(params![now, offset])?;
                 }
             }

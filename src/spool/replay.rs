@@ -187,7 +187,9 @@ pub(super) fn replayable(connection: &Connection, selection: &Selection, from: u
     let mut bytes = 0;
     // Adds those of a range; false when the page is full.
     let mut add = |page: &mut Page, from: u64, to: u64| -> rusqlite::Result<bool> {
-        let mut rows = select.query([from, to])?;
+        // SQLite's integers are signed: there is no offset above their range.
+        let Ok(from) = i64::try_from(from) else { return Ok(true) };
+        let mut rows = select.query([from, i64::try_from(to).unwrap_or(i64::MAX)])?;
         while let Some(row) = rows.next()? {
             if page.letters.len() + page.skipped.len() >= PAGE || bytes >= BURST_BYTES_MAX {
                 page.next = Some(row.get(0)?);

@@ -1,14 +1,57 @@
-//! The C ABI of cxsink: `libcxsink`, declared in `include/cxsink.h`.
+//! The C ABI of cxsink: `libcxsink`, declared in `include/cxsink.h` and `include/cxsink_simulator.h`.
 //!
 //! It translates between C values and the public API of the crate `cxsink`; it decides nothing. This is
 //! the only crate with `#[unsafe(no_mangle)]`: symbols in the core would leak into every other binding.
-//! `include/cxsink.h` is made from this file by cbindgen; `tests/header.rs` fails when it is stale.
+//! The headers are made from these files by cbindgen; `tests/header.rs` fails when they are stale.
+//!
+//! `boundary` has the rules of every call: what is done with pointers, panics, forks and log callbacks. A function
+//! of the ABI is a line or two between them and the core.
+
+#![expect(clippy::doc_markdown, reason = "the documentation becomes that of the C headers, which is no Markdown")]
+#![expect(
+    clippy::missing_safety_doc,
+    reason = "the contract of every function is that of C, and stands in its documentation: pointers are NULL or come from \
+              this library and are not freed yet, text ends with NUL, and a length says how much there is"
+)]
 
 // A panic must become a status at the boundary, and under `abort` nothing can catch it. (Building the
 // tests with `-C panic=abort` is refused as well, for the same reason.)
 #[cfg(panic = "abort")]
 compile_error!("libcxsink catches panics at its boundary: build it with panic = \"unwind\"");
 
+// The headers have the functions in the order of these lines.
 mod version;
 
-pub use version::{cxsink_check_version, cxsink_version_number, cxsink_version_string};
+mod names;
+
+mod error;
+
+mod buffer;
+
+mod config;
+
+mod sink;
+
+mod notice;
+
+mod dead_letters;
+
+mod connections;
+
+mod table;
+
+mod validator;
+
+mod simulator;
+
+// What is in no header.
+mod boundary;
+mod logging;
+#[cfg(test)]
+mod tests;
+
+pub use logging::{FreeUserData, LogCallback};
+pub use {
+    buffer::*, config::*, connections::*, dead_letters::*, error::*, names::*, notice::*, simulator::*, sink::*,
+    table::*, validator::*, version::*,
+};

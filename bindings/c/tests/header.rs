@@ -1,16 +1,18 @@
-//! `include/cxsink.h` is what cbindgen makes of the sources, with the version of the package.
+//! The headers are what cbindgen makes of the sources, with the version of the package.
 //!
-//! The header is committed, so that a C program needs no Rust tools to read it; this test keeps it true.
-//! `CXSINK_UPDATE=1 cargo test -p cxsink-c --test header` (or `make header`) writes it anew.
+//! They are committed, so that a C program needs no Rust tools to read them; this test keeps them true.
+//! `CXSINK_UPDATE=1 cargo test -p cxsink-c --test header` (or `make header`) writes them anew.
 
 #![expect(clippy::unwrap_used, reason = "a test fails there")]
 
 use std::{env, fs, path::Path};
 
+use cbindgen::{Builder, Config};
+
 const CRATE: &str = env!("CARGO_MANIFEST_DIR");
 
-/// The version as macros. C code compares them at compile time, so they must be plain numbers.
-fn version_macros() -> String {
+/// What C programs need beside functions and types.
+fn macros() -> String {
     format!(
         "\n/* The version of this header. */\n\
          #define CXSINK_VERSION_MAJOR {major}\n\
@@ -21,7 +23,13 @@ fn version_macros() -> String {
              (CXSINK_VERSION_MAJOR * 1000000 + CXSINK_VERSION_MINOR * 1000 + CXSINK_VERSION_PATCH)\n\
          \n\
          /* True when the library that is loaded serves this header. Call it before anything else. */\n\
-         #define CXSINK_CHECK_VERSION() cxsink_check_version(CXSINK_VERSION_NUMBER)\n",
+         #define CXSINK_CHECK_VERSION() cxsink_check_version(CXSINK_VERSION_NUMBER)\n\
+         \n\
+         /* A timeout_ms that waits without limit. */\n\
+         #define CXSINK_FOREVER (-1)\n\
+         \n\
+         /* A count that selects every dead letter. */\n\
+         #define CXSINK_ALL SIZE_MAX\n",
         major = env!("CARGO_PKG_VERSION_MAJOR"),
         minor = env!("CARGO_PKG_VERSION_MINOR"),
         patch = env!("CARGO_PKG_VERSION_PATCH"),
@@ -29,22 +37,128 @@ fn version_macros() -> String {
     )
 }
 
-fn generated() -> String {
-    let mut config = cbindgen::Config::from_file(Path::new(CRATE).join("cbindgen.toml")).unwrap();
-    config.after_includes = Some(version_macros());
-    let bindings = cbindgen::Builder::new().with_crate(CRATE).with_config(config).generate().unwrap();
+const MADE_BY: &str = " * Made by cbindgen from bindings/c/src; edit that, then run `make header`.\n */";
+
+const MAIN: &str = "/*
+ * cxsink: takes interaction events from a NICE CXone Data Actions stream, validates them and upserts them
+ * into a database. This is its C interface; docs/c.md is the guide to it.
+ *
+ *     cxsink_config *config = cxsink_config_new();
+ *     cxsink_sink *sink = NULL;
+ *     cxsink_notice *notice = NULL;
+ *     if (cxsink_config_load(config, \"cxsink.toml\", NULL) == CXSINK_STATUS_OK
+ *         && cxsink_sink_open(config, &sink, NULL) == CXSINK_STATUS_OK
+ *         && cxsink_sink_start(sink, NULL) == CXSINK_STATUS_OK)
+ *         while (cxsink_sink_poll(sink, CXSINK_FOREVER, &notice, NULL) == CXSINK_STATUS_OK) {
+ *             puts(cxsink_notice_json(notice, NULL));
+ *             cxsink_notice_free(&notice);
+ *         }
+ *     cxsink_sink_free(&sink);
+ *     cxsink_config_free(&config);
+ *
+ * What holds for every function:
+ *
+ * - Status. Most return a cxsink_status, and say more in *err; err may be NULL. *out and *err are NULL on entry of the
+ *   call, whatever they were before, and only set as the documentation says.
+ * - Ownership. What *out and *err get is yours: free it by the function of its type. These take the address of the
+ *   variable, accept NULL, and make the variable NULL. A const char * that is returned belongs to the object that it
+ *   was asked of, and lives as long as that; so it is never freed. What you pass is copied.
+ * - NULL where a handle, a text or a result is needed is CXSINK_STATUS_INVALID_ARGUMENT, never a crash.
+ * - Text is UTF-8 and ends with a NUL character.
+ * - Numbers of an enumeration are passed as uint32_t, and are never reused.
+ * - Nothing is printed, and no signal handler is installed. A bug in cxsink that would end a Rust program is
+ *   CXSINK_STATUS_PANIC, or a sink that ends as failed.
+ * - After fork() a child cannot use what its parent made: the status is CXSINK_STATUS_FORKED.
+ *
+";
+
+const SIMULATOR: &str = "/*
+ * A local stand-in for CXone in libcxsink, to test an integration without an account: token endpoint and stream on
+ * one loopback port, with faults on demand.
+ *
+ *     cxsink_simulator *cxone = cxsink_simulator_new();
+ *     cxsink_simulator_set(cxone, \"events\", \"1000\", NULL);
+ *     cxsink_simulator_start(cxone, NULL);
+ *     cxsink_simulator_configure(cxone, config, NULL);
+ *     ... open and start a sink with config ...
+ *     cxsink_simulator_wait_finished(cxone, 10000, NULL);
+ *     cxsink_simulator_free(&cxone);
+ *
+";
+
+fn simulator_functions() -> Vec<String> {
+    let source = fs::read_to_string(Path::new(CRATE).join("src/simulator.rs")).unwrap();
+    let names = source.split("extern \"C\" fn ").skip(1);
+    names.map(|rest| rest.split('(').next().unwrap().to_owned()).collect()
+}
+
+fn config(guard: &str, head: &str) -> Config {
+    let mut config = Config::from_file(Path::new(CRATE).join("cbindgen.toml")).unwrap();
+    config.include_guard = Some(guard.into());
+    config.header = Some(format!("{head}{MADE_BY}"));
+    config
+}
+
+fn written(builder: Builder) -> String {
     let mut header = Vec::new();
-    bindings.write(&mut header);
+    builder.generate().unwrap().write(&mut header);
     String::from_utf8(header).unwrap()
+}
+
+fn main_header() -> String {
+    let mut config = config("CXSINK_H", MAIN);
+    config.sys_includes = ["stdbool.h", "stddef.h", "stdint.h"].map(Into::into).into();
+    config.after_includes = Some(macros());
+    config.export.exclude = simulator_functions();
+    config.export.exclude.push("SimulatorHandle".into());
+    written(Builder::new().with_crate(CRATE).with_config(config))
+}
+
+fn simulator_header() -> String {
+    let mut config = config("CXSINK_SIMULATOR_H", SIMULATOR);
+    config.includes = vec!["cxsink.h".into()];
+    config.export.include = Vec::new();
+    written(Builder::new().with_src(Path::new(CRATE).join("src/simulator.rs")).with_config(config))
+}
+
+fn check(name: &str, expected: &str) {
+    let path = Path::new(CRATE).join("../../include").join(name);
+    if env::var_os("CXSINK_UPDATE").is_some() {
+        fs::write(&path, expected).unwrap();
+    }
+    let committed = fs::read_to_string(&path).unwrap_or_default();
+    assert!(committed == expected, "include/{name} is stale: run `make header`. It should read:\n{expected}");
 }
 
 #[test]
 fn the_committed_header_is_the_generated_one() {
-    let path = Path::new(CRATE).join("../../include/cxsink.h");
-    let expected = generated();
-    if env::var_os("CXSINK_UPDATE").is_some() {
-        fs::write(&path, &expected).unwrap();
+    check("cxsink.h", &main_header());
+}
+
+#[test]
+fn the_committed_header_of_the_simulator_is_the_generated_one() {
+    check("cxsink_simulator.h", &simulator_header());
+}
+
+#[test]
+fn every_function_says_who_owns_what_whether_it_blocks_which_threads_and_which_errors() {
+    let mut checked = 0;
+    for header in [main_header(), simulator_header()] {
+        for comment in header.split("/**").skip(1) {
+            let (comment, declared) = comment.split_once("*/").unwrap();
+            let declared = declared.trim_start().split(';').next().unwrap();
+            if declared.starts_with("typedef")
+                || declared.starts_with("enum")
+                || !declared.contains("cxsink_")
+                || !declared.contains('(')
+            {
+                continue;
+            }
+            checked += 1;
+            for part in ["Ownership: ", "Blocks: ", "Threads: ", "Errors: "] {
+                assert!(comment.contains(part), "{declared}: the comment has no {part:?}");
+            }
+        }
     }
-    let committed = fs::read_to_string(&path).unwrap_or_default();
-    assert!(committed == expected, "include/cxsink.h is stale: run `make header`. It should read:\n{expected}");
+    assert!(checked > 50, "{checked} functions");
 }

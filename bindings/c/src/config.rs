@@ -1,0 +1,225 @@
+//! `cxsink_config`: what a sink is told, by keys and values.
+
+use std::ffi::{c_char, c_void};
+
+use cxsink_core::{Config, EnteredScope, config};
+
+use crate::boundary::{Call, Out, call, free, value};
+use crate::buffer::BufferHandle;
+use crate::error::ErrorHandle;
+use crate::logging::{self, FreeUserData, LogCallback, Logger};
+use crate::names::Status;
+
+/// What a sink is told: keys and values, as docs/configuration.md lists them, and a callback for the log.
+#[derive(Debug)]
+pub struct ConfigHandle {
+    config: Config,
+    logger: Option<Logger>,
+}
+
+impl ConfigHandle {
+    pub(crate) fn logger(&self) -> Option<Logger> {
+        self.logger.clone()
+    }
+
+    pub(crate) fn config_mut(&mut self) -> &mut Config {
+        &mut self.config
+    }
+}
+
+/// The configuration of a call, with the thread in its log scope.
+pub(crate) struct Configured<'a> {
+    pub(crate) handle: &'a ConfigHandle,
+    pub(crate) config: &'a Config,
+    _scope: Option<EnteredScope>,
+}
+
+impl Configured<'_> {
+    pub(crate) unsafe fn get(call: Call, config: *const ConfigHandle) -> cxsink_core::Result<Self> {
+        // SAFETY: as the caller promises.
+        let handle = unsafe { call.handle(config, "config") }?;
+        Ok(Self { handle, config: &handle.config, _scope: handle.logger.as_ref().map(Logger::enter) })
+    }
+}
+
+/// A configuration with the defaults. Set keys by `cxsink_config_set`, or read them by `cxsink_config_load` or
+/// `cxsink_config_load_env`.
+///
+/// Ownership: yours; free it by `cxsink_config_free`. A sink has a copy: it may be freed or changed after
+/// `cxsink_sink_open`. Blocks: never. Threads: any; the configuration itself is for one thread at a time.
+/// Errors: none; NULL only after a bug in cxsink.
+#[unsafe(no_mangle)]
+pub extern "C" fn cxsink_config_new() -> *mut ConfigHandle {
+    let make = || Box::into_raw(Box::new(ConfigHandle { config: Config::default(), logger: None }));
+    value("cxsink_config_new", std::ptr::null_mut(), make)
+}
+
+/// Frees the configuration and makes the variable NULL. NULL, and a variable that is NULL, are fine.
+///
+/// Ownership: takes the configuration. Blocks: while its log callback is under way on another thread, if no sink has
+/// that callback any more. Threads: any, last. Errors: none; within a log callback it does nothing.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cxsink_config_free(config: *mut *mut ConfigHandle) {
+    if !logging::is_in_callback() {
+        // SAFETY: as the caller promises.
+        unsafe { free("cxsink_config_free", config) }
+    }
+}
+
+/// Sets a key, for example "spool.bytes_max" to "1GiB". Durations are written as "500ms" or "30s", sizes as "64MiB", lists
+/// as JSON. An empty value takes an optional one back. On an error nothing has changed.
+///
+/// Ownership: key and value are copied. Blocks: never. Threads: one at a time for a configuration.
+/// Errors: CONFIG for an unknown key, with the nearest known one, or a bad value; INVALID_ARGUMENT.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cxsink_config_set(
+    config: *mut ConfigHandle,
+    key: *const c_char,
+    value: *const c_char,
+    err: *mut *mut ErrorHandle,
+) -> Status {
+    // SAFETY: as the caller promises.
+    unsafe {
+        call("cxsink_config_set", err, |call| {
+            let config = call.handle_mut(config, "config")?;
+            config.config.set(call.text(key, "key")?, call.text(value, "value")?)?;
+            Ok(Status::Ok)
+        })
+    }
+}
+
+/// The value of a key as `cxsink_config_set` takes it. A secret is shown as "***", also the password within a URL.
+/// `*out` stays NULL if the key is not set.
+///
+/// Ownership: `*out` is yours; free it by `cxsink_buffer_free`. Blocks: never. Threads: one at a time for a
+/// configuration. Errors: INVALID_ARGUMENT, also for an unknown key.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cxsink_config_get(
+    config: *const ConfigHandle,
+    key: *const c_char,
+    out: *mut *mut BufferHandle,
+    err: *mut *mut ErrorHandle,
+) -> Status {
+    // SAFETY: as the caller promises.
+    unsafe {
+        let mut out = Out::new(out);
+        call("cxsink_config_get", err, |call| {
+            call.required(&out)?;
+            let configured = Configured::get(call, config)?;
+            let key = call.text(key, "key")?;
+            if !config::keys().any(|known| known == key) {
+                return Err(call.invalid("there is no such key").with_hint("cxsink_config_keys lists all keys"));
+            }
+            if let Some(value) = configured.config.get(key) {
+                out.put(value.into());
+            }
+            Ok(Status::Ok)
+        })
+    }
+}
+
+/// Every key there is, as a JSON array of texts: ["oauth.url", "oauth.client_id", …].
+///
+/// Ownership: `*out` is yours; free it by `cxsink_buffer_free`. Blocks: never. Threads: any. Errors: INVALID_ARGUMENT.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cxsink_config_keys(out: *mut *mut BufferHandle, err: *mut *mut ErrorHandle) -> Status {
+    // SAFETY: as the caller promises.
+    unsafe {
+        let mut out = Out::new(out);
+        call("cxsink_config_keys", err, |call| {
+            call.required(&out)?;
+            let keys: Vec<_> = config::keys().collect();
+            // The names of keys are made of small letters, `_` and `.`: nothing to escape.
+            out.put(BufferHandle::array(&keys, |key| format!("\"{key}\"")));
+            Ok(Status::Ok)
+        })
+    }
+}
+
+/// Reads a TOML file, then the file .env in the working directory, if there is one, then the environment; later ones
+/// win. What was set before is replaced, other than the log callback. On an error nothing has changed.
+///
+/// Ownership: path is copied. Blocks: while it reads the files. Threads: one at a time for a configuration, and not
+/// while another thread changes the environment. Errors: CONFIG, naming file and line or the variable;
+/// INVALID_ARGUMENT.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cxsink_config_load(
+    config: *mut ConfigHandle,
+    path: *const c_char,
+    err: *mut *mut ErrorHandle,
+) -> Status {
+    // SAFETY: as the caller promises.
+    unsafe {
+        call("cxsink_config_load", err, |call| {
+            let config = call.handle_mut(config, "config")?;
+            config.config = Config::load(call.text(path, "path")?)?;
+            Ok(Status::Ok)
+        })
+    }
+}
+
+/// As `cxsink_config_load`, without a TOML file.
+///
+/// Ownership: none. Blocks: while it reads the file. Threads: one at a time for a configuration, and not while another
+/// thread changes the environment. Errors: CONFIG, naming the variable; INVALID_ARGUMENT.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cxsink_config_load_env(config: *mut ConfigHandle, err: *mut *mut ErrorHandle) -> Status {
+    // SAFETY: as the caller promises.
+    unsafe {
+        call("cxsink_config_load_env", err, |call| {
+            let config = call.handle_mut(config, "config")?;
+            config.config = Config::from_env()?;
+            Ok(Status::Ok)
+        })
+    }
+}
+
+/// Checks that the configuration is complete and that its values fit together. `cxsink_sink_open` does this first.
+///
+/// Ownership: none. Blocks: never. Threads: one at a time for a configuration. Errors: CONFIG, naming the key;
+/// INVALID_ARGUMENT.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cxsink_config_validate(config: *const ConfigHandle, err: *mut *mut ErrorHandle) -> Status {
+    // SAFETY: as the caller promises.
+    unsafe {
+        call("cxsink_config_validate", err, |call| {
+            Configured::get(call, config)?.config.validate()?;
+            Ok(Status::Ok)
+        })
+    }
+}
+
+/// Sends the log to a callback: records up to `max_level` (a cxsink_log_level) of this configuration's calls, and of the
+/// sinks that are opened with it from now on. Without a callback nothing is logged. `fn` NULL takes the callback back;
+/// the arguments after it are not looked at then.
+///
+/// Ownership: on success the library has user_data, and calls free_user_data with it once, if that is not NULL: when
+/// the configuration has no longer this callback, and every sink that has it was freed. The callback is not called
+/// any more then. On an error user_data stays yours.
+/// Blocks: as `cxsink_config_free`, when it replaces another callback. Threads: one at a time for a configuration; see
+/// cxsink_log_fn for the callback. Errors: INVALID_ARGUMENT; STATE within a log callback.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cxsink_config_set_log(
+    config: *mut ConfigHandle,
+    max_level: u32,
+    r#fn: LogCallback,
+    user_data: *mut c_void,
+    free_user_data: FreeUserData,
+    err: *mut *mut ErrorHandle,
+) -> Status {
+    // SAFETY: as the caller promises.
+    unsafe {
+        call("cxsink_config_set_log", err, |call| {
+            let config = call.handle_mut(config, "config")?;
+            config.logger = match r#fn {
+                Some(function) => {
+                    let max_level = logging::level(max_level)
+                        .ok_or_else(|| call.invalid(format_args!("max_level is {max_level}, not one of 0 to 5")))?;
+                    Some(Logger::new(max_level, function, user_data, free_user_data))
+                }
+                None => None,
+            };
+            Ok(Status::Ok)
+        })
+    }
+}

@@ -1,0 +1,100 @@
+//! `cxsink_error`: why a call failed.
+
+use std::ffi::{CString, c_char};
+
+use cxsink_core::Error;
+
+use crate::boundary::{c_text, free, value};
+use crate::names::Status;
+
+/// Why something failed: what was tried, on what, why it failed, and what to do next. It holds neither secrets nor
+/// values of events.
+#[derive(Debug)]
+pub struct ErrorHandle {
+    status: Status,
+    message: CString,
+    hint: CString,
+    detail: CString,
+    is_retryable: bool,
+}
+
+impl ErrorHandle {
+    pub(crate) fn new(error: &Error) -> Self {
+        Self {
+            status: Status::from(error.kind()),
+            message: c_text(error.message()),
+            hint: c_text(error.hint().unwrap_or_default()),
+            detail: c_text(&error.detail_json()),
+            is_retryable: error.is_retryable(),
+        }
+    }
+}
+
+unsafe fn text(
+    function: &'static str,
+    error: *const ErrorHandle,
+    text: impl FnOnce(&ErrorHandle) -> &CString,
+) -> *const c_char {
+    // SAFETY: NULL, or an error that was not freed.
+    value(function, c"".as_ptr(), || unsafe { error.as_ref() }.map_or(c"".as_ptr(), |error| text(error).as_ptr()))
+}
+
+/// The status that the failed call returned. NULL: CXSINK_STATUS_OK.
+///
+/// Ownership: none. Blocks: never. Threads: any. Errors: none.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cxsink_error_status(error: *const ErrorHandle) -> Status {
+    // SAFETY: NULL, or an error that was not freed.
+    value("cxsink_error_status", Status::Panic, || unsafe { error.as_ref() }.map_or(Status::Ok, |error| error.status))
+}
+
+/// What was tried, on what, and why it failed, in one line. NULL: the empty text.
+///
+/// Ownership: the text belongs to the error and lives until that is freed.
+/// Blocks: never. Threads: any. Errors: none.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cxsink_error_message(error: *const ErrorHandle) -> *const c_char {
+    // SAFETY: as the caller promises.
+    unsafe { text("cxsink_error_message", error, |error| &error.message) }
+}
+
+/// What to do next; the empty text where cxsink does not know it, and for NULL.
+///
+/// Ownership: the text belongs to the error and lives until that is freed.
+/// Blocks: never. Threads: any. Errors: none.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cxsink_error_hint(error: *const ErrorHandle) -> *const c_char {
+    // SAFETY: as the caller promises.
+    unsafe { text("cxsink_error_hint", error, |error| &error.hint) }
+}
+
+/// Everything as one JSON object: kind, code, message, retryable, and where they are known hint, sqlstate, constraint,
+/// column, status (of HTTP, or the close code of the stream) and violations, each with pointer, keyword and message.
+/// NULL: the empty text.
+///
+/// Ownership: the text belongs to the error and lives until that is freed.
+/// Blocks: never. Threads: any. Errors: none.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cxsink_error_detail_json(error: *const ErrorHandle) -> *const c_char {
+    // SAFETY: as the caller promises.
+    unsafe { text("cxsink_error_detail_json", error, |error| &error.detail) }
+}
+
+/// Whether the same call may succeed later without any change: the other side was away or busy. NULL: false.
+///
+/// Ownership: none. Blocks: never. Threads: any. Errors: none.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cxsink_error_is_retryable(error: *const ErrorHandle) -> bool {
+    // SAFETY: NULL, or an error that was not freed.
+    value("cxsink_error_is_retryable", false, || unsafe { error.as_ref() }.is_some_and(|error| error.is_retryable))
+}
+
+/// Frees the error and makes the variable NULL. NULL, and a variable that is NULL, are fine.
+///
+/// Ownership: takes the error; texts of it are gone. An error that belongs to a notice goes with it: do not free it.
+/// Blocks: never. Threads: any, once. Errors: none.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cxsink_error_free(error: *mut *mut ErrorHandle) {
+    // SAFETY: as the caller promises.
+    unsafe { free("cxsink_error_free", error) }
+}

@@ -1,0 +1,299 @@
+//! The numbers of the ABI and their names: statuses, states, counters, kinds of notices, levels of the log.
+//!
+//! All of them are the core's; the tests below compare them. They are never reused.
+
+use std::ffi::{CStr, c_char};
+
+use cxsink_core::{Counter, ErrorKind, State};
+
+use crate::boundary::value;
+
+/// What a call came to. From 10 on it has failed; `cxsink_error` says more.
+///
+/// A newer library may have further numbers: treat one that you do not know as a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Status {
+    /// It is done.
+    Ok = 0,
+    /// The time given to the call has passed.
+    Timeout = 1,
+    /// The sink has ended, and every notice was taken.
+    Closed = 2,
+    /// An argument makes no sense: NULL, not UTF-8, out of range.
+    InvalidArgument = 10,
+    /// A configuration value is unknown, missing or bad.
+    Config = 11,
+    /// The call does not fit the state of the sink, for example ingest after close.
+    State = 12,
+    /// The handle was used in a forked child process.
+    Forked = 13,
+    /// CXone refused the credentials, the token or the scope.
+    Auth = 20,
+    /// A connection could not be made or was lost.
+    Connect = 21,
+    /// The peer answered something the protocol does not allow.
+    Protocol = 22,
+    /// The event is not JSON.
+    Json = 30,
+    /// The event does not match the JSON Schema.
+    Schema = 31,
+    /// The event is valid but does not fit the table.
+    Unmapped = 32,
+    /// The database failed or is not set up as needed.
+    Database = 40,
+    /// The database refused a row for its content.
+    Constraint = 41,
+    /// The spool file cannot be used.
+    Spool = 50,
+    /// A bug in cxsink.
+    Internal = 90,
+    /// A bug in cxsink: it panicked. The process lives on, and what is spooled is safe.
+    Panic = 91,
+}
+
+/// Each status with its name.
+const STATUSES: [(Status, &CStr); 18] = [
+    (Status::Ok, c"OK"),
+    (Status::Timeout, c"TIMEOUT"),
+    (Status::Closed, c"CLOSED"),
+    (Status::InvalidArgument, c"INVALID_ARGUMENT"),
+    (Status::Config, c"CONFIG"),
+    (Status::State, c"STATE"),
+    (Status::Forked, c"FORKED"),
+    (Status::Auth, c"AUTH"),
+    (Status::Connect, c"CONNECT"),
+    (Status::Protocol, c"PROTOCOL"),
+    (Status::Json, c"JSON"),
+    (Status::Schema, c"SCHEMA"),
+    (Status::Unmapped, c"UNMAPPED"),
+    (Status::Database, c"DATABASE"),
+    (Status::Constraint, c"CONSTRAINT"),
+    (Status::Spool, c"SPOOL"),
+    (Status::Internal, c"INTERNAL"),
+    (Status::Panic, c"PANIC"),
+];
+
+impl From<ErrorKind> for Status {
+    fn from(kind: ErrorKind) -> Self {
+        let same = STATUSES.into_iter().find(|(status, _)| *status as u32 == kind.code());
+        same.map_or(Self::Internal, |(status, _)| status)
+    }
+}
+
+/// Where a sink stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+pub enum SinkState {
+    /// Opened, not started.
+    Open = 0,
+    /// Working.
+    Running = 1,
+    /// Reading, but the destination does not take rows; events wait in the spool.
+    Stalled = 2,
+    /// No longer reading; applying what is spooled.
+    Stopping = 3,
+    /// Ended in order.
+    Closed = 4,
+    /// Ended by an error; what is spooled is safe.
+    Failed = 5,
+}
+
+/// Each state, its number's and the core's, with its name.
+const STATES: [(SinkState, State, &CStr); 6] = [
+    (SinkState::Open, State::Open, c"open"),
+    (SinkState::Running, State::Running, c"running"),
+    (SinkState::Stalled, State::Stalled, c"stalled"),
+    (SinkState::Stopping, State::Stopping, c"stopping"),
+    (SinkState::Closed, State::Closed, c"closed"),
+    (SinkState::Failed, State::Failed, c"failed"),
+];
+
+/// One of a sink's numbers. At every quiet moment
+/// received + recovered + replayed = inserted + updated + unchanged + confirmed + collapsed + dead_lettered + pending.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+pub enum SinkCounter {
+    /// Events taken from the stream or given by the application, since the sink was opened.
+    Received = 0,
+    /// Events found in the spool when it was opened that were not yet applied.
+    Recovered = 1,
+    /// Events that made a new row.
+    Inserted = 2,
+    /// Events that changed a row.
+    Updated = 3,
+    /// Events that left their row as it was.
+    Unchanged = 4,
+    /// Events whose commit was not answered but was found done afterwards.
+    Confirmed = 5,
+    /// Events merged with a later one of the same key in the same batch.
+    Collapsed = 6,
+    /// Events kept as dead letters.
+    DeadLettered = 7,
+    /// Events in the spool, not yet applied.
+    Pending = 8,
+    /// Connections to the stream that were opened because the one before was lost or closed.
+    Reconnects = 9,
+    /// Tokens fetched after the first.
+    TokenRenewals = 10,
+    /// Transactions committed.
+    Batches = 11,
+    /// Notices dropped because the application did not poll in time.
+    NoticesDropped = 12,
+    /// Dead letters put into the spool again by a replay, since the sink was opened.
+    Replayed = 13,
+}
+
+/// Each counter, its number's and the core's, with its name.
+const COUNTERS: [(SinkCounter, Counter, &CStr); 14] = [
+    (SinkCounter::Received, Counter::Received, c"received"),
+    (SinkCounter::Recovered, Counter::Recovered, c"recovered"),
+    (SinkCounter::Inserted, Counter::Inserted, c"inserted"),
+    (SinkCounter::Updated, Counter::Updated, c"updated"),
+    (SinkCounter::Unchanged, Counter::Unchanged, c"unchanged"),
+    (SinkCounter::Confirmed, Counter::Confirmed, c"confirmed"),
+    (SinkCounter::Collapsed, Counter::Collapsed, c"collapsed"),
+    (SinkCounter::DeadLettered, Counter::DeadLettered, c"dead_lettered"),
+    (SinkCounter::Pending, Counter::Pending, c"pending"),
+    (SinkCounter::Reconnects, Counter::Reconnects, c"reconnects"),
+    (SinkCounter::TokenRenewals, Counter::TokenRenewals, c"token_renewals"),
+    (SinkCounter::Batches, Counter::Batches, c"batches"),
+    (SinkCounter::NoticesDropped, Counter::NoticesDropped, c"notices_dropped"),
+    (SinkCounter::Replayed, Counter::Replayed, c"replayed"),
+];
+
+/// The core's counter of this number.
+pub(crate) fn counter(which: u32) -> Option<Counter> {
+    COUNTERS.into_iter().find(|(counter, ..)| *counter as u32 == which).map(|(_, counter, _)| counter)
+}
+
+/// What a notice is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+pub enum NoticeKind {
+    /// The sink's state changed: `cxsink_notice_get_state`.
+    State = 1,
+    /// An event became a dead letter.
+    Rejected = 2,
+    /// Something failed: `cxsink_notice_get_error`. The sink goes on by itself, unless its state becomes failed.
+    Error = 3,
+    /// The sink's numbers, every ten seconds while someone polls.
+    Stats = 4,
+    /// A batch was committed.
+    Stored = 5,
+}
+
+/// Each kind with its name.
+const NOTICES: [(NoticeKind, &CStr); 5] = [
+    (NoticeKind::State, c"state"),
+    (NoticeKind::Rejected, c"rejected"),
+    (NoticeKind::Error, c"error"),
+    (NoticeKind::Stats, c"stats"),
+    (NoticeKind::Stored, c"stored"),
+];
+
+/// How much a record of the log matters; as the most that is wanted, everything up to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+pub enum LogLevel {
+    /// Nothing.
+    Off = 0,
+    /// Bugs.
+    Error = 1,
+    /// What somebody should look at: outages, dead letters, settings without effect.
+    Warn = 2,
+    /// What happens now and then: connections, tokens, states.
+    Info = 3,
+    /// For those who look for the cause of something.
+    Debug = 4,
+    /// More of it.
+    Trace = 5,
+}
+
+/// What a number has for a name that this library does not know.
+const UNKNOWN: &CStr = c"UNKNOWN";
+
+fn name_in<const N: usize>(
+    function: &'static str,
+    number: u32,
+    names: impl FnOnce() -> [(u32, &'static CStr); N],
+) -> *const c_char {
+    let find = || names().into_iter().find(|(known, _)| *known == number).map_or(UNKNOWN, |(_, name)| name);
+    value(function, UNKNOWN, find).as_ptr()
+}
+
+/// The name of a status, for example "INVALID_ARGUMENT"; "UNKNOWN" for a number that this library does not have.
+///
+/// Ownership: the text belongs to the library and lives as long as it is loaded; do not free it.
+/// Blocks: never. Threads: any. Errors: none.
+#[unsafe(no_mangle)]
+pub extern "C" fn cxsink_status_name(status: u32) -> *const c_char {
+    name_in("cxsink_status_name", status, || STATUSES.map(|(status, name)| (status as u32, name)))
+}
+
+/// The name of a state, for example "running"; "UNKNOWN" for a number that this library does not have.
+///
+/// Ownership: the text belongs to the library and lives as long as it is loaded; do not free it.
+/// Blocks: never. Threads: any. Errors: none.
+#[unsafe(no_mangle)]
+pub extern "C" fn cxsink_state_name(state: u32) -> *const c_char {
+    name_in("cxsink_state_name", state, || STATES.map(|(state, _, name)| (state as u32, name)))
+}
+
+/// The name of a counter, for example "dead_lettered", as in the JSON of `cxsink_sink_stats`; "UNKNOWN" for a
+/// number that this library does not have. The numbers are consecutive: a loop from 0 to the first unknown one
+/// visits them all.
+///
+/// Ownership: the text belongs to the library and lives as long as it is loaded; do not free it.
+/// Blocks: never. Threads: any. Errors: none.
+#[unsafe(no_mangle)]
+pub extern "C" fn cxsink_counter_name(counter: u32) -> *const c_char {
+    name_in("cxsink_counter_name", counter, || COUNTERS.map(|(counter, _, name)| (counter as u32, name)))
+}
+
+/// The name of a kind of notice, for example "rejected", as in the member kind of its JSON; "UNKNOWN" for a number
+/// that this library does not have.
+///
+/// Ownership: the text belongs to the library and lives as long as it is loaded; do not free it.
+/// Blocks: never. Threads: any. Errors: none.
+#[unsafe(no_mangle)]
+pub extern "C" fn cxsink_notice_kind_name(kind: u32) -> *const c_char {
+    name_in("cxsink_notice_kind_name", kind, || NOTICES.map(|(kind, name)| (kind as u32, name)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statuses_are_the_kinds_of_errors_of_the_core() {
+        for kind in ErrorKind::ALL {
+            let (status, name) = STATUSES.into_iter().find(|(status, _)| *status as u32 == kind.code()).unwrap();
+            assert_eq!((Status::from(kind), name.to_str().unwrap()), (status, kind.name()));
+        }
+        assert_eq!(STATUSES.len(), ErrorKind::ALL.len() + 2, "OK and CLOSED are no errors");
+    }
+
+    #[test]
+    fn states_and_counters_are_those_of_the_core() {
+        for (number, state, name) in STATES {
+            assert_eq!((number as u32, name.to_str().unwrap()), (state as u32, state.name()));
+        }
+        for (number, counter, name) in COUNTERS {
+            assert_eq!((number as u32, name.to_str().unwrap()), (counter as u32, counter.name()));
+        }
+        assert_eq!(COUNTERS.map(|(_, counter, _)| counter), Counter::ALL);
+    }
+
+    #[test]
+    fn notices_are_those_of_the_core() {
+        use cxsink_core::{Notice, Stored};
+        let (error, stored) = (cxsink_core::Error::new(ErrorKind::State, "x"), Stored::default());
+        let samples =
+            [Notice::State(State::Open), Notice::Error(error), Notice::Stats(Box::default()), Notice::Stored(stored)];
+        for notice in samples {
+            let (_, name) = NOTICES.into_iter().find(|(kind, _)| *kind as u32 == notice.kind_code()).unwrap();
+            assert_eq!(name.to_str().unwrap(), notice.kind_name());
+        }
+    }
+}

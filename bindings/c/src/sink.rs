@@ -1,0 +1,376 @@
+//! `cxsink_sink`: the handle.
+
+use std::ffi::{c_char, c_void};
+use std::fs::File;
+use std::io::{self, BufReader, Read};
+use std::ops::Deref;
+
+use cxsink_core::{EnteredScope, Error, ErrorKind, Poll, Result, Sink};
+
+use crate::boundary::{Call, Out, Process, call, free_with, value};
+use crate::buffer::BufferHandle;
+use crate::config::{ConfigHandle, Configured};
+use crate::error::ErrorHandle;
+use crate::logging::{self, Logger};
+use crate::names::{self, SinkState, Status};
+use crate::notice::NoticeHandle;
+
+/// A sink: from the stream through the spool into the table. Every function but `cxsink_sink_free` may be called from
+/// any thread at any time.
+#[derive(Debug)]
+pub struct SinkHandle {
+    sink: Sink,
+    process: Process,
+    /// After the sink, whose last records it is for.
+    logger: Option<Logger>,
+}
+
+/// The sink of a call, with the thread in its log scope.
+pub(crate) struct Entered<'a> {
+    sink: &'a Sink,
+    _scope: Option<EnteredScope>,
+}
+
+impl SinkHandle {
+    pub(crate) fn enter(&self) -> Entered<'_> {
+        Entered { sink: &self.sink, _scope: self.logger.as_ref().map(Logger::enter) }
+    }
+
+    pub(crate) unsafe fn get<'a>(call: Call, sink: *const SinkHandle) -> Result<Entered<'a>> {
+        // SAFETY: as the caller promises.
+        let handle = unsafe { call.handle(sink, "sink") }?;
+        handle.process.check("the sink")?;
+        Ok(handle.enter())
+    }
+}
+
+impl Deref for Entered<'_> {
+    type Target = Sink;
+
+    fn deref(&self) -> &Sink {
+        self.sink
+    }
+}
+
+/// Checks the configuration, compiles the schema and opens the spool. Starts nothing and connects to nothing.
+///
+/// Ownership: `*out` is yours; free it by `cxsink_sink_free`. The configuration is copied.
+/// Blocks: while it reads files. Threads: any. Errors: CONFIG for a bad configuration or schema; SPOOL for a spool that
+/// cannot be used, for example because another process has it open; INVALID_ARGUMENT.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cxsink_sink_open(
+    config: *const ConfigHandle,
+    out: *mut *mut SinkHandle,
+    err: *mut *mut ErrorHandle,
+) -> Status {
+    // SAFETY: as the caller promises.
+    unsafe {
+        let mut out = Out::new(out);
+        call("cxsink_sink_open", err, |call| {
+            call.required(&out)?;
+            let configured = Configured::get(call, config)?;
+            let sink = Sink::open(configured.config)?;
+            out.put(SinkHandle { sink, process: Process::current(), logger: configured.handle.logger() });
+            Ok(Status::Ok)
+        })
+    }
+}
+
+/// Connects to the destination and starts reading the stream, on threads of its own. Once.
+///
+/// A destination that cannot be reached is no error: events wait in the spool, and the state is stalled. Without any
+/// stream in the configuration the sink takes only what the application gives it.
+///
+/// Ownership: none. Blocks: while it connects and looks at the table, for destination.connect_timeout and a few
+/// destination.statement_timeout at most, or until `cxsink_sink_stop`. Threads: any.
+/// Errors: DATABASE for a table that does not exist or does not fit, or refused credentials; STATE after the first call;
+/// CONFIG, FORKED, INVALID_ARGUMENT.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cxsink_sink_start(sink: *mut SinkHandle, err: *mut *mut ErrorHandle) -> Status {
+    // SAFETY: as the caller promises.
+    unsafe {
+        call("cxsink_sink_start", err, |call| {
+            SinkHandle::get(call, sink)?.start()?;
+            Ok(Status::Ok)
+        })
+    }
+}
+
+/// Waits for the next notice: CXSINK_STATUS_OK with a notice in `*out`, CXSINK_STATUS_TIMEOUT if there was none in time,
+/// CXSINK_STATUS_CLOSED once the sink has ended and every notice was taken. The last two leave `*err` NULL.
+///
+/// Polling is not needed for the sink to work: the queue of notices is bounded, and what nobody takes is dropped, the
+/// oldest first, errors and states last.
+///
+/// Ownership: `*out` is yours; free it by `cxsink_notice_free`. Blocks: for timeout_ms milliseconds at most; 0 does not
+/// wait, -1 waits until there is a notice or the sink has ended. Threads: any; each notice goes to one of them.
+/// Errors: FORKED, INVALID_ARGUMENT.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cxsink_sink_poll(
+    sink: *mut SinkHandle,
+    timeout_ms: i32,
+    out: *mut *mut NoticeHandle,
+    err: *mut *mut ErrorHandle,
+) -> Status {
+    // SAFETY: as the caller promises.
+    unsafe {
+        let mut out = Out::new(out);
+        call("cxsink_sink_poll", err, |call| {
+            call.required(&out)?;
+            let timeout = call.timeout(timeout_ms)?;
+            Ok(match SinkHandle::get(call, sink)?.poll(timeout)? {
+                Poll::Notice(notice) => {
+                    out.put(NoticeHandle::new(&notice));
+                    Status::Ok
+                }
+                Poll::TimedOut => Status::Timeout,
+                Poll::Closed => Status::Closed,
+            })
+        })
+    }
+}
+
+/// Takes an event, `len` bytes of JSON, from the application: the same path as the stream's, with the check up front.
+/// On CXSINK_STATUS_OK it is in the spool, and so survives what spool.sync says.
+///
+/// Ownership: the event is copied. Blocks: while the spool is full, and for the disk. Threads: any.
+/// Errors: JSON or SCHEMA, with every violation, for an event that is not valid: it is refused, not kept. STATE when the
+/// sink is stopping; SPOOL, FORKED, INVALID_ARGUMENT.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cxsink_sink_ingest(
+    sink: *mut SinkHandle,
+    json: *const c_char,
+    len: usize,
+    err: *mut *mut ErrorHandle,
+) -> Status {
+    // SAFETY: as the caller promises.
+    unsafe {
+        call("cxsink_sink_ingest", err, |call| {
+            let event = call.slice(json.cast::<u8>(), len, "json")?;
+            SinkHandle::get(call, sink)?.ingest(event)?;
+            Ok(Status::Ok)
+        })
+    }
+}
+
+/// Called for more bytes: puts at most `capacity` of them into `buffer` and returns their number, 0 at the end, or a
+/// negative number if they cannot be read. It must not throw, nor leave by longjmp.
+pub type ReadFunction =
+    Option<unsafe extern "C" fn(buffer: *mut c_char, capacity: usize, user_data: *mut c_void) -> isize>;
+
+/// What a read callback gives, as a reader.
+struct Callback {
+    read: unsafe extern "C" fn(*mut c_char, usize, *mut c_void) -> isize,
+    user_data: *mut c_void,
+}
+
+impl Read for Callback {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        // SAFETY: the caller's function, which writes no more than it is told to.
+        let given = unsafe { (self.read)(buffer.as_mut_ptr().cast(), buffer.len(), self.user_data) };
+        match usize::try_from(given) {
+            Ok(given) if given <= buffer.len() => Ok(given),
+            Ok(_) => Err(io::Error::other("the read callback gave more than the buffer holds")),
+            Err(_) => Err(io::Error::other(format!("the read callback returned {given}"))),
+        }
+    }
+}
+
+/// How much a read callback is asked for at a time.
+const READ_BYTES: usize = 64 << 10;
+
+/// Takes events from JSON Lines, one event a line, empty lines skipped, which `read` is called for until their end.
+/// `*taken`, if it is not NULL, gets the number of events that were taken, 0 after an error.
+///
+/// Unlike `cxsink_sink_ingest`, invalid events become dead letters, as those of the stream do.
+///
+/// Ownership: none; user_data is only passed to read, on this thread. Blocks: until the end is read, and while the spool
+/// is full. Threads: any. Errors: INVALID_ARGUMENT when a line cannot be read, STATE when the sink is stopping: the
+/// message says how many events before it were taken; SPOOL, FORKED.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cxsink_sink_import(
+    sink: *mut SinkHandle,
+    read: ReadFunction,
+    user_data: *mut c_void,
+    taken: *mut u64,
+    err: *mut *mut ErrorHandle,
+) -> Status {
+    // SAFETY: as the caller promises.
+    unsafe {
+        import("cxsink_sink_import", sink, taken, err, |call| {
+            let read = read.ok_or_else(|| call.invalid("read is NULL"))?;
+            Ok(Callback { read, user_data })
+        })
+    }
+}
+
+/// Takes events from a file of JSON Lines; see `cxsink_sink_import`.
+///
+/// Ownership: path is copied. Blocks: until the end is read, and while the spool is full. Threads: any.
+/// Errors: as `cxsink_sink_import`; INVALID_ARGUMENT when the file cannot be opened.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cxsink_sink_import_file(
+    sink: *mut SinkHandle,
+    path: *const c_char,
+    taken: *mut u64,
+    err: *mut *mut ErrorHandle,
+) -> Status {
+    // SAFETY: as the caller promises.
+    unsafe {
+        import("cxsink_sink_import_file", sink, taken, err, |call| {
+            let path = call.text(path, "path")?;
+            File::open(path).map_err(|error| {
+                Error::new(ErrorKind::InvalidArgument, format!("opening {path}: {error}"))
+                    .with_hint("give the path of a file of JSON Lines that this process may read")
+            })
+        })
+    }
+}
+
+unsafe fn import<R: Read>(
+    function: &'static str,
+    sink: *mut SinkHandle,
+    taken: *mut u64,
+    err: *mut *mut ErrorHandle,
+    reader: impl FnOnce(Call) -> Result<R>,
+) -> Status {
+    // SAFETY: as the caller promises.
+    unsafe {
+        let mut taken = taken.as_mut();
+        if let Some(taken) = taken.as_deref_mut() {
+            *taken = 0;
+        }
+        call(function, err, |call| {
+            let sink = SinkHandle::get(call, sink)?;
+            let count = sink.import(BufReader::with_capacity(READ_BYTES, reader(call)?))?;
+            if let Some(taken) = taken {
+                *taken = count;
+            }
+            Ok(Status::Ok)
+        })
+    }
+}
+
+/// The sink's numbers at this moment, as one JSON object: state, every counter by its name, pending_bytes, latency
+/// (p50_us, p90_us, p99_us and max_us from receipt to commit) and last_error.
+///
+/// Ownership: `*out` is yours; free it by `cxsink_buffer_free`. Blocks: never. Threads: any.
+/// Errors: FORKED, INVALID_ARGUMENT.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cxsink_sink_stats(
+    sink: *const SinkHandle,
+    out: *mut *mut BufferHandle,
+    err: *mut *mut ErrorHandle,
+) -> Status {
+    // SAFETY: as the caller promises.
+    unsafe {
+        let mut out = Out::new(out);
+        call("cxsink_sink_stats", err, |call| {
+            call.required(&out)?;
+            out.put(SinkHandle::get(call, sink)?.stats().to_json().into());
+            Ok(Status::Ok)
+        })
+    }
+}
+
+/// One of the sink's numbers, a cxsink_counter; 0 for a number that this library does not have, for NULL, and in a
+/// forked child.
+///
+/// Ownership: none. Blocks: never. Threads: any, also within a log callback. Errors: none.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cxsink_sink_counter(sink: *const SinkHandle, which: u32) -> u64 {
+    value("cxsink_sink_counter", 0, || {
+        // SAFETY: NULL, or a sink that was not freed.
+        let sink = unsafe { sink.as_ref() }.filter(|sink| sink.process.is_current());
+        sink.zip(names::counter(which)).map_or(0, |(handle, counter)| handle.sink.counter(counter))
+    })
+}
+
+/// Where the sink stands, a cxsink_state; CLOSED for NULL, and in a forked child.
+///
+/// Ownership: none. Blocks: never. Threads: any, also within a log callback. Errors: none.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cxsink_sink_state(sink: *const SinkHandle) -> u32 {
+    let closed = SinkState::Closed as u32;
+    value("cxsink_sink_state", closed, || {
+        // SAFETY: NULL, or a sink that was not freed.
+        let sink = unsafe { sink.as_ref() }.filter(|sink| sink.process.is_current());
+        sink.map_or(closed, |handle| handle.sink.state() as u32)
+    })
+}
+
+/// The error that ended the sink: its status and, in `*err`, itself. CXSINK_STATUS_OK if there was none.
+///
+/// Ownership: `*err` is yours; free it by `cxsink_error_free`. Blocks: never. Threads: any.
+/// Errors: those of the sink; FORKED, INVALID_ARGUMENT.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cxsink_sink_failure(sink: *const SinkHandle, err: *mut *mut ErrorHandle) -> Status {
+    // SAFETY: as the caller promises.
+    unsafe {
+        call("cxsink_sink_failure", err, |call| SinkHandle::get(call, sink)?.failure().map_or(Ok(Status::Ok), Err))
+    }
+}
+
+/// Tells the sink to stop reading, to apply what is spooled and to end; does not wait for it. May be repeated. NULL is
+/// fine.
+///
+/// If the destination is away, what is spooled stays there for the next start.
+///
+/// Ownership: none. Blocks: never. Threads: any, also within a log callback. Errors: none.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cxsink_sink_stop(sink: *mut SinkHandle) {
+    // SAFETY: NULL, or a sink that was not freed.
+    value("cxsink_sink_stop", (), || {
+        if let Some(handle) = unsafe { sink.as_ref() } {
+            handle.enter().stop();
+        }
+    });
+}
+
+/// Stops, waits until what is spooled is applied, and ends. May be repeated.
+///
+/// Ownership: none; the sink is still to be freed. Blocks: for timeout_ms milliseconds and some at most; -1 waits as long
+/// as it takes. Every `cxsink_sink_poll` under way ends. Threads: any.
+/// Errors: TIMEOUT when not everything could be applied in time: the sink has ended all the same, and the rest is in the
+/// spool for the next start. A destination that is away is not waited for: CXSINK_STATUS_OK, with events pending. The
+/// error that ended the sink, if its state is failed; STATE within a log callback; FORKED, INVALID_ARGUMENT.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cxsink_sink_close(
+    sink: *mut SinkHandle,
+    timeout_ms: i32,
+    err: *mut *mut ErrorHandle,
+) -> Status {
+    // SAFETY: as the caller promises.
+    unsafe {
+        call("cxsink_sink_close", err, |call| {
+            let timeout = call.timeout(timeout_ms)?;
+            SinkHandle::get(call, sink)?.close(timeout)?;
+            Ok(Status::Ok)
+        })
+    }
+}
+
+/// Frees the sink and makes the variable NULL. NULL, and a variable that is NULL, are fine. A sink that was not closed
+/// is: what can be applied within a second is, the rest stays in the spool for the next start.
+///
+/// Ownership: takes the sink. Its notices, errors and buffers are not its: they live on.
+/// Blocks: for about a second at most, if the sink was not closed; and while the log callback is under way.
+/// Threads: any, after every other call with this sink has returned. Errors: none; within a log callback it does nothing,
+/// and in a forked child it only makes the variable NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cxsink_sink_free(sink: *mut *mut SinkHandle) {
+    let drop_here = |handle: Box<SinkHandle>| {
+        if !handle.process.is_current() {
+            // The parent uses the files; closing them here would take its locks.
+            std::mem::forget(handle);
+            return;
+        }
+        let SinkHandle { sink, logger, .. } = *handle;
+        let _scope = logger.as_ref().map(Logger::enter);
+        drop(sink);
+    };
+    if !logging::is_in_callback() {
+        // SAFETY: as the caller promises.
+        unsafe { free_with("cxsink_sink_free", sink, drop_here) }
+    }
+}

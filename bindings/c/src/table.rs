@@ -1,0 +1,70 @@
+//! What is done with the destination's table beside a sink: making it, and looking at it.
+
+use crate::boundary::{Out, call};
+use crate::buffer::BufferHandle;
+use crate::config::{ConfigHandle, Configured};
+use crate::error::ErrorHandle;
+use crate::names::Status;
+
+/// Makes the table that destination.url and destination.table name, and the table cxsink_checkpoint beside it, where they
+/// do not exist.
+///
+/// Ownership: none. Blocks: while it connects and works, within destination.connect_timeout and
+/// destination.statement_timeout. Threads: any. Errors: DATABASE or CONNECT if the destination cannot be reached or
+/// refuses; CONFIG if destination.url is missing or bad; INVALID_ARGUMENT.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cxsink_init_db(config: *const ConfigHandle, err: *mut *mut ErrorHandle) -> Status {
+    // SAFETY: as the caller promises.
+    unsafe {
+        call("cxsink_init_db", err, |call| {
+            cxsink_core::init_db(Configured::get(call, config)?.config)?;
+            Ok(Status::Ok)
+        })
+    }
+}
+
+/// The SQL that `cxsink_init_db` would run. Connects to nothing.
+///
+/// Ownership: `*out` is yours; free it by `cxsink_buffer_free`. Blocks: never. Threads: any.
+/// Errors: CONFIG if destination.url is missing or bad; INVALID_ARGUMENT.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cxsink_init_db_sql(
+    config: *const ConfigHandle,
+    out: *mut *mut BufferHandle,
+    err: *mut *mut ErrorHandle,
+) -> Status {
+    // SAFETY: as the caller promises.
+    unsafe {
+        let mut out = Out::new(out);
+        call("cxsink_init_db_sql", err, |call| {
+            call.required(&out)?;
+            out.put(cxsink_core::init_db_sql(Configured::get(call, config)?.config)?.into());
+            Ok(Status::Ok)
+        })
+    }
+}
+
+/// The first `count` rows of the destination's table, as a JSON object: columns, an array of names, and rows, an array of
+/// arrays of texts or null.
+///
+/// Ownership: `*out` is yours; free it by `cxsink_buffer_free`. Blocks: while it connects and reads, within
+/// destination.connect_timeout and destination.statement_timeout. Threads: any.
+/// Errors: DATABASE or CONNECT if the destination cannot be reached or has no such table; CONFIG if destination.url is
+/// missing or bad; INVALID_ARGUMENT.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cxsink_peek(
+    config: *const ConfigHandle,
+    count: usize,
+    out: *mut *mut BufferHandle,
+    err: *mut *mut ErrorHandle,
+) -> Status {
+    // SAFETY: as the caller promises.
+    unsafe {
+        let mut out = Out::new(out);
+        call("cxsink_peek", err, |call| {
+            call.required(&out)?;
+            out.put(cxsink_core::peek(Configured::get(call, config)?.config, count)?.to_json().into());
+            Ok(Status::Ok)
+        })
+    }
+}

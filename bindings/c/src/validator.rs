@@ -1,0 +1,86 @@
+//! `cxsink_validator`: checks events against the schema, offline.
+
+use std::ffi::c_char;
+
+use cxsink_core::Validator;
+
+use crate::boundary::{Out, call, free};
+use crate::config::{ConfigHandle, Configured};
+use crate::error::ErrorHandle;
+use crate::names::Status;
+
+/// Checks events against the configured schema, without a sink, a spool or a network.
+#[derive(Debug)]
+pub struct ValidatorHandle(Validator);
+
+/// Compiles the schema that the configuration names, or the built-in one.
+///
+/// Ownership: `*out` is yours; free it by `cxsink_validator_free`. The configuration is not needed afterwards.
+/// Blocks: while it reads the schema's file. Threads: any. Errors: CONFIG for a schema that cannot be used;
+/// INVALID_ARGUMENT.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cxsink_validator_new(
+    config: *const ConfigHandle,
+    out: *mut *mut ValidatorHandle,
+    err: *mut *mut ErrorHandle,
+) -> Status {
+    // SAFETY: as the caller promises.
+    unsafe {
+        let mut out = Out::new(out);
+        call("cxsink_validator_new", err, |call| {
+            call.required(&out)?;
+            out.put(ValidatorHandle(Validator::new(Configured::get(call, config)?.config)?));
+            Ok(Status::Ok)
+        })
+    }
+}
+
+/// Checks one event, `len` bytes of JSON.
+///
+/// Ownership: none. Blocks: never. Threads: any. Errors: JSON or SCHEMA, with every violation; INVALID_ARGUMENT.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cxsink_validator_validate(
+    validator: *const ValidatorHandle,
+    json: *const c_char,
+    len: usize,
+    err: *mut *mut ErrorHandle,
+) -> Status {
+    // SAFETY: as the caller promises.
+    unsafe {
+        call("cxsink_validator_validate", err, |call| {
+            let event = call.slice(json.cast::<u8>(), len, "json")?;
+            call.handle(validator, "validator")?.0.validate(event)?;
+            Ok(Status::Ok)
+        })
+    }
+}
+
+/// Frees the validator and makes the variable NULL. NULL, and a variable that is NULL, are fine.
+///
+/// Ownership: takes the validator. Blocks: never. Threads: any, after every other call with it has returned. Errors: none.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cxsink_validator_free(validator: *mut *mut ValidatorHandle) {
+    // SAFETY: as the caller promises.
+    unsafe { free("cxsink_validator_free", validator) }
+}
+
+/// Checks one event, `len` bytes of JSON. For more than one, a `cxsink_validator` compiles the schema only once.
+///
+/// Ownership: none. Blocks: while it reads the schema's file. Threads: any. Errors: JSON or SCHEMA, with every violation;
+/// CONFIG for a schema that cannot be used; INVALID_ARGUMENT.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cxsink_validate(
+    config: *const ConfigHandle,
+    json: *const c_char,
+    len: usize,
+    err: *mut *mut ErrorHandle,
+) -> Status {
+    // SAFETY: as the caller promises.
+    unsafe {
+        call("cxsink_validate", err, |call| {
+            let event = call.slice(json.cast::<u8>(), len, "json")?;
+            cxsink_core::validate(Configured::get(call, config)?.config, event)?;
+            Ok(Status::Ok)
+        })
+    }
+}

@@ -1,0 +1,52 @@
+"""The C programs beside this file: each counts its own checks, and ends with 1 if one of them failed."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from conftest import PROJECT, Installation, run
+
+HERE = Path(__file__).parent
+
+
+@pytest.mark.parametrize("name", ["version", "lifecycle", "logging", "dead_letters", "stream", "forked", "blocked_poll"])
+def test_program(name: str, installed: Installation, tmp_path: Path) -> None:
+    said = run(installed.build(HERE / f"{name}.c"), tmp_path)
+    passed = re.search(r"(\d+) passed, 0 failed$", said.strip())
+    assert passed and int(passed[1]) > 5, said
+
+
+def test_lifecycle_with_postgresql(installed: Installation, postgres: str, tmp_path: Path) -> None:
+    run(installed.build(HERE / "lifecycle.c"), tmp_path, DESTINATION=postgres, TABLE="c_lifecycle")
+
+
+def test_a_thousand_rounds_of_eight_threads(installed: Installation, in_memory: Path) -> None:
+    run(installed.build(HERE / "threads.c"), in_memory, ROUNDS="1000")
+
+
+def numbers_in_header(header: str, enum: str) -> dict[int, str]:
+    body = re.search(rf"enum cxsink_{enum}\b.*?{{(.*?)}};", header, re.S)
+    assert body, enum
+    found = re.findall(rf"CXSINK_{enum.upper()}_(\w+) = (\d+),", body[1])
+    return {int(number): name for name, number in found}
+
+
+def test_names_and_numbers_are_those_of_the_header_and_keys_those_of_the_reference(
+    installed: Installation, tmp_path: Path
+) -> None:
+    said = run(installed.build(HERE / "configuration.c"), tmp_path)
+    header = (installed.include / "cxsink.h").read_text()
+    for enum in ("status", "state", "counter", "notice_kind"):
+        told = {int(n): name for n, name in re.findall(rf"^{enum} (\d+) (\w+)$", said, re.M) if name != "UNKNOWN"}
+        declared = numbers_in_header(header, enum)
+        assert {number: name.upper() for number, name in told.items()} == declared, enum
+        assert len(declared) > 4
+
+    keys = json.loads(re.search(r"^keys=(.*)$", said, re.M)[1])  # type: ignore[index]
+    reference = (PROJECT / "docs" / "configuration.md").read_text()
+    assert len(keys) > 30
+    assert [key for key in keys if f"`{key}`" not in reference] == []
