@@ -111,7 +111,9 @@ fn a_log_for_machines_is_json() {
     run(directory.path(), &["init-db"]);
     std::fs::write(directory.path().join("events.jsonl"), "bad\n").unwrap();
     let (_, _, err) = run(directory.path(), &["import", "events.jsonl", "--log-format", "json"]);
-    let lines: Vec<serde_json::Value> = err.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let mut lines: Vec<serde_json::Value> = err.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let sum = lines.pop().unwrap();
+    assert_eq!((&sum["stats"]["received"], &sum["stats"]["dead_lettered"]), (&1.into(), &1.into()), "{err}");
     assert!(
         lines.iter().any(|line| line["level"] == "warn" && line["message"].as_str().unwrap().contains("dead letter")),
         "{err}"

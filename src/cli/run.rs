@@ -8,12 +8,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use serde_json::json;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use super::arguments::Run;
 use super::live::Live;
 use super::shape::summary;
+use crate::config::LogFormat;
 use crate::{Config, Counter, Error, ErrorKind, Notice, Poll, Result, Sink, Stats};
 
 /// How often the loop looks at signals and draws.
@@ -32,11 +34,11 @@ pub(super) fn run(config: &Config, options: &Run) -> Result<ExitCode> {
     sink.start()?;
     Ok(match to_the_end(&sink, &signals, options.drain_timeout, None, || false) {
         Ok(stats) => {
-            eprint!("{}", summary(&stats, started.elapsed()));
+            sum_up(config, &stats, started.elapsed());
             ExitCode::SUCCESS
         }
         Err(error) => {
-            eprint!("{}", summary(&sink.stats(), started.elapsed()));
+            sum_up(config, &sink.stats(), started.elapsed());
             super::report(&error);
             // It ran: whatever ended it, the usage was right.
             ExitCode::from(1)
@@ -62,7 +64,7 @@ pub(super) fn import(config: &Config, file: &Path) -> Result<ExitCode> {
     let feeder = feeder.map_err(|error| Error::new(ErrorKind::Internal, format!("starting a thread: {error}")))?;
     let is_done = || feeder.is_finished() && sink.counter(Counter::Pending) == 0;
     let stats = to_the_end(&sink, &signals, Duration::from_secs(30), None, is_done)?;
-    eprint!("{}", summary(&stats, started.elapsed()));
+    sum_up(&config, &stats, started.elapsed());
     if !feeder.is_finished() {
         // After a signal: it waits for input that may never come, and what it has taken is spooled.
         return Ok(ExitCode::SUCCESS);
@@ -70,6 +72,14 @@ pub(super) fn import(config: &Config, file: &Path) -> Result<ExitCode> {
     match feeder.join() {
         Ok(taken) => taken.map(|_| ExitCode::SUCCESS),
         Err(_) => Err(Error::new(ErrorKind::Panic, "reading the file panicked")),
+    }
+}
+
+/// What the run did: lines for people, or one JSON object where the log is JSON too.
+fn sum_up(config: &Config, stats: &Stats, elapsed: Duration) {
+    match config.log.format {
+        LogFormat::Text => eprint!("{}", summary(stats, elapsed)),
+        LogFormat::Json => eprintln!("{}", json!({ "elapsed_s": elapsed.as_secs_f64(), "stats": stats.to_value() })),
     }
 }
 
