@@ -2,9 +2,9 @@
 #   make demo     the main job on this machine, with nothing set up
 #   make test     every check and test of every language
 
-STEPS := format clippy features licences docs rust c python
+STEPS := format clippy features licences docs rust bench c python
 
-.PHONY: help demo test soak fuzz lint test-rust test-c test-python header libcxsink install uninstall deny clean $(addprefix step-,$(STEPS))
+.PHONY: help demo test bench soak fuzz lint test-rust test-c test-python header libcxsink install uninstall deny clean $(addprefix step-,$(STEPS))
 
 help: ## List what can be made
 	@sed -n 's/^\([a-z-]*\):.* ## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -18,6 +18,13 @@ demo: ## The main job on a simulated stream (EVENTS=n, DESTINATION=postgresql://
 
 test: .venv/stamp ## Every check and test of every language
 	@.venv/bin/python scripts/test
+
+# End to end, then each part alone, beside a PostgreSQL that keeps its promises to the disk. docs/performance.md explains it.
+bench: ## Throughput, latency, CPU and memory beside what the database can take (QUICK=1: about a minute)
+	@scripts/setup tools
+	@scripts/with-postgres --durable python3 benches/end_to_end $(if $(QUICK),quick,full)
+	@scripts/with-postgres --durable cargo bench --quiet --locked --features bench --bench components -- \
+	    --sort location $(if $(QUICK),--max-time 1)
 
 # Ten times the kills, the whole backlog, and property tests of ten thousand cases each: about half an hour.
 soak: .venv/stamp ## The tests of faults and properties for longer

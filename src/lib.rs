@@ -65,6 +65,9 @@
 
 mod backoff;
 mod batch;
+#[cfg(feature = "bench")]
+#[doc(hidden)]
+pub mod bench;
 mod check;
 #[cfg(feature = "cli")]
 pub mod cli;

@@ -22,7 +22,7 @@ const LAYERS: [(&str, &[&str]); 7] = [
     ("adapters", &["destination::*", "simulator", "source::*"]),
     ("loops", &["ledger", "pipeline", "preparer", "reader", "reconcile", "replayer", "writer"]),
     ("wiring", &["check::*", "sink"]),
-    ("edges", &["cli", "main"]),
+    ("edges", &["bench", "cli", "main"]),
 ];
 
 /// The modules of the crate: which layer each is in, and which module has a name that lib.rs re-exports.

@@ -375,6 +375,17 @@ fn arrays<'a>(rows: &'a Rows, merged: &'a [crate::batch::Merged]) -> Vec<ColumnA
     (0..rows.plan.width).map(|column| ColumnArray::new(rows, merged, column)).collect()
 }
 
+/// Encodes the arrays of a batch and throws them away; returns their size in bytes.
+#[cfg(feature = "bench")]
+pub(crate) fn encode(rows: &Rows, merged: &[crate::batch::Merged]) -> Result<usize> {
+    let mut out = bytes::BytesMut::new();
+    for (array, column) in arrays(rows, merged).iter().zip(rows.plan.row_columns()) {
+        let encoded = array.to_sql(&statement::array_type(column.column_type), &mut out);
+        encoded.map_err(|error| Error::new(ErrorKind::Internal, error.to_string()))?;
+    }
+    Ok(out.len())
+}
+
 /// In the order of [`Upsert`].
 fn parameters<'a>(
     nonce: &'a String,

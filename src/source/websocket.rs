@@ -18,6 +18,8 @@ use crate::event::Burst;
 use crate::stop_signal::StopSignal;
 
 use self::connection::End;
+#[cfg(feature = "bench")]
+pub(crate) use self::frames::decode;
 use self::opener::{Open, Opener};
 use self::renewal::Renewal;
 use super::{Observer, Read, Source};

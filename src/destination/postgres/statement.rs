@@ -161,7 +161,7 @@ fn cast(column_type: ColumnType) -> &'static str {
     }
 }
 
-fn array_type(column_type: ColumnType) -> Type {
+pub(super) fn array_type(column_type: ColumnType) -> Type {
     match column_type {
         ColumnType::Int2 => Type::INT2_ARRAY,
         ColumnType::Int4 => Type::INT4_ARRAY,

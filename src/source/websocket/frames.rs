@@ -13,6 +13,8 @@ use tungstenite::protocol::frame::FrameHeader;
 use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 
 use crate::event::Burst;
+#[cfg(feature = "bench")]
+use crate::source::BURST_BYTES_MAX;
 
 /// What one system call reads at most. Larger buffers are not faster. Small in tests, so that few bytes take several calls.
 const INPUT_BYTES: usize = if cfg!(test) { 4 << 10 } else { 64 << 10 };
@@ -241,6 +243,22 @@ pub(super) fn encode_control(control: Control, payload: &[u8], out: &mut Vec<u8>
     out.push(0x80 | length);
     out.extend(mask);
     out.extend(payload.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask));
+}
+
+/// Decodes a whole stream of messages into bursts, as a connection does, and keeps none; returns the number of messages.
+#[cfg(feature = "bench")]
+pub(crate) fn decode(mut stream: &[u8]) -> usize {
+    let mut frames = Frames::new(&[], MESSAGE_BYTES_MAX);
+    let (mut burst, mut messages) = (Burst::default(), 0);
+    while frames.fill(&mut stream).is_ok_and(|read| read > 0) {
+        while let Ok(Some(Frame::Message)) = frames.next(&mut burst) {
+            messages += 1;
+        }
+        if burst.bytes() >= BURST_BYTES_MAX {
+            burst.clear();
+        }
+    }
+    messages
 }
 
 #[cfg(test)]

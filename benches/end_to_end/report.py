@@ -1,0 +1,232 @@
+"""From runs to medians, tables and plots."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import statistics
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import plot
+from runs import Case
+
+Run = dict[str, Any]
+# Where docs/performance.md has the tables.
+BEGIN, END = "<!-- results -->", "<!-- end of results -->"
+NAMES = {"postgresql": "PostgreSQL", "sqlite": "SQLite"}
+BLUE, ORANGE, GREEN, GREY, RED = "#2563eb", "#d97706", "#0f9d7a", "#64748b", "#c2415b"
+
+
+@dataclass
+class Spread:
+    """The median and the extremes of some runs."""
+
+    low: float
+    middle: float
+    high: float
+
+    @classmethod
+    def of(cls, values: Iterable[float]) -> Spread:
+        values = list(values)
+        return cls(min(values), statistics.median(values), max(values))
+
+    def text(self, digits: int) -> str:
+        if self.low == self.high:
+            return f"{self.middle:,.{digits}f}"
+        return f"{self.middle:,.{digits}f} ({self.low:,.{digits}f}–{self.high:,.{digits}f})"
+
+
+@dataclass
+class Table:
+    """The first column is text, the others are numbers."""
+
+    title: str
+    head: list[str]
+    rows: list[list[str]]
+
+    def as_text(self) -> str:
+        widths = [max(len(row[at]) for row in [self.head, *self.rows]) for at in range(len(self.head))]
+
+        def line(row: list[str]) -> str:
+            cells = [f"{cell:>{width}}" for cell, width in zip(row[1:], widths[1:], strict=True)]
+            return "  ".join(["", f"{row[0]:{widths[0]}}", *cells]).rstrip()
+
+        rule = line(["─" * width for width in widths])
+        return "\n".join([f"{self.title}\n", line(self.head), rule, *map(line, self.rows)])
+
+    def as_markdown(self) -> str:
+        rule = "|---|" + "--:|" * (len(self.head) - 1)
+        lines = [f"| {' | '.join(row)} |" for row in [self.head, *self.rows]]
+        return "\n".join([f"**{self.title}**\n", lines[0], rule, *lines[1:]])
+
+
+class Results:
+    """What was measured on one machine."""
+
+    def __init__(self, path: Path, machine: dict[str, Any], runs: list[Run]) -> None:
+        self.path = path
+        self.machine = machine
+        self.runs = runs
+        self.by_case: dict[Case, list[Run]] = {}
+        for run in runs:
+            case = Case(**{field.name: run[field.name] for field in fields(Case)})
+            self.by_case.setdefault(case, []).append(run)
+
+    @classmethod
+    def read(cls, path: Path) -> Results:
+        lines = [json.loads(line) for line in path.read_text().splitlines()]
+        return cls(path, [line["machine"] for line in lines if "machine" in line][-1], [r for r in lines if "round" in r])
+
+    def cases(self, wanted: Callable[[Case], bool]) -> list[Case]:
+        order = {"sink": 0, "ceiling": 1}
+        key = lambda c: (order[c.what], c.database, c.connections, c.delay_ms, c.rate, c.batch)  # noqa: E731
+        return sorted(filter(wanted, self.by_case), key=key)
+
+    def spread(self, case: Case, *path: str) -> Spread | None:
+        """Of one number of a case's runs; None where they do not have it."""
+        values: list[Any] = self.by_case[case]
+        for name in path:
+            values = [value[name] for value in values if name in value]
+        return Spread.of(values) if values else None
+
+    def cell(self, case: Case, digits: int, *path: str) -> str:
+        spread = self.spread(case, *path)
+        return spread.text(digits) if spread else "–"
+
+    def floods(self) -> Table:
+        head = ["As fast as possible", "events", "events/s", "CPU of the sink, µs/event", "of PostgreSQL", "peak memory, MiB"]
+        cases = self.cases(lambda case: not case.rate)
+        rows = [
+            [
+                describe(case),
+                f"{case.events:,}",
+                self.cell(case, 0, "events_per_s"),
+                self.cell(case, 1, "sink_cpu_us"),
+                self.cell(case, 1, "database_cpu_us"),
+                self.cell(case, 1, "rss_peak_mib"),
+            ]
+            for case in cases
+        ]
+        return Table("Throughput, from the sink's start to its end", head, rows)
+
+    def ratios(self) -> Table:
+        """Within a round, as the machine is never the same for long."""
+        floods = self.cases(lambda case: not case.rate and case.database == "postgresql")
+        ceilings = [case for case in floods if case.what == "ceiling" and case.batch in (1000, 5000)]
+        head = ["", *(describe(ceiling) for ceiling in ceilings)]
+        sinks = [case for case in floods if case.what == "sink"]
+        rows = [[describe(case), *(self.ratio(case, ceiling).text(2) for ceiling in ceilings)] for case in sinks]
+        return Table("Events/s, as a part of the ceiling's in the same round", head, rows)
+
+    def ratio(self, one: Case, other: Case) -> Spread:
+        others = {run["round"]: run["events_per_s"] for run in self.by_case[other]}
+        return Spread.of(r["events_per_s"] / others[r["round"]] for r in self.by_case[one] if r["round"] in others)
+
+    def rates(self) -> Table:
+        head = ["At a fixed rate", "p50, ms", "p99", "max", "sent to commit, p99", "CPU of the sink, µs/event", "of PostgreSQL", "peak memory, MiB"]
+        rows = [
+            [
+                f"{NAMES[case.database]}, {case.rate:,}/s",
+                *(self.cell(case, 2, "commit_ms", name) for name in ("p50", "p99", "max")),
+                self.cell(case, 2, "sent_to_commit_ms", "p99"),
+                self.cell(case, 1, "sink_cpu_us"),
+                self.cell(case, 1, "database_cpu_us"),
+                self.cell(case, 1, "rss_peak_mib"),
+            ]
+            for case in self.cases(lambda case: case.rate > 0)
+        ]
+        return Table("Latency, from receipt to commit", head, rows)
+
+    def conditions(self) -> str:
+        m = self.machine
+        flush, others = Spread.of(r["flush_us"] for r in self.runs), Spread.of(r["other_cores"] for r in self.runs)
+        rounds = len({run["round"] for run in self.runs})
+        return (
+            f"{m['cpu']}, {m['cores']} cores, {m['memory']}; {m['kernel']}, {m['disk']}; PostgreSQL {m['postgresql']}; "
+            f"Rust {m['rust']}; {m['date']}. {rounds} {'round' if rounds == 1 else 'rounds'}; a flush of 8 KiB took "
+            f"{flush.text(0)} µs; the rest of the machine used {others.text(2)} cores. "
+            f"The program has {mib(m['binary_bytes'])} MiB, {mib(m['stripped_bytes'])} MiB without symbols."
+        )
+
+    def as_text(self) -> str:
+        tables = [self.floods(), self.ratios(), self.rates()]
+        return "\n\n".join([self.conditions(), *(table.as_text() for table in tables)])
+
+    def write(self, folder: Path) -> None:
+        """Runs and plots into the folder; tables into the page beside it that has its name, if there is one."""
+        folder.mkdir(parents=True, exist_ok=True)
+        if self.path.resolve() != (folder / "runs.jsonl").resolve():
+            shutil.copyfile(self.path, folder / "runs.jsonl")
+        (folder / "throughput.svg").write_text(self.throughput_chart().svg())
+        (folder / "latency.svg").write_text(self.latency_chart().svg())
+        page = folder.with_suffix(".md")
+        if not page.exists():
+            return
+        before, rest = page.read_text().split(BEGIN)
+        tables = [table.as_markdown() for table in (self.floods(), self.ratios(), self.rates())]
+        page.write_text(before + "\n\n".join([BEGIN, self.conditions(), *tables, END]) + rest.split(END)[1])
+
+    def line(self, label: str, colour: str, cases: list[Case], along: str, *path: str, dashed: bool = False) -> plot.Line:
+        spreads = [(getattr(case, along), self.spread(case, *path)) for case in cases]
+        points = [(at, spread.low, spread.middle, spread.high) for at, spread in spreads if spread]
+        return plot.Line(label, colour, points, dashed)
+
+    def throughput_chart(self) -> plot.Chart:
+        def flood(what: str, connections: int = 1) -> list[Case]:
+            return self.cases(
+                lambda c: (c.what, c.connections, c.database, c.rate, c.delay_ms) == (what, connections, "postgresql", 0, 0)
+            )
+
+        lines = [
+            self.line("ceiling, from memory", GREY, flood("ceiling"), "batch", "events_per_s", dashed=True),
+            self.line("cxsink", BLUE, flood("sink"), "batch", "events_per_s"),
+            self.line("cxsink, 2 connections", GREEN, flood("sink", 2), "batch", "events_per_s"),
+        ]
+        lines = [line for line in lines if line.points]
+        return plot.Chart(
+            title="Throughput against the size of a batch",
+            note="PostgreSQL, durable; medians, with bars from the lowest to the highest run",
+            x_label="events in a transaction at most (batch.events_max)",
+            y_label="events/s",
+            x_ticks=sorted({at for line in lines for at, *_ in line.points}),
+            y_ticks=plot.ticks_up_to(max(high for line in lines for *_, high in line.points)),
+            lines=lines,
+        )
+
+    def latency_chart(self) -> plot.Chart:
+        lines = []
+        for database, dashed in (("postgresql", False), ("sqlite", True)):
+            cases = self.cases(lambda c: c.rate > 0 and c.database == database)  # noqa: B023
+            for name, colour in (("max", RED), ("p99", ORANGE), ("p50", BLUE)):
+                label = f"{NAMES[database]}, {name}"
+                lines.append(self.line(label, colour, cases, "rate", "commit_ms", name, dashed=dashed))
+        lines = [line for line in lines if line.points]
+        return plot.Chart(
+            title="From receipt to commit, against the rate",
+            note="Batches form by themselves; medians, with bars from the lowest to the highest run",
+            x_label="events/s",
+            y_label="milliseconds",
+            x_ticks=sorted({at for line in lines for at, *_ in line.points}),
+            y_ticks=plot.log_ticks(
+                min(low for line in lines for _, low, *_ in line.points),
+                max(high for line in lines for *_, high in line.points),
+            ),
+            y_log=True,
+            lines=lines,
+        )
+
+
+def describe(case: Case) -> str:
+    words = ["ceiling" if case.what == "ceiling" else f"cxsink to {NAMES[case.database]}", f"batches of {case.batch:,}"]
+    if case.connections != 1:
+        words.append(f"{case.connections} connections")
+    if case.delay_ms:
+        words.append(f"{case.delay_ms} ms away")
+    return ", ".join(words)
+
+
+def mib(size: int) -> str:
+    return f"{size / 2**20:.1f}"

@@ -1,0 +1,257 @@
+//! The parts of the path one by one, for the programs in benches/. Nothing for users: it is there with the feature `bench` only, is
+//! in no documentation, and changes at will.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use serde_json::Value as Json;
+
+use crate::batch::{Merged, Rows, collapse};
+use crate::config::{Config, MappingConfig, SchemaConfig, UpdateMode};
+use crate::destination::postgres::encode;
+use crate::destination::{Applied, Destination, Fence, Write};
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::Burst;
+use crate::mapping::{Column, ColumnType, Plan, map_event};
+use crate::schema::Schema;
+use crate::simulator::{SimulatorOptions, generate};
+use crate::sink::open_destination;
+use crate::source::websocket::decode;
+use crate::spool::{Spool, SpooledEvents};
+use crate::stop_signal::StopSignal;
+
+/// Events as the simulator sends them: valid, about 300 bytes each.
+#[derive(Debug)]
+pub struct Events(Burst);
+
+impl Events {
+    /// The first `count` events of the simulator's sequence, of which `redelivery_percent` repeat an earlier one. Another seed
+    /// gives other keys.
+    pub fn simulate(seed: u64, count: u64, redelivery_percent: f64) -> Self {
+        let options = SimulatorOptions { seed, events: Some(count), redelivery_percent, ..SimulatorOptions::default() };
+        let mut burst = Burst::default();
+        for event in generate(&options) {
+            burst.push(&event);
+        }
+        Self(burst)
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.0.events()
+    }
+
+    /// Their bytes.
+    pub fn bytes(&self) -> usize {
+        self.0.bytes()
+    }
+
+    /// The same events as the server sends them: a WebSocket text message each (RFC 6455 section 5.2).
+    pub fn to_frames(&self) -> Vec<u8> {
+        let mut frames = Vec::new();
+        for event in self.0.iter() {
+            let length = u16::try_from(event.len()).unwrap_or(u16::MAX);
+            // None is shorter than 126 bytes, so each has a length of two bytes.
+            frames.extend([0x81, 126]);
+            frames.extend(length.to_be_bytes());
+            frames.extend(event);
+        }
+        frames
+    }
+}
+
+/// Decodes frames into bursts, as the reader does; returns the number of events.
+pub fn decode_frames(frames: &[u8]) -> usize {
+    decode(frames)
+}
+
+/// A spool with its default settings.
+#[derive(Debug)]
+pub struct Queue {
+    spool: Spool,
+    read: SpooledEvents,
+}
+
+impl Queue {
+    /// Makes the file.
+    pub fn open(path: &Path) -> Result<Self> {
+        let mut config = Config::default();
+        config.spool.path = path.into();
+        Ok(Self { spool: Spool::open(&config)?, read: SpooledEvents::default() })
+    }
+
+    /// Appends the events as one burst.
+    pub fn append(&self, events: &Events) -> Result<()> {
+        self.spool.append(&events.0, 0).map(drop)
+    }
+
+    /// Reads the oldest events that are not applied; returns how many.
+    pub fn read(&mut self, events_max: usize) -> Result<usize> {
+        self.spool.read(self.spool.applied(), events_max, usize::MAX, &mut self.read)?;
+        Ok(self.read.iter().count())
+    }
+
+    /// Marks everything as applied. Its rows go with the next append, or with [`delete`](Self::delete).
+    pub fn mark_applied(&self) -> Result<()> {
+        self.spool.mark_applied(self.spool.next())
+    }
+
+    /// Deletes what is applied, in a transaction of its own.
+    pub fn delete(&self) -> Result<()> {
+        self.spool.delete_applied()
+    }
+}
+
+/// From bytes to rows, with the built-in schema, the default mapping and the table that `init-db` makes in PostgreSQL.
+#[derive(Debug)]
+pub struct Preparation {
+    schema: Schema,
+    plan: Arc<Plan>,
+}
+
+/// Events that were parsed and validated.
+#[derive(Debug)]
+pub struct Parsed(Vec<Json>);
+
+/// Rows, and which of them are written.
+#[derive(Debug)]
+pub struct Batch {
+    rows: Rows,
+    merged: Vec<Merged>,
+}
+
+impl Preparation {
+    /// Compiles the schema.
+    pub fn new() -> Result<Self> {
+        let plan = Plan::new(&MappingConfig::default(), UpdateMode::Always, &default_table())?;
+        Self::for_plan(Arc::new(plan))
+    }
+
+    fn for_plan(plan: Arc<Plan>) -> Result<Self> {
+        Ok(Self { schema: Schema::load(&SchemaConfig::default(), u64::MAX)?, plan })
+    }
+
+    /// Parses and validates each event, and keeps none.
+    pub fn check(&self, events: &Events) -> Result<()> {
+        events.0.iter().try_for_each(|event| self.schema.parse(event).map(drop))
+    }
+
+    /// Parses and validates each event.
+    pub fn parse(&self, events: &Events) -> Result<Parsed> {
+        events.0.iter().map(|event| self.schema.parse(event)).collect::<Result<_>>().map(Parsed)
+    }
+
+    /// Maps the events to rows; none is collapsed yet.
+    pub fn map(&self, events: &Parsed) -> Result<Batch> {
+        let mut rows = Rows::new(Arc::clone(&self.plan));
+        for (offset, event) in (0..).zip(&events.0) {
+            map_event(event, offset, &mut rows)?;
+        }
+        Ok(Batch { rows, merged: Vec::new() })
+    }
+
+    /// All of it.
+    pub fn prepare(&self, events: &Events) -> Result<Batch> {
+        let mut batch = self.map(&self.parse(events)?)?;
+        batch.collapse();
+        Ok(batch)
+    }
+}
+
+impl Batch {
+    /// Makes one row of those that share a key; returns how many are left.
+    pub fn collapse(&mut self) -> usize {
+        self.merged = collapse(&self.rows, self.rows.all());
+        self.merged.len()
+    }
+
+    /// Encodes the parameters of PostgreSQL's statement; returns their size in bytes.
+    pub fn encode(&self) -> Result<usize> {
+        encode(&self.rows, &self.merged)
+    }
+}
+
+/// The table of a destination, with a checkpoint of its own.
+pub struct Table {
+    destination: Box<dyn Destination>,
+    preparation: Preparation,
+    position: u64,
+}
+
+/// What names the checkpoint.
+const SPOOL_ID: &str = "bench";
+
+impl Table {
+    /// Connects to `destination.url`, makes `destination.table` if there is none, and prepares the statement.
+    pub fn open(config: &Config) -> Result<Self> {
+        let mut destination = open_destination(config, StopSignal::new())?;
+        destination.init_db()?;
+        let table = destination.connect()?;
+        let plan = Arc::new(Plan::new(&config.mapping, config.destination.update, &table)?);
+        destination.prepare(&plan)?;
+        let position = destination.position(SPOOL_ID, 0)?.unwrap_or_default();
+        Ok(Self { destination, preparation: Preparation::for_plan(plan)?, position })
+    }
+
+    /// Batches of `size` events, ready to be written.
+    pub fn prepare(&self, events: &Events, size: usize) -> Result<Vec<Batch>> {
+        let all: Vec<&[u8]> = events.0.iter().collect();
+        let batches = all.chunks(size).map(|part| {
+            let mut burst = Burst::default();
+            for event in part {
+                burst.push(event);
+            }
+            self.preparation.prepare(&Events(burst))
+        });
+        batches.collect()
+    }
+
+    /// Writes one batch with the statement that the sink uses: one transaction, which moves the checkpoint too.
+    pub fn upsert(&mut self, batch: &Batch) -> Result<()> {
+        let to = self.position + batch.rows.len() as u64;
+        let fence = Some(Fence { spool_id: SPOOL_ID, from: self.position, to });
+        match self.destination.apply(&Write { rows: &batch.rows, merged: &batch.merged, fence })? {
+            Applied::Committed { .. } => {
+                self.position = to;
+                Ok(())
+            }
+            Applied::Fenced => Err(Error::new(ErrorKind::State, "someone else moved the benchmark's checkpoint")),
+        }
+    }
+}
+
+impl std::fmt::Debug for Table {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Table").field("position", &self.position).finish_non_exhaustive()
+    }
+}
+
+/// As PostgreSQL's catalogue describes what `init-db` makes.
+fn default_table() -> crate::mapping::Table {
+    let text = ColumnType::Text { chars_max: Some(255) };
+    let columns = [
+        ("interaction_id", text, true),
+        ("timestamp", ColumnType::TimestampTz, true),
+        ("type", ColumnType::Text { chars_max: Some(50) }, true),
+        ("idempotency_key", text, true),
+        ("duration", ColumnType::Int4, false),
+        ("disposition", text, false),
+        ("queue_name", text, false),
+        ("agent_id", text, false),
+        ("attributes", ColumnType::Jsonb, false),
+        ("created_at", ColumnType::TimestampTz, true),
+        ("updated_at", ColumnType::TimestampTz, true),
+    ];
+    let column = |(name, column_type, not_null): (&str, ColumnType, bool)| Column {
+        name: name.into(),
+        column_type: Some(column_type),
+        type_name: format!("{column_type:?}"),
+        not_null,
+        has_default: false,
+    };
+    crate::mapping::Table {
+        name: "cxone_events".into(),
+        columns: columns.into_iter().map(column).collect(),
+        unique_keys: vec![vec!["idempotency_key".into()]],
+    }
+}
