@@ -30,14 +30,14 @@ use crate::config::{TlsConfig, TlsVersion};
 use crate::error::{Error, ErrorKind, Result};
 
 pub(crate) use encryption::Encryption;
-pub(crate) use files::trusted;
-pub(crate) use problem::refused;
+pub(crate) use files::{FileNames, IN_SECTION, trusted};
+pub(crate) use problem::{Problem, refused};
 
 /// The protocol of the token endpoint and of the stream. A server that offers HTTP/2 as well must not choose it: WebSocket over
 /// it is another protocol (RFC 8441).
 const HTTP_1_1: &[&str] = &["http/1.1"];
 
-fn provider() -> Arc<CryptoProvider> {
+pub(crate) fn provider() -> Arc<CryptoProvider> {
     Arc::new(ring::default_provider())
 }
 
@@ -47,17 +47,18 @@ fn provider() -> Arc<CryptoProvider> {
 /// `Config`, naming the key, the file and what is wrong with it; `Connect` when the system has no authorities. Both count as an
 /// outage: a file may be about to be replaced.
 pub(crate) fn client_config(tls: &TlsConfig, alpn: &[&str]) -> Result<Arc<ClientConfig>> {
-    let roots = Arc::new(trusted(tls.ca_file.as_deref())?);
+    let roots = Arc::new(trusted(IN_SECTION.ca, tls.ca_file.as_deref())?);
     let verifier = WebPkiServerVerifier::builder_with_provider(roots, provider()).build();
-    client_config_with(tls, alpn, verifier.map_err(|error| not_set_up(&error))?)
+    client_config_with(tls, IN_SECTION, alpn, verifier.map_err(|error| not_set_up(&error))?)
 }
 
-/// As [`client_config`], with the caller's own rules for the server's certificate.
+/// As [`client_config`], with the caller's own rules for the server's certificate, and its own names for the files in messages.
 ///
 /// # Errors
 /// As [`client_config`].
 pub(crate) fn client_config_with(
     tls: &TlsConfig,
+    names: FileNames,
     alpn: &[&str],
     verifier: Arc<dyn ServerCertVerifier>,
 ) -> Result<Arc<ClientConfig>> {
@@ -66,11 +67,11 @@ pub(crate) fn client_config_with(
         .map_err(|error| not_set_up(&error))?
         .dangerous()
         .with_custom_certificate_verifier(verifier);
-    let mut config = match files::identity(tls)? {
+    let mut config = match files::identity(names, tls)? {
         None => builder.with_no_client_auth(),
-        Some(identity) => {
-            builder.with_client_auth_cert(identity.chain, identity.key).map_err(|error| files::mismatch(tls, &error))?
-        }
+        Some(identity) => builder
+            .with_client_auth_cert(identity.chain, identity.key)
+            .map_err(|error| files::mismatch(names, tls, &error))?,
     };
     config.alpn_protocols = alpn.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
     Ok(Arc::new(config))

@@ -5,6 +5,7 @@
 //! thread that is itself inside an asynchronous runtime.
 
 mod catalogue;
+mod channel_binding;
 mod connector;
 mod deadline;
 mod dial;
@@ -46,7 +47,7 @@ use super::names::TableName;
 use super::{Applied, Destination, Examination, Fence, Write};
 use crate::batch::Rows;
 use crate::check::Finding;
-use crate::config::{DestinationConfig, conninfo};
+use crate::config::{DestinationConfig, TlsConfig, conninfo};
 use crate::error::{Class, Error, ErrorKind, Result};
 use crate::mapping::{Plan, Table};
 use crate::stop_signal::StopSignal;
@@ -59,6 +60,7 @@ pub(crate) fn is_connection_string(text: &str) -> bool {
 /// A table in PostgreSQL. See the [module documentation](self).
 pub(crate) struct PostgresDestination {
     config: DestinationConfig,
+    tls: TlsConfig,
     target: Target,
     table: TableName,
     abort: StopSignal,
@@ -94,13 +96,18 @@ impl fmt::Debug for PostgresDestination {
 }
 
 impl PostgresDestination {
-    /// Reads the URL and the table's name; connects to nothing yet. `abort` ends every call.
-    pub(crate) fn new(config: &DestinationConfig, abort: StopSignal) -> Result<Self> {
+    /// Reads the connection string, the files that it names and the table's name; connects to nothing yet. `abort` ends every
+    /// call.
+    pub(crate) fn new(config: &DestinationConfig, tls: &TlsConfig, abort: StopSignal) -> Result<Self> {
         let url = config.url.as_ref().ok_or_else(|| {
             Error::config("destination.url is not set").with_hint("set it to postgresql://user@host/database")
         })?;
+        let target = Target::resolve(url.expose_secret(), &config.libpq)?;
+        // Only to know that it works: each connection reads the files again.
+        tls::client_config(&target.tls, tls)?;
         Ok(Self {
-            target: Target::resolve(url.expose_secret(), &config.libpq)?,
+            target,
+            tls: tls.clone(),
             table: TableName::parse(&config.table)?,
             config: config.clone(),
             abort,
@@ -130,7 +137,8 @@ impl PostgresDestination {
             if let Some(url) = &self.config.url {
                 self.target = Target::resolve(url.expose_secret(), &self.config.libpq)?;
             }
-            self.session = Some(dial::connect(&self.target, password, self.config.connect_timeout, &self.abort)?);
+            self.session =
+                Some(dial::connect(&self.target, &self.tls, password, self.config.connect_timeout, &self.abort)?);
         }
         Ok(())
     }

@@ -58,7 +58,7 @@ pub(crate) fn open_destination(config: &Config, abort: StopSignal) -> Result<Box
         }
         #[cfg(feature = "postgres")]
         _ if crate::destination::postgres::is_connection_string(url) => {
-            Ok(Box::new(crate::destination::postgres::PostgresDestination::new(&config.destination, abort)?))
+            Ok(Box::new(crate::destination::postgres::PostgresDestination::new(&config.destination, &config.tls, abort)?))
         }
         _ => Err(Error::config("destination.url names no destination that this build of cxsink has")
             .with_hint("use postgresql://USER@HOST/DATABASE or sqlite:PATH; the features `postgres` and `sqlite` choose what is built in")),

@@ -14,9 +14,16 @@ use crate::error::{Class, Error, ErrorKind, Result};
 /// Room for a thousand authorities; keeps a wrong path such as `/dev/zero` from filling the memory.
 const FILE_BYTES_MAX: u64 = 4 << 20;
 
-const CA_FILE: &str = "tls.ca_file";
-const CERT_FILE: &str = "tls.cert_file";
-const KEY_FILE: &str = "tls.key_file";
+/// How messages call the files.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FileNames {
+    pub(crate) ca: &'static str,
+    pub(crate) cert: &'static str,
+    pub(crate) key: &'static str,
+}
+
+/// As the section has them.
+pub(crate) const IN_SECTION: FileNames = FileNames { ca: "tls.ca_file", cert: "tls.cert_file", key: "tls.key_file" };
 
 /// Whom the client says it is.
 pub(super) struct Identity {
@@ -24,18 +31,18 @@ pub(super) struct Identity {
     pub(super) key: PrivateKeyDer<'static>,
 }
 
-/// The authorities in `ca_file`, or else those that the system trusts.
+/// The authorities in `ca_file`, or else those that the system trusts. `name` is how messages call the file.
 ///
 /// # Errors
 /// As [`client_config`](super::client_config).
-pub(crate) fn trusted(ca_file: Option<&Path>) -> Result<RootCertStore> {
+pub(crate) fn trusted(name: &str, ca_file: Option<&Path>) -> Result<RootCertStore> {
     let Some(path) = ca_file else { return system_roots() };
     let mut roots = RootCertStore::empty();
-    for (number, certificate) in certificates(CA_FILE, path)?.into_iter().enumerate() {
+    for (number, certificate) in certificates(name, path)?.into_iter().enumerate() {
         // One's own file is short: what cannot be used in it is a mistake.
         roots
             .add(certificate)
-            .map_err(|error| bad(CA_FILE, path, &format!("certificate {} in it: {error}", number + 1)))?;
+            .map_err(|error| bad(name, path, &format!("certificate {} in it: {error}", number + 1)))?;
     }
     Ok(roots)
 }
@@ -61,10 +68,10 @@ fn system_roots() -> Result<RootCertStore> {
 }
 
 /// The client's certificate and key, if there are any.
-pub(super) fn identity(tls: &TlsConfig) -> Result<Option<Identity>> {
+pub(super) fn identity(names: FileNames, tls: &TlsConfig) -> Result<Option<Identity>> {
     match (&tls.cert_file, &tls.key_file) {
         (Some(cert), Some(key)) => {
-            Ok(Some(Identity { chain: certificates(CERT_FILE, cert)?, key: private_key(KEY_FILE, key)? }))
+            Ok(Some(Identity { chain: certificates(names.cert, cert)?, key: private_key(names.key, key)? }))
         }
         // One without the other does not pass `Config::validate`.
         _ => Ok(None),
@@ -72,7 +79,7 @@ pub(super) fn identity(tls: &TlsConfig) -> Result<Option<Identity>> {
 }
 
 /// What rustls says when certificate and key cannot be used together.
-pub(super) fn mismatch(tls: &TlsConfig, error: &rustls::Error) -> Error {
+pub(super) fn mismatch(names: FileNames, tls: &TlsConfig, error: &rustls::Error) -> Error {
     let shown = |path: &Option<_>| {
         path.as_ref().map_or_else(String::new, |path: &std::path::PathBuf| path.display().to_string())
     };
@@ -81,9 +88,12 @@ pub(super) fn mismatch(tls: &TlsConfig, error: &rustls::Error) -> Error {
         rustls::Error::InconsistentKeys(_) => "the key is not that of the first certificate".into(),
         error => error.to_string(),
     };
-    Error::config(format!("{CERT_FILE}, {KEY_FILE}: cannot use {cert} with {key}: {why}"))
+    Error::config(format!("{}, {}: cannot use {cert} with {key}: {why}", names.cert, names.key))
         .with_class(Class::Outage)
-        .with_hint("put the client's own certificate first, those of the authorities that lead to it after it, and the key that belongs to it into tls.key_file")
+        .with_hint(format!(
+            "put the client's own certificate first, those of the authorities that lead to it after it, and the key that belongs to it into {}",
+            names.key
+        ))
 }
 
 fn certificates(key: &str, path: &Path) -> Result<Vec<CertificateDer<'static>>> {

@@ -272,7 +272,7 @@ fn without_a_file_the_system_decides() {
     // Whether this machine has authorities or not, ours is not one of them.
     let authority = Authority::new();
     let server = server_config(&authority.server(&["localhost"]), None, BOTH);
-    let Ok(roots) = trusted(None) else { return };
+    let Ok(roots) = trusted(IN_SECTION.ca, None) else { return };
     assert!(!roots.is_empty());
     let error = shake(&TlsConfig::default(), server, "localhost").unwrap_err();
     assert!(error.message().contains("not trusted"), "{error}");

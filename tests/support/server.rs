@@ -1,6 +1,12 @@
 //! A PostgreSQL of a test's own, which it may kill, freeze and start again. `CXSINK_TEST_PG_BIN` names the folder of its
 //! programs (`scripts/with-postgres` sets it).
 
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "unit tests and integration tests share this file, each needs a part of it"
+)]
+
 use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -145,6 +151,30 @@ impl PrivateServer {
 
     fn log(&self) -> String {
         fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+
+    /// Writes a file into the data folder, for the server's user alone.
+    pub fn write(&self, name: &str, text: &str) {
+        let file = self.data().join(name);
+        fs::write(&file, text).unwrap();
+        fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+        if is_root() {
+            assert!(Command::new("chown").arg(account()).arg(&file).status().unwrap().success());
+        }
+    }
+
+    /// Changes settings of the running server: `name = value` lines. Returns when new connections have them.
+    pub fn set(&self, settings: &str) {
+        let mut client = self.client();
+        let loaded = "SELECT pg_conf_load_time()::text";
+        let before = super::postgres::rows(&mut client, loaded);
+        self.write("postgresql.auto.conf", settings);
+        // A reload within the same microsecond would be taken for the last one.
+        client.batch_execute("SELECT pg_reload_conf()").unwrap();
+        let until = Instant::now() + super::postgres::PATIENCE;
+        while super::postgres::rows(&mut self.client(), loaded) == before {
+            assert!(Instant::now() < until, "the settings are not loaded: {}", self.log());
+        }
     }
 
     /// SIGKILL for every process of the server, the first one first: nobody says goodbye.

@@ -20,10 +20,11 @@ use postgres::tls::{ChannelBinding, MakeTlsConnect, TlsConnect, TlsStream};
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 
+use super::channel_binding::server_end_point;
 use super::deadline::Deadline;
 use super::greeting::{GivenPid, Greeting};
 use super::guarded::{Guarded, Io, poll_drain};
-use super::tls::Refusal;
+use super::tls::NoTls;
 use crate::tls::Encryption;
 
 /// Length 8, code 80877103.
@@ -118,7 +119,7 @@ async fn request_tls(raw: &mut Guarded, wish: TlsWish) -> io::Result<bool> {
     match answer {
         [b'S'] => Ok(true),
         [b'N'] if wish == TlsWish::IfOffered => Ok(false),
-        [b'N'] => Err(io::Error::other(Refusal::NoTls)),
+        [b'N'] => Err(io::Error::other(NoTls)),
         _ => Err(io::Error::new(io::ErrorKind::InvalidData, "the answer to a TLS request is not PostgreSQL's")),
     }
 }
@@ -232,6 +233,10 @@ impl AsyncWrite for PgStream {
 
 impl TlsStream for PgStream {
     fn channel_binding(&self) -> ChannelBinding {
-        ChannelBinding::none()
+        let Wire::Tls(stream) = &self.wire else { return ChannelBinding::none() };
+        let certificate = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
+        certificate
+            .and_then(|certificate| server_end_point(certificate))
+            .map_or_else(ChannelBinding::none, ChannelBinding::tls_server_end_point)
     }
 }

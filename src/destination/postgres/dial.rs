@@ -21,6 +21,7 @@ use super::session::Session;
 use super::target::{Address, Host, Target};
 use super::tls;
 use super::tls_choice::SslMode;
+use crate::config::TlsConfig;
 use crate::error::{Class, Error, ErrorKind, Result};
 use crate::log_scope;
 use crate::stop_signal::StopSignal;
@@ -31,6 +32,7 @@ const GRACE: Duration = Duration::from_millis(200);
 /// Connects to the first host of `target` that lets us in.
 pub(super) fn connect(
     target: &Target,
+    tls: &TlsConfig,
     password: Option<SecretString>,
     timeout: Duration,
     abort: &StopSignal,
@@ -40,7 +42,13 @@ pub(super) fn connect(
     let aborted = sender.clone();
     // A failed send only means that the caller has its answer already.
     let _interrupt = abort.on_set(move || drop(aborted.send(Err(Error::stopped()))));
-    let dialer = Dialer { target: target.clone(), password, until: Instant::now() + timeout, abort: abort.clone() };
+    let dialer = Dialer {
+        target: target.clone(),
+        tls: tls.clone(),
+        password,
+        until: Instant::now() + timeout,
+        abort: abort.clone(),
+    };
     let dial = move || {
         // The crate panics when the process is out of file descriptors.
         let result = catch_unwind(AssertUnwindSafe(|| dialer.dial()))
@@ -61,6 +69,7 @@ pub(super) fn connect(
 
 struct Dialer {
     target: Target,
+    tls: TlsConfig,
     password: Option<SecretString>,
     until: Instant,
     abort: StopSignal,
@@ -73,12 +82,30 @@ enum Endpoint<'a> {
     Unix,
 }
 
+/// Why one attempt failed.
+struct Failure {
+    error: Error,
+    /// Whether another try with or without TLS may do.
+    may_be_encryption: bool,
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self { error, may_be_encryption: false }
+    }
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        failure.error
+    }
+}
+
 type Tls = Option<Arc<rustls::ClientConfig>>;
 
 impl Dialer {
     fn dial(&self) -> Result<Session> {
-        let tls =
-            tls::client_config(&self.target.tls).map_err(|refusal| errors::from_io(&std::io::Error::other(refusal)))?;
+        let tls = tls::client_config(&self.target.tls, &self.tls)?;
         let mut failures: Vec<(&Host, Error)> = Vec::new();
         for (i, host) in self.target.hosts.iter().enumerate() {
             let hosts_left = self.target.hosts.len() - i;
@@ -95,7 +122,10 @@ impl Dialer {
 
     fn dial_host(&self, host: &Host, hosts_left: usize, tls: &Tls) -> Result<Session> {
         let name = match &host.address {
-            Address::Unix(_) => return self.attempt(host, Endpoint::Unix, TlsWish::None, hosts_left, &None),
+            Address::Unix(_) => {
+                let outcome = self.attempt(host, Endpoint::Unix, TlsWish::None, hosts_left, &None);
+                return outcome.map_err(Error::from);
+            }
             Address::Tcp { name, .. } => name,
         };
         let addresses = addresses_of(host)?;
@@ -120,12 +150,12 @@ impl Dialer {
         };
         let outcome = self.attempt(host, endpoint, first, attempts_left, tls);
         match (outcome, second) {
-            (Err(error), Some(second)) if may_be_encryption(&error) => {
-                log::debug!("{host}: {error}; trying it {second}");
+            (Err(Failure { error, may_be_encryption: true }), Some(second)) => {
+                log::info!("{host}: {error}; trying it {second}, as sslmode says");
                 // What was said first is about what the mode prefers.
                 self.attempt(host, endpoint, second, attempts_left, tls).map_err(|_| error)
             }
-            (outcome, _) => outcome,
+            (outcome, _) => outcome.map_err(Error::from),
         }
     }
 
@@ -137,11 +167,11 @@ impl Dialer {
         wish: TlsWish,
         attempts_left: usize,
         tls: &Tls,
-    ) -> Result<Session> {
+    ) -> std::result::Result<Session, Failure> {
         let left = self.until.saturating_duration_since(Instant::now());
         let share = left / u32::try_from(attempts_left.max(1)).unwrap_or(u32::MAX);
         if share.is_zero() {
-            return Err(errors::timed_out());
+            return Err(errors::timed_out().into());
         }
         let deadline = Deadline::default();
         let interrupt = {
@@ -163,13 +193,14 @@ impl Dialer {
         let armed = deadline.arm(share);
         let client = config.connect(connector.clone()).map_err(|error| {
             let mapped = errors::from_postgres(&error, deadline.tripped());
-            match (deadline.tripped(), no_password) {
+            let told = match (deadline.tripped(), no_password) {
                 (Some(Trip::TimedOut), _) => {
                     mapped.with_hint("the address does not answer like PostgreSQL: is it the right host and port?")
                 }
                 (_, Some(reason)) if errors::misses_password(&error) => mapped.with_hint(reason),
                 _ => mapped,
-            }
+            };
+            Failure { error: told, may_be_encryption: errors::may_be_encryption(&error) }
         })?;
         drop(armed);
         Ok(Session::new(client, connector, format!("PostgreSQL at {host}"), interrupt))
@@ -232,12 +263,6 @@ impl Dialer {
         }
         config
     }
-}
-
-/// Whether it may be for the encryption, or the lack of it, that a server does not let us in. 28000: no line of `pg_hba.conf` is
-/// for this kind of connection.
-fn may_be_encryption(error: &Error) -> bool {
-    error.sqlstate() == Some("28000") || error.message().starts_with(errors::TLS_FAILED)
 }
 
 /// One error for all hosts: of the kind of the one that tells most, with the words of each.

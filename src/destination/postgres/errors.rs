@@ -9,13 +9,11 @@ use std::io;
 use postgres::error::DbError;
 
 use super::deadline::Trip;
-use super::tls::Refusal;
+use super::tls::{NoTls, handshake_failed};
 use crate::error::{Class, Error, ErrorKind};
 
 /// `read_only_sql_transaction`: a standby, or a server that takes no writes for now.
 pub(super) const READ_ONLY: &str = "25006";
-/// How the message begins when a TLS handshake failed.
-pub(super) const TLS_FAILED: &str = "TLS: ";
 
 /// What the `postgres` crate returns.
 pub(super) type PgResult<T> = std::result::Result<T, postgres::Error>;
@@ -153,7 +151,12 @@ pub(super) fn from_postgres(error: &postgres::Error, trip: Option<Trip>) -> Erro
             );
     }
     if text == "authentication error" || text == "invalid configuration" {
-        return Error::new(ErrorKind::Database, format!("{text}: {cause}")).with_class(Class::Misfit);
+        let mapped = Error::new(ErrorKind::Database, format!("{text}: {cause}")).with_class(Class::Misfit);
+        return if cause.contains("channel binding") {
+            mapped.with_hint("channel_binding=require needs TLS and a password that the server keeps for SCRAM (password_encryption)")
+        } else {
+            mapped
+        };
     }
     if text.starts_with("error serializing parameter") || text.starts_with("expected ") {
         // Our own statement and arrays do not fit each other. The cause may show a value, so it is left out.
@@ -168,28 +171,26 @@ pub(super) fn misses_password(error: &postgres::Error) -> bool {
         && error.source().is_some_and(|source| source.to_string() == "password missing")
 }
 
+/// Whether it may be for the encryption, or the lack of it, that a server does not let us in: the handshake failed, or no line of
+/// `pg_hba.conf` is for this kind of connection (28000).
+pub(super) fn may_be_encryption(error: &postgres::Error) -> bool {
+    let io = error.source().and_then(|source| source.downcast_ref::<io::Error>());
+    io.is_some_and(|io| crate::tls::inside(io).is_some()) || error.code().is_some_and(|code| code.code() == "28000")
+}
+
 pub(super) fn timed_out() -> Error {
     Error::new(ErrorKind::Connect, "the deadline passed without an answer").with_timeout()
 }
 
 /// A failure of resolution, TCP or TLS.
 pub(super) fn from_io(error: &io::Error) -> Error {
-    let inner = error.get_ref();
-    if let Some(refusal) = inner.and_then(|inner| inner.downcast_ref::<Refusal>()) {
-        let mapped = Error::new(ErrorKind::Connect, refusal.to_string()).with_class(Class::Misfit);
-        return match refusal {
-            Refusal::NoTls => mapped.with_hint("turn on `ssl` at the server, or use sslmode=prefer or disable"),
-            Refusal::NoRoots => mapped.with_hint("install the system's CA certificates"),
-        };
+    if error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<NoTls>) {
+        return Error::new(ErrorKind::Connect, error.to_string()).with_class(Class::Misfit).with_hint(
+            "turn on `ssl` at the server; or use sslmode=prefer or disable, if nobody can listen on the way there",
+        );
     }
-    if let Some(tls) = inner.and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-        let mapped = Error::new(ErrorKind::Connect, format!("{TLS_FAILED}{tls}"));
-        return match tls {
-            rustls::Error::InvalidCertificate(_) => mapped.with_class(Class::Misfit).with_hint(
-                "the server's certificate is not one that this sslmode accepts with the system's root certificates",
-            ),
-            _ => mapped,
-        };
+    if let Some(tls) = crate::tls::inside(error) {
+        return handshake_failed("the server", tls);
     }
     let mapped = Error::new(ErrorKind::Connect, error.to_string());
     match error.kind() {

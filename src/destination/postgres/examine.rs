@@ -111,7 +111,7 @@ impl PostgresDestination {
         if session.facts().given_pid.get().is_none_or(|given| given == first) {
             return Ok(Finding::good("none: this is a connection to the server itself"));
         }
-        let second = dial::connect(&self.target, password, wait, &self.abort)
+        let second = dial::connect(&self.target, &self.tls, password, wait, &self.abort)
             .and_then(|mut second| Ok((hold_backend(&mut second, wait)?, second)));
         let shares = match second {
             Err(error) if is_statement_mode(&error) => return Ok(Finding::good(pooler("statement"))),

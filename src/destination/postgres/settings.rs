@@ -77,12 +77,13 @@ const REFUSED: [(&str, &str); 16] = [
 
 /// Parameters of which only some values are possible: those, and what to do about the others. What they ask for is what
 /// happens anyway.
-const FIXED: [(&str, &[&str], &str); 9] = [
+const FIXED: [(&str, &[&str], &str); 10] = [
     ("client_encoding", &["utf8", "utf-8", "auto"], "remove it: the sink sends UTF-8, whatever the database keeps"),
     ("gssencmode", &["disable", "prefer"], NO_GSS),
     ("load_balance_hosts", &["disable"], "remove it: hosts are tried in their order"),
     ("max_protocol_version", &["3.0", "3.2", "latest"], "remove it: protocol 3.0 is spoken"),
     ("min_protocol_version", &["3.0"], "remove it: protocol 3.0 is spoken"),
+    ("ssl_max_protocol_version", &["tlsv1.3"], "remove it: TLS 1.3 is spoken where the server can"),
     ("sslcertmode", &["allow", "disable"], "use allow or disable"),
     ("sslcompression", &["0"], "remove it: compression within TLS is not safe"),
     ("sslnegotiation", &["postgres"], "remove it: the server is asked for TLS in PostgreSQL's own manner"),

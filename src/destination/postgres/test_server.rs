@@ -1,17 +1,20 @@
 //! A PostgreSQL for tests of the destination, and peers that stall or stay silent.
 
 #[path = "../../../tests/support/postgres.rs"]
-mod database;
+pub(super) mod postgres;
+#[path = "../../../tests/support/server.rs"]
+pub(super) mod server;
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 
-pub(super) use database::{PATIENCE, TestDatabase};
+pub(super) use postgres::{PATIENCE, TestDatabase};
+pub(super) use server::PrivateServer;
 
 use super::PostgresDestination;
-use crate::config::DestinationConfig;
+use crate::config::{DestinationConfig, TlsConfig};
 use crate::stop_signal::StopSignal;
 
 impl TestDatabase {
@@ -20,7 +23,7 @@ impl TestDatabase {
     }
 
     pub(super) fn destination(&self, table: &str) -> PostgresDestination {
-        PostgresDestination::new(&self.config(table), StopSignal::new()).unwrap()
+        PostgresDestination::new(&self.config(table), &TlsConfig::default(), StopSignal::new()).unwrap()
     }
 }
 

@@ -3,22 +3,14 @@
 
 use std::path::PathBuf;
 
-use rustls::ProtocolVersion;
-
 use super::settings::{Found, Settings};
+use super::tls::VERSIONS;
+use crate::config::TlsVersion;
 use crate::config::libpq::Libpq;
 use crate::error::Result;
 
 /// Where libpq has its files by default.
 const FOLDER: &str = ".postgresql";
-const VERSIONS: [(&str, ProtocolVersion); 4] = [
-    // No older version than 1.2 is ever spoken.
-    ("TLSv1", ProtocolVersion::TLSv1_2),
-    ("TLSv1.1", ProtocolVersion::TLSv1_2),
-    ("TLSv1.2", ProtocolVersion::TLSv1_2),
-    ("TLSv1.3", ProtocolVersion::TLSv1_3),
-];
-
 /// How a connection is protected.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct TlsChoice {
@@ -30,8 +22,8 @@ pub(super) struct TlsChoice {
     pub(super) shows_identity: bool,
     /// Whether the server is told, readable for everybody on the way, which name is meant.
     pub(super) sni: bool,
-    pub(super) version_min: Option<ProtocolVersion>,
-    pub(super) version_max: Option<ProtocolVersion>,
+    /// The oldest version that is spoken; `None`: what `[tls]` says.
+    pub(super) version_min: Option<TlsVersion>,
 }
 
 /// libpq's `sslmode`, from the weakest on.
@@ -99,16 +91,13 @@ impl TlsChoice {
             (Some(SslMode::Require), Roots::File(_)) => SslMode::VerifyCa,
             (mode, _) => mode.unwrap_or(SslMode::Prefer),
         };
-        let version = |name: &str| settings.get(name).map(|found| found.choice(&VERSIONS)).transpose();
-        let (version_min, version_max) = (version("ssl_min_protocol_version")?, version("ssl_max_protocol_version")?);
         Ok(Self {
             mode,
             roots,
             identity: identity(file("sslcert", "postgresql.crt"), file("sslkey", "postgresql.key"), settings)?,
             shows_identity: settings.get("sslcertmode").is_none_or(|found| found.text() != "disable"),
             sni: settings.get("sslsni").is_none_or(|found| found.text() != "0"),
-            version_min,
-            version_max,
+            version_min: settings.get("ssl_min_protocol_version").map(|found| found.choice(&VERSIONS)).transpose()?,
         })
     }
 }

@@ -85,8 +85,12 @@ fn tables_are_found_by_any_name() {
         assert!(error.hint().unwrap().contains("cxsink init-db"), "{name}");
     }
     let url = format!("{}?options=-c%20search_path%3Dhidden", database.url());
-    let mut by_path =
-        PostgresDestination::new(&super::super::test_server::config(&url, "other"), StopSignal::new()).unwrap();
+    let mut by_path = PostgresDestination::new(
+        &super::super::test_server::config(&url, "other"),
+        &TlsConfig::default(),
+        StopSignal::new(),
+    )
+    .unwrap();
     assert_eq!(by_path.connect().unwrap().columns[0].name, "c");
 }
 
@@ -137,7 +141,7 @@ fn init_db_puts_the_checkpoint_beside_a_table_that_is_there() {
     database.execute("CREATE SCHEMA app; CREATE TABLE public.cxone_events (k text PRIMARY KEY)");
     let url = format!("{}?options=-c%20search_path%3Dapp,public", database.url());
     let config = super::super::test_server::config(&url, "cxone_events");
-    PostgresDestination::new(&config, StopSignal::new()).unwrap().init_db().unwrap();
+    PostgresDestination::new(&config, &TlsConfig::default(), StopSignal::new()).unwrap().init_db().unwrap();
     assert_eq!(
         database.query("SELECT to_regclass('app.cxone_events'), to_regclass('public.cxsink_checkpoint')"),
         ["∅|cxsink_checkpoint"]

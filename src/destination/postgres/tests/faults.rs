@@ -9,7 +9,7 @@ const AT_ONCE: Duration = Duration::from_secs(5);
 
 fn destination_at(url: &str, connect_timeout: Duration, abort: &StopSignal) -> PostgresDestination {
     let config = DestinationConfig { connect_timeout, ..config(url, "t") };
-    PostgresDestination::new(&config, abort.clone()).unwrap()
+    PostgresDestination::new(&config, &TlsConfig::default(), abort.clone()).unwrap()
 }
 
 fn assert_outage(error: &Error, says: &str) {
@@ -175,7 +175,7 @@ fn the_password_is_read_from_its_file_at_each_connect() {
     let mut config = config(&format!("postgresql://u@{address}/d"), "t");
     config.connect_timeout = Duration::from_millis(100);
     config.password_file = Some(file.path().into());
-    let mut destination = PostgresDestination::new(&config, StopSignal::new()).unwrap();
+    let mut destination = PostgresDestination::new(&config, &TlsConfig::default(), StopSignal::new()).unwrap();
     assert_outage(&destination.connect().unwrap_err(), "deadline");
     file.close().unwrap();
     let error = destination.connect().unwrap_err();
@@ -338,6 +338,6 @@ fn conflicts_and_server_timeouts_have_their_class() {
 #[test]
 fn nothing_shows_the_password() {
     let config = DestinationConfig { table: "t".into(), ..config("postgresql://u:hunter2@h/d", "t") };
-    let destination = PostgresDestination::new(&config, StopSignal::new()).unwrap();
+    let destination = PostgresDestination::new(&config, &TlsConfig::default(), StopSignal::new()).unwrap();
     assert!(!format!("{destination:?} {config:?}").contains("hunter2"));
 }

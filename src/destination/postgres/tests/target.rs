@@ -124,7 +124,7 @@ fn every_parameter_in_both_forms() {
         assert_eq!((target.tls.mode, target.tls.sni), (SslMode::VerifyFull, false));
         assert_eq!(target.tls.roots, Roots::File("/ca.pem".into()));
         assert_eq!(target.tls.identity, Some(("/me.pem".into(), "/me.key".into())));
-        assert_eq!(target.tls.version_min, Some(rustls::ProtocolVersion::TLSv1_3));
+        assert_eq!(target.tls.version_min, Some(crate::config::TlsVersion::Tls13));
         assert_eq!((target.channel_binding, target.session), (ChannelBinding::Require, TargetSessionAttrs::Any));
         assert_eq!((&*target.application_name, target.options.as_deref()), ("a b", Some("-c x=1")));
         assert_eq!(target.connect_timeout, Some(Duration::from_secs(3)));
@@ -220,6 +220,7 @@ fn what_is_wrong_or_not_supported_is_named_without_the_password() {
         ("password=hunter2 load_balance_hosts=random", "load_balance_hosts"),
         ("password=hunter2 sslpassword=x", "sslpassword"),
         ("password=hunter2 sslcertmode=require", "sslcertmode"),
+        ("password=hunter2 ssl_max_protocol_version=TLSv1.2", "ssl_max_protocol_version"),
         ("password=hunter2 replication=database", "replication"),
         ("password=hunter2 oauth_issuer=x", "oauth_issuer"),
         ("password=hunter2 client_encoding=latin1", "client_encoding"),

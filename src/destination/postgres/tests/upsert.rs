@@ -319,7 +319,7 @@ fn what_does_not_fit_shows_when_preparing() {
     let (_, server) = url.split_once('@').unwrap();
     let url = format!("postgresql://cxsink_reader:reader@{server}");
     let config = super::super::test_server::config(&url, "u");
-    let mut reader = PostgresDestination::new(&config, StopSignal::new()).unwrap();
+    let mut reader = PostgresDestination::new(&config, &TlsConfig::default(), StopSignal::new()).unwrap();
     reader.connect().unwrap();
     let error = reader.prepare(&plan("u", columns(), UpdateMode::Always)).unwrap_err();
     assert_eq!((error.class(), error.sqlstate()), (Class::Misfit, Some("42501")), "{error}");

@@ -1,0 +1,319 @@
+//! Real connections: each `sslmode` to a server with TLS and to one without, certificates of both sides, passwords of each kind.
+#![cfg(unix)]
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use super::super::test_server::{PATIENCE, PrivateServer, config};
+use super::*;
+use crate::config::TlsConfig;
+use crate::config::libpq::{Libpq, LibpqVariable};
+use crate::tls::authority::{Authority, Certified};
+
+const ACCESS: &str = "
+local all all trust
+host all postgres 127.0.0.1/32 scram-sha-256
+host all open 127.0.0.1/32 trust
+hostssl all tls_only 127.0.0.1/32 trust
+hostnossl all plain_only 127.0.0.1/32 trust
+hostssl all certified 127.0.0.1/32 cert
+host all scram 127.0.0.1/32 scram-sha-256
+host all md5 127.0.0.1/32 md5
+";
+const USERS: &str = "
+SET password_encryption = 'scram-sha-256';
+CREATE ROLE open LOGIN; CREATE ROLE tls_only LOGIN; CREATE ROLE plain_only LOGIN; CREATE ROLE certified LOGIN;
+CREATE ROLE scram LOGIN PASSWORD 'hunter2';
+SET password_encryption = 'md5';
+CREATE ROLE md5 LOGIN PASSWORD 'hunter2'";
+
+/// A server with these users, an authority that signs its certificate, another one for its clients, and a folder for files.
+struct Bench {
+    server: PrivateServer,
+    ours: Authority,
+    clients: Authority,
+    folder: tempfile::TempDir,
+}
+
+impl Bench {
+    fn new() -> Option<Self> {
+        let server = PrivateServer::start_new()?;
+        server.execute(USERS);
+        let bench =
+            Self { server, ours: Authority::new(), clients: Authority::new(), folder: tempfile::tempdir().unwrap() };
+        bench.server.write("pg_hba.conf", ACCESS);
+        bench.without_tls();
+        bench.file("ours.pem", &bench.ours.pem, 0o644);
+        bench.file("others.pem", &Authority::new().pem, 0o644);
+        Some(bench)
+    }
+
+    fn without_tls(&self) {
+        self.server.set("ssl = off");
+    }
+
+    fn with_tls(&self, certified: &Certified) {
+        self.server.write("server.crt", &certified.certificate);
+        self.server.write("server.key", &certified.key);
+        self.server.write("clients.pem", &self.clients.pem);
+        self.server.set("ssl = on\nssl_ca_file = 'clients.pem'");
+    }
+
+    fn file(&self, name: &str, text: &str, mode: u32) {
+        let file = self.folder.path().join(name);
+        std::fs::write(&file, text).unwrap();
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    fn client_files(&self, certified: &Certified, key_mode: u32) {
+        self.file("client.crt", &certified.certificate, 0o644);
+        self.file("client.key", &certified.key, key_mode);
+    }
+
+    /// Connects to `db.example`, which is this server; `FOLDER` stands for the folder of the files.
+    fn connect(&self, parameters: &str) -> Result<String> {
+        self.connect_with(parameters, &TlsConfig::default(), Libpq::default())
+    }
+
+    fn connect_with(&self, parameters: &str, tls: &TlsConfig, libpq: Libpq) -> Result<String> {
+        let address = self.server.address();
+        let parameters = parameters.replace("FOLDER", self.folder.path().to_str().unwrap());
+        let text = format!(
+            "host=db.example hostaddr={} port={} dbname=postgres user=open {parameters}",
+            address.ip(),
+            address.port()
+        );
+        let config = DestinationConfig { libpq, ..config(&text, "t") };
+        let mut destination = PostgresDestination::new(&config, tls, StopSignal::new())?;
+        destination.ensure_session()?;
+        let sql = "SELECT CASE WHEN ssl THEN version || coalesce(' ' || client_dn, '') ELSE 'plain' END
+                   FROM pg_stat_ssl WHERE pid = pg_backend_pid()";
+        let rows =
+            destination.session.as_mut().unwrap().run("asking", PATIENCE, |client| client.query_typed(sql, &[]))?;
+        Ok(rows[0].get(0))
+    }
+
+    /// `expected`: how the connection is, or what the error says.
+    fn check(&self, parameters: &str, expected: &str) {
+        check(parameters, self.connect(parameters), expected);
+    }
+}
+
+fn check(what: &str, outcome: Result<String>, expected: &str) {
+    match outcome {
+        Ok(found) => assert_eq!(found, expected, "{what}"),
+        Err(error) => {
+            assert!(error.message().contains(expected), "{what}: {error:?} does not say {expected:?}");
+            assert!(error.hint().is_some(), "{what}: {error:?}");
+            assert!(!format!("{error:?}").contains("hunter2"), "{what}: {error:?}");
+        }
+    }
+}
+
+const TLS: &str = "TLSv1.3";
+const NO_TLS: &str = "does not offer TLS";
+const NOT_TRUSTED: &str = "comes from an authority that is not trusted here";
+
+#[test]
+fn each_sslmode_with_and_without_tls_at_the_server() {
+    let Some(bench) = Bench::new() else { return };
+    // Parameters; what comes of them without TLS at the server; and with it.
+    let cases = [
+        ("sslmode=disable", "plain", "plain"),
+        ("sslmode=allow", "plain", "plain"),
+        ("sslmode=allow user=tls_only", "no pg_hba.conf entry", TLS),
+        ("sslmode=prefer", "plain", TLS),
+        ("", "plain", TLS),
+        ("sslmode=prefer user=plain_only", "plain", "plain"),
+        ("sslmode=require", NO_TLS, TLS),
+        ("sslmode=require user=plain_only", NO_TLS, "no pg_hba.conf entry"),
+        ("sslmode=require ssl_min_protocol_version=TLSv1.3", NO_TLS, TLS),
+        ("sslmode=require sslrootcert=FOLDER/ours.pem", NO_TLS, TLS),
+        ("sslmode=require sslrootcert=FOLDER/others.pem", NO_TLS, NOT_TRUSTED),
+        ("sslmode=verify-ca sslrootcert=FOLDER/ours.pem", NO_TLS, TLS),
+        ("sslmode=verify-ca sslrootcert=FOLDER/ours.pem host=other.example", NO_TLS, TLS),
+        ("sslmode=verify-ca sslrootcert=FOLDER/others.pem", NO_TLS, NOT_TRUSTED),
+        ("sslmode=verify-full sslrootcert=FOLDER/ours.pem", NO_TLS, TLS),
+        ("sslmode=verify-full sslrootcert=FOLDER/ours.pem sslsni=0", NO_TLS, TLS),
+        (
+            "sslmode=verify-full sslrootcert=FOLDER/ours.pem host=other.example",
+            NO_TLS,
+            "is not for other.example, but for",
+        ),
+        ("sslmode=verify-full sslrootcert=FOLDER/others.pem", NO_TLS, NOT_TRUSTED),
+        ("sslmode=verify-full", NO_TLS, NOT_TRUSTED),
+        ("sslrootcert=system", NO_TLS, NOT_TRUSTED),
+    ];
+    for (parameters, without, _) in cases {
+        bench.check(parameters, without);
+    }
+    bench.with_tls(&bench.ours.server(&["db.example"]));
+    for (parameters, _, with) in cases {
+        bench.check(parameters, with);
+    }
+    bench.check("sslmode=verify-ca sslrootcert=FOLDER/missing.pem", "sslrootcert: cannot use");
+    // What the parameters leave open is as `[tls]` says.
+    let trusting = |name: &str| TlsConfig { ca_file: Some(bench.folder.path().join(name)), ..TlsConfig::default() };
+    let connect = |parameters: &str, name: &str| bench.connect_with(parameters, &trusting(name), Libpq::default());
+    check("[tls]", connect("sslmode=verify-full", "ours.pem"), TLS);
+    check("[tls]", connect("sslmode=verify-full", "others.pem"), NOT_TRUSTED);
+    check("[tls]", connect("sslmode=verify-full sslrootcert=FOLDER/ours.pem", "others.pem"), TLS);
+    check("[tls]", connect("sslmode=require", "others.pem"), TLS);
+
+    bench.with_tls(&bench.ours.server_valid(&["db.example"], 2020..2024));
+    bench.check("sslmode=verify-full sslrootcert=FOLDER/ours.pem", "expired on 2024-01-01");
+    bench.check("sslmode=require", TLS);
+    // The manual's recipe: a certificate that is its own authority.
+    bench.with_tls(&bench.ours.itself());
+    bench.check("sslmode=verify-ca sslrootcert=FOLDER/ours.pem", TLS);
+    bench.check("sslmode=verify-ca sslrootcert=FOLDER/others.pem", "certificate");
+    bench.check("sslmode=verify-full sslrootcert=FOLDER/ours.pem", "no name at all");
+}
+
+#[test]
+fn a_refused_certificate_is_a_misfit_and_a_missing_file_is_told_before_connecting() {
+    let Some(bench) = Bench::new() else { return };
+    bench.with_tls(&bench.ours.server(&["db.example"]));
+    let error = bench.connect("sslmode=verify-full sslrootcert=FOLDER/others.pem").unwrap_err();
+    assert_eq!((error.class(), error.kind()), (Class::Misfit, ErrorKind::Connect), "start() fails with it: {error:?}");
+    assert!(error.hint().unwrap().contains("sslrootcert"), "{error:?}");
+    let error = bench.connect("sslmode=verify-full sslrootcert=FOLDER/ours.pem host=other.example").unwrap_err();
+    assert!(error.hint().unwrap().contains("subject alternative name"), "{error:?}");
+    let config = config("host=127.0.0.1 port=1 sslmode=verify-ca sslrootcert=/nowhere/ca.pem", "t");
+    let error = PostgresDestination::new(&config, &TlsConfig::default(), StopSignal::new()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Config, "{error:?}");
+}
+
+#[test]
+fn client_certificates_open_what_asks_for_them() {
+    let Some(bench) = Bench::new() else { return };
+    bench.with_tls(&bench.ours.server(&["db.example"]));
+    let with = "user=certified sslmode=require sslcert=FOLDER/client.crt sslkey=FOLDER/client.key";
+    bench.client_files(&bench.clients.client("certified"), 0o600);
+    bench.check(with, "TLSv1.3 /CN=certified");
+    bench.check("user=certified sslmode=require", "requires a valid client certificate");
+    bench.check(&format!("{with} sslcertmode=disable"), "requires a valid client certificate");
+    let tls = TlsConfig {
+        cert_file: Some(bench.folder.path().join("client.crt")),
+        key_file: Some(bench.folder.path().join("client.key")),
+        ..TlsConfig::default()
+    };
+    check(
+        "[tls]",
+        bench.connect_with("user=certified sslmode=require", &tls, Libpq::default()),
+        "TLSv1.3 /CN=certified",
+    );
+
+    bench.client_files(&bench.clients.client("somebody"), 0o600);
+    bench.check(with, "certificate authentication failed");
+    bench.client_files(&bench.ours.client("certified"), 0o600);
+    bench.check(with, "does not take this client's certificate");
+    bench.client_files(&bench.clients.client("certified"), 0o644);
+    bench.check(with, "can be read by others than its owner");
+    bench.client_files(&bench.clients.client("certified"), 0o600);
+    bench.file("client.key", &bench.clients.client("certified").key, 0o600);
+    bench.check(with, "the key is not that of the first certificate");
+    bench.file("client.key", "hunter2", 0o600);
+    bench.check(with, "sslkey: cannot use");
+}
+
+/// Certificates run out while a sink runs: what is on the disk at the next connection counts.
+#[test]
+fn certificates_are_read_again_for_each_connection() {
+    let Some(bench) = Bench::new() else { return };
+    bench.with_tls(&bench.ours.server(&["db.example"]));
+    bench.client_files(&bench.clients.client("certified"), 0o600);
+    let folder = bench.folder.path().display();
+    let address = bench.server.address();
+    let text = format!(
+        "host=db.example hostaddr=127.0.0.1 port={} dbname=postgres user=certified sslmode=verify-full \
+         sslrootcert={folder}/ours.pem sslcert={folder}/client.crt sslkey={folder}/client.key",
+        address.port()
+    );
+    let mut destination =
+        PostgresDestination::new(&config(&text, "t"), &TlsConfig::default(), StopSignal::new()).unwrap();
+    let mut connect = || {
+        destination.hang_up();
+        destination.ensure_session()
+    };
+    connect().unwrap();
+    bench.client_files(&bench.ours.client("certified"), 0o600);
+    assert_eq!(connect().unwrap_err().class(), Class::Misfit);
+    bench.client_files(&bench.clients.client("certified"), 0o600);
+    connect().unwrap();
+    let successor = Authority::new();
+    bench.with_tls(&successor.server(&["db.example"]));
+    assert!(connect().unwrap_err().message().contains(NOT_TRUSTED));
+    bench.file("ours.pem", &successor.pem, 0o644);
+    connect().unwrap();
+}
+
+#[test]
+fn passwords_by_scram_and_md5_and_scram_tied_to_the_connection() {
+    let Some(bench) = Bench::new() else { return };
+    let unbound = "channel binding";
+    let cases = [
+        ("user=scram password=hunter2", "plain", TLS),
+        ("user=md5 password=hunter2", "plain", TLS),
+        ("user=scram password=wrong", "28P01", "28P01"),
+        ("user=md5 password=wrong", "28P01", "28P01"),
+        ("user=scram", "asks for a password", "asks for a password"),
+        ("user=scram password=hunter2 channel_binding=disable", "plain", TLS),
+        ("user=scram password=hunter2 channel_binding=require", unbound, TLS),
+        ("user=md5 password=hunter2 channel_binding=require", unbound, unbound),
+        ("user=open channel_binding=require", unbound, unbound),
+    ];
+    for (parameters, without, _) in cases {
+        bench.check(parameters, without);
+    }
+    bench.with_tls(&bench.ours.server(&["db.example"]));
+    for (parameters, _, with) in cases {
+        bench.check(parameters, with);
+    }
+}
+
+#[test]
+fn password_files_services_and_the_environment_lead_to_a_connection() {
+    let Some(bench) = Bench::new() else { return };
+    let port = bench.server.address().port();
+    bench.file("pgpass", &format!("db.example:{port}:postgres:scram:hunter2\n*:*:*:*:wrong\n"), 0o600);
+    bench.check("user=scram passfile=FOLDER/pgpass", "plain");
+    bench.check("user=scram passfile=FOLDER/pgpass password=wrong", "28P01");
+    bench.check("user=md5 passfile=FOLDER/pgpass", "28P01");
+    bench.check("user=scram passfile=FOLDER/missing", "asks for a password");
+    bench.file("pgpass", &format!("db.example:{port}:postgres:scram:hunter2\n"), 0o640);
+    let error = bench.connect("user=scram passfile=FOLDER/pgpass").unwrap_err();
+    assert!(error.hint().unwrap().contains("chmod 0600"), "{error:?}");
+
+    bench.file("services", "[cx]\nuser=scram\npassword=hunter2\n", 0o600);
+    let folder = bench.folder.path().to_str().unwrap();
+    let connect = |text: &str, variables: &[(&'static str, String)]| {
+        let variables = variables.iter().map(|(parameter, value)| LibpqVariable {
+            variable: "PGVARIABLE",
+            parameter,
+            value: value.as_str().into(),
+        });
+        let libpq =
+            Libpq { variables: variables.collect(), home: Some(bench.folder.path().into()), ..Libpq::default() };
+        let config = DestinationConfig { libpq, ..config(text, "t") };
+        let mut destination = PostgresDestination::new(&config, &TlsConfig::default(), StopSignal::new())?;
+        destination.ensure_session()?;
+        let sql = "SELECT session_user::text || ' ' || current_setting('application_name')";
+        let rows =
+            destination.session.as_mut().unwrap().run("asking", PATIENCE, |client| client.query_typed(sql, &[]))?;
+        Ok(rows[0].get(0))
+    };
+    let place = [("hostaddr", "127.0.0.1".to_owned()), ("port", port.to_string()), ("dbname", "postgres".into())];
+    let service = [("servicefile", format!("{folder}/services"))];
+    let named = [("service", "cx".to_owned())];
+    let variables = [&place[..], &service[..], &named[..]].concat();
+    check("a service", connect("postgresql://", &variables), "scram cxsink");
+    let file = [&place[..], &service[..]].concat();
+    check("a service", connect("service=cx application_name=x", &file), "scram x");
+    check("the environment", connect("user=open", &place), "open cxsink");
+    let password = [&place[..], &[("password", "hunter2".to_owned())]].concat();
+    check("the environment", connect("user=scram", &password), "scram cxsink");
+    bench.file(".pgpass", "*:*:*:scram:hunter2\n", 0o600);
+    check("the home folder", connect("user=scram", &place), "scram cxsink");
+    assert!(Path::new(folder).join(".pgpass").exists());
+}
