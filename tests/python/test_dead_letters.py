@@ -1,0 +1,88 @@
+"""Dead letters from Python: looked at, exported, replayed and purged, from within and from outside."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import cxsink
+import pytest
+from conftest import event
+
+
+def make(settings: dict[str, str], *bad: bytes) -> None:
+    with cxsink.Sink(settings) as sink:
+        sink.import_lines(bad)
+    assert sink.stats().dead_lettered == len(bad)
+
+
+def test_they_tell_everything_and_show_no_event(settings: dict[str, str]) -> None:
+    before = datetime.now(timezone.utc) - timedelta(seconds=1)
+    make(settings, b"{", json.dumps(event(secret="hunter2")).encode(), b"\xff\xfe")
+    letters = list(cxsink.DeadLetters(settings))
+    assert [letter.stage for letter in letters] == ["json", "schema", "json"]
+    assert [letter.event for letter in letters] == [b"{", json.dumps(event(secret="hunter2")).encode(), b"\xff\xfe"]
+    assert [violation.keyword for violation in letters[1].violations] == ["additionalProperties"]
+    assert before < letters[0].received_at <= letters[0].rejected_at <= datetime.now(timezone.utc)
+    assert "hunter2" not in repr(letters)
+
+
+def test_they_are_read_a_page_at_a_time(settings: dict[str, str]) -> None:
+    make(settings, *[b"{"] * 1203)
+    letters = cxsink.DeadLetters(settings)
+    offsets = [letter.offset for letter in letters]
+    assert len(letters) == len(offsets) == 1203 and offsets == sorted(set(offsets))
+    assert [letter.offset for letter in letters.list(offsets[500], 502)] == offsets[500:1002]
+    assert letters.get(offsets[700]).offset == offsets[700]
+    with pytest.raises(KeyError):
+        letters.get(offsets[-1] + 1)
+    with cxsink.Sink(settings) as sink:
+        assert [letter.offset for letter in sink.dead_letters(limit=3)] == offsets[:3]
+
+
+def test_a_running_sink_replays_those_that_are_good_now(settings: dict[str, str], tmp_path: Path) -> None:
+    make(settings, json.dumps(event("k-1", more=1)).encode(), b"{")
+    keeping = {**settings, "schema.additional_properties": "keep"}
+    assert cxsink.replay(keeping, dry_run=True).replayed == 1
+    with cxsink.Sink(keeping) as sink:
+        replayed = sink.replay()
+    assert (replayed.replayed, replayed.rejected, replayed.by) == (1, 1, None)
+    good, bad = replayed.letters
+    assert (good.fate, bad.fate, bad.stage) == ("replayed", "rejected", "json")
+    stats = sink.stats()
+    assert (stats.replayed, stats.inserted, stats.is_balanced) == (1, 1, True)
+    letter = cxsink.DeadLetters(settings).get(good.offset)
+    assert letter.replayed_at and letter.replayed_as == good.replayed_as
+
+
+def test_without_a_sink_they_are_replayed_too(any_settings: dict[str, str]) -> None:
+    make(any_settings, *[json.dumps(event(f"k-{number}", more=1)).encode() for number in range(3)])
+    offsets = [letter.offset for letter in cxsink.DeadLetters(any_settings)]
+    keeping = {**any_settings, "schema.additional_properties": "keep"}
+    replayed = cxsink.replay(keeping, offsets=[offsets[1], 10_000])
+    assert (replayed.replayed, replayed.skipped) == (1, 1)
+    assert cxsink.replay(keeping).replayed == 2
+    assert len(cxsink.peek(any_settings).rows) == 3
+
+
+def test_purging_leaves_what_nobody_has_seen(settings: dict[str, str]) -> None:
+    make(settings, *[b"{"] * 4)
+    letters = cxsink.DeadLetters(settings)
+    offsets = [letter.offset for letter in letters]
+    letters.mark_exported(offsets[:2])
+    assert letters.get(offsets[0]).exported_at and letters.get(offsets[2]).exported_at is None
+    with pytest.raises(cxsink.ArgumentError, match="none are selected"):
+        letters.purge()
+    long_ago = datetime(2020, 1, 1, tzinfo=timezone.utc)
+    assert letters.purge(exported=True, before=long_ago) == cxsink.Purged(deleted=0, unseen=0, unfinished=0)
+    assert letters.purge(exported=True) == cxsink.Purged(deleted=2, unseen=2, unfinished=0)
+    assert letters.purge(unseen=True, before=datetime.now() + timedelta(hours=1)).deleted == 2
+    assert len(letters) == 0
+
+
+def test_there_must_be_a_spool() -> None:
+    with pytest.raises(cxsink.SpoolError, match="no such file"):
+        cxsink.DeadLetters({"spool.path": "nowhere.db"})
+    with pytest.raises(cxsink.SpoolError, match="no such file"):
+        cxsink.replay({"spool.path": "nowhere.db", "destination.url": "sqlite:x.db"})

@@ -1,0 +1,118 @@
+"""A forked child has the memory of a sink, but not the sink: it is told so, and leaves the parent's alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from conftest import Program
+
+HEAD = """
+import multiprocessing, os, sys, warnings
+import cxsink
+# Python warns of forking with threads. This is about just that.
+warnings.simplefilter("ignore", DeprecationWarning)
+folder = sys.argv[1]
+event = b'{"interactionId":"i","timestamp":"2026-11-22T16:00:00Z","type":"call","idempotencyKey":"k-%d"}'
+
+def settings(name):
+    found = {"spool.path": f"{folder}/{name}-spool.db", "destination.url": f"sqlite:{folder}/{name}.db"}
+    cxsink.init_db(found)
+    return found
+"""
+
+
+def check(program: Callable[..., Program], folder: Path, source: str, said: str) -> None:
+    code, out, err = program(HEAD + source, str(folder)).end()
+    assert (code, out, err) == (0, said, "")
+
+
+def test_in_a_child_every_call_says_so_and_the_parent_goes_on(program: Callable[..., Program], tmp_path: Path) -> None:
+    check(
+        program,
+        tmp_path,
+        """
+sink = cxsink.Sink(settings("parent")).start()
+sink.ingest(event % 1)
+child = os.fork()
+if not child:
+    calls = [
+        sink.start, sink.poll, sink.stop, sink.close, sink.stats, sink.replay, sink.connections, sink.gaps, sink.run,
+        lambda: sink.ingest(event % 2), lambda: sink.ingest_many([event % 2]), lambda: sink.import_lines([event % 2]),
+        lambda: sink.counter("received"), lambda: sink.state, lambda: sink.failure, lambda: list(sink.dead_letters()),
+        sink.__enter__, lambda: list(sink),
+    ]
+    for call in calls:
+        try:
+            call()
+        except cxsink.StateError as error:
+            assert error.status is cxsink.Status.FORKED and "fork" in error.hint, error
+        else:
+            print("no error", call)
+    assert repr(sink) == "<cxsink.Sink of another process>"
+    del sink, calls, call
+    sys.exit(0)
+assert os.waitpid(child, 0)[1] == 0
+sink.ingest(event % 3)
+sink.close()
+print(sink.stats().inserted)
+""",
+        "2\n",
+    )
+
+
+def test_a_child_may_open_a_sink_of_its_own(program: Callable[..., Program], tmp_path: Path) -> None:
+    check(
+        program,
+        tmp_path,
+        """
+import logging
+logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(message)s")
+logging.getLogger("cxsink").setLevel(logging.CRITICAL)
+sink = cxsink.Sink(settings("parent")).start()
+while sink.poll(0): pass
+child = os.fork()
+if not child:
+    logging.getLogger("cxsink").setLevel(logging.INFO)
+    with cxsink.Sink(settings("child")) as own:
+        own.ingest(event % 1)
+    print(own.stats().inserted, flush=True)
+    os._exit(0)
+assert os.waitpid(child, 0)[1] == 0
+sink.close()
+""",
+        "the sink is running\nthe sink is stopping\nthe sink is closed\n1\n",
+    )
+
+
+def test_multiprocessing_starts_children_either_way(program: Callable[..., Program], tmp_path: Path) -> None:
+    (tmp_path / "work.py").write_text(
+        HEAD
+        + """
+def work(name):
+    with cxsink.Sink(settings(name)) as sink:
+        sink.ingest(event % 1)
+    return sink.stats().inserted
+
+def refuse(_):
+    cxsink.validate({"type": "fax"})
+"""
+    )
+    check(
+        program,
+        tmp_path,
+        """
+sys.path.insert(0, folder)
+import work
+if __name__ == "__main__":
+    with cxsink.Sink(settings("parent")) as sink:
+        for method in ("spawn", "fork"):
+            with multiprocessing.get_context(method).Pool(2) as pool:
+                print(pool.map(work.work, [f"{method}-1", f"{method}-2"]))
+                try:
+                    pool.map(work.refuse, [1])
+                except cxsink.SchemaError as error:
+                    print(len(error.violations), error.status)
+""",
+        "[1, 1]\n4 31\n" * 2,
+    )
