@@ -172,6 +172,7 @@ impl NoticeQueue {
             dropped = 1;
         }
         inner.notices.push_back(notice);
+        drop(inner);
         self.changed.notify_one();
         dropped
     }

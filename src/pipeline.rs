@@ -65,6 +65,7 @@ impl Pipeline {
         let mut inner = lock::lock(&self.inner);
         loop {
             if let Some(prepared) = inner.slot.take() {
+                drop(inner);
                 self.changed.notify_all();
                 return Some(prepared);
             }
@@ -118,6 +119,8 @@ impl Pipeline {
             }
             if inner.slot.is_none() {
                 inner.slot = Some(prepared);
+                // Unlocked first: whoever is woken wants the lock.
+                drop(inner);
                 self.changed.notify_all();
                 return true;
             }

@@ -4,9 +4,11 @@
 //! at most 64 KiB for many events, which takes a third of the CPU that a row per event takes. An event leaves the file only
 //! when it is applied: committed in the destination, or kept as a dead letter.
 //!
-//! Two connections: one appends, deletes and keeps dead letters, under a lock; the other reads, and so is never in the way.
+//! Three connections: one appends, deletes and keeps dead letters, under a lock; the others read, and keep the write-ahead log
+//! short, and so are never in the way.
 
 mod append;
+mod checkpoint;
 mod checksum;
 mod connections;
 #[cfg(test)]
@@ -36,6 +38,7 @@ pub(crate) use replay::{Judged, Page, Request, Requests};
 use crate::config::{Config, SpoolSync};
 use crate::error::{Class, Error, Result};
 use crate::lock;
+use checkpoint::Checkpointer;
 use file::SpoolFile;
 
 /// The queue. Every method may be called from any thread.
@@ -50,8 +53,13 @@ pub(crate) struct Spool {
     /// `None` for `:memory:`, where the writer's connection is the only one that sees the data. Stands before the writer, so
     /// that it is dropped first: the last connection to close tidies up the write-ahead log, which only the writer can.
     reader: Option<Mutex<Connection>>,
+    /// `None` for `:memory:`, which has no log.
+    checkpointer: Option<Checkpointer>,
     writer: Mutex<Connection>,
     state: Mutex<State>,
+    /// There is something to prepare: more events, or nothing left for the writer to do.
+    wanted: Condvar,
+    /// Events were applied or deleted.
     changed: Condvar,
     /// Held as long as the spool is open: one process at a time.
     lock: Mutex<Option<std::fs::File>>,
@@ -59,6 +67,9 @@ pub(crate) struct Spool {
 
 /// How long one connection waits for another: none of them holds the file for long.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// So many events are prepared while the writer is at work. Preparing them takes half a millisecond, writing them several.
+const AHEAD_EVENTS_MIN: u64 = 256;
 
 /// What is in the file, kept beside it so that nobody has to count.
 #[derive(Debug, Clone, Copy)]
@@ -88,7 +99,7 @@ impl Spool {
     /// # Errors
     /// Kind `SPOOL`: another process has it open, it is not a spool, it was written by a newer version, or the disk refuses.
     pub(crate) fn open(config: &Config) -> Result<Self> {
-        let SpoolFile { path, id, writer, reader, lock, next, applied, unchecked_from, bytes } =
+        let SpoolFile { path, id, writer, reader, checkpointer, lock, next, applied, unchecked_from, bytes } =
             SpoolFile::open(&config.spool.path, config.spool.sync)?;
         Ok(Self {
             path,
@@ -98,7 +109,9 @@ impl Spool {
             dead_letters_bytes_max: config.dead_letters.bytes_max,
             writer: Mutex::new(writer),
             reader: reader.map(Mutex::new),
+            checkpointer,
             state: Mutex::new(State { next, applied, deleted: applied, bytes, intake_ended: false }),
+            wanted: Condvar::new(),
             changed: Condvar::new(),
             lock: Mutex::new(lock),
         })
@@ -144,20 +157,30 @@ impl Spool {
         Backlog { events: state.next - state.applied, bytes: state.bytes }
     }
 
-    /// Waits until there is an event at `offset`, the intake ends, or `timeout` has passed; true if there is one.
-    pub(crate) fn wait_for(&self, offset: u64, timeout: Duration) -> bool {
-        self.wait_until(timeout, |state| state.next > offset)
+    /// Waits until it is time to prepare the events from `from` on, or `timeout` has passed; true if it is time. That is when
+    /// the writer has nothing left to do, or when there are so many that preparing them takes a while.
+    ///
+    /// A few events are not prepared ahead: what is handed over is closed, and later events would have to wait for another
+    /// batch. Left here until the writer is free, they go with all that come meanwhile.
+    pub(crate) fn wait_for(&self, from: u64, timeout: Duration) -> bool {
+        self.wait_until(&self.wanted, timeout, |state| {
+            state.next > from && (state.applied >= from || state.next - from >= AHEAD_EVENTS_MIN || state.intake_ended)
+        })
     }
 
     /// Waits until every event is applied, the intake ends, or `timeout` has passed; true if all are applied.
     pub(crate) fn wait_drained(&self, timeout: Duration) -> bool {
-        self.wait_until(timeout, |state| state.applied >= state.next)
+        self.wait_until(&self.changed, timeout, |state| state.applied >= state.next)
     }
 
     /// No event comes any more: later appends are refused, and every wait ends, now and later.
     pub(crate) fn end_intake(&self) {
         self.state().intake_ended = true;
+        self.wanted.notify_all();
         self.changed.notify_all();
+        if let Some(checkpointer) = &self.checkpointer {
+            checkpointer.wake();
+        }
     }
 
     pub(crate) fn is_intake_ended(&self) -> bool {
@@ -171,7 +194,7 @@ impl Spool {
         lock::lock(&self.lock).take();
     }
 
-    fn wait_until(&self, timeout: Duration, is_so: impl Fn(&State) -> bool) -> bool {
+    fn wait_until(&self, changed: &Condvar, timeout: Duration, is_so: impl Fn(&State) -> bool) -> bool {
         let deadline = std::time::Instant::now() + timeout;
         let mut state = self.state();
         loop {
@@ -182,7 +205,7 @@ impl Spool {
             if state.intake_ended || left.is_zero() {
                 return false;
             }
-            state = lock::wait(&self.changed, state, Some(left));
+            state = lock::wait(changed, state, Some(left));
         }
     }
 

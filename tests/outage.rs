@@ -58,7 +58,7 @@ fn a_database_that_is_killed_and_started_again() {
     let directory = tempfile::tempdir().unwrap();
     let mut config = support::config(directory.path(), &server.url());
     config.batch.events_max = 40;
-    let simulator = Simulator::start(stream(7, 16_000)).unwrap();
+    let simulator = Simulator::start(stream(7, 40_000)).unwrap();
     prepare(&server, &mut config, Some(&simulator));
     let sink = Sink::open(&config).unwrap();
     sink.start().unwrap();

@@ -41,12 +41,13 @@ impl Live {
         Self { bar, is_terminal, drawn: Instant::now(), received: 0 }
     }
 
-    /// Draws anew if it is time to.
+    /// Whether it is time to draw anew.
+    pub(super) fn is_due(&self) -> bool {
+        self.is_terminal && self.drawn.elapsed() >= INTERVAL
+    }
+
     pub(super) fn show(&mut self, stats: &Stats) {
         let elapsed = self.drawn.elapsed();
-        if !self.is_terminal || elapsed < INTERVAL {
-            return;
-        }
         let rate = rate(stats.received.saturating_sub(self.received), elapsed);
         (self.drawn, self.received) = (Instant::now(), stats.received);
         self.bar.set_position((stats.received + stats.recovered + stats.replayed).saturating_sub(stats.pending));

@@ -20,6 +20,10 @@ use crate::{Config, Counter, Error, ErrorKind, Notice, Poll, Result, Sink, Stats
 
 /// How often the loop looks at signals and draws.
 const TICK: Duration = Duration::from_millis(100);
+/// How long notices gather: one comes with each batch, and to wake up for each would take CPU from the threads that work.
+const PAUSE: Duration = Duration::from_millis(20);
+/// After so many, however many more there are, the loop looks at signals.
+const NOTICES_AT_A_TIME: usize = 1024;
 
 pub(super) fn run(config: &Config, options: &Run) -> Result<ExitCode> {
     if !config.has_stream() {
@@ -127,20 +131,27 @@ pub(super) fn to_the_end(
 ) -> Result<Stats> {
     let mut live = Live::start(total);
     let mut stopped: Option<Instant> = None;
-    loop {
-        match sink.poll(Some(TICK))? {
-            Poll::Closed => break,
-            // Everything else is in the log already.
-            Poll::Notice(Notice::Stats(stats)) => log::info!(
-                "{} events received, {} waiting, {} dead letters, {} reconnects",
-                stats.received,
-                stats.pending,
-                stats.dead_lettered,
-                stats.reconnects
-            ),
-            Poll::Notice(_) | Poll::TimedOut => {}
+    'follow: loop {
+        let mut patience = TICK;
+        for _ in 0..NOTICES_AT_A_TIME {
+            match sink.poll(Some(patience))? {
+                Poll::Closed => break 'follow,
+                // Everything else is in the log already.
+                Poll::Notice(Notice::Stats(stats)) => log::info!(
+                    "{} events received, {} waiting, {} dead letters, {} reconnects",
+                    stats.received,
+                    stats.pending,
+                    stats.dead_lettered,
+                    stats.reconnects
+                ),
+                Poll::Notice(_) => {}
+                Poll::TimedOut => break,
+            }
+            patience = Duration::ZERO;
         }
-        live.show(&sink.stats());
+        if live.is_due() {
+            live.show(&sink.stats());
+        }
         if is_done() {
             sink.stop();
         }
@@ -152,6 +163,7 @@ pub(super) fn to_the_end(
         if stopped.is_some_and(|stopped| stopped.elapsed() >= drain_timeout) {
             break;
         }
+        std::thread::sleep(PAUSE);
     }
     drop(live);
     sink.close(Some(Duration::ZERO))?;

@@ -108,10 +108,16 @@ impl Engine {
         }
         {
             let mut threads = lock::lock(&self.threads);
-            threads.running = 2 + usize::from(reader.is_some());
+            threads.running = 3 + usize::from(reader.is_some());
             threads.interrupts = interrupts;
         }
         let mut writer = writer;
+        let log = Arc::clone(spool);
+        let keep_log_short = move || {
+            log.keep_log_short();
+            Ok(())
+        };
+        self.spawn("cxsink-checkpoint", keep_log_short, |_| ());
         self.spawn("cxsink-writer", move || writer.run(), |engine| engine.pipeline.close());
         self.spawn("cxsink-preparer", move || preparer.run(), |engine| engine.pipeline.finish());
         if let Some(mut reader) = reader {

@@ -70,12 +70,15 @@ impl Spool {
         state.bytes = state.bytes + outcome.bytes_appended - outcome.bytes_deleted;
         state.deleted = before.applied;
         drop(state);
-        self.changed.notify_all();
+        self.wanted.notify_all();
+        if outcome.bytes_deleted > 0 {
+            self.changed.notify_all();
+        }
     }
 
     /// Waits until the burst would fit, the intake ends, or `timeout` has passed; true if they fit.
     pub(crate) fn wait_for_room(&self, burst: &Burst, timeout: std::time::Duration) -> bool {
-        self.wait_until(timeout, |state| {
+        self.wait_until(&self.changed, timeout, |state| {
             state.bytes == 0 || state.bytes.saturating_add(size_of(burst)) <= self.bytes_max
         })
     }
@@ -85,8 +88,12 @@ impl Spool {
         let mut state = self.state();
         state.applied = state.applied.max(offset);
         let is_much = state.applied - state.deleted >= DELETE_EVENTS_MAX || state.bytes >= self.bytes_max / 2;
+        let are_events_waiting = state.next > state.applied;
         drop(state);
         self.changed.notify_all();
+        if are_events_waiting {
+            self.wanted.notify_all();
+        }
         if is_much { self.delete_applied() } else { Ok(()) }
     }
 

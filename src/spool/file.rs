@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
+use super::checkpoint::Checkpointer;
 use super::read::SpooledBurst;
 use super::{BUSY_TIMEOUT, checksum, damaged, own_file_error, spool_error, synchronous};
 use crate::clock::{Clock, SystemClock};
@@ -94,6 +95,7 @@ pub(super) struct SpoolFile {
     pub(super) id: String,
     pub(super) writer: Connection,
     pub(super) reader: Option<Connection>,
+    pub(super) checkpointer: Option<Checkpointer>,
     pub(super) lock: Option<File>,
     pub(super) next: u64,
     pub(super) applied: u64,
@@ -107,7 +109,7 @@ impl SpoolFile {
         let lock = if in_memory { None } else { Some(lock_file(path)?) };
         let fail = |error: &rusqlite::Error| own_file_error(path, "opening", error);
         let writer = if in_memory { Connection::open_in_memory() } else { Connection::open(path) };
-        let writer = writer.map_err(|error| fail(&error))?;
+        let mut writer = writer.map_err(|error| fail(&error))?;
         check_format(&writer, path)?;
         configure(&writer, sync).map_err(|error| fail(&error))?;
         make_tables(&writer).map_err(|error| fail(&error))?;
@@ -116,7 +118,12 @@ impl SpoolFile {
         let found = count(&writer).map_err(|error| fail(&error))?;
         let (id, applied, next, bytes) = found;
         let unchecked_from = note_unchecked(&writer, next).map_err(|error| fail(&error))?;
-        Ok(Self { path: path.to_owned(), id, writer, reader, lock, next, applied, unchecked_from, bytes })
+        let checkpointer = if in_memory {
+            None
+        } else {
+            Some(open_checkpointer(path, sync, &mut writer).map_err(|error| fail(&error))?)
+        };
+        Ok(Self { path: path.to_owned(), id, writer, reader, checkpointer, lock, next, applied, unchecked_from, bytes })
     }
 }
 
@@ -255,6 +262,12 @@ fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     Ok(connection)
+}
+
+fn open_checkpointer(path: &Path, sync: SpoolSync, writer: &mut Connection) -> rusqlite::Result<Checkpointer> {
+    let connection = Connection::open(path)?;
+    connection.pragma_update(None, "synchronous", synchronous(sync))?;
+    Checkpointer::new(writer, connection)
 }
 
 fn note_unchecked(connection: &Connection, next: u64) -> rusqlite::Result<u64> {

@@ -261,3 +261,47 @@ proptest! {
         }
     }
 }
+
+/// Appends and applies this many bytes.
+fn pass_through(spool: &Spool, megabytes: usize) {
+    let event = vec![b'x'; 64 * 1024];
+    for _ in 0..megabytes * 16 {
+        let offset = append(spool, &[&event]);
+        spool.mark_applied(offset).unwrap();
+    }
+}
+
+fn log_bytes(spool: &Spool) -> u64 {
+    let mut log = spool.path().as_os_str().to_owned();
+    log.push("-wal");
+    std::fs::metadata(log).unwrap().len()
+}
+
+#[test]
+fn the_log_stays_short_with_and_without_its_thread() {
+    let directory = tempfile::tempdir().unwrap();
+    let spool = Spool::open(&config(&directory.path().join("spool.db"))).unwrap();
+    pass_through(&spool, 20);
+    assert!(log_bytes(&spool) < 5 << 20, "commits keep it short by themselves: {} bytes", log_bytes(&spool));
+    std::thread::scope(|scope| {
+        scope.spawn(|| spool.keep_log_short());
+        pass_through(&spool, 120);
+        assert!(log_bytes(&spool) < 40 << 20, "however fast it grows: {} bytes", log_bytes(&spool));
+        spool.end_intake();
+    });
+    assert_eq!(read(&spool, spool.applied(), 10, 1 << 20).len(), 1);
+}
+
+#[test]
+fn a_few_events_wait_for_the_writer_and_many_do_not() {
+    let spool = Spool::open(&config(Path::new(":memory:"))).unwrap();
+    append(&spool, &[b"a"]);
+    assert!(spool.wait_for(0, Duration::ZERO), "the writer has nothing to do");
+    append(&spool, &[b"b"]);
+    assert!(!spool.wait_for(1, Duration::ZERO), "it writes the first");
+    append(&spool, &vec![b"c".as_slice(); usize::try_from(AHEAD_EVENTS_MIN).unwrap()]);
+    assert!(spool.wait_for(1, Duration::ZERO), "preparing so many takes a while");
+    spool.mark_applied(1).unwrap();
+    assert!(spool.wait_for(1, Duration::ZERO), "it is free again");
+    assert!(!spool.wait_for(spool.next(), Duration::ZERO), "there are no more");
+}

@@ -1,0 +1,130 @@
+//! Keeping the write-ahead log short, on a connection and a thread of their own.
+//!
+//! SQLite by itself copies the log into the file within the commit that makes it 1000 pages long: flushes to the disk, 5 to
+//! 8 ms, in the way of the reader and so of every event that arrives meanwhile. A second connection can copy while the first
+//! one appends, and nobody waits. But the log begins anew only when all of it is copied, and under a flood the
+//! appends are always ahead. So when it has grown to four times its usual length, the rest, which is short, is copied with
+//! the writer held.
+
+use std::sync::{Arc, Condvar, Mutex};
+
+use rusqlite::{Connection, MAIN_DB, wal::CheckpointMode};
+
+use super::Spool;
+use crate::lock;
+
+/// So many pages of 4 KiB are copied at a time.
+const COPY_PAGES: u32 = 1000;
+/// The log's length at which the writer is held for the rest of it.
+const HOLD_PAGES: u32 = 4 * COPY_PAGES;
+/// The log's length at which the commit itself copies, because nobody else keeps up: a disk that is slow or full.
+const PAGES_MAX: u32 = 16 * COPY_PAGES;
+
+/// The connection that copies.
+#[derive(Debug)]
+pub(super) struct Checkpointer {
+    connection: Mutex<Connection>,
+    log: Arc<Log>,
+}
+
+/// What is known of the write-ahead log.
+#[derive(Debug, Default)]
+struct Log {
+    state: Mutex<LogState>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct LogState {
+    /// How long it is, in pages.
+    pages: u32,
+    /// How many of them are in the file, too.
+    copied: u32,
+    /// Whether a thread does the copying; otherwise it is done by the commits, as is SQLite's way.
+    is_attended: bool,
+}
+
+impl Log {
+    /// After a commit. True if the commit is to copy the log itself.
+    fn note_commit(&self, pages: u32) -> bool {
+        let mut state = lock::lock(&self.state);
+        if pages < state.pages {
+            // It was copied wholly, and began anew.
+            state.copied = 0;
+        }
+        state.pages = pages;
+        if state.is_due() {
+            self.changed.notify_one();
+        }
+        pages >= if state.is_attended { PAGES_MAX } else { COPY_PAGES }
+    }
+}
+
+impl LogState {
+    fn is_due(&self) -> bool {
+        self.pages.saturating_sub(self.copied) >= COPY_PAGES
+    }
+}
+
+impl Checkpointer {
+    /// `writer`: the connection that appends, whose commits are watched from now on. `connection`: another one to the same file.
+    pub(super) fn new(writer: &mut Connection, connection: Connection) -> rusqlite::Result<Self> {
+        let log = Arc::new(Log::default());
+        let watched = Arc::clone(&log);
+        writer.wal_hook(Some(move |wal: &mut rusqlite::hooks::Wal, pages: std::ffi::c_int| {
+            if watched.note_commit(pages.unsigned_abs()) {
+                // Its failure is none of the commit's, which is done: the next one tries again.
+                let _ = wal.checkpoint();
+            }
+            Ok(())
+        }))?;
+        Ok(Self { connection: Mutex::new(connection), log })
+    }
+
+    /// Copies what can be copied without waiting for anybody. Returns the log's length.
+    fn copy(&self) -> rusqlite::Result<u32> {
+        let (pages, copied) = lock::lock(&self.connection).wal_checkpoint_v2(Some(MAIN_DB), CheckpointMode::PASSIVE)?;
+        lock::lock(&self.log.state).copied = u32::try_from(copied).unwrap_or(0);
+        Ok(u32::try_from(pages).unwrap_or(0))
+    }
+
+    pub(super) fn wake(&self) {
+        // Under the lock, so that a waiter cannot miss it between its look and its wait.
+        let _state = lock::lock(&self.log.state);
+        self.log.changed.notify_all();
+    }
+}
+
+impl Spool {
+    /// Keeps the write-ahead log short until the intake ends. For a thread of its own.
+    pub(crate) fn keep_log_short(&self) {
+        let Some(checkpointer) = &self.checkpointer else { return };
+        let log = &checkpointer.log;
+        lock::lock(&log.state).is_attended = true;
+        loop {
+            let mut state = lock::lock(&log.state);
+            while !state.is_due() && !self.is_intake_ended() {
+                state = lock::wait(&log.changed, state, None);
+            }
+            if self.is_intake_ended() {
+                state.is_attended = false;
+                return;
+            }
+            drop(state);
+            if let Err(error) = self.shorten_log(checkpointer) {
+                log::debug!("{}; trying again after the next commits", self.error("shortening the log of", &error));
+                // Otherwise it would be due at once: the disk is given until as much again is written.
+                let mut state = lock::lock(&log.state);
+                state.copied = state.pages;
+            }
+        }
+    }
+
+    fn shorten_log(&self, checkpointer: &Checkpointer) -> rusqlite::Result<()> {
+        if checkpointer.copy()? >= HOLD_PAGES {
+            let _no_append = self.writer();
+            checkpointer.copy()?;
+        }
+        Ok(())
+    }
+}
