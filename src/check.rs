@@ -6,6 +6,7 @@
 pub(crate) mod destination;
 pub(crate) mod fit;
 pub(crate) mod run;
+pub(crate) mod source;
 pub(crate) mod spool;
 
 use std::fmt;
@@ -19,18 +20,26 @@ use crate::error::Error;
 pub enum CheckArea {
     /// Where events wait: directory, file, lock and free space.
     Spool,
+    /// The way to a token: name, TCP, proxy, TLS, the token itself, and the server's clock.
+    Oauth,
+    /// The way to the stream: name, TCP, proxy, TLS, and the handshake, for which a token is fetched. The stream is opened and closed
+    /// again at once; not while a sink has the spool. Events that come in this moment are lost to this sink, and a server
+    /// that sends to its newest connection only takes them from a sink elsewhere.
+    Stream,
     /// The way to the table: name, TCP, login, TLS, table, columns, key, privileges, checkpoint, clock.
     Destination,
 }
 
 impl CheckArea {
     /// Every area, in the order in which they are checked.
-    pub const ALL: [Self; 2] = [Self::Spool, Self::Destination];
+    pub const ALL: [Self; 4] = [Self::Spool, Self::Oauth, Self::Stream, Self::Destination];
 
     /// The name of the section: `"spool"`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Spool => "spool",
+            Self::Oauth => "oauth",
+            Self::Stream => "stream",
             Self::Destination => "destination",
         }
     }

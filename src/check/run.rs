@@ -5,11 +5,13 @@ use std::sync::mpsc::{self, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{Check, CheckArea, CheckStatus, CheckStep, Finding, destination, failed, spool};
+use super::{Check, CheckArea, CheckStatus, CheckStep, Finding, destination, failed, source, spool};
 use crate::config::Config;
+use crate::destination::Destination;
 use crate::error::{Error, ErrorKind, Result};
 use crate::schema::Schema;
 use crate::sink;
+use crate::source::websocket::Probe;
 use crate::stop_signal::StopSignal;
 
 /// Tries a deployment, step by step and for real: the configuration and the schema in any case, and these areas. `on_step` is
@@ -54,29 +56,43 @@ pub fn check(config: &Config, areas: &[CheckArea], mut on_step: impl FnMut(&Chec
 }
 
 fn check_all(config: &Config, areas: &[CheckArea], reports: &Sender<CheckStep>) {
-    let parts = Area::new(&["configuration"], reports).step("configuration", || configuration(config));
-    let Some(mut destination) = parts else { return };
+    let wanted = |area| areas.contains(&area);
+    let needs_stream = wanted(CheckArea::Oauth) || wanted(CheckArea::Stream);
+    let parts = Area::new(&["configuration"], reports).step("configuration", || configuration(config, needs_stream));
+    let Some(Parts { mut destination, mut probe }) = parts else { return };
     let schema = Area::new(&["schema"], reports).step("schema", || schema(config));
-    for checked in areas {
-        match checked {
-            CheckArea::Spool => spool::check(&config.spool, config.dead_letters.bytes_max, reports),
-            CheckArea::Destination => destination::check(config, schema.as_ref(), destination.as_mut(), reports),
+    if wanted(CheckArea::Spool) {
+        spool::check(&config.spool, config.dead_letters.bytes_max, reports);
+    }
+    if let Some(probe) = &mut probe {
+        // Without a token no stream opens.
+        let has_token = source::check_token(probe, reports);
+        if wanted(CheckArea::Stream) {
+            source::check_stream(config, probe, has_token, reports);
         }
+    }
+    if wanted(CheckArea::Destination) {
+        destination::check(config, schema.as_ref(), destination.as_mut(), reports);
     }
 }
 
-fn configuration(config: &Config) -> Result<(Box<dyn crate::destination::Destination>, Finding)> {
+struct Parts {
+    destination: Box<dyn Destination>,
+    /// `None` if there is no stream, or nobody asks for it.
+    probe: Option<Probe>,
+}
+
+fn configuration(config: &Config, needs_stream: bool) -> Result<(Parts, Finding)> {
     config.validate()?;
     let destination = sink::open_destination(config, StopSignal::new())?;
+    let probe = (needs_stream && config.has_stream()).then(|| Probe::new(config)).transpose()?;
     let good = "every value is known and within its range";
-    Ok((
-        destination,
-        if config.has_stream() {
-            Finding::good(good)
-        } else {
-            Finding::warning(format!("{good}; there is no stream"), NO_STREAM)
-        },
-    ))
+    let finding = if needs_stream && probe.is_none() {
+        Finding::warning(format!("{good}; there is no stream"), NO_STREAM)
+    } else {
+        Finding::good(good)
+    };
+    Ok((Parts { destination, probe }, finding))
 }
 
 const NO_STREAM: &str =

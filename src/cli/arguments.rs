@@ -92,6 +92,9 @@ pub(super) enum Command {
     ///
     /// One line a step: ✓ as it should be, ! works but see the hint, ✗ the sink would not work, - not tried. Exit code 1 if a step
     /// failed. Nothing is left behind: no row, no file.
+    ///
+    /// To try the stream it is opened and closed again at once, but not while a sink has the spool. Events that come in this moment
+    /// are not kept, and a sink that reads the same stream elsewhere may miss them: leave the stream out then (--only).
     Check(CheckOptions),
     /// Make the default table and the table cxsink_checkpoint, where they do not exist
     InitDb {
@@ -153,7 +156,8 @@ pub(super) struct CheckOptions {
     /// One JSON object at the end, for machines: {"ok": …, "steps": [{"name", "status", "seconds", "message", "hint"}, …]}
     #[arg(long)]
     pub(super) json: bool,
-    /// Only these areas, besides the configuration; separated by commas [default: all]
+    /// Only these areas, besides the configuration; separated by commas: spool, oauth, stream (with its token), destination
+    /// [default: all]
     #[arg(long, value_name = "AREA,…", value_delimiter = ',', value_parser = area)]
     pub(super) only: Vec<CheckArea>,
 }

@@ -10,12 +10,12 @@
 use std::io;
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::sync::Arc;
-use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::log_scope;
-use crate::stop_signal::StopSignal;
+use crate::stop_signal::{InterruptGuard, StopSignal};
 
 use super::address::host_and_port;
 
@@ -33,6 +33,30 @@ fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     Ok((host, port).to_socket_addrs()?.collect())
 }
 
+/// The addresses of `host`, looked up before `deadline`.
+pub(super) fn look_up(host: &str, port: u16, deadline: Instant, stop: &StopSignal) -> Result<Vec<SocketAddr>> {
+    look_up_with(host, port, deadline, &Reports::new(stop), resolve)
+}
+
+fn look_up_with(
+    host: &str,
+    port: u16,
+    deadline: Instant,
+    reports: &Reports,
+    resolve: impl FnOnce(&str, u16) -> io::Result<Vec<SocketAddr>> + Send + 'static,
+) -> Result<Vec<SocketAddr>> {
+    let (name, sender) = (host.to_owned(), reports.sender.clone());
+    spawn("cxsink-resolve", move || drop(sender.send(Report::Resolved(resolve(&name, port)))))?;
+    match reports.next(deadline)? {
+        Some(Report::Resolved(Ok(addresses))) if addresses.is_empty() => {
+            Err(unresolved(host, "the name has no address"))
+        }
+        Some(Report::Resolved(Ok(addresses))) => Ok(addresses),
+        Some(Report::Resolved(Err(error))) => Err(unresolved(host, &error.to_string())),
+        _ => Err(unresolved(host, "no answer before the deadline")),
+    }
+}
+
 /// `dial` with the two system calls given, for tests.
 fn dial_with(
     host: &str,
@@ -42,40 +66,21 @@ fn dial_with(
     resolve: impl FnOnce(&str, u16) -> io::Result<Vec<SocketAddr>> + Send + 'static,
     connect: impl Fn(SocketAddr, Duration) -> io::Result<TcpStream> + Send + Sync + 'static,
 ) -> Result<TcpStream> {
-    let (sender, receiver) = mpsc::channel();
-    let stopped = sender.clone();
-    let _guard = stop.on_set(move || drop(stopped.send(Report::Stopped)));
-    let await_report = |until: Instant| match receiver.recv_timeout(until.saturating_duration_since(Instant::now())) {
-        Ok(Report::Stopped) => Err(Error::stopped()),
-        Ok(report) => Ok(Some(report)),
-        Err(RecvTimeoutError::Timeout) => Ok(None),
-        Err(RecvTimeoutError::Disconnected) => Err(no_thread(&io::Error::other("it ended without an answer"))),
-    };
-
-    let (name, reports) = (host.to_owned(), sender.clone());
-    spawn("cxsink-resolve", move || drop(reports.send(Report::Resolved(resolve(&name, port)))))?;
-    let mut addresses = match await_report(deadline)? {
-        Some(Report::Resolved(Ok(addresses))) => addresses.into_iter().take(ADDRESSES_MAX),
-        Some(Report::Resolved(Err(error))) => return Err(unresolved(host, &error.to_string())),
-        _ => return Err(unresolved(host, "no answer before the deadline")),
-    };
-    if addresses.len() == 0 {
-        return Err(unresolved(host, "the name has no address"));
-    }
-
+    let reports = Reports::new(stop);
+    let mut addresses = look_up_with(host, port, deadline, &reports, resolve)?.into_iter().take(ADDRESSES_MAX);
     let connect = Arc::new(connect);
     let mut failures = Vec::new();
     let mut pending: Vec<SocketAddr> = Vec::new();
     loop {
         if let Some(next) = addresses.next() {
-            start_connect(next, deadline, &connect, &sender)?;
+            start_connect(next, deadline, &connect, &reports.sender)?;
             pending.push(next);
         } else if pending.is_empty() {
             return Err(unreachable(host, port, &failures));
         }
         let more = addresses.len() > 0;
         let until = if more { deadline.min(Instant::now() + HEAD_START) } else { deadline };
-        match await_report(until)? {
+        match reports.next(until)? {
             Some(Report::Connected(_, Ok(stream))) => return Ok(stream),
             Some(Report::Connected(tried, Err(error))) => {
                 pending.retain(|pending| *pending != tried);
@@ -94,6 +99,32 @@ enum Report {
     Stopped,
     Resolved(io::Result<Vec<SocketAddr>>),
     Connected(SocketAddr, io::Result<TcpStream>),
+}
+
+/// What the threads report, and the stop.
+struct Reports {
+    sender: Sender<Report>,
+    receiver: Receiver<Report>,
+    _guard: InterruptGuard,
+}
+
+impl Reports {
+    fn new(stop: &StopSignal) -> Self {
+        let (sender, receiver) = mpsc::channel();
+        let stopped = sender.clone();
+        let guard = stop.on_set(move || drop(stopped.send(Report::Stopped)));
+        Self { sender, receiver, _guard: guard }
+    }
+
+    /// `None` if none comes before `until`.
+    fn next(&self, until: Instant) -> Result<Option<Report>> {
+        match self.receiver.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            Ok(Report::Stopped) => Err(Error::stopped()),
+            Ok(report) => Ok(Some(report)),
+            Err(RecvTimeoutError::Timeout) => Ok(None),
+            Err(RecvTimeoutError::Disconnected) => Err(no_thread(&io::Error::other("it ended without an answer"))),
+        }
+    }
 }
 
 fn start_connect(

@@ -46,11 +46,11 @@ impl Proxy {
         Ok(Some(Self { address, basic }))
     }
 
-    pub(super) fn host_and_port(&self) -> (&String, u16) {
+    pub(super) fn host_and_port(&self) -> (&str, u16) {
         (&self.address.host, self.address.port)
     }
 
-    fn name(&self) -> String {
+    pub(super) fn name(&self) -> String {
         host_and_port(&self.address.host, self.address.port)
     }
 

@@ -5,7 +5,7 @@ mod request;
 
 use std::fmt;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use secrecy::SecretString;
 use tungstenite::http::HeaderValue;
@@ -18,6 +18,7 @@ use crate::stop_signal::StopSignal;
 
 use self::request::Request;
 use super::answer::retry_after;
+use super::way::Way;
 use super::{Observer, SourceEvent};
 
 /// How often a 429 is waited out before it becomes an error.
@@ -58,6 +59,15 @@ pub(super) struct Token {
     /// How long it may be used, counted from `begun_at`.
     pub(super) lifetime: Duration,
     number: u64,
+}
+
+/// A token, and what else the answer told.
+pub(super) struct Asked {
+    pub(super) token: Token,
+    /// The server's time, to the second.
+    pub(super) date: Option<SystemTime>,
+    /// How long it took to get the answer.
+    pub(super) took: Duration,
 }
 
 impl Token {
@@ -108,6 +118,23 @@ impl TokenSource {
         log::info!("got a token, valid for {} s", granted.lifetime.as_secs());
         (self.observer)(SourceEvent::TokenFetched { renewal: token.number > 1 });
         Ok(token)
+    }
+
+    /// Asks once, for `check`: nothing is kept, and a 429 is not waited out.
+    pub(super) fn ask(&self) -> Result<Asked> {
+        let (secret, asked_at) = (self.request.secret()?, self.clock.steady());
+        let answer = self.request.send(&secret, &self.stop)?;
+        let took = self.clock.steady().saturating_duration_since(asked_at);
+        let granted = self.request.judge(&answer, &secret)?;
+        let token =
+            Token { header: granted.header, fresh: true, begun_at: asked_at, lifetime: granted.lifetime, number: 1 };
+        let date = answer.date.as_deref().and_then(|date| httpdate::parse_http_date(date).ok());
+        Ok(Asked { token, date, took })
+    }
+
+    /// The way to the token endpoint.
+    pub(super) fn way(&self) -> (&Way, Duration) {
+        (&self.request.way, self.request.connect_timeout)
     }
 
     /// The stream refused `token`: the next call of [`token`](Self::token) fetches a new one. A newer one stays.

@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 use rustls::ClientConnection;
 
+use crate::tls::Encryption;
+
 /// See the [module documentation](self).
 ///
 /// A read or write that meets the deadline, or would block, fails with `WouldBlock`; it can be repeated, also in the middle
@@ -73,6 +75,11 @@ impl Transport {
         })?;
         self.sessions.push(session);
         Ok(())
+    }
+
+    /// What TLS with the server is; `None` if there is none.
+    pub(super) fn encryption(&self) -> Option<Encryption> {
+        self.sessions.last().and_then(Encryption::of)
     }
 
     /// Calls with the stream that the bytes of the application go through.

@@ -43,27 +43,45 @@ impl Way {
 
     /// Opens a connection; `timeout` is counted from now, and is also the deadline for what is done on the transport next.
     pub(super) fn open(&self, timeout: Duration, stop: &StopSignal) -> Result<Reached> {
-        let deadline = Instant::now() + timeout;
         let proxy = self.proxy()?;
-        let (host, port) = proxy.as_ref().map_or((&self.address.host, self.address.port), Proxy::host_and_port);
-        let tcp = dial::dial(host, port, deadline, stop).map_err(|error| match &proxy {
-            Some(proxy) => proxy.in_context(error),
-            None => error,
-        })?;
-        let mut transport = Transport::new(tcp, deadline).map_err(|error| self.failed("TCP", &error, timeout))?;
-        let interrupt = transport.interrupt().map_err(|error| self.failed("TCP", &error, timeout))?;
-        let interrupt = stop.on_set(interrupt);
+        let mut reached = self.dial(proxy.as_ref(), timeout, stop)?;
         if let Some(proxy) = &proxy {
-            proxy.connect(&mut transport, &self.address, &self.tls, timeout)?;
+            self.pass(proxy, &mut reached, timeout)?;
         }
-        if self.address.tls {
-            let session = tls::session(&self.tls, &self.address.host)?;
-            transport.start_tls(session).map_err(|error| self.failed("TLS", &error, timeout))?;
-        }
-        Ok(Reached { transport, interrupt })
+        self.encrypt(&mut reached, timeout)?;
+        Ok(reached)
     }
 
-    fn proxy(&self) -> Result<Option<Proxy>> {
+    /// The first step: TCP, to the server or to the proxy on the way to it.
+    pub(super) fn dial(&self, proxy: Option<&Proxy>, timeout: Duration, stop: &StopSignal) -> Result<Reached> {
+        let deadline = Instant::now() + timeout;
+        let (host, port) = self.first_stop(proxy);
+        let tcp = dial::dial(host, port, deadline, stop).map_err(|error| in_context(proxy, error))?;
+        let transport = Transport::new(tcp, deadline).map_err(|error| self.failed("TCP", &error, timeout))?;
+        let interrupt = transport.interrupt().map_err(|error| self.failed("TCP", &error, timeout))?;
+        Ok(Reached { transport, interrupt: stop.on_set(interrupt) })
+    }
+
+    /// The second one, where there is a proxy.
+    pub(super) fn pass(&self, proxy: &Proxy, reached: &mut Reached, timeout: Duration) -> Result<()> {
+        proxy.connect(&mut reached.transport, &self.address, &self.tls, timeout)
+    }
+
+    /// The third one, where the server speaks TLS.
+    pub(super) fn encrypt(&self, reached: &mut Reached, timeout: Duration) -> Result<()> {
+        if self.address.tls {
+            let session = tls::session(&self.tls, &self.address.host)?;
+            reached.transport.start_tls(session).map_err(|error| self.failed("TLS", &error, timeout))?;
+        }
+        Ok(())
+    }
+
+    /// The host that TCP leads to, with its port.
+    pub(super) fn first_stop<'a>(&'a self, proxy: Option<&'a Proxy>) -> (&'a str, u16) {
+        proxy.map_or((&self.address.host, self.address.port), Proxy::host_and_port)
+    }
+
+    pub(super) fn proxy(&self) -> Result<Option<Proxy>> {
         Proxy::towards(&self.proxy, &self.address)
     }
 
@@ -72,6 +90,14 @@ impl Way {
         let peer = self.address.host_and_port();
         let place = format!("check {}, and that no firewall or proxy is in between", self.address.key());
         step_failed(step, &peer, error, timeout, &place)
+    }
+}
+
+/// Says so if it was about the proxy.
+pub(super) fn in_context(proxy: Option<&Proxy>, error: Error) -> Error {
+    match proxy {
+        Some(proxy) => proxy.in_context(error),
+        None => error,
     }
 }
 

@@ -6,6 +6,7 @@ mod frames;
 mod handshake;
 mod heartbeat;
 mod opener;
+mod probe;
 mod renewal;
 
 use std::fmt;
@@ -16,6 +17,8 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::event::Burst;
 use crate::stop_signal::StopSignal;
+
+pub(crate) use self::probe::{Probe, Server};
 
 use self::connection::End;
 #[cfg(feature = "bench")]

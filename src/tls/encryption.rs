@@ -72,3 +72,52 @@ fn not_after(certificate: &CertificateDer<'_>) -> Option<i64> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use rustls::pki_types::pem::PemObject as _;
+
+    use super::super::authority::Authority;
+    use super::*;
+
+    /// Stands at a second since 1970.
+    #[derive(Debug)]
+    struct At(i64);
+
+    impl Clock for At {
+        fn steady(&self) -> Instant {
+            Instant::now()
+        }
+
+        fn unix_micros(&self) -> i64 {
+            self.0 * 1_000_000
+        }
+    }
+
+    /// 2030-01-01T00:00:00Z
+    const NEW_YEAR_2030: i64 = 1_893_456_000;
+
+    fn der(pem: &str) -> CertificateDer<'static> {
+        CertificateDer::from_pem_slice(pem.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn the_first_end_of_all_certificates_counts_and_is_told_two_weeks_before() {
+        let authority = Authority::new();
+        let until = |year| der(&authority.server_valid(&["localhost"], 2020..year).certificate);
+        let check = |chain: Vec<CertificateDer<'static>>, days_before: i64, says: &str, is_warning: bool| {
+            let encryption = Encryption { protocol: "TLS 1.3", chain };
+            let finding = encryption.finding("verified", &At(NEW_YEAR_2030 - days_before * DAY_SECONDS));
+            assert!(finding.message.contains(says), "{finding:?}");
+            assert_eq!(finding.advice.is_some(), is_warning, "{finding:?}");
+        };
+        check(vec![until(2030)], 80, "TLS 1.3, verified; 1 certificate, good for 80 days", false);
+        check(vec![until(2030)], 14, "good for 14 days", false);
+        check(vec![until(2030)], 13, "good for 13 days", true);
+        check(vec![until(2030)], -1, "good for -1 days", true);
+        check(vec![until(2040), until(2030)], 3, "2 certificates, good for 3 days", true);
+        check(vec![until(2040), der(&authority.pem)], 3, "good for 3655 days", false);
+    }
+}

@@ -150,7 +150,7 @@ fn names(presented: &[String]) -> String {
     let mut shown: Vec<String> = presented
         .iter()
         .take(NAMES_SHOWN)
-        .map(|name| name.chars().take(100).flat_map(char::escape_default).collect())
+        .map(|name| bare(name).chars().take(100).flat_map(char::escape_default).collect())
         .collect();
     match presented.len() {
         0 => shown.push("no name at all".into()),
@@ -158,6 +158,12 @@ fn names(presented: &[String]) -> String {
         _ => {}
     }
     shown.join(", ")
+}
+
+/// rustls writes `DnsName("localhost")`.
+fn bare(presented: &str) -> &str {
+    let quoted = presented.strip_suffix("\")").and_then(|name| name.split_once("(\""));
+    quoted.map_or(presented, |(_, name)| name)
 }
 
 fn date(time: UnixTime) -> String {

@@ -1,6 +1,7 @@
 //! What the integration tests share: databases, a simulator's settings, and the oracle that executes events one by one.
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
+pub mod authority;
 pub mod disk;
 pub mod journal;
 pub mod oracle;
@@ -8,6 +9,7 @@ pub mod postgres;
 pub mod process;
 pub mod proxy;
 pub mod server;
+pub mod tls_front;
 
 use std::path::Path;
 use std::time::{Duration, Instant};

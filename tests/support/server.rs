@@ -195,6 +195,19 @@ impl PrivateServer {
         postmaster.wait().unwrap();
     }
 
+    /// A certificate and its key, as files that the server can read.
+    pub fn put(&self, certificate: &str, key: &str) -> (PathBuf, PathBuf) {
+        let paths = (self.folder.path().join("server.crt"), self.folder.path().join("server.key"));
+        for (path, text) in [(&paths.0, certificate), (&paths.1, key)] {
+            fs::write(path, text).unwrap();
+            fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+            if is_root() {
+                assert!(Command::new("chown").arg(account()).arg(path).status().unwrap().success());
+            }
+        }
+        paths
+    }
+
     pub fn address(&self) -> std::net::SocketAddr {
         ([127, 0, 0, 1], self.port).into()
     }

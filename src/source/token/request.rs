@@ -25,8 +25,8 @@ const BODY_BYTES_MAX: usize = 64 << 10;
 pub(super) struct Request {
     oauth: OauthConfig,
     client_id: String,
-    way: Way,
-    connect_timeout: Duration,
+    pub(super) way: Way,
+    pub(super) connect_timeout: Duration,
 }
 
 /// What came back, whatever its status.
@@ -34,6 +34,8 @@ pub(super) struct Request {
 pub(super) struct Answer {
     pub(super) status: u16,
     pub(super) retry_after: Option<String>,
+    /// What time the server says it is.
+    pub(super) date: Option<String>,
     pub(super) location: Option<String>,
     pub(super) content_type: Option<String>,
     pub(super) body: Vec<u8>,
@@ -165,6 +167,7 @@ impl Answer {
         Self {
             status: head.status,
             retry_after: text(header::RETRY_AFTER),
+            date: text(header::DATE),
             location: text(header::LOCATION),
             content_type: text(header::CONTENT_TYPE),
             body,

@@ -27,7 +27,7 @@ const EVENT_BYTES_KEPT: u64 = 64 << 20;
 pub(super) struct Opener {
     pub(super) way: Way,
     pub(super) settings: StreamConfig,
-    tokens: TokenSource,
+    pub(super) tokens: TokenSource,
     pub(super) stop: StopSignal,
     pub(super) clock: Arc<dyn Clock>,
     /// The server asked not to be called before this.
@@ -74,7 +74,8 @@ impl Opener {
         })
     }
 
-    fn open_stream(&self, token: &Token) -> std::result::Result<Open, Verdict> {
+    /// Opens a stream with this token.
+    pub(super) fn open_stream(&self, token: &Token) -> std::result::Result<Open, Verdict> {
         let timeout = self.settings.connect_timeout;
         let Reached { mut transport, interrupt } = self.way.open(timeout, &self.stop)?;
         let tail = handshake::open(&mut transport, &self.way.address, &token.header)
