@@ -20,6 +20,7 @@ mod outside;
 mod purge;
 mod read;
 mod replay;
+mod reserve;
 #[cfg(test)]
 mod tests;
 
@@ -40,6 +41,7 @@ use crate::error::{Class, Error, Result};
 use crate::lock;
 use checkpoint::Checkpointer;
 use file::SpoolFile;
+use reserve::Reserve;
 
 /// The queue. Every method may be called from any thread.
 #[derive(Debug)]
@@ -48,6 +50,7 @@ pub(crate) struct Spool {
     /// Names this spool in the destination's checkpoint table; made at random with the file.
     id: String,
     unchecked_from: u64,
+    reserve: Reserve,
     bytes_max: u64,
     dead_letters_bytes_max: u64,
     /// `None` for `:memory:`, where the writer's connection is the only one that sees the data. Stands before the writer, so
@@ -102,6 +105,7 @@ impl Spool {
         let SpoolFile { path, id, writer, reader, checkpointer, lock, next, applied, unchecked_from, bytes } =
             SpoolFile::open(&config.spool.path, config.spool.sync)?;
         Ok(Self {
+            reserve: Reserve::beside(&path),
             path,
             id,
             unchecked_from,
@@ -233,6 +237,14 @@ fn own_file_error(path: &Path, what: &str, error: &rusqlite::Error) -> Error {
     if error.hint().is_none() { error.with_hint(DAMAGED) } else { error }
 }
 
+/// The file of this purpose beside the spool's own.
+fn beside(path: &Path, purpose: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".");
+    name.push(purpose);
+    PathBuf::from(name)
+}
+
 /// What contradicts itself in the file: reported as SQLite reports what it finds damaged.
 fn damaged(what: &str) -> rusqlite::Error {
     rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT), Some(what.into()))
@@ -246,7 +258,8 @@ fn spool_error(path: &Path, what: &str, error: &rusqlite::Error) -> Error {
     match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => Error::spool(message)
             .with_class(Class::Outage)
-            .with_hint("the disk is full: make room, or move spool.path; nothing is lost, the sink goes on by itself"),
+            .with_hint("the disk is full: nothing is lost, and the sink goes on by itself when the destination has taken what is spooled, or \
+                 when there is room"),
         Some(ErrorCode::SystemIoFailure | ErrorCode::CannotOpen | ErrorCode::DatabaseBusy) => {
             Error::spool(message).with_class(Class::Outage).with_hint(
                 "check that the directory exists, is writable and has room, and that no other program uses the file",

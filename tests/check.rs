@@ -303,12 +303,12 @@ fn a_spool_that_cannot_be_used_is_told() {
 fn a_full_disk_is_told() {
     let Some(disk) = SmallDisk::mount() else { return };
     let config = support::config(disk.path(), "sqlite:events.db");
-    let filler = disk.fill();
+    let filler = disk.fill(0);
     let check = || cxsink::check(&config, &[CheckArea::Spool], |_| {});
     fails(&check(), "spool.directory", "No space left on device", "the disk is full");
     assert_eq!(files(disk.path()).len(), 1, "only the filler");
     fs::remove_file(filler).unwrap();
-    warns(&check(), "spool.space", "1.5 MiB free", "give it room");
+    warns(&check(), "spool.space", "24.0 MiB free", "give it room");
 }
 
 #[test]

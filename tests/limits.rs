@@ -5,6 +5,7 @@
 
 mod support;
 
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -156,55 +157,136 @@ fn a_full_spool_stops_reading_and_loses_nothing() {
     journal::check(&config, &mut database.client(), true);
 }
 
-/// The disk fills up during an outage of the database. It is told, the stream waits, what is spooled is applied when the database is
-/// back, and reading goes on when there is room.
+/// A sink whose stream has more events than this disk has room for, and ends after them.
+fn flooded(disk: &SmallDisk, url: &str, options: SimulatorOptions) -> (Sink, Simulator, Config) {
+    let mut config = support::config(disk.path(), url);
+    config.stream.on_normal_close = OnNormalClose::Stop;
+    let simulator = Simulator::start(options).unwrap();
+    simulator.apply_to(&mut config);
+    let sink = Sink::open(&config).unwrap();
+    sink.start().unwrap();
+    (sink, simulator, config)
+}
+
+fn is_full_disk(error: &cxsink::Error) -> bool {
+    error.kind() == ErrorKind::Spool && error.is_retryable() && error.hint().unwrap().contains("disk is full")
+}
+
+/// The disk fills up during an outage of the database. It is told, and the stream waits. When the database is back, draining frees
+/// the disk, and reading goes on: nobody has to make room.
 #[test]
-fn a_full_disk_in_an_outage() {
+fn a_full_disk_in_an_outage_frees_itself() {
     let Some(database) = TestDatabase::new() else { return };
     let Some(disk) = SmallDisk::mount() else { return };
     let proxy = Proxy::new(database.address());
-    let mut config = support::config(disk.path(), &database.url_through(proxy.address));
-    cxsink::init_db(&config).unwrap();
-    let mut options = stream(20_000);
-    // A dead letter needs room as well: with one in the way nothing could be applied before there is some.
-    options.invalid_percent = 0.0;
-    options.close_at_end = true;
-    let simulator = Simulator::start(options).unwrap();
-    simulator.apply_to(&mut config);
-    config.stream.on_normal_close = OnNormalClose::Stop;
     proxy.refuse(true);
-    let sink = Sink::open(&config).unwrap();
-    sink.start().unwrap();
+    cxsink::init_db(&support::config(disk.path(), &database.url())).unwrap();
+    let mut options = stream(60_000);
+    options.invalid_percent = 1.0;
+    let (sink, simulator, config) = flooded(&disk, &database.url_through(proxy.address), options);
     let error = wait_for_error(&sink, ErrorKind::Spool, "appending to the spool");
-    assert!(error.is_retryable() && error.hint().unwrap().contains("disk is full"), "{error:?}");
-    assert_eq!(support::balanced(&sink).state, State::Stalled);
+    assert!(is_full_disk(&error), "{error:?}");
+    let stats = support::balanced(&sink);
+    assert!(stats.state == State::Stalled && stats.received < 60_000, "{stats:?}");
+
     proxy.refuse(false);
+    support::wait_until("everything is read", || sink.stats().received == 60_000);
     let stats = support::wait_quiet(&sink);
-    assert!(stats.received < 20_000 && stats.state == State::Stalled, "{stats:?}");
-    disk.grow();
-    let stats = support::run_to_the_end(&sink);
-    assert_eq!((stats.pending, stats.received), (0, 20_000), "{stats:?}");
-    assert_eq!(database.query("SELECT count(*) FROM cxone_events"), [simulator.report().unique_keys.to_string()]);
+    let sent = simulator.report();
+    assert_eq!((stats.pending, stats.received, stats.dead_lettered), (0, 60_000, sent.invalid_total()), "{stats:?}");
+    assert_eq!((stats.inserted, stats.confirmed), (sent.unique_keys, 0), "{stats:?}");
+    assert_eq!(database.query("SELECT count(*) FROM cxone_events"), [sent.unique_keys.to_string()]);
+    assert_eq!(sink.dead_letters(0, 60_000).unwrap().len() as u64, sent.invalid_total());
+    let reserve = disk.path().join("spool.db.reserve");
+    support::wait_until("the reserve is there again", || reserve.metadata().is_ok_and(|file| file.len() == 16 << 20));
+    sink.close(Some(PATIENCE)).unwrap();
     intact(&config);
 }
 
-/// Another program takes the room; the sink goes on when there is some again, also after a restart in between.
+/// The same after a kill: what is spooled is found again and drained, with the disk as full as it was.
+#[test]
+fn a_full_disk_and_a_kill() {
+    let Some(database) = TestDatabase::new() else { return };
+    let Some(disk) = SmallDisk::mount() else { return };
+    let proxy = Proxy::new(database.address());
+    proxy.refuse(true);
+    let url = database.url_through(proxy.address);
+    let config = support::config(disk.path(), &database.url());
+    cxsink::init_db(&config).unwrap();
+    let mut options = stream(60_000);
+    options.invalid_percent = 0.0;
+    let simulator = Simulator::start(options).unwrap();
+    let mut killed = Running::start(&mut program(disk.path(), &simulator, &url));
+    let mut log = BufReader::new(killed.child.stderr.take().unwrap()).lines();
+    assert!(log.any(|line| line.unwrap().contains("disk is full")), "{:?}", killed.child.try_wait());
+    killed.signal("KILL");
+    killed.child.wait().unwrap();
+    let filler = disk.fill(0);
+    let before = spooled(&config.spool.path);
+    assert!(before > 1000, "{before}");
+    let sink = Sink::open(&config).unwrap();
+    assert_eq!(sink.stats().recovered, before);
+    sink.start().unwrap();
+    support::wait_quiet(&sink);
+    sink.ingest(event(1).as_bytes()).unwrap();
+    let stats = support::wait_quiet(&sink);
+    sink.close(Some(PATIENCE)).unwrap();
+    assert_eq!(database.query("SELECT count(*) FROM cxone_events"), [stats.inserted.to_string()]);
+    std::fs::remove_file(filler).unwrap();
+    intact(&config);
+}
+
+/// What nobody may drop takes its room for good: a disk full of dead letters waits until somebody has exported and purged them,
+/// which works on the full disk.
+#[test]
+fn a_disk_full_of_dead_letters_waits_for_their_purge() {
+    let Some(database) = TestDatabase::new() else { return };
+    let Some(disk) = SmallDisk::mount() else { return };
+    cxsink::init_db(&support::config(disk.path(), &database.url())).unwrap();
+    let mut options = stream(40_000);
+    (options.invalid_percent, options.update_percent, options.redelivery_percent) = (100.0, 0.0, 0.0);
+    options.close_at_end = true;
+    let (sink, _simulator, config) = flooded(&disk, &database.url(), options);
+    let error = wait_for_error(&sink, ErrorKind::Spool, "the spool");
+    assert!(is_full_disk(&error), "{error:?}");
+
+    let letters = cxsink::DeadLetters::open(&config).unwrap();
+    let mut purge = cxsink::Purge::default();
+    purge.exported = true;
+    let mut seen = std::collections::BTreeSet::new();
+    support::wait_until("everything was read and exported", || {
+        let offsets: Vec<u64> = letters.list(0, 1000).unwrap().iter().map(|letter| letter.offset).collect();
+        letters.mark_exported(&offsets).unwrap();
+        letters.purge(&purge).unwrap();
+        seen.extend(offsets);
+        seen.len() == 40_000
+    });
+    let stats = support::run_to_the_end(&sink);
+    assert_eq!((stats.pending, stats.dead_lettered), (0, 40_000), "{stats:?}");
+    intact(&config);
+}
+
+/// An event of four KiB.
+fn event(n: usize) -> String {
+    format!(
+        "{{\"interactionId\":\"i\",\"timestamp\":\"2026-11-22T16:00:00Z\",\"type\":\"call\",\"idempotencyKey\":\"{n}\",\"attributes\":{{\"x\":\"{n:04000}\"}}}}"
+    )
+}
+
+/// Another program takes nearly all the room: the sink goes on in what is left.
 #[test]
 fn a_disk_that_others_fill() {
     let Some(database) = TestDatabase::new() else { return };
     let Some(disk) = SmallDisk::mount() else { return };
-    let config = support::config(disk.path(), &database.url());
+    let proxy = Proxy::new(database.address());
+    let config = support::config(disk.path(), &database.url_through(proxy.address));
     cxsink::init_db(&config).unwrap();
     let sink = Sink::open(&config).unwrap();
     sink.start().unwrap();
-    let event = |n: usize| {
-        format!(
-            "{{\"interactionId\":\"i\",\"timestamp\":\"2026-11-22T16:00:00Z\",\"type\":\"call\",\"idempotencyKey\":\"{n}\",\"attributes\":{{\"x\":\"{n:04000}\"}}}}"
-        )
-    };
     sink.ingest(event(0).as_bytes()).unwrap();
     support::wait_quiet(&sink);
-    let filler = disk.fill();
+    let filler = disk.fill(1 << 20);
+    proxy.refuse(true);
     let mut taken = 1;
     // What is in the write-ahead log already can be written again; at some point there is no more.
     let error = loop {
@@ -214,24 +296,28 @@ fn a_disk_that_others_fill() {
         }
         assert!(taken < 10_000, "the disk is not full");
     };
-    assert!(error.kind() == ErrorKind::Spool && error.is_retryable(), "{error:?}");
-    assert!(error.hint().unwrap().contains("disk is full"), "{error:?}");
+    assert!(is_full_disk(&error), "{error:?}");
+    proxy.refuse(false);
     support::wait_until("what was taken is applied", || sink.stats().pending == 0);
     support::balanced(&sink);
+    for _ in 0..500 {
+        if let Err(error) = sink.ingest(event(taken).as_bytes()) {
+            assert!(is_full_disk(&error), "{error:?}");
+            support::wait_quiet(&sink);
+            sink.ingest(event(taken).as_bytes()).unwrap();
+        }
+        taken += 1;
+    }
     sink.close(Some(PATIENCE)).unwrap();
     drop(sink);
 
-    // It is opened on the full disk, or says why not; and in any case works when there is room.
-    if let Err(error) = Sink::open(&config) {
-        assert!(error.kind() == ErrorKind::Spool && error.hint().unwrap().contains("disk is full"), "{error:?}");
-    }
-    std::fs::remove_file(filler).unwrap();
     let sink = Sink::open(&config).unwrap();
     sink.start().unwrap();
     sink.ingest(event(taken).as_bytes()).unwrap();
     support::wait_quiet(&sink);
     sink.close(Some(PATIENCE)).unwrap();
     assert_eq!(database.query("SELECT count(*) FROM cxone_events"), [(taken + 1).to_string()]);
+    std::fs::remove_file(filler).unwrap();
     intact(&config);
 }
 

@@ -3,8 +3,11 @@
 //! Deletes ride on the next append: they cost next to nothing there, and a transaction of their own elsewhere. When nothing
 //! is appended, or much has piled up, the writer deletes by itself.
 
+use std::sync::MutexGuard;
+
 use rusqlite::{Connection, params};
 
+use super::reserve::is_full;
 use super::{Spool, State, checksum};
 use crate::error::{Error, Result};
 use crate::event::Burst;
@@ -35,32 +38,35 @@ impl Spool {
     /// Class `Outage` where waiting may help, a full disk for example; `STATE` after the intake has ended. Nothing of the burst
     /// is in the file then.
     pub(crate) fn append(&self, burst: &Burst, received_at: i64) -> Result<Appended> {
-        self.append_within(burst, received_at, self.bytes_max)
-    }
-
-    /// The same without the limit: for the last burst before the end, which has been read and must not be lost.
-    pub(crate) fn append_last(&self, burst: &Burst, received_at: i64) -> Result<()> {
-        self.append_within(burst, received_at, u64::MAX).map(drop)
-    }
-
-    fn append_within(&self, burst: &Burst, received_at: i64, bytes_max: u64) -> Result<Appended> {
-        let mut writer = self.writer();
+        let mut writer = self.intake()?;
         let before = *self.state();
-        if before.intake_ended {
-            return Err(Error::stopped());
-        }
-        if before.bytes > 0 && before.bytes.saturating_add(size_of(burst)) > bytes_max {
+        if before.bytes > 0 && before.bytes.saturating_add(size_of(burst)) > self.bytes_max {
             return Ok(Appended::Full);
         }
-        let append = |writer: &mut Connection| {
-            let transaction = writer.transaction()?;
-            let outcome = append_rows(&transaction, &before, burst, received_at)?;
-            transaction.commit()?;
-            Ok(outcome)
-        };
-        let outcome = append(&mut writer).map_err(|error| self.error("appending to", &error))?;
+        let at = self.beside_reserve(&mut writer, |writer| self.append_to(writer, burst, received_at));
+        at.map(Appended::At).map_err(|error| self.error("appending to", &error))
+    }
+
+    /// The same without a limit, also on a full disk: for the last burst before the end, which has been read and must not be lost.
+    pub(crate) fn append_last(&self, burst: &Burst, received_at: i64) -> Result<()> {
+        let mut writer = self.intake()?;
+        let at = self.with_loan(&mut writer, size_of(burst), |writer| self.append_to(writer, burst, received_at));
+        at.map(drop).map_err(|error| self.error("appending to", &error))
+    }
+
+    /// The writer, unless the intake has ended.
+    pub(super) fn intake(&self) -> Result<MutexGuard<'_, Connection>> {
+        let writer = self.writer();
+        if self.state().intake_ended { Err(Error::stopped()) } else { Ok(writer) }
+    }
+
+    fn append_to(&self, writer: &mut Connection, burst: &Burst, received_at: i64) -> rusqlite::Result<u64> {
+        let before = *self.state();
+        let transaction = writer.transaction()?;
+        let outcome = append_rows(&transaction, &before, burst, received_at)?;
+        transaction.commit()?;
         self.note_appended(&before, burst, &outcome);
-        Ok(Appended::At(before.next))
+        Ok(before.next)
     }
 
     /// After the commit of what [`append_rows`] did, with the writer still locked.
@@ -101,39 +107,41 @@ impl Spool {
     /// small steps, because appending waits meanwhile.
     pub(crate) fn tidy(&self) -> Result<()> {
         self.delete_applied()?;
-        let writer = self.writer();
-        let shrink = || -> rusqlite::Result<()> {
-            let free: u32 = writer.query_row("PRAGMA freelist_count", [], |row| row.get(0))?;
-            if free > FREE_PAGES_KEPT {
-                // Each step of the statement frees one page.
-                let mut vacuum = writer.prepare_cached(&format!("PRAGMA incremental_vacuum({SHRINK_PAGES})"))?;
-                let mut pages = vacuum.query([])?;
-                while pages.next()?.is_some() {}
-                if free <= FREE_PAGES_KEPT + SHRINK_PAGES {
-                    // The last step: only a checkpoint shortens the file itself.
-                    writer.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
-                }
+        let mut writer = self.writer();
+        let tidy = |writer: &mut Connection| -> rusqlite::Result<()> {
+            if self.reserve.is_out() {
+                return self.make_room(writer).map(drop);
+            }
+            let is_last = free_pages(writer)? <= FREE_PAGES_KEPT + SHRINK_PAGES;
+            if shrink(writer, FREE_PAGES_KEPT, SHRINK_PAGES)? && is_last {
+                // Only a checkpoint shortens the file itself.
+                empty_log(writer)?;
             }
             Ok(())
         };
-        shrink().map_err(|error| self.error("shrinking", &error))
+        match tidy(&mut writer) {
+            Err(error) if is_full(&error) => self.make_room(&mut writer).map(drop),
+            outcome => outcome,
+        }
+        .map_err(|error| self.error("shrinking", &error))
     }
 
     /// Deletes what is applied and notes how far that is.
     pub(crate) fn delete_applied(&self) -> Result<()> {
         let mut writer = self.writer();
+        let deleted = self.with_reserve(&mut writer, |writer| self.delete_from(writer));
+        deleted.map_err(|error| self.error("deleting from", &error))
+    }
+
+    pub(super) fn delete_from(&self, writer: &mut Connection) -> rusqlite::Result<()> {
         let before = *self.state();
         if before.deleted >= before.applied {
             return Ok(());
         }
-        let delete = |writer: &mut Connection| {
-            let transaction = writer.transaction()?;
-            let bytes = delete_rows(&transaction, before.applied)?;
-            note_places(&transaction, before.applied, before.next)?;
-            transaction.commit()?;
-            Ok(bytes)
-        };
-        let bytes = delete(&mut writer).map_err(|error| self.error("deleting from", &error))?;
+        let transaction = writer.transaction()?;
+        let bytes = delete_rows(&transaction, before.applied)?;
+        note_places(&transaction, before.applied, before.next)?;
+        transaction.commit()?;
         let mut state = self.state();
         state.bytes -= bytes;
         state.deleted = before.applied;
@@ -141,6 +149,27 @@ impl Spool {
         self.changed.notify_all();
         Ok(())
     }
+}
+
+pub(super) fn free_pages(connection: &Connection) -> rusqlite::Result<u32> {
+    connection.query_row("PRAGMA freelist_count", [], |row| row.get(0))
+}
+
+/// Frees some pages of the file if more than `kept` are free; whether there were.
+pub(super) fn shrink(connection: &Connection, kept: u32, pages: u32) -> rusqlite::Result<bool> {
+    if free_pages(connection)? <= kept {
+        return Ok(false);
+    }
+    let mut vacuum = connection.prepare_cached(&format!("PRAGMA incremental_vacuum({pages})"))?;
+    // Each step of the statement frees one page.
+    let mut steps = vacuum.query([])?;
+    while steps.next()?.is_some() {}
+    Ok(true)
+}
+
+/// Writes what is in the write-ahead log to the file and gives the log's room back; false if a reader is in the way.
+pub(super) fn empty_log(connection: &Connection) -> rusqlite::Result<bool> {
+    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| Ok(row.get::<_, i64>(0)? == 0))
 }
 
 /// What [`append_rows`] did.

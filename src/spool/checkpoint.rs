@@ -17,6 +17,8 @@ use crate::lock;
 const COPY_PAGES: u32 = 1000;
 /// The log's length at which the writer is held for the rest of it.
 const HOLD_PAGES: u32 = 4 * COPY_PAGES;
+/// So many pages that are not copied, and the one who appends copies before going on.
+pub(super) const BEHIND_PAGES: u32 = 2 * COPY_PAGES;
 /// The log's length at which the commit itself copies, because nobody else keeps up: a disk that is slow or full.
 const PAGES_MAX: u32 = 16 * COPY_PAGES;
 
@@ -40,6 +42,8 @@ struct LogState {
     pages: u32,
     /// How many of them are in the file, too.
     copied: u32,
+    /// How long it was when copying failed: no more is due before as much again is written.
+    given_up: u32,
     /// Whether a thread does the copying; otherwise it is done by the commits, as is SQLite's way.
     is_attended: bool,
 }
@@ -50,7 +54,7 @@ impl Log {
         let mut state = lock::lock(&self.state);
         if pages < state.pages {
             // It was copied wholly, and began anew.
-            state.copied = 0;
+            (state.copied, state.given_up) = (0, 0);
         }
         state.pages = pages;
         if state.is_due() {
@@ -62,7 +66,7 @@ impl Log {
 
 impl LogState {
     fn is_due(&self) -> bool {
-        self.pages.saturating_sub(self.copied) >= COPY_PAGES
+        self.pages.saturating_sub(self.copied.max(self.given_up)) >= COPY_PAGES
     }
 }
 
@@ -86,6 +90,16 @@ impl Checkpointer {
         let (pages, copied) = lock::lock(&self.connection).wal_checkpoint_v2(Some(MAIN_DB), CheckpointMode::PASSIVE)?;
         lock::lock(&self.log.state).copied = u32::try_from(copied).unwrap_or(0);
         Ok(u32::try_from(pages).unwrap_or(0))
+    }
+
+    /// Copies if much of the log is not in the file yet: on a full disk it must find its place there before anything can be freed,
+    /// and only the reserve's room is sure to be there then.
+    pub(super) fn keep_up(&self) -> rusqlite::Result<()> {
+        let is_behind = {
+            let state = lock::lock(&self.log.state);
+            state.pages.saturating_sub(state.copied) >= BEHIND_PAGES
+        };
+        if is_behind { self.copy().map(drop) } else { Ok(()) }
     }
 
     pub(super) fn wake(&self) {
@@ -113,9 +127,8 @@ impl Spool {
             drop(state);
             if let Err(error) = self.shorten_log(checkpointer) {
                 log::debug!("{}; trying again after the next commits", self.error("shortening the log of", &error));
-                // Otherwise it would be due at once: the disk is given until as much again is written.
                 let mut state = lock::lock(&log.state);
-                state.copied = state.pages;
+                state.given_up = state.pages;
             }
         }
     }

@@ -18,6 +18,7 @@ impl Spool {
         if dead_letters.is_empty() {
             return Ok(());
         }
+        let bytes = dead_letters.iter().map(|letter| letter.event.0.len() as u64).sum();
         let mut writer = self.writer();
         let keep = |writer: &mut Connection| -> rusqlite::Result<bool> {
             let transaction = writer.transaction()?;
@@ -53,7 +54,8 @@ impl Spool {
             transaction.commit()?;
             Ok(true)
         };
-        let kept = keep(&mut writer).map_err(|error| self.error("keeping dead letters in", &error))?;
+        let kept =
+            self.with_loan(&mut writer, bytes, keep).map_err(|error| self.error("keeping dead letters in", &error))?;
         if !kept {
             return Err(Error::spool(format!(
                 "keeping dead letters in the spool {}: dead_letters.bytes_max = {} is reached",

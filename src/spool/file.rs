@@ -8,10 +8,11 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
 use super::checkpoint::Checkpointer;
 use super::read::SpooledBurst;
-use super::{BUSY_TIMEOUT, checksum, damaged, own_file_error, spool_error, synchronous};
+use super::reserve::Reserve;
+use super::{BUSY_TIMEOUT, beside, checksum, damaged, own_file_error, spool_error, synchronous};
 use crate::clock::{Clock, SystemClock};
 use crate::config::SpoolSync;
-use crate::error::{Error, Result};
+use crate::error::{Class, Error, Result};
 use crate::mapping::format_micros;
 
 /// "cxsp": tells a spool from other SQLite files (SQLite documentation, `PRAGMA application_id`).
@@ -107,6 +108,18 @@ impl SpoolFile {
     pub(super) fn open(path: &Path, sync: SpoolSync) -> Result<Self> {
         let in_memory = path.as_os_str() == ":memory:";
         let lock = if in_memory { None } else { Some(lock_file(path)?) };
+        match Self::open_locked(path, sync) {
+            // On a full disk not even the log can be taken up again.
+            Err(error) if error.class() == Class::Outage && Reserve::beside(path).release() => {
+                Self::open_locked(path, sync)
+            }
+            outcome => outcome,
+        }
+        .map(|file| Self { lock, ..file })
+    }
+
+    fn open_locked(path: &Path, sync: SpoolSync) -> Result<Self> {
+        let in_memory = path.as_os_str() == ":memory:";
         let fail = |error: &rusqlite::Error| own_file_error(path, "opening", error);
         let writer = if in_memory { Connection::open_in_memory() } else { Connection::open(path) };
         let mut writer = writer.map_err(|error| fail(&error))?;
@@ -123,6 +136,7 @@ impl SpoolFile {
         } else {
             Some(open_checkpointer(path, sync, &mut writer).map_err(|error| fail(&error))?)
         };
+        let lock = None;
         Ok(Self { path: path.to_owned(), id, writer, reader, checkpointer, lock, next, applied, unchecked_from, bytes })
     }
 }
@@ -146,9 +160,7 @@ fn read_holder(file: &mut File) -> String {
 }
 
 fn lock_path(path: &Path) -> PathBuf {
-    let mut lock_path = path.as_os_str().to_owned();
-    lock_path.push(".lock");
-    PathBuf::from(lock_path)
+    beside(path, "lock")
 }
 
 /// Takes the lock beside the file. The lock goes with the process, however it ends; the file stays and names its holder.
@@ -189,7 +201,7 @@ fn make_private(path: &Path) {
     let _ = private_options().open(path);
 }
 
-fn private_options() -> fs::OpenOptions {
+pub(super) fn private_options() -> fs::OpenOptions {
     let mut options = File::options();
     options.read(true).write(true).create(true).truncate(false);
     #[cfg(unix)]

@@ -1,9 +1,11 @@
 //! The spool's file seen from outside: also while a sink has it open, and without one.
 
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
-use rusqlite::{OpenFlags, params};
+use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, params};
 
+use super::reserve::{Reserve, is_full};
 use super::{BUSY_TIMEOUT, connections, dead_letters, file, spool_error};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
@@ -14,9 +16,12 @@ use crate::error::{Error, Result};
 /// A connection to the file beside those of the sink that may have it open.
 #[derive(Debug)]
 pub(super) struct Outside {
-    pub(super) connection: rusqlite::Connection,
+    pub(super) connection: Connection,
     pub(super) path: PathBuf,
 }
+
+/// How often a write on a full disk is tried again.
+const RETRY_INTERVAL: Duration = Duration::from_millis(20);
 
 impl Outside {
     pub(super) fn open(config: &Config) -> Result<Self> {
@@ -27,7 +32,7 @@ impl Outside {
         }
         let open = || {
             let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-            let connection = rusqlite::Connection::open_with_flags(path, flags)?;
+            let connection = Connection::open_with_flags(path, flags)?;
             connection.busy_timeout(BUSY_TIMEOUT)?;
             connection.query_row("SELECT count(*) FROM spool", [], |_| Ok(()))?;
             Ok(connection)
@@ -41,6 +46,28 @@ impl Outside {
             }
         })?;
         Ok(Self { connection, path: path.clone() })
+    }
+
+    /// Runs a write in a transaction. On a full disk it may use the spool's reserve: it makes room, or lets the sink make some.
+    pub(super) fn write<T>(&self, write: impl Fn(&Connection) -> rusqlite::Result<T>) -> rusqlite::Result<T> {
+        let reserve = Reserve::beside(&self.path);
+        let write = |may_use_reserve: bool| {
+            let transaction = Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)?;
+            // Now a sink that has the file open cannot take it back in between.
+            if may_use_reserve {
+                reserve.release();
+            }
+            let outcome = write(&transaction)?;
+            transaction.commit().map(|()| outcome)
+        };
+        let until = Instant::now() + BUSY_TIMEOUT;
+        let mut outcome = write(false);
+        // A sink that uses the reserve itself at this moment, to make room, is soon done.
+        while outcome.as_ref().is_err_and(is_full) && Instant::now() < until {
+            std::thread::sleep(RETRY_INTERVAL);
+            outcome = write(true);
+        }
+        outcome
     }
 
     /// Says what was tried, and on which file.
@@ -97,20 +124,15 @@ impl DeadLetters {
     /// # Errors
     /// `SPOOL` if the file cannot be written.
     pub fn mark_exported(&self, offsets: &[u64]) -> Result<()> {
-        let mark = || -> rusqlite::Result<()> {
+        let mark = |connection: &Connection| -> rusqlite::Result<()> {
             let now = SystemClock.unix_micros();
-            let transaction = self.0.connection.unchecked_transaction()?;
-            {
-                let mut update = transaction
-                    .prepare("UPDATE dead_letters SET exported_at = ?1 WHERE offset = ?2 AND exported_at IS NULL")?;
-                // None is above the range of SQLite's signed integers.
-                for offset in offsets.iter().filter(|offset| i64::try_from(**offset).is_ok()) {
-                    update.execute(params![now, offset])?;
-                }
-            }
-            transaction.commit()
+            let mut update = connection
+                .prepare_cached("UPDATE dead_letters SET exported_at = ?1 WHERE offset = ?2 AND exported_at IS NULL")?;
+            // None is above the range of SQLite's signed integers.
+            let mut offsets = offsets.iter().filter(|offset| i64::try_from(**offset).is_ok());
+            offsets.try_for_each(|offset| update.execute(params![now, offset]).map(drop))
         };
-        mark().map_err(|error| self.0.error("marking dead letters in", &error))
+        self.0.write(mark).map_err(|error| self.0.error("marking dead letters in", &error))
     }
 }
 

@@ -3,6 +3,7 @@
 use rusqlite::{Connection, params};
 
 use super::DeadLetters;
+use super::outside::Outside;
 use crate::dead_letter::{Purge, Purged};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -27,26 +28,20 @@ impl DeadLetters {
             return Err(Error::new(ErrorKind::InvalidArgument, "purging dead letters: none are selected")
                 .with_hint("say which: those that were exported, those that were replayed, or all of them"));
         }
-        let purged = run(&self.0.connection, purge);
-        purged.map_err(|error| self.0.error("deleting dead letters from", &error))
+        run(&self.0, purge).map_err(|error| self.0.error("deleting dead letters from", &error))
     }
 }
 
-fn run(connection: &Connection, purge: &Purge) -> rusqlite::Result<Purged> {
-    let mut delete = connection.prepare(&format!(
-        "DELETE FROM dead_letters WHERE offset IN
-         (SELECT offset FROM dead_letters WHERE {SELECTED} AND {FINISHED} AND offset >= ?5 ORDER BY offset LIMIT {STEP})
-         RETURNING offset"
-    ))?;
+fn run(file: &Outside, purge: &Purge) -> rusqlite::Result<Purged> {
     let mut purged = Purged::default();
     let mut from = 0;
     loop {
-        let step = params![purge.exported, purge.replayed, purge.unseen, purge.before, from];
-        let offsets = delete.query_map(step, |row| row.get::<_, u64>(0))?.collect::<rusqlite::Result<Vec<u64>>>()?;
+        let offsets = file.write(|connection| step(connection, purge, from))?;
         purged.deleted += offsets.len() as u64;
         let Some(last) = offsets.iter().max().filter(|_| offsets.len() == STEP) else { break };
         from = last + 1;
     }
+    let connection = &file.connection;
     let selected = params![purge.exported, purge.replayed, purge.unseen, purge.before];
     let unfinished = format!("SELECT count(*) FROM dead_letters WHERE {SELECTED}");
     purged.unfinished = connection.query_row(&unfinished, selected, |row| row.get(0))?;
@@ -56,4 +51,15 @@ fn run(connection: &Connection, purge: &Purge) -> rusqlite::Result<Purged> {
         purged.unseen = connection.query_row(unseen, [purge.before], |row| row.get(0))?;
     }
     Ok(purged)
+}
+
+/// Deletes some of those from offset `from` on; returns which.
+fn step(connection: &Connection, purge: &Purge, from: u64) -> rusqlite::Result<Vec<u64>> {
+    let mut delete = connection.prepare_cached(&format!(
+        "DELETE FROM dead_letters WHERE offset IN
+         (SELECT offset FROM dead_letters WHERE {SELECTED} AND {FINISHED} AND offset >= ?5 ORDER BY offset LIMIT {STEP})
+         RETURNING offset"
+    ))?;
+    let step = params![purge.exported, purge.replayed, purge.unseen, purge.before, from];
+    delete.query_map(step, |row| row.get(0))?.collect()
 }

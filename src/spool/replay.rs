@@ -16,7 +16,7 @@ use super::{Spool, file};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::dead_letter::{DeadLetter, Fate, Replayed, Selection};
-use crate::error::{Error, Result, violations_json};
+use crate::error::{Result, violations_json};
 use crate::event::Burst;
 use crate::notice::Rejection;
 use crate::source::BURST_BYTES_MAX;
@@ -62,13 +62,10 @@ impl Spool {
         now: i64,
         progress: Option<(&Request, &Page)>,
     ) -> Result<Option<Vec<(u64, Fate)>>> {
-        let mut writer = self.writer();
-        let before = *self.state();
-        if before.intake_ended {
-            return Err(Error::stopped());
-        }
-        let mut burst = Burst::default();
-        let mut replay = |writer: &mut Connection| -> rusqlite::Result<_> {
+        let mut writer = self.intake()?;
+        let replay = |writer: &mut Connection| -> rusqlite::Result<_> {
+            let before = *self.state();
+            let mut burst = Burst::default();
             let transaction = writer.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let mut fates = Vec::with_capacity(judged.len());
             for (letter, still_bad) in judged {
@@ -94,18 +91,14 @@ impl Spool {
                 && !advance(&transaction, request, page, &fates, now)?
             {
                 let skipped = fates.into_iter().map(|(offset, _)| (offset, Fate::Skipped));
-                return Ok(Some((None, skipped.collect())));
+                return Ok(Some(skipped.collect()));
             }
             let outcome = append_rows(&transaction, &before, &burst, now)?;
             transaction.commit()?;
-            Ok(Some((Some(outcome), fates)))
-        };
-        let replayed = replay(&mut writer).map_err(|error| self.error("replaying dead letters in", &error))?;
-        let Some((outcome, fates)) = replayed else { return Ok(None) };
-        if let Some(outcome) = outcome {
             self.note_appended(&before, &burst, &outcome);
-        }
-        Ok(Some(fates))
+            Ok(Some(fates))
+        };
+        self.beside_reserve(&mut writer, replay).map_err(|error| self.error("replaying dead letters in", &error))
     }
 
     /// The oldest request of another process that is not carried out yet.

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// A file system of one and a half MiB, gone with its test.
+/// A file system of 24 MiB, gone with its test. 16 of them are the spool's reserve.
 pub struct SmallDisk(tempfile::TempDir);
 
 impl SmallDisk {
@@ -12,7 +12,7 @@ impl SmallDisk {
     pub fn mount() -> Option<Self> {
         let directory = tempfile::tempdir().unwrap();
         let mut mount = Command::new("mount");
-        mount.args(["-t", "tmpfs", "-o", "size=1536k,mode=700", "cxsink-test"]).arg(directory.path());
+        mount.args(["-t", "tmpfs", "-o", "size=24m,mode=700", "cxsink-test"]).arg(directory.path());
         match mount.output() {
             Ok(outcome) if outcome.status.success() => Some(Self(directory)),
             outcome => {
@@ -29,17 +29,12 @@ impl SmallDisk {
         self.0.path()
     }
 
-    pub fn grow(&self) {
-        let mut mount = Command::new("mount");
-        mount.args(["-o", "remount,size=64m"]).arg(self.path());
-        assert!(mount.status().unwrap().success());
-    }
-
-    /// A file that takes all the room there is.
-    pub fn fill(&self) -> PathBuf {
+    /// A file that takes all the room there is but so many bytes.
+    pub fn fill(&self, left: u64) -> PathBuf {
         let path = self.path().join("filler");
         let mut file = std::fs::File::create(&path).unwrap();
         while std::io::Write::write(&mut file, &[0; 4096]).is_ok() {}
+        file.set_len(file.metadata().unwrap().len() - left).unwrap();
         path
     }
 }
