@@ -20,6 +20,11 @@ def test_program(name: str, installed: Installation, tmp_path: Path) -> None:
     assert passed and int(passed[1]) > 5, said
 
 
+def test_the_cpp_wrapper(installed: Installation, tmp_path: Path) -> None:
+    said = run(installed.build(HERE / "wrapper.cpp"), tmp_path)
+    assert re.search(r"\d\d passed, 0 failed$", said.strip()), said
+
+
 def test_lifecycle_with_postgresql(installed: Installation, postgres: str, tmp_path: Path) -> None:
     run(installed.build(HERE / "lifecycle.c"), tmp_path, DESTINATION=postgres, TABLE="c_lifecycle")
 
