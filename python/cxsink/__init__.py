@@ -20,6 +20,7 @@ a spool file until it is in the table.
 docs/python.md is the guide, docs/configuration.md lists every setting.
 """
 
+from cxsink._check import Check, CheckStep, check
 from cxsink._config import Config, ConfigValue
 from cxsink._connections import Gap, StreamConnection, connections, gaps
 from cxsink._cxsink import __version__
@@ -51,6 +52,8 @@ from cxsink.exceptions import (
 __all__ = [
     "ArgumentError",
     "AuthError",
+    "Check",
+    "CheckStep",
     "CloseTimeout",
     "Config",
     "ConfigError",
@@ -88,6 +91,7 @@ __all__ = [
     "Validator",
     "Violation",
     "__version__",
+    "check",
     "connections",
     "gaps",
     "init_db",

@@ -5,8 +5,10 @@ The library's threads never touch Python: what they log waits in the native modu
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
+import weakref
 from collections import deque
 
 from cxsink import _cxsink
@@ -18,18 +20,23 @@ default = logging.getLogger("cxsink")
 # Quiet unless the application sets logging up.
 default.addHandler(logging.NullHandler())
 
-_target = default
+_loggers: dict[int, logging.Logger] = {}
+_numbers = itertools.count(1)
 _is_draining = False
-_fetched: deque[tuple[int, str, str, float, str]] = deque()
+_fetched: deque[tuple[int, int, str, str, float, str]] = deque()
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_cxsink.after_fork)
 
 
-def use(logger: logging.Logger) -> None:
-    """Sends the log to this logger from now on."""
-    global _target
-    _target = logger
+def number_of(logger: logging.Logger | None, owner: object) -> int:
+    """The number under which the native module knows this logger, as long as ``owner`` lives."""
+    if logger is None:
+        return 0
+    number = next(_numbers)
+    _loggers[number] = logger
+    weakref.finalize(owner, _loggers.pop, number, None)
+    return number
 
 
 def drain() -> None:
@@ -40,10 +47,10 @@ def drain() -> None:
         return
     _is_draining = True
     try:
-        _cxsink.set_log_level(_target.getEffectiveLevel() if not _target.disabled else logging.CRITICAL + 1)
+        _cxsink.set_log_level(min(map(_level, [default, *_loggers.values()])))
         records, dropped = _cxsink.take_logs()
         if dropped:
-            _target.warning("%d older log records were dropped: no call fetched them in time", dropped)
+            default.warning("%d older log records were dropped: no call fetched them in time", dropped)
         _fetched.extend(records)
         # One by one: an exception out of a handler, Ctrl-C for one, loses none of those behind it.
         while _fetched:
@@ -52,12 +59,17 @@ def drain() -> None:
         _is_draining = False
 
 
-def _hand_over(level: int, module: str, message: str, created: float, thread: str) -> None:
-    if not _target.isEnabledFor(level):
+def _level(logger: logging.Logger) -> int:
+    return logging.CRITICAL + 1 if logger.disabled else logger.getEffectiveLevel()
+
+
+def _hand_over(number: int, level: int, module: str, message: str, created: float, thread: str) -> None:
+    logger = _loggers.get(number, default)
+    if not logger.isEnabledFor(level):
         return
-    record = _target.makeRecord(_target.name, level, module, 0, "%s", (message,), None)
+    record = logger.makeRecord(logger.name, level, module, 0, "%s", (message,), None)
     # When and where it was said, not when it was fetched.
     record.created = created
     record.msecs = (created - int(created)) * 1000
     record.threadName = thread
-    _target.handle(record)
+    logger.handle(record)

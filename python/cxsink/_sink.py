@@ -34,7 +34,7 @@ class Sink:
         config: Keys and values, as for ``Config``, or a ``Config``. A mapping alone is the whole configuration: the environment is
             not read.
         path: A TOML file; the environment is over it. Without ``config`` and ``path``, the environment alone.
-        logger: Where the library's log goes, of all sinks in this process, from now on. By default ``logging.getLogger("cxsink")``.
+        logger: Where the log of this sink goes; by default to ``logging.getLogger("cxsink")``.
         options: Keys and values that win over all others: ``spool__path="…"``, or ``spool={"path": "…"}``.
 
     Raises:
@@ -55,10 +55,9 @@ class Sink:
         logger: logging.Logger | None = None,
         **options: ConfigValue,
     ) -> None:
-        if logger is not None:
-            _logs.use(logger)
         self._config = Config(config, path=path, **options)
-        self._native = _cxsink.Sink(self._config._native)
+        self._logger = logger
+        self._native = _cxsink.Sink(self._config._native, _logs.number_of(logger, self))
         self._process = os.getpid()
         _opened.add(self)
 
@@ -279,7 +278,7 @@ class Sink:
         try:
             self.close(timeout)
         except Error as error:
-            _logs.default.warning("closing the sink: %s", error)
+            (self._logger or _logs.default).warning("closing the sink: %s", error)
 
 
 _opened: WeakSet[Sink] = WeakSet()

@@ -67,8 +67,10 @@ def test_a_signal_ends_a_run_in_order(settings: dict[str, str], number: signal.S
 
 
 def test_output_that_nobody_reads_is_no_error() -> None:
-    process = subprocess.Popen([*COMMANDS["python -m"], "simulate", "--list"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    assert process.stdout and process.stderr
-    process.stdout.close()
-    err = process.stderr.read()
-    assert process.wait(DEADLINE_SECONDS) == 0 and err == b""
+    with subprocess.Popen(
+        [*COMMANDS["python -m"], "simulate", "--list"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout and process.stderr
+        process.stdout.close()
+        err = process.stderr.read()
+    assert process.returncode == 0 and err == b""

@@ -6,12 +6,12 @@ import json
 import logging
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import cxsink
 import pytest
 from conftest import until
-from cxsink import _logs
 
 
 class Records(logging.Handler):
@@ -25,15 +25,17 @@ class Records(logging.Handler):
         self.found.append((record, threading.get_ident()))
 
 
+LOGGER = logging.getLogger("cxsink")
+
+
 @pytest.fixture
-def records(request: pytest.FixtureRequest) -> Records:
+def records(request: pytest.FixtureRequest) -> Iterator[Records]:
     handler = Records()
-    logger = logging.getLogger(f"test.{request.node.name}")
-    logger.setLevel(logging.DEBUG)
-    logger.addHandler(handler)
-    _logs.use(logger)
-    request.addfinalizer(lambda: _logs.use(_logs.default))
-    return handler
+    LOGGER.setLevel(logging.DEBUG)
+    LOGGER.addHandler(handler)
+    yield handler
+    LOGGER.removeHandler(handler)
+    LOGGER.setLevel(logging.NOTSET)
 
 
 def test_records_come_on_the_calling_thread_with_their_own_time_and_thread(
@@ -49,13 +51,25 @@ def test_records_come_on_the_calling_thread_with_their_own_time_and_thread(
     assert before - 0.001 <= found["the sink is running"].created <= closed.created <= time.time()
 
 
-def test_the_logger_may_be_ones_own(settings: dict[str, str], caplog: pytest.LogCaptureFixture) -> None:
-    try:
-        with caplog.at_level(logging.INFO, "app.events"), cxsink.Sink(settings, logger=logging.getLogger("app.events")):
-            pass
-    finally:
-        _logs.use(_logs.default)
-    assert {record.name for record in caplog.records} == {"app.events"}
+def test_each_sink_may_have_a_logger_of_its_own(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    def settings(name: str) -> dict[str, str]:
+        found = {"spool.path": str(tmp_path / f"{name}.spool"), "destination.url": f"sqlite:{tmp_path / name}.db"}
+        cxsink.init_db(found)
+        return found
+
+    caplog.set_level(logging.INFO)
+    loggers = {name: logging.getLogger(f"app.{name}") for name in ("calls", "chats")}
+    sinks = [cxsink.Sink(settings(name), logger=logger) for name, logger in loggers.items()]
+    sinks.append(cxsink.Sink(settings("third")))
+    for sink in sinks:
+        sink.start()
+    for sink in reversed(sinks):
+        # Whichever call fetches a record, it goes to the logger of the sink that it is of.
+        sinks[0].poll(0)
+        sink.close()
+    said = ["the sink is running", "the sink is stopping", "the sink is closed"]
+    for name in ("app.calls", "app.chats", "cxsink"):
+        assert [record.getMessage() for record in caplog.records if record.name == name] == said
 
 
 def test_by_default_it_is_the_logger_of_the_package(settings: dict[str, str], caplog: pytest.LogCaptureFixture) -> None:
@@ -65,13 +79,12 @@ def test_by_default_it_is_the_logger_of_the_package(settings: dict[str, str], ca
 
 
 def test_levels_are_those_of_the_logger_and_may_change(
-    settings: dict[str, str], records: Records, request: pytest.FixtureRequest
+    settings: dict[str, str], records: Records
 ) -> None:
-    logger = logging.getLogger(f"test.{request.node.name}")
-    logger.setLevel(logging.ERROR)
+    LOGGER.setLevel(logging.ERROR)
     with cxsink.Sink(settings):
         assert not records.found
-        logger.setLevel(logging.INFO)
+        LOGGER.setLevel(logging.INFO)
     assert {record.levelno for record, _ in records.found} == {logging.INFO}
 
 
@@ -93,9 +106,11 @@ def test_a_handler_may_call_the_sink(settings: dict[str, str], records: Records)
             seen.append(sink.state)
 
     sink = cxsink.Sink(settings)
-    _logs._target.addHandler(Asking())
+    asking = Asking()
+    LOGGER.addHandler(asking)
     with sink:
         pass
+    LOGGER.removeHandler(asking)
     assert seen
 
 

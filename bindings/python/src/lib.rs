@@ -8,6 +8,7 @@
 
 #![expect(clippy::needless_pass_by_value, reason = "pyo3 hands over values that it made for the call")]
 
+mod check;
 mod command_line;
 mod config;
 mod dead_letters;
@@ -31,6 +32,8 @@ mod _cxsink {
     #[expect(non_upper_case_globals, reason = "the name is Python's")]
     const __version__: &str = env!("CARGO_PKG_VERSION");
 
+    #[pymodule_export]
+    use super::check::{check, check_areas};
     #[pymodule_export]
     use super::command_line::main;
     #[pymodule_export]

@@ -5,14 +5,23 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
-use std::sync::{Mutex, Once, PoisonError};
+use std::sync::{Arc, Mutex, Once, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use cxsink::LogScope;
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use pyo3::prelude::*;
 
-/// What Python is given: level, target, message, seconds since 1970, name of the thread.
-type Line = (u8, String, String, f64, String);
+/// What Python is given: number of the logger, level, target, message, seconds since 1970, name of the thread.
+type Line = (u64, u8, String, String, f64, String);
+
+/// A logger of Python's, by the number that Python gave it.
+struct LoggerNumber(u64);
+
+/// Records of a thread in this scope, and of those it starts, are for the logger with this number. 0 is the default one.
+pub(crate) fn scope(logger: u64) -> LogScope {
+    LogScope::new(Arc::new(LoggerNumber(logger)))
+}
 
 /// A process that never calls from Python loses the oldest records beyond this.
 const LINES_MAX: usize = 10_000;
@@ -57,7 +66,10 @@ impl Log for Bridge {
     fn log(&self, record: &Record<'_>) {
         let (true, Some(queue)) = (self.enabled(record.metadata()), queue()) else { return };
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let scope = LogScope::current();
+        let number = scope.as_ref().and_then(|scope| scope.value::<LoggerNumber>()).map_or(0, |logger| logger.0);
         let line = (
+            number,
             level_of(record.level()),
             record.target().to_owned(),
             record.args().to_string(),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cxsink::{Counter, ErrorKind, Poll};
+use cxsink::{Counter, EnteredScope, ErrorKind, LogScope, Poll};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
@@ -17,15 +17,17 @@ use crate::wait::{self, SLICE, look_around};
 #[pyclass(frozen, module = "cxsink._cxsink")]
 pub(crate) struct Sink {
     /// Taken out when the object goes.
-    sink: Option<cxsink::Sink>,
+    handle: Option<cxsink::Sink>,
     /// A forked child has the memory, but not the threads, and locks in it may be held for ever.
     process: u32,
+    scope: LogScope,
 }
 
 impl Sink {
-    fn get(&self, py: Python<'_>) -> PyResult<&cxsink::Sink> {
+    /// The sink, and the mark of this thread by which the log finds its logger.
+    fn get(&self, py: Python<'_>) -> PyResult<(&cxsink::Sink, EnteredScope)> {
         let gone = || PyValueError::new_err("the sink is gone");
-        let sink = self.sink.as_ref().ok_or_else(gone)?;
+        let sink = self.handle.as_ref().ok_or_else(gone)?;
         if std::process::id() != self.process {
             // It asks for the process before anything else.
             return match sink.poll(Some(Duration::ZERO)) {
@@ -33,22 +35,26 @@ impl Sink {
                 Ok(_) => Err(gone()),
             };
         }
-        Ok(sink)
+        Ok((sink, self.scope.enter()))
     }
 }
 
 #[pymethods]
 impl Sink {
+    /// `logger`: the number of the logger that its records are for.
     #[new]
-    fn new(py: Python<'_>, config: &Config) -> PyResult<Self> {
+    fn new(py: Python<'_>, config: &Config, logger: u64) -> PyResult<Self> {
         logs::start();
         let config = config.0.clone();
+        let scope = logs::scope(logger);
+        let entered = scope.enter();
         let sink = wait::call(py, move || cxsink::Sink::open(&config))?;
-        Ok(Self { sink: Some(sink), process: std::process::id() })
+        drop(entered);
+        Ok(Self { handle: Some(sink), process: std::process::id(), scope })
     }
 
     fn start(&self, py: Python<'_>) -> PyResult<()> {
-        let sink = self.get(py)?;
+        let (sink, _scope) = self.get(py)?;
         let starting = sink.clone();
         // A stop ends every wait in `start`.
         let outcome = wait::interruptible(py, move || starting.start(), || sink.stop())?;
@@ -58,7 +64,7 @@ impl Sink {
     /// The next notice as JSON; `None` when there was none in time, or none will come any more.
     #[pyo3(signature = (timeout))]
     fn poll(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Option<String>> {
-        let sink = self.get(py)?;
+        let (sink, _scope) = self.get(py)?;
         let deadline = wait::deadline(wait::timeout(timeout)?);
         loop {
             // Before a notice is taken, and never after: an exception from here would lose it.
@@ -77,7 +83,7 @@ impl Sink {
     }
 
     fn ingest(&self, py: Python<'_>, event: &Bound<'_, PyAny>) -> PyResult<()> {
-        let sink = self.get(py)?;
+        let (sink, _scope) = self.get(py)?;
         let mut chunk = Chunk::default();
         chunk.push(event)?;
         ingest_chunk(py, sink, &chunk).map_err(|stopped| with_index(py, stopped.cause, None))
@@ -85,7 +91,7 @@ impl Sink {
 
     /// Takes every event of the iterable; how many that were. An exception has an attribute `index`: what stands before it is taken.
     fn ingest_many(&self, py: Python<'_>, events: &Bound<'_, PyAny>) -> PyResult<u64> {
-        let sink = self.get(py)?;
+        let (sink, _scope) = self.get(py)?;
         let mut taken = 0;
         in_chunks(events, |chunk| {
             ingest_chunk(py, sink, chunk).map_err(|stopped| {
@@ -100,7 +106,7 @@ impl Sink {
 
     /// Takes lines of JSON, from any iterable; how many events that were.
     fn import_lines(&self, py: Python<'_>, lines: &Bound<'_, PyAny>) -> PyResult<u64> {
-        let sink = self.get(py)?;
+        let (sink, _scope) = self.get(py)?;
         let mut taken = 0;
         in_chunks(lines, |chunk| {
             let (lines, importing) = (chunk.lines(), sink.clone());
@@ -111,14 +117,14 @@ impl Sink {
     }
 
     fn stop(&self, py: Python<'_>) -> PyResult<()> {
-        let sink = self.get(py)?;
+        let (sink, _scope) = self.get(py)?;
         py.detach(|| sink.stop());
         logs::drain_if_any(py)
     }
 
     #[pyo3(signature = (timeout))]
     fn close(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<()> {
-        let sink = self.get(py)?;
+        let (sink, _scope) = self.get(py)?;
         let timeout = wait::timeout(timeout)?;
         let closing = sink.clone();
         let at_once = || drop(sink.close(Some(Duration::ZERO)));
@@ -127,14 +133,14 @@ impl Sink {
 
     /// The numbers, as JSON.
     fn stats(&self, py: Python<'_>) -> PyResult<String> {
-        let sink = self.get(py)?;
+        let (sink, _scope) = self.get(py)?;
         let stats = py.detach(|| sink.stats().to_json());
         logs::drain_if_any(py)?;
         Ok(stats)
     }
 
     fn counter(&self, py: Python<'_>, name: &str) -> PyResult<u64> {
-        let sink = self.get(py)?;
+        let (sink, _scope) = self.get(py)?;
         let counter = Counter::ALL.into_iter().find(|counter| counter.name() == name);
         let counter = counter.ok_or_else(|| {
             let names = Counter::ALL.map(Counter::name).join(", ");
@@ -145,39 +151,43 @@ impl Sink {
 
     #[getter]
     fn state(&self, py: Python<'_>) -> PyResult<&'static str> {
-        Ok(self.get(py)?.state().name())
+        Ok(self.get(py)?.0.state().name())
     }
 
     /// The error that ended the sink, as an exception that is not raised.
     #[getter]
     fn failure(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
-        let failure = self.get(py)?.failure();
+        let failure = self.get(py)?.0.failure();
         Ok(failure.map(|error| exception(py, &error).into_value(py).into_any()))
     }
 
     /// At most `count` dead letters from this offset on, each as JSON with its event.
     fn dead_letters(&self, py: Python<'_>, from: u64, count: usize) -> PyResult<Vec<String>> {
-        let sink = self.get(py)?.clone();
+        let (sink, _scope) = self.get(py)?;
+        let sink = sink.clone();
         let letters = wait::call(py, move || sink.dead_letters(from, count))?;
         Ok(letters.iter().map(|letter| letter.to_json(true)).collect())
     }
 
     /// `offsets`: none for all. As JSON.
     fn replay(&self, py: Python<'_>, offsets: Option<Vec<u64>>) -> PyResult<Outcome> {
-        let sink = self.get(py)?.clone();
+        let (sink, _scope) = self.get(py)?;
+        let sink = sink.clone();
         wait::call(py, move || sink.replay(&selection(offsets))).map(|replayed| replayed.to_json())
     }
 
     /// The stream's connections, each as JSON.
     fn connections(&self, py: Python<'_>) -> PyResult<Vec<String>> {
-        let sink = self.get(py)?.clone();
+        let (sink, _scope) = self.get(py)?;
+        let sink = sink.clone();
         let connections = wait::call(py, move || sink.connections())?;
         Ok(connections.iter().map(cxsink::StreamConnection::to_json).collect())
     }
 
     /// The times in which events may have been missed, each as JSON.
     fn gaps(&self, py: Python<'_>) -> PyResult<Vec<String>> {
-        let sink = self.get(py)?.clone();
+        let (sink, _scope) = self.get(py)?;
+        let sink = sink.clone();
         let gaps = wait::call(py, move || sink.gaps())?;
         Ok(gaps.iter().map(cxsink::Gap::to_json).collect())
     }
@@ -185,12 +195,13 @@ impl Sink {
 
 impl Drop for Sink {
     fn drop(&mut self) {
-        let Some(sink) = self.sink.take() else { return };
+        let Some(sink) = self.handle.take() else { return };
         if std::process::id() != self.process {
             // Its files and threads are the parent's.
             std::mem::forget(sink);
             return;
         }
+        let _entered = self.scope.enter();
         let mut sink = Some(sink);
         // Dropping waits for the sink's threads; other threads of Python run meanwhile.
         let _ = Python::try_attach(|py| py.detach(|| drop(sink.take())));

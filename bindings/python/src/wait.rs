@@ -4,7 +4,7 @@ use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use cxsink::Result;
+use cxsink::{LogScope, Result};
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 
@@ -56,7 +56,9 @@ pub(crate) fn interruptible<T: Send + 'static>(
 ) -> PyResult<Result<T>> {
     look_around(py)?;
     let (sender, mut receiver) = sync_channel(1);
+    let scope = LogScope::current();
     let spawned = thread::Builder::new().name("cxsink-call".into()).spawn(move || {
+        let _entered = scope.as_ref().map(LogScope::enter);
         // Nobody listens any more after a signal.
         let _ = sender.send(work());
     });
