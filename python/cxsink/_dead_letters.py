@@ -99,8 +99,9 @@ class DeadLetters:
     Raises:
         SpoolError: There is no such file, or it is not a spool.
 
-    >>> for letter in DeadLetters(config):  # doctest: +SKIP
-    ...     print(letter.offset, letter.reason)
+    >>> for letter in DeadLetters(config):
+    ...     print(letter.offset, letter.stage, letter.event)
+    0 json b'{'
     """
 
     __slots__ = ("_native",)
@@ -124,6 +125,9 @@ class DeadLetters:
 
         Raises:
             KeyError: There is none.
+
+        >>> DeadLetters(config).get(0).reason
+        'the event is not JSON: EOF while parsing an object at line 1 column 1'
         """
         for letter in self.list(offset, 1):
             if letter.offset == offset:
@@ -131,7 +135,11 @@ class DeadLetters:
         raise KeyError(offset)
 
     def mark_exported(self, offsets: Iterable[int]) -> None:
-        """Notes that these were exported: when ``dead_letters.bytes_max`` is reached, they may go."""
+        """Notes that these were exported: when ``dead_letters.bytes_max`` is reached, they may go.
+
+        >>> letters = DeadLetters(config)
+        >>> letters.mark_exported(letter.offset for letter in letters)
+        """
         self._native.mark_exported([*offsets])
 
     def purge(
@@ -148,6 +156,9 @@ class DeadLetters:
         Raises:
             ArgumentError: None are selected.
             SpoolError: The file cannot be written.
+
+        >>> DeadLetters(config).purge(replayed=True)
+        Purged(deleted=0, unseen=0, unfinished=0)
         """
         micros = None if before is None else to_micros(before)
         return Purged(*self._native.purge(exported, replayed, unseen, micros))
@@ -176,6 +187,9 @@ def replay(
         Timeout: The other process does not answer: nothing more is replayed then.
         SpoolError: There is no such spool.
         DatabaseError: The table does not fit.
+
+    >>> replay(config, dry_run=True)
+    Replayed(replayed=0, rejected=1, skipped=0, by=None)
     """
     if dry_run:
         return replayed_from(_cxsink.replay_dry_run(native(config), offsets_from(offsets)))

@@ -41,9 +41,15 @@ class Sink:
         ConfigError: A key or a value is bad, or the schema is.
         SpoolError: The spool cannot be used, for example because another process has it.
 
-    >>> with Sink(config) as sink:  # doctest: +SKIP
-    ...     for notice in sink:
-    ...         print(notice)
+    >>> with Simulator(events=1000, close_at_end=True) as simulator:
+    ...     options = {**simulator.options, "stream.on_normal_close": "stop"}
+    ...     with Sink({**settings, **options}) as sink:
+    ...         for notice in sink:
+    ...             if isinstance(notice, StateNotice):
+    ...                 print(notice.state)
+    running
+    stopping
+    closed
     """
 
     def __init__(
@@ -86,6 +92,10 @@ class Sink:
 
         Raises:
             StateError: In a forked child.
+
+        >>> with Sink(settings) as sink:
+        ...     sink.poll(timeout=1)
+        StateNotice(state='running')
         """
         text = self._native.poll(seconds(timeout))
         return None if text is None else _notices.from_json(text)
@@ -101,6 +111,10 @@ class Sink:
 
         Raises:
             Error: What ended the sink, if it failed.
+
+        >>> with Simulator(events=1000, close_at_end=True) as simulator:
+        ...     Sink({**settings, **simulator.options}, stream__on_normal_close="stop").run().received
+        1000
         """
         try:
             if self.state == "open":
@@ -126,6 +140,11 @@ class Sink:
         Raises:
             SchemaError: It is not valid: it is refused, not kept. ``violations`` says where and how.
             StateError: The sink is stopping.
+
+        >>> with Sink(settings) as sink:
+        ...     sink.ingest({**event, "type": "fax"})
+        Traceback (most recent call last):
+        cxsink.exceptions.SchemaError: the event does not match the schema: /type: value is not one of "call", "chat" or 2 other candidates
         """
         self._native.ingest(event)
 
@@ -139,8 +158,9 @@ class Sink:
                 any other exception, every event before it is taken, and none from there on.
             StateError: The sink is stopping.
 
-        >>> sink.ingest_many(simulator.events())  # doctest: +SKIP
-        10000
+        >>> with Simulator(events=3000) as simulator, Sink(settings) as sink:
+        ...     sink.ingest_many(simulator.events())
+        3000
         """
         return self._native.ingest_many(events)
 
@@ -154,8 +174,9 @@ class Sink:
             OSError: The file cannot be read.
             StateError: The sink is stopping.
 
-        >>> sink.import_lines(gzip.open("events.jsonl.gz"))  # doctest: +SKIP
-        10000
+        >>> with Sink(settings) as sink, gzip.open("events.jsonl.gz") as file:
+        ...     sink.import_lines(file)
+        2
         """
         if isinstance(lines, (str, os.PathLike)):
             with open(lines, "rb") as file:
@@ -180,11 +201,22 @@ class Sink:
             CloseTimeout: Not everything could be applied in time: the sink has ended all the same, and the rest is in the spool. A
                 destination that is away is not waited for, and is no error.
             Error: What ended the sink, if it failed.
+
+        >>> sink = Sink(settings).start()
+        >>> sink.close(timeout=timedelta(seconds=5))
+        >>> sink.state
+        'closed'
         """
         self._native.close(seconds(timeout))
 
     def stats(self) -> Stats:
-        """The sink's numbers, at this moment; also after its end."""
+        """The sink's numbers, at this moment; also after its end.
+
+        >>> with Sink(settings) as sink:
+        ...     sink.ingest(event)
+        >>> sink.stats().inserted + sink.stats().updated
+        1
+        """
         return _stats.from_json(self._native.stats())
 
     def counter(self, name: str) -> int:
@@ -192,6 +224,10 @@ class Sink:
 
         Raises:
             ValueError: There is no such counter.
+
+        >>> with Sink(settings) as sink:
+        ...     sink.counter("received")
+        0
         """
         return self._native.counter(name)
 
@@ -223,6 +259,10 @@ class Sink:
         Raises:
             StateError: The sink is stopping: those replayed before stay replayed.
             SpoolError: The file cannot be used.
+
+        >>> with Sink(config) as sink:
+        ...     sink.replay()
+        Replayed(replayed=0, rejected=1, skipped=0, by=None)
         """
         return replayed_from(self._native.replay(offsets_from(offsets)))
 
