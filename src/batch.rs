@@ -5,7 +5,6 @@
 //! one the updated columns.
 
 use std::cmp::Ordering;
-use std::ops::Range;
 use std::sync::Arc;
 
 use crate::mapping::Plan;
@@ -71,19 +70,14 @@ impl Rows {
             _ => "",
         }
     }
-
-    pub(crate) fn all(&self) -> Range<usize> {
-        0..self.len()
-    }
 }
 
-/// Merges the rows of `range` that share a key, sorted by key, so that concurrent writers lock rows in the same order.
+/// Merges those of the `chosen` rows that share a key, sorted by key, so that concurrent writers lock rows in the same order.
 ///
 /// The kept columns come from the first row of a key. The updated ones come from the last; in update mode `newer`, from
 /// the last of those that one-by-one execution would have applied.
-pub(crate) fn collapse(rows: &Rows, range: Range<usize>) -> Vec<Merged> {
-    #[expect(clippy::cast_possible_truncation, reason = "batch.events_max is a u32")]
-    let mut by_key: Vec<u32> = range.map(|row| row as u32).collect();
+pub(crate) fn collapse(rows: &Rows, chosen: &[u32]) -> Vec<Merged> {
+    let mut by_key = chosen.to_vec();
     // Stable: within a key the rows stay in the order of their arrival.
     by_key.sort_by(|&a, &b| compare_keys(rows, a, b));
     by_key

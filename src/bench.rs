@@ -161,7 +161,9 @@ impl Preparation {
 impl Batch {
     /// Makes one row of those that share a key; returns how many are left.
     pub fn collapse(&mut self) -> usize {
-        self.merged = collapse(&self.rows, self.rows.all());
+        #[expect(clippy::cast_possible_truncation, reason = "a batch has few events")]
+        let all: Vec<u32> = (0..self.rows.len() as u32).collect();
+        self.merged = collapse(&self.rows, &all);
         self.merged.len()
     }
 

@@ -10,8 +10,9 @@ use std::sync::Arc;
 
 use crate::batch::{Merged, Rows};
 use crate::check::Finding;
-use crate::error::Result;
+use crate::error::{Class, Error, ErrorKind, Result};
 use crate::mapping::{Plan, Table};
+use crate::stop_signal::StopSignal;
 
 /// A database table that takes batches of rows.
 ///
@@ -32,6 +33,16 @@ pub(crate) trait Destination: Send {
     /// none yet. `None` if the table `cxsink_checkpoint` does not exist: delivery is then at-least-once.
     fn position(&mut self, spool_id: &str, applied: u64) -> Result<Option<u64>>;
 
+    /// Every checkpoint of this spool: the one of its id, and those whose names begin with it and a slash. `None` as above.
+    fn checkpoints(&mut self, spool_id: &str) -> Result<Option<Vec<(String, u64)>>>;
+
+    /// In one transaction: takes these checkpoints back, which must stand where they are said to, and makes the new ones at
+    /// `position`. A statement that is fenced by one that was taken back does nothing, however late it comes.
+    ///
+    /// # Errors
+    /// Class `Outage` if one of them stands elsewhere.
+    fn replace_checkpoints(&mut self, old: &[(String, u64)], new: &[String], position: u64) -> Result<()>;
+
     /// Makes the default table and the checkpoint table, where they do not exist. Needs no `connect`.
     fn init_db(&mut self) -> Result<()>;
 
@@ -46,6 +57,12 @@ pub(crate) trait Destination: Send {
 
     /// Upserts the rows in one transaction, together with the move of the checkpoint if there is one.
     fn apply(&mut self, write: &Write<'_>) -> Result<Applied>;
+}
+
+/// One connection to the destination, and what ends the call on it that is under way.
+pub(crate) struct Link {
+    pub(crate) destination: Box<dyn Destination>,
+    pub(crate) abort: StopSignal,
 }
 
 /// What [`Destination::examine`] looks at.
@@ -84,6 +101,12 @@ pub(crate) struct Fence<'a> {
     pub(crate) spool_id: &'a str,
     pub(crate) from: u64,
     pub(crate) to: u64,
+}
+
+/// For [`Destination::replace_checkpoints`]: one does not stand where it is said to.
+fn moved_checkpoint(name: &str) -> Error {
+    let message = format!("the destination's checkpoint {name} moves although no other sink has the spool open");
+    Error::new(ErrorKind::Database, message).with_class(Class::Outage)
 }
 
 /// What a batch did.

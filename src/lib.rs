@@ -78,6 +78,7 @@ mod dead_letter;
 mod destination;
 mod error;
 mod event;
+mod lanes;
 mod ledger;
 mod lock;
 mod log_scope;

@@ -1,26 +1,37 @@
-//! The hand-over from the preparer to the writer: one prepared batch in the slot while the writer writes the one before.
+//! The hand-over from the preparer to the writers: one prepared batch waits while they write the one before.
 //!
-//! It also carries the plan the other way: only the writer knows the table, and when the table changes, what was prepared for
+//! Every writer takes every batch, for the part of it that goes through its lane. A batch waits until the last of them has taken
+//! it, so the fastest writer is one batch ahead of the slowest at most.
+//!
+//! It also carries the plan the other way: only a writer knows the table, and when the table changes, what was prepared for
 //! the old one is thrown away and prepared again. The generation says for which plan a batch was made.
 
+use std::collections::VecDeque;
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Condvar, Mutex};
 
-use crate::batch::{Merged, Rows};
+use crate::batch::Rows;
 use crate::dead_letter::DeadLetter;
+use crate::lanes::Part;
 use crate::lock;
 use crate::mapping::Plan;
 
 /// A batch, ready to be written.
 #[derive(Debug)]
 pub(crate) struct Prepared {
+    pub(crate) generation: u64,
     /// The first offset of the batch, and the one after its last.
     pub(crate) from: u64,
     pub(crate) to: u64,
     pub(crate) rows: Rows,
-    /// All of `rows`, collapsed.
-    pub(crate) merged: Vec<Merged>,
+    /// What of `rows` goes through each lane.
+    pub(crate) parts: Vec<Part>,
+    /// The lanes that have yet to write their part.
+    pub(crate) parts_left: AtomicUsize,
     /// The events that were rejected.
     pub(crate) dead_letters: Vec<DeadLetter>,
+    /// The offsets of the events that have no row: those that were rejected, now or in an earlier try.
+    pub(crate) decided: Vec<u64>,
     /// Times of receipt in microseconds since 1970-01-01 UTC, each with the number of events received then.
     pub(crate) receipts: Vec<(i64, u64)>,
 }
@@ -31,6 +42,10 @@ pub(crate) struct Course {
     pub(crate) generation: u64,
     pub(crate) plan: Arc<Plan>,
     pub(crate) from: u64,
+    /// Into how many parts a batch is split.
+    pub(crate) lanes: usize,
+    /// How many writers take each batch: one for each lane, or a single one for all of them.
+    pub(crate) writers: usize,
 }
 
 #[derive(Debug, Default)]
@@ -42,41 +57,107 @@ pub(crate) struct Pipeline {
 #[derive(Debug, Default)]
 struct Inner {
     course: Option<Course>,
-    slot: Option<Prepared>,
+    /// Those that some writer has yet to take, at most one.
+    batches: VecDeque<Arc<Prepared>>,
+    /// The number of the first of `batches`, or of the next one.
+    first: u64,
+    /// The number of the batch that each writer takes next.
+    next: Vec<u64>,
+    /// How many writers wait for a batch and have written all before.
+    idle: usize,
     /// The preparer has nothing more to give.
     is_finished: bool,
-    /// The writer takes nothing more.
+    /// The writers take nothing more.
     is_closed: bool,
 }
 
+impl Inner {
+    fn is_for(&self, writers: usize) -> bool {
+        self.course.as_ref().is_some_and(|course| course.writers == writers)
+    }
+
+    fn set_course(&mut self, plan: Arc<Plan>, from: u64, lanes: usize, writers: usize) {
+        let generation = self.course.as_ref().map_or(0, |course| course.generation + 1);
+        self.course = Some(Course { generation, plan, from, lanes, writers });
+        self.batches.clear();
+        self.first = 0;
+        self.next = vec![0; writers];
+        self.is_finished = false;
+    }
+}
+
 impl Pipeline {
-    /// For the writer: prepare for this plan, from this offset on; what is in the slot is thrown away.
-    pub(crate) fn set_course(&self, plan: Arc<Plan>, from: u64) {
-        let mut inner = lock::lock(&self.inner);
-        let generation = inner.course.as_ref().map_or(0, |course| course.generation + 1);
-        inner.course = Some(Course { generation, plan, from });
-        inner.slot = None;
-        inner.is_finished = false;
+    /// For the first writer: prepare for this plan, from this offset on; what waits is thrown away.
+    pub(crate) fn set_course(&self, plan: Arc<Plan>, from: u64, lanes: usize, writers: usize) {
+        lock::lock(&self.inner).set_course(plan, from, lanes, writers);
         self.changed.notify_all();
     }
 
-    /// For the writer: the next batch; `None` when the preparer has finished.
-    pub(crate) fn take(&self) -> Option<Prepared> {
+    /// For a writer that has seen the table: the same as before for this plan, unless that is the course already.
+    pub(crate) fn follow(&self, plan: &Arc<Plan>, from: u64) {
+        let mut inner = lock::lock(&self.inner);
+        let Some(course) = inner.course.as_ref().filter(|course| course.plan != *plan) else { return };
+        let (lanes, writers) = (course.lanes, course.writers);
+        inner.set_course(Arc::clone(plan), from, lanes, writers);
+        drop(inner);
+        self.changed.notify_all();
+    }
+
+    /// Whether there is a course for so many writers.
+    pub(crate) fn is_for(&self, writers: usize) -> bool {
+        lock::lock(&self.inner).is_for(writers)
+    }
+
+    /// For a writer but the first: waits until there is a course for so many writers; false when the pipeline is closed.
+    pub(crate) fn wait_for_writers(&self, writers: usize) -> bool {
         let mut inner = lock::lock(&self.inner);
         loop {
-            if let Some(prepared) = inner.slot.take() {
-                drop(inner);
-                self.changed.notify_all();
-                return Some(prepared);
+            if inner.is_closed {
+                return false;
             }
-            if inner.is_finished || inner.is_closed {
-                return None;
+            if inner.is_for(writers) {
+                return true;
             }
             inner = lock::wait(&self.changed, inner, None);
         }
     }
 
-    /// Takes nothing more, wakes both sides.
+    /// For a writer: its next batch; `None` when the preparer has finished and every writer has written what it had.
+    pub(crate) fn take(&self, writer: usize) -> Option<Arc<Prepared>> {
+        let mut inner = lock::lock(&self.inner);
+        loop {
+            if let Some(number) = inner.next.get(writer).copied() {
+                let waiting = usize::try_from(number - inner.first).ok().and_then(|place| inner.batches.get(place));
+                if let Some(prepared) = waiting.cloned() {
+                    inner.next[writer] += 1;
+                    let is_last = inner.next.iter().all(|&next| next > inner.first);
+                    if is_last {
+                        inner.batches.pop_front();
+                        inner.first += 1;
+                    }
+                    drop(inner);
+                    if is_last {
+                        self.changed.notify_all();
+                    }
+                    return Some(prepared);
+                }
+            }
+            if inner.is_closed {
+                return None;
+            }
+            if inner.is_finished && inner.idle + 1 >= inner.next.len() {
+                // Until then another one may still find that its last batch is outdated.
+                inner.is_closed = true;
+                self.changed.notify_all();
+                return None;
+            }
+            inner.idle += 1;
+            inner = lock::wait(&self.changed, inner, None);
+            inner.idle -= 1;
+        }
+    }
+
+    /// Takes nothing more, wakes everybody.
     pub(crate) fn close(&self) {
         lock::lock(&self.inner).is_closed = true;
         self.changed.notify_all();
@@ -101,24 +182,24 @@ impl Pipeline {
         lock::lock(&self.inner).course.as_ref().map(|course| Arc::clone(&course.plan))
     }
 
-    /// For the preparer: a newer course than `generation`, if there is one.
+    /// A newer course than `generation`, if there is one.
     pub(crate) fn newer_course(&self, generation: u64) -> Option<Course> {
         lock::lock(&self.inner).course.as_ref().filter(|course| course.generation > generation).cloned()
     }
 
-    /// For the preparer: hands the batch over when the slot is free. A batch of an old generation is thrown away.
+    /// For the preparer: hands the batch over when the one before is taken. A batch of an old generation is thrown away.
     /// False when the pipeline is closed.
-    pub(crate) fn put(&self, prepared: Prepared, generation: u64) -> bool {
+    pub(crate) fn put(&self, prepared: Prepared) -> bool {
         let mut inner = lock::lock(&self.inner);
         loop {
             if inner.is_closed {
                 return false;
             }
-            if inner.course.as_ref().is_some_and(|course| course.generation != generation) {
+            if inner.course.as_ref().is_some_and(|course| course.generation != prepared.generation) {
                 return true;
             }
-            if inner.slot.is_none() {
-                inner.slot = Some(prepared);
+            if inner.batches.is_empty() {
+                inner.batches.push_back(Arc::new(prepared));
                 // Unlocked first: whoever is woken wants the lock.
                 drop(inner);
                 self.changed.notify_all();
@@ -134,7 +215,7 @@ impl Pipeline {
         self.changed.notify_all();
     }
 
-    /// For the preparer: nothing more comes of the course of this generation. Waits, because the writer may still find that
+    /// For the preparer: nothing more comes of the course of this generation. Waits, because a writer may still find that
     /// its last batches are outdated; `None` when the pipeline is closed.
     pub(crate) fn finish_course(&self, generation: u64) -> Option<Course> {
         let mut inner = lock::lock(&self.inner);
@@ -176,34 +257,72 @@ mod tests {
         Arc::new(Plan::new(&mapping, UpdateMode::Always, &table).unwrap())
     }
 
-    fn prepared(from: u64) -> Prepared {
+    fn prepared(from: u64, generation: u64) -> Prepared {
         let rows = Rows::new(plan());
-        Prepared { from, to: from + 1, rows, merged: Vec::new(), dead_letters: Vec::new(), receipts: Vec::new() }
+        Prepared {
+            generation,
+            from,
+            to: from + 1,
+            rows,
+            parts: Vec::new(),
+            parts_left: AtomicUsize::new(0),
+            dead_letters: Vec::new(),
+            decided: Vec::new(),
+            receipts: Vec::new(),
+        }
     }
 
     #[test]
     fn what_was_prepared_for_an_old_plan_is_thrown_away() {
         let pipeline = Pipeline::default();
-        pipeline.set_course(plan(), 0);
+        pipeline.set_course(plan(), 0, 1, 1);
         let old = pipeline.first_course().unwrap();
-        assert!(pipeline.put(prepared(0), old.generation));
-        pipeline.set_course(plan(), 5);
-        assert!(pipeline.put(prepared(1), old.generation), "not an end, only in vain");
+        assert!(pipeline.put(prepared(0, old.generation)));
+        pipeline.set_course(plan(), 5, 1, 1);
+        assert!(pipeline.put(prepared(1, old.generation)), "not an end, only in vain");
         let new = pipeline.newer_course(old.generation).unwrap();
         assert_eq!(new.from, 5);
-        assert!(pipeline.put(prepared(5), new.generation));
+        assert!(pipeline.put(prepared(5, new.generation)));
         pipeline.finish();
-        assert_eq!(pipeline.take().map(|prepared| prepared.from), Some(5));
-        assert!(pipeline.take().is_none());
+        assert_eq!(pipeline.take(0).map(|prepared| prepared.from), Some(5));
+        assert!(pipeline.take(0).is_none());
     }
 
     #[test]
     fn a_closed_pipeline_holds_nobody_up() {
         let pipeline = Arc::new(Pipeline::default());
         let waiting = Arc::clone(&pipeline);
-        let thread = std::thread::spawn(move || waiting.first_course().is_none() && waiting.take().is_none());
+        let thread = std::thread::spawn(move || waiting.first_course().is_none() && waiting.take(0).is_none());
         pipeline.close();
         assert!(thread.join().unwrap());
-        assert!(!pipeline.put(prepared(0), 0));
+        assert!(!pipeline.put(prepared(0, 0)));
+    }
+
+    #[test]
+    fn every_writer_takes_every_batch_and_none_leaves_before_the_others() {
+        let pipeline = Pipeline::default();
+        pipeline.set_course(plan(), 0, 2, 2);
+        let from = |taken: Option<Arc<Prepared>>| taken.map(|prepared| prepared.from);
+        assert!(pipeline.put(prepared(0, 0)));
+        assert_eq!(from(pipeline.take(0)), Some(0));
+        assert_eq!(from(pipeline.take(1)), Some(0));
+        assert!(pipeline.put(prepared(1, 0)));
+        assert_eq!(from(pipeline.take(1)), Some(1));
+        assert_eq!(from(pipeline.take(0)), Some(1));
+        pipeline.finish();
+        std::thread::scope(|scope| {
+            let fast = scope.spawn(|| from(pipeline.take(0)));
+            // The slow one finds its batch outdated: the fast one must still be there for the new course.
+            pipeline.set_course(plan(), 1, 2, 2);
+            assert!(pipeline.put(prepared(1, 1)));
+            assert_eq!(from(pipeline.take(1)), Some(1));
+            assert_eq!(fast.join().unwrap(), Some(1));
+        });
+        pipeline.finish();
+        std::thread::scope(|scope| {
+            let fast = scope.spawn(|| from(pipeline.take(0)));
+            assert_eq!(from(pipeline.take(1)), None);
+            assert_eq!(fast.join().unwrap(), None);
+        });
     }
 }

@@ -4,12 +4,14 @@
 //! one event, under load batches grow, without a timer.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::{Duration, Instant};
 
-use crate::batch::{Rows, collapse};
+use crate::batch::Rows;
 use crate::config::BatchConfig;
 use crate::dead_letter::DeadLetter;
 use crate::error::{Class, Result};
+use crate::lanes::split;
 use crate::mapping::{Plan, map_event};
 use crate::pipeline::{Course, Pipeline, Prepared};
 use crate::replayer::Replayer;
@@ -78,7 +80,7 @@ impl Preparer {
                 Err(error) => return Err(error),
             };
             let to = prepared.to;
-            if !self.pipeline.put(prepared, course.generation) {
+            if !self.pipeline.put(prepared) {
                 return Ok(());
             }
             course.from = to;
@@ -113,28 +115,33 @@ impl Preparer {
         let bytes_max = usize::try_from(self.batch.bytes_max).unwrap_or(usize::MAX);
         self.spool.read(course.from, self.batch.events_max as usize, bytes_max, events)?;
         let Some(to) = events.end() else { return Ok(None) };
-        Ok(Some(self.prepare(&course.plan, course.from, to, decided, events)))
+        Ok(Some(self.prepare(course, to, decided, events)))
     }
 
-    fn prepare(&self, plan: &Arc<Plan>, from: u64, to: u64, decided: &[u64], events: &SpooledEvents) -> Prepared {
-        let mut rows = Rows::new(Arc::clone(plan));
+    fn prepare(&self, course: &Course, to: u64, decided_before: &[u64], events: &SpooledEvents) -> Prepared {
+        let mut rows = Rows::new(Arc::clone(&course.plan));
         let mut dead_letters = Vec::new();
+        let mut decided = Vec::new();
         let mut receipts: Vec<(i64, u64)> = Vec::new();
         for (offset, received_at, event) in events.iter() {
             match receipts.last_mut() {
                 Some((at, count)) if *at == received_at => *count += 1,
                 _ => receipts.push((received_at, 1)),
             }
-            if decided.binary_search(&offset).is_ok() {
+            if decided_before.binary_search(&offset).is_ok() {
+                decided.push(offset);
                 continue;
             }
             let mapped = self.schema.parse(event).and_then(|json| map_event(&json, offset, &mut rows));
             if let Err(error) = mapped {
                 let now = self.status.clock.unix_micros();
+                decided.push(offset);
                 dead_letters.push(DeadLetter::new(offset, received_at, now, &error, event));
             }
         }
-        let merged = collapse(&rows, rows.all());
-        Prepared { from, to, rows, merged, dead_letters, receipts }
+        let parts = split(&rows, course.lanes);
+        let parts_left = AtomicUsize::new(parts.len());
+        let (generation, from) = (course.generation, course.from);
+        Prepared { generation, from, to, rows, parts, parts_left, dead_letters, decided, receipts }
     }
 }

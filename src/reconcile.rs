@@ -7,42 +7,83 @@ use std::sync::Arc;
 use crate::batch::Rows;
 use crate::destination::{Applied, Destination, Fence, Write};
 use crate::error::{Class, Error, ErrorKind, Result};
+use crate::lanes::Layout;
 use crate::mapping::Plan;
-use crate::notice::{Notice, Stored};
 use crate::spool::Spool;
 use crate::stats::Counter;
 use crate::status::Status;
 
-/// The first comparison of a process: what the destination is ahead was applied by an earlier process. Returns the checkpoint
-/// to go on from.
+/// The first comparison of a process: what the destination is ahead was applied by an earlier process. Returns how the keys are
+/// split, and the checkpoint of each lane to go on from; `None` if the destination keeps no checkpoints.
+///
+/// `wanted` is how the keys are to be split. If an earlier run split them otherwise, its lanes go on until they are level.
+/// `is_first`: false when the same is read again, until they are.
 pub(crate) fn first(
     spool: &Spool,
     status: &Status,
     destination: &mut dyn Destination,
     plan: &Arc<Plan>,
-    position: u64,
-) -> Result<u64> {
+    wanted: Layout,
+    is_first: bool,
+) -> Result<Option<(Layout, Vec<u64>)>> {
+    let names = wanted.checkpoints(spool.id());
+    let Some(mut found) = destination.checkpoints(spool.id())? else { return Ok(None) };
+    if found.is_empty() {
+        let made = names.iter().map(|name| destination.position(name, spool.applied()));
+        let positions: Option<Vec<u64>> = made.collect::<Result<_>>()?;
+        return Ok(positions.map(|positions| (wanted, positions)));
+    }
+    if is_first {
+        forget_lost_tail(spool, destination, plan, &mut found)?;
+        // A lane in which nothing came stands behind.
+        let applied = found.iter().map(|(_, position)| *position).min().unwrap_or(0);
+        status.counters.subtract(Counter::Recovered, applied.saturating_sub(spool.applied()));
+        mark_applied(spool, status, applied);
+    }
+    let applied = spool.applied();
+    let is_level = found.iter().all(|(_, position)| *position <= applied);
+    match Layout::of(spool.id(), &found) {
+        Some((layout, positions)) if layout == wanted || (!is_level && layout == Layout::new(layout.lanes, plan)) => {
+            Ok(Some((layout, positions)))
+        }
+        _ => {
+            if !is_level {
+                log::warn!(
+                    "the columns of the key are others than in the last run, which ended with its {} connections apart: the events \
+                     from {applied} on are applied again",
+                    found.len()
+                );
+            }
+            destination.replace_checkpoints(&found, &names, applied)?;
+            Ok(Some((wanted, vec![applied; names.len()])))
+        }
+    }
+}
+
+/// Sets checkpoints that are beyond the end of the spool's numbering back to it.
+fn forget_lost_tail(
+    spool: &Spool,
+    destination: &mut dyn Destination,
+    plan: &Arc<Plan>,
+    found: &mut [(String, u64)],
+) -> Result<()> {
     let numbered_alike = spool.unchecked_from();
     // A row that the destination has just made stands where the spool does, whatever the numbering was before.
-    let position = if position > numbered_alike && position > spool.applied() {
+    let end = numbered_alike.max(spool.applied());
+    for (checkpoint, position) in found.iter_mut().filter(|(_, position)| *position > end) {
         log::warn!(
             "the spool {} ends {} events before the destination's checkpoint: the machine went down before they were flushed; \
              they are applied, nothing of them is missing",
             spool.path().display(),
-            position - numbered_alike
+            *position - numbered_alike
         );
-        rewind(spool, destination, plan, position, numbered_alike)?;
-        numbered_alike
-    } else {
-        position
-    };
-    let ahead = position.saturating_sub(spool.applied());
-    status.counters.subtract(Counter::Recovered, ahead);
-    mark_applied(spool, status, position);
-    Ok(position)
+        rewind(destination, plan, checkpoint, *position, numbered_alike)?;
+        *position = numbered_alike;
+    }
+    Ok(())
 }
 
-/// Any later comparison, of the checkpoint that was `known` with what it is now: what it is ahead was committed by this process
+/// Any later comparison, of a lane's checkpoint that was `known` with what it is now: what it is ahead was committed by this process
 /// without an answer, up to `unanswered_to` at most.
 ///
 /// # Errors
@@ -76,15 +117,6 @@ pub(crate) fn again(
             .with_hint("a failover to a server that lagged behind, or a restored backup: fetch that time again from CXone"),
         );
     }
-    let applied = spool.applied();
-    // Dead letters move the spool's mark alone, so the checkpoint may stand a little behind.
-    let Some(ahead) = position.checked_sub(applied).filter(|&ahead| ahead > 0) else { return Ok(()) };
-    let dead_lettered = spool.dead_offsets(applied)?.iter().filter(|&&offset| offset < position).count() as u64;
-    let confirmed = ahead - dead_lettered;
-    let stored = Stored { confirmed, dead_lettered, ..Stored::default() };
-    status.counters.add_stored(&stored);
-    mark_applied(spool, status, position);
-    status.notify(Notice::Stored(stored));
     Ok(())
 }
 
@@ -96,9 +128,9 @@ fn mark_applied(spool: &Spool, status: &Status, position: u64) {
 }
 
 /// Sets the checkpoint back to where the spool's numbering goes on.
-fn rewind(spool: &Spool, destination: &mut dyn Destination, plan: &Arc<Plan>, from: u64, to: u64) -> Result<()> {
+fn rewind(destination: &mut dyn Destination, plan: &Arc<Plan>, checkpoint: &str, from: u64, to: u64) -> Result<()> {
     let rows = Rows::new(Arc::clone(plan));
-    let fence = Some(Fence { spool_id: spool.id(), from, to });
+    let fence = Some(Fence { spool_id: checkpoint, from, to });
     match destination.apply(&Write { rows: &rows, merged: &[], fence })? {
         Applied::Committed { .. } => Ok(()),
         Applied::Fenced => {

@@ -59,6 +59,8 @@ pub(crate) struct Spool {
     /// `None` for `:memory:`, which has no log.
     checkpointer: Option<Checkpointer>,
     writer: Mutex<Connection>,
+    /// Up to where each lane's events are settled. Locked before `state`.
+    lanes: Mutex<Vec<u64>>,
     state: Mutex<State>,
     /// There is something to prepare: more events, or nothing left for the writer to do.
     wanted: Condvar,
@@ -81,6 +83,8 @@ struct State {
     next: u64,
     /// Every event below this offset is applied.
     applied: u64,
+    /// How many beyond it are applied too, by lanes that are faster than the slowest.
+    ahead: u64,
     /// What `applied` was when rows were last deleted.
     deleted: u64,
     /// The size of the rows in the file.
@@ -114,7 +118,8 @@ impl Spool {
             writer: Mutex::new(writer),
             reader: reader.map(Mutex::new),
             checkpointer,
-            state: Mutex::new(State { next, applied, deleted: applied, bytes, intake_ended: false }),
+            lanes: Mutex::new(vec![applied]),
+            state: Mutex::new(State { next, applied, ahead: 0, deleted: applied, bytes, intake_ended: false }),
             wanted: Condvar::new(),
             changed: Condvar::new(),
             lock: Mutex::new(lock),
@@ -158,7 +163,7 @@ impl Spool {
 
     pub(crate) fn backlog(&self) -> Backlog {
         let state = self.state();
-        Backlog { events: state.next - state.applied, bytes: state.bytes }
+        Backlog { events: state.next - state.applied - state.ahead, bytes: state.bytes }
     }
 
     /// Waits until it is time to prepare the events from `from` on, or `timeout` has passed; true if it is time. That is when

@@ -16,7 +16,8 @@ pub(crate) enum Side {
     Spool,
     /// The writer cannot keep dead letters.
     DeadLetters,
-    Destination,
+    /// The writer of this number cannot write.
+    Destination(usize),
 }
 
 /// Shared by the handle and its threads.
@@ -28,8 +29,6 @@ pub(crate) struct Status {
     pub(crate) stop: StopSignal,
     /// Set once: end now, wherever you are. What is spooled stays there.
     pub(crate) abort: StopSignal,
-    /// Set once: end the call to the destination that is under way. With `abort`, or by a stop that finds it connecting.
-    pub(crate) destination_abort: StopSignal,
     pub(crate) clock: Arc<dyn Clock>,
     standing: Mutex<Standing>,
 }
@@ -37,7 +36,7 @@ pub(crate) struct Status {
 #[derive(Debug, Default)]
 struct Standing {
     state: State,
-    stalled: [bool; 3],
+    stalled: Vec<Side>,
     failure: Option<Error>,
 }
 
@@ -48,7 +47,6 @@ impl Status {
             notices: NoticeQueue::default(),
             stop: StopSignal::new(),
             abort: StopSignal::new(),
-            destination_abort: StopSignal::new(),
             clock,
             standing: Mutex::default(),
         }
@@ -66,16 +64,18 @@ impl Status {
     /// This side holds the sink up: `stalled` until it recovers.
     pub(crate) fn stall(&self, side: Side) {
         self.change(|standing| {
-            standing.stalled[side as usize] = true;
+            if !standing.stalled.contains(&side) {
+                standing.stalled.push(side);
+            }
             State::Stalled
         });
     }
 
-    /// This side works (again): `running` unless the other one holds the sink up.
+    /// This side works (again): `running` unless another one holds the sink up.
     pub(crate) fn recover(&self, side: Side) {
         self.change(|standing| {
-            standing.stalled[side as usize] = false;
-            if standing.stalled.contains(&true) { State::Stalled } else { State::Running }
+            standing.stalled.retain(|&stalled| stalled != side);
+            if standing.stalled.is_empty() { State::Running } else { State::Stalled }
         });
     }
 
@@ -94,7 +94,6 @@ impl Status {
     pub(crate) fn begin_abort(&self) {
         self.begin_stop();
         self.abort.set();
-        self.destination_abort.set();
     }
 
     /// Every thread has ended.

@@ -165,8 +165,18 @@ fn a_batch_that_was_frozen_late_and_is_cancelled() {
 /// Frozen wherever it happens to be, again and again, while newer and newer versions of the same keys arrive.
 #[test]
 fn backends_frozen_at_any_moment() {
+    frozen_at_any_moment(1);
+}
+
+#[test]
+fn backends_of_three_connections_frozen_at_any_moment() {
+    frozen_at_any_moment(3);
+}
+
+fn frozen_at_any_moment(connections: u32) {
     let Some(mut bench) = Bench::new() else { return };
     bench.config.batch.events_max = 7;
+    bench.config.destination.connections = connections;
     bench.config.destination.statement_timeout = Duration::from_millis(150);
     let sink = bench.start();
     let mut draws = fastrand::Rng::with_seed(3);

@@ -18,7 +18,7 @@ const LAYERS: [(&str, &[&str]); 7] = [
     ("ground", &["backoff", "clock", "error", "lock", "log_scope", "stop_signal"]),
     // A dead letter is data, and so is what the sink's threads tell each other; who keeps them is above.
     ("data", &["check", "config", "connection", "dead_letter", "event", "notice", "stats", "status"]),
-    ("ports and core", &["batch", "destination", "mapping", "schema", "source", "spool", "tls"]),
+    ("ports and core", &["batch", "destination", "lanes", "mapping", "schema", "source", "spool", "tls"]),
     ("adapters", &["destination::*", "simulator", "source::*"]),
     ("loops", &["ledger", "pipeline", "preparer", "reader", "reconcile", "replayer", "writer"]),
     ("wiring", &["check::*", "sink"]),

@@ -54,10 +54,20 @@ fn events(range: std::ops::Range<u32>, disposition: &str) -> String {
 /// SIGKILL for the server's processes, and immediate stops, while batches are under way.
 #[test]
 fn a_database_that_is_killed_and_started_again() {
+    killed_and_started_again(1);
+}
+
+#[test]
+fn a_database_that_is_killed_and_started_again_under_three_connections() {
+    killed_and_started_again(3);
+}
+
+fn killed_and_started_again(connections: u32) {
     let Some(mut server) = PrivateServer::start_new() else { return };
     let directory = tempfile::tempdir().unwrap();
     let mut config = support::config(directory.path(), &server.url());
-    config.batch.events_max = 40;
+    config.batch.events_max = 40 * connections;
+    config.destination.connections = connections;
     let simulator = Simulator::start(stream(7, 40_000)).unwrap();
     prepare(&server, &mut config, Some(&simulator));
     let sink = Sink::open(&config).unwrap();
@@ -85,11 +95,21 @@ fn a_database_that_is_killed_and_started_again() {
 /// The connection breaks in the middle of the answer to a commit: whether it was done is found out, not guessed.
 #[test]
 fn commits_whose_answers_are_lost() {
+    answers_are_lost(1);
+}
+
+#[test]
+fn commits_whose_answers_are_lost_on_three_connections() {
+    answers_are_lost(3);
+}
+
+fn answers_are_lost(connections: u32) {
     let Some(server) = PrivateServer::start_new() else { return };
     let directory = tempfile::tempdir().unwrap();
     let proxy = Proxy::new(server.address());
     let mut config = support::config(directory.path(), &server.url_through(proxy.address));
     config.batch.events_max = 40;
+    config.destination.connections = connections;
     let simulator = Simulator::start(stream(8, 8000)).unwrap();
     prepare(&server, &mut config, Some(&simulator));
     proxy.cut_answers(30, 8);

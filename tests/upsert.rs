@@ -50,10 +50,12 @@ fn any_mode() -> impl Strategy<Value = &'static str> {
     prop_oneof![Just("always"), Just("changed"), Just("newer")]
 }
 
-/// Runs the events through sinks that are opened anew after each part, with batches of at most `events_max`.
-fn through_sinks(config: &cxsink::Config, parts: &[Vec<Json>]) {
-    for part in parts {
-        let sink = Sink::open(config).unwrap();
+/// Runs the events through sinks that are opened anew after each part, with so many connections.
+fn through_sinks(config: &cxsink::Config, parts: &[Vec<Json>], connections: &[u32]) {
+    for (part, connections) in parts.iter().zip(connections.iter().cycle()) {
+        let mut config = config.clone();
+        config.destination.connections = *connections;
+        let sink = Sink::open(&config).unwrap();
         sink.start().unwrap();
         sink.import(lines(part).as_bytes()).unwrap();
         sink.close(Some(support::postgres::PATIENCE)).unwrap();
@@ -74,9 +76,11 @@ fn the_postgresql_table_equals_one_by_one_execution() {
     let Some(database) = TestDatabase::new() else { return };
     database.execute(&oracle::tutorial_table("expected"));
     let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig::with_cases(60));
-    let parts = proptest::collection::vec(proptest::collection::vec(event(), 1..25), 1..3);
-    let outcome =
-        runner.run(&(parts, any_mode(), 1..12_u32, any::<bool>()), |(parts, mode, events_max, has_checkpoint)| {
+    let parts = proptest::collection::vec(proptest::collection::vec(event(), 1..25), 1..4);
+    let connections = proptest::collection::vec(1..5_u32, 1..4);
+    let outcome = runner.run(
+        &(parts, any_mode(), 1..12_u32, any::<bool>(), connections),
+        |(parts, mode, events_max, has_checkpoint, connections)| {
             let directory = tempfile::tempdir().unwrap();
             let config = settings(directory.path(), &database.url(), mode, events_max);
             database.execute("DROP TABLE IF EXISTS cxone_events, cxsink_checkpoint; TRUNCATE expected");
@@ -84,14 +88,18 @@ fn the_postgresql_table_equals_one_by_one_execution() {
             if !has_checkpoint {
                 database.execute("DROP TABLE cxsink_checkpoint");
             }
-            through_sinks(&config, &parts);
+            through_sinks(&config, &parts, &connections);
             let mut client = database.client();
             let events: Vec<Vec<u8>> = parts.iter().flatten().map(|event| event.to_string().into_bytes()).collect();
             oracle::execute(&mut client, "expected", mode, events.iter().map(Vec::as_slice));
             let differences = oracle::differences(&mut client, "cxone_events", "expected");
-            prop_assert!(differences.is_empty(), "{mode}, batches of {events_max}: {differences:#?}");
+            prop_assert!(
+                differences.is_empty(),
+                "{mode}, batches of {events_max}, connections {connections:?}: {differences:#?}"
+            );
             Ok(())
-        });
+        },
+    );
     outcome.unwrap();
 }
 
@@ -105,7 +113,7 @@ fn the_sqlite_table_equals_one_by_one_execution() {
         let path = directory.path().join("table.db");
         let config = settings(directory.path(), &format!("sqlite:{}", path.display()), mode, events_max);
         cxsink::init_db(&config).unwrap();
-        through_sinks(&config, &parts);
+        through_sinks(&config, &parts, &[1]);
 
         // One sink and one batch for each event: nothing is collapsed, and PostgreSQL proves above what a batch of one does.
         let apart = directory.path().join("apart.db");
@@ -182,7 +190,7 @@ fn an_identical_redelivery_writes_nothing_in_mode_changed() {
     cxsink::init_db(&config).unwrap();
     let event = json!({"interactionId": "i", "timestamp": "2026-11-22T16:00:00Z", "type": "call", "idempotencyKey": "k",
         "attributes": {"duration": null, "agentId": "a", "more": {"x": [1, null]}}});
-    through_sinks(&config, &[vec![event.clone()]]);
+    through_sinks(&config, &[vec![event.clone()]], &[1]);
     let before = database.query("SELECT xmin, updated_at FROM cxone_events");
     let sink = Sink::open(&config).unwrap();
     sink.start().unwrap();

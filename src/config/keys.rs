@@ -237,6 +237,11 @@ pub(super) static KEYS: &[Key] = &[
         "When an event whose key is already in the table changes the row: always; only if it would change a column, so that an identical redelivery writes nothing; or only if its timestamp is not older than the row's, which then follows it."
     ),
     key!(
+        destination.connections,
+        Kind::Count(1, 16),
+        "How many connections to PostgreSQL write side by side. Each takes a share of the keys, so the events of a key stay in order; events of different keys do not. Two hide the way to a distant server, and are faster where the server has a core for each. An SQLite file takes one writer whatever this says."
+    ),
+    key!(
         destination.connect_timeout,
         Kind::Duration(ms(10), MINUTE.saturating_mul(10)),
         "How long connecting may take."

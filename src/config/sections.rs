@@ -86,6 +86,8 @@ pub struct DestinationConfig {
     pub table: String,
     /// When an event whose key is already in the table changes the row.
     pub update: UpdateMode,
+    /// How many connections write side by side.
+    pub connections: u32,
     /// How long connecting may take.
     pub connect_timeout: Duration,
     /// How long one transaction may take.
@@ -239,6 +241,7 @@ impl Default for DestinationConfig {
             password_file: None,
             table: "cxone_events".into(),
             update: UpdateMode::default(),
+            connections: 1,
             connect_timeout: Duration::from_secs(10),
             statement_timeout: Duration::from_secs(30),
             lock_timeout: None,

@@ -44,7 +44,7 @@ use self::session::Session;
 use self::statement::{Upsert, answer};
 use self::target::Target;
 use super::names::TableName;
-use super::{Applied, Destination, Examination, Fence, Write};
+use super::{Applied, Destination, Examination, Fence, Write, moved_checkpoint};
 use crate::batch::Rows;
 use crate::check::Finding;
 use crate::config::{DestinationConfig, TlsConfig, conninfo};
@@ -253,17 +253,59 @@ impl PostgresDestination {
             // Read again: another process with this spool's id may have been faster.
             client.query_typed(&select, &[id])?.first().map_or(Ok(applied), |row| row.try_get(0))
         });
-        match position {
-            Ok(position) => u64::try_from(position).map(Some).map_err(|_| {
-                Error::new(ErrorKind::Database, format!("the checkpoint of spool {spool_id} is negative: {position}"))
-                    .with_class(Class::Misfit)
-                    .with_hint("delete its row from cxsink_checkpoint")
-            }),
-            Err(error) if error.sqlstate() == Some("42P01") => Ok(None),
-            Err(error) => Err(error),
-        }
+        if_there_is(position)?.map(|position| from_bigint(spool_id, position)).transpose()
+    }
+
+    fn try_checkpoints(&mut self, spool_id: &str) -> Result<Option<Vec<(String, u64)>>> {
+        let relation = self.relation.as_ref().ok_or_else(not_connected)?;
+        let session = open(self.session.as_mut())?;
+        let select = format!(
+            "SELECT spool_id::text, position FROM {} WHERE (spool_id = $1 OR left(spool_id, length($1) + 1) = $1 || '/') \
+             AND position <> {TAKEN_BACK} ORDER BY 1",
+            relation.name.checkpoint().quoted()
+        );
+        let found = session.run("reading the checkpoints", self.config.statement_timeout, |client| {
+            let rows = client.query_typed(&select, &[(&spool_id, Type::TEXT)])?;
+            rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect::<PgResult<Vec<(String, i64)>>>()
+        });
+        let named = |(name, position): (String, i64)| from_bigint(&name, position).map(|position| (name, position));
+        if_there_is(found)?.map(|found| found.into_iter().map(named).collect()).transpose()
+    }
+
+    /// The old rows stay, with a position where no statement looks for them: this user may not be allowed to delete.
+    fn try_replace(&mut self, old: &[(String, u64)], new: &[String], position: u64) -> Result<()> {
+        let relation = self.relation.as_ref().ok_or_else(not_connected)?;
+        let session = open(self.session.as_mut())?;
+        let checkpoint = relation.name.checkpoint().quoted();
+        let take_back = format!(
+            "UPDATE {checkpoint} SET position = {TAKEN_BACK}, updated_at = now() WHERE spool_id = $1 AND position = $2 RETURNING 1"
+        );
+        let make = format!(
+            "INSERT INTO {checkpoint} (spool_id, position, updated_at) VALUES ($1, $2, now()) \
+             ON CONFLICT (spool_id) DO UPDATE SET position = excluded.position, updated_at = excluded.updated_at"
+        );
+        let old = old.iter().map(|(name, position)| Ok((name, to_bigint(*position)?))).collect::<Result<Vec<_>>>()?;
+        let position = to_bigint(position)?;
+        let moved = session.run("replacing the checkpoints", self.config.statement_timeout, |client| {
+            let mut transaction = client.transaction()?;
+            for (name, position) in &old {
+                if transaction.query_typed(&take_back, &[(name, Type::TEXT), (position, Type::INT8)])?.is_empty() {
+                    transaction.rollback()?;
+                    return Ok(Some(*name));
+                }
+            }
+            for name in new {
+                transaction.query_typed(&make, &[(name, Type::TEXT), (&position, Type::INT8)])?;
+            }
+            transaction.commit()?;
+            Ok(None)
+        })?;
+        moved.map_or(Ok(()), |name| Err(moved_checkpoint(name)))
     }
 }
+
+/// The position of a checkpoint that was taken back. Fences begin at 0.
+const TAKEN_BACK: i64 = -1;
 
 impl Destination for PostgresDestination {
     fn connect(&mut self) -> Result<Table> {
@@ -284,6 +326,16 @@ impl Destination for PostgresDestination {
 
     fn position(&mut self, spool_id: &str, applied: u64) -> Result<Option<u64>> {
         let result = self.try_position(spool_id, applied);
+        self.settle(result)
+    }
+
+    fn checkpoints(&mut self, spool_id: &str) -> Result<Option<Vec<(String, u64)>>> {
+        let result = self.try_checkpoints(spool_id);
+        self.settle(result)
+    }
+
+    fn replace_checkpoints(&mut self, old: &[(String, u64)], new: &[String], position: u64) -> Result<()> {
+        let result = self.try_replace(old, new, position);
         self.settle(result)
     }
 
@@ -449,6 +501,28 @@ fn open(session: Option<&mut Session>) -> Result<&mut Session> {
 
 fn not_connected() -> Error {
     Error::new(ErrorKind::Connect, "not connected to PostgreSQL")
+}
+
+/// `None` if there is no checkpoint table.
+fn if_there_is<T>(found: Result<T>) -> Result<Option<T>> {
+    match found {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if error.sqlstate() == Some("42P01") => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn from_bigint(checkpoint: &str, position: i64) -> Result<u64> {
+    u64::try_from(position).map_err(|_| {
+        let message = if position == TAKEN_BACK {
+            format!("the checkpoint {checkpoint} was taken back by a sink with another number of connections")
+        } else {
+            format!("the checkpoint {checkpoint} is negative: {position}")
+        };
+        Error::new(ErrorKind::Database, message)
+            .with_class(Class::Misfit)
+            .with_hint("start the sink again; if that does not help, delete the row from cxsink_checkpoint")
+    })
 }
 
 fn to_bigint(position: u64) -> Result<i64> {

@@ -12,7 +12,7 @@ use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ErrorCode, ToSql, Transaction, params_from_iter};
 
 use super::names::{CHECKPOINT, TableName, quote};
-use super::{Applied, Destination, Examination, Write};
+use super::{Applied, Destination, Examination, Write, moved_checkpoint};
 use crate::batch::{Rows, Value};
 use crate::check::Finding;
 use crate::clock::{Clock, SystemClock};
@@ -155,6 +155,47 @@ impl Destination for SqliteDestination {
         };
         let position = read();
         position.map_err(|error| self.error("reading the checkpoint in", &error))
+    }
+
+    fn checkpoints(&mut self, spool_id: &str) -> Result<Option<Vec<(String, u64)>>> {
+        let connection = &self.opened()?.connection;
+        let read = || -> rusqlite::Result<Option<Vec<(String, u64)>>> {
+            if !connection.table_exists(None, CHECKPOINT)? {
+                return Ok(None);
+            }
+            let mut select = connection.prepare(
+                "SELECT spool_id, position FROM cxsink_checkpoint
+                 WHERE spool_id = ?1 OR substr(spool_id, 1, length(?1) + 1) = ?1 || '/' ORDER BY spool_id",
+            )?;
+            select
+                .query_map([spool_id], |row| Ok((row.get(0)?, row.get(1)?)))?
+                .collect::<rusqlite::Result<_>>()
+                .map(Some)
+        };
+        let found = read();
+        found.map_err(|error| self.error("reading the checkpoints in", &error))
+    }
+
+    fn replace_checkpoints(&mut self, old: &[(String, u64)], new: &[String], position: u64) -> Result<()> {
+        let connection = &mut self.opened()?.connection;
+        let mut replace = || -> rusqlite::Result<Option<String>> {
+            let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+            for (name, position) in old {
+                let delete = "DELETE FROM cxsink_checkpoint WHERE spool_id = ?1 AND position = ?2";
+                if transaction.execute(delete, (name, position))? == 0 {
+                    return Ok(Some(name.clone()));
+                }
+            }
+            for name in new {
+                let insert = "INSERT INTO cxsink_checkpoint (spool_id, position) VALUES (?1, ?2)";
+                transaction.execute(insert, (name, position))?;
+            }
+            transaction.commit()?;
+            Ok(None)
+        };
+        let moved = replace();
+        let moved = moved.map_err(|error| self.error("replacing the checkpoints in", &error))?;
+        moved.map_or(Ok(()), |name| Err(moved_checkpoint(&name)))
     }
 
     fn init_db(&mut self) -> Result<()> {

@@ -19,7 +19,7 @@ use crate::schema::Schema;
 use crate::spool::Spool;
 use crate::stats::{Counter, State};
 use crate::status::Status;
-use crate::stop_signal::InterruptGuard;
+use crate::stop_signal::{InterruptGuard, StopSignal};
 use crate::writer::Writer;
 
 /// What handle and threads share.
@@ -73,10 +73,12 @@ impl Engine {
             threads.is_started = true;
         }
         let (spool, status, pipeline) = (&self.spool, &self.status, &self.pipeline);
-        let mut writer =
-            Writer::new(Arc::clone(spool), Arc::clone(pipeline), Arc::clone(status), config.clone(), parts.destination);
-        let writer = match away_from_the_caller(move || writer.try_connect().map(|()| writer)) {
-            Ok(writer) => writer,
+        let aborts: Vec<StopSignal> = parts.links.iter().map(|link| link.abort.clone()).collect();
+        let end_calls = status.abort.on_set(move || aborts.iter().for_each(StopSignal::set));
+        let mut writers = Writer::all(spool, pipeline, status, config, parts.links);
+        let connect = move || writers.iter_mut().try_for_each(Writer::try_connect).map(|()| writers);
+        let writers = match away_from_the_caller(connect) {
+            Ok(writers) => writers,
             Err(error) => {
                 self.status.fail_to_start(&error);
                 self.end();
@@ -100,7 +102,7 @@ impl Engine {
             is_full: false,
         });
         let closed = Arc::clone(pipeline);
-        let mut interrupts = vec![status.abort.on_set(move || closed.close())];
+        let mut interrupts = vec![end_calls, status.abort.on_set(move || closed.close())];
         if reader.is_none() {
             // With a reader, it is the reader's end that ends the intake: its last burst still goes in.
             let intake = Arc::clone(spool);
@@ -108,17 +110,19 @@ impl Engine {
         }
         {
             let mut threads = lock::lock(&self.threads);
-            threads.running = 3 + usize::from(reader.is_some());
+            threads.running = 2 + writers.len() + usize::from(reader.is_some());
             threads.interrupts = interrupts;
         }
-        let mut writer = writer;
         let log = Arc::clone(spool);
         let keep_log_short = move || {
             log.keep_log_short();
             Ok(())
         };
         self.spawn("cxsink-checkpoint", keep_log_short, |_| ());
-        self.spawn("cxsink-writer", move || writer.run(), |engine| engine.pipeline.close());
+        for (number, mut writer) in (1..).zip(writers) {
+            let name = if number == 1 { "cxsink-writer".into() } else { format!("cxsink-writer-{number}") };
+            self.spawn(&name, move || writer.run(), |engine| engine.pipeline.close());
+        }
         self.spawn("cxsink-preparer", move || preparer.run(), |engine| engine.pipeline.finish());
         if let Some(mut reader) = reader {
             let at_end = |engine: &Engine| {
@@ -133,16 +137,16 @@ impl Engine {
     /// Runs `body` on a thread; its error, or its panic, ends the sink as failed. `at_end` runs in any case.
     fn spawn(
         self: &Arc<Self>,
-        name: &'static str,
+        name: &str,
         body: impl FnOnce() -> Result<()> + Send + 'static,
         at_end: impl FnOnce(&Engine) + Send + 'static,
     ) {
-        let engine = Arc::clone(self);
+        let (engine, own_name) = (Arc::clone(self), name.to_owned());
         let run = move || {
             // Nothing of what the body leaves behind is used again, and the spool is sound after every statement.
             let outcome = catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|_| {
                 engine.status.abort.set();
-                Err(Error::new(ErrorKind::Panic, format!("the thread {name} panicked"))
+                Err(Error::new(ErrorKind::Panic, format!("the thread {own_name} panicked"))
                     .with_hint("this is a bug in cxsink; the spool is intact, and the next start goes on from there"))
             });
             if let Err(error) = outcome {

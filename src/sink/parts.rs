@@ -5,7 +5,7 @@ use std::sync::Arc;
 use secrecy::ExposeSecret;
 
 use crate::config::Config;
-use crate::destination::Destination;
+use crate::destination::{Destination, Link};
 use crate::error::{Error, ErrorKind, Result};
 use crate::log_scope;
 use crate::source::websocket::WebsocketSource;
@@ -18,7 +18,8 @@ use crate::stop_signal::StopSignal;
 pub(crate) struct Parts {
     /// `None` for a sink that only takes what the application gives it.
     pub(crate) source: Option<Box<dyn Source>>,
-    pub(crate) destination: Box<dyn Destination>,
+    /// One for each of the destination's connections.
+    pub(crate) links: Vec<Link>,
 }
 
 impl Parts {
@@ -35,9 +36,18 @@ impl Parts {
         } else {
             None
         };
-        let destination = open_destination(config, status.destination_abort.clone())?;
-        Ok(Self { source, destination })
+        let link = |_| {
+            let abort = StopSignal::new();
+            Ok(Link { destination: open_destination(config, abort.clone())?, abort })
+        };
+        Ok(Self { source, links: (0..connections(config)).map(link).collect::<Result<_>>()? })
     }
+}
+
+/// An SQLite file takes one writer at a time.
+fn connections(config: &Config) -> u32 {
+    let url = config.destination.url.as_ref().map(ExposeSecret::expose_secret).unwrap_or_default();
+    if url.starts_with("sqlite:") { 1 } else { config.destination.connections }
 }
 
 /// Runs `work` on a thread of its own and waits for it: the `postgres` crate cannot be called, or even dropped, on a thread that

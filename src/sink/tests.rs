@@ -13,7 +13,7 @@ use super::*;
 use crate::check::Finding;
 use crate::dead_letter::Stage;
 use crate::destination::sqlite::{SqliteDestination, init_db_sql};
-use crate::destination::{Applied, Destination, Examination, Write};
+use crate::destination::{Applied, Destination, Examination, Link, Write};
 use crate::error::Class;
 use crate::event::Burst;
 use crate::mapping::{Plan, Table};
@@ -79,6 +79,14 @@ impl Destination for Faulty {
 
     fn position(&mut self, spool_id: &str, applied: u64) -> Result<Option<u64>> {
         self.inner.position(spool_id, applied)
+    }
+
+    fn checkpoints(&mut self, spool_id: &str) -> Result<Option<Vec<(String, u64)>>> {
+        self.inner.checkpoints(spool_id)
+    }
+
+    fn replace_checkpoints(&mut self, old: &[(String, u64)], new: &[String], position: u64) -> Result<()> {
+        self.inner.replace_checkpoints(old, new, position)
     }
 
     fn init_db(&mut self) -> Result<()> {
@@ -206,18 +214,24 @@ impl Bench {
     /// Starts the sink with this stream; the receiver tells the size of every batch that reached the destination.
     fn start(&self, sink: &Sink, bursts: &[&[String]], end: Option<Error>) -> mpsc::Receiver<usize> {
         let (batches, receiver) = mpsc::channel();
-        let abort = sink.0.engine.status.destination_abort.clone();
         let path = self.table_path();
-        let inner = SqliteDestination::new(path.to_str().unwrap(), &self.config.destination, abort.clone()).unwrap();
         let source: Option<Box<dyn Source>> = if bursts.is_empty() && end.is_none() {
             None
         } else {
             let bursts = bursts.iter().map(|burst| burst.to_vec()).collect();
             Some(Box::new(Scripted { bursts, end, stop: sink.0.engine.status.stop.clone() }))
         };
-        let destination =
-            Box::new(Faulty { inner, table: path.clone(), faults: Arc::clone(&self.faults), abort, batches });
-        sink.start_with(Parts { source, destination }).unwrap();
+        let link = |_| {
+            let abort = StopSignal::new();
+            let inner =
+                SqliteDestination::new(path.to_str().unwrap(), &self.config.destination, abort.clone()).unwrap();
+            let (table, faults, batches) = (path.clone(), Arc::clone(&self.faults), batches.clone());
+            let destination = Box::new(Faulty { inner, table, faults, abort: abort.clone(), batches });
+            Link { destination, abort }
+        };
+        let links = (0..self.config.destination.connections).map(link).collect();
+        drop(batches);
+        sink.start_with(Parts { source, links }).unwrap();
         receiver
     }
 

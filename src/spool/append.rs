@@ -11,6 +11,7 @@ use super::reserve::is_full;
 use super::{Spool, State, checksum};
 use crate::error::{Error, Result};
 use crate::event::Burst;
+use crate::lock;
 
 /// A row holds at most this much, unless one event alone is larger. Larger rows gain nothing, smaller ones cost CPU.
 const ROW_BYTES_MAX: usize = 64 * 1024;
@@ -89,10 +90,30 @@ impl Spool {
         })
     }
 
+    /// From here on there are this many lanes, and none is ahead of the others.
+    pub(crate) fn set_lanes(&self, lanes: usize) {
+        *lock::lock(&self.lanes) = vec![self.applied(); lanes];
+    }
+
+    /// The lane has settled its events below `offset`, these many more: applied, or kept as dead letters. What every lane has
+    /// settled is deleted in due course.
+    pub(crate) fn settle(&self, lane: usize, offset: u64, events: u64) -> Result<()> {
+        let mut lanes = lock::lock(&self.lanes);
+        if let Some(settled) = lanes.get_mut(lane) {
+            *settled = offset.max(*settled);
+        }
+        self.state().ahead += events;
+        let applied = lanes.iter().min().copied().unwrap_or(0);
+        drop(lanes);
+        self.mark_applied(applied)
+    }
+
     /// Every event below `offset` is applied; its row is deleted in due course.
     pub(crate) fn mark_applied(&self, offset: u64) -> Result<()> {
         let mut state = self.state();
-        state.applied = state.applied.max(offset);
+        let before = state.applied;
+        state.applied = before.max(offset);
+        state.ahead = state.ahead.saturating_sub(state.applied - before);
         let is_much = state.applied - state.deleted >= DELETE_EVENTS_MAX || state.bytes >= self.bytes_max / 2;
         let are_events_waiting = state.next > state.applied;
         drop(state);

@@ -4,14 +4,13 @@
 //! database each row that is written and each move of the checkpoint are noted, so it is known which batch wrote what, and
 //! how often. A transaction that is rolled back leaves no note.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ::postgres::Client;
 use cxsink::{Config, DeadLetter, DeadLetters, Sink, Validator};
 use rusqlite::Connection;
 
 use super::oracle;
-use super::postgres::rows;
 
 /// Makes the spool's file and has it note what is appended.
 pub fn keep_arrivals(config: &Config) {
@@ -50,9 +49,10 @@ pub const KEEP_WRITES: &str = "
     CREATE FUNCTION note_row() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
         INSERT INTO written VALUES (txid_current(), NEW.idempotency_key); RETURN NULL; END $$;
     CREATE TRIGGER note_row AFTER INSERT OR UPDATE ON cxone_events FOR EACH ROW EXECUTE FUNCTION note_row();
-    CREATE TABLE moved (id bigserial, transaction bigint, begins bigint, ends bigint);
+    CREATE TABLE moved (id bigserial, transaction bigint, lane text, begins bigint, ends bigint);
     CREATE FUNCTION note_move() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-        INSERT INTO moved (transaction, begins, ends) VALUES (txid_current(), OLD.position, NEW.position); RETURN NULL; END $$;";
+        INSERT INTO moved (transaction, lane, begins, ends) VALUES (txid_current(), NEW.spool_id, OLD.position, NEW.position);
+        RETURN NULL; END $$;";
 
 pub const KEEP_MOVES: &str =
     "CREATE TRIGGER note_move AFTER UPDATE ON cxsink_checkpoint FOR EACH ROW EXECUTE FUNCTION note_move()";
@@ -114,36 +114,69 @@ pub fn check_but_refused(
     (arrivals, refused)
 }
 
-/// The checkpoint moved without a gap or a repetition, and each move wrote each key of its events exactly once.
+/// A move of a checkpoint, and the keys that its transaction wrote.
+struct Move {
+    begins: u64,
+    ends: u64,
+    keys: BTreeSet<String>,
+}
+
+/// Each event was written by exactly one move of a checkpoint, and no move wrote anything but events of its range. Each lane's
+/// checkpoint moved without a gap or a repetition.
 fn check_exactly_once(client: &mut Client, stored: &[(u64, &[u8])]) {
-    let keys: Vec<(u64, String)> = stored
-        .iter()
-        .map(|(offset, event)| {
-            let event: serde_json::Value = serde_json::from_slice(event).unwrap();
-            (*offset, event["idempotencyKey"].as_str().unwrap().to_owned())
-        })
-        .collect();
-    let mut written: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for row in client.query("SELECT transaction::text, key FROM written", &[]).unwrap() {
-        written.entry(row.get(0)).or_default().push(row.get(1));
+    let key_of = |event: &[u8]| -> String {
+        let event: serde_json::Value = serde_json::from_slice(event).unwrap();
+        event["idempotencyKey"].as_str().unwrap().to_owned()
+    };
+    let mut offsets: BTreeMap<String, Vec<u64>> = BTreeMap::new();
+    for (offset, event) in stored {
+        offsets.entry(key_of(event)).or_default().push(*offset);
     }
-    let mut position = 0;
-    for row in client.query("SELECT transaction::text, begins, ends FROM moved ORDER BY id", &[]).unwrap() {
-        let place = |column| u64::try_from(row.get::<_, i64>(column)).unwrap();
-        let (begins, ends) = (place(1), place(2));
-        assert_eq!(begins, position, "the checkpoint moves from where it stood");
-        assert!(ends > begins, "and forward: {begins} to {ends}");
-        position = ends;
-        let mut expected: Vec<&str> =
-            keys.iter().filter(|(offset, _)| (begins..ends).contains(offset)).map(|(_, key)| key.as_str()).collect();
-        expected.sort_unstable();
-        expected.dedup();
-        let mut found = written.remove(&row.get::<_, String>(0)).unwrap_or_default();
-        found.sort_unstable();
-        assert_eq!(found, expected, "what the batch from {begins} to {ends} wrote");
+    let moves = moves(client);
+    assert!(!moves.is_empty());
+    let mut written: BTreeMap<&str, Vec<&Move>> = BTreeMap::new();
+    for step in &moves {
+        for key in &step.keys {
+            let is_in_range = |offset: &u64| (step.begins..step.ends).contains(offset);
+            let is_due = offsets.get(key).is_some_and(|offsets| offsets.iter().any(is_in_range));
+            assert!(is_due, "{key} was written by the batch from {} to {}, which has none", step.begins, step.ends);
+            written.entry(key).or_default().push(step);
+        }
+    }
+    for (key, offsets) in &offsets {
+        for offset in offsets {
+            let steps = written.get(key.as_str()).map_or(&[][..], Vec::as_slice);
+            let count = steps.iter().filter(|step| (step.begins..step.ends).contains(offset)).count();
+            assert_eq!(count, 1, "how often the event {offset} of {key} was written");
+        }
+    }
+}
+
+fn moves(client: &mut Client) -> Vec<Move> {
+    let mut written: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for row in client.query("SELECT transaction::text, key FROM written", &[]).unwrap() {
+        let (transaction, key): (String, String) = (row.get(0), row.get(1));
+        assert!(
+            written.entry(transaction).or_default().insert(key.clone()),
+            "{key} was written twice in a transaction"
+        );
+    }
+    let mut positions: BTreeMap<String, u64> = BTreeMap::new();
+    let mut moves = Vec::new();
+    for row in client.query("SELECT transaction::text, lane, begins, ends FROM moved ORDER BY id", &[]).unwrap() {
+        let (transaction, lane): (String, String) = (row.get(0), row.get(1));
+        let (begins, ends): (i64, i64) = (row.get(2), row.get(3));
+        let (Ok(begins), Ok(ends)) = (u64::try_from(begins), u64::try_from(ends)) else {
+            // It made way for other lanes, or took their place.
+            positions.insert(lane, ends.max(0).unsigned_abs());
+            continue;
+        };
+        assert!(begins < ends, "a checkpoint moves forward: {lane} from {begins} to {ends}");
+        if let Some(position) = positions.insert(lane.clone(), ends) {
+            assert_eq!(begins, position, "{lane} moves from where it stood");
+        }
+        moves.push(Move { begins, ends, keys: written.remove(&transaction).unwrap_or_default() });
     }
     assert!(written.is_empty(), "rows were written outside of any batch: {:?}", written.keys());
-    let last = keys.last().map_or(0, |(offset, _)| offset + 1);
-    assert!(position >= last, "the last stored event is at {last}, the checkpoint at {position}");
-    assert!(rows(client, "SELECT count(*) FROM moved") != ["0"]);
+    moves
 }
