@@ -24,13 +24,29 @@ const HEAD_START: Duration = Duration::from_millis(250);
 /// A name with more addresses than this is not tried further.
 const ADDRESSES_MAX: usize = 8;
 
-/// Connects to `port` of `host`, a name or an IP address without brackets, before `deadline`.
-pub(super) fn dial(host: &str, port: u16, deadline: Instant, stop: &StopSignal) -> Result<TcpStream> {
-    dial_with(host, port, deadline, stop, resolve, |address, timeout| TcpStream::connect_timeout(&address, timeout))
+/// What addresses a name has.
+pub(super) type Resolve = Arc<dyn Fn(&str, u16) -> io::Result<Vec<SocketAddr>> + Send + Sync>;
+
+/// The system's resolver. It is asked for each connection: a name may move.
+pub(super) fn system_resolver() -> Resolve {
+    Arc::new(resolve)
 }
 
 fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     Ok((host, port).to_socket_addrs()?.collect())
+}
+
+/// Connects to `port` of `host`, a name or an IP address without brackets, before `deadline`.
+pub(super) fn dial(
+    host: &str,
+    port: u16,
+    deadline: Instant,
+    stop: &StopSignal,
+    resolve: &Resolve,
+) -> Result<TcpStream> {
+    let resolve = Arc::clone(resolve);
+    let resolve = move |host: &str, port| resolve(host, port);
+    dial_with(host, port, deadline, stop, resolve, |address, timeout| TcpStream::connect_timeout(&address, timeout))
 }
 
 /// The addresses of `host`, looked up before `deadline`.
@@ -192,7 +208,7 @@ mod tests {
     fn a_listener_is_reached_and_a_closed_port_is_named() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        let to = || dial("127.0.0.1", port, soon(), &StopSignal::new());
+        let to = || dial("127.0.0.1", port, soon(), &StopSignal::new(), &system_resolver());
         assert_eq!(to().unwrap().peer_addr().unwrap().port(), port);
         drop(listener);
         let error = to().unwrap_err();

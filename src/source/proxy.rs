@@ -122,8 +122,9 @@ impl Proxy {
     fn refused(&self, target: &str, head: &Head) -> Error {
         const CREDENTIALS: &str = "give proxy.url a user, and the password there or in proxy.password_file; if both are there, they may be wrong, or the proxy may ask for another scheme than Basic";
         let hint = match head.status {
-            407 => CREDENTIALS,
-            401 | 403 | 405 => "ask who runs the proxy to allow connections to this host and port",
+            // tinyproxy says 401 to wrong credentials.
+            401 | 407 => CREDENTIALS,
+            403 | 405 => "ask who runs the proxy to allow connections to this host and port",
             300..=399 => {
                 "check proxy.url: what answers there is no proxy, or asks for a sign-in; redirects are not followed"
             }

@@ -129,7 +129,11 @@ pub(super) type TlsPeer = StreamOwned<ServerConnection, TcpStream>;
 impl TestServer {
     /// `script` gets each connection before anything is read.
     pub(super) fn raw(script: impl Fn(TcpStream) + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self::raw_on(TcpListener::bind("127.0.0.1:0").unwrap(), script)
+    }
+
+    /// As [`raw`](Self::raw), with a listener of the test's own.
+    pub(super) fn raw_on(listener: TcpListener, script: impl Fn(TcpStream) + Send + Sync + 'static) -> Self {
         let address = listener.local_addr().unwrap();
         let script = Arc::new(script);
         thread::spawn(move || {
@@ -168,9 +172,13 @@ impl TestServer {
 
     /// `script` gets each request and its number.
     pub(super) fn http(script: impl Fn(usize, &mut Peer) + Send + Sync + 'static) -> Self {
+        Self::http_on(TcpListener::bind("127.0.0.1:0").unwrap(), script)
+    }
+
+    fn http_on(listener: TcpListener, script: impl Fn(usize, &mut Peer) + Send + Sync + 'static) -> Self {
         let requests: Arc<Mutex<Vec<String>>> = Arc::default();
         let log = Arc::clone(&requests);
-        let server = Self::raw(move |mut stream| {
+        let server = Self::raw_on(listener, move |mut stream| {
             let request = read_request(&mut stream);
             let number = {
                 let mut log = log.lock().unwrap();
@@ -184,8 +192,13 @@ impl TestServer {
 
     /// Gives tokens `token-0`, `token-1`, … and runs `script` for each request for the stream, with its number.
     pub(super) fn stream(script: impl Fn(usize, &mut Peer) + Send + Sync + 'static) -> Self {
+        Self::stream_on(TcpListener::bind("127.0.0.1:0").unwrap(), script)
+    }
+
+    /// As [`stream`](Self::stream), with a listener of the test's own.
+    pub(super) fn stream_on(listener: TcpListener, script: impl Fn(usize, &mut Peer) + Send + Sync + 'static) -> Self {
         let (tokens, streams) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        Self::http(move |_, peer| {
+        Self::http_on(listener, move |_, peer| {
             if peer.request.starts_with("POST /token ") {
                 let number = tokens.fetch_add(1, Ordering::SeqCst);
                 peer.send(token_answer(&format!("token-{number}")));

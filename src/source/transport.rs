@@ -67,7 +67,8 @@ impl Transport {
         self.through_all(|mut stream| -> io::Result<()> {
             while session.is_handshaking() {
                 // It ends at the end of the stream without an error, and without having got further.
-                if session.complete_io(&mut stream)? == (0, 0) {
+                let step = session.complete_io(&mut stream).map_err(|error| last_words(&mut session, stream, error))?;
+                if step == (0, 0) {
                     return Err(io::ErrorKind::UnexpectedEof.into());
                 }
             }
@@ -80,6 +81,16 @@ impl Transport {
     /// What TLS with the server is; `None` if there is none.
     pub(super) fn encryption(&self) -> Option<Encryption> {
         self.sessions.last().and_then(Encryption::of)
+    }
+
+    /// As [`last_words`], of the innermost session.
+    fn reason_for(&mut self, error: io::Error) -> io::Error {
+        let mut socket = Socket { tcp: &self.tcp, mode: self.mode };
+        match &mut self.sessions[..] {
+            [] => error,
+            [tls] => last_words(tls, &mut socket, error),
+            [outer, inner, ..] => last_words(inner, &mut rustls::Stream::new(outer, &mut socket), error),
+        }
     }
 
     /// Calls with the stream that the bytes of the application go through.
@@ -96,6 +107,23 @@ impl Transport {
     }
 }
 
+/// A server that refuses us ends the connection, so that what we write next fails before its reason is read. Reads it then.
+fn last_words(session: &mut ClientConnection, stream: &mut dyn ReadWrite, error: io::Error) -> io::Error {
+    if !matches!(
+        error.kind(),
+        io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted
+    ) {
+        return error;
+    }
+    let mut stream = stream;
+    while let Ok(1..) = session.read_tls(&mut stream) {
+        if let Err(reason) = session.process_new_packets() {
+            return io::Error::new(io::ErrorKind::InvalidData, reason);
+        }
+    }
+    error
+}
+
 impl Read for Transport {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self.through_all(|stream| stream.read(buffer)) {
@@ -109,11 +137,11 @@ impl Read for Transport {
 
 impl Write for Transport {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.through_all(|stream| stream.write(bytes))
+        self.through_all(|stream| stream.write(bytes)).map_err(|error| self.reason_for(error))
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.through_all(|stream| stream.flush())?;
+        self.through_all(|stream| stream.flush()).map_err(|error| self.reason_for(error))?;
         // The inner one hands its records to the outer one, which has to send them then.
         let mut socket = Socket { tcp: &self.tcp, mode: self.mode };
         match &mut self.sessions[..] {

@@ -11,7 +11,7 @@ use crate::stop_signal::{InterruptGuard, StopSignal};
 use crate::tls;
 
 use super::address::{Address, Purpose};
-use super::dial;
+use super::dial::{self, Resolve};
 use super::proxy::Proxy;
 use super::transport::Transport;
 
@@ -20,6 +20,7 @@ pub(super) struct Way {
     pub(super) address: Address,
     tls: TlsConfig,
     proxy: ProxyConfig,
+    resolve: Resolve,
 }
 
 /// A connection that a stop ends, as long as this lives.
@@ -36,7 +37,8 @@ impl Way {
             // Made anew for each connection; here only to fail early.
             tls::session(&config.tls, &address.host)?;
         }
-        let way = Self { address, tls: config.tls.clone(), proxy: config.proxy.clone() };
+        let (tls, proxy) = (config.tls.clone(), config.proxy.clone());
+        let way = Self { address, tls, proxy, resolve: dial::system_resolver() };
         way.proxy()?;
         Ok(way)
     }
@@ -56,7 +58,7 @@ impl Way {
     pub(super) fn dial(&self, proxy: Option<&Proxy>, timeout: Duration, stop: &StopSignal) -> Result<Reached> {
         let deadline = Instant::now() + timeout;
         let (host, port) = self.first_stop(proxy);
-        let tcp = dial::dial(host, port, deadline, stop).map_err(|error| in_context(proxy, error))?;
+        let tcp = dial::dial(host, port, deadline, stop, &self.resolve).map_err(|error| in_context(proxy, error))?;
         let transport = Transport::new(tcp, deadline).map_err(|error| self.failed("TCP", &error, timeout))?;
         let interrupt = transport.interrupt().map_err(|error| self.failed("TCP", &error, timeout))?;
         Ok(Reached { transport, interrupt: stop.on_set(interrupt) })
@@ -112,4 +114,14 @@ pub(super) fn step_failed(step: &str, peer: &str, error: &io::Error, timeout: Du
         _ => error.to_string(),
     };
     Error::new(ErrorKind::Connect, format!("{step} with {peer}: {why}")).with_hint(hint)
+}
+
+#[cfg(test)]
+impl Way {
+    pub(super) fn resolve_with(
+        &mut self,
+        resolve: impl Fn(&str, u16) -> io::Result<Vec<std::net::SocketAddr>> + Send + Sync + 'static,
+    ) {
+        self.resolve = std::sync::Arc::new(resolve);
+    }
 }

@@ -118,6 +118,8 @@ impl fmt::Debug for WebsocketSource {
 }
 
 #[cfg(test)]
+mod peer_tests;
+#[cfg(test)]
 mod renewal_tests;
 #[cfg(test)]
 mod tests;

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
 pub mod authority;
+pub mod connect_proxy;
 pub mod disk;
 pub mod journal;
 pub mod oracle;
@@ -9,6 +10,8 @@ pub mod postgres;
 pub mod process;
 pub mod proxy;
 pub mod server;
+#[cfg(all(feature = "simulator", feature = "sqlite"))]
+pub mod tls_bench;
 pub mod tls_front;
 
 use std::path::Path;

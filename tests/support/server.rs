@@ -79,21 +79,7 @@ impl PrivateServer {
     /// One of the server's programs, as the user that may run it, away from our environment's PG variables.
     fn program(&self, name: &str) -> Command {
         let program = self.programs.join(name);
-        let mut command = if is_root() {
-            // The server goes with the thread that started it: nothing is left behind when a test is killed.
-            let mut command = Command::new("setpriv");
-            let user = account();
-            command.args(["--reuid", user, "--regid"]).arg(group(user)).args(["--clear-groups", "--pdeathsig", "QUIT"]);
-            command.arg(program);
-            command
-        } else {
-            Command::new(program)
-        };
-        command
-            .env_clear()
-            .env("LC_ALL", "C")
-            .env("TZ", "UTC")
-            .env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        let mut command = unprivileged(&program, "QUIT");
         command.current_dir(self.folder.path()).stdin(Stdio::null());
         command
     }
@@ -268,7 +254,23 @@ pub fn is_root() -> bool {
     status.lines().any(|line| line.split_whitespace().eq(["Uid:", "0", "0", "0", "0"]))
 }
 
-/// PostgreSQL refuses to run as root.
+/// A server's program, as a user that may run it: PostgreSQL refuses to run as root, and others need not. It sees nothing of our
+/// environment, and gets `signal` when the thread that started it ends: nothing is left behind when a test is killed.
+pub fn unprivileged(program: &Path, signal: &str) -> Command {
+    let mut command = if is_root() {
+        let mut command = Command::new("setpriv");
+        let user = account();
+        command.args(["--reuid", user, "--regid"]).arg(group(user)).args(["--clear-groups", "--pdeathsig", signal]);
+        command.arg(program);
+        command
+    } else {
+        Command::new(program)
+    };
+    command.env_clear().env("LC_ALL", "C").env("TZ", "UTC").env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    command
+}
+
+/// Who runs servers, if we are root.
 fn account() -> &'static str {
     let accounts = fs::read_to_string("/etc/passwd").unwrap_or_default();
     if accounts.lines().any(|line| line.starts_with("postgres:")) { "postgres" } else { "nobody" }

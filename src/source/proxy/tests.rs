@@ -134,6 +134,7 @@ fn proxies_that_do_not_connect_say_why() {
     let refusal = "HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: NTLM\r\n\r\n";
     check(refusal, Some(407), "status 407 Proxy Authentication Required", "proxy.password_file");
     check("HTTP/1.1 403 Forbidden\x1b[31m\r\n\r\n", None, "not HTTP/1.1", "proxy.url");
+    check("HTTP/1.1 401 Unauthorized\r\n\r\n", Some(401), "status 401", "proxy.password_file");
     check("HTTP/1.1 403 Forbidden\r\n\r\n", Some(403), "status 403 Forbidden", "allow connections");
     check(
         "HTTP/1.1 302 Found\r\nLocation: http://login/\r\n\r\n",
