@@ -149,6 +149,43 @@ typedef uint32_t cxsink_status;
 #endif // __cplusplus
 
 /**
+ * Parts of a deployment, to be checked; add up what is wanted.
+ */
+enum cxsink_check_flag
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * Where events wait: directory, file, lock and free space.
+     */
+    CXSINK_CHECK_FLAG_SPOOL = 1,
+    /**
+     * The way to a token: name, TCP, proxy, TLS, the token itself, and the server's clock.
+     */
+    CXSINK_CHECK_FLAG_OAUTH = 2,
+    /**
+     * The way to the stream: name, TCP, proxy, TLS, and the handshake. The stream is opened and closed again at once.
+     */
+    CXSINK_CHECK_FLAG_STREAM = 4,
+    /**
+     * The way to the table: name, TCP, login, TLS, table, columns, key, privileges, checkpoint, clock.
+     */
+    CXSINK_CHECK_FLAG_DESTINATION = 8,
+    /**
+     * All of them.
+     */
+    CXSINK_CHECK_FLAG_ALL = 15,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum cxsink_check_flag cxsink_check_flag;
+#else
+typedef uint32_t cxsink_check_flag;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
  * How much a record of the log matters; as the most that is wanted, everything up to it.
  */
 enum cxsink_log_level
@@ -435,6 +472,12 @@ typedef void (*cxsink_free_fn)(void *user_data);
  */
 typedef ptrdiff_t (*cxsink_read_fn)(char *buffer, size_t capacity, void *user_data);
 
+/**
+ * Called for each step of a check when it is done: one JSON object of `len` bytes, which ends with a NUL character and
+ * lives until the callback returns. It must not throw, nor leave by longjmp.
+ */
+typedef void (*cxsink_step_fn)(const char *step, size_t len, void *user_data);
+
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
@@ -537,6 +580,14 @@ const char *cxsink_error_detail_json(const cxsink_error *error);
  * Ownership: none. Blocks: never. Threads: any. Errors: none.
  */
 bool cxsink_error_is_retryable(const cxsink_error *error);
+
+/**
+ * Where the event stands that could not be taken, counted from 0, after `cxsink_sink_ingest_many`: every one before it was
+ * taken. UINT64_MAX for other errors, and for NULL.
+ *
+ * Ownership: none. Blocks: never. Threads: any. Errors: none.
+ */
+uint64_t cxsink_error_index(const cxsink_error *error);
 
 /**
  * Frees the error and makes the variable NULL. NULL, and a variable that is NULL, are fine.
@@ -713,6 +764,23 @@ cxsink_status cxsink_sink_ingest(cxsink_sink *sink,
                                  const char *json,
                                  size_t len,
                                  cxsink_error **err);
+
+/**
+ * Takes many events, each as `cxsink_sink_ingest` does, but many in one transaction of the spool, which is much faster.
+ * `events` are `count` texts, and `lens` their lengths; with NULL for `lens` each ends with a NUL character.
+ * `*taken`, if it is not NULL, gets how many were taken, also after an error: those before the one that was not.
+ *
+ * Ownership: the events are copied. Blocks: while the spool is full, for timeout_ms milliseconds at most; -1 waits as long
+ * as it takes; and for the disk. Threads: any. Errors: JSON or SCHEMA for the first event that is not valid, TIMEOUT
+ * when there was no room in time, STATE when the sink is stopping, SPOOL; FORKED, INVALID_ARGUMENT.
+ */
+cxsink_status cxsink_sink_ingest_many(cxsink_sink *sink,
+                                      const char *const *events,
+                                      const size_t *lens,
+                                      size_t count,
+                                      int32_t timeout_ms,
+                                      uint64_t *taken,
+                                      cxsink_error **err);
 
 /**
  * Takes events from JSON Lines, one event a line, empty lines skipped, which `read` is called for until their end.
@@ -1105,6 +1173,26 @@ cxsink_status cxsink_validate(const cxsink_config *config,
                               const char *json,
                               size_t len,
                               cxsink_error **err);
+
+/**
+ * Tries a deployment, step by step and for real: configuration and schema in any case, and the `areas`, a sum of
+ * cxsink_check_flag. It leaves no trace: no row, no file that was not there.
+ *
+ * `*is_ok`, if it is not NULL, gets whether no step failed. `*out`, if out is not NULL, gets a JSON object: ok, and steps,
+ * an array of objects with name, status ("passed", "warning", "failed" or "skipped"), seconds, message and hint.
+ * `on_step`, if it is not NULL, is called for each step in between, on this thread.
+ *
+ * Ownership: `*out` is yours; free it by `cxsink_buffer_free`; user_data is only passed on. Blocks: while it tries; a step
+ * takes no longer than the timeouts of the configuration. Threads: any. Errors: INVALID_ARGUMENT. A step that fails is
+ * no error of this call.
+ */
+cxsink_status cxsink_check(const cxsink_config *config,
+                           uint32_t areas,
+                           cxsink_step_fn on_step,
+                           void *user_data,
+                           bool *is_ok,
+                           cxsink_buffer **out,
+                           cxsink_error **err);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -45,6 +45,7 @@ public:
         : std::runtime_error(error ? cxsink_error_message(error) : cxsink_status_name(status)),
           status_(status),
           retryable_(cxsink_error_is_retryable(error)),
+          index_(cxsink_error_index(error)),
           texts_(std::make_shared<Texts>(Texts{cxsink_error_hint(error), cxsink_error_detail_json(error)}))
     {
     }
@@ -52,6 +53,11 @@ public:
     cxsink_status status() const noexcept { return status_; }
     /** Whether the same call may succeed later without any change. */
     bool retryable() const noexcept { return retryable_; }
+    /** Where the event stands that Sink::ingest_many could not take; every one before it was taken. */
+    std::optional<std::uint64_t> index() const noexcept
+    {
+        return index_ == UINT64_MAX ? std::nullopt : std::optional(index_);
+    }
     /** What to do next; empty where cxsink does not know it. */
     const std::string &hint() const noexcept { return texts_->hint; }
     /** Everything as one JSON object. */
@@ -64,6 +70,7 @@ private:
     };
     cxsink_status status_;
     bool retryable_;
+    std::uint64_t index_;
     /** Shared, as an exception must be copied without throwing. */
     std::shared_ptr<const Texts> texts_;
 };
@@ -388,6 +395,22 @@ public:
         detail::checked([&](cxsink_error **err) { return cxsink_sink_ingest(get(), data, json.size(), err); });
     }
 
+    /** Takes many events in one go. After an exception its index() says how many of them were taken. */
+    void ingest_many(const std::vector<std::string_view> &events, Timeout timeout = forever)
+    {
+        static const char *const none = "";
+        std::vector<const char *> texts;
+        std::vector<std::size_t> lens;
+        for (const std::string_view event : events) {
+            texts.push_back(event.data() ? event.data() : none);
+            lens.push_back(event.size());
+        }
+        detail::checked([&](cxsink_error **err) {
+            return cxsink_sink_ingest_many(get(), texts.empty() ? &none : texts.data(), lens.data(), texts.size(), timeout.ms(),
+                                           nullptr, err);
+        });
+    }
+
     /** Takes events from JSON Lines until the end of the stream; how many. What the stream throws is thrown. */
     std::uint64_t import(std::istream &lines)
     {
@@ -621,6 +644,24 @@ inline void validate(const Config &config, std::string_view json)
 inline void init_db(const Config &config)
 {
     detail::checked([&](cxsink_error **err) { return cxsink_init_db(config.get(), err); });
+}
+
+/** What a check of a deployment found. */
+struct Check {
+    /** Whether no step failed. */
+    bool is_ok;
+    /** Everything as a JSON object. */
+    std::string report;
+};
+
+/** Tries a deployment for real; areas is a sum of cxsink_check_flag. */
+inline Check check(const Config &config, std::uint32_t areas = CXSINK_CHECK_FLAG_ALL)
+{
+    Check check{false, {}};
+    check.report = detail::text([&](cxsink_buffer **out, cxsink_error **err) {
+        return cxsink_check(config.get(), areas, nullptr, nullptr, &check.is_ok, out, err);
+    });
+    return check;
 }
 
 /** The SQL that init_db would run. */

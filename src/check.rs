@@ -98,7 +98,11 @@ pub struct CheckStep {
 }
 
 impl CheckStep {
-    /// The step as an object: `name`, `status`, `seconds`, `message` and, where there is one, `hint`.
+    /// The step as one JSON object: `name`, `status`, `seconds`, `message` and, where there is one, `hint`.
+    pub fn to_json(&self) -> String {
+        self.to_value().to_string()
+    }
+
     fn to_value(&self) -> serde_json::Value {
         let mut value = serde_json::json!({
             "name": self.name,

@@ -154,6 +154,65 @@ static void a_sink_that_cannot_start_says_why(const char *folder)
     cxsink_config_free(&config);
 }
 
+static void many_events_go_in_at_once(cxsink_config *config)
+{
+    cxsink_error *err = NULL;
+    cxsink_sink *sink = started(config);
+    char texts[3][256];
+    const char *events[4] = {texts[0], texts[1], "{}", texts[2]};
+    size_t lens[3];
+    uint64_t taken = 7;
+
+    for (unsigned number = 0; number < 3; number++) {
+        lens[number] = event_of(texts[number], sizeof texts[number], 3000 + number);
+    }
+    CHECK_STATUS(cxsink_sink_ingest_many(sink, events, lens, 2, CXSINK_FOREVER, &taken, &err), CXSINK_STATUS_OK);
+    CHECK(taken == 2);
+    CHECK(cxsink_sink_ingest_many(sink, events, NULL, 4, 0, &taken, &err) == CXSINK_STATUS_SCHEMA);
+    CHECK(taken == 2 && cxsink_error_index(err) == 2);
+    cxsink_error_free(&err);
+    CHECK_STATUS(cxsink_sink_ingest_many(sink, events + 3, NULL, 1, 0, NULL, &err), CXSINK_STATUS_OK);
+    CHECK_STATUS(cxsink_sink_ingest_many(sink, events, NULL, 0, 0, &taken, &err), CXSINK_STATUS_OK);
+    CHECK(taken == 0);
+    CHECK_STATUS(cxsink_sink_ingest_many(sink, events, NULL, SIZE_MAX, 0, &taken, &err), CXSINK_STATUS_INVALID_ARGUMENT);
+    CHECK_STATUS(cxsink_sink_ingest_many(sink, events, lens, 1, -2, &taken, &err), CXSINK_STATUS_INVALID_ARGUMENT);
+    events[1] = NULL;
+    CHECK_STATUS(cxsink_sink_ingest_many(sink, events, lens, 2, 0, &taken, &err), CXSINK_STATUS_INVALID_ARGUMENT);
+    CHECK_STATUS(cxsink_sink_ingest_many(sink, events, NULL, 2, 0, &taken, &err), CXSINK_STATUS_INVALID_ARGUMENT);
+    CHECK(taken == 0 && cxsink_error_index(NULL) == UINT64_MAX);
+    CHECK_STATUS(cxsink_sink_close(sink, 30000, &err), CXSINK_STATUS_OK);
+    CHECK(cxsink_sink_counter(sink, CXSINK_COUNTER_RECEIVED) == 5);
+    CHECK(cxsink_sink_counter(sink, CXSINK_COUNTER_INSERTED) == 3);
+    CHECK_STATUS(cxsink_sink_ingest_many(sink, events, lens, 1, 0, &taken, &err), CXSINK_STATUS_STATE);
+    cxsink_sink_free(&sink);
+}
+
+static void count_step(const char *step, size_t len, void *user_data)
+{
+    unsigned *steps = user_data;
+    *steps += strlen(step) == len && strstr(step, "\"status\":") != NULL;
+}
+
+static void a_deployment_is_checked(cxsink_config *config)
+{
+    cxsink_error *err = NULL;
+    cxsink_buffer *report = NULL;
+    unsigned steps = 0;
+    bool is_ok = false;
+
+    CHECK_STATUS(cxsink_check(config, CXSINK_CHECK_FLAG_SPOOL | CXSINK_CHECK_FLAG_DESTINATION, count_step, &steps, &is_ok,
+                              &report, &err),
+                 CXSINK_STATUS_OK);
+    CHECK(is_ok && steps > 3 && strstr(cxsink_buffer_data(report, NULL), "\"ok\":true") != NULL);
+    cxsink_buffer_free(&report);
+    set(config, "destination.table", "no_such_table");
+    CHECK_STATUS(cxsink_check(config, CXSINK_CHECK_FLAG_DESTINATION, NULL, NULL, &is_ok, &report, &err), CXSINK_STATUS_OK);
+    CHECK(!is_ok && strstr(cxsink_buffer_data(report, NULL), "no_such_table") != NULL);
+    cxsink_buffer_free(&report);
+    CHECK_STATUS(cxsink_check(config, 16, NULL, NULL, &is_ok, &report, &err), CXSINK_STATUS_INVALID_ARGUMENT);
+    CHECK(report == NULL);
+}
+
 struct lines {
     const char *rest;
     size_t left;
@@ -221,6 +280,8 @@ int main(int argc, char **argv)
     calls_at_the_wrong_time(config);
     bad_events_are_refused_with_the_reason(config);
     lines_are_imported(config);
+    many_events_go_in_at_once(config);
+    a_deployment_is_checked(config);
     cxsink_config_free(&config);
     cxsink_config_free(&config);
     a_sink_that_cannot_start_says_why(folder);

@@ -64,6 +64,10 @@ VALUES = {
     "const cxsink_notice *": "notice",
     "const cxsink_buffer *": "buffer",
     "cxsink_error **": "&err",
+    "const char *const *": "events",
+    "const size_t *": "lens",
+    "bool *": "&is_ok",
+    "cxsink_step_fn": "on_step",
     "uint64_t *": "&number",
     "size_t *": "&len",
     "const uint64_t *": "offsets",
@@ -83,6 +87,8 @@ TEXTS = {"key": '"spool.path"', "value": "path", "path": '"/dev/null"', "json": 
 OPTIONAL = {
     "cxsink_error_status": {"error"},
     "cxsink_config_set_log": {"fn", "user_data", "free_user_data"},
+    "cxsink_sink_ingest_many": {"lens", "taken"},
+    "cxsink_check": {"on_step", "user_data", "is_ok", "out"},
     "cxsink_sink_import": {"user_data", "taken"},
     "cxsink_sink_import_file": {"taken"},
     "cxsink_dead_letters_purge": {"out"},
@@ -103,6 +109,11 @@ static void on_free(void *user_data)
     (void)user_data;
 }
 
+static void on_step(const char *step, size_t len, void *user_data)
+{
+    (void)step, (void)len, (void)user_data;
+}
+
 static ptrdiff_t on_read(char *buffer, size_t capacity, void *user_data)
 {
     (void)buffer, (void)capacity, (void)user_data;
@@ -120,7 +131,9 @@ int main(int argc, char **argv)
     cxsink_notice *notice = NULL;
     cxsink_buffer *buffer = NULL;
     uint64_t number = 0, offsets[1] = {0};
-    size_t len = 0;
+    size_t len = 0, lens[1] = {1};
+    const char *events[1] = {"{"};
+    bool is_ok = false;
     char path[4096];
     void *user_data = NULL;
 

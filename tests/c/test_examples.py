@@ -86,9 +86,9 @@ def examples(request: pytest.FixtureRequest, installed: Installation) -> Path:
     shutil.copytree(EXAMPLES, scratch, ignore=shutil.ignore_patterns("build"))
     if tool == "make":
         rpath = [] if is_static else [f"LDFLAGS=-Wl,-rpath,{installed.lib}"]
-        command = ["make", "-C", scratch, "OUT=build", f"PKG_CONFIG={needed('pkg-config')}", f"CXX={needed('c++')}", *rpath]
-        command += ["STATIC=1"] if is_static else []
-        run(*command, PKG_CONFIG_PATH=str(installed.lib / "pkgconfig"))
+        tools = [f"PKG_CONFIG={needed('pkg-config')}", f"CXX={needed('c++')}"]
+        how = ["STATIC=1"] if is_static else rpath
+        run("make", "-C", scratch, "OUT=build", *tools, *how, PKG_CONFIG_PATH=str(installed.lib / "pkgconfig"))
     else:
         build = scratch / "build"
         options = [f"-DCMAKE_PREFIX_PATH={installed.prefix}", f"-DCMAKE_CXX_COMPILER={needed('c++')}"]

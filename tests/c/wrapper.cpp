@@ -115,11 +115,19 @@ static void a_sink_works_and_a_log_function_may_throw(const std::string &folder)
         sink.ingest(event("own"));
         CHECK(throws(CXSINK_STATUS_SCHEMA, [&] { sink.ingest("{}"); }));
         CHECK(throws(CXSINK_STATUS_JSON, [&] { sink.ingest({}); }));
+        sink.ingest_many({});
+        try {
+            const std::string good = event("own");
+            sink.ingest_many({good, good, "{}", good}, 1s);
+            CHECK(false);
+        } catch (const cxsink::Error &error) {
+            CHECK(error.status() == CXSINK_STATUS_SCHEMA && error.index() == 2);
+        }
         std::istringstream lines(event("line-1") + "\n" + event("line-2"));
         CHECK(sink.import(lines) == 2);
         CHECK(sink.import_file("/dev/null") == 0);
         CHECK(cxone.wait_finished(30s));
-        CHECK(wait_counter(sink.get(), CXSINK_COUNTER_RECEIVED, 503));
+        CHECK(wait_counter(sink.get(), CXSINK_COUNTER_RECEIVED, 505));
         std::size_t seen = 0;
         bool saw_running = false;
         std::thread closer([&] { sink.close(30s); });
@@ -131,16 +139,18 @@ static void a_sink_works_and_a_log_function_may_throw(const std::string &folder)
         CHECK(seen > 3 && saw_running);
         CHECK(sink.notices().begin() == sink.notices().end());
         CHECK(sink.state() == CXSINK_STATE_CLOSED && !sink.failure());
-        CHECK(sink.counter(CXSINK_COUNTER_RECEIVED) == 503);
+        CHECK(sink.counter(CXSINK_COUNTER_RECEIVED) == 505);
         invalid = sink.counter(CXSINK_COUNTER_DEAD_LETTERED);
         CHECK(invalid > 2 && cxone.report().find("\"invalid\":" + std::to_string(invalid) + ",") != std::string::npos);
-        CHECK(sink.stats().find("\"received\":503") != std::string::npos);
+        CHECK(sink.stats().find("\"received\":505") != std::string::npos);
         CHECK(sink.dead_letters(0, 1, true).find("\"event") != std::string::npos);
         CHECK(sink.connections() == cxsink::connections(config) && sink.gaps() == cxsink::gaps(config));
         CHECK(cxone.report().find("\"finished\":true") != std::string::npos);
         sink.stop();
         cxone.stop();
     }
+    const cxsink::Check found = cxsink::check(config, CXSINK_CHECK_FLAG_DESTINATION);
+    CHECK(found.is_ok && found.report.find("destination.table") != std::string::npos);
     CHECK(cxsink::peek(config, 2).find("\"columns\"") != std::string::npos);
     CHECK(*watched.lock() > 3);
     config = cxsink::Config();

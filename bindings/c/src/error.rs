@@ -16,6 +16,7 @@ pub struct ErrorHandle {
     hint: CString,
     detail: CString,
     is_retryable: bool,
+    index: Option<u64>,
 }
 
 impl ErrorHandle {
@@ -26,6 +27,7 @@ impl ErrorHandle {
             hint: c_text(error.hint().unwrap_or_default()),
             detail: c_text(&error.detail_json()),
             is_retryable: error.is_retryable(),
+            index: error.index(),
         }
     }
 }
@@ -87,6 +89,17 @@ pub unsafe extern "C" fn cxsink_error_detail_json(error: *const ErrorHandle) -> 
 pub unsafe extern "C" fn cxsink_error_is_retryable(error: *const ErrorHandle) -> bool {
     // SAFETY: NULL, or an error that was not freed.
     value("cxsink_error_is_retryable", false, || unsafe { error.as_ref() }.is_some_and(|error| error.is_retryable))
+}
+
+/// Where the event stands that could not be taken, counted from 0, after `cxsink_sink_ingest_many`: every one before it was
+/// taken. UINT64_MAX for other errors, and for NULL.
+///
+/// Ownership: none. Blocks: never. Threads: any. Errors: none.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cxsink_error_index(error: *const ErrorHandle) -> u64 {
+    // SAFETY: NULL, or an error that was not freed.
+    let index = value("cxsink_error_index", None, || unsafe { error.as_ref() }.and_then(|error| error.index));
+    index.unwrap_or(u64::MAX)
 }
 
 /// Frees the error and makes the variable NULL. NULL, and a variable that is NULL, are fine.

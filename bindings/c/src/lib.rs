@@ -42,6 +42,8 @@ mod table;
 
 mod validator;
 
+mod check;
+
 mod simulator;
 
 // What is in no header.
@@ -52,6 +54,6 @@ mod tests;
 
 pub use logging::{FreeUserData, LogCallback};
 pub use {
-    buffer::*, config::*, connections::*, dead_letters::*, error::*, names::*, notice::*, simulator::*, sink::*,
-    table::*, validator::*, version::*,
+    buffer::*, check::*, config::*, connections::*, dead_letters::*, error::*, names::*, notice::*, simulator::*,
+    sink::*, table::*, validator::*, version::*,
 };

@@ -153,6 +153,7 @@ fn checks() -> Vec<Check> {
             with_value("cxsink_error_hint", |h| is_empty(cxsink_error_hint(h.error))),
             with_value("cxsink_error_detail_json", |h| is_empty(cxsink_error_detail_json(h.error))),
             with_value("cxsink_error_is_retryable", |h| !cxsink_error_is_retryable(h.error)),
+            with_value("cxsink_error_index", |h| cxsink_error_index(h.error) == u64::MAX),
             with_value("cxsink_error_free", |h| {
                 cxsink_error_free(&raw mut h.error);
                 true
@@ -185,6 +186,9 @@ fn checks() -> Vec<Check> {
             with_status("cxsink_sink_start", |h, err| cxsink_sink_start(h.sink, err)),
             with_out("cxsink_sink_poll", |h, out, err| cxsink_sink_poll(h.sink, 0, out, err)),
             with_status("cxsink_sink_ingest", move |h, err| cxsink_sink_ingest(h.sink, json, 2, err)),
+            with_status("cxsink_sink_ingest_many", move |h, err| {
+                cxsink_sink_ingest_many(h.sink, &raw const json, null(), 1, 0, null_mut(), err)
+            }),
             with_status("cxsink_sink_import", move |h, err| {
                 cxsink_sink_import(h.sink, Some(read_nothing), none(), null_mut(), err)
             }),
@@ -251,6 +255,7 @@ fn checks() -> Vec<Check> {
                 true
             }),
             with_status("cxsink_validate", move |h, err| cxsink_validate(h.config, json, 2, err)),
+            with_out("cxsink_check", move |h, out, err| cxsink_check(h.config, 0, None, none(), null_mut(), out, err)),
             with_value("cxsink_simulator_new", |_| cxsink_simulator_new().is_null()),
             with_status("cxsink_simulator_set", |h, err| {
                 cxsink_simulator_set(h.simulator, c"events".as_ptr(), c"1".as_ptr(), err)
