@@ -4,7 +4,7 @@
 
 STEPS := format clippy features licences docs rust bench c python
 
-.PHONY: help demo test bench soak fuzz lint test-rust test-c test-python header libcxsink install uninstall deny clean $(addprefix step-,$(STEPS))
+.PHONY: help demo test bench soak fuzz lint test-rust test-c test-python sdist header libcxsink install uninstall deny clean $(addprefix step-,$(STEPS))
 
 help: ## List what can be made
 	@sed -n 's/^\([a-z-]*\):.* ## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -41,6 +41,9 @@ test-python: step-python ## The Python tests, beside a private PostgreSQL
 
 $(addprefix step-,$(STEPS)): step-%: .venv/stamp
 	@.venv/bin/python scripts/test $*
+
+sdist: .venv/stamp ## The source distribution of the Python package, and a wheel built from it alone
+	@.venv/bin/python scripts/make-sdist --check
 
 # Always asked: scripts/setup itself sees whether there is anything to do.
 .PHONY: .venv/stamp
