@@ -18,6 +18,7 @@ struct Shared {
     changed: Condvar,
     cuts: AtomicU64,
     cancels_swallowed: AtomicU64,
+    cancels_passed: AtomicU64,
 }
 
 #[derive(Default)]
@@ -48,6 +49,7 @@ impl Proxy {
             changed: Condvar::new(),
             cuts: AtomicU64::new(0),
             cancels_swallowed: AtomicU64::new(0),
+            cancels_passed: AtomicU64::new(0),
         });
         let accepting = Arc::clone(&shared);
         thread::spawn(move || {
@@ -103,6 +105,10 @@ impl Proxy {
     pub fn cancels_swallowed(&self) -> u64 {
         self.shared.cancels_swallowed.load(Ordering::SeqCst)
     }
+
+    pub fn cancels_passed(&self) -> u64 {
+        self.shared.cancels_passed.load(Ordering::SeqCst)
+    }
 }
 
 impl Drop for Proxy {
@@ -128,6 +134,9 @@ impl Shared {
         let Ok(mut server) = TcpStream::connect(self.server) else { return };
         if server.write_all(&first).is_err() {
             return;
+        }
+        if first == CANCEL {
+            self.cancels_passed.fetch_add(1, Ordering::SeqCst);
         }
         for socket in [&client, &server] {
             socket.set_nodelay(true).unwrap();
