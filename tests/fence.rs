@@ -117,7 +117,11 @@ fn frozen_before_the_checkpoint(cancels_arrive: bool) {
     let gone = format!("SELECT 'gone' WHERE NOT EXISTS (SELECT 1 FROM pg_stat_activity WHERE pid = {old})");
     bench.server.wait_for_row(&gone);
     let (passed, swallowed) = (bench.proxy.cancels_passed(), bench.proxy.cancels_swallowed());
-    assert_eq!((passed > 0, swallowed > 0), (cancels_arrive, !cancels_arrive), "{passed} passed, {swallowed} swallowed");
+    assert_eq!(
+        (passed > 0, swallowed > 0),
+        (cancels_arrive, !cancels_arrive),
+        "{passed} passed, {swallowed} swallowed"
+    );
     bench.end(&sink);
 }
 

@@ -5,7 +5,8 @@
 
 mod support;
 
-use std::net::{SocketAddr, TcpListener};
+use std::io::Read;
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
 use cxsink::{Config, ErrorKind, Notice, Sink, State};
@@ -187,6 +188,13 @@ fn a_database_that_falls_silent() {
     assert_eq!(database.query("SELECT count(*) FROM cxone_events"), ["2"]);
 }
 
+/// A connection over which something was asked: who asked now waits for the answer.
+fn asked(listener: &TcpListener) -> TcpStream {
+    let (mut connection, _) = listener.accept().unwrap();
+    connection.read_exact(&mut [0]).unwrap();
+    connection
+}
+
 #[cfg(feature = "sqlite")]
 #[test]
 fn a_token_endpoint_or_a_stream_that_is_silent() {
@@ -202,7 +210,7 @@ fn a_token_endpoint_or_a_stream_that_is_silent() {
     cxsink::init_db(&config).unwrap();
     let sink = Sink::open(&config).unwrap();
     sink.start().unwrap();
-    let _connection = listener.accept().unwrap();
+    let _connection = asked(&listener);
     ends_at_once(&sink, 0);
     drop(sink);
 
@@ -213,7 +221,7 @@ fn a_token_endpoint_or_a_stream_that_is_silent() {
         config.stream.url = format!("ws://{address}/stream");
         let sink = Sink::open(&config).unwrap();
         sink.start().unwrap();
-        let _connection = listener.accept().unwrap();
+        let _connection = asked(&listener);
         ends_at_once(&sink, 0);
     }
 }
