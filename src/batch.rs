@@ -5,6 +5,7 @@
 //! one the updated columns.
 
 use std::cmp::Ordering;
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::mapping::Plan;
@@ -84,6 +85,27 @@ pub(crate) fn collapse(rows: &Rows, chosen: &[u32]) -> Vec<Merged> {
         .chunk_by(|&a, &b| compare_keys(rows, a, b).is_eq())
         .map(|group| Merged { first: group[0], last: last_applied(rows, group) })
         .collect()
+}
+
+/// The rows in parts, as long as can be, in none of which a key comes twice: ranges of `rows`.
+pub(crate) fn without_repeats(all: &Rows, rows: &[u32]) -> Vec<Range<usize>> {
+    let mut by_key: Vec<usize> = (0..rows.len()).collect();
+    by_key.sort_by(|&a, &b| compare_keys(all, rows[a], rows[b]));
+    // For each row the place where its key came before.
+    let mut before = vec![None; rows.len()];
+    for pair in by_key.windows(2).filter(|pair| compare_keys(all, rows[pair[0]], rows[pair[1]]).is_eq()) {
+        before[pair[1]] = Some(pair[0]);
+    }
+    let mut parts = Vec::new();
+    let mut start = 0;
+    for (place, before) in before.into_iter().enumerate() {
+        if before >= Some(start) {
+            parts.push(start..place);
+            start = place;
+        }
+    }
+    parts.push(start..rows.len());
+    parts
 }
 
 fn compare_keys(rows: &Rows, a: u32, b: u32) -> Ordering {

@@ -255,5 +255,6 @@ fn default_table() -> crate::mapping::Table {
         name: "cxone_events".into(),
         columns: columns.into_iter().map(column).collect(),
         unique_keys: vec![vec!["idempotency_key".into()]],
+        is_guarded: false,
     }
 }

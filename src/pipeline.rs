@@ -249,7 +249,12 @@ mod tests {
             not_null: false,
             has_default: false,
         };
-        let table = Table { name: "t".into(), columns: vec![column("k")], unique_keys: vec![vec!["k".into()]] };
+        let table = Table {
+            name: "t".into(),
+            columns: vec![column("k")],
+            unique_keys: vec![vec!["k".into()]],
+            is_guarded: false,
+        };
         let mut mapping = MappingConfig::default();
         mapping.columns = vec![("k".into(), "/k".into())];
         mapping.key = vec!["k".into()];

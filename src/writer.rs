@@ -14,7 +14,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crate::backoff::Backoff;
-use crate::batch::{Merged, collapse};
+use crate::batch::{Merged, collapse, without_repeats};
 use crate::config::Config;
 use crate::destination::{Applied, Destination, Fence, Link, Write};
 use crate::error::{Class, Error, ErrorKind, Result};
@@ -231,6 +231,9 @@ impl Writer {
                 let piece = Piece { rows: rest, ..piece };
                 return if rest.is_empty() { Ok(Done::Applied) } else { self.write_piece(prepared, piece, None) };
             }
+            if prepared.rows.plan.is_guarded && merged.len() < rows.len() {
+                return self.write_without_repeats(prepared, piece);
+            }
             if rows.len() > self.rows_max {
                 return self.write_halves(prepared, piece);
             }
@@ -299,6 +302,18 @@ impl Writer {
         let confirmed = gone.saturating_sub(known) as u64;
         self.settle(prepared, piece.lane, passed, Stored { confirmed, ..Stored::default() });
         Some(&piece.rows[gone..])
+    }
+
+    /// The table judges each event by itself, so those of one key go one after the other.
+    fn write_without_repeats(&mut self, prepared: &Prepared, piece: Piece<'_>) -> Result<Done> {
+        for part in without_repeats(&prepared.rows, piece.rows) {
+            let to = piece.rows.get(part.end).map_or(piece.to, |&next| prepared.rows.offsets[next as usize]);
+            let done = self.write_piece(prepared, Piece { rows: &piece.rows[part], to, ..piece }, None)?;
+            if done != Done::Applied {
+                return Ok(done);
+            }
+        }
+        Ok(Done::Applied)
     }
 
     /// Somewhere in here is a bad event, or this was too much for one statement: the first half goes up to the event that begins the second.

@@ -197,3 +197,38 @@ fn on_three_connections() {
     }
     check(&REFUSALS[0], 64, &(0..64).collect(), true, 3);
 }
+
+/// Two events of one key in one batch, the first of them refused: the table has what the second one says and nothing of the first.
+#[test]
+fn an_event_is_judged_by_itself_although_a_later_one_of_its_batch_has_its_key() {
+    let guards = [
+        "ALTER TABLE cxone_events ADD CHECK (duration < 1000)",
+        "CREATE DOMAIN short AS int CHECK (VALUE < 1000); ALTER TABLE cxone_events ALTER duration TYPE short",
+        "CREATE FUNCTION short() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+             IF NEW.duration >= 1000 THEN RAISE 'too long'; END IF; RETURN NEW; END $$;
+         CREATE TRIGGER short BEFORE INSERT ON cxone_events FOR EACH ROW EXECUTE FUNCTION short()",
+    ];
+    let event = |interaction, key, duration| {
+        format!(
+            "{{\"interactionId\":\"{interaction}\",\"timestamp\":\"2026-11-22T16:00:00Z\",\"type\":\"call\",\
+             \"idempotencyKey\":\"{key}\",\"attributes\":{{\"duration\":{duration}}}}}\n"
+        )
+    };
+    for guard in guards {
+        let Some(database) = TestDatabase::new() else { return };
+        let directory = tempfile::tempdir().unwrap();
+        let config = support::config(directory.path(), &database.url());
+        cxsink::init_db(&config).unwrap();
+        database.execute(guard);
+        let sink = Sink::open(&config).unwrap();
+        sink.start().unwrap();
+        let (a, b) = (event("refused", "k", 7000) + &event("first", "k", 1), event("other", "l", 2));
+        sink.import((a + &b + &event("last", "k", 3)).as_bytes()).unwrap();
+        let stats = support::wait_quiet(&sink);
+        assert_eq!((stats.inserted, stats.updated, stats.dead_lettered), (2, 1, 1), "{guard}: {stats:?}");
+        let table = database.query("SELECT interaction_id, duration FROM cxone_events ORDER BY 1");
+        assert_eq!(table, ["first|3", "other|2"], "{guard}");
+        assert_eq!(sink.dead_letters(0, 10).unwrap()[0].offset, 0);
+        sink.close(Some(PATIENCE)).unwrap();
+    }
+}

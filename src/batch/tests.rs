@@ -27,6 +27,7 @@ fn plan(update_mode: UpdateMode) -> Arc<Plan> {
             column("timestamp", ColumnType::TimestampTz),
         ],
         unique_keys: vec![vec!["k".into(), "n".into()]],
+        is_guarded: false,
     };
     let mut mapping = MappingConfig::default();
     mapping.columns = table.columns.iter().map(|c| (c.name.clone(), format!("/{}", c.name))).collect();
@@ -69,6 +70,15 @@ proptest! {
             let event = json!({"k": format!("k{}", key % 3), "n": key / 3, "kept": kept, "updated": updated, "timestamp": at});
             map_event(&event, offset as u64, &mut rows).unwrap();
         }
+        let chosen: Vec<u32> = (0..rows.len()).map(|row| u32::try_from(row).unwrap()).collect();
+        let parts = without_repeats(&rows, &chosen);
+        prop_assert_eq!(parts.iter().cloned().flatten().collect::<Vec<_>>(), (0..rows.len()).collect::<Vec<_>>());
+        for (part, next) in parts.iter().zip(parts.iter().skip(1).map(Some).chain([None])) {
+            let keys: std::collections::BTreeSet<u8> = events[part.clone()].iter().map(|event| event.0).collect();
+            prop_assert_eq!(keys.len(), part.len(), "no key twice");
+            prop_assert!(next.is_none_or(|next| keys.contains(&events[next.start].0)), "as long as can be");
+        }
+
         let mut expected = Model::new();
         one_by_one(&events, mode, &mut expected);
 

@@ -433,7 +433,11 @@ fn read_table(connection: &Connection, table: &str) -> rusqlite::Result<Table> {
             unique_keys.push(names);
         }
     }
-    Ok(Table { name: table.to_owned(), columns, unique_keys })
+    // Without a parser of its language: a word too many costs speed, one too few a wrong row.
+    let guards = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE tbl_name = ?1 COLLATE NOCASE AND (type = 'trigger'
+         OR sql LIKE '%check%' OR sql LIKE '%references%' OR sql LIKE '%generated%' OR sql LIKE '%unique index%where%'))";
+    let is_guarded = connection.query_row(guards, [table], |row| row.get(0))?;
+    Ok(Table { name: table.to_owned(), columns, unique_keys, is_guarded })
 }
 
 /// SQLite keeps the declared type as text; these are the words people declare.

@@ -50,6 +50,8 @@ pub(crate) struct Table {
     pub(crate) columns: Vec<Column>,
     /// The column sets that ON CONFLICT can name: unique indexes without a condition or an expression, valid and immediate.
     pub(crate) unique_keys: Vec<Vec<String>>,
+    /// Whether the table may refuse a row for its values, or does more than keep it: constraints, triggers, policies.
+    pub(crate) is_guarded: bool,
 }
 
 /// Where a column's value comes from.
@@ -120,6 +122,9 @@ pub(crate) struct Plan {
     pub(crate) update_mode: UpdateMode,
     /// The timestamp column that decides in update mode `newer`: an index into `columns`.
     pub(crate) newer_by: Option<usize>,
+    /// The database must see each event by itself: the row that events of one key make together might pass where the first of
+    /// them would have been refused, and the table would keep what that one says.
+    pub(crate) is_guarded: bool,
 }
 
 impl Plan {
@@ -155,7 +160,8 @@ impl Plan {
             UpdateMode::Newer => Some(make_timestamp_follow(&mut columns)?),
             UpdateMode::Always | UpdateMode::Changed => None,
         };
-        Ok(Self { table: table.name.clone(), columns, width, key, update_mode, newer_by })
+        let is_guarded = table.is_guarded || has_other_key(mapping, table);
+        Ok(Self { table: table.name.clone(), columns, width, key, update_mode, newer_by, is_guarded })
     }
 
     /// The columns that rows hold.
@@ -260,9 +266,7 @@ fn check_defaults(mapping: &MappingConfig, table: &Table) -> Result<()> {
 
 /// ON CONFLICT needs a unique index over exactly the columns of the key (PostgreSQL manual, INSERT, `conflict_target`).
 pub(crate) fn check_unique_key(mapping: &MappingConfig, table: &Table) -> Result<()> {
-    let is_key =
-        |unique: &Vec<String>| unique.len() == mapping.key.len() && unique.iter().all(|n| mapping.key.contains(n));
-    if table.unique_keys.iter().any(is_key) {
+    if table.unique_keys.iter().any(|unique| is_conflict_key(mapping, unique)) {
         return Ok(());
     }
     let columns = mapping.key.join(", ");
@@ -272,6 +276,16 @@ pub(crate) fn check_unique_key(mapping: &MappingConfig, table: &Table) -> Result
             "CREATE UNIQUE INDEX ON {} ({columns}); or set mapping.key to the columns of an existing unique index",
             table.name
         )))
+}
+
+/// Whether another unique index can refuse a row: one with a column that is mapped.
+fn has_other_key(mapping: &MappingConfig, table: &Table) -> bool {
+    let is_mapped = |column: &String| mapping.columns.iter().any(|(name, _)| name == column);
+    table.unique_keys.iter().any(|unique| unique.iter().any(is_mapped) && !is_conflict_key(mapping, unique))
+}
+
+fn is_conflict_key(mapping: &MappingConfig, unique: &[String]) -> bool {
+    unique.len() == mapping.key.len() && unique.iter().all(|name| mapping.key.contains(name))
 }
 
 /// In update mode `newer` the timestamp decides, so it must be what the row was last updated with.

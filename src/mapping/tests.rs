@@ -35,7 +35,12 @@ fn default_table() -> Table {
         column("created_at", ColumnType::TimestampTz),
         column("updated_at", ColumnType::TimestampTz),
     ];
-    Table { name: "cxone_events".into(), columns, unique_keys: vec![vec!["id".into()], vec!["idempotency_key".into()]] }
+    Table {
+        name: "cxone_events".into(),
+        columns,
+        unique_keys: vec![vec!["id".into()], vec!["idempotency_key".into()]],
+        is_guarded: false,
+    }
 }
 
 fn default_plan() -> Plan {
@@ -57,6 +62,7 @@ fn plan_of(column_type: ColumnType) -> Arc<Plan> {
         name: "t".into(),
         columns: vec![column("k", ColumnType::Text { chars_max: None }), column("c", column_type)],
         unique_keys: vec![vec!["k".into()]],
+        is_guarded: false,
     };
     let mapping = mapping_of("/c");
     Arc::new(Plan::new(&mapping, UpdateMode::Always, &table).unwrap())
@@ -209,6 +215,7 @@ fn pointers_follow_rfc_6901() {
             name: "t".into(),
             columns: vec![column("k", text), column("c", text)],
             unique_keys: vec![vec!["k".into()]],
+            is_guarded: false,
         };
         let mut rows = Rows::new(Arc::new(Plan::new(&mapping, UpdateMode::Always, &table).unwrap()));
         map_event(&json!({"k": "x", "a/b": {"c~d": [10, 20]}, "": 3}), 0, &mut rows).unwrap();

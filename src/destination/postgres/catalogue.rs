@@ -52,6 +52,18 @@ JOIN pg_catalog.pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = i.in
 WHERE i.indrelid = $1 AND i.indisunique AND i.indisvalid AND i.indimmediate AND i.indpred IS NULL AND i.indexprs IS NULL
 ORDER BY i.indisprimary DESC, i.indexrelid, k.position";
 
+/// What can refuse a row for its values, or does more than keep it, besides the plain unique indexes: constraints of the table
+/// and of its columns' domains, triggers, row security, generated columns, and the other unique indexes.
+const GUARDS: &str = "\
+SELECT EXISTS (SELECT FROM pg_catalog.pg_constraint WHERE conrelid = $1 AND contype IN ('c', 'f', 'x'))
+    OR EXISTS (SELECT FROM pg_catalog.pg_trigger WHERE tgrelid = $1 AND NOT tgisinternal AND tgenabled <> 'D')
+    OR EXISTS (SELECT FROM pg_catalog.pg_index WHERE indrelid = $1 AND indisunique
+               AND (indpred IS NOT NULL OR indexprs IS NOT NULL OR NOT indimmediate))
+    OR EXISTS (SELECT FROM pg_catalog.pg_attribute AS a JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid
+               WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped
+               AND (a.attgenerated <> '' OR EXISTS (SELECT FROM pg_catalog.pg_constraint WHERE contypid = t.oid)))
+    OR (SELECT relrowsecurity FROM pg_catalog.pg_class WHERE oid = $1)";
+
 /// Finds the table by its name, or by its bare name along the search path.
 pub(super) fn find(
     session: &mut Session,
@@ -90,12 +102,14 @@ pub(super) fn read(
             .with_sqlstate("42809")
             .with_hint("name the table itself: an upsert needs the table's unique index"));
     }
-    let (columns, unique_keys) = session.run(WHAT, timeout, |client| {
+    let (columns, unique_keys, is_guarded) = session.run(WHAT, timeout, |client| {
         let columns = client.query_typed(COLUMNS, &[(&oid, Type::OID)])?;
         let keys = client.query_typed(UNIQUE_KEYS, &[(&oid, Type::OID)])?;
-        Ok((columns.iter().map(read_column).collect::<PgResult<_>>()?, read_keys(&keys)?))
+        let guards = client.query_typed(GUARDS, &[(&oid, Type::OID)])?;
+        let is_guarded = guards.first().map_or(Ok(true), |row| row.try_get(0))?;
+        Ok((columns.iter().map(read_column).collect::<PgResult<_>>()?, read_keys(&keys)?, is_guarded))
     })?;
-    Ok((relation, Table { name: configured.into(), columns, unique_keys }))
+    Ok((relation, Table { name: configured.into(), columns, unique_keys, is_guarded }))
 }
 
 /// `configured` is the name as the user wrote it.

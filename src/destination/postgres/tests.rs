@@ -38,6 +38,7 @@ fn plan(table: &str, columns: Vec<PlanColumn>, update_mode: UpdateMode) -> Arc<P
         width: columns.iter().filter(|column| column.source != Source::Now).count(),
         key: (0..columns.len()).filter(|&i| columns[i].role == Role::Key).collect(),
         newer_by: columns.iter().position(|column| column.name == "ts"),
+        is_guarded: false,
         columns,
         update_mode,
     })
