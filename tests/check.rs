@@ -308,6 +308,9 @@ fn a_full_disk_is_told() {
     fails(&check(), "spool.directory", "No space left on device", "the disk is full");
     assert_eq!(files(disk.path()).len(), 1, "only the filler");
     fs::remove_file(filler).unwrap();
+    let filler = disk.fill(8 << 20);
+    fails(&check(), "spool.space", "8.0 MiB free in ", "no event is taken without the reserve");
+    fs::remove_file(filler).unwrap();
     warns(&check(), "spool.space", "24.0 MiB free", "give it room");
 }
 
@@ -406,13 +409,6 @@ fn a_good_stream_passes_and_is_left_at_once() {
     assert_eq!(stream.simulator.report().connections, 1);
     assert_eq!(files(stream.directory.path()), [], "nothing is left behind");
     assert!(!check.to_json().contains(stream.simulator.client_secret()), "{}", check.to_json());
-}
-
-#[test]
-fn events_that_come_meanwhile_are_told() {
-    let stream = Stream::new(&[("events", "3")]);
-    let check = stream.check();
-    warns(&check, "stream.handshake", "3 events had come by then, and were not kept", "--only");
 }
 
 #[test]
@@ -521,15 +517,8 @@ fn certificates_that_do_not_do_are_told_at_their_step() {
 fn a_proxy_in_between_is_a_step_of_its_own() {
     let mut stream = Stream::new(&[]);
     stream.config.set("oauth.url", "https://api.cxone.example/token").unwrap();
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let proxy = format!("http://me:hunter2@localhost:{}", listener.local_addr().unwrap().port());
+    let (proxy, answering) = refusing_proxy();
     stream.config.set("proxy.url", &proxy).unwrap();
-    let answering = std::thread::spawn(move || {
-        let (mut client, _) = listener.accept().unwrap();
-        let _ = client.read(&mut [0; 4096]);
-        client.write_all(b"HTTP/1.1 407 Who are you\r\nContent-Length: 0\r\n\r\n").unwrap();
-        drop(listener);
-    });
     let check = stream.check();
     answering.join().unwrap();
     says(&check, "oauth.names", CheckStatus::Passed, "the proxy localhost is ", "");
@@ -560,4 +549,113 @@ fn a_clock_that_is_wrong_is_told() {
     warns(&check, "oauth.clock", "behind this machine's clock", "NTP");
     assert!(step(&check, "oauth.clock").message.contains(" 36"), "{check:?}");
     assert!(check.is_ok() && check.steps.iter().all(|step| !step.name.starts_with("stream.")));
+}
+
+/// Every row of the README's table, matched against checks of deployments that are broken in that way.
+#[test]
+fn the_readme_quotes_what_check_prints() {
+    let Some(deployment) = Deployment::new() else { return };
+    let mut found = broken_streams();
+    found.extend(broken_destinations(&deployment));
+    let (_, readme) = include_str!("../README.md").split_once("| Step | What `cxsink check` says |").unwrap();
+    let rows: Vec<&str> = readme.lines().skip(2).take_while(|line| line.starts_with('|')).collect();
+    assert!(rows.len() > 10, "{rows:?}");
+    for row in rows {
+        let cells: Vec<&str> = row.trim_matches('|').split(" | ").map(|cell| cell.trim().trim_matches('`')).collect();
+        let (message, hint) = cells[1].split_once("`<br>`").unwrap();
+        let is_it = |step: &&CheckStep| {
+            step.name == cells[0] && quotes(&step.message, message) && quotes(step.hint.as_ref().unwrap(), hint)
+        };
+        let of_this_name: Vec<_> = found.iter().filter(|step| step.name == cells[0]).collect();
+        assert!(of_this_name.iter().any(is_it), "no check says {row}, but {of_this_name:#?}");
+    }
+}
+
+/// Whether the text is the quotation, with something in place of each `…`.
+fn quotes(text: &str, quotation: &str) -> bool {
+    let text = text.replace('`', "");
+    let mut parts = quotation.split('…');
+    let Some(mut rest) = text.strip_prefix(parts.next().unwrap_or_default()) else { return false };
+    for part in parts {
+        let Some((_, after)) = rest.split_once(part) else { return false };
+        rest = after;
+    }
+    rest.is_empty() || quotation.ends_with('…')
+}
+
+fn problems(check: Check) -> impl Iterator<Item = CheckStep> {
+    let is_problem = |step: &CheckStep| matches!(step.status, CheckStatus::Failed | CheckStatus::Warning);
+    check.steps.into_iter().filter(move |step| is_problem(step) && step.name != "configuration")
+}
+
+fn broken_streams() -> Vec<CheckStep> {
+    let options = [("token_failures", "401"), ("granted_scope", "other"), ("handshake_failures", "401,403,404")];
+    let mut found = Vec::new();
+    for option in options {
+        let stream = Stream::new(&[option]);
+        let tries = option.1.split(',').count();
+        found.extend((0..tries).flat_map(|_| problems(stream.check())));
+    }
+    let mut stream = Stream::new(&[]);
+    let sink = Sink::open(&stream.config).unwrap();
+    found.extend(problems(cxsink::check(&stream.config, &[CheckArea::Spool], |_| {})));
+    drop(sink);
+    let authority = Authority::new();
+    let ca = stream.directory.path().join("ca.pem");
+    fs::write(&ca, &authority.pem).unwrap();
+    stream.config.set("tls.ca_file", ca.to_str().unwrap()).unwrap();
+    let certificates = [authority.server_valid(&["localhost"], 2020..2021), Authority::new().server(&["localhost"])];
+    let behind = ([127, 0, 0, 1], stream.simulator.port()).into();
+    let fronts = certificates.map(|certified| TlsFront::new(behind, &certified));
+    let mut urls: Vec<String> =
+        fronts.iter().map(|front| format!("https://localhost:{}/token", front.address.port())).collect();
+    urls.extend(["https://nowhere.invalid/".into(), "http://127.0.0.1:1/".into()]);
+    for url in urls {
+        stream.config.set("oauth.url", &url).unwrap();
+        found.extend(problems(cxsink::check(&stream.config, &[CheckArea::Oauth], |_| {})));
+    }
+    stream.config.set("oauth.url", "https://api.cxone.example/token").unwrap();
+    let (url, answering) = refusing_proxy();
+    stream.config.set("proxy.url", &url).unwrap();
+    found.extend(problems(cxsink::check(&stream.config, &[CheckArea::Oauth], |_| {})));
+    answering.join().unwrap();
+    found
+}
+
+fn broken_destinations(deployment: &Deployment) -> Vec<CheckStep> {
+    let mut config = deployment.config.clone();
+    let check = |config: &Config| problems(cxsink::check(config, &[CheckArea::Destination], |_| {}));
+    let mut found = Vec::new();
+    {
+        let role = Role::new(&deployment.database);
+        config.set("destination.url", &role.url()).unwrap();
+        found.extend(check(&config));
+        config.set("destination.url", &role.url().replace(":secret@", ":hunter2@")).unwrap();
+        found.extend(check(&config));
+    }
+    config.set("destination.url", "postgresql://me@127.0.0.1:1/x").unwrap();
+    found.extend(check(&config));
+    config.set("destination.url", &deployment.database.url()).unwrap();
+    let breakages = [
+        "ALTER TABLE cxone_events ALTER disposition TYPE varchar(20); DROP TABLE cxsink_checkpoint",
+        "ALTER TABLE cxone_events DROP CONSTRAINT cxone_events_idempotency_key_key, DROP COLUMN agent_id",
+        "DROP TABLE cxone_events",
+    ];
+    for breakage in breakages {
+        deployment.database.execute(breakage);
+        found.extend(check(&config));
+    }
+    found
+}
+
+/// A proxy that wants to know who asks, once; its URL.
+fn refusing_proxy() -> (String, std::thread::JoinHandle<()>) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://me:hunter2@localhost:{}", listener.local_addr().unwrap().port());
+    let answering = std::thread::spawn(move || {
+        let (mut client, _) = listener.accept().unwrap();
+        let _ = client.read(&mut [0; 4096]);
+        client.write_all(b"HTTP/1.1 407 Who are you\r\nContent-Length: 0\r\n\r\n").unwrap();
+    });
+    (url, answering)
 }

@@ -2,13 +2,13 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{self, Sender};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use super::{Check, CheckArea, CheckStatus, CheckStep, Finding, destination, failed, source, spool};
 use crate::config::Config;
 use crate::destination::Destination;
 use crate::error::{Error, ErrorKind, Result};
+use crate::log_scope;
 use crate::schema::Schema;
 use crate::sink;
 use crate::source::websocket::Probe;
@@ -31,28 +31,25 @@ use crate::stop_signal::StopSignal;
 /// ```
 pub fn check(config: &Config, areas: &[CheckArea], mut on_step: impl FnMut(&CheckStep)) -> Check {
     let (sender, steps) = mpsc::channel();
+    let (config, areas) = (config.clone(), areas.to_vec());
     // The `postgres` crate must not be called on a thread that is inside an asynchronous runtime.
-    let work = move || {
-        let (config, reports) = (config, sender.clone());
+    let spawned = log_scope::spawn("cxsink-check", move || {
         // What a panic leaves behind is not used again.
-        if catch_unwind(AssertUnwindSafe(|| check_all(config, areas, &reports))).is_err() {
+        if catch_unwind(AssertUnwindSafe(|| check_all(&config, &areas, &sender))).is_err() {
             let error = Error::new(ErrorKind::Panic, "the check panicked").with_hint("this is a bug in cxsink");
             drop(sender.send(failed("check", Duration::ZERO, &error)));
         }
-    };
-    thread::scope(|scope| {
-        let spawned = thread::Builder::new().name("cxsink-check".into()).spawn_scoped(scope, work);
-        let mut check = Check { steps: Vec::new() };
-        if let Err(error) = spawned {
-            let error = Error::new(ErrorKind::Internal, format!("starting a thread: {error}"));
-            check.steps.push(failed("check", Duration::ZERO, &error));
-        }
-        for step in steps {
-            on_step(&step);
-            check.steps.push(step);
-        }
-        check
-    })
+    });
+    let mut check = Check { steps: Vec::new() };
+    if let Err(error) = spawned {
+        let error = Error::new(ErrorKind::Internal, format!("starting a thread: {error}"));
+        check.steps.push(failed("check", Duration::ZERO, &error));
+    }
+    for step in steps {
+        on_step(&step);
+        check.steps.push(step);
+    }
+    check
 }
 
 fn check_all(config: &Config, areas: &[CheckArea], reports: &Sender<CheckStep>) {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags};
 
+use super::reserve::Reserve;
 use super::{BUSY_TIMEOUT, file, spool_error};
 use crate::check::Finding;
 use crate::error::{Error, Result};
@@ -140,8 +141,20 @@ pub(crate) fn space(path: &Path, bytes_max: u64) -> Result<Option<Finding>> {
     else {
         return Ok(None);
     };
+    let missing = Reserve::beside(path).bytes_missing();
+    if free < missing {
+        let message = format!(
+            "{} free in {}, and the spool's reserve takes {}",
+            shown(free),
+            directory.display(),
+            shown(missing)
+        );
+        return Err(
+            Error::spool(message).with_hint("no event is taken without the reserve: make room, or move spool.path")
+        );
+    }
     let taken = fs::metadata(path).map_or(0, |metadata| metadata.len());
-    let growth = bytes_max.saturating_sub(taken);
+    let growth = bytes_max.saturating_sub(taken).saturating_add(missing);
     let message = format!("{} free for the spool, which may grow by {}", shown(free), shown(growth));
     Ok(Some(if free >= growth {
         Finding::good(message)

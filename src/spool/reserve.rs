@@ -50,6 +50,11 @@ impl Reserve {
         fs::metadata(path).is_ok_and(|file| file.len() >= BYTES)
     }
 
+    /// How much room it still has to take before an event is.
+    pub(super) fn bytes_missing(&self) -> u64 {
+        if self.is_held() { 0 } else { BYTES }
+    }
+
     pub(super) fn is_out(&self) -> bool {
         self.is_out.load(Ordering::Relaxed)
     }

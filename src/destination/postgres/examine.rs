@@ -20,6 +20,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::destination::Examination;
 use crate::destination::names::{TableName, quote};
 use crate::error::{Class, Error, ErrorKind, Result};
+use crate::log_scope;
 use crate::mapping::Plan;
 
 /// How long a second connection, made to learn about a pooler, may take.
@@ -317,7 +318,7 @@ fn addresses(host: &Host, timeout: Duration) -> Result<Vec<SocketAddr>> {
     let (sender, receiver) = mpsc::channel();
     let resolved = host.clone();
     let resolve = move || drop(sender.send(dial::addresses_of(&resolved)));
-    let spawned = std::thread::Builder::new().name("cxsink-resolve".into()).spawn(resolve);
+    let spawned = log_scope::spawn("cxsink-resolve", resolve);
     spawned.map_err(|error| Error::new(ErrorKind::Connect, format!("no thread to look names up: {error}")))?;
     let found = receiver.recv_timeout(timeout).map_err(|_| {
         Error::new(ErrorKind::Connect, format!("the name {host} cannot be resolved: no answer within {timeout:?}"))

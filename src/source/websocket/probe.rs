@@ -165,3 +165,26 @@ impl Probe {
 fn not_reached() -> Error {
     Error::new(ErrorKind::Internal, "a step of the check was tried before the one that it needs")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::test_server::{TestServer, frame};
+    use super::*;
+
+    #[test]
+    fn events_that_come_meanwhile_are_told() {
+        let check = |events: usize, says: &str| {
+            let server = TestServer::stream(move |_, peer| {
+                peer.open(&frame(1, true, b"{}").repeat(events));
+                peer.finish();
+            });
+            let mut probe = Probe::new(&server.config()).unwrap();
+            probe.token().unwrap();
+            let finding = probe.handshake().unwrap();
+            assert!(finding.message.ends_with(says), "{finding:?}");
+            assert_eq!(finding.advice.is_some(), events > 0, "{finding:?}");
+        };
+        check(0, "opens, and is closed again");
+        check(3, "3 events had come by then, and were not kept");
+    }
+}
