@@ -34,7 +34,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use postgres::types::{ToSql, Type};
-use postgres::{Row, SimpleQueryMessage, SimpleQueryRow, Statement};
+use postgres::{Client, Row, SimpleQueryMessage, SimpleQueryRow, Statement};
 use secrecy::ExposeSecret;
 
 use self::catalogue::Relation;
@@ -213,22 +213,48 @@ impl PostgresDestination {
         let fence = write.fence.map(Positions::new).transpose()?;
         let arrays = arrays(write.rows, write.merged);
         let parameters = parameters(&self.nonce, &arrays, fence.as_ref());
+        let limits = self.config.lock_timeout.map(|lock_timeout| begin_with_limits(lock_timeout, timeout));
+        let run = |client: &mut Client| {
+            let rows = match &variant.prepared {
+                Some(statement) if !self.unnamed_only => client.query(statement, &parameters)?,
+                _ => client.query_typed(&variant.upsert.sql, &with_types(&parameters, &variant.upsert))?,
+            };
+            rows.first().map(Answer::read).transpose()
+        };
         session
-            .run("writing a batch", timeout, |client| {
-                let rows = match &variant.prepared {
-                    Some(statement) if !self.unnamed_only => client.query(statement, &parameters)?,
-                    _ => client.query_typed(&variant.upsert.sql, &with_types(&parameters, &variant.upsert))?,
-                };
-                rows.first().map(Answer::read).transpose()
+            .run("writing a batch", timeout, |client| match &limits {
+                // One statement is a transaction by itself.
+                None => run(client),
+                Some(begin) => {
+                    client.batch_execute(begin)?;
+                    let answer = run(client);
+                    let is_good = answer.as_ref().is_ok_and(|answer| answer.as_ref().is_some_and(|answer| answer.ours));
+                    // The answer counts, not what becomes of the clean-up.
+                    if is_good {
+                        client.batch_execute("COMMIT")?;
+                    } else {
+                        drop(client.batch_execute("ROLLBACK"));
+                    }
+                    answer
+                }
             })?
             .map_or_else(|| Err(not_ours()), Answer::applied)
     }
 
-    fn use_unnamed(&mut self, error: &Error) {
+    /// Through a pooler nothing is prepared: a named statement would stay behind on a server connection that others use too.
+    fn notice_pooler(&mut self) -> Result<()> {
+        let timeout = self.timeout();
+        if !self.unnamed_only && open(self.session.as_mut())?.is_pooled(timeout)? {
+            self.use_unnamed(&"it leads through a pooler");
+        }
+        Ok(())
+    }
+
+    fn use_unnamed(&mut self, why: &dyn fmt::Display) {
         if !self.unnamed_only {
             self.unnamed_only = true;
             log::info!(
-                "the connection to {} does not keep prepared statements, perhaps a pooler: using unnamed ones from now on ({error})",
+                "the connection to {} does not keep prepared statements: using unnamed ones from now on ({why})",
                 self.target
             );
         }
@@ -311,9 +337,10 @@ impl Destination for PostgresDestination {
     fn connect(&mut self) -> Result<Table> {
         self.hang_up();
         let timeout = self.timeout();
-        let result = self
-            .ensure_session()
-            .and_then(|()| catalogue::read(open(self.session.as_mut())?, &self.config.table, &self.table, timeout));
+        let result = self.ensure_session().and_then(|()| {
+            self.notice_pooler()?;
+            catalogue::read(open(self.session.as_mut())?, &self.config.table, &self.table, timeout)
+        });
         let (relation, table) = self.settle(result)?;
         self.relation = Some(relation);
         Ok(table)
@@ -471,6 +498,16 @@ fn try_upsert(session: &mut Session, plan: &Plan, upsert: &Upsert, nonce: &Strin
 
 fn with_types<'a>(parameters: &[&'a (dyn ToSql + Sync)], upsert: &Upsert) -> Vec<(&'a (dyn ToSql + Sync), Type)> {
     parameters.iter().copied().zip(upsert.types.iter().cloned()).collect()
+}
+
+/// Begins a transaction with limits of its own: they end with it, so nothing of them is left behind for others of a pool. If we
+/// are gone, the server does not keep the rows locked for longer than we would have waited.
+fn begin_with_limits(lock_timeout: Duration, timeout: Duration) -> String {
+    let (lock, all) = (lock_timeout.as_millis(), timeout.as_millis());
+    format!(
+        "BEGIN; SET LOCAL lock_timeout = {lock}; SET LOCAL statement_timeout = {all}; \
+         SET LOCAL idle_in_transaction_session_timeout = {all}"
+    )
 }
 
 fn prepare(session: &mut Session, variant: &mut Variant, timeout: Duration) -> Result<()> {

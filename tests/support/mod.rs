@@ -6,6 +6,8 @@ pub mod connect_proxy;
 pub mod disk;
 pub mod journal;
 pub mod oracle;
+#[cfg(unix)]
+pub mod pgbouncer;
 pub mod postgres;
 pub mod process;
 pub mod proxy;

@@ -62,10 +62,7 @@ impl PrivateServer {
     fn initialise(&self) {
         let secret = self.folder.path().join("password");
         fs::write(&secret, &self.password).unwrap();
-        if is_root() {
-            let folder = self.folder.path().to_str().unwrap();
-            assert!(Command::new("chown").args(["-R", account(), folder]).status().unwrap().success());
-        }
+        hand_over(self.folder.path());
         let mut initdb = self.program("initdb");
         initdb.args(["--no-sync", "--auth=scram-sha-256", "--username=postgres", "--encoding=UTF8", "--locale=C"]);
         initdb.arg(format!("--pwfile={}", secret.display())).arg(format!("--pgdata={}", self.data().display()));
@@ -77,7 +74,7 @@ impl PrivateServer {
     }
 
     /// One of the server's programs, as the user that may run it, away from our environment's PG variables.
-    fn program(&self, name: &str) -> Command {
+    pub fn program(&self, name: &str) -> Command {
         let program = self.programs.join(name);
         let mut command = unprivileged(&program, "QUIT");
         command.current_dir(self.folder.path()).stdin(Stdio::null());
@@ -144,9 +141,7 @@ impl PrivateServer {
         let file = self.data().join(name);
         fs::write(&file, text).unwrap();
         fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
-        if is_root() {
-            assert!(Command::new("chown").arg(account()).arg(&file).status().unwrap().success());
-        }
+        hand_over(&file);
     }
 
     /// Changes settings of the running server: `name = value` lines. Returns when new connections have them.
@@ -187,11 +182,14 @@ impl PrivateServer {
         for (path, text) in [(&paths.0, certificate), (&paths.1, key)] {
             fs::write(path, text).unwrap();
             fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
-            if is_root() {
-                assert!(Command::new("chown").arg(account()).arg(path).status().unwrap().success());
-            }
+            hand_over(path);
         }
         paths
+    }
+
+    /// The password of the superuser `postgres`.
+    pub fn password(&self) -> &str {
+        &self.password
     }
 
     pub fn address(&self) -> std::net::SocketAddr {
@@ -268,6 +266,13 @@ pub fn unprivileged(program: &Path, signal: &str) -> Command {
     };
     command.env_clear().env("LC_ALL", "C").env("TZ", "UTC").env("PATH", std::env::var_os("PATH").unwrap_or_default());
     command
+}
+
+/// Makes the user that runs servers the owner of what is at this path.
+pub fn hand_over(path: &Path) {
+    if is_root() {
+        assert!(Command::new("chown").args(["-R", account()]).arg(path).status().unwrap().success());
+    }
 }
 
 /// Who runs servers, if we are root.

@@ -108,6 +108,12 @@ fn from_server(error: &DbError) -> Error {
         .with_constraint(error.constraint())
         .with_column(error.column());
     let mapped = if sqlstate == "57014" { mapped.with_timeout() } else { mapped };
+    if error.message().contains("unsupported startup parameter") {
+        // PgBouncer's words. That it will not do later either makes it a misfit.
+        return mapped.with_class(Class::Misfit).with_hint(
+            "a pooler refuses `options`: remove them and use ALTER ROLE … SET, which works through any pooler",
+        );
+    }
     match hint(sqlstate) {
         Some(hint) => mapped.with_hint(hint),
         None => mapped,

@@ -108,7 +108,7 @@ impl PostgresDestination {
         let (timeout, wait) = (self.timeout(), self.timeout().min(SECOND_LOOK));
         let password = self.config.password()?;
         let session = open(self.session.as_mut())?;
-        let first = backend_pid(session, timeout)?;
+        let first = session.backend_pid(timeout)?;
         if session.facts().given_pid.get().is_none_or(|given| given == first) {
             return Ok(Finding::good("none: this is a connection to the server itself"));
         }
@@ -120,12 +120,12 @@ impl PostgresDestination {
             Err(_) => return Ok(Finding::good(pooler("unknown"))),
             // While the second one holds a server process, ours may have to take another one.
             Ok((held, second)) => {
-                let again = backend_pid(session, timeout)?;
+                let again = session.backend_pid(timeout)?;
                 drop(second);
                 held == first || again != first
             }
         };
-        Ok(Finding::good(pooler(if shares || backend_pid(session, timeout)? != first {
+        Ok(Finding::good(pooler(if shares || session.backend_pid(timeout)? != first {
             "transaction"
         } else {
             "session"
@@ -253,16 +253,10 @@ fn find(
     found.map(|(oid, relation, _)| (oid, relation)).ok_or_else(|| catalogue::no_table(configured))
 }
 
-fn backend_pid(session: &mut Session, timeout: Duration) -> Result<i32> {
-    session.run("asking for its process id", timeout, |client| {
-        client.query_typed_one("SELECT pg_backend_pid()", &[])?.try_get(0)
-    })
-}
-
-/// The same at the begin of a transaction, which a pooler does not take the server process away from.
+/// The server process of a transaction that has just begun: a pooler does not take it away before the end.
 fn hold_backend(session: &mut Session, timeout: Duration) -> Result<i32> {
     session.run("beginning a transaction", timeout, |client| client.batch_execute("BEGIN"))?;
-    backend_pid(session, timeout)
+    session.backend_pid(timeout)
 }
 
 /// `PgBouncer`'s words: "transaction blocks not allowed in statement pooling mode".

@@ -78,6 +78,19 @@ impl Session {
         &self.connector.facts
     }
 
+    /// The process that works for this connection; behind a pooler, for its present transaction.
+    pub(super) fn backend_pid(&mut self, timeout: Duration) -> Result<i32> {
+        self.run("asking for its process id", timeout, |client| {
+            client.query_typed_one("SELECT pg_backend_pid()", &[])?.try_get(0)
+        })
+    }
+
+    /// Whether a pooler is in between: the process id that we were given is not the server's.
+    pub(super) fn is_pooled(&mut self, timeout: Duration) -> Result<bool> {
+        let pid = self.backend_pid(timeout)?;
+        Ok(self.facts().given_pid.get().is_some_and(|given| given != pid))
+    }
+
     /// Whether the server has closed the connection, as far as we have noticed.
     pub(super) fn is_closed(&self) -> bool {
         self.client.as_ref().is_none_or(Client::is_closed)
