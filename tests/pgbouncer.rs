@@ -26,7 +26,7 @@ struct Bench {
 
 impl Bench {
     fn new(pool_mode: &str, settings: &str) -> Option<Self> {
-        let program = PgBouncer::program()?;
+        let program = support::needed("pgbouncer")?;
         let server = PrivateServer::start_new()?;
         let pooler = PgBouncer::start_new(program, &server, pool_mode, settings);
         Some(Self { server, pooler, directory: tempfile::tempdir().unwrap() })
@@ -152,6 +152,10 @@ fn under_load(pool_mode: &str, other_clients: u64, seed: u64) {
                 proxy.cut_all();
             }
         }
+        support::wait_until("everything is applied", || {
+            let stats = sink.stats();
+            stats.received == simulator.report().events && stats.pending == 0
+        });
         let stats = support::run_to_the_end(&sink);
         drop(ended);
         assert_eq!((stats.pending, stats.received), (0, simulator.report().events), "{stats:?}");

@@ -374,7 +374,9 @@ impl Destination for PostgresDestination {
             let session = open(self.session.as_mut())?;
             let found = catalogue::find(session, &table, timeout)?;
             let table = found.map_or(table, |(_, relation, _)| relation.name);
-            session.run("making the tables", timeout, |client| client.batch_execute(&init_db::sql(&table)))
+            // Behind a pooler another client may have left its own search path.
+            let sql = format!("SET LOCAL search_path TO DEFAULT; {}", init_db::sql(&table));
+            session.run("making the tables", timeout, |client| client.batch_execute(&sql))
         });
         self.settle(result)
     }

@@ -3,29 +3,14 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
+use super::needed;
 use super::server::unprivileged;
 
 pub const ESTABLISHED: &str = "HTTP/1.1 200 Connection established\r\n\r\n";
-
-/// The program, got by `scripts/need` if it is not there; `None`, having said so, if it cannot be had and this is not a run that
-/// must be complete.
-#[allow(clippy::print_stderr, reason = "a skipped test says that it was skipped")]
-fn needed(program: &str) -> Option<PathBuf> {
-    let need = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/need");
-    let got = Command::new(need).arg(program).stdin(Stdio::null()).output().unwrap();
-    if got.status.success() {
-        return Some(String::from_utf8(got.stdout).unwrap().trim().into());
-    }
-    let why = String::from_utf8_lossy(&got.stderr).into_owned();
-    assert!(std::env::var_os("CI").is_none(), "{program} is missing: {why}");
-    eprintln!("skipped: {program} is missing: {why}");
-    None
-}
 
 /// tinyproxy, on a port of its own, ended with its test. It must be started on the test's own thread.
 pub struct TinyProxy {

@@ -47,11 +47,11 @@ pub fn arrivals(config: &Config) -> Vec<Vec<u8>> {
 pub const KEEP_WRITES: &str = "
     CREATE TABLE written (transaction bigint, key text);
     CREATE FUNCTION note_row() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-        INSERT INTO written VALUES (txid_current(), NEW.idempotency_key); RETURN NULL; END $$;
+        INSERT INTO public.written VALUES (txid_current(), NEW.idempotency_key); RETURN NULL; END $$;
     CREATE TRIGGER note_row AFTER INSERT OR UPDATE ON cxone_events FOR EACH ROW EXECUTE FUNCTION note_row();
     CREATE TABLE moved (id bigserial, transaction bigint, lane text, begins bigint, ends bigint);
     CREATE FUNCTION note_move() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-        INSERT INTO moved (transaction, lane, begins, ends) VALUES (txid_current(), NEW.spool_id, OLD.position, NEW.position);
+        INSERT INTO public.moved (transaction, lane, begins, ends) VALUES (txid_current(), NEW.spool_id, OLD.position, NEW.position);
         RETURN NULL; END $$;";
 
 pub const KEEP_MOVES: &str =

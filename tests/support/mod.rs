@@ -16,7 +16,8 @@ pub mod server;
 pub mod tls_bench;
 pub mod tls_front;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use cxsink::{Config, Notice, Poll, Sink, State, Stats};
@@ -92,4 +93,19 @@ pub fn balanced(sink: &Sink) -> Stats {
     let stats = sink.stats();
     assert!(stats.is_balanced(), "{stats:?}");
     stats
+}
+
+/// The program, got by `scripts/need` if it is not there; `None`, having said so, if it cannot be had and this is not a run that
+/// must be complete.
+#[allow(clippy::print_stderr, reason = "a skipped test says that it was skipped")]
+pub fn needed(program: &str) -> Option<PathBuf> {
+    let need = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/need");
+    let got = Command::new(need).arg(program).stdin(Stdio::null()).output().unwrap();
+    if got.status.success() {
+        return Some(String::from_utf8(got.stdout).unwrap().trim().into());
+    }
+    let why = String::from_utf8_lossy(&got.stderr).into_owned();
+    assert!(std::env::var_os("CI").is_none(), "{program} is missing: {why}");
+    eprintln!("skipped: {program} is missing: {why}");
+    None
 }

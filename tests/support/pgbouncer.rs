@@ -1,4 +1,4 @@
-//! A PgBouncer of a test's own, before a PostgreSQL of its own. `CXSINK_TEST_PGBOUNCER` names the program (`scripts/test` sets it).
+//! A PgBouncer of a test's own, before a PostgreSQL of its own. `scripts/need` gets the program if it is not there.
 
 use std::fs;
 use std::net::{SocketAddr, TcpListener};
@@ -8,9 +8,8 @@ use std::time::{Duration, Instant};
 
 use postgres::{Client, NoTls};
 
-use super::server::{PrivateServer, as_account, hand_over};
+use super::server::{PrivateServer, hand_over, unprivileged};
 
-const VARIABLE: &str = "CXSINK_TEST_PGBOUNCER";
 const START: Duration = Duration::from_secs(60);
 
 /// Ended with its test, by process id.
@@ -23,20 +22,6 @@ pub struct PgBouncer {
 }
 
 impl PgBouncer {
-    /// The program; `None`, having said so, if it is not named and this is not a run that must be complete.
-    #[allow(clippy::print_stderr, reason = "a skipped test says that it was skipped")]
-    pub fn program() -> Option<PathBuf> {
-        let program = std::env::var_os(VARIABLE);
-        if program.is_none() {
-            assert!(
-                std::env::var_os("CI").is_none(),
-                "{VARIABLE} is not set: it names the program, scripts/need pgbouncer"
-            );
-            eprintln!("skipped: {VARIABLE} is not set; scripts/need pgbouncer prints what it has to be");
-        }
-        program.map(PathBuf::from)
-    }
-
     /// `pool_mode` is session or transaction. Two connections to the server, and nothing that cleans up between clients.
     pub fn start_new(program: PathBuf, server: &PrivateServer, pool_mode: &str, more: &str) -> Self {
         let folder = tempfile::Builder::new().prefix("cxsink-pool-").tempdir_in("/tmp").unwrap();
@@ -83,7 +68,7 @@ server_reset_query =
     fn try_start(&mut self) {
         let log = fs::File::create(self.folder.path().join("log")).unwrap();
         // It refuses to run as root, as PostgreSQL does.
-        let mut command = as_account(&self.program);
+        let mut command = unprivileged(&self.program, "QUIT");
         command.arg(self.folder.path().join("settings")).current_dir(self.folder.path());
         let mut child = command.stdout(log.try_clone().unwrap()).stderr(log).stdin(Stdio::null()).spawn().unwrap();
         while child.try_wait().unwrap().is_none() {

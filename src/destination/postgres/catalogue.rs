@@ -25,11 +25,16 @@ pub(super) struct Relation {
     pub(super) has_checkpoint: bool,
 }
 
+/// Along this user's own search path: behind a pooler another client may have left its own on the server connection. It is set
+/// for this one statement. That the name is looked up by a value of `own` has it looked up afterwards.
 const FIND: &str = "\
+WITH own AS MATERIALIZED (
+  SELECT pg_catalog.set_config('search_path', reset_val, true) AS path FROM pg_catalog.pg_settings WHERE name = 'search_path'
+)
 SELECT c.oid, n.nspname::text, c.relname::text, c.relkind::text,
        to_regclass(quote_ident(n.nspname::text) || '.' || quote_ident($2)) IS NOT NULL
-FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
-WHERE c.oid = to_regclass($1)";
+FROM own, pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+WHERE c.oid = to_regclass(CASE WHEN own.path IS NOT NULL THEN $1 END)";
 
 /// For a domain its base type counts.
 const COLUMNS: &str = "\

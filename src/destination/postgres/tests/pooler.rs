@@ -99,3 +99,30 @@ fn the_marks_of_a_pooler() {
         assert!(!shows_pooler(&with(sqlstate)), "{sqlstate}");
     }
 }
+
+/// Another client of the same server connection has left settings there: the table is found, made and filled all the same.
+#[test]
+fn what_others_leave_on_the_connection_does_not_matter() {
+    let Some(database) = TestDatabase::new() else { return };
+    let plan = small_table(&database, UpdateMode::Always);
+    let mut destination = database.destination("t");
+    destination.ensure_session().unwrap();
+    batch_execute(
+        &mut destination,
+        "SET search_path = nowhere; SET DateStyle = 'German'; SET TimeZone = 'Asia/Kolkata'",
+    );
+    let timeout = destination.timeout();
+    let session = destination.session.as_mut().unwrap();
+    let (relation, _) = super::super::catalogue::read(session, "t", &TableName::parse("t").unwrap(), timeout).unwrap();
+    assert_eq!(relation.name.quoted(), "\"public\".\"t\"");
+    destination.relation = Some(relation);
+    destination.prepare(&plan).unwrap();
+    assert_eq!(apply_all(&mut destination, &rows!(&plan, ["a", Value::Int(1)])).unwrap(), committed(1, 0));
+    let session = destination.session.as_mut().unwrap();
+    let path = |client: &mut Client| client.query_typed_one("SELECT current_setting('search_path')", &[])?.try_get(0);
+    let path: String = session.run("asking", timeout, path).unwrap();
+    assert_eq!(path, "nowhere", "theirs is as they left it");
+    destination.table = TableName::parse("made").unwrap();
+    destination.init_db().unwrap();
+    assert_eq!(database.query("SELECT to_regclass('public.made') IS NOT NULL"), ["t"]);
+}
