@@ -24,7 +24,8 @@ bench: ## Throughput, latency, CPU and memory beside what the database can take 
 	@scripts/setup tools
 	@scripts/with-postgres --durable python3 benches/end_to_end $(if $(QUICK),quick,full)
 	@scripts/with-postgres --durable cargo bench --quiet --locked --features bench --bench components -- \
-	    --sort location $(if $(QUICK),--max-time 1)
+	    --sort location $(if $(QUICK),--max-time 1) > target/bench.parts
+	@cat target/bench.parts
 
 # Ten times the kills, the whole backlog, and property tests of ten thousand cases each: about half an hour.
 soak: .venv/stamp ## The tests of faults and properties for longer

@@ -105,6 +105,8 @@ def main() -> int:
     parser.add_argument("--append", action="store_true", help="add rounds to the results that are there")
     parser.add_argument("--report", action="store_true", help="run nothing, only report the results that are there")
     parser.add_argument("--to", type=Path, metavar="FOLDER", help="write the runs and the plots there, and the tables into FOLDER.md")
+    parts = PROJECT / "target" / "bench.parts"
+    parser.add_argument("--parts", type=Path, default=parts, metavar="FILE", help="what benches/components.rs printed")
     options = parser.parse_args()
 
     if not options.report:
@@ -121,6 +123,9 @@ def main() -> int:
     print(results.as_text())
     if options.to:
         results.write(options.to)
+        if options.parts.exists():
+            table = report.parts_table(options.parts.read_text())
+            report.fill(options.to.with_suffix(".md"), "parts", [table.as_markdown()])
     return 0
 
 

@@ -10,12 +10,11 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+import parts
 import plot
 from runs import Case
 
 Run = dict[str, Any]
-# Where docs/performance.md has the tables.
-BEGIN, END = "<!-- results -->", "<!-- end of results -->"
 NAMES = {"postgresql": "PostgreSQL", "sqlite": "SQLite"}
 BLUE, ORANGE, GREEN, GREY, RED = "#2563eb", "#d97706", "#0f9d7a", "#64748b", "#c2415b"
 
@@ -156,18 +155,14 @@ class Results:
         return "\n\n".join([self.conditions(), *(table.as_text() for table in tables)])
 
     def write(self, folder: Path) -> None:
-        """Runs and plots into the folder; tables into the page beside it that has its name, if there is one."""
+        """Runs and plots into the folder, tables into the page beside it."""
         folder.mkdir(parents=True, exist_ok=True)
         if self.path.resolve() != (folder / "runs.jsonl").resolve():
             shutil.copyfile(self.path, folder / "runs.jsonl")
         (folder / "throughput.svg").write_text(self.throughput_chart().svg())
         (folder / "latency.svg").write_text(self.latency_chart().svg())
-        page = folder.with_suffix(".md")
-        if not page.exists():
-            return
-        before, rest = page.read_text().split(BEGIN)
         tables = [table.as_markdown() for table in (self.floods(), self.ratios(), self.rates())]
-        page.write_text(before + "\n\n".join([BEGIN, self.conditions(), *tables, END]) + rest.split(END)[1])
+        fill(folder.with_suffix(".md"), "results", [self.conditions(), *tables])
 
     def line(self, label: str, colour: str, cases: list[Case], along: str, *path: str, dashed: bool = False) -> plot.Line:
         spreads = [(getattr(case, along), self.spread(case, *path)) for case in cases]
@@ -226,6 +221,21 @@ def describe(case: Case) -> str:
     if case.delay_ms:
         words.append(f"{case.delay_ms} ms away")
     return ", ".join(words)
+
+
+def parts_table(printed: str) -> Table:
+    """From what the benchmark of the parts printed."""
+    rates = parts.events_per_s(printed)
+    rows = [[name, f"{1e6 / median:,.2f}", f"{1e6 / fastest:,.2f}"] for name, (median, fastest) in rates.items()]
+    return Table("Microseconds for an event", ["", "median", "fastest"], rows)
+
+
+def fill(page: Path, name: str, blocks: list[str]) -> None:
+    """Puts the blocks where the page has a place of this name; a page that does not exist needs none."""
+    if page.exists():
+        before, rest = page.read_text().split(f"<!-- {name} -->")
+        end = f"<!-- end of {name} -->"
+        page.write_text("\n\n".join([before + f"<!-- {name} -->", *blocks, end]) + rest.split(end)[1])
 
 
 def mib(size: int) -> str:
