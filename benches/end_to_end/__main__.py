@@ -41,13 +41,17 @@ class Scope:
         sizes = [(size, min(self.events, 400 * size)) for size in self.batches]
         floods = [Case(what, "postgresql", events, batch=size) for size, events in sizes for what in ("sink", "ceiling")]
         floods.append(Case("sink", "sqlite", self.events))
-        floods.append(Case("sink", "postgresql", self.events, delay_ms=2))
+        floods += [
+            Case("sink", "postgresql", events, batch=size, connections=2) for size, events in sizes if size >= 500
+        ]
+        floods += [Case("sink", "postgresql", self.events, connections=n, delay_ms=2) for n in (1, 2)]
         counts = [(rate, max(int(rate * self.seconds), self.rate_events)) for rate in RATES]
         return floods + [Case("sink", to, count, rate=rate) for rate, count in counts for to in ("postgresql", "sqlite")]
 
 
 SCOPES = {
-    "full": Scope(rounds=5, batches=(100, 500, 1000, 2000, 5000, 10_000), events=400_000, seconds=8, rate_events=1500),
+    # A round takes less than three minutes.
+    "full": Scope(rounds=5, batches=(100, 500, 1000, 2000, 5000, 10_000), events=400_000, seconds=6, rate_events=1200),
     "quick": Scope(rounds=1, batches=(1000, 5000), events=100_000, seconds=3, rate_events=500),
     # With debug builds, to see that everything works; the numbers mean nothing.
     "smoke": Scope(rounds=1, batches=(1000, 5000), events=500, seconds=0.1, rate_events=20),

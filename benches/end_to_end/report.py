@@ -80,12 +80,13 @@ class Results:
         return cls(path, [line["machine"] for line in lines if "machine" in line][-1], [r for r in lines if "round" in r])
 
     def cases(self, wanted: Callable[[Case], bool]) -> list[Case]:
-        order = {"sink": 0, "ceiling": 1}
-        key = lambda c: (order[c.what], c.database, c.connections, c.delay_ms, c.rate, c.batch)  # noqa: E731
-        return sorted(filter(wanted, self.by_case), key=key)
+        def place(case: Case) -> tuple[Any, ...]:
+            return case.what == "ceiling", case.database, case.delay_ms, case.connections, case.rate, case.batch
+
+        return sorted(filter(wanted, self.by_case), key=place)
 
     def spread(self, case: Case, *path: str) -> Spread | None:
-        """Of one number of a case's runs; None where they do not have it."""
+        """Of one number of a case's runs; None where they do not have it. `path` leads to it."""
         values: list[Any] = self.by_case[case]
         for name in path:
             values = [value[name] for value in values if name in value]
@@ -95,6 +96,10 @@ class Results:
         spread = self.spread(case, *path)
         return spread.text(digits) if spread else "–"
 
+    def median(self, case: Case, name: str) -> str:
+        spread = self.spread(case, name)
+        return f"{spread.middle:,.1f}" if spread else "–"
+
     def floods(self) -> Table:
         head = ["As fast as possible", "events", "events/s", "CPU of the sink, µs/event", "of PostgreSQL", "peak memory, MiB"]
         cases = self.cases(lambda case: not case.rate)
@@ -103,9 +108,9 @@ class Results:
                 describe(case),
                 f"{case.events:,}",
                 self.cell(case, 0, "events_per_s"),
-                self.cell(case, 1, "sink_cpu_us"),
-                self.cell(case, 1, "database_cpu_us"),
-                self.cell(case, 1, "rss_peak_mib"),
+                self.median(case, "sink_cpu_us"),
+                self.median(case, "database_cpu_us"),
+                self.median(case, "rss_peak_mib"),
             ]
             for case in cases
         ]
@@ -131,9 +136,9 @@ class Results:
                 f"{NAMES[case.database]}, {case.rate:,}/s",
                 *(self.cell(case, 2, "commit_ms", name) for name in ("p50", "p99", "max")),
                 self.cell(case, 2, "sent_to_commit_ms", "p99"),
-                self.cell(case, 1, "sink_cpu_us"),
-                self.cell(case, 1, "database_cpu_us"),
-                self.cell(case, 1, "rss_peak_mib"),
+                self.median(case, "sink_cpu_us"),
+                self.median(case, "database_cpu_us"),
+                self.median(case, "rss_peak_mib"),
             ]
             for case in self.cases(lambda case: case.rate > 0)
         ]
@@ -192,9 +197,9 @@ class Results:
         )
 
     def latency_chart(self) -> plot.Chart:
-        lines = []
+        lines, rates = [], self.cases(lambda case: case.rate > 0)
         for database, dashed in (("postgresql", False), ("sqlite", True)):
-            cases = self.cases(lambda c: c.rate > 0 and c.database == database)  # noqa: B023
+            cases = [case for case in rates if case.database == database]
             for name, colour in (("max", RED), ("p99", ORANGE), ("p50", BLUE)):
                 label = f"{NAMES[database]}, {name}"
                 lines.append(self.line(label, colour, cases, "rate", "commit_ms", name, dashed=dashed))
