@@ -129,10 +129,6 @@ class Error(Exception):
     def __str__(self) -> str:
         return f"{self.message}\nHint: {self.hint}" if self.hint else self.message
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        # Keyword arguments: the default would lose them on the way through multiprocessing.
-        return (_rebuilt, (type(self), self.message, self.status, self.retryable, self.hint, self.detail, self.index))
-
 
 class ConfigError(Error, ValueError):
     """A configuration value is unknown, missing or bad. The message names the key, and the file and line or the variable."""
@@ -278,15 +274,3 @@ def _made(kind: type[Error], status: Status, found: Mapping[str, Any]) -> Error:
         detail=found,
         index=found.get("index"),
     )
-
-
-def _rebuilt(
-    kind: type[Error],
-    message: str,
-    status: Status,
-    retryable: bool,
-    hint: str | None,
-    detail: Mapping[str, Any],
-    index: int | None,
-) -> Error:
-    return kind(message, status=status, retryable=retryable, hint=hint, detail=detail, index=index)

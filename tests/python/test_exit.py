@@ -57,6 +57,16 @@ threading.Thread(target=simulator.wait_finished, daemon=True).start()
 }
 
 
+def test_the_end_of_the_sink_is_still_logged(program: Callable[..., Program], tmp_path: Path) -> None:
+    source = """
+import logging
+logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(message)s")
+sink = cxsink.Sink(settings).start()
+"""
+    said = "the sink is running\nthe sink is stopping\nthe sink is closed\n"
+    assert program(HEAD + source, str(tmp_path)).end() == (0, said, "")
+
+
 @pytest.mark.parametrize("name", EXITS)
 def test_it_is_clean(name: str, program: Callable[..., Program], tmp_path: Path) -> None:
     def once(number: int) -> tuple[int, str, str]:

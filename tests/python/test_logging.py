@@ -12,6 +12,7 @@ from pathlib import Path
 import cxsink
 import pytest
 from conftest import until
+from cxsink import _logs
 
 
 class Records(logging.Handler):
@@ -39,16 +40,23 @@ def records(request: pytest.FixtureRequest) -> Iterator[Records]:
 
 
 def test_records_come_on_the_calling_thread_with_their_own_time_and_thread(
-    settings: dict[str, str], records: Records
+    settings: dict[str, str], records: Records, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # As if a handler on another thread took its time: they are handed over only after the end.
+    _logs.drain()
+    monkeypatch.setattr(_logs, "_is_draining", True)
     before = time.time()
-    with cxsink.Sink(settings):
+    with cxsink.Sink(settings) as sink:
         pass
+    after = time.time()
+    monkeypatch.setattr(_logs, "_is_draining", False)
+    assert not records.found
+    sink.poll(0)
     assert {thread for _, thread in records.found} == {threading.get_ident()}
     found = {record.getMessage(): record for record, _ in records.found}
     closed = found["the sink is closed"]
     assert closed.levelno == logging.INFO and str(closed.threadName).startswith("cxsink-")
-    assert before - 0.001 <= found["the sink is running"].created <= closed.created <= time.time()
+    assert before - 0.001 <= found["the sink is running"].created <= closed.created <= after
 
 
 def test_each_sink_may_have_a_logger_of_its_own(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
