@@ -1,5 +1,5 @@
 //! Gives the shared library its SONAME: cargo sets none, and without one a program records the bare
-//! file name `libcxsink.so` and takes whatever version it finds at run time.
+//! file name `libcxsink.so` and takes whatever version it finds at run time. And lets nobody unload it.
 
 use std::env;
 
@@ -11,5 +11,7 @@ fn main() {
         // Before 1.0 a minor version may break the ABI, so it is part of the name.
         let series = if major == "0" { format!("0.{minor}") } else { major };
         println!("cargo::rustc-cdylib-link-arg=-Wl,-soname,libcxsink.so.{series}");
+        // A plugin that uses the library may be unloaded; threads of ours and what they clean up at their end may not.
+        println!("cargo::rustc-cdylib-link-arg=-Wl,-z,nodelete");
     }
 }

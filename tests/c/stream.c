@@ -1,5 +1,39 @@
 /* A sink reads a simulated CXone that closes half-way: nothing is lost, and the ledger says when nobody was connected. */
+#include <signal.h>
+
 #include "check.h"
+
+static volatile sig_atomic_t pipe_signals = 0;
+
+static void on_pipe(int signal_number)
+{
+    (void)signal_number;
+    pipe_signals++;
+}
+
+/* A C program that takes no care of SIGPIPE is ended by it: writing to a connection that is gone must not raise it. */
+static void broken_connections_raise_no_signal(const char *folder)
+{
+    cxsink_error *err = NULL;
+    cxsink_config *config = config_in(folder);
+    cxsink_simulator *cxone = cxsink_simulator_new();
+    const char *options[][2] = {{"events", "3000"},    {"cut_after", "100"},       {"cut_connections", "25"},
+                                {"ping_every", "1"}, {"frames_per_write", "1"}, {"close_at_end", "false"}};
+    for (size_t i = 0; i < sizeof options / sizeof *options; i++) {
+        CHECK_STATUS(cxsink_simulator_set(cxone, options[i][0], options[i][1], &err), CXSINK_STATUS_OK);
+    }
+    CHECK_STATUS(cxsink_simulator_start(cxone, &err), CXSINK_STATUS_OK);
+    CHECK_STATUS(cxsink_simulator_configure(cxone, config, &err), CXSINK_STATUS_OK);
+    cxsink_sink *sink = started(config);
+    CHECK_STATUS(cxsink_simulator_wait_finished(cxone, 60000, &err), CXSINK_STATUS_OK);
+    CHECK(wait_counter(sink, CXSINK_COUNTER_RECONNECTS, 25));
+    cxsink_simulator_stop(cxone);
+    CHECK_STATUS(cxsink_sink_close(sink, 30000, &err), CXSINK_STATUS_OK);
+    CHECK(pipe_signals == 0);
+    cxsink_sink_free(&sink);
+    cxsink_simulator_free(&cxone);
+    cxsink_config_free(&config);
+}
 
 int main(int argc, char **argv)
 {
@@ -11,6 +45,7 @@ int main(int argc, char **argv)
     cxsink_sink *sink;
     char expected[64];
 
+    signal(SIGPIPE, on_pipe);
     CHECK_STATUS(cxsink_simulator_set(cxone, "no_such_option", "1", &err), CXSINK_STATUS_INVALID_ARGUMENT);
     CHECK_STATUS(cxsink_simulator_set(cxone, "events", "many", &err), CXSINK_STATUS_INVALID_ARGUMENT);
     CHECK_STATUS(cxsink_simulator_report(cxone, &buffer, &err), CXSINK_STATUS_STATE);
@@ -63,5 +98,6 @@ int main(int argc, char **argv)
     CHECK_STATUS(cxsink_gaps(config, &buffer, &err), CXSINK_STATUS_SPOOL);
     CHECK_STATUS(cxsink_connections(config, &buffer, &err), CXSINK_STATUS_SPOOL);
     cxsink_config_free(&config);
+    broken_connections_raise_no_signal(argc > 1 ? argv[1] : ".");
     return checked(__FILE__);
 }

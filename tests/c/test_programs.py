@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import PROJECT, Installation, run
+from conftest import C99, CC, PROJECT, Installation, run
 
 HERE = Path(__file__).parent
 
@@ -23,6 +23,15 @@ def test_program(name: str, installed: Installation, tmp_path: Path) -> None:
 def test_the_cpp_wrapper(installed: Installation, tmp_path: Path) -> None:
     said = run(installed.build(HERE / "wrapper.cpp"), tmp_path)
     assert re.search(r"\d\d passed, 0 failed$", said.strip()), said
+
+
+def test_a_plugin_may_unload_the_library(installed: Installation, tmp_path: Path) -> None:
+    # Not linked with the library, which would keep it.
+    program = tmp_path / "plugin"
+    run(*CC, *C99, *installed.header_flags(), HERE / "plugin.c", "-o", program, "-ldl")
+    said = run(program, installed.lib / "libcxsink.so", tmp_path)
+    assert re.search(r"\d\d passed, 0 failed$", said.strip()), said
+    assert "NODELETE" in run("readelf", "--wide", "--dynamic", installed.lib / "libcxsink.so")
 
 
 def test_lifecycle_with_postgresql(installed: Installation, postgres: str, tmp_path: Path) -> None:
