@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
+use cxsink::CheckArea;
 use cxsink::simulator::{Simulator, SimulatorOptions};
 
 use support::authority::Authority;
@@ -111,7 +112,8 @@ fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-fn pgbouncer(machine: &Machine, server: SocketAddr) -> (Running, u16) {
+/// As the page has it, but for the mode.
+fn pgbouncer(machine: &Machine, server: SocketAddr, mode: &str) -> (Running, u16) {
     let program = need("pgbouncer");
     let ca = machine.ca.server(&["localhost", "127.0.0.1"]);
     machine.write("pgbouncer/server.pem", &ca.certificate, 0o600);
@@ -125,6 +127,7 @@ fn pgbouncer(machine: &Machine, server: SocketAddr) -> (Running, u16) {
             ("host=db.example.com port=5432", &*format!("host=127.0.0.1 port={}", server.port())),
             ("listen_port = 6432", &format!("listen_port = {port}")),
             ("/etc/pgbouncer", &machine.shown("pgbouncer")),
+            ("pool_mode = transaction", &format!("pool_mode = {mode}")),
         ];
         machine.write("pgbouncer/pgbouncer.ini", &replaced(&block("[pgbouncer]"), &pairs), 0o600);
         machine.hand_over(&["pgbouncer"]);
@@ -196,7 +199,7 @@ fn started(machine: &Machine, unit: &str, line: &str) -> Command {
 fn the_hardened_deployment_runs() {
     let machine = Machine::new();
     let Some(server) = database(&machine) else { return };
-    let (_pgbouncer, port) = pgbouncer(&machine, server.address());
+    let (_pgbouncer, port) = pgbouncer(&machine, server.address(), "transaction");
 
     let mut options = SimulatorOptions::default();
     options.events = Some(EVENTS);
@@ -260,6 +263,28 @@ fn the_hardened_deployment_runs() {
     assert!(out.contains("✓ stream.handshake") && !out.contains('!') && !out.contains('✗'), "{out}");
     let state: Vec<_> = fs::read_dir(machine.path("state")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert!(state.iter().any(|name| name == "spool.db"), "{state:?}");
+}
+
+/// PgBouncer does not say what it is: `cxsink check` finds out by process ids.
+#[test]
+fn the_mode_of_a_pooler_is_found_out() {
+    let machine = Machine::new();
+    let Some(server) = database(&machine) else { return };
+    let ca = machine.shown("etc/ca.pem");
+    let pooler = |port: u16| {
+        let mut config = support::config(machine.folder.path(), "sqlite:unused");
+        let password = PASSWORD.replace('\'', "%27").replace(' ', "%20");
+        let url = format!("postgresql://cxsink:{password}@localhost:{port}/cx?sslmode=verify-full&sslrootcert={ca}");
+        config.set("destination.url", &url).unwrap();
+        let check = cxsink::check(&config, &[CheckArea::Destination], |_| {});
+        assert!(check.is_ok(), "{}", check.to_json());
+        check.steps.into_iter().find(|step| step.name == "destination.pooler").unwrap().message
+    };
+    for mode in ["transaction", "session", "statement"] {
+        let (_running, port) = pgbouncer(&machine, server.address(), mode);
+        let found = pooler(port);
+        assert!(found.starts_with(&format!("a pooler in {mode} mode")), "{mode}: {found}");
+    }
 }
 
 #[test]

@@ -113,23 +113,21 @@ impl PostgresDestination {
             return Ok(Finding::good("none: this is a connection to the server itself"));
         }
         let second = dial::connect(&self.target, &self.tls, password, wait, &self.abort)
-            .and_then(|mut second| Ok((hold_backend(&mut second, wait)?, second)));
-        let shares = match second {
-            Err(error) if is_statement_mode(&error) => return Ok(Finding::good(pooler("statement"))),
-            // Nothing is known then; the pool may be used up.
-            Err(_) => return Ok(Finding::good(pooler("unknown"))),
+            .and_then(|mut second| second.backend_pid(wait).map(|_| second));
+        // The pool may be used up, and nothing is known then.
+        let Ok(mut second) = second else { return Ok(Finding::good(pooler("unknown"))) };
+        let mode = match hold_backend(&mut second, wait) {
+            Err(error) if error.is_timeout() => "unknown",
+            // A transaction is what this mode does not allow; PgBouncer cuts the connection then.
+            Err(_) => "statement",
             // While the second one holds a server process, ours may have to take another one.
-            Ok((held, second)) => {
-                let again = session.backend_pid(timeout)?;
+            Ok(held) if held == first || session.backend_pid(timeout)? != first => "transaction",
+            Ok(_) => {
                 drop(second);
-                held == first || again != first
+                if session.backend_pid(timeout)? == first { "session" } else { "transaction" }
             }
         };
-        Ok(Finding::good(pooler(if shares || session.backend_pid(timeout)? != first {
-            "transaction"
-        } else {
-            "session"
-        })))
+        Ok(Finding::good(pooler(mode)))
     }
 
     fn examine_clock(&mut self) -> Result<Finding> {
@@ -257,11 +255,6 @@ fn find(
 fn hold_backend(session: &mut Session, timeout: Duration) -> Result<i32> {
     session.run("beginning a transaction", timeout, |client| client.batch_execute("BEGIN"))?;
     session.backend_pid(timeout)
-}
-
-/// `PgBouncer`'s words: "transaction blocks not allowed in statement pooling mode".
-fn is_statement_mode(error: &Error) -> bool {
-    error.message().contains("statement pooling")
 }
 
 fn pooler(mode: &str) -> String {
