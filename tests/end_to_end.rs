@@ -5,6 +5,7 @@
 
 mod support;
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -87,6 +88,37 @@ fn a_plain_deployment_fills_the_table_that_init_db_makes() {
         report.invalid_total() + replayed_invalid(&simulator),
         "every invalid event is a dead letter"
     );
+}
+
+/// At the most talkative level, with events that are no JSON, miss the schema, do not fit the table and are refused by it.
+#[test]
+fn no_value_of_an_event_is_in_the_log() {
+    let Some(database) = TestDatabase::new() else { return };
+    let directory = tempfile::tempdir().unwrap();
+    let mut options = lively(3000);
+    options.close_at_end = true;
+    let simulator = Simulator::start(options).unwrap();
+    assert_eq!(output(deployed(directory.path(), &simulator, &database).arg("init-db")).0, 0);
+    database.execute("ALTER TABLE cxone_events ADD CHECK (duration < 100)");
+    let mut command = deployed(directory.path(), &simulator, &database);
+    command.args(["run", "--set", "stream.on_normal_close=stop", "--set", "log.level=trace"]);
+    let mut sink = Running::start(&mut command);
+    let (code, log) = sink.wait();
+    assert_eq!(code, 0, "{log}");
+    assert!(log.contains("23514") && log.contains("not JSON"), "it tells of the refused ones: {log}");
+    let words: HashSet<&str> = log.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-' || c == '_')).collect();
+    let mut values = 0;
+    for event in simulator.events() {
+        let Ok(event) = serde_json::from_slice::<serde_json::Value>(&event) else { continue };
+        for pointer in ["/interactionId", "/idempotencyKey", "/attributes/agentId"] {
+            let Some(value) = event.pointer(pointer).and_then(|value| value.as_str()).filter(|v| v.len() > 5) else {
+                continue;
+            };
+            assert!(!words.contains(value), "{pointer} {value:?}");
+            values += 1;
+        }
+    }
+    assert!(values > 5000, "{values} values were looked for");
 }
 
 fn replayed_invalid(simulator: &Simulator) -> u64 {

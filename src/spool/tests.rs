@@ -147,6 +147,21 @@ fn the_file_shrinks_again() {
     assert!(rest < 3_000_000, "{:?}", size());
 }
 
+/// What the loss of power leaves is SQLite's promise, for FULL (SQLite documentation, `PRAGMA synchronous`): that it is asked for.
+#[test]
+fn against_the_loss_of_power_each_commit_is_flushed() {
+    let directory = tempfile::tempdir().unwrap();
+    for (sync, expected) in [(SpoolSync::ProcessCrash, 1), (SpoolSync::PowerLoss, 2)] {
+        let mut config = config(&directory.path().join(format!("{expected}.db")));
+        config.spool.sync = sync;
+        let spool = Spool::open(&config).unwrap();
+        let flushes = || -> i32 { spool.writer().query_row("PRAGMA synchronous", [], |row| row.get(0)).unwrap() };
+        assert_eq!(flushes(), expected);
+        spool.note_checked().unwrap();
+        assert_eq!(flushes(), expected, "also after the note that is always flushed");
+    }
+}
+
 #[test]
 fn one_process_at_a_time_and_the_error_names_the_other() {
     let directory = tempfile::tempdir().unwrap();
