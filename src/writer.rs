@@ -228,8 +228,12 @@ impl Writer {
                 continue;
             }
             if let Some(rest) = self.skip_passed(prepared, piece) {
-                let piece = Piece { rows: rest, ..piece };
-                return if rest.is_empty() { Ok(Done::Applied) } else { self.write_piece(prepared, piece, None) };
+                if !rest.is_empty() {
+                    return self.write_piece(prepared, Piece { rows: rest, ..piece }, None);
+                }
+                // Nothing is left that the destination could refuse.
+                self.status.recover(self.side());
+                return Ok(Done::Applied);
             }
             if prepared.rows.plan.is_guarded && merged.len() < rows.len() {
                 return self.write_without_repeats(prepared, piece);

@@ -330,6 +330,22 @@ fn a_lost_answer_changes_nothing() {
     assert_eq!(bench.rows(), rows(&[("a", 1), ("b", 2)]));
 }
 
+/// Nothing is left to write, and so nothing that would show by a commit that the destination works again.
+#[test]
+fn after_a_lost_answer_the_sink_is_running_again() {
+    let bench = Bench::new();
+    bench.faults(&[Fault::After]);
+    let sink = bench.open();
+    let _batches = bench.start(&sink, &[], None);
+    wait_for_state(&sink, State::Running);
+    sink.ingest(event("a", 1).as_bytes()).unwrap();
+    wait_for_state(&sink, State::Stalled);
+    wait_for_state(&sink, State::Running);
+    let stats = sink.stats();
+    assert_eq!((stats.confirmed, stats.pending), (1, 0), "{stats:?}");
+    sink.close(None).unwrap();
+}
+
 /// The checkpoint is taken for another numbering's only by the first comparison, however often a connection breaks early.
 #[test]
 fn a_connection_that_breaks_early_changes_nothing() {
