@@ -56,6 +56,13 @@ impl Rows {
         Self { plan, values: Vec::new(), text: String::new(), offsets: Vec::new() }
     }
 
+    /// The same with room for so many rows and so many bytes of text: a batch that grows by doubling leaves its smaller selves
+    /// behind in memory.
+    pub(crate) fn with_capacity(plan: Arc<Plan>, rows: usize, text_bytes: usize) -> Self {
+        let values = Vec::with_capacity(rows * plan.width);
+        Self { plan, values, text: String::with_capacity(text_bytes), offsets: Vec::with_capacity(rows) }
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.offsets.len()
     }

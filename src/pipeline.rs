@@ -57,7 +57,7 @@ pub(crate) struct Pipeline {
 #[derive(Debug, Default)]
 struct Inner {
     course: Option<Course>,
-    /// Those that some writer has yet to take, at most one.
+    /// Those that some writer has yet to take.
     batches: VecDeque<Arc<Prepared>>,
     /// The number of the first of `batches`, or of the next one.
     first: u64,
@@ -145,7 +145,7 @@ impl Pipeline {
             if inner.is_closed {
                 return None;
             }
-            if inner.is_finished && inner.idle + 1 >= inner.next.len() {
+            if inner.is_finished && inner.batches.is_empty() && inner.idle + 1 >= inner.next.len() {
                 // Until then another one may still find that its last batch is outdated.
                 inner.is_closed = true;
                 self.changed.notify_all();
@@ -187,26 +187,34 @@ impl Pipeline {
         lock::lock(&self.inner).course.as_ref().filter(|course| course.generation > generation).cloned()
     }
 
-    /// For the preparer: hands the batch over when the one before is taken. A batch of an old generation is thrown away.
-    /// False when the pipeline is closed.
-    pub(crate) fn put(&self, prepared: Prepared) -> bool {
+    /// For the preparer: waits until the batch before is taken, or there is a newer course than `generation`. Nothing is prepared
+    /// before that, so that no more than two batches are in memory. False when the pipeline is closed.
+    pub(crate) fn wait_for_place(&self, generation: u64) -> bool {
         let mut inner = lock::lock(&self.inner);
         loop {
             if inner.is_closed {
                 return false;
             }
-            if inner.course.as_ref().is_some_and(|course| course.generation != prepared.generation) {
-                return true;
-            }
-            if inner.batches.is_empty() {
-                inner.batches.push_back(Arc::new(prepared));
-                // Unlocked first: whoever is woken wants the lock.
-                drop(inner);
-                self.changed.notify_all();
+            let is_outdated = inner.course.as_ref().is_some_and(|course| course.generation > generation);
+            if inner.batches.is_empty() || is_outdated {
                 return true;
             }
             inner = lock::wait(&self.changed, inner, None);
         }
+    }
+
+    /// For the preparer, when there is a place: hands the batch over. A batch of an old generation is thrown away. False when
+    /// the pipeline is closed.
+    pub(crate) fn put(&self, prepared: Prepared) -> bool {
+        let mut inner = lock::lock(&self.inner);
+        if inner.course.as_ref().is_some_and(|course| course.generation == prepared.generation) {
+            inner.batches.push_back(Arc::new(prepared));
+        }
+        let is_open = !inner.is_closed;
+        // Unlocked first: whoever is woken wants the lock.
+        drop(inner);
+        self.changed.notify_all();
+        is_open
     }
 
     /// For the preparer: nothing more comes.

@@ -66,6 +66,9 @@ impl Preparer {
                 self.tidy(course.from);
                 continue;
             }
+            if !self.pipeline.wait_for_place(course.generation) {
+                return Ok(());
+            }
             let prepared = match self.step(&course, &decided, &mut events) {
                 Ok(Some(prepared)) => prepared,
                 Ok(None) => continue,
@@ -119,7 +122,7 @@ impl Preparer {
     }
 
     fn prepare(&self, course: &Course, to: u64, decided_before: &[u64], events: &SpooledEvents) -> Prepared {
-        let mut rows = Rows::new(Arc::clone(&course.plan));
+        let mut rows = Rows::with_capacity(Arc::clone(&course.plan), events.len(), events.bytes());
         let mut dead_letters = Vec::new();
         let mut decided = Vec::new();
         let mut receipts: Vec<(i64, u64)> = Vec::new();

@@ -304,6 +304,10 @@ impl Writer {
             return None;
         }
         let confirmed = gone.saturating_sub(known) as u64;
+        if confirmed > 0 {
+            // It has taken rows: it is well.
+            self.note_success();
+        }
         self.settle(prepared, piece.lane, passed, Stored { confirmed, ..Stored::default() });
         Some(&piece.rows[gone..])
     }

@@ -270,10 +270,12 @@ impl Row {
     }
 }
 
+pub(super) const DELETE: &str =
+    "DELETE FROM bursts WHERE position < ?1 AND position + events <= ?1 RETURNING length(bytes)";
+
 /// Deletes the rows whose last event is applied; returns their size. [`note_places`] belongs to it.
 fn delete_rows(connection: &Connection, applied: u64) -> rusqlite::Result<u64> {
-    let mut delete = connection
-        .prepare_cached("DELETE FROM bursts WHERE position < ?1 AND position + events <= ?1 RETURNING length(bytes)")?;
+    let mut delete = connection.prepare_cached(DELETE)?;
     let sizes = delete.query_map([applied], |row| row.get::<_, u64>(0))?;
     sizes.sum()
 }

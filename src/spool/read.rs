@@ -25,6 +25,15 @@ impl SpooledEvents {
         self.events.iter().map(|event| (event.offset, event.received_at, &self.bytes[event.range.clone()]))
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.events.len()
+    }
+
+    /// The size of all of them.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// The offset after the last event.
     pub(crate) fn end(&self) -> Option<u64> {
         self.events.last().map(|event| event.offset + 1)
@@ -36,6 +45,10 @@ impl SpooledEvents {
     }
 }
 
+/// From the burst on that holds the offset ?1.
+pub(super) const READ: &str = "SELECT position, events, received_at, bytes, checksum FROM bursts
+     WHERE position >= coalesce((SELECT max(position) FROM bursts WHERE position <= ?1), ?1) ORDER BY position";
+
 impl Spool {
     /// Reads events from `from` on: at most `events_max` of them and, beyond the first, at most `bytes_max` bytes.
     ///
@@ -46,11 +59,7 @@ impl Spool {
         let next = self.next();
         let read = |into: &mut SpooledEvents| -> rusqlite::Result<()> {
             let reader = self.reader();
-            let mut select = reader.prepare_cached(
-                "SELECT position, events, received_at, bytes, checksum FROM bursts
-                 WHERE position >= coalesce((SELECT max(position) FROM bursts WHERE position <= ?1), ?1)
-                 ORDER BY position",
-            )?;
+            let mut select = reader.prepare_cached(READ)?;
             let mut rows = select.query([from])?;
             let mut expected = None;
             while let Some(row) = rows.next()? {

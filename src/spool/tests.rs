@@ -320,3 +320,18 @@ fn a_few_events_wait_for_the_writer_and_many_do_not() {
     assert!(spool.wait_for(1, Duration::ZERO), "it is free again");
     assert!(!spool.wait_for(spool.next(), Duration::ZERO), "there are no more");
 }
+
+/// What is done for each batch takes as long with ten million events waiting as with ten.
+#[test]
+fn nothing_on_the_way_looks_at_the_whole_backlog() {
+    let spool = Spool::open(&config(Path::new(":memory:"))).unwrap();
+    for statement in [read::READ, append::DELETE] {
+        let writer = spool.writer();
+        let mut explain = writer.prepare(&format!("EXPLAIN QUERY PLAN {statement}")).unwrap();
+        let steps = explain.query_map([0], |row| row.get::<_, String>(3)).unwrap();
+        let steps: Vec<String> = steps.map(rusqlite::Result::unwrap).collect();
+        let is_search = |step: &String| step.starts_with("SEARCH bursts USING INTEGER PRIMARY KEY");
+        assert!(steps.iter().any(is_search), "{statement}: {steps:?}");
+        assert!(!steps.iter().any(|step| step.starts_with("SCAN bursts") || step.contains("TEMP B-TREE")), "{steps:?}");
+    }
+}
