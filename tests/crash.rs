@@ -31,8 +31,8 @@ fn stream(seed: u64, is_replayed: bool) -> SimulatorOptions {
     options.repeat_window = 300;
     options.invalid_percent = 3.0;
     options.invalid_kinds = InvalidKind::ALL.into_iter().filter(|kind| *kind != InvalidKind::Oversize).collect();
-    // What is sent in a third of a second: more than waits in the sockets' buffers when a reader that keeps up is killed.
-    options.replay_events = if is_replayed { 1000 } else { 0 };
+    // What is sent in a second: more than waits in the sockets' buffers when a reader that keeps up is killed.
+    options.replay_events = if is_replayed { 3000 } else { 0 };
     options
 }
 
