@@ -20,12 +20,16 @@ test: .venv/stamp ## Every check and test of every language
 	@.venv/bin/python scripts/test
 
 # End to end, then each part alone, beside a PostgreSQL that keeps its promises to the disk. docs/performance.md explains it.
-bench: ## Throughput, latency, CPU and memory beside what the database can take (QUICK=1: about a minute)
-	@scripts/setup tools
-	@scripts/with-postgres --durable python3 benches/end_to_end $(if $(QUICK),quick,full)
+bench: .venv/stamp ## Throughput, latency, CPU and memory beside what the database can take (QUICK=1: about a minute)
+	@scripts/with-postgres --durable .venv/bin/python benches/end_to_end $(if $(QUICK),quick,full)
 	@scripts/with-postgres --durable cargo bench --quiet --locked --features bench --bench components -- \
 	    --sort location $(if $(QUICK),--max-time 1) > target/bench.parts
 	@cat target/bench.parts
+	@rm -rf target/bench-python
+	@.venv/bin/maturin build --quiet --release --locked --strip --out target/bench-python
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --target target/bench-python target/bench-python/*.whl
+	@PYTHONPATH=target/bench-python scripts/with-postgres --durable sh -c '.venv/bin/python benches/python_ingest.py \
+	    --destination "$$CXSINK_TEST_POSTGRES" $(if $(QUICK),--events 50000 --rounds 1)'
 
 # Ten times the kills, the whole backlog, and property tests of ten thousand cases each: about half an hour.
 soak: .venv/stamp ## The tests of faults and properties for longer
