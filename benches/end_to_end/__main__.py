@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import signal
 import subprocess
 import sys
 import time
@@ -134,6 +135,8 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    # So that what was started is ended, and what was made is removed.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         sys.exit(main())
     except (Failed, subprocess.CalledProcessError) as problem:

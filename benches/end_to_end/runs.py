@@ -214,9 +214,12 @@ def watch(command: list[Any], settings: dict[str, str], folder: Path) -> dict[st
         while not select.select([ended], [], [], 0.05)[0]:
             peak = max(peak, machine.rss_peak_mib(process.pid) or 0.0)
             if monotonic() - started > SECONDS_MAX:
-                process.kill()
                 raise Failed(f"the sink did not end within {SECONDS_MAX} s:\n{log.read_text()[-2000:]}")
         seconds = monotonic() - started
+    except BaseException:
+        process.kill()
+        process.wait()
+        raise
     finally:
         os.close(ended)
     _, status, usage = os.wait4(process.pid, 0)
