@@ -656,7 +656,7 @@ cxsink_status cxsink_config_get(const cxsink_config *config,
                                 cxsink_error **err);
 
 /**
- * Every key there is, as a JSON array of texts: ["oauth.url", "oauth.client_id", …].
+ * Every key there is, as a JSON array of texts: ["oauth.url", "oauth.client_id", ...].
  *
  * Ownership: `*out` is yours; free it by `cxsink_buffer_free`. Blocks: never. Threads: any. Errors: INVALID_ARGUMENT.
  */
@@ -901,9 +901,9 @@ uint32_t cxsink_notice_get_state(const cxsink_notice *notice);
 const cxsink_error *cxsink_notice_get_error(const cxsink_notice *notice);
 
 /**
- * Everything as one JSON object with the member kind. By the kind: state · offset, stage, reason, violations, sqlstate
- * (of a rejected event) · error · stats · inserted, updated, unchanged, confirmed, collapsed, dead_lettered (of a batch
- * that was stored). `len`, if it is not NULL, gets the number of bytes. NULL: the empty text.
+ * Everything as one JSON object with the member kind, and by that: state (STATE); offset, stage, reason, violations and
+ * sqlstate (REJECTED); error (ERROR); stats (STATS); inserted, updated, unchanged, confirmed, collapsed and dead_lettered
+ * (STORED). `len`, if it is not NULL, gets the number of bytes. NULL: the empty text.
  *
  * Ownership: the text belongs to the notice and lives until that is freed. Blocks: never. Threads: any. Errors: none.
  */

@@ -449,7 +449,7 @@ public:
     std::optional<Error> failure() const
     {
         cxsink_error *raw = nullptr;
-        const auto status = static_cast<cxsink_status>(cxsink_sink_failure(get(), &raw));
+        const cxsink_status status = cxsink_sink_failure(get(), &raw);
         const detail::ErrorHandle error(raw);
         return status == CXSINK_STATUS_OK ? std::nullopt : std::optional(Error(status, error.get()));
     }

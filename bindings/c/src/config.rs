@@ -118,7 +118,7 @@ pub unsafe extern "C" fn cxsink_config_get(
     }
 }
 
-/// Every key there is, as a JSON array of texts: ["oauth.url", "oauth.client_id", …].
+/// Every key there is, as a JSON array of texts: ["oauth.url", "oauth.client_id", ...].
 ///
 /// Ownership: `*out` is yours; free it by `cxsink_buffer_free`. Blocks: never. Threads: any. Errors: INVALID_ARGUMENT.
 #[unsafe(no_mangle)]

@@ -59,9 +59,9 @@ pub unsafe extern "C" fn cxsink_notice_get_error(notice: *const NoticeHandle) ->
     error.map_or(ptr::null(), ptr::from_ref)
 }
 
-/// Everything as one JSON object with the member kind. By the kind: state · offset, stage, reason, violations, sqlstate
-/// (of a rejected event) · error · stats · inserted, updated, unchanged, confirmed, collapsed, dead_lettered (of a batch
-/// that was stored). `len`, if it is not NULL, gets the number of bytes. NULL: the empty text.
+/// Everything as one JSON object with the member kind, and by that: state (STATE); offset, stage, reason, violations and
+/// sqlstate (REJECTED); error (ERROR); stats (STATS); inserted, updated, unchanged, confirmed, collapsed and dead_lettered
+/// (STORED). `len`, if it is not NULL, gets the number of bytes. NULL: the empty text.
 ///
 /// Ownership: the text belongs to the notice and lives until that is freed. Blocks: never. Threads: any. Errors: none.
 #[unsafe(no_mangle)]

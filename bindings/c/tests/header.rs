@@ -126,6 +126,7 @@ fn check(name: &str, expected: &str) {
     if env::var_os("CXSINK_UPDATE").is_some() {
         fs::write(&path, expected).unwrap();
     }
+    assert!(expected.is_ascii(), "{name}: not every compiler takes other characters");
     let committed = fs::read_to_string(&path).unwrap_or_default();
     assert!(committed == expected, "include/{name} is stale: run `make header`. It should read:\n{expected}");
 }
