@@ -119,10 +119,10 @@ static inline void sleep_ms(long ms)
     nanosleep(&time, NULL);
 }
 
-/* Waits until a counter has reached a number; false after half a minute. */
+/* Waits until a counter has reached a number; false after two minutes. */
 static inline bool wait_counter(const cxsink_sink *sink, uint32_t which, uint64_t number)
 {
-    for (double until = seconds() + 30; cxsink_sink_counter(sink, which) < number; sleep_ms(1)) {
+    for (double until = seconds() + 120; cxsink_sink_counter(sink, which) < number; sleep_ms(1)) {
         if (seconds() > until) {
             return false;
         }

@@ -27,7 +27,7 @@ C99 = ["-std=c99", "-D_POSIX_C_SOURCE=200809L", *STRICT]
 CPP17 = ["-std=c++17", *[flag for flag in STRICT if flag != "-Wstrict-prototypes"], "-Wnon-virtual-dtor"]
 HEADERS_ALONE = ("cxsink.h", "cxsink.hpp", "cxsink_simulator.h", "cxsink_simulator.hpp")
 # No test waits longer than this for something that has to happen.
-PATIENCE_SECONDS = 120
+PATIENCE_SECONDS = 300
 
 
 def run(*command: str | Path, **environment: str) -> str:

@@ -90,7 +90,7 @@ int main(int argc, char **argv)
     CHECK(report_says(&out, "\"rejected\":0,\"replayed\":0,\"skipped\":0"));
     CHECK_STATUS(cxsink_sink_replay(sink, offsets, 2, &out, &err), CXSINK_STATUS_OK);
     CHECK(report_says(&out, "\"rejected\":1,\"replayed\":0,\"skipped\":1"));
-    CHECK_STATUS(cxsink_sink_close(sink, 30000, &err), CXSINK_STATUS_OK);
+    CHECK_STATUS(cxsink_sink_close(sink, 120000, &err), CXSINK_STATUS_OK);
     CHECK_STATUS(cxsink_sink_replay(sink, NULL, CXSINK_ALL, NULL, &err), CXSINK_STATUS_STATE);
     cxsink_sink_free(&sink);
 

@@ -57,7 +57,7 @@ int main(int argc, char **argv)
     CHECK_STATUS(ingest(sink, 2, &err), CXSINK_STATUS_OK);
     CHECK_STATUS(cxsink_dead_letters_count(letters, &count, &err), CXSINK_STATUS_OK);
     CHECK(count == 0);
-    CHECK_STATUS(cxsink_sink_close(sink, 30000, &err), CXSINK_STATUS_OK);
+    CHECK_STATUS(cxsink_sink_close(sink, 120000, &err), CXSINK_STATUS_OK);
     CHECK(cxsink_sink_counter(sink, CXSINK_COUNTER_INSERTED) == 2);
     cxsink_dead_letters_free(&letters);
     cxsink_sink_free(&sink);

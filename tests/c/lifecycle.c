@@ -14,7 +14,7 @@ static void events_reach_the_table(cxsink_config *config)
     for (unsigned number = 0; number < 100; number++) {
         CHECK_STATUS(ingest(sink, number % 60, &err), CXSINK_STATUS_OK);
     }
-    CHECK_STATUS(cxsink_sink_close(sink, 30000, &err), CXSINK_STATUS_OK);
+    CHECK_STATUS(cxsink_sink_close(sink, 120000, &err), CXSINK_STATUS_OK);
     CHECK(cxsink_sink_counter(sink, CXSINK_COUNTER_RECEIVED) == 100);
     CHECK(cxsink_sink_counter(sink, CXSINK_COUNTER_INSERTED) == 60);
     CHECK(cxsink_sink_counter(sink, CXSINK_COUNTER_PENDING) == 0);
@@ -180,7 +180,7 @@ static void many_events_go_in_at_once(cxsink_config *config)
     CHECK_STATUS(cxsink_sink_ingest_many(sink, events, lens, 2, 0, &taken, &err), CXSINK_STATUS_INVALID_ARGUMENT);
     CHECK_STATUS(cxsink_sink_ingest_many(sink, events, NULL, 2, 0, &taken, &err), CXSINK_STATUS_INVALID_ARGUMENT);
     CHECK(taken == 0 && cxsink_error_index(NULL) == UINT64_MAX);
-    CHECK_STATUS(cxsink_sink_close(sink, 30000, &err), CXSINK_STATUS_OK);
+    CHECK_STATUS(cxsink_sink_close(sink, 120000, &err), CXSINK_STATUS_OK);
     CHECK(cxsink_sink_counter(sink, CXSINK_COUNTER_RECEIVED) == 5);
     CHECK(cxsink_sink_counter(sink, CXSINK_COUNTER_INSERTED) == 3);
     CHECK_STATUS(cxsink_sink_ingest_many(sink, events, lens, 1, 0, &taken, &err), CXSINK_STATUS_STATE);
@@ -266,7 +266,7 @@ static void lines_are_imported(cxsink_config *config)
     CHECK(taken == 0);
     CHECK_STATUS(cxsink_sink_import(sink, read_too_much, NULL, NULL, &err), CXSINK_STATUS_INVALID_ARGUMENT);
     CHECK_STATUS(cxsink_sink_import_file(sink, "/no/such/file", &taken, &err), CXSINK_STATUS_INVALID_ARGUMENT);
-    CHECK_STATUS(cxsink_sink_close(sink, 30000, &err), CXSINK_STATUS_OK);
+    CHECK_STATUS(cxsink_sink_close(sink, 120000, &err), CXSINK_STATUS_OK);
     CHECK(cxsink_sink_counter(sink, CXSINK_COUNTER_INSERTED) == 2);
     CHECK(cxsink_sink_counter(sink, CXSINK_COUNTER_DEAD_LETTERED) == 1);
     cxsink_sink_free(&sink);

@@ -98,8 +98,8 @@ static void each_sink_has_its_own_log(const char *folder)
     CHECK(log.freed == 0 && other.freed == 0);
     CHECK(wait_counter(sink, CXSINK_COUNTER_INSERTED, 10));
     CHECK_STATUS(ingest(other_sink, 1, &err), CXSINK_STATUS_OK);
-    CHECK_STATUS(cxsink_sink_close(sink, 30000, &err), CXSINK_STATUS_OK);
-    CHECK_STATUS(cxsink_sink_close(other_sink, 30000, &err), CXSINK_STATUS_OK);
+    CHECK_STATUS(cxsink_sink_close(sink, 120000, &err), CXSINK_STATUS_OK);
+    CHECK_STATUS(cxsink_sink_close(other_sink, 120000, &err), CXSINK_STATUS_OK);
     CHECK(log.records > 2 && log.saw_open && log.worst == CXSINK_LOG_LEVEL_INFO);
     CHECK(other.records > 1 && !other.saw_open);
     CHECK(!log.saw_secret && !other.saw_secret);
@@ -127,7 +127,7 @@ static void a_callback_may_count_and_stop_only(const char *folder)
     /* The first record of the start stops the sink again. */
     cxsink_sink_start(sink, &err);
     cxsink_error_free(&err);
-    CHECK_STATUS(cxsink_sink_close(sink, 30000, &err), CXSINK_STATUS_OK);
+    CHECK_STATUS(cxsink_sink_close(sink, 120000, &err), CXSINK_STATUS_OK);
     CHECK(log.close_status == CXSINK_STATUS_STATE && log.set_status == CXSINK_STATUS_STATE);
     CHECK(cxsink_sink_state(sink) == CXSINK_STATE_CLOSED);
     cxsink_config_free(&config);

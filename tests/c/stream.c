@@ -28,7 +28,7 @@ static void broken_connections_raise_no_signal(const char *folder)
     CHECK_STATUS(cxsink_simulator_wait_finished(cxone, 60000, &err), CXSINK_STATUS_OK);
     CHECK(wait_counter(sink, CXSINK_COUNTER_RECONNECTS, 25));
     cxsink_simulator_stop(cxone);
-    CHECK_STATUS(cxsink_sink_close(sink, 30000, &err), CXSINK_STATUS_OK);
+    CHECK_STATUS(cxsink_sink_close(sink, 120000, &err), CXSINK_STATUS_OK);
     CHECK(pipe_signals == 0);
     cxsink_sink_free(&sink);
     cxsink_simulator_free(&cxone);
@@ -63,9 +63,9 @@ int main(int argc, char **argv)
     CHECK_STATUS(cxsink_simulator_configure(cxone, config, &err), CXSINK_STATUS_OK);
 
     sink = started(config);
-    CHECK_STATUS(cxsink_simulator_wait_finished(cxone, 30000, &err), CXSINK_STATUS_OK);
+    CHECK_STATUS(cxsink_simulator_wait_finished(cxone, 120000, &err), CXSINK_STATUS_OK);
     CHECK(wait_counter(sink, CXSINK_COUNTER_RECEIVED, 2000));
-    CHECK_STATUS(cxsink_sink_close(sink, 30000, &err), CXSINK_STATUS_OK);
+    CHECK_STATUS(cxsink_sink_close(sink, 120000, &err), CXSINK_STATUS_OK);
     CHECK(cxsink_sink_counter(sink, CXSINK_COUNTER_RECEIVED) == 2000);
     CHECK(cxsink_sink_counter(sink, CXSINK_COUNTER_RECONNECTS) == 1);
     CHECK_STATUS(cxsink_simulator_report(cxone, &buffer, &err), CXSINK_STATUS_OK);

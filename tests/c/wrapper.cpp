@@ -126,11 +126,11 @@ static void a_sink_works_and_a_log_function_may_throw(const std::string &folder)
         std::istringstream lines(event("line-1") + "\n" + event("line-2"));
         CHECK(sink.import(lines) == 2);
         CHECK(sink.import_file("/dev/null") == 0);
-        CHECK(cxone.wait_finished(30s));
+        CHECK(cxone.wait_finished(120s));
         CHECK(wait_counter(sink.get(), CXSINK_COUNTER_RECEIVED, 505));
         std::size_t seen = 0;
         bool saw_running = false;
-        std::thread closer([&] { sink.close(30s); });
+        std::thread closer([&] { sink.close(120s); });
         for (const cxsink::Notice &each : sink.notices()) {
             seen += each.json().size() > 2;
             saw_running = saw_running || each.state() == CXSINK_STATE_RUNNING;
