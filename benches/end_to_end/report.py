@@ -167,7 +167,11 @@ class Results:
         (folder / "throughput.svg").write_text(self.throughput_chart().svg())
         (folder / "latency.svg").write_text(self.latency_chart().svg())
         tables = [table.as_markdown() for table in (self.floods(), self.ratios(), self.rates())]
-        fill(folder.with_suffix(".md"), "results", [self.conditions(), *tables])
+        plots = [
+            f"![Throughput against the size of a batch]({folder.name}/throughput.svg)",
+            f"![From receipt to commit, against the rate]({folder.name}/latency.svg)",
+        ]
+        fill(folder.with_suffix(".md"), "results", [self.conditions(), *tables, *plots])
 
     def line(self, label: str, colour: str, cases: list[Case], along: str, *path: str, dashed: bool = False) -> plot.Line:
         spreads = [(getattr(case, along), self.spread(case, *path)) for case in cases]
