@@ -70,7 +70,8 @@ def build(*arguments: str) -> dict[str, Path]:
 def build_programs(scope: str) -> dict[str, Path]:
     """The sink as users build it, and benches/ceiling.rs."""
     if scope == "smoke":
-        return build("--all-features", "--bin=cxsink", "--bench=ceiling")
+        # What the tests have built already: the same features of the same packages.
+        return build("--workspace", "--all-features", "--bin=cxsink", "--bench=ceiling")
     release = build("--release", "--features=cli", "--bin=cxsink")
     return release | build("--release", "--features=bench", "--bench=ceiling")
 

@@ -129,7 +129,13 @@ impl Connection {
             self.send_pending()?;
             let now = clock.steady();
             match self.heartbeat.due(now) {
-                Due::Lost(silence) => return Err(End::Silent(silence)),
+                Due::Lost(silence) => {
+                    // What lies in the socket was not silence: this thread may have been kept from running.
+                    self.transport.wait_never()?;
+                    if !self.fill(clock)? {
+                        return Err(End::Silent(silence));
+                    }
+                }
                 Due::Ping => {
                     self.send_ping()?;
                     self.heartbeat.pinged(now);
