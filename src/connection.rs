@@ -31,7 +31,8 @@ pub struct StreamConnection {
     pub try_error: Option<String>,
 }
 
-/// A time in which events may have been missed. Never too short: it begins where the last event is known to have been read.
+/// A time in which events may have been missed: between two connections, or because the destination has forgotten what it had
+/// confirmed. Never too short: it begins where the last event is known to have been read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Gap {
@@ -40,7 +41,7 @@ pub struct Gap {
     pub from: i64,
     /// Where it ends: when the next connection was open. `None` if there is none yet.
     pub to: Option<i64>,
-    /// Why the connection before it ended.
+    /// Why the connection before it ended, or what the destination has forgotten.
     pub cause: String,
     /// The close code that the server gave (RFC 6455 section 7.4).
     pub status: Option<u16>,
@@ -110,8 +111,18 @@ impl Gap {
     }
 }
 
-/// The gaps between these connections, which are in the order of their opening.
-pub(crate) fn gaps(connections: &[StreamConnection]) -> Vec<Gap> {
+/// The gaps between these connections, which are in the order of their opening, and those of events that the destination has
+/// forgotten.
+pub(crate) fn gaps(connections: &[StreamConnection], forgotten: Vec<Gap>) -> Vec<Gap> {
+    let mut gaps = gaps_between(connections);
+    if !forgotten.is_empty() {
+        gaps.extend(forgotten);
+        gaps.sort_by_key(|gap| gap.from);
+    }
+    gaps
+}
+
+fn gaps_between(connections: &[StreamConnection]) -> Vec<Gap> {
     let nexts = connections.iter().skip(1).map(Some).chain([None]);
     let between = |(connection, next): (&StreamConnection, Option<&StreamConnection>)| {
         if next.is_none() && connection.is_open() {
@@ -154,7 +165,7 @@ mod tests {
     }
 
     fn windows(connections: &[StreamConnection]) -> Vec<(i64, Option<i64>)> {
-        gaps(connections).iter().map(|gap| (gap.from, gap.to)).collect()
+        gaps_between(connections).iter().map(|gap| (gap.from, gap.to)).collect()
     }
 
     #[test]
@@ -172,7 +183,7 @@ mod tests {
         assert_eq!(windows(&[closed.clone(), open.clone()]), [(30, Some(100))], "closed in order");
         assert_eq!(windows(&[closed]), [(30, None)], "no connection since");
         let killed = connection(10, Some(20), None);
-        assert_eq!(gaps(&[killed.clone(), open])[0].cause, PROCESS_GONE);
+        assert_eq!(gaps_between(&[killed.clone(), open])[0].cause, PROCESS_GONE);
         assert_eq!(
             windows(&[killed, connection(15, None, Some(40))]),
             [(20, Some(20)), (15, None)],

@@ -29,11 +29,18 @@ pub(crate) fn first(
     let names = wanted.checkpoints(spool.id());
     let Some(mut found) = destination.checkpoints(spool.id())? else { return Ok(None) };
     if found.is_empty() {
+        if is_first && spool.confirmed_max() > 0 {
+            lost_checkpoint(spool, status, spool.confirmed_max());
+        }
+        spool.replace_confirmed(&[], 0);
         let made = names.iter().map(|name| destination.position(name, spool.applied()));
         let positions: Option<Vec<u64>> = made.collect::<Result<_>>()?;
         return Ok(positions.map(|positions| (wanted, positions)));
     }
     if is_first {
+        for (name, position) in &found {
+            went_back(spool, status, spool.confirmed(name).unwrap_or(0), *position);
+        }
         forget_lost_tail(spool, destination, plan, &mut found)?;
         // A lane in which nothing came stands behind.
         let applied = found.iter().map(|(_, position)| *position).min().unwrap_or(0);
@@ -55,6 +62,7 @@ pub(crate) fn first(
                 );
             }
             destination.replace_checkpoints(&found, &names, applied)?;
+            spool.replace_confirmed(&names, applied);
             Ok(Some((wanted, vec![applied; names.len()])))
         }
     }
@@ -106,18 +114,38 @@ pub(crate) fn again(
             "another sink uses a copy of this spool file: stop one of them, and give it a new spool; nothing of this spool was dropped",
         ));
     }
+    went_back(spool, status, known, position);
+    Ok(())
+}
+
+/// A checkpoint that stood at `known` stands at `position` now: a failover to a server that lagged behind, perhaps. What the
+/// destination forgot by that is in the spool no more, so all that can be done is to say so.
+fn went_back(spool: &Spool, status: &Status, known: u64, position: u64) {
     if position < known {
         let forgotten = known - position;
-        status.report(
-            &Error::new(
-                ErrorKind::Database,
-                format!("the destination has forgotten {forgotten} events that it had confirmed: its checkpoint went back from {known} to {position}"),
-            )
-            .with_class(Class::Outage)
-            .with_hint("a failover to a server that lagged behind, or a restored backup: fetch that time again from CXone"),
+        let message = format!(
+            "the destination has forgotten {forgotten} events that it had confirmed: its checkpoint went back from {known} to {position}"
         );
+        tell_forgotten(spool, status, position, message);
     }
-    Ok(())
+}
+
+/// The checkpoint, which stood at `known`, is not there any more.
+pub(crate) fn lost_checkpoint(spool: &Spool, status: &Status, known: u64) {
+    let message = format!(
+        "the destination has no checkpoint of this spool, so it may have forgotten any of the {known} events that were confirmed"
+    );
+    tell_forgotten(spool, status, 0, message);
+}
+
+/// An error, and a gap in the ledger for a backfill.
+fn tell_forgotten(spool: &Spool, status: &Status, from: u64, message: String) {
+    if let Err(error) = spool.note_forgotten(from, status.clock.unix_micros(), &message) {
+        log::warn!("{error}: `cxsink gaps` will not know of it");
+    }
+    status.report(&Error::new(ErrorKind::Database, message).with_class(Class::Outage).with_hint(
+        "a failover to a server that lagged behind, a restored backup, or another database: `cxsink gaps` tells from when to when to fetch events again from CXone",
+    ));
 }
 
 /// What is applied is so whether or not its rows can be deleted now: a full disk must not keep the destination from being used.

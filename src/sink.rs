@@ -189,7 +189,8 @@ impl Sink {
     /// # Errors
     /// `SPOOL` if the file cannot be read.
     pub fn gaps(&self) -> Result<Vec<Gap>> {
-        self.connections().map(|connections| gaps(&connections))
+        let forgotten = self.0.engine.spool.forgotten()?;
+        self.connections().map(|connections| gaps(&connections, forgotten))
     }
 
     /// Tells the sink to stop reading, to apply what is spooled and to end; does not wait for it. May be repeated.

@@ -16,6 +16,7 @@ mod damage;
 mod dead_letters;
 pub(crate) mod examine;
 mod file;
+mod forgotten;
 mod outside;
 mod purge;
 mod read;
@@ -59,6 +60,8 @@ pub(crate) struct Spool {
     /// `None` for `:memory:`, which has no log.
     checkpointer: Option<Checkpointer>,
     writer: Mutex<Connection>,
+    /// See `forgotten`.
+    confirmed: Mutex<forgotten::Confirmed>,
     /// Up to where each lane's events are settled. Locked before `state`.
     lanes: Mutex<Vec<u64>>,
     state: Mutex<State>,
@@ -87,6 +90,8 @@ struct State {
     ahead: u64,
     /// What `applied` was when rows were last deleted.
     deleted: u64,
+    /// When the event of the last mark was received, if there is one of this process; see `forgotten`.
+    marked_at: Option<i64>,
     /// The size of the rows in the file.
     bytes: u64,
     /// No event comes any more: appends are refused and no wait lasts.
@@ -106,7 +111,7 @@ impl Spool {
     /// # Errors
     /// Kind `SPOOL`: another process has it open, it is not a spool, it was written by a newer version, or the disk refuses.
     pub(crate) fn open(config: &Config) -> Result<Self> {
-        let SpoolFile { path, id, writer, reader, checkpointer, lock, next, applied, unchecked_from, bytes } =
+        let SpoolFile { path, id, writer, reader, checkpointer, lock, next, applied, confirmed, unchecked_from, bytes } =
             SpoolFile::open(&config.spool.path, config.spool.sync)?;
         Ok(Self {
             reserve: Reserve::beside(&path),
@@ -118,8 +123,17 @@ impl Spool {
             writer: Mutex::new(writer),
             reader: reader.map(Mutex::new),
             checkpointer,
+            confirmed: Mutex::new(confirmed),
             lanes: Mutex::new(vec![applied]),
-            state: Mutex::new(State { next, applied, ahead: 0, deleted: applied, bytes, intake_ended: false }),
+            state: Mutex::new(State {
+                next,
+                applied,
+                ahead: 0,
+                deleted: applied,
+                marked_at: None,
+                bytes,
+                intake_ended: false,
+            }),
             wanted: Condvar::new(),
             changed: Condvar::new(),
             lock: Mutex::new(lock),

@@ -246,7 +246,10 @@ impl Writer {
             match self.destination.apply(&Write { rows: &prepared.rows, merged, fence }) {
                 Ok(Applied::Committed { inserted, updated }) => {
                     let position = &mut self.lanes[lane].position;
-                    *position = position.map(|_| to);
+                    if position.is_some() {
+                        *position = Some(to);
+                        self.spool.note_confirmed(&self.lanes[lane].checkpoint, to);
+                    }
                     self.note_success();
                     let (events, written) = (rows.len() as u64, merged.len() as u64);
                     let unchanged = written - inserted - updated;

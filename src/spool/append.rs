@@ -8,7 +8,7 @@ use std::sync::MutexGuard;
 use rusqlite::{Connection, params};
 
 use super::reserve::is_full;
-use super::{Spool, State, checksum};
+use super::{Spool, State, checksum, forgotten};
 use crate::error::{Error, Result};
 use crate::event::Burst;
 use crate::lock;
@@ -65,6 +65,9 @@ impl Spool {
         let before = *self.state();
         let transaction = writer.transaction()?;
         let outcome = append_rows(&transaction, &before, burst, received_at)?;
+        if before.deleted < before.applied {
+            self.keep_confirmed(&transaction)?;
+        }
         transaction.commit()?;
         self.note_appended(&before, burst, &outcome);
         Ok(before.next)
@@ -76,6 +79,7 @@ impl Spool {
         state.next = before.next + burst.events() as u64;
         state.bytes = state.bytes + outcome.bytes_appended - outcome.bytes_deleted;
         state.deleted = before.applied;
+        state.marked_at = outcome.marked_at.or(state.marked_at);
         drop(state);
         self.wanted.notify_all();
         if outcome.bytes_deleted > 0 {
@@ -162,6 +166,7 @@ impl Spool {
         let transaction = writer.transaction()?;
         let bytes = delete_rows(&transaction, before.applied)?;
         note_places(&transaction, before.applied, before.next)?;
+        self.keep_confirmed(&transaction)?;
         transaction.commit()?;
         let mut state = self.state();
         state.bytes -= bytes;
@@ -197,6 +202,8 @@ pub(super) fn empty_log(connection: &Connection) -> rusqlite::Result<bool> {
 pub(super) struct Outcome {
     bytes_appended: u64,
     bytes_deleted: u64,
+    /// The time of the mark, if there is a new one.
+    marked_at: Option<i64>,
 }
 
 /// Appends the burst and deletes what is applied, within the caller's transaction.
@@ -206,12 +213,15 @@ pub(super) fn append_rows(
     burst: &Burst,
     received_at: i64,
 ) -> rusqlite::Result<Outcome> {
-    let mut outcome = Outcome { bytes_appended: 0, bytes_deleted: 0 };
+    let mut outcome = Outcome { bytes_appended: 0, bytes_deleted: 0, marked_at: None };
     if state.deleted < state.applied {
         outcome.bytes_deleted = delete_rows(transaction, state.applied)?;
     }
     // With each append, so that rows which go missing are missed.
     note_places(transaction, state.applied, state.next + burst.events() as u64)?;
+    if forgotten::mark(transaction, state.next, received_at, state.marked_at)? {
+        outcome.marked_at = Some(received_at);
+    }
     {
         let mut insert = transaction.prepare_cached(
             "INSERT INTO bursts (position, events, received_at, bytes, checksum) VALUES (?1, ?2, ?3, ?4, ?5)",

@@ -100,6 +100,7 @@ pub(super) struct SpoolFile {
     pub(super) lock: Option<File>,
     pub(super) next: u64,
     pub(super) applied: u64,
+    pub(super) confirmed: super::forgotten::Confirmed,
     pub(super) unchecked_from: u64,
     pub(super) bytes: u64,
 }
@@ -126,6 +127,8 @@ impl SpoolFile {
         check_format(&writer, path)?;
         configure(&writer, sync).map_err(|error| fail(&error))?;
         make_tables(&writer).map_err(|error| fail(&error))?;
+        super::forgotten::make_tables(&writer).map_err(|error| fail(&error))?;
+        let confirmed = super::forgotten::read_confirmed(&writer).map_err(|error| fail(&error))?;
         super::connections::note_gone(&writer).map_err(|error| fail(&error))?;
         let reader = if in_memory { None } else { Some(open_reader(path).map_err(|error| fail(&error))?) };
         let found = count(&writer).map_err(|error| fail(&error))?;
@@ -137,7 +140,19 @@ impl SpoolFile {
             Some(open_checkpointer(path, sync, &mut writer).map_err(|error| fail(&error))?)
         };
         let lock = None;
-        Ok(Self { path: path.to_owned(), id, writer, reader, checkpointer, lock, next, applied, unchecked_from, bytes })
+        Ok(Self {
+            path: path.to_owned(),
+            id,
+            writer,
+            reader,
+            checkpointer,
+            lock,
+            next,
+            applied,
+            confirmed,
+            unchecked_from,
+            bytes,
+        })
     }
 }
 

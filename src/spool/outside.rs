@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, params};
 
 use super::reserve::{Reserve, is_full};
-use super::{BUSY_TIMEOUT, connections, dead_letters, file, spool_error};
+use super::{BUSY_TIMEOUT, connections, dead_letters, file, forgotten, spool_error};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::connection::{self, Gap, StreamConnection};
@@ -179,6 +179,8 @@ impl Connections {
     /// # Errors
     /// `SPOOL` if the file cannot be read.
     pub fn gaps(&self) -> Result<Vec<Gap>> {
-        self.list().map(|connections| connection::gaps(&connections))
+        let forgotten = forgotten::list(&self.0.connection);
+        let forgotten = forgotten.map_err(|error| self.0.error("reading the gaps from", &error))?;
+        self.list().map(|connections| connection::gaps(&connections, forgotten))
     }
 }

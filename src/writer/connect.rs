@@ -95,6 +95,9 @@ impl Writer {
             )?;
             if let Some((layout, positions)) = found {
                 let has_new_lanes = self.serve(layout);
+                for (name, position) in layout.checkpoints(self.spool.id()).iter().zip(&positions) {
+                    self.spool.note_confirmed(name, *position);
+                }
                 for lane in &mut self.lanes {
                     lane.position = positions.get(lane.index).copied();
                     lane.settled = lane.settled.max(self.spool.applied());
@@ -111,12 +114,34 @@ impl Writer {
             }
         }
         let has_new_lanes = self.layout.is_none() && self.serve(wanted);
+        self.look_for_checkpoints()?;
         for lane in 0..self.lanes.len() {
             if let Some(position) = self.position_of(lane)? {
                 self.compare_again(lane, position)?;
             }
         }
         Ok(has_new_lanes)
+    }
+
+    /// A checkpoint that is not there any more is made anew, where the spool stands; but its loss is a sign.
+    fn look_for_checkpoints(&mut self) -> Result<()> {
+        let is_confirmed = |lane: &&Lane| lane.position.is_some_and(|position| position > 0);
+        if !self.lanes.iter().any(|lane| is_confirmed(&lane)) {
+            return Ok(());
+        }
+        let Some(found) = self.destination.checkpoints(self.spool.id())? else { return Ok(()) };
+        let is_there = |lane: &&Lane| found.iter().any(|(name, _)| *name == lane.checkpoint);
+        let missing: Vec<Lane> =
+            self.lanes.iter().filter(|lane| is_confirmed(lane) && !is_there(lane)).cloned().collect();
+        if let Some(known) = missing.iter().filter_map(|lane| lane.position).max() {
+            reconcile::lost_checkpoint(&self.spool, &self.status, known);
+        }
+        for lane in &mut self.lanes {
+            if missing.contains(lane) {
+                lane.position = None;
+            }
+        }
+        Ok(())
     }
 
     /// Takes over its lane of this layout, or all of them if they are not one for each writer. True if they are new to it.
@@ -154,6 +179,7 @@ impl Writer {
         let Lane { position: known, unanswered_to, .. } = self.lanes[lane];
         reconcile::again(&self.spool, &self.status, known, unanswered_to, position)?;
         self.lanes[lane].position = Some(position);
+        self.spool.note_confirmed(&self.lanes[lane].checkpoint, position);
         Ok(())
     }
 
@@ -174,6 +200,7 @@ impl Writer {
             match self.destination.replace_checkpoints(&old, &new, applied) {
                 Ok(()) => {
                     self.serve(wanted);
+                    self.spool.replace_confirmed(&new, applied);
                     for lane in &mut self.lanes {
                         lane.position = Some(applied);
                     }

@@ -59,6 +59,57 @@ impl PrivateServer {
         Some(server)
     }
 
+    /// Another server that follows this one by streaming replication, ready for reading. The same users and passwords.
+    pub fn start_standby(&self) -> Self {
+        let folder = tempfile::Builder::new().prefix("cxsink-pg-").tempdir_in("/tmp").unwrap();
+        let mut standby = Self {
+            folder,
+            programs: self.programs.clone(),
+            password: self.password.clone(),
+            port: 0,
+            postmaster: None,
+        };
+        hand_over(standby.folder.path());
+        let primary = format!(
+            "host=127.0.0.1 port={} user=postgres password={} application_name=standby",
+            self.port, self.password
+        );
+        let mut backup = standby.program("pg_basebackup");
+        backup.args(["--no-sync", "--checkpoint=fast", "--wal-method=stream", "--write-recovery-conf"]);
+        backup.arg(format!("--dbname={primary}")).arg(format!("--pgdata={}", standby.data().display()));
+        let outcome = backup.output().unwrap();
+        assert!(outcome.status.success(), "pg_basebackup: {}", String::from_utf8_lossy(&outcome.stderr));
+        let file = standby.data().join("postgresql.conf");
+        let sockets = format!("unix_socket_directories = '{}'\n", standby.folder.path().display());
+        fs::write(&file, fs::read_to_string(&file).unwrap() + &sockets).unwrap();
+        standby.start();
+        self.wait_for_row("SELECT 1 FROM pg_stat_replication WHERE state = 'streaming'");
+        standby
+    }
+
+    /// Makes a primary of a standby.
+    pub fn promote(&self) {
+        assert_eq!(self.query("SELECT pg_promote()"), ["t"]);
+    }
+
+    /// Has the server start as a standby that follows nobody: read-only, as a primary that came back after a failover.
+    pub fn demote(&self) {
+        assert!(self.postmaster.is_none(), "it runs");
+        self.write("standby.signal", "");
+    }
+
+    /// Waits until the standby has applied what the primary has written until now.
+    pub fn wait_until_like(&self, primary: &Self) {
+        let written = primary.query("SELECT pg_current_wal_lsn()").remove(0);
+        self.wait_for_row(&format!("SELECT 1 WHERE pg_last_wal_replay_lsn() >= '{written}'"));
+    }
+
+    /// The standby takes nothing from its primary any more, which does not notice.
+    pub fn stop_following(&self) {
+        self.set("primary_conninfo = ''");
+        self.wait_for_row("SELECT 1 WHERE NOT EXISTS (SELECT FROM pg_stat_wal_receiver)");
+    }
+
     fn initialise(&self) {
         let secret = self.folder.path().join("password");
         fs::write(&secret, &self.password).unwrap();
@@ -117,9 +168,10 @@ impl PrivateServer {
         let mut child = postgres.stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
         while child.try_wait().unwrap().is_none() {
             // What `pg_ctl --wait` looks at: the first and the eighth line of the file that the server keeps about itself.
+            // A standby can be read from before that.
             let about = fs::read_to_string(self.data().join("postmaster.pid")).unwrap_or_default();
             let line = |number: usize| about.lines().nth(number).unwrap_or_default().trim().to_owned();
-            if line(0) == child.id().to_string() && line(7) == "ready" {
+            if line(0) == child.id().to_string() && ["ready", "standby"].contains(&line(7).as_str()) {
                 fs::write(self.folder.path().join("used"), "").unwrap();
                 self.postmaster = Some(child);
                 return true;
