@@ -70,8 +70,9 @@ impl Settings {
             _ => config.set("log.level", "trace")?,
         }
         for set in &self.sets {
+            // Not shown: without its usual form nobody can say whether it is a secret.
             let (key, value) = set.split_once('=').ok_or_else(|| {
-                crate::Error::new(crate::ErrorKind::InvalidArgument, format!("--set {set}: there is no `=` in it"))
+                crate::Error::new(crate::ErrorKind::InvalidArgument, "--set: there is no `=` in what follows it")
                     .with_hint("write it as --set section.key=value")
             })?;
             config.set(key.trim(), value.trim())?;

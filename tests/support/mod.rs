@@ -4,6 +4,7 @@
 pub mod authority;
 pub mod connect_proxy;
 pub mod disk;
+pub mod echo;
 pub mod journal;
 pub mod oracle;
 #[cfg(unix)]
@@ -11,6 +12,7 @@ pub mod pgbouncer;
 pub mod postgres;
 pub mod process;
 pub mod proxy;
+pub mod secrets;
 pub mod server;
 #[cfg(all(feature = "simulator", feature = "sqlite"))]
 pub mod tls_bench;
