@@ -1,5 +1,5 @@
-//! Secrets appear in no output: everything is run at its most verbose, with known secrets, and all that comes out is searched.
-//! Payloads of events are searched for as well, everywhere but where dead letters are kept and shown.
+//! Secrets appear in no output of the command line: every command is run at its most verbose, with known secrets, and all that it
+//! says is searched. Payloads of events are searched for as well.
 #![allow(clippy::unwrap_used, unreachable_pub, reason = "a test says best what it expects by failing there")]
 #![cfg(all(feature = "cli", feature = "postgres", feature = "sqlite"))]
 
@@ -8,46 +8,14 @@ mod support;
 use std::fmt::Write as _;
 use std::fs;
 use std::process::Command;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use cxsink::simulator::SimulatorOptions;
-use cxsink::{Config, ErrorKind, Poll, Sink, State};
-use secrecy::SecretString;
 use support::authority::Authority;
 use support::connect_proxy::{ESTABLISHED, OneWayProxy};
-use support::echo::echoing_server;
 use support::postgres::TestDatabase;
 use support::process::{cxsink, output};
 use support::secrets::Needles;
 use support::tls_bench::Bench;
-
-/// What an application's logger sees that takes every record of every crate.
-static LOG: Mutex<String> = Mutex::new(String::new());
-/// What the panic hook sees.
-static PANICS: Mutex<String> = Mutex::new(String::new());
-/// Makes the logger itself panic, in the middle of the sink's work.
-static PANIC_AT_TOKEN: AtomicBool = AtomicBool::new(false);
-
-fn locked(text: &'static Mutex<String>) -> MutexGuard<'static, String> {
-    text.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-struct Everything;
-
-impl log::Log for Everything {
-    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
-        true
-    }
-
-    fn log(&self, record: &log::Record<'_>) {
-        let _ = writeln!(locked(&LOG), "{} {} {}", record.level(), record.target(), record.args());
-        let is_it = PANIC_AT_TOKEN.load(Ordering::SeqCst) && record.args().to_string().starts_with("got a token");
-        assert!(!is_it, "the logger is broken");
-    }
-
-    fn flush(&self) {}
-}
 
 /// The secrets of a whole deployment.
 struct Deployment {
@@ -122,168 +90,6 @@ fn assert_no_token(shown: &[u8], what: &str) {
         let is_token = text[at + word.len()..].starts_with(|c: char| c.is_ascii_hexdigit());
         assert!(!is_token, "{what} shows a token: {}", text[at..].chars().take(200).collect::<String>());
     }
-}
-
-/// Everything that the library shows of one sink, until it ends.
-fn shown_by(config: &Config) -> (String, Option<State>) {
-    let mut shown = format!("{config:?}\n");
-    for key in cxsink::config::keys() {
-        let _ = writeln!(shown, "{key} = {:?}", config.get(key));
-    }
-    let _ = writeln!(shown, "{:?}\n{}", config.validate(), Sink::check(config).to_json());
-    let sink = match Sink::open(config) {
-        Ok(sink) => sink,
-        Err(error) => return (format!("{shown}{error} {error:?} {}", error.detail_json()), None),
-    };
-    let event = |key: &str, kind: &str| {
-        format!(
-            r#"{{"interactionId":"{PAYLOAD}","timestamp":"2026-11-22T16:00:00Z","type":"{kind}","idempotencyKey":"{key}","attributes":{{"agentId":"{PAYLOAD}","duration":1e300}}}}"#
-        )
-    };
-    // Good, invalid, no JSON, and one that does not fit its column.
-    for bytes in [
-        event("good", "call"),
-        event("bad", PAYLOAD),
-        format!("{{\"{PAYLOAD}"),
-        event("too-long", "chat").replace(PAYLOAD, &PAYLOAD.repeat(20)),
-    ] {
-        let _ = writeln!(shown, "{:?}", sink.ingest(bytes.as_bytes()));
-    }
-    let started = sink.start();
-    if let Err(error) = &started {
-        let _ = writeln!(shown, "{error} {error:?} {}", error.detail_json());
-    }
-    // An outage lasts for ever: a few errors are enough. A sink that has not started tells its numbers for ever.
-    let mut errors = 0;
-    while started.is_ok()
-        && errors < 8
-        && let Poll::Notice(notice) = sink.poll(Some(support::postgres::PATIENCE)).unwrap()
-    {
-        errors += u32::from(matches!(notice, cxsink::Notice::Error(_)));
-        let _ = writeln!(shown, "{notice:?}");
-    }
-    let _ = sink.close(Some(std::time::Duration::from_secs(10)));
-    let stats = sink.stats();
-    let _ = writeln!(shown, "{stats:?}\n{}\n{sink:?}\n{:?}\n{:?}", stats.to_json(), sink.connections(), sink.gaps());
-    (shown, Some(stats.state))
-}
-
-#[test]
-fn an_application_that_logs_everything_sees_no_secret() {
-    let Some(database) = TestDatabase::new() else { return };
-    log::set_boxed_logger(Box::new(Everything)).unwrap();
-    log::set_max_level(log::LevelFilter::Trace);
-    let usual = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |info| {
-        let _ = writeln!(locked(&PANICS), "{info}");
-        // Those of the test are for who runs it.
-        if !std::thread::current().name().is_some_and(|name| name.starts_with("cxsink")) {
-            usual(info);
-        }
-    }));
-    let deployment = Deployment::new(3000);
-    let directory = deployment.bench.directory.path();
-    let mut all = Vec::new();
-    let mut run = |name: &str, expected: &str, change: &dyn Fn(&mut Config)| {
-        let mut config = deployment.bench.config.clone();
-        config.spool.path = directory.join(format!("{name}.db"));
-        config.set("destination.url", &database.url()).unwrap();
-        change(&mut config);
-        let _ = cxsink::init_db(&config);
-        let (shown, _) = shown_by(&config);
-        assert!(shown.contains(expected), "{name}: {expected} is not in: {shown}");
-        all.push((name.to_owned(), shown));
-    };
-
-    run("a good run", "\"state\":\"closed\"", &|_| ());
-    run("a wrong client secret", "status 401", &|config| {
-        // Ours, with something behind it.
-        let secret = format!("{}x", secret_of(config));
-        config.oauth.client_secret = Some(secret.into());
-    });
-    run("a token endpoint that echoes", "status 400", &|config| {
-        config.oauth.url = format!("http://{}/token", echoing_server("400 Bad Request"));
-    });
-    run("a good status with an echo", "is not JSON", &|config| {
-        config.oauth.url = format!("http://{}/token", echoing_server("200 OK"));
-    });
-    run("a stream that echoes", "status 403", &|config| {
-        config.stream.url = format!("ws://{}/stream", echoing_server("403 Forbidden"));
-    });
-    run("a stream that echoes with a good status", "does not open a WebSocket", &|config| {
-        config.stream.url = format!("ws://{}/stream", echoing_server("101 Switching Protocols"));
-    });
-    run("a proxy that echoes", "status 403", &|config| {
-        let proxy = echoing_server("403 Forbidden");
-        config.proxy.url = Some(format!("http://proxy-user:{}@{proxy}", encode(&deployment.proxy_password)).into());
-    });
-    run("a proxy that echoes and connects", "went on speaking", &|config| {
-        let proxy = echoing_server("200 OK");
-        config.proxy.url = Some(format!("http://proxy-user:{}@{proxy}", encode(&deployment.proxy_password)).into());
-    });
-    run("a wrong database password", "password authentication failed", &|config| {
-        config.set("destination.url", &deployment.wrong(&database)).unwrap();
-    });
-    run("a database that is not there", "refused", &|config| {
-        let password = encode(&deployment.database_password);
-        config.set("destination.url", &format!("postgresql://me:{password}@127.0.0.1:1/cx")).unwrap();
-    });
-    run("a key that is none", "tls.key_file", &|config| {
-        let path = directory.join("broken.pem");
-        let key = fs::read_to_string(config.tls.key_file.as_ref().unwrap()).unwrap();
-        fs::write(&path, key.replace("-----END PRIVATE KEY", "-----END")).unwrap();
-        config.tls.key_file = Some(path);
-    });
-    for (name, url) in
-        [("a broken database address", "postgresql://me:PASSWORD@[/cx"), ("pairs", "host=[ password=PASSWORD x=y")]
-    {
-        let mut config = deployment.bench.config.clone();
-        let error = config.set("destination.url", &url.replace("PASSWORD", &deployment.database_password));
-        all.push((name.into(), format!("{error:?} {config:?}")));
-    }
-
-    PANIC_AT_TOKEN.store(true, Ordering::SeqCst);
-    let mut config = deployment.bench.config.clone();
-    config.spool.path = directory.join("a panic.db");
-    config.set("destination.url", &database.url()).unwrap();
-    let (shown, state) = shown_by(&config);
-    PANIC_AT_TOKEN.store(false, Ordering::SeqCst);
-    assert_eq!(state, Some(State::Failed), "{shown}");
-    assert!(shown.contains(ErrorKind::Panic.name()), "{shown}");
-    all.push(("a panic".into(), shown));
-
-    let log = locked(&LOG).clone();
-    let panics = locked(&PANICS).clone();
-    // The search is worth something: the log is really everything, and there was a panic and a dead letter.
-    for there in
-        ["TRACE tungstenite", "DEBUG tokio_postgres", "TRACE tokio_postgres", "got a token", "is a dead letter"]
-    {
-        assert!(log.contains(there), "{there} is not in the log");
-    }
-    assert!(panics.contains("the logger is broken"), "{panics}");
-    assert!(deployment.proxy.requests().len() >= 5);
-    all.extend([("the log".into(), log), ("the panics".into(), panics)]);
-    for (name, shown) in &all {
-        deployment.needles.assert_none_in(name, shown.as_bytes());
-        assert_no_token(shown.as_bytes(), name);
-    }
-    // Spools keep events; they keep no secrets.
-    let mut spools = 0;
-    for entry in fs::read_dir(directory).unwrap().map(|entry| entry.unwrap()) {
-        let name = entry.file_name().into_string().unwrap();
-        if name.contains(".db") {
-            let bytes = fs::read(entry.path()).unwrap();
-            assert_no_token(&bytes, &name);
-            deployment.needles.but("payload").assert_none_in(&name, &bytes);
-            spools += 1;
-        }
-    }
-    assert!(spools > 10, "{spools}");
-}
-
-fn secret_of(config: &Config) -> String {
-    let secret: &SecretString = config.oauth.client_secret.as_ref().unwrap();
-    secrecy::ExposeSecret::expose_secret(secret).to_owned()
 }
 
 /// A command with all secrets in its environment, and everything that it may say switched on.

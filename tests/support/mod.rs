@@ -4,7 +4,6 @@
 pub mod authority;
 pub mod connect_proxy;
 pub mod disk;
-pub mod echo;
 pub mod journal;
 pub mod oracle;
 #[cfg(unix)]

@@ -29,11 +29,6 @@ impl Needles {
         self.add(name, &BASE64.encode(format!("{user}:{password}")));
     }
 
-    /// All but this one.
-    pub fn but(&self, name: &str) -> Self {
-        Self(self.0.iter().filter(|(found, _)| found != name).cloned().collect())
-    }
-
     /// Fails if any piece of any of them is in the text.
     #[track_caller]
     pub fn assert_none_in(&self, what: &str, text: &[u8]) {
