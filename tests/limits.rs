@@ -1,5 +1,6 @@
 //! Bounded in memory and on disk: a long outage grows neither the process nor, beyond its limit, the spool, and a disk without room
-//! costs time and nothing else. `CXSINK_LIMITS_EVENTS` sets the size of the backlog (300000).
+//! costs time and nothing else. `CXSINK_LIMITS_EVENTS` sets the size of the backlog (300000; `make soak` takes 2000000,
+//! which is minutes in a build without optimization).
 #![allow(clippy::unwrap_used, unreachable_pub, reason = "a test says best what it expects by failing there")]
 #![cfg(all(target_os = "linux", feature = "cli", feature = "postgres"))]
 
@@ -258,9 +259,11 @@ fn a_disk_full_of_dead_letters_waits_for_their_purge() {
         let before = seen.len();
         support::wait_until("more is read, and exported", || {
             let offsets: Vec<u64> = letters.list(0, 1000).unwrap().iter().map(|letter| letter.offset).collect();
-            letters.mark_exported(&offsets).unwrap();
-            letters.purge(&purge).unwrap();
-            seen.extend(offsets);
+            // It may say that the disk is full while the sink itself makes room; a later try gets through.
+            match letters.mark_exported(&offsets).and_then(|()| letters.purge(&purge)) {
+                Ok(_) => seen.extend(offsets),
+                Err(error) => assert!(is_full_disk(&error), "{error:?}"),
+            }
             seen.len() > before
         });
     }
