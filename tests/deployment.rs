@@ -218,6 +218,8 @@ fn the_hardened_deployment_runs() {
             ("localhost:6432", &format!("localhost:{port}")),
             ("/etc/cxsink", &machine.shown("etc")),
             ("/var/lib/cxsink", &machine.shown("state")),
+            // The machine that tests may have less room than a deployment.
+            ("\"8GiB\"", "\"64MiB\""),
         ],
     );
     machine.write("etc/cxsink.toml", &configuration, 0o644);
