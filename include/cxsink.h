@@ -247,7 +247,7 @@ enum cxsink_notice_kind
      */
     CXSINK_NOTICE_KIND_ERROR = 3,
     /**
-     * The sink's numbers, every ten seconds while someone polls.
+     * The sink's numbers, every ten seconds from the start on, while someone polls.
      */
     CXSINK_NOTICE_KIND_STATS = 4,
     /**
@@ -730,8 +730,8 @@ cxsink_status cxsink_sink_open(const cxsink_config *config,
  *
  * Ownership: none. Blocks: while it connects and looks at the table, for destination.connect_timeout and a few
  * destination.statement_timeout at most, or until `cxsink_sink_stop`. Threads: any.
- * Errors: DATABASE for a table that does not exist or does not fit, or refused credentials; STATE after the first call;
- * CONFIG, FORKED, INVALID_ARGUMENT.
+ * Errors: CONFIG for what the configuration names and cannot be used; DATABASE for a table that does not exist or does not
+ * fit, or refused credentials; both end the sink as failed. STATE after the first call; FORKED, INVALID_ARGUMENT.
  */
 cxsink_status cxsink_sink_start(cxsink_sink *sink,
                                 cxsink_error **err);
@@ -740,8 +740,9 @@ cxsink_status cxsink_sink_start(cxsink_sink *sink,
  * Waits for the next notice: CXSINK_STATUS_OK with a notice in `*out`, CXSINK_STATUS_TIMEOUT if there was none in time,
  * CXSINK_STATUS_CLOSED once the sink has ended and every notice was taken. The last two leave `*err` NULL.
  *
- * Polling is not needed for the sink to work: the queue of notices is bounded, and what nobody takes is dropped, the
- * oldest first, errors and states last.
+ * From the start on there is one every ten seconds at least, CXSINK_NOTICE_STATS: a longer timeout does not pass. Before
+ * the start there is none. Polling is not needed for the sink to work: the queue of notices is bounded, and what nobody
+ * takes is dropped, the oldest first, errors and states last.
  *
  * Ownership: `*out` is yours; free it by `cxsink_notice_free`. Blocks: for timeout_ms milliseconds at most; 0 does not
  * wait, -1 waits until there is a notice or the sink has ended. Threads: any; each notice goes to one of them.

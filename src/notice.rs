@@ -24,7 +24,7 @@ pub enum Notice {
     Rejected(Rejection),
     /// Something failed. The sink goes on by itself, unless its state becomes `failed`.
     Error(Error),
-    /// The sink's numbers, every ten seconds while someone polls.
+    /// The sink's numbers, every ten seconds from the start on, while someone polls.
     Stats(Box<Stats>),
     /// A batch was committed.
     Stored(Stored),

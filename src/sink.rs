@@ -101,21 +101,22 @@ impl Sink {
     /// at most, or until `stop()`.
     ///
     /// # Errors
-    /// `DATABASE` for a table that does not exist or does not fit, or refused credentials; `STATE` after the first call.
+    /// `CONFIG` for what the configuration names and cannot be used; `DATABASE` for a table that does not exist or does not fit,
+    /// or refused credentials. Both end the sink as `failed`. `STATE` after the first call.
     pub fn start(&self) -> Result<()> {
         self.check_process()?;
-        let parts = Parts::from_config(&self.0.config, &self.0.engine.status)?;
-        self.start_with(parts)
+        self.start_with(|| Parts::from_config(&self.0.config, &self.0.engine.status))
     }
 
     /// `start()` with parts of the caller's choice.
-    pub(crate) fn start_with(&self, parts: Parts) -> Result<()> {
+    pub(crate) fn start_with(&self, parts: impl FnOnce() -> Result<Parts>) -> Result<()> {
         self.0.engine.start(&self.0.config, parts)
     }
 
     /// Waits for the next notice. `timeout`: `None` waits until there is one or the sink has ended.
     ///
-    /// Polling is not needed for the sink to work.
+    /// From the start on there is one every ten seconds at least, [`Notice::Stats`]: a longer timeout does not pass. Before the
+    /// start there is none. Polling is not needed for the sink to work.
     ///
     /// # Errors
     /// `FORKED` in a forked child.
@@ -125,20 +126,21 @@ impl Sink {
         loop {
             let until_stats = self.until_stats();
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-            match self.0.engine.status.notices.poll(Some(left.map_or(until_stats, |left| left.min(until_stats)))) {
-                Poll::TimedOut if self.until_stats().is_zero() => {
+            match self.0.engine.status.notices.poll(left.into_iter().chain(until_stats).min()) {
+                Poll::TimedOut if self.until_stats().is_some_and(|left| left.is_zero()) => {
                     *lock::lock(&self.0.stats_shown) = Instant::now();
                     return Ok(Poll::Notice(Notice::Stats(Box::new(self.stats()))));
                 }
-                Poll::TimedOut if left.is_none_or(|left| left > until_stats) => {}
+                Poll::TimedOut if left.is_none_or(|left| until_stats.is_some_and(|stats| stats < left)) => {}
                 found => return Ok(found),
             }
         }
     }
 
-    fn until_stats(&self) -> Duration {
+    /// Until the next `Stats` notice is due; `None` before the start, when there is nothing to tell.
+    fn until_stats(&self) -> Option<Duration> {
         let shown = *lock::lock(&self.0.stats_shown);
-        STATS_INTERVAL.saturating_sub(shown.elapsed())
+        (self.state() != State::Open).then(|| STATS_INTERVAL.saturating_sub(shown.elapsed()))
     }
 
     /// The sink's numbers, at this moment.

@@ -63,7 +63,7 @@ class ErrorNotice(Notice):
 
 @dataclass(frozen=True)
 class StatsNotice(Notice):
-    """The sink's numbers, every ten seconds while someone polls."""
+    """The sink's numbers, every ten seconds from the start on, while someone polls."""
 
     kind: ClassVar[Kind] = "stats"
     stats: Stats

@@ -79,7 +79,8 @@ class Sink:
         stream in the configuration the sink takes only what ``ingest`` gives it.
 
         Raises:
-            DatabaseError: The table does not exist or does not fit, or the credentials are refused.
+            ConfigError: What the configuration names cannot be used. The sink has ended as ``failed``.
+            DatabaseError: The table does not exist or does not fit, or the credentials are refused. The same.
             StateError: It was started before.
         """
         self._native.start()
@@ -89,6 +90,8 @@ class Sink:
         """Waits for the next notice, for ``timeout`` seconds at most.
 
         Returns ``None`` if there was none in time, or if the sink has ended and every notice was taken: ``state`` tells which.
+        From the start on there is one every ten seconds at least, a ``StatsNotice``: a longer timeout does not pass. Before the
+        start there is none.
 
         Raises:
             StateError: In a forked child.

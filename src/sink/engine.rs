@@ -63,8 +63,8 @@ impl Engine {
         }
     }
 
-    /// Connects to the destination, and starts the loops over these parts.
-    pub(super) fn start(self: &Arc<Self>, config: &Config, parts: Parts) -> Result<()> {
+    /// Connects to the destination, and starts the loops over these parts. An error ends the sink.
+    pub(super) fn start(self: &Arc<Self>, config: &Config, parts: impl FnOnce() -> Result<Parts>) -> Result<()> {
         {
             let mut threads = lock::lock(&self.threads);
             if threads.is_started || self.status.state() != State::Open {
@@ -72,19 +72,22 @@ impl Engine {
             }
             threads.is_started = true;
         }
+        let begun = parts().and_then(|parts| self.begin(config, parts));
+        if let Err(error) = &begun {
+            self.status.fail_to_start(error);
+            self.end();
+        }
+        begun
+    }
+
+    /// No thread runs yet where this fails.
+    fn begin(self: &Arc<Self>, config: &Config, parts: Parts) -> Result<()> {
         let (spool, status, pipeline) = (&self.spool, &self.status, &self.pipeline);
         let aborts: Vec<StopSignal> = parts.links.iter().map(|link| link.abort.clone()).collect();
         let end_calls = status.abort.on_set(move || aborts.iter().for_each(StopSignal::set));
         let mut writers = Writer::all(spool, pipeline, status, config, parts.links);
         let connect = move || writers.iter_mut().try_for_each(Writer::try_connect).map(|()| writers);
-        let writers = match away_from_the_caller(connect) {
-            Ok(writers) => writers,
-            Err(error) => {
-                self.status.fail_to_start(&error);
-                self.end();
-                return Err(error);
-            }
-        };
+        let writers = away_from_the_caller(connect)?;
         let preparer = Preparer {
             spool: Arc::clone(spool),
             pipeline: Arc::clone(pipeline),

@@ -231,7 +231,7 @@ impl Bench {
         };
         let links = (0..self.config.destination.connections).map(link).collect();
         drop(batches);
-        sink.start_with(Parts { source, links }).unwrap();
+        sink.start_with(|| Ok(Parts { source, links })).unwrap();
         receiver
     }
 
@@ -745,6 +745,54 @@ fn a_sink_starts_once_and_ends_once() {
     unstarted.stop();
     assert_eq!(unstarted.state(), State::Closed);
     assert_eq!(unstarted.start().unwrap_err().kind(), ErrorKind::State);
+}
+
+#[test]
+fn a_sink_that_is_not_started_has_nothing_to_tell() {
+    let bench = Bench::new();
+    let sink = bench.open();
+    let long_ago = || *lock::lock(&sink.0.stats_shown) = Instant::now().checked_sub(STATS_INTERVAL).unwrap();
+    long_ago();
+    for timeout in [Duration::ZERO, Duration::from_millis(5)] {
+        assert!(matches!(sink.poll(Some(timeout)).unwrap(), Poll::TimedOut));
+    }
+    bench.start(&sink, &[], None);
+    assert!(matches!(sink.poll(None).unwrap(), Poll::Notice(Notice::State(State::Running))));
+    long_ago();
+    assert!(matches!(sink.poll(None).unwrap(), Poll::Notice(Notice::Stats(_))));
+    assert!(matches!(sink.poll(Some(Duration::ZERO)).unwrap(), Poll::TimedOut));
+    sink.close(None).unwrap();
+}
+
+/// The wait for the start, on another thread, does not end with the numbers of nothing.
+#[test]
+fn polling_may_begin_before_the_start() {
+    let bench = Bench::new();
+    let sink = bench.open();
+    let polled = sink.clone();
+    let first = std::thread::spawn(move || polled.poll(None).unwrap());
+    bench.start(&sink, &[], None);
+    assert!(matches!(first.join().unwrap(), Poll::Notice(Notice::State(State::Running))));
+    sink.close(None).unwrap();
+}
+
+#[test]
+fn a_start_that_fails_ends_the_sink_and_the_notices() {
+    let mut bench = Bench::new();
+    bench.config.tls.ca_file = Some("/nowhere/ca.pem".into());
+    bench.config.oauth.client_id = Some("id".into());
+    bench.config.oauth.client_secret = Some("secret".to_owned().into());
+    bench.config.stream.id = Some("stream".into());
+    let sink = bench.open();
+    assert_eq!(sink.start().unwrap_err().kind(), ErrorKind::Config);
+    assert_eq!(sink.start().unwrap_err().kind(), ErrorKind::State);
+    let mut notices = Vec::new();
+    while let Poll::Notice(notice) = sink.poll(None).unwrap() {
+        notices.push(notice.to_json());
+    }
+    assert!(notices[0].contains("tls.ca_file"), "{notices:?}");
+    assert!(notices.last().unwrap().contains("failed"), "{notices:?}");
+    assert_eq!(sink.close(None).unwrap_err().kind(), ErrorKind::Config);
 }
 
 #[test]

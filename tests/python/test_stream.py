@@ -63,6 +63,16 @@ def test_wrong_credentials_end_the_sink_with_the_reason(settings: dict[str, str]
     assert sink.state == "failed" and isinstance(failure, cxsink.AuthError) and failure.message == error.message
 
 
+def test_a_start_that_fails_ends_the_sink_and_its_notices(settings: dict[str, str]) -> None:
+    stream = {"oauth.client_id": "id", "oauth.client_secret": "hunter2", "stream.id": "s", "tls.ca_file": "/nowhere/ca.pem"}
+    sink = cxsink.Sink({**settings, **stream})
+    with pytest.raises(cxsink.ConfigError, match=r"tls\.ca_file"):
+        sink.start()
+    assert sink.state == "failed" and [type(notice) for notice in sink][0] is cxsink.ErrorNotice and sink.poll() is None
+    with pytest.raises(cxsink.ConfigError):
+        sink.close()
+
+
 def test_an_error_in_the_body_is_not_hidden_by_the_close(settings: dict[str, str]) -> None:
     with cxsink.Simulator() as simulator:
         wrong = {**settings, **simulator.options, "oauth.client_secret": "hunter2"}

@@ -177,7 +177,7 @@ pub enum NoticeKind {
     Rejected = 2,
     /// Something failed: `cxsink_notice_get_error`. The sink goes on by itself, unless its state becomes failed.
     Error = 3,
-    /// The sink's numbers, every ten seconds while someone polls.
+    /// The sink's numbers, every ten seconds from the start on, while someone polls.
     Stats = 4,
     /// A batch was committed.
     Stored = 5,

@@ -83,8 +83,8 @@ pub unsafe extern "C" fn cxsink_sink_open(
 ///
 /// Ownership: none. Blocks: while it connects and looks at the table, for destination.connect_timeout and a few
 /// destination.statement_timeout at most, or until `cxsink_sink_stop`. Threads: any.
-/// Errors: DATABASE for a table that does not exist or does not fit, or refused credentials; STATE after the first call;
-/// CONFIG, FORKED, INVALID_ARGUMENT.
+/// Errors: CONFIG for what the configuration names and cannot be used; DATABASE for a table that does not exist or does not
+/// fit, or refused credentials; both end the sink as failed. STATE after the first call; FORKED, INVALID_ARGUMENT.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cxsink_sink_start(sink: *mut SinkHandle, err: *mut *mut ErrorHandle) -> Status {
     // SAFETY: as the caller promises.
@@ -99,8 +99,9 @@ pub unsafe extern "C" fn cxsink_sink_start(sink: *mut SinkHandle, err: *mut *mut
 /// Waits for the next notice: CXSINK_STATUS_OK with a notice in `*out`, CXSINK_STATUS_TIMEOUT if there was none in time,
 /// CXSINK_STATUS_CLOSED once the sink has ended and every notice was taken. The last two leave `*err` NULL.
 ///
-/// Polling is not needed for the sink to work: the queue of notices is bounded, and what nobody takes is dropped, the
-/// oldest first, errors and states last.
+/// From the start on there is one every ten seconds at least, CXSINK_NOTICE_STATS: a longer timeout does not pass. Before
+/// the start there is none. Polling is not needed for the sink to work: the queue of notices is bounded, and what nobody
+/// takes is dropped, the oldest first, errors and states last.
 ///
 /// Ownership: `*out` is yours; free it by `cxsink_notice_free`. Blocks: for timeout_ms milliseconds at most; 0 does not
 /// wait, -1 waits until there is a notice or the sink has ended. Threads: any; each notice goes to one of them.
