@@ -10,7 +10,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use cxsink::config::OnNormalClose;
-use cxsink::simulator::{InvalidKind, Simulator, SimulatorOptions};
+use cxsink::simulator::{Simulator, SimulatorOptions};
 use cxsink::{Config, Sink};
 use support::postgres::TestDatabase;
 use support::process::{Running, cxsink_of};
@@ -20,17 +20,10 @@ fn kills() -> u64 {
     std::env::var("CXSINK_CRASH_KILLS").map_or(30, |kills| kills.parse().unwrap())
 }
 
-/// A stream that lasts longer than the kills, with every kind of event but the largest.
+/// A stream that lasts longer than the kills.
 fn stream(seed: u64, is_replayed: bool) -> SimulatorOptions {
-    let mut options = SimulatorOptions::default();
-    options.seed = seed;
-    options.events = Some(kills() * if is_replayed { 400 } else { 1000 });
-    options.rate = 3000;
-    options.redelivery_percent = 5.0;
-    options.update_percent = 30.0;
-    options.repeat_window = 300;
-    options.invalid_percent = 3.0;
-    options.invalid_kinds = InvalidKind::ALL.into_iter().filter(|kind| *kind != InvalidKind::Oversize).collect();
+    let events = kills() * if is_replayed { 400 } else { 1000 };
+    let mut options = support::stream_with_repeats(seed, events, 3000);
     // What is sent in a second: more than waits in the sockets' buffers when a reader that keeps up is killed.
     options.replay_events = if is_replayed { 3000 } else { 0 };
     options

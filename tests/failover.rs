@@ -9,7 +9,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::time::Duration;
 
-use cxsink::simulator::{InvalidKind, Simulator, SimulatorOptions};
+use cxsink::simulator::Simulator;
 use cxsink::{Config, Notice, Sink, State};
 use support::journal;
 use support::postgres::PATIENCE;
@@ -61,16 +61,7 @@ fn nothing_is_lost(standby_first: bool, seed: u64) {
     let servers = if standby_first { [&standby, &primary] } else { [&primary, &standby] };
     let mut config = prepare(directory.path(), servers, &primary);
     config.batch.events_max = 40;
-    let mut options = SimulatorOptions::default();
-    options.seed = seed;
-    options.events = Some(4000);
-    options.rate = 4000;
-    options.redelivery_percent = 5.0;
-    options.update_percent = 30.0;
-    options.repeat_window = 300;
-    options.invalid_percent = 2.0;
-    options.invalid_kinds = InvalidKind::ALL.into_iter().filter(|kind| *kind != InvalidKind::Oversize).collect();
-    let simulator = Simulator::start(options).unwrap();
+    let simulator = Simulator::start(support::stream_with_repeats(seed, 4000, 4000)).unwrap();
     simulator.apply_to(&mut config);
     let sink = Sink::open(&config).unwrap();
     sink.start().unwrap();

@@ -8,7 +8,7 @@ mod support;
 use std::time::Duration;
 
 use cxsink::config::OnNormalClose;
-use cxsink::simulator::{InvalidKind, Simulator, SimulatorOptions};
+use cxsink::simulator::{Simulator, SimulatorOptions};
 use cxsink::{Config, Sink, State};
 use support::journal;
 use support::postgres::PATIENCE;
@@ -16,15 +16,7 @@ use support::proxy::Proxy;
 use support::server::PrivateServer;
 
 fn stream(seed: u64, events: u64) -> SimulatorOptions {
-    let mut options = SimulatorOptions::default();
-    options.seed = seed;
-    options.events = Some(events);
-    options.rate = 5000;
-    options.redelivery_percent = 5.0;
-    options.update_percent = 30.0;
-    options.repeat_window = 300;
-    options.invalid_percent = 2.0;
-    options.invalid_kinds = InvalidKind::ALL.into_iter().filter(|kind| *kind != InvalidKind::Oversize).collect();
+    let mut options = support::stream_with_repeats(seed, events, 5000);
     options.close_at_end = true;
     options
 }

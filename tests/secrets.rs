@@ -5,92 +5,13 @@
 
 mod support;
 
-use std::fmt::Write as _;
 use std::fs;
+use std::io::Read as _;
 use std::process::Command;
 
-use cxsink::simulator::SimulatorOptions;
-use support::authority::Authority;
-use support::connect_proxy::{ESTABLISHED, OneWayProxy};
 use support::postgres::TestDatabase;
-use support::process::{cxsink, output};
-use support::secrets::Needles;
-use support::tls_bench::Bench;
-
-/// The secrets of a whole deployment.
-struct Deployment {
-    needles: Needles,
-    database_password: String,
-    proxy_password: String,
-    bench: Bench,
-    proxy: OneWayProxy,
-}
-
-/// In the events, and nowhere else.
-const PAYLOAD: &str = "payload-of-4711-Mustermann";
-
-impl Deployment {
-    fn new(events: u64) -> Self {
-        let mut needles = Needles::default();
-        let mut options = SimulatorOptions::default();
-        options.events = Some(events);
-        options.invalid_percent = 5.0;
-        options.close_at_end = true;
-        options.client_secret = needles.invent("client secret").into();
-        options.set("token_failures", "429,500").unwrap();
-        options.set("retry_after", "0").unwrap();
-        options.set("handshake_failures", "401,503").unwrap();
-        let database_password = needles.invent("database password");
-        let proxy_password = needles.invent("proxy password");
-        needles.add_basic("proxy's credentials", "proxy-user", &proxy_password);
-        needles.add("payload", PAYLOAD);
-        let authority = Authority::new();
-        let mut bench = Bench::new(options, &authority.server(&["localhost", "api.example"]), &authority);
-        let proxy = OneWayProxy::new(bench.front.address, |number| match number {
-            0 => "HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic\r\n\r\n".into(),
-            _ => ESTABLISHED.into(),
-        });
-        bench.config.oauth.url = bench.front.url(&bench.simulator.oauth_url(), "api.example");
-        bench.config.stream.url = bench.front.url(&bench.simulator.stream_url(), "api.example");
-        let encoded = encode(&proxy_password);
-        bench.config.proxy.url = Some(format!("http://proxy-user:{encoded}@{}", proxy.address).into());
-        // A key file has no password; the key itself is a secret.
-        let client = authority.client("the sink");
-        needles.add("client's key", client.key.lines().nth(1).unwrap());
-        let key = client.write(&bench.directory.path().join("client.pem"));
-        (bench.config.tls.cert_file, bench.config.tls.key_file) = (Some(key.clone()), Some(key));
-        Self { needles, database_password, proxy_password, bench, proxy }
-    }
-
-    /// The database's URL with a password that is one of ours, and wrong.
-    fn wrong(&self, database: &TestDatabase) -> String {
-        let url = database.url();
-        let (scheme, rest) = url.split_once("://").unwrap();
-        let (_, place) = rest.rsplit_once('@').unwrap();
-        format!("{scheme}://postgres:{}@{place}", encode(&self.database_password))
-    }
-}
-
-fn encode(text: &str) -> String {
-    text.bytes().fold(String::new(), |mut encoded, byte| {
-        let _ = if byte.is_ascii_alphanumeric() {
-            write!(encoded, "{}", char::from(byte))
-        } else {
-            write!(encoded, "%{byte:02X}")
-        };
-        encoded
-    })
-}
-
-/// The simulator's tokens begin with this word and go on with hexadecimal digits.
-#[track_caller]
-fn assert_no_token(shown: &[u8], what: &str) {
-    let text = String::from_utf8_lossy(shown);
-    for (at, word) in text.match_indices("simulated-") {
-        let is_token = text[at + word.len()..].starts_with(|c: char| c.is_ascii_hexdigit());
-        assert!(!is_token, "{what} shows a token: {}", text[at..].chars().take(200).collect::<String>());
-    }
-}
+use support::process::{Running, cxsink, output};
+use support::secrets::{Deployment, Needles, PAYLOAD, encode};
 
 /// A command with all secrets in its environment, and everything that it may say switched on.
 fn verbose(deployment: &Deployment, destination: &str) -> Command {
@@ -105,12 +26,11 @@ fn verbose(deployment: &Deployment, destination: &str) -> Command {
         .env("CXSINK_OAUTH__URL", &bench.config.oauth.url)
         .env("CXSINK_STREAM__URL", &bench.config.stream.url)
         .env("CXSINK_TLS__CA_FILE", bench.config.tls.ca_file.as_ref().unwrap())
+        .env("CXSINK_TLS__CERT_FILE", bench.config.tls.cert_file.as_ref().unwrap())
+        .env("CXSINK_TLS__KEY_FILE", bench.config.tls.key_file.as_ref().unwrap())
         .env("CXSINK_RETRY__DELAY_MIN", "5ms")
         .env("CXSINK_RETRY__DELAY_MAX", "20ms")
-        .env(
-            "HTTPS_PROXY",
-            format!("http://proxy-user:{}@{}", encode(&deployment.proxy_password), deployment.proxy.address),
-        )
+        .env("HTTPS_PROXY", deployment.proxy_url(&deployment.proxy.address.to_string()))
         .env("PGPASSWORD", &deployment.database_password)
         .env("DATABASE_URL", destination)
         .env("CXSINK_STREAM__ON_NORMAL_CLOSE", "stop");
@@ -121,18 +41,20 @@ fn verbose(deployment: &Deployment, destination: &str) -> Command {
 fn the_command_line_at_its_most_verbose_shows_no_secret() {
     let Some(database) = TestDatabase::new() else { return };
     let deployment = Deployment::new(500);
+    let needles = deployment.secrets_and_payloads();
     let directory = deployment.bench.directory.path();
     fs::write(directory.join("events.jsonl"), format!("{{\"interactionId\":\"{PAYLOAD}\"}}\n")).unwrap();
     let secret = deployment.bench.simulator.client_secret().to_owned();
     let broken = format!("[oauth]\nclient_secret = \"{}\nurl = 1\n", secret.replace(['"', '\\'], ""));
     fs::write(directory.join("broken.toml"), broken).unwrap();
     let own = database.url();
-    let (wrong, unset) = (deployment.wrong(&database), format!("oauth.client_secret:{secret}"));
+    let (wrong, unset) = (deployment.wrong(&own), format!("oauth.client_secret:{secret}"));
     let wrong_pair = format!(
         "destination.url=host=127.0.0.1 password={} nonsense=1",
         deployment.database_password.replace(['"', ' '], "")
     );
-    let commands: [(&str, i32, &[&str]); 17] = [
+    let misspelt = format!("--client-sekret={secret}");
+    let commands: [(&str, i32, &[&str]); 20] = [
         (&own, 0, &["init-db", "--print"]),
         (&own, 0, &["init-db"]),
         (&own, 0, &["run"]),
@@ -150,6 +72,9 @@ fn the_command_line_at_its_most_verbose_shows_no_secret() {
         (&own, 2, &["run", "--set", &unset]),
         (&own, 2, &["run", "--set", &wrong_pair]),
         (&own, 0, &["demo", "--events", "1000"]),
+        (&own, 0, &["simulate", "--list"]),
+        (&own, 2, &["simulate", "--client-secrt", &secret]),
+        (&own, 2, &["simulate", &misspelt]),
     ];
     for format in ["text", "json"] {
         for (destination, expected, arguments) in commands {
@@ -158,12 +83,58 @@ fn the_command_line_at_its_most_verbose_shows_no_secret() {
             let shown = format!("{out}{err}");
             assert_eq!(code, expected, "{arguments:?}: {shown}");
             let what = format!("{} ({format})", arguments.join(" ").chars().take(25).collect::<String>());
-            deployment.needles.assert_none_in(&what, shown.as_bytes());
-            assert_no_token(shown.as_bytes(), &what);
+            needles.assert_none_in(&what, shown.as_bytes());
         }
     }
     // The passwords did what they are for: the proxy got them.
     assert!(deployment.proxy.requests().iter().any(|request| request.contains("Proxy-Authorization: Basic ")));
+}
+
+/// The simulator shows its own credentials, once, for who wants to use it: in the one line that is for this. It shows no others, and
+/// not what it is asked with.
+#[test]
+fn a_simulator_at_its_most_verbose_shows_its_secret_where_it_is_asked_for() {
+    let deployment = Deployment::new(1);
+    let directory = deployment.bench.directory.path();
+    let mut own = Needles::default();
+    let secret = own.invent("simulator's own secret").replace(['"', ' '], "");
+    let simulate = ["-vv", "simulate", "--events", "500", "--close-at-end", "true", "--handshake-failures", "401,503"];
+    let mut command = verbose(&deployment, "sqlite:table.db");
+    let mut simulator = Running::start(command.args(simulate).args(["--client-secret", &secret]));
+    let mut log = simulator.child.stderr.take().unwrap();
+    let logged = std::thread::spawn(move || {
+        let mut text = Vec::new();
+        log.read_to_end(&mut text).map(|_| text).unwrap()
+    });
+    let lines: Vec<String> = (0..5).map(|_| simulator.line()).collect();
+    let run = |secret: &str, arguments: &[&str]| {
+        let mut command = verbose(&deployment, "sqlite:table.db");
+        command.envs(lines.iter().map(|line| line.split_once('=').unwrap())).env("CXONE_CLIENT_SECRET", secret);
+        output(command.arg("-vv").args(arguments))
+    };
+    assert_eq!(run(&secret, &["init-db"]).0, 0);
+    // One that is refused is a secret all the same: most likely it is good elsewhere.
+    let (code, out, err) = run(deployment.bench.simulator.client_secret(), &["run"]);
+    let refused = format!("{out}{err}");
+    assert!(code == 1 && refused.contains("status 401"), "{code}: {refused}");
+    let (code, out, err) = run(&secret, &["run"]);
+    let good = format!("{out}{err}");
+    assert_eq!(code, 0, "{good}");
+    let report = simulator.line();
+    assert!(report.contains("\"events\":500"), "{report}");
+    assert!(simulator.child.wait().unwrap().success());
+
+    let log = logged.join().unwrap();
+    assert!(log.starts_with(b"simulating CXone"), "{}", String::from_utf8_lossy(&log));
+    let (shown, others): (Vec<&String>, Vec<_>) = lines.iter().partition(|line| line.contains(&secret));
+    assert_eq!(shown, [&format!("CXONE_CLIENT_SECRET={secret}")]);
+    let others = format!("{others:?}{report}");
+    let texts = [refused.into_bytes(), good.into_bytes(), log, others.into_bytes()];
+    for (what, text) in ["a refused run", "a good run", "the simulator's log", "the rest"].iter().zip(&texts) {
+        own.assert_none_in(what, text);
+        deployment.secrets.assert_none_in(what, text);
+    }
+    assert!(directory.join("table.db").exists());
 }
 
 /// The search itself, on texts that do hold the secret.

@@ -111,11 +111,17 @@ impl Proxy {
             }
             Fault::NoHttp { why, beginning } => {
                 let line = beginning.split(|byte| *byte == b'\n').next().unwrap_or_default();
-                let line = shown(line, &[], 60);
+                let line = self.shown(line, 60);
                 Error::new(ErrorKind::Connect, format!("{step} {proxy}: its answer is not HTTP/1.1 ({why}): {line}"))
                     .with_hint(HINT)
             }
         }
+    }
+
+    /// What the proxy said, without the credentials if it says them back.
+    fn shown(&self, text: &[u8], chars_max: usize) -> String {
+        let basic = self.basic.as_ref().map_or("", ExposeSecret::expose_secret);
+        shown(text, &[basic], chars_max)
     }
 
     /// An outage in any case: what a proxy refuses now, it may allow after its own configuration or directory is repaired.
@@ -131,7 +137,7 @@ impl Proxy {
             502..=504 => "check the host in the configuration, and that the proxy can look its name up and reach it",
             _ => HINT,
         };
-        let reason = shown(head.reason.as_bytes(), &[], 100);
+        let reason = self.shown(head.reason.as_bytes(), 100);
         let message = format!(
             "connecting to {target} through the proxy {}: it refused with status {} {reason}",
             self.name(),

@@ -148,8 +148,13 @@ impl TestServer {
 
     /// Speaks TLS, with a certificate for localhost, 127.0.0.1 and api.example; `script` begins before the handshake.
     pub(super) fn tls(script: impl Fn(&mut TlsPeer) + Send + Sync + 'static) -> Self {
+        Self::tls_for(&["localhost", "127.0.0.1", "api.example"], script)
+    }
+
+    /// As [`tls`](Self::tls), with a certificate for these names.
+    pub(super) fn tls_for(names: &[&str], script: impl Fn(&mut TlsPeer) + Send + Sync + 'static) -> Self {
         let authority = Authority::new();
-        let certified = authority.server(&["localhost", "127.0.0.1", "api.example"]);
+        let certified = authority.server(names);
         let chain = CertificateDer::pem_slice_iter(certified.certificate.as_bytes()).map(|found| found.unwrap());
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let config = ServerConfig::builder_with_provider(provider)

@@ -4,6 +4,7 @@
 pub mod authority;
 pub mod connect_proxy;
 pub mod disk;
+pub mod echo;
 pub mod journal;
 pub mod oracle;
 #[cfg(unix)]
@@ -11,6 +12,7 @@ pub mod pgbouncer;
 pub mod postgres;
 pub mod process;
 pub mod proxy;
+#[cfg(all(feature = "simulator", feature = "sqlite"))]
 pub mod secrets;
 pub mod server;
 #[cfg(all(feature = "simulator", feature = "sqlite"))]
@@ -33,13 +35,30 @@ pub fn config(directory: &Path, destination: &str) -> Config {
     config
 }
 
+/// A stream in which keys come again, as redeliveries and as updates, and in which a few events are not valid.
+#[cfg(feature = "simulator")]
+pub fn stream_with_repeats(seed: u64, events: u64, rate: u64) -> cxsink::simulator::SimulatorOptions {
+    let mut options = cxsink::simulator::SimulatorOptions::default();
+    options.seed = seed;
+    options.events = Some(events);
+    options.rate = rate;
+    options.redelivery_percent = 5.0;
+    options.update_percent = 30.0;
+    options.repeat_window = 300;
+    options.invalid_percent = 2.0;
+    options
+}
+
 /// Polls until the sink has ended, then closes it; the accounting must balance.
 pub fn run_to_the_end(sink: &Sink) -> Stats {
+    let mut until = Instant::now() + postgres::PATIENCE;
     loop {
-        match sink.poll(Some(postgres::PATIENCE)).unwrap() {
-            Poll::Notice(_) => {}
+        match sink.poll(Some(until.saturating_duration_since(Instant::now()))).unwrap() {
+            // The sink's numbers come also when nothing happens.
+            Poll::Notice(Notice::Stats(_)) if Instant::now() < until => {}
+            Poll::Notice(notice) if !matches!(notice, Notice::Stats(_)) => until = Instant::now() + postgres::PATIENCE,
             Poll::Closed => break,
-            other @ Poll::TimedOut => panic!("{other:?}: {:?}", sink.stats()),
+            other => panic!("nothing happens; the last is {other:?}: {:?}", sink.stats()),
         }
     }
     sink.close(None).unwrap();

@@ -184,7 +184,8 @@ impl PrivateServer {
         false
     }
 
-    fn log(&self) -> String {
+    /// What the server has logged since it was started.
+    pub fn log(&self) -> String {
         fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
     }
 
