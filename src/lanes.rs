@@ -54,6 +54,11 @@ impl Layout {
     }
 }
 
+/// Which lane of how many this checkpoint is of; `None` if there is but one.
+pub(crate) fn lane_of_checkpoint(checkpoint: &str) -> Option<(&str, &str)> {
+    checkpoint.split('/').nth(1)?.split_once("of")
+}
+
 /// The rows of a batch that go through one lane.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Part {

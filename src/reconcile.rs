@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::batch::Rows;
 use crate::destination::{Applied, Destination, Fence, Write};
 use crate::error::{Class, Error, ErrorKind, Result};
-use crate::lanes::Layout;
+use crate::lanes::{Layout, lane_of_checkpoint};
 use crate::mapping::Plan;
 use crate::spool::Spool;
 use crate::stats::Counter;
@@ -39,7 +39,7 @@ pub(crate) fn first(
     }
     if is_first {
         for (name, position) in &found {
-            went_back(spool, status, spool.confirmed(name).unwrap_or(0), *position);
+            went_back(spool, status, name, spool.confirmed(name).unwrap_or(0), *position);
         }
         forget_lost_tail(spool, destination, plan, &mut found)?;
         // A lane in which nothing came stands behind.
@@ -100,6 +100,7 @@ fn forget_lost_tail(
 pub(crate) fn again(
     spool: &Spool,
     status: &Status,
+    checkpoint: &str,
     known: Option<u64>,
     unanswered_to: u64,
     position: u64,
@@ -114,17 +115,23 @@ pub(crate) fn again(
             "another sink uses a copy of this spool file: stop one of them, and give it a new spool; nothing of this spool was dropped",
         ));
     }
-    went_back(spool, status, known, position);
+    went_back(spool, status, checkpoint, known, position);
     Ok(())
 }
 
 /// A checkpoint that stood at `known` stands at `position` now: a failover to a server that lagged behind, perhaps. What the
 /// destination forgot by that is in the spool no more, so all that can be done is to say so.
-fn went_back(spool: &Spool, status: &Status, known: u64, position: u64) {
+///
+/// How many of them were this lane's is not known any more, as they are gone.
+fn went_back(spool: &Spool, status: &Status, checkpoint: &str, known: u64, position: u64) {
     if position < known {
-        let forgotten = known - position;
+        let events = known - position;
+        let forgotten = match lane_of_checkpoint(checkpoint) {
+            None => format!("{events} events"),
+            Some((lane, lanes)) => format!("the share of connection {lane} of {lanes} in {events} events"),
+        };
         let message = format!(
-            "the destination has forgotten {forgotten} events that it had confirmed: its checkpoint went back from {known} to {position}"
+            "the destination has forgotten {forgotten} that it had confirmed: its checkpoint went back from {known} to {position}"
         );
         tell_forgotten(spool, status, position, message);
     }

@@ -473,6 +473,35 @@ fn a_checkpoint_that_went_back_is_told_and_followed() {
     assert!(stats.last_error.unwrap().contains("forgotten 1 events"));
 }
 
+/// Nobody knows any more which of the events were this lane's, so nobody counts those of others as forgotten.
+#[test]
+fn of_several_checkpoints_that_went_back_each_tells_of_its_share() {
+    let mut bench = Bench::new();
+    bench.config.destination.connections = 2;
+    let sink = bench.open();
+    bench.start(&sink, &[], None);
+    let ingest = |keys: std::ops::Range<i64>| {
+        keys.for_each(|n| sink.ingest(event(&format!("k{n}"), n).as_bytes()).unwrap());
+        assert!(sink.0.engine.spool.wait_drained(Duration::from_secs(30)));
+    };
+    ingest(0..20);
+    bench.sql("UPDATE cxsink_checkpoint SET position = 0");
+    ingest(20..40);
+    sink.close(Some(Duration::from_secs(30))).unwrap();
+    assert_eq!(bench.rows().len(), 40);
+    let mut told = Vec::new();
+    while let Poll::Notice(notice) = sink.poll(None).unwrap() {
+        if let Notice::Error(error) = notice {
+            told.push(error.to_string());
+        }
+    }
+    told.sort();
+    let [first, second] = &told[..] else { panic!("{told:?}") };
+    assert!(first.contains("forgotten the share of connection 1 of 2 in "), "{told:?}");
+    assert!(second.contains("forgotten the share of connection 2 of 2 in "), "{told:?}");
+    assert_eq!(sink.gaps().unwrap().len(), 2);
+}
+
 /// A copied spool file, and so two sinks with one id: the second one must not take the first one's progress for its own.
 #[test]
 fn a_checkpoint_that_someone_else_moved_ends_the_sink_and_drops_nothing() {

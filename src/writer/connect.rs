@@ -177,7 +177,7 @@ impl Writer {
     /// Learns what became of the lane's statements without an answer.
     pub(super) fn compare_again(&mut self, lane: usize, position: u64) -> Result<()> {
         let Lane { position: known, unanswered_to, .. } = self.lanes[lane];
-        reconcile::again(&self.spool, &self.status, known, unanswered_to, position)?;
+        reconcile::again(&self.spool, &self.status, &self.lanes[lane].checkpoint, known, unanswered_to, position)?;
         self.lanes[lane].position = Some(position);
         self.spool.note_confirmed(&self.lanes[lane].checkpoint, position);
         Ok(())
