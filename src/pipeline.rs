@@ -325,6 +325,15 @@ mod tests {
         pipeline.finish();
         std::thread::scope(|scope| {
             let fast = scope.spawn(|| from(pipeline.take(0)));
+            loop {
+                let inner = lock::lock(&pipeline.inner);
+                assert!(!inner.is_closed, "one is still writing");
+                if inner.idle == 1 {
+                    break;
+                }
+                drop(inner);
+                std::thread::yield_now();
+            }
             // The slow one finds its batch outdated: the fast one must still be there for the new course.
             pipeline.set_course(plan(), 1, 2, 2);
             assert!(pipeline.put(prepared(1, 1)));

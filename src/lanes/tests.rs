@@ -49,7 +49,8 @@ fn a_key_goes_where_it_always_went() {
 
 #[test]
 fn every_row_has_one_lane_and_the_rows_of_a_key_have_the_same() {
-    let keys: Vec<_> = (0..1000).map(|n| (format!("k{}", n % 300), 7)).collect();
+    // No divisor of their number is one of the lanes', so that a lane which follows from the row's place is seen.
+    let keys: Vec<_> = (0..1000).map(|n| (format!("k{}", n % 301), 7)).collect();
     let rows = rows(TEXT, &keys);
     let parts = split(&rows, 3);
     let mut all: Vec<u32> = parts.iter().flat_map(|part| part.rows.iter().copied()).collect();
@@ -60,7 +61,7 @@ fn every_row_has_one_lane_and_the_rows_of_a_key_have_the_same() {
         assert!((80..=120).contains(&part.merged.len()), "a third of the keys, more or less: {}", part.merged.len());
         assert!(part.merged.iter().all(|merged| part.rows.contains(&merged.first) && part.rows.contains(&merged.last)));
     }
-    assert_eq!(parts.iter().map(|part| part.merged.len()).sum::<usize>(), 300, "each key in one lane");
+    assert_eq!(parts.iter().map(|part| part.merged.len()).sum::<usize>(), 301, "each key in one lane");
 }
 
 #[test]

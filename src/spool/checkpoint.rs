@@ -141,3 +141,38 @@ impl Spool {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spool::tests::config;
+
+    /// Only with the writer held is nothing appended during the copy that it would leave out.
+    #[test]
+    fn a_long_log_is_copied_wholly_with_the_writer_held() {
+        let directory = tempfile::tempdir().unwrap();
+        let spool = Spool::open(&config(&directory.path().join("spool.db"))).unwrap();
+        let checkpointer = spool.checkpointer.as_ref().unwrap();
+        let log = || lock::lock(&checkpointer.log.state);
+        // As the thread has it, so that the commits leave the log alone.
+        log().is_attended = true;
+        spool.writer().execute("CREATE TABLE others (bytes BLOB)", []).unwrap();
+        while log().pages < HOLD_PAGES {
+            spool.writer().execute("INSERT INTO others VALUES (zeroblob(65536))", []).unwrap();
+        }
+        std::thread::scope(|scope| {
+            let writer = spool.writer();
+            let long = log().pages;
+            let copying = scope.spawn(|| spool.shorten_log(checkpointer));
+            while log().copied < long {
+                assert!(!copying.is_finished());
+                std::thread::yield_now();
+            }
+            writer.execute("INSERT INTO others VALUES ('late')", []).unwrap();
+            drop(writer);
+            copying.join().unwrap().unwrap();
+        });
+        let log = log();
+        assert_eq!(log.copied, log.pages);
+    }
+}
