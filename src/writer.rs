@@ -67,7 +67,7 @@ struct Lane {
     checkpoint: String,
     /// Where that stands; `None` where the destination keeps none.
     position: Option<u64>,
-    /// The highest position that a statement without an answer may have set.
+    /// The highest position that a statement without an answer may have set, of this process or of an earlier one.
     unanswered_to: u64,
     /// Its events below this offset are applied or kept as dead letters, and counted.
     settled: u64,
@@ -245,9 +245,11 @@ impl Writer {
             let fence = position.map(|from| Fence { spool_id: checkpoint, from, to });
             match self.destination.apply(&Write { rows: &prepared.rows, merged, fence }) {
                 Ok(Applied::Committed { inserted, updated }) => {
-                    let position = &mut self.lanes[lane].position;
+                    let Lane { position, unanswered_to, .. } = &mut self.lanes[lane];
                     if position.is_some() {
                         *position = Some(to);
+                        // The fences of those are behind the checkpoint now.
+                        *unanswered_to = 0;
                         self.spool.note_confirmed(&self.lanes[lane].checkpoint, to);
                     }
                     self.note_success();

@@ -8,8 +8,12 @@ mod support;
 use std::time::Duration;
 
 use cxsink::{Sink, Stats};
+#[cfg(feature = "cli")]
+use secrecy::ExposeSecret;
 use support::journal;
 use support::postgres::PATIENCE;
+#[cfg(feature = "cli")]
+use support::process::{Running, cxsink};
 use support::proxy::Proxy;
 use support::server::{PrivateServer, signal};
 
@@ -46,6 +50,9 @@ fn gate(table: &str, each: &str) -> String {
 /// The backend that waits at the gate.
 const AT_THE_GATE: &str =
     "SELECT pid FROM pg_stat_activity WHERE application_name = 'cxsink' AND wait_event = 'advisory'";
+
+/// The backend that waits for another one's move of the checkpoint.
+const AT_THE_CHECKPOINT: &str = "SELECT pid FROM pg_stat_activity WHERE application_name = 'cxsink' AND wait_event_type = 'Lock' AND wait_event <> 'advisory'";
 
 struct Bench {
     server: PrivateServer,
@@ -142,8 +149,7 @@ fn frozen_after_the_checkpoint(cancels_arrive: bool) {
     let (sink, mut gatekeeper, old) = bench.freeze("cxone_events", "ROW", cancels_arrive);
     gatekeeper.execute("SELECT pg_advisory_unlock(1)", &[]).unwrap();
     sink.import(events(20, 3).as_bytes()).unwrap();
-    let waiting = "SELECT pid FROM pg_stat_activity WHERE application_name = 'cxsink' AND wait_event_type = 'Lock' AND wait_event <> 'advisory'";
-    bench.server.wait_for_row(waiting);
+    bench.server.wait_for_row(AT_THE_CHECKPOINT);
     assert_eq!(support::balanced(&sink).pending, 40, "nothing passes the frozen batch");
     signal(old, "CONT");
     let stats = support::wait_quiet(&sink);
@@ -165,6 +171,82 @@ fn a_batch_that_was_frozen_late_and_never_cancelled() {
 #[test]
 fn a_batch_that_was_frozen_late_and_is_cancelled() {
     frozen_after_the_checkpoint(true);
+}
+
+/// The process is killed while its statements are frozen, and they run to their ends when the next process has read where the
+/// checkpoints stand: that one takes what they did for done. On each connection one statement is on its way.
+#[cfg(feature = "cli")]
+fn frozen_and_its_process_killed(table: &str, each: &str, waiting: &str, connections: u32) {
+    let Some(mut bench) = Bench::new() else { return };
+    bench.config.destination.connections = connections;
+    bench.config.destination.statement_timeout = PATIENCE;
+    bench.start().close(Some(PATIENCE)).unwrap();
+    bench.server.execute(&gate(table, each));
+    let mut gatekeeper = bench.server.client();
+    gatekeeper.execute("SELECT pg_advisory_lock(1)", &[]).unwrap();
+    let backends = |sql: &str, but: &[u32]| -> Vec<u32> {
+        let mut found = Vec::new();
+        support::wait_until("a statement on each connection", || {
+            found = bench.server.query(sql).iter().map(|process| process.parse().unwrap()).collect();
+            found.retain(|process| !but.contains(process));
+            found.len() == connections as usize
+        });
+        found
+    };
+    std::fs::write(bench.directory.path().join("events"), events(20, 2)).unwrap();
+    let url = bench.config.destination.url.as_ref().unwrap();
+    let mut killed = Running::start(
+        cxsink(bench.directory.path())
+            .env("CXSINK_DESTINATION__URL", url.expose_secret())
+            .env("CXSINK_DESTINATION__CONNECTIONS", connections.to_string())
+            .env("CXSINK_SPOOL__PATH", &bench.config.spool.path)
+            .args(["import", "events"]),
+    );
+    let old = backends(AT_THE_GATE, &[]);
+    for &process in &old {
+        signal(process, "STOP");
+    }
+    killed.signal("KILL");
+    killed.child.wait().unwrap();
+
+    let next = Sink::open(&bench.config).unwrap();
+    next.start().unwrap();
+    let new = backends(waiting, &old);
+    for &process in &new {
+        signal(process, "STOP");
+    }
+    gatekeeper.execute("SELECT pg_advisory_unlock(1)", &[]).unwrap();
+    for &process in &old {
+        signal(process, "CONT");
+    }
+    for process in old {
+        let gone = format!("SELECT 'gone' WHERE NOT EXISTS (SELECT 1 FROM pg_stat_activity WHERE pid = {process})");
+        bench.server.wait_for_row(&gone);
+    }
+    for &process in &new {
+        signal(process, "CONT");
+    }
+    let stats = support::wait_quiet(&next);
+    assert_eq!((stats.recovered, stats.confirmed, stats.updated), (20, 20, 0), "{stats:?}");
+    next.import(events(20, 3).as_bytes()).unwrap();
+    support::wait_quiet(&next);
+    assert_eq!(bench.end(&next).last_error, None);
+}
+
+#[cfg(feature = "cli")]
+#[test]
+fn a_batch_of_a_killed_process_that_was_frozen_early() {
+    for connections in [1, 3] {
+        frozen_and_its_process_killed("cxsink_checkpoint", "STATEMENT", AT_THE_GATE, connections);
+    }
+}
+
+#[cfg(feature = "cli")]
+#[test]
+fn a_batch_of_a_killed_process_that_was_frozen_late() {
+    for connections in [1, 3] {
+        frozen_and_its_process_killed("cxone_events", "ROW", AT_THE_CHECKPOINT, connections);
+    }
 }
 
 /// Frozen wherever it happens to be, again and again, while newer and newer versions of the same keys arrive.

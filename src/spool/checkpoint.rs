@@ -162,9 +162,9 @@ mod tests {
         }
         std::thread::scope(|scope| {
             let writer = spool.writer();
-            let long = log().pages;
+            let pages = log().pages;
             let copying = scope.spawn(|| spool.shorten_log(checkpointer));
-            while log().copied < long {
+            while log().copied < pages {
                 assert!(!copying.is_finished());
                 std::thread::yield_now();
             }

@@ -153,9 +153,10 @@ impl Writer {
             self.spool.set_lanes(layout.lanes);
         }
         let settled = self.spool.applied();
+        // Of what an earlier process had spooled, a statement may still be under way on the server.
+        let unanswered_to = self.recovered_to;
         let names = layout.checkpoints(self.spool.id()).into_iter().enumerate();
-        let lanes =
-            names.map(|(index, checkpoint)| Lane { index, checkpoint, position: None, unanswered_to: 0, settled });
+        let lanes = names.map(|(index, checkpoint)| Lane { index, checkpoint, position: None, unanswered_to, settled });
         let is_for_all = layout.lanes != self.writers;
         self.lanes = lanes.filter(|lane| is_for_all || lane.index == self.index).collect();
         true
