@@ -256,5 +256,6 @@ fn default_table() -> crate::mapping::Table {
         columns: columns.into_iter().map(column).collect(),
         unique_keys: vec![vec!["idempotency_key".into()]],
         is_guarded: false,
+        relates_rows: false,
     }
 }

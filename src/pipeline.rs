@@ -262,6 +262,7 @@ mod tests {
             columns: vec![column("k")],
             unique_keys: vec![vec!["k".into()]],
             is_guarded: false,
+            relates_rows: false,
         };
         let mut mapping = MappingConfig::default();
         mapping.columns = vec![("k".into(), "/k".into())];

@@ -38,7 +38,9 @@ pub(crate) struct Writer {
     /// Its number, and how many there are.
     index: usize,
     writers: usize,
-    /// How the keys are split; `None` before the first connection.
+    /// Into how many lanes the keys are to be split; `None` before the first connection.
+    lanes_wanted: Option<usize>,
+    /// How they are split; `None` before the first connection.
     layout: Option<Layout>,
     /// The lanes that it serves: its own; or all, where there is one writer, or where an earlier run had other lanes.
     lanes: Vec<Lane>,
@@ -127,6 +129,7 @@ impl Writer {
             destination_abort: link.abort,
             index,
             writers,
+            lanes_wanted: None,
             layout: None,
             lanes: Vec::new(),
             is_connected: false,

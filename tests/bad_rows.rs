@@ -232,3 +232,43 @@ fn an_event_is_judged_by_itself_although_a_later_one_of_its_batch_has_its_key() 
         sink.close(Some(PATIENCE)).unwrap();
     }
 }
+
+/// Constraints between rows: which event is refused follows from the order of different keys. A constraint on each row by itself is
+/// no reason to write in one lane.
+#[test]
+fn related_rows_keep_their_order_whatever_the_connections() {
+    // Each event of an odd number refers to the one before, or has a value of it.
+    let relations = [
+        ("ALTER TABLE cxone_events ADD UNIQUE (agent_id)", true, 1),
+        ("CREATE UNIQUE INDEX ON cxone_events (upper(agent_id))", true, 1),
+        ("ALTER TABLE cxone_events ADD EXCLUDE USING btree (agent_id WITH =)", true, 1),
+        ("ALTER TABLE cxone_events ADD FOREIGN KEY (queue_name) REFERENCES cxone_events (idempotency_key)", false, 1),
+        ("ALTER TABLE cxone_events ADD CHECK (duration < 1000)", false, 3),
+    ];
+    let event = |n: usize| {
+        let before = n - n % 2;
+        let queue = if n == before { "null".into() } else { format!("\"k{before}\"") };
+        format!(
+            "{{\"interactionId\":\"i\",\"timestamp\":\"2026-11-22T16:00:00Z\",\"type\":\"call\",\"idempotencyKey\":\"k{n}\",\
+             \"attributes\":{{\"agentId\":\"a{before}\",\"queueName\":{queue}}}}}\n"
+        )
+    };
+    for (relation, is_second_refused, lanes) in relations {
+        let Some(database) = TestDatabase::new() else { return };
+        let directory = tempfile::tempdir().unwrap();
+        let mut config = support::config(directory.path(), &database.url());
+        config.destination.connections = 3;
+        config.batch.events_max = 50;
+        cxsink::init_db(&config).unwrap();
+        database.execute(relation);
+        let sink = Sink::open(&config).unwrap();
+        sink.import((0..200).map(event).collect::<String>().as_bytes()).unwrap();
+        sink.start().unwrap();
+        support::wait_quiet(&sink);
+        let refused: Vec<u64> = sink.dead_letters(0, 200).unwrap().iter().map(|letter| letter.offset).collect();
+        let expected: Vec<u64> = (0..200).filter(|n| is_second_refused && n % 2 == 1).collect();
+        assert_eq!(refused, expected, "{relation}");
+        assert_eq!(database.query("SELECT count(*) FROM cxsink_checkpoint"), [lanes.to_string()], "{relation}");
+        sink.close(Some(PATIENCE)).unwrap();
+    }
+}

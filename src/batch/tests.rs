@@ -28,6 +28,7 @@ fn plan(update_mode: UpdateMode) -> Arc<Plan> {
         ],
         unique_keys: vec![vec!["k".into(), "n".into()]],
         is_guarded: false,
+        relates_rows: false,
     };
     let mut mapping = MappingConfig::default();
     mapping.columns = table.columns.iter().map(|c| (c.name.clone(), format!("/{}", c.name))).collect();

@@ -120,6 +120,7 @@ mod tests {
             columns: vec![column("k", key, true), column("c", column_type, not_null)],
             unique_keys: vec![vec!["k".into()]],
             is_guarded: false,
+            relates_rows: false,
         };
         let mut mapping = MappingConfig::default();
         mapping.columns = vec![("k".into(), "/k".into()), ("c".into(), "/p".into())];

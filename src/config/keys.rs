@@ -239,7 +239,7 @@ pub(super) static KEYS: &[Key] = &[
     key!(
         destination.connections,
         Kind::Count(1, 16),
-        "How many connections to PostgreSQL write side by side. Each takes a share of the keys, so the events of a key stay in order; events of different keys do not. Two hide the way to a distant server, and are faster where the server has a core for each. An SQLite file takes one writer whatever this says."
+        "How many connections to PostgreSQL write side by side. Each takes a share of the keys, so the events of a key stay in order; events of different keys do not, and a trigger or a policy that looks at other rows sees them in that order. A table whose rows are related by another unique index, an exclusion constraint or a foreign key to itself is written over one. Two hide the way to a distant server, and are faster where the server has a core for each. An SQLite file takes one writer whatever this says."
     ),
     key!(
         destination.connect_timeout,

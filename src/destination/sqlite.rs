@@ -437,7 +437,8 @@ fn read_table(connection: &Connection, table: &str) -> rusqlite::Result<Table> {
     let guards = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE tbl_name = ?1 COLLATE NOCASE AND (type = 'trigger'
          OR sql LIKE '%check%' OR sql LIKE '%references%' OR sql LIKE '%generated%' OR sql LIKE '%unique index%where%'))";
     let is_guarded = connection.query_row(guards, [table], |row| row.get(0))?;
-    Ok(Table { name: table.to_owned(), columns, unique_keys, is_guarded })
+    // It has one writer whatever its rows are to each other.
+    Ok(Table { name: table.to_owned(), columns, unique_keys, is_guarded, relates_rows: false })
 }
 
 /// SQLite keeps the declared type as text; these are the words people declare.

@@ -17,7 +17,13 @@ fn plan(key: ColumnType) -> Arc<Plan> {
         has_default: false,
     };
     let columns = vec![column("k", key), column("n", ColumnType::Int4)];
-    let table = Table { name: "t".into(), columns, unique_keys: vec![vec!["k".into(), "n".into()]], is_guarded: false };
+    let table = Table {
+        name: "t".into(),
+        columns,
+        unique_keys: vec![vec!["k".into(), "n".into()]],
+        is_guarded: false,
+        relates_rows: false,
+    };
     let mut mapping = MappingConfig::default();
     mapping.columns = vec![("k".into(), "/k".into()), ("n".into(), "/n".into())];
     mapping.key = vec!["k".into(), "n".into()];

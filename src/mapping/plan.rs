@@ -52,6 +52,8 @@ pub(crate) struct Table {
     pub(crate) unique_keys: Vec<Vec<String>>,
     /// Whether the table may refuse a row for its values, or does more than keep it: constraints, triggers, policies.
     pub(crate) is_guarded: bool,
+    /// Whether rows of different keys may exclude or need each other: constraints between rows, the plain unique indexes apart.
+    pub(crate) relates_rows: bool,
 }
 
 /// Where a column's value comes from.
@@ -125,6 +127,8 @@ pub(crate) struct Plan {
     /// The database must see each event by itself: the row that events of one key make together might pass where the first of
     /// them would have been refused, and the table would keep what that one says.
     pub(crate) is_guarded: bool,
+    /// Which event is refused is a matter of the order in which events of different keys come.
+    pub(crate) relates_rows: bool,
 }
 
 impl Plan {
@@ -160,8 +164,17 @@ impl Plan {
             UpdateMode::Newer => Some(make_timestamp_follow(&mut columns)?),
             UpdateMode::Always | UpdateMode::Changed => None,
         };
-        let is_guarded = table.is_guarded || has_other_key(mapping, table);
-        Ok(Self { table: table.name.clone(), columns, width, key, update_mode, newer_by, is_guarded })
+        let has_other_key = has_other_key(mapping, table);
+        Ok(Self {
+            table: table.name.clone(),
+            columns,
+            width,
+            key,
+            update_mode,
+            newer_by,
+            is_guarded: table.is_guarded || has_other_key,
+            relates_rows: table.relates_rows || has_other_key,
+        })
     }
 
     /// The columns that rows hold.

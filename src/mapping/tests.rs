@@ -40,6 +40,7 @@ fn default_table() -> Table {
         columns,
         unique_keys: vec![vec!["id".into()], vec!["idempotency_key".into()]],
         is_guarded: false,
+        relates_rows: false,
     }
 }
 
@@ -63,6 +64,7 @@ fn plan_of(column_type: ColumnType) -> Arc<Plan> {
         columns: vec![column("k", ColumnType::Text { chars_max: None }), column("c", column_type)],
         unique_keys: vec![vec!["k".into()]],
         is_guarded: false,
+        relates_rows: false,
     };
     let mapping = mapping_of("/c");
     Arc::new(Plan::new(&mapping, UpdateMode::Always, &table).unwrap())
@@ -216,6 +218,7 @@ fn pointers_follow_rfc_6901() {
             columns: vec![column("k", text), column("c", text)],
             unique_keys: vec![vec!["k".into()]],
             is_guarded: false,
+            relates_rows: false,
         };
         let mut rows = Rows::new(Arc::new(Plan::new(&mapping, UpdateMode::Always, &table).unwrap()));
         map_event(&json!({"k": "x", "a/b": {"c~d": [10, 20]}, "": 3}), 0, &mut rows).unwrap();

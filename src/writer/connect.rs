@@ -82,7 +82,7 @@ impl Writer {
 
     /// Learns where the checkpoints stand; true if the lanes are others than before.
     fn learn_positions(&mut self, plan: &Arc<Plan>) -> Result<bool> {
-        let wanted = Layout::new(self.writers, plan);
+        let wanted = self.wanted(plan);
         // While the lanes are those of an earlier run, their checkpoints may have made way for today's without our learning of it.
         if self.is_first() && (!self.is_compared || self.layout != Some(wanted)) {
             let found = reconcile::first(
@@ -121,6 +121,24 @@ impl Writer {
             }
         }
         Ok(has_new_lanes)
+    }
+
+    /// How the keys are to be split. Where rows of different keys exclude or need each other, all go through one lane, in order. Decided
+    /// once: another number of lanes takes the place of the last one only when they are level.
+    fn wanted(&mut self, plan: &Plan) -> Layout {
+        let lanes = self.lanes_wanted.unwrap_or_else(|| {
+            if !self.is_first() || self.writers == 1 || !plan.relates_rows {
+                return self.writers;
+            }
+            log::warn!(
+                "constraints of the table {} relate rows of different keys, which several connections would write in any order: \
+                 destination.connections counts as 1",
+                plan.table
+            );
+            1
+        });
+        self.lanes_wanted = Some(lanes);
+        Layout::new(lanes, plan)
     }
 
     /// A checkpoint that is not there any more is made anew, where the spool stands; but its loss is a sign.
@@ -189,7 +207,7 @@ impl Writer {
     pub(super) fn change_layout(&mut self) -> Result<bool> {
         loop {
             let Some(plan) = self.plan.clone() else { return Ok(true) };
-            let wanted = Layout::new(self.writers, &plan);
+            let wanted = self.wanted(&plan);
             let applied = self.spool.applied();
             let is_level = self.lanes.iter().all(|lane| lane.position.is_some_and(|position| position <= applied));
             if !self.is_first() || self.layout == Some(wanted) || !is_level || self.status.stop.is_set() {

@@ -69,6 +69,14 @@ SELECT EXISTS (SELECT FROM pg_catalog.pg_constraint WHERE conrelid = $1 AND cont
                AND (a.attgenerated <> '' OR EXISTS (SELECT FROM pg_catalog.pg_constraint WHERE contypid = t.oid)))
     OR (SELECT relrowsecurity FROM pg_catalog.pg_class WHERE oid = $1)";
 
+/// What makes it matter which of two keys is written first: a foreign key to the table itself, exclusion constraints, and the
+/// other unique indexes. Triggers and policies may, but most look at their own row only.
+const RELATIONS: &str = "\
+SELECT EXISTS (SELECT FROM pg_catalog.pg_constraint
+               WHERE conrelid = $1 AND (contype = 'x' OR contype = 'f' AND confrelid = $1))
+    OR EXISTS (SELECT FROM pg_catalog.pg_index WHERE indrelid = $1 AND indisunique
+               AND (indpred IS NOT NULL OR indexprs IS NOT NULL OR NOT indimmediate))";
+
 /// Finds the table by its name, or by its bare name along the search path.
 pub(super) fn find(
     session: &mut Session,
@@ -107,14 +115,19 @@ pub(super) fn read(
             .with_sqlstate("42809")
             .with_hint("name the table itself: an upsert needs the table's unique index"));
     }
-    let (columns, unique_keys, is_guarded) = session.run(WHAT, timeout, |client| {
-        let columns = client.query_typed(COLUMNS, &[(&oid, Type::OID)])?;
-        let keys = client.query_typed(UNIQUE_KEYS, &[(&oid, Type::OID)])?;
-        let guards = client.query_typed(GUARDS, &[(&oid, Type::OID)])?;
-        let is_guarded = guards.first().map_or(Ok(true), |row| row.try_get(0))?;
-        Ok((columns.iter().map(read_column).collect::<PgResult<_>>()?, read_keys(&keys)?, is_guarded))
+    let table = session.run(WHAT, timeout, |client| {
+        let mut ask = |sql: &str| client.query_typed(sql, &[(&oid, Type::OID)]);
+        let (columns, keys) = (ask(COLUMNS)?, ask(UNIQUE_KEYS)?);
+        let mut is_so = |sql: &str| ask(sql)?.first().map_or(Ok(true), |row| row.try_get(0));
+        Ok(Table {
+            name: configured.into(),
+            columns: columns.iter().map(read_column).collect::<PgResult<_>>()?,
+            unique_keys: read_keys(&keys)?,
+            is_guarded: is_so(GUARDS)?,
+            relates_rows: is_so(RELATIONS)?,
+        })
     })?;
-    Ok((relation, Table { name: configured.into(), columns, unique_keys, is_guarded }))
+    Ok((relation, table))
 }
 
 /// `configured` is the name as the user wrote it.

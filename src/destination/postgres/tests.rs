@@ -39,6 +39,7 @@ fn plan(table: &str, columns: Vec<PlanColumn>, update_mode: UpdateMode) -> Arc<P
         key: (0..columns.len()).filter(|&i| columns[i].role == Role::Key).collect(),
         newer_by: columns.iter().position(|column| column.name == "ts"),
         is_guarded: false,
+        relates_rows: false,
         columns,
         update_mode,
     })
