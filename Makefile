@@ -2,7 +2,7 @@
 #   make demo     the main job on this machine, with nothing set up
 #   make test     every check and test of every language
 
-STEPS := format clippy features licences docs rust bench c python
+STEPS := format clippy features licences docs rust bench c python sdist
 
 .PHONY: help demo test bench soak fuzz lint test-rust test-c test-python sdist header libcxsink install uninstall deny clean $(addprefix step-,$(STEPS))
 

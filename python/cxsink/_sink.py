@@ -91,7 +91,8 @@ class Sink:
 
         Returns ``None`` if there was none in time, or if the sink has ended and every notice was taken: ``state`` tells which.
         From the start on there is one every ten seconds at least, a ``StatsNotice``: a longer timeout does not pass. Before the
-        start there is none.
+        start there is none. Ctrl-C loses no notice, nor does an exception of another signal handler: what could not be returned comes
+        with the next call.
 
         Raises:
             StateError: In a forked child.
@@ -100,8 +101,13 @@ class Sink:
         ...     sink.poll(timeout=1)
         StateNotice(state='running')
         """
-        text = self._native.poll(seconds(timeout))
-        return None if text is None else _notices.from_json(text)
+        taken: list[str] = []
+        try:
+            self._native.poll(seconds(timeout), taken)
+            return _notices.from_json(taken[0]) if taken else None
+        except BaseException:
+            self._native.give_back(taken)
+            raise
 
     def run(self, on_notice: Callable[[Notice], object] | None = None) -> Stats:
         """Starts the sink if it is not started, and follows it until it ends. Returns its numbers.
@@ -122,7 +128,7 @@ class Sink:
         try:
             if self.state == "open":
                 self.start()
-            while (notice := self.poll()) is not None:
+            for notice in self:
                 if on_notice is not None:
                     on_notice(notice)
         except BaseException:
@@ -304,10 +310,16 @@ class Sink:
         return self
 
     def __next__(self) -> Notice:
-        notice = self.poll()
-        if notice is None:
-            raise StopIteration
-        return notice
+        # Not by `poll`: up to Python 3.10 a signal may be handled, and raise, where one function returns to another.
+        taken: list[str] = []
+        try:
+            self._native.poll(None, taken)
+            if taken:
+                return _notices.from_json(taken[0])
+        except BaseException:
+            self._native.give_back(taken)
+            raise
+        raise StopIteration
 
     def __repr__(self) -> str:
         if os.getpid() != self._process:

@@ -8,10 +8,13 @@ the proof that it runs.
 from __future__ import annotations
 
 import signal
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 
+import cxsink
 import pytest
 from conftest import Program
 
@@ -247,3 +250,42 @@ def test_ctrl_c_in_run_applies_what_is_spooled_first(program: Callable[..., Prog
     running.process.send_signal(signal.SIGINT)
     code, out, err = running.end()
     assert (code, out.splitlines()[-1], err) == (0, "closed 0 True True", "")
+
+
+# Where Python looks for signals: when a function of its own starts, and when one of C has ended.
+LOOKS = ("call", "c_call", "c_return")
+
+
+def interrupted(call: Callable[[], cxsink.Notice | None], at: int) -> cxsink.Notice | None:
+    """Makes the call, with Ctrl-C at the so-manieth place in the package's code at which it may come."""
+    left = at
+
+    def profile(frame: FrameType, what: str, _: object) -> None:
+        nonlocal left
+        if what in LOOKS and "cxsink" in frame.f_code.co_filename:
+            left -= 1
+            if left < 0:
+                raise KeyboardInterrupt
+
+    sys.setprofile(profile)
+    try:
+        return call()
+    finally:
+        sys.setprofile(None)
+
+
+@pytest.mark.parametrize("way", ["poll", "next"])
+def test_ctrl_c_loses_no_notice_wherever_it_comes(settings: dict[str, str], way: str) -> None:
+    sink = cxsink.Sink(settings).start()
+    sink.close()
+    call = sink.poll if way == "poll" else lambda: next(sink)
+    first = None
+    for at in range(1000):
+        try:
+            first = interrupted(call, at)
+            break
+        except KeyboardInterrupt:
+            pass
+    assert at > 5, "Ctrl-C came at several places"
+    states = [notice.state for notice in (first, *sink) if isinstance(notice, cxsink.StateNotice)]
+    assert states == ["running", "stopping", "closed"]

@@ -3,26 +3,36 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use super::server::is_root;
+
 /// A file system of 24 MiB, gone with its test. 16 of them are the spool's reserve.
 pub struct SmallDisk(tempfile::TempDir);
 
+/// Root of a namespace of one's own, which may mount: what every user may become on most systems.
+const NAMESPACE: [&str; 3] = ["--user", "--map-root-user", "--mount"];
+
 impl SmallDisk {
-    /// `None`, having said so, where it cannot be made and this is not a run that must be complete.
-    #[allow(clippy::print_stderr, reason = "a skipped test says that it was skipped")]
+    /// `None` when the test needs to do no more: because only root may mount, all of it has run in a namespace by now. Or because that
+    /// cannot be had either; then it says so, and fails if this is a run that must be complete.
     pub fn mount() -> Option<Self> {
         let directory = tempfile::tempdir().unwrap();
         let mut mount = Command::new("mount");
         mount.args(["-t", "tmpfs", "-o", "size=24m,mode=700", "cxsink-test"]).arg(directory.path());
-        match mount.output() {
-            Ok(outcome) if outcome.status.success() => Some(Self(directory)),
-            outcome => {
-                let reason = outcome.map(|outcome| String::from_utf8_lossy(&outcome.stderr).trim().to_owned());
-                let reason = format!("a small file system is needed, and mounting a tmpfs failed: {reason:?}");
-                assert!(std::env::var_os("CI").is_none(), "{reason}");
-                eprintln!("skipped: {reason}");
-                None
-            }
+        let Err(reason) = run(&mut mount) else { return Some(Self(directory)) };
+        if is_root() {
+            give_up(&format!("mounting a tmpfs failed: {reason}"));
+        } else if let Err(reason) = run(Command::new("unshare").args(NAMESPACE).arg("true")) {
+            give_up(&format!("only root may mount a tmpfs, and there are no user namespaces either: {reason}"));
+        } else {
+            let this = std::thread::current();
+            let mut again = Command::new("unshare");
+            again.args(NAMESPACE).arg(std::env::current_exe().unwrap());
+            again.args(["--exact", "--nocapture", this.name().unwrap()]);
+            let output = run(&mut again).unwrap_or_else(|output| output);
+            // Not of no test either, should this thread not be named after it.
+            assert!(output.contains("test result: ok. 1 passed"), "as root of a namespace: {output}");
         }
+        None
     }
 
     pub fn path(&self) -> &Path {
@@ -43,4 +53,19 @@ impl Drop for SmallDisk {
     fn drop(&mut self) {
         let _ = Command::new("umount").arg("--lazy").arg(self.path()).status();
     }
+}
+
+/// Runs it to its end, well or not. What it has printed.
+fn run(command: &mut Command) -> Result<String, String> {
+    let outcome = command.output().map_err(|error| error.to_string())?;
+    let printed = [outcome.stdout, outcome.stderr].concat();
+    let printed = String::from_utf8_lossy(&printed).trim().to_owned();
+    if outcome.status.success() { Ok(printed) } else { Err(printed) }
+}
+
+#[allow(clippy::print_stderr, reason = "a skipped test says that it was skipped")]
+fn give_up(reason: &str) {
+    let reason = format!("a small file system is needed: {reason}");
+    assert!(std::env::var_os("CI").is_none(), "{reason}");
+    eprintln!("skipped: {reason}");
 }

@@ -1,10 +1,13 @@
 //! The handle.
 
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use cxsink::{Counter, EnteredScope, ErrorKind, LogScope, Poll};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
+use pyo3::types::PyList;
 
 use crate::config::Config;
 use crate::error::{close_exception, exception};
@@ -21,6 +24,8 @@ pub(crate) struct Sink {
     /// A forked child has the memory, but not the threads, and locks in it may be held for ever.
     process: u32,
     scope: LogScope,
+    /// Notices that Python took and could not return. Locked for a moment only, by threads that are attached to Python: free in a fork.
+    given_back: Mutex<VecDeque<String>>,
 }
 
 impl Sink {
@@ -37,6 +42,10 @@ impl Sink {
         }
         Ok((sink, self.scope.enter()))
     }
+
+    fn given_back(&self) -> MutexGuard<'_, VecDeque<String>> {
+        self.given_back.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 #[pymethods]
@@ -50,7 +59,7 @@ impl Sink {
         let entered = scope.enter();
         let sink = wait::call(py, move || cxsink::Sink::open(&config))?;
         drop(entered);
-        Ok(Self { handle: Some(sink), process: std::process::id(), scope })
+        Ok(Self { handle: Some(sink), process: std::process::id(), scope, given_back: Mutex::default() })
     }
 
     fn start(&self, py: Python<'_>) -> PyResult<()> {
@@ -61,25 +70,32 @@ impl Sink {
         outcome.map_err(|error| exception(py, &error))
     }
 
-    /// The next notice as JSON; `None` when there was none in time, or none will come any more.
-    #[pyo3(signature = (timeout))]
-    fn poll(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Option<String>> {
+    /// Puts the next notice into `taken`, as JSON; nothing when there was none in time, or none will come any more.
+    ///
+    /// A signal may raise its exception right after this call. What it put into the list is not lost then: `give_back` takes it.
+    #[pyo3(signature = (timeout, taken))]
+    fn poll(&self, py: Python<'_>, timeout: Option<f64>, taken: &Bound<'_, PyList>) -> PyResult<()> {
         let (sink, _scope) = self.get(py)?;
         let deadline = wait::deadline(wait::timeout(timeout)?);
         loop {
             // Before a notice is taken, and never after: an exception from here would lose it.
             look_around(py)?;
+            if let Some(notice) = self.given_back().pop_front() {
+                return taken.append(notice);
+            }
             let slice = wait::slice(deadline);
             match py.detach(|| sink.poll(Some(slice.unwrap_or_default()))) {
-                Ok(Poll::Notice(notice)) => return Ok(Some(notice.to_json())),
+                Ok(Poll::Notice(notice)) => return taken.append(notice.to_json()),
                 Ok(Poll::TimedOut) if slice.is_some() => {}
-                Ok(_) => {
-                    logs::drain(py)?;
-                    return Ok(None);
-                }
+                Ok(_) => return logs::drain(py),
                 Err(error) => return Err(exception(py, &error)),
             }
         }
+    }
+
+    /// The next `poll` finds these first.
+    fn give_back(&self, taken: Vec<String>) {
+        self.given_back().extend(taken);
     }
 
     fn ingest(&self, py: Python<'_>, event: &Bound<'_, PyAny>) -> PyResult<()> {
