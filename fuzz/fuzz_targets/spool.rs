@@ -16,9 +16,14 @@ fn config(directory: &std::path::Path) -> Config {
     config
 }
 
+/// In memory where there is such a file system: thousands of files are made in a minute, and none needs to last.
+fn directory() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
+}
+
 /// A spool with some events, as bytes.
 static FILE: LazyLock<Vec<u8>> = LazyLock::new(|| {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = directory();
     let sink = Sink::open(&config(directory.path())).unwrap();
     for _ in 0..50 {
         sink.ingest(EVENT).unwrap();
@@ -29,7 +34,7 @@ static FILE: LazyLock<Vec<u8>> = LazyLock::new(|| {
 });
 
 fuzz_target!(|damage: Vec<(u16, u8)>| {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = directory();
     let mut file = FILE.clone();
     for (place, value) in damage {
         let place = usize::from(place) % file.len();

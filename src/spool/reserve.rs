@@ -18,12 +18,12 @@ use super::checkpoint::Checkpointer;
 use super::{Spool, append, beside, file};
 
 /// Enough for the part of the log that is not in the file and may be new to it (8 MiB, `BEHIND_PAGES`), one append (1 MiB), a loan
-/// (4 MiB) and a step of shrinking (3 MiB). The tests of this crate open thousands of spools and fill no disk.
-const BYTES: u64 = if cfg!(test) { 64 << 10 } else { 16 << 20 };
+/// (4 MiB) and a step of shrinking (3 MiB). The tests of this crate, and fuzzing, open thousands of spools and fill no disk.
+const BYTES: u64 = if cfg!(any(test, fuzzing)) { 64 << 10 } else { 16 << 20 };
 /// What dead letters may use of it: they are of events that are in the spool, and leave it then.
 const LOAN_BYTES_MAX: u64 = BYTES / 4;
 /// Written again and again: large, so that file systems that compress find nothing to compress.
-const BLOCK_BYTES: usize = if cfg!(test) { 64 << 10 } else { 1 << 20 };
+const BLOCK_BYTES: usize = if cfg!(any(test, fuzzing)) { 64 << 10 } else { 1 << 20 };
 /// How many pages go back to the file system at a time: the log takes less than two pages for each.
 const SHRINK_PAGES: u32 = 256;
 
