@@ -50,7 +50,7 @@ fn bad_configuration_is_exit_code_2_and_names_its_source() {
     check(&["init-db", "--set", "spool"], &["="]);
     check(&["run"], &["no stream", "CXONE_STREAM_ID"]);
     let (code, _, err) = output(cxsink(directory.path()).arg("init-db"));
-    assert!(code == 2 && err.contains("destination.url"), "{err}");
+    assert!(code == 2 && err.contains("destination.url is missing") && err.contains("DATABASE_URL"), "{err}");
     let (code, _, err) = output(cxsink(directory.path()).arg("init-db").env("CXSINK_SPOOL__SYNC", "always"));
     assert!(code == 2 && err.contains("CXSINK_SPOOL__SYNC") && err.contains("power-loss"), "{err}");
 }

@@ -4,7 +4,7 @@ use secrecy::ExposeSecret;
 
 use super::keys::KEYS;
 use super::url::percent_encode;
-use super::{Config, MappingConfig, TlsConfig, database_url};
+use super::{Config, DestinationConfig, MappingConfig, TlsConfig, database_url};
 use crate::error::{Error, Result};
 
 const STREAM_ID: &str = "{stream_id}";
@@ -75,17 +75,23 @@ impl Config {
     }
 
     fn validate_destination(&self) -> Result<()> {
-        let Some(url) = &self.destination.url else {
-            return Err(Error::config("destination.url is missing").with_hint(
-                "set destination.url, CXSINK_DESTINATION__URL, DATABASE_URL, or DB_HOST, DB_NAME, DB_USER and DB_PASSWORD",
-            ));
-        };
-        if database_url::sqlite_path(url.expose_secret())
+        if database_url::sqlite_path(self.destination.url()?)
             .is_some_and(|path| self.spool.path == *path && path != ":memory:")
         {
             return Err(Error::config("destination.url and spool.path name the same file"));
         }
         self.destination.password().map(drop)
+    }
+}
+
+impl DestinationConfig {
+    /// `url`, which must be set.
+    pub(crate) fn url(&self) -> Result<&str> {
+        self.url.as_ref().map(ExposeSecret::expose_secret).ok_or_else(|| {
+            Error::config("destination.url is missing").with_hint(
+                "set destination.url, CXSINK_DESTINATION__URL, DATABASE_URL, or DB_HOST, DB_NAME, DB_USER and DB_PASSWORD",
+            )
+        })
     }
 }
 

@@ -60,7 +60,7 @@ pub(super) fn away_from_the_caller<T: Send + 'static>(work: impl FnOnce() -> Res
 
 /// The destination that `destination.url` names.
 pub(crate) fn open_destination(config: &Config, abort: StopSignal) -> Result<Box<dyn Destination>> {
-    let url = config.destination.url.as_ref().map(ExposeSecret::expose_secret).unwrap_or_default();
+    let url = config.destination.url()?;
     match url.split_once(':') {
         #[cfg(feature = "sqlite")]
         Some(("sqlite", path)) => {
