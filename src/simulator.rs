@@ -29,7 +29,7 @@ mod token;
 use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -69,6 +69,8 @@ pub struct Simulator {
     shared: Arc<Shared>,
     address: SocketAddr,
     accepting: Mutex<Option<JoinHandle<()>>>,
+    /// A forked child has the memory, but not the threads.
+    process: u32,
 }
 
 impl Simulator {
@@ -97,7 +99,7 @@ impl Simulator {
             .name("cxsink-sim".into())
             .spawn(move || server::accept(&for_thread, &listener))
             .map_err(|error| not_started(wanted, &error))?;
-        Ok(Self { shared, address, accepting: Mutex::new(Some(accepting)) })
+        Ok(Self { shared, address, accepting: Mutex::new(Some(accepting)), process: std::process::id() })
     }
 
     /// The token endpoint: `http://127.0.0.1:PORT/oauth/token`.
@@ -156,13 +158,18 @@ impl Simulator {
         self.shared.feed.report()
     }
 
-    /// Blocks until every event was sent, the simulator was stopped or `timeout` has passed; true when every event was sent.
+    /// Blocks until every event was sent, the simulator was stopped or `timeout` has passed; true when every event was sent. In a
+    /// forked child it returns false at once.
     pub fn wait_finished(&self, timeout: Duration) -> bool {
-        self.shared.feed.wait_finished(timeout)
+        !self.is_of_the_parent() && self.shared.feed.wait_finished(timeout)
     }
 
-    /// Cuts every connection, frees the port and waits for the threads. Repeating it does nothing; the report stays readable.
+    /// Cuts every connection, frees the port and waits for the threads. Repeating it does nothing; the report stays readable. Nor
+    /// does it do anything in a forked child: the simulator is the parent's.
     pub fn stop(&self) {
+        if self.is_of_the_parent() {
+            return;
+        }
         self.shared.stop.set();
         self.shared.feed.stop();
         let Some(accepting) = lock::lock(&self.accepting).take() else {
@@ -174,6 +181,10 @@ impl Simulator {
             thread::sleep(Duration::from_millis(1));
         }
         let _ = accepting.join();
+    }
+
+    fn is_of_the_parent(&self) -> bool {
+        std::process::id() != self.process
     }
 }
 
@@ -189,6 +200,10 @@ fn not_started(wanted: SocketAddr, error: &io::Error) -> Error {
 impl Drop for Simulator {
     fn drop(&mut self) {
         self.stop();
+        if self.is_of_the_parent() {
+            // The thread does not exist here, and what the system library knew of it may be gone.
+            std::mem::forget(self.accepting.get_mut().unwrap_or_else(PoisonError::into_inner).take());
+        }
     }
 }
 

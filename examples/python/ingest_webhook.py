@@ -35,11 +35,14 @@ class Handler(BaseHTTPRequestHandler):
     server: Server
 
     def do_POST(self) -> None:
-        length = int(self.headers.get("Content-Length") or 0)
-        if length > BODY_BYTES_MAX:
+        length = self.headers.get("Content-Length") or ""
+        if not length.isdecimal():
+            self.answer(411, {"error": "the length of the body must be given: Content-Length"})
+            return
+        if int(length) > BODY_BYTES_MAX:
             self.answer(413, {"error": f"a body has at most {BODY_BYTES_MAX} bytes"})
             return
-        body = self.rfile.read(length)
+        body = self.rfile.read(int(length))
         is_lines = self.headers.get_content_type() == "application/x-ndjson"
         try:
             self.server.sink.ingest_many(body.splitlines() if is_lines else [body])

@@ -144,7 +144,7 @@ def _text(key: str, value: ConfigValue) -> str:
     if isinstance(value, Mapping):
         pairs = (f"{_quoted(column)} = {_quoted(source)}" for column, source in value.items())
         return f"{{{', '.join(pairs)}}}"
-    if isinstance(value, (list, tuple, set, frozenset)):
+    if isinstance(value, Iterable) and not isinstance(value, (bytes, bytearray)):
         return f"[{', '.join(_quoted(name) for name in value)}]"
     raise ConfigError(f"{key}: a value of type {type(value).__name__} is none that a key takes")
 

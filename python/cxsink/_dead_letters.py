@@ -11,7 +11,7 @@ from typing import Literal
 from cxsink import _cxsink
 from cxsink._config import Config, ConfigValue, native
 from cxsink._notices import Stage
-from cxsink._times import Timeout, seconds, to_datetime, to_datetime_or_none, to_micros
+from cxsink._times import TimeLimit, seconds, to_datetime, to_datetime_or_none, to_micros
 from cxsink.exceptions import Violation, violations_from
 
 
@@ -69,9 +69,11 @@ class Fate:
     replayed_as: int | None = None
     """Its offset as an event; ``None`` in a dry run."""
     stage: Stage | None = None
+    """How far it came, if it is still not valid."""
     reason: str | None = None
     """Why it is still not valid."""
     violations: tuple[Violation, ...] = field(default=(), repr=False)
+    """Every way in which it misses the schema or the table."""
 
 
 @dataclass(frozen=True)
@@ -169,7 +171,7 @@ def replay(
     /,
     *,
     offsets: Iterable[int] | None = None,
-    timeout: Timeout = 30.0,
+    timeout: TimeLimit = 30.0,
     dry_run: bool = False,
 ) -> Replayed:
     """Checks dead letters again, under today's schema and mapping, and puts the good ones into the table.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Union
 
 from cxsink import _cxsink
 from cxsink._config import duration_text
-from cxsink._times import Timeout, seconds
+from cxsink._times import TimeLimit, seconds
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -123,12 +123,13 @@ class Simulator:
         """What was sent and refused so far."""
         return SimulatorReport(**json.loads(self._native.report()))
 
-    def wait_finished(self, timeout: Timeout = None) -> bool:
-        """Blocks until every event was sent; false when ``timeout`` has passed first, or the simulator was stopped."""
+    def wait_finished(self, timeout: TimeLimit = None) -> bool:
+        """Blocks until every event was sent; false when ``timeout`` has passed first, the simulator was stopped, or this is a forked
+        child, in which it does not run."""
         return self._native.wait_finished(seconds(timeout))
 
     def stop(self) -> None:
-        """Cuts every connection and frees the port. May be repeated; the report stays readable."""
+        """Cuts every connection and frees the port. May be repeated; the report stays readable. In a forked child it does nothing."""
         self._native.stop()
 
     def __enter__(self) -> Self:

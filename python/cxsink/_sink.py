@@ -17,7 +17,7 @@ from cxsink._dead_letters import DeadLetter, Replayed, offsets_from, pages, repl
 from cxsink._events import Event
 from cxsink._notices import Notice
 from cxsink._stats import State, Stats
-from cxsink._times import Timeout, seconds
+from cxsink._times import TimeLimit, seconds
 from cxsink.exceptions import Error
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ class Sink:
         self._native.start()
         return self
 
-    def poll(self, timeout: Timeout = None) -> Notice | None:
+    def poll(self, timeout: TimeLimit = None) -> Notice | None:
         """Waits for the next notice, for ``timeout`` seconds at most.
 
         Returns ``None`` if there was none in time, or if the sink has ended and every notice was taken: ``state`` tells which.
@@ -200,7 +200,7 @@ class Sink:
         """
         self._native.stop()
 
-    def close(self, timeout: Timeout = 30.0) -> None:
+    def close(self, timeout: TimeLimit = 30.0) -> None:
         """Stops, waits until what is spooled is applied, and ends. May be repeated. Ctrl-C ends at once.
 
         Args:

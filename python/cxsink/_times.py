@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import datetime, timedelta, timezone
 from typing import Union
 
-Timeout = Union[float, timedelta, None]
+TimeLimit = Union[float, timedelta, None]
 """Seconds, or a ``timedelta``; ``None`` waits as long as it takes."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
-def seconds(timeout: Timeout) -> float | None:
+def seconds(timeout: TimeLimit) -> float | None:
     return timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
 
 

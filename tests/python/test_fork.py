@@ -27,6 +27,27 @@ def check(program: Callable[..., Program], folder: Path, source: str, said: str)
     assert (code, out, err) == (0, said, "")
 
 
+
+def test_a_simulator_goes_on_when_a_child_has_done_with_it(program: Callable[..., Program], tmp_path: Path) -> None:
+    check(
+        program,
+        tmp_path,
+        """
+simulator = cxsink.Simulator(events=10, close_at_end=True)
+for use in ("with simulator: pass", "simulator.stop()", "del simulator", "print(simulator.wait_finished())"):
+    child = os.fork()
+    if not child:
+        exec(use)
+        sys.exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+with simulator:
+    found = {**settings("parent"), **simulator.options, "stream.on_normal_close": "stop"}
+    print(cxsink.Sink(found).run().received)
+""",
+        "False\n10\n",
+    )
+
+
 def test_in_a_child_every_call_says_so_and_the_parent_goes_on(program: Callable[..., Program], tmp_path: Path) -> None:
     check(
         program,

@@ -14,8 +14,10 @@ use crate::wait::{self, look_around};
 /// A running simulator.
 #[pyclass(frozen, module = "cxsink._cxsink")]
 pub(crate) struct Simulator {
-    simulator: simulator::Simulator,
+    running: simulator::Simulator,
     is_stopped: AtomicBool,
+    /// In a forked child there is nothing to wait for.
+    process: u32,
 }
 
 #[pymethods]
@@ -28,34 +30,34 @@ impl Simulator {
             options.iter().try_for_each(|(name, value)| all.set(name, value))?;
             simulator::Simulator::start(all)
         };
-        let simulator = py.detach(start).map_err(|error| exception(py, &error))?;
-        Ok(Self { simulator, is_stopped: AtomicBool::new(false) })
+        let running = py.detach(start).map_err(|error| exception(py, &error))?;
+        Ok(Self { running, is_stopped: AtomicBool::new(false), process: std::process::id() })
     }
 
     /// The settings with which a sink reads from here.
     fn settings(&self) -> Vec<(&'static str, String)> {
         vec![
-            ("oauth.url", self.simulator.oauth_url()),
-            ("oauth.client_id", self.simulator.client_id().into()),
-            ("oauth.client_secret", self.simulator.client_secret().into()),
-            ("oauth.scope", self.simulator.options().scope.clone()),
-            ("stream.url", self.simulator.stream_url()),
-            ("stream.id", self.simulator.stream_id().into()),
+            ("oauth.url", self.running.oauth_url()),
+            ("oauth.client_id", self.running.client_id().into()),
+            ("oauth.client_secret", self.running.client_secret().into()),
+            ("oauth.scope", self.running.options().scope.clone()),
+            ("stream.url", self.running.stream_url()),
+            ("stream.id", self.running.stream_id().into()),
         ]
     }
 
     #[getter]
     fn port(&self) -> u16 {
-        self.simulator.port()
+        self.running.port()
     }
 
     /// What was sent and refused so far, as JSON.
     fn report(&self) -> String {
-        self.simulator.report().to_json()
+        self.running.report().to_json()
     }
 
     fn events(&self) -> SimulatedEvents {
-        SimulatedEvents(Mutex::new(self.simulator.events()))
+        SimulatedEvents(Mutex::new(self.running.events()))
     }
 
     /// Whether every event was sent in time.
@@ -65,10 +67,11 @@ impl Simulator {
         loop {
             look_around(py)?;
             let slice = wait::slice(deadline);
-            if py.detach(|| self.simulator.wait_finished(slice.unwrap_or_default())) {
+            if py.detach(|| self.running.wait_finished(slice.unwrap_or_default())) {
                 return Ok(true);
             }
-            if slice.is_none() || self.is_stopped.load(Ordering::SeqCst) {
+            let is_over = self.is_stopped.load(Ordering::SeqCst) || std::process::id() != self.process;
+            if slice.is_none() || is_over {
                 return Ok(false);
             }
         }
@@ -76,7 +79,7 @@ impl Simulator {
 
     fn stop(&self, py: Python<'_>) {
         self.is_stopped.store(true, Ordering::SeqCst);
-        py.detach(|| self.simulator.stop());
+        py.detach(|| self.running.stop());
     }
 
     /// The options that there are, each with what it takes.

@@ -4,8 +4,8 @@ use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use cxsink::{LogScope, Result};
-use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use cxsink::{Error, ErrorKind, LogScope, Result};
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
 use crate::{error, logs};
@@ -62,7 +62,9 @@ pub(crate) fn interruptible<T: Send + 'static>(
         // Nobody listens any more after a signal.
         let _ = sender.send(work());
     });
-    spawned.map_err(|error| PyRuntimeError::new_err(format!("starting a thread: {error}")))?;
+    if let Err(error) = spawned {
+        return Ok(Err(Error::new(ErrorKind::Internal, format!("starting a thread: {error}"))));
+    }
     loop {
         let found;
         (found, receiver) = py.detach(move || (receiver.recv_timeout(SLICE), receiver));
@@ -72,7 +74,9 @@ pub(crate) fn interruptible<T: Send + 'static>(
                 return Ok(outcome);
             }
             Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => return Err(PyRuntimeError::new_err("a call panicked")),
+            Err(RecvTimeoutError::Disconnected) => {
+                return Ok(Err(Error::new(ErrorKind::Panic, "the thread cxsink-call panicked")));
+            }
         }
         if let Err(interrupt) = look_around(py) {
             py.detach(on_interrupt);
