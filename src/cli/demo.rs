@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use super::arguments::{Demo, Settings};
-use super::shape::{grouped, summary, table};
+use super::shape::{grouped, summary, table, terminal_width};
 use crate::config::OnNormalClose;
 use crate::simulator::{Simulator, SimulatorOptions};
 use crate::{Config, Error, ErrorKind, Result, Sink};
@@ -43,7 +43,8 @@ pub(super) fn demo(options: &Demo, settings: &Settings) -> Result<ExitCode> {
 
     say!("{}", summary(&stats, elapsed));
     let first = crate::peek(&config, 5)?;
-    say!("The first rows of {}:\n{}", config.destination.table, table(&first.columns, &first.rows));
+    let rows = table(&first.columns, &first.rows, terminal_width());
+    say!("The first rows of {}:\n{rows}", config.destination.table);
     if let Some(letter) = letters.first() {
         say!("The first dead letter:\n{}", super::dead_letters::describe(letter));
     }

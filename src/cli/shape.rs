@@ -68,24 +68,41 @@ pub(super) fn summary(stats: &Stats, elapsed: Duration) -> String {
     })
 }
 
-/// A table with a line under its head; long cells are cut.
-pub(super) fn table(head: &[String], rows: &[Vec<Option<String>>]) -> String {
+/// The columns of the terminal that the standard output is, if it is one.
+pub(super) fn terminal_width() -> Option<usize> {
+    #[cfg(unix)]
+    let width = rustix::termios::tcgetwinsize(std::io::stdout()).ok().map(|size| usize::from(size.ws_col));
+    #[cfg(not(unix))]
+    let width = None;
+    width.filter(|&width| width > 0)
+}
+
+/// A table with a line under its head; long cells are cut, and columns that do not fit into `width` are left out.
+pub(super) fn table(head: &[String], rows: &[Vec<Option<String>>], width: Option<usize>) -> String {
     const WIDTH_MAX: usize = 24;
+    const LEFT_OUT: &str = "  …";
     let cell = |text: &str| {
         let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
         if text.chars().count() <= WIDTH_MAX { text } else { text.chars().take(WIDTH_MAX - 1).chain(['…']).collect() }
     };
     let mut lines: Vec<Vec<String>> = vec![head.iter().map(|name| cell(name)).collect()];
     lines.extend(rows.iter().map(|row| row.iter().map(|value| cell(value.as_deref().unwrap_or("·"))).collect()));
-    let widths: Vec<usize> = (0..head.len())
+    let mut widths: Vec<usize> = (0..head.len())
         .map(|column| {
             lines.iter().filter_map(|line| line.get(column)).map(|text| text.chars().count()).max().unwrap_or(0)
         })
         .collect();
+    let taken = |widths: &[usize]| widths.iter().map(|width| width + 2).sum::<usize>();
+    let mut left_out = "";
+    while width.is_some_and(|width| taken(&widths) + left_out.chars().count() > width) && widths.len() > 1 {
+        widths.pop();
+        left_out = LEFT_OUT;
+    }
     let mut text = String::new();
     for (number, line) in lines.iter().enumerate() {
         let cells: Vec<String> = line.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
-        let _ = writeln!(text, "  {}", cells.join("  ").trim_end());
+        let end = if number == 0 { left_out } else { "" };
+        let _ = writeln!(text, "  {}", format!("{}{end}", cells.join("  ")).trim_end());
         if number == 0 {
             let rule: Vec<String> = widths.iter().map(|&width| "─".repeat(width)).collect();
             let _ = writeln!(text, "  {}", rule.join("  "));
@@ -106,6 +123,11 @@ mod tests {
     #[test]
     fn columns_line_up() {
         let rows = [vec![Some("1".into()), None], vec![Some("22".into()), Some("a\nb".into())]];
-        assert_eq!(table(&["id".into(), "name".into()], &rows), "  id  name\n  ──  ────\n  1   ·\n  22  a b\n");
+        let head = ["id".into(), "name".into()];
+        let whole = "  id  name\n  ──  ────\n  1   ·\n  22  a b\n";
+        assert_eq!(table(&head, &rows, None), whole);
+        assert_eq!(table(&head, &rows, Some(10)), whole);
+        assert_eq!(table(&head, &rows, Some(9)), "  id  …\n  ──\n  1\n  22\n");
+        assert_eq!(table(&head, &rows, Some(1)), "  id  …\n  ──\n  1\n  22\n", "one is always shown");
     }
 }
