@@ -147,6 +147,30 @@ def test_an_expression_is_met_with_the_allowed_licences(expression: str, expecte
     assert load("check-licences").is_allowed(expression, allowed) is expected
 
 
+# --- make-sdist -------------------------------------------------------------------------------------------------
+
+
+def test_of_an_archive_only_what_differs_is_written(tmp_path: Path) -> None:
+    script = load("make-sdist")
+    unpacked = tmp_path / "unpacked"
+
+    def unpack(**files: str) -> None:
+        root = tmp_path / "tree" / "cxsink-1"
+        shutil.rmtree(root, ignore_errors=True)
+        (root / "src").mkdir(parents=True)
+        for name, text in files.items():
+            (root / "src" / name).write_text(text)
+        script.pack(root, tmp_path / "archive.tar.gz")
+        script.unpack(tmp_path / "archive.tar.gz", unpacked)
+
+    unpack(same="1", changed="1", gone="1")
+    os.utime(unpacked / "src" / "same", (0, 0))
+    unpack(same="1", changed="2", new="2")
+    found = {path.name: path.read_text() for path in (unpacked / "src").iterdir()}
+    assert found == {"same": "1", "changed": "2", "new": "2"}
+    assert (unpacked / "src" / "same").stat().st_mtime == 0, "cargo would build it again"
+
+
 # --- test -------------------------------------------------------------------------------------------------------
 
 
