@@ -507,6 +507,29 @@ fn of_several_checkpoints_that_went_back_each_tells_of_its_share() {
 }
 
 /// A copied spool file, and so two sinks with one id: the second one must not take the first one's progress for its own.
+/// What was under way when a process began can move the checkpoint until that process commits something, and not later.
+#[test]
+fn after_a_commit_a_move_is_no_earlier_process_s() {
+    let mut bench = Bench::new();
+    bench.config.batch.events_max = 1;
+    let sink = bench.open();
+    for n in 0..3 {
+        sink.ingest(event(&format!("k{n}"), n).as_bytes()).unwrap();
+    }
+    sink.close(None).unwrap();
+    drop(sink);
+    bench.sql(
+        "CREATE TRIGGER other_sink AFTER INSERT ON cxone_events WHEN NEW.idempotency_key = 'k1' BEGIN
+             UPDATE cxsink_checkpoint SET position = 3; END",
+    );
+    let sink = bench.open();
+    bench.start(&sink, &[], None);
+    wait_for_state(&sink, State::Failed);
+    assert!(sink.failure().unwrap().hint().unwrap().contains("copy of this spool"));
+    let stats = sink.stats();
+    assert!(stats.is_balanced() && (stats.recovered, stats.inserted, stats.pending) == (3, 2, 1), "{stats:?}");
+}
+
 #[test]
 fn a_checkpoint_that_someone_else_moved_ends_the_sink_and_drops_nothing() {
     let bench = Bench::new();
