@@ -54,10 +54,12 @@ pub fn run_to_the_end(sink: &Sink) -> Stats {
     let mut until = Instant::now() + postgres::PATIENCE;
     loop {
         match sink.poll(Some(until.saturating_duration_since(Instant::now()))).unwrap() {
-            // The sink's numbers come also when nothing happens.
-            Poll::Notice(Notice::Stats(_)) if Instant::now() < until => {}
-            Poll::Notice(notice) if !matches!(notice, Notice::Stats(_)) => until = Instant::now() + postgres::PATIENCE,
             Poll::Closed => break,
+            // Numbers and errors come also when nothing happens.
+            Poll::Notice(Notice::Stats(_) | Notice::Error(_)) if Instant::now() < until => {}
+            Poll::Notice(Notice::State(_) | Notice::Rejected(_) | Notice::Stored(_)) => {
+                until = Instant::now() + postgres::PATIENCE;
+            }
             other => panic!("nothing happens; the last is {other:?}: {:?}", sink.stats()),
         }
     }

@@ -3,6 +3,9 @@
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
 /// A command that sees nothing of the test's environment and works in this directory.
 pub fn cxsink(directory: &Path) -> Command {
@@ -24,9 +27,19 @@ pub fn cxsink_of(directory: &Path, simulator: &cxsink::simulator::Simulator) -> 
     command
 }
 
-/// Runs the command to its end.
+/// No command of a test takes longer, not even one that installs a program.
+const LIMIT: Duration = Duration::from_secs(200);
+
+/// Runs the command to its end. One that does not end is ended, and the test with it.
 pub fn output(command: &mut Command) -> (i32, String, String) {
-    let Output { status, stdout, stderr } = command.output().unwrap();
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let (process, (sender, ended)) = (child.id(), mpsc::channel());
+    thread::spawn(move || sender.send(child.wait_with_output()));
+    let Ok(outcome) = ended.recv_timeout(LIMIT) else {
+        super::server::signal(process, "KILL");
+        panic!("it does not end: {:?} {:?}", command.get_program(), command.get_args().collect::<Vec<_>>());
+    };
+    let Output { status, stdout, stderr } = outcome.unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     (status.code().unwrap_or(-1), text(stdout), text(stderr))
 }
