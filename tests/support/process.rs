@@ -37,7 +37,7 @@ pub fn output(command: &mut Command) -> (i32, String, String) {
     thread::spawn(move || sender.send(child.wait_with_output()));
     let Ok(outcome) = ended.recv_timeout(LIMIT) else {
         super::server::signal(process, "KILL");
-        panic!("it does not end: {:?} {:?}", command.get_program(), command.get_args().collect::<Vec<_>>());
+        panic!("it does not end: {command:?}");
     };
     let Output { status, stdout, stderr } = outcome.unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
