@@ -4,14 +4,14 @@
 //! and the number of those lost is counted. Nothing else is lost by that: notices say what happened, they carry no events.
 
 use std::collections::VecDeque;
-use std::sync::{Condvar, Mutex};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value as Json, json};
 
 use crate::dead_letter::{DeadLetter, Stage};
 use crate::error::{Error, Violation, violations_json};
-use crate::lock;
+use crate::lock::{self, Condition};
 use crate::stats::{Counter, State, Stats};
 
 /// Something that happened. The numbers of the kinds are those of the C header and are never reused.
@@ -149,7 +149,7 @@ pub enum Poll {
 #[derive(Debug, Default)]
 pub(crate) struct NoticeQueue {
     inner: Mutex<Inner>,
-    changed: Condvar,
+    changed: Condition,
 }
 
 #[derive(Debug, Default)]
@@ -198,7 +198,7 @@ impl NoticeQueue {
             if left.is_some_and(|left| left.is_zero()) {
                 return Poll::TimedOut;
             }
-            inner = lock::wait(&self.changed, inner, left);
+            inner = self.changed.wait(inner, left);
         }
     }
 }

@@ -8,12 +8,12 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::AtomicUsize;
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Mutex};
 
 use crate::batch::Rows;
 use crate::dead_letter::DeadLetter;
 use crate::lanes::Part;
-use crate::lock;
+use crate::lock::{self, Condition};
 use crate::mapping::Plan;
 
 /// A batch, ready to be written.
@@ -51,7 +51,7 @@ pub(crate) struct Course {
 #[derive(Debug, Default)]
 pub(crate) struct Pipeline {
     inner: Mutex<Inner>,
-    changed: Condvar,
+    changed: Condition,
 }
 
 #[derive(Debug, Default)]
@@ -118,7 +118,7 @@ impl Pipeline {
             if inner.is_for(writers) {
                 return true;
             }
-            inner = lock::wait(&self.changed, inner, None);
+            inner = self.changed.wait(inner, None);
         }
     }
 
@@ -152,7 +152,7 @@ impl Pipeline {
                 return None;
             }
             inner.idle += 1;
-            inner = lock::wait(&self.changed, inner, None);
+            inner = self.changed.wait(inner, None);
             inner.idle -= 1;
         }
     }
@@ -173,7 +173,7 @@ impl Pipeline {
             if let Some(course) = &inner.course {
                 return Some(course.clone());
             }
-            inner = lock::wait(&self.changed, inner, None);
+            inner = self.changed.wait(inner, None);
         }
     }
 
@@ -182,9 +182,19 @@ impl Pipeline {
         lock::lock(&self.inner).course.as_ref().map(|course| Arc::clone(&course.plan))
     }
 
-    /// A newer course than `generation`, if there is one.
-    pub(crate) fn newer_course(&self, generation: u64) -> Option<Course> {
-        lock::lock(&self.inner).course.as_ref().filter(|course| course.generation > generation).cloned()
+    /// A newer course than the one of this generation, if there is one; with `None`, any.
+    pub(crate) fn newer_course(&self, generation: Option<u64>) -> Option<Course> {
+        lock::lock(&self.inner).course.as_ref().filter(|course| Some(course.generation) > generation).cloned()
+    }
+
+    /// Whether a batch waits to be taken.
+    pub(crate) fn has_waiting(&self) -> bool {
+        !lock::lock(&self.inner).batches.is_empty()
+    }
+
+    /// Whether nothing is taken any more.
+    pub(crate) fn is_closed(&self) -> bool {
+        lock::lock(&self.inner).is_closed
     }
 
     /// For the preparer: waits until the batch before is taken, or there is a newer course than `generation`. Nothing is prepared
@@ -199,7 +209,7 @@ impl Pipeline {
             if inner.batches.is_empty() || is_outdated {
                 return true;
             }
-            inner = lock::wait(&self.changed, inner, None);
+            inner = self.changed.wait(inner, None);
         }
     }
 
@@ -238,18 +248,18 @@ impl Pipeline {
                 inner.is_finished = true;
                 self.changed.notify_all();
             }
-            inner = lock::wait(&self.changed, inner, None);
+            inner = self.changed.wait(inner, None);
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::config::{MappingConfig, UpdateMode};
     use crate::mapping::{Column, ColumnType, Table};
 
-    fn plan() -> Arc<Plan> {
+    pub(crate) fn plan() -> Arc<Plan> {
         let column = |name: &str| Column {
             name: name.into(),
             column_type: Some(ColumnType::Text { chars_max: None }),
@@ -294,7 +304,7 @@ mod tests {
         assert!(pipeline.put(prepared(0, old.generation)));
         pipeline.set_course(plan(), 5, 1, 1);
         assert!(pipeline.put(prepared(1, old.generation)), "not an end, only in vain");
-        let new = pipeline.newer_course(old.generation).unwrap();
+        let new = pipeline.newer_course(Some(old.generation)).unwrap();
         assert_eq!(new.from, 5);
         assert!(pipeline.put(prepared(5, new.generation)));
         pipeline.finish();

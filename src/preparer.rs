@@ -1,17 +1,20 @@
-//! The loop between spool and writer: reads what has piled up, parses, validates, maps and collapses it.
+//! Between spool and writers: reads what has piled up, parses, validates, maps and collapses it.
 //!
-//! It works on the next batch while the writer waits for the database. It takes whatever is there: under light load a batch is
-//! one event, under load batches grow, without a timer.
+//! It takes whatever is there: under light load a batch is one event, under load batches grow, without a timer. A thread of its
+//! own prepares the next batch while the writers wait for the database. A writer that is the only one, and has nothing left to
+//! do, prepares its next batch itself: waking another thread would take longer.
 
-use std::sync::Arc;
+use std::mem;
 use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::batch::Rows;
 use crate::config::BatchConfig;
 use crate::dead_letter::DeadLetter;
-use crate::error::{Class, Result};
+use crate::error::{Class, Error, Result};
 use crate::lanes::split;
+use crate::lock;
 use crate::mapping::{Plan, map_event};
 use crate::pipeline::{Course, Pipeline, Prepared};
 use crate::replayer::Replayer;
@@ -24,16 +27,47 @@ const IDLE: Duration = Duration::from_millis(200);
 /// How often the spool is asked for requests of other processes.
 const REQUESTS_INTERVAL: Duration = Duration::from_millis(500);
 
+#[derive(Debug)]
 pub(crate) struct Preparer {
-    pub(crate) spool: Arc<Spool>,
-    pub(crate) pipeline: Arc<Pipeline>,
-    pub(crate) status: Arc<Status>,
-    pub(crate) schema: Arc<Schema>,
-    pub(crate) batch: BatchConfig,
+    spool: Arc<Spool>,
+    pipeline: Arc<Pipeline>,
+    status: Arc<Status>,
+    schema: Arc<Schema>,
+    batch: BatchConfig,
+    /// Locked until a batch that was prepared has been handed over, so that batches stay in order.
+    progress: Mutex<Progress>,
+}
+
+/// How far the events are prepared.
+#[derive(Debug, Default)]
+struct Progress {
+    /// Where to go on, and for which plan; `None` before the first.
+    course: Option<Course>,
+    /// The offsets that have a dead letter already, from an earlier try.
+    decided: Vec<u64>,
+    /// Used again for each batch.
+    events: SpooledEvents,
 }
 
 impl Preparer {
-    /// Runs until the pipeline is closed: by the writer, when the spool is drained after a stop, or by an abort.
+    pub(crate) fn new(
+        spool: &Arc<Spool>,
+        pipeline: &Arc<Pipeline>,
+        status: &Arc<Status>,
+        schema: &Arc<Schema>,
+        batch: &BatchConfig,
+    ) -> Self {
+        Self {
+            spool: Arc::clone(spool),
+            pipeline: Arc::clone(pipeline),
+            status: Arc::clone(status),
+            schema: Arc::clone(schema),
+            batch: batch.clone(),
+            progress: Mutex::default(),
+        }
+    }
+
+    /// For the thread: runs until the pipeline is closed: by the writer, when the spool is drained after a stop, or by an abort.
     ///
     /// # Errors
     /// The spool cannot be read.
@@ -44,51 +78,88 @@ impl Preparer {
     }
 
     fn prepare_all(&self) -> Result<()> {
-        let Some(mut course) = self.pipeline.first_course() else { return Ok(()) };
-        let mut decided = self.spool.dead_offsets(course.from)?;
-        let mut events = SpooledEvents::default();
+        if self.pipeline.first_course().is_none() {
+            return Ok(());
+        }
         let mut requests_due = Instant::now();
+        let mut seen = 0;
         loop {
+            let Some(course) = self.follow(&mut lock::lock(&self.progress))?.cloned() else { return Ok(()) };
             if Instant::now() >= requests_due {
                 requests_due = Instant::now() + self.answer_request(&course.plan);
             }
-            if let Some(newer) = self.pipeline.newer_course(course.generation) {
-                course = newer;
-                decided = self.spool.dead_offsets(course.from)?;
-            }
-            if !self.spool.wait_for(course.from, IDLE) {
-                if self.spool.is_intake_ended() && self.spool.next() <= course.from {
-                    match self.pipeline.finish_course(course.generation) {
-                        Some(_newer) => continue,
-                        None => return Ok(()),
+            let is_time = if course.writers == 1 {
+                self.spool.wait_to_prepare_ahead(IDLE)
+            } else {
+                self.spool.wait_to_prepare(IDLE)
+            };
+            if !is_time {
+                if self.spool.is_intake_ended() {
+                    if self.pipeline.finish_course(course.generation).is_none() {
+                        return Ok(());
+                    }
+                } else {
+                    let next = self.spool.next();
+                    if mem::replace(&mut seen, next) == next && self.spool.applied() == next {
+                        self.tidy();
                     }
                 }
-                self.tidy(course.from);
                 continue;
             }
             if !self.pipeline.wait_for_place(course.generation) {
                 return Ok(());
             }
-            let prepared = match self.step(&course, &decided, &mut events) {
-                Ok(Some(prepared)) => prepared,
-                Ok(None) => continue,
-                // A disk in trouble may recover; what is spooled waits.
-                Err(error) if error.class() == Class::Outage => {
-                    self.status.report(&error);
-                    if self.status.stop.wait(IDLE) {
-                        return Ok(());
-                    }
-                    continue;
+            let mut progress = lock::lock(&self.progress);
+            let is_open = match self.next(&mut progress) {
+                Ok(prepared) => prepared.is_none_or(|prepared| self.pipeline.put(prepared)),
+                Err(error) => {
+                    drop(progress);
+                    !self.is_stopped_by(error)?
                 }
-                Err(error) => return Err(error),
             };
-            let to = prepared.to;
-            if !self.pipeline.put(prepared) {
+            if !is_open {
                 return Ok(());
             }
-            course.from = to;
-            decided.retain(|&offset| offset >= to);
         }
+    }
+
+    /// For a writer that is the only one and has nothing left to do: the batch that waits for it, or else one that is prepared now.
+    /// `None` when everything is written after the end of the intake, or the pipeline is closed.
+    ///
+    /// # Errors
+    /// The spool cannot be read.
+    pub(crate) fn take(&self) -> Result<Option<Arc<Prepared>>> {
+        loop {
+            let mut progress = lock::lock(&self.progress);
+            if self.pipeline.has_waiting() || self.spool.is_intake_ended() {
+                // The thread knows when there is nothing left.
+                drop(progress);
+                return Ok(self.pipeline.take(0));
+            }
+            if self.pipeline.is_closed() {
+                return Ok(None);
+            }
+            let prepared = self.next(&mut progress);
+            drop(progress);
+            match prepared {
+                Ok(Some(prepared)) => return Ok(Some(Arc::new(prepared))),
+                Ok(None) => drop(self.spool.wait_for_events(IDLE)),
+                Err(error) => {
+                    if self.is_stopped_by(error)? {
+                        return Ok(None);
+                    }
+                }
+            }
+        }
+    }
+
+    /// A disk in trouble may recover, and what is spooled waits: true if the sink stops meanwhile.
+    fn is_stopped_by(&self, error: Error) -> Result<bool> {
+        if error.class() != Class::Outage {
+            return Err(error);
+        }
+        self.status.report(&error);
+        Ok(self.status.stop.wait(IDLE))
     }
 
     /// Replays some of the dead letters that another process asks for; returns when to look again.
@@ -104,21 +175,35 @@ impl Preparer {
         })
     }
 
-    /// Nothing is to do: the moment to delete and to shrink, unless the writer is still at work.
-    fn tidy(&self, from: u64) {
-        if self.spool.applied() >= from
-            && let Err(error) = self.spool.tidy()
-        {
+    /// Nothing is to do: the moment to delete and to shrink.
+    fn tidy(&self) {
+        if let Err(error) = self.spool.tidy() {
             self.status.report(&error);
         }
     }
 
-    /// One batch, from `course.from` on. `decided`: the offsets that have a dead letter already, from an earlier try.
-    fn step(&self, course: &Course, decided: &[u64], events: &mut SpooledEvents) -> Result<Option<Prepared>> {
+    /// Goes over to the latest course.
+    fn follow<'a>(&self, progress: &'a mut Progress) -> Result<Option<&'a Course>> {
+        if let Some(newer) = self.pipeline.newer_course(progress.course.as_ref().map(|course| course.generation)) {
+            progress.decided = self.spool.dead_offsets(newer.from)?;
+            self.spool.note_taken(newer.from);
+            progress.course = Some(newer);
+        }
+        Ok(progress.course.as_ref())
+    }
+
+    /// Prepares the next batch, if there are events for one.
+    fn next(&self, progress: &mut Progress) -> Result<Option<Prepared>> {
+        self.follow(progress)?;
+        let Progress { course: Some(course), decided, events } = progress else { return Ok(None) };
         let bytes_max = usize::try_from(self.batch.bytes_max).unwrap_or(usize::MAX);
         self.spool.read(course.from, self.batch.events_max as usize, bytes_max, events)?;
         let Some(to) = events.end() else { return Ok(None) };
-        Ok(Some(self.prepare(course, to, decided, events)))
+        let prepared = self.prepare(course, to, decided, events);
+        course.from = to;
+        decided.retain(|&offset| offset >= to);
+        self.spool.note_taken(to);
+        Ok(Some(prepared))
     }
 
     fn prepare(&self, course: &Course, to: u64, decided_before: &[u64], events: &SpooledEvents) -> Prepared {
@@ -148,3 +233,6 @@ impl Preparer {
         Prepared { generation, from, to, rows, parts, parts_left, dead_letters, decided, receipts }
     }
 }
+
+#[cfg(test)]
+mod tests;

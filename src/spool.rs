@@ -22,11 +22,12 @@ mod purge;
 mod read;
 mod replay;
 mod reserve;
+mod tail;
 #[cfg(test)]
 mod tests;
 
 use std::path::{Path, PathBuf};
-use std::sync::{Condvar, Mutex, MutexGuard};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode};
@@ -39,10 +40,11 @@ pub(crate) use replay::{Judged, Page, Request, Requests};
 
 use crate::config::{Config, SpoolSync};
 use crate::error::{Class, Error, Result};
-use crate::lock;
+use crate::lock::{self, Condition};
 use checkpoint::Checkpointer;
 use file::SpoolFile;
 use reserve::Reserve;
+use tail::Tail;
 
 /// The queue. Every method may be called from any thread.
 #[derive(Debug)]
@@ -65,10 +67,14 @@ pub(crate) struct Spool {
     /// Up to where each lane's events are settled. Locked before `state`.
     lanes: Mutex<Vec<u64>>,
     state: Mutex<State>,
-    /// There is something to prepare: more events, or nothing left for the writer to do.
-    wanted: Condvar,
+    /// Locked by itself, or with `writer` locked.
+    tail: Mutex<Tail>,
+    /// There is something to prepare: more events, or nothing left for the writers to do.
+    wanted: Condition,
+    /// It is time to prepare ahead.
+    plenty: Condition,
     /// Events were applied or deleted.
-    changed: Condvar,
+    changed: Condition,
     /// Held as long as the spool is open: one process at a time.
     lock: Mutex<Option<std::fs::File>>,
 }
@@ -90,12 +96,29 @@ struct State {
     ahead: u64,
     /// What `applied` was when rows were last deleted.
     deleted: u64,
+    /// Every event below this offset was taken from here to be written.
+    taken: u64,
     /// When the event of the last mark was received, if there is one of this process; see `forgotten`.
     marked_at: Option<i64>,
     /// The size of the rows in the file.
     bytes: u64,
     /// No event comes any more: appends are refused and no wait lasts.
     intake_ended: bool,
+}
+
+impl State {
+    fn is_time_to_prepare(&self) -> bool {
+        self.next > self.taken && (self.applied >= self.taken || self.has_plenty())
+    }
+
+    fn is_time_to_prepare_ahead(&self) -> bool {
+        self.next > self.taken && self.has_plenty() && (self.applied < self.taken || self.intake_ended)
+    }
+
+    /// Whether preparing takes a while, or no more events will join those that there are.
+    fn has_plenty(&self) -> bool {
+        self.next.saturating_sub(self.taken) >= AHEAD_EVENTS_MIN || self.intake_ended
+    }
 }
 
 /// How much is in the spool.
@@ -130,12 +153,15 @@ impl Spool {
                 applied,
                 ahead: 0,
                 deleted: applied,
+                taken: applied,
                 marked_at: None,
                 bytes,
                 intake_ended: false,
             }),
-            wanted: Condvar::new(),
-            changed: Condvar::new(),
+            tail: Mutex::default(),
+            wanted: Condition::default(),
+            plenty: Condition::default(),
+            changed: Condition::default(),
             lock: Mutex::new(lock),
         })
     }
@@ -180,15 +206,35 @@ impl Spool {
         Backlog { events: state.next - state.applied - state.ahead, bytes: state.bytes }
     }
 
-    /// Waits until it is time to prepare the events from `from` on, or `timeout` has passed; true if it is time. That is when
-    /// the writer has nothing left to do, or when there are so many that preparing them takes a while.
+    /// The events below `offset` are with the writers, or on the way to them; those from there on are to be prepared.
+    pub(crate) fn note_taken(&self, offset: u64) {
+        let mut state = self.state();
+        state.taken = offset;
+        let is_time = state.is_time_to_prepare_ahead();
+        drop(state);
+        if is_time {
+            self.plenty.notify_all();
+        }
+    }
+
+    /// Waits until there are events that are not taken, the intake ends, or `timeout` has passed; true if there are.
+    pub(crate) fn wait_for_events(&self, timeout: Duration) -> bool {
+        self.wait_until(&self.wanted, timeout, |state| state.next > state.taken)
+    }
+
+    /// Waits until there are events to prepare, and the writers have nothing left to do or preparing them takes a while; until
+    /// the intake ends, or `timeout` has passed. True if it is time.
     ///
     /// A few events are not prepared ahead: what is handed over is closed, and later events would have to wait for another
-    /// batch. Left here until the writer is free, they go with all that come meanwhile.
-    pub(crate) fn wait_for(&self, from: u64, timeout: Duration) -> bool {
-        self.wait_until(&self.wanted, timeout, |state| {
-            state.next > from && (state.applied >= from || state.next - from >= AHEAD_EVENTS_MIN || state.intake_ended)
-        })
+    /// batch. Left here until the writers are free, they go with all that come meanwhile.
+    pub(crate) fn wait_to_prepare(&self, timeout: Duration) -> bool {
+        self.wait_until(&self.wanted, timeout, State::is_time_to_prepare)
+    }
+
+    /// The same beside a writer that prepares by itself what there is when it has nothing left to do: true only while it is at
+    /// work.
+    pub(crate) fn wait_to_prepare_ahead(&self, timeout: Duration) -> bool {
+        self.wait_until(&self.plenty, timeout, State::is_time_to_prepare_ahead)
     }
 
     /// Waits until every event is applied, the intake ends, or `timeout` has passed; true if all are applied.
@@ -200,6 +246,7 @@ impl Spool {
     pub(crate) fn end_intake(&self) {
         self.state().intake_ended = true;
         self.wanted.notify_all();
+        self.plenty.notify_all();
         self.changed.notify_all();
         if let Some(checkpointer) = &self.checkpointer {
             checkpointer.wake();
@@ -217,7 +264,7 @@ impl Spool {
         lock::lock(&self.lock).take();
     }
 
-    fn wait_until(&self, changed: &Condvar, timeout: Duration, is_so: impl Fn(&State) -> bool) -> bool {
+    fn wait_until(&self, changed: &Condition, timeout: Duration, is_so: impl Fn(&State) -> bool) -> bool {
         let deadline = std::time::Instant::now() + timeout;
         let mut state = self.state();
         loop {
@@ -228,8 +275,14 @@ impl Spool {
             if state.intake_ended || left.is_zero() {
                 return false;
             }
-            state = lock::wait(changed, state, Some(left));
+            state = changed.wait(state, Some(left));
         }
+    }
+
+    /// The next read is from the file.
+    #[cfg(test)]
+    pub(crate) fn forget_tail(&self) {
+        lock::lock(&self.tail).clear();
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

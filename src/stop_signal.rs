@@ -6,10 +6,10 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use crate::lock;
+use crate::lock::{self, Condition};
 
 /// Shared by its clones. Once set it stays set.
 #[derive(Clone, Default)]
@@ -19,7 +19,7 @@ pub(crate) struct StopSignal(Arc<Shared>);
 struct Shared {
     set: AtomicBool,
     interrupts: Mutex<Interrupts>,
-    changed: Condvar,
+    changed: Condition,
 }
 
 #[derive(Default)]
@@ -58,7 +58,7 @@ impl StopSignal {
             let Some(left) = deadline.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) else {
                 return false;
             };
-            interrupts = lock::wait(&self.0.changed, interrupts, Some(left));
+            interrupts = self.0.changed.wait(interrupts, Some(left));
         }
         true
     }

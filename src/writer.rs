@@ -22,6 +22,7 @@ use crate::lanes::Layout;
 use crate::mapping::Plan;
 use crate::notice::{Notice, Stored};
 use crate::pipeline::{Pipeline, Prepared};
+use crate::preparer::Preparer;
 use crate::spool::Spool;
 use crate::stats::Counter;
 use crate::status::{Side, Status};
@@ -30,6 +31,7 @@ use crate::stop_signal::StopSignal;
 pub(crate) struct Writer {
     pub(crate) spool: Arc<Spool>,
     pub(crate) pipeline: Arc<Pipeline>,
+    preparer: Arc<Preparer>,
     pub(crate) status: Arc<Status>,
     config: Config,
     destination: Box<dyn Destination>,
@@ -115,6 +117,7 @@ impl Writer {
     pub(crate) fn all(
         spool: &Arc<Spool>,
         pipeline: &Arc<Pipeline>,
+        preparer: &Arc<Preparer>,
         status: &Arc<Status>,
         config: &Config,
         links: Vec<Link>,
@@ -123,6 +126,7 @@ impl Writer {
         let writer = |(index, link): (usize, Link)| Self {
             spool: Arc::clone(spool),
             pipeline: Arc::clone(pipeline),
+            preparer: Arc::clone(preparer),
             status: Arc::clone(status),
             config: config.clone(),
             destination: link.destination,
@@ -178,12 +182,20 @@ impl Writer {
             return Ok(());
         }
         while self.change_layout()? {
-            let Some(prepared) = self.pipeline.take(self.index) else { break };
+            let Some(prepared) = self.take()? else { break };
             if self.write(&prepared)? == Done::GivenUp {
                 break;
             }
         }
         Ok(())
+    }
+
+    fn take(&self) -> Result<Option<Arc<Prepared>>> {
+        if self.is_first() && self.pipeline.is_for(1) {
+            self.preparer.take()
+        } else {
+            Ok(self.pipeline.take(self.index))
+        }
     }
 
     // ---- a batch ----
@@ -222,7 +234,7 @@ impl Writer {
             if !self.is_connected && !self.reconnect()? {
                 return Ok(Done::GivenUp);
             }
-            if self.pipeline.newer_course(prepared.generation).is_some() {
+            if self.pipeline.newer_course(Some(prepared.generation)).is_some() {
                 return Ok(Done::Outdated);
             }
             if self.plan.as_deref() != Some(&*prepared.rows.plan) {

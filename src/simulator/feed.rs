@@ -6,7 +6,7 @@
 //! from then on, and none on the old one.
 
 use std::collections::VecDeque;
-use std::sync::{Condvar, Mutex, MutexGuard};
+use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use super::body::BodyWriter;
@@ -14,7 +14,7 @@ use super::frame;
 use super::options::SimulatorOptions;
 use super::report::SimulatorReport;
 use super::sequence::{self, Entry, Sequence};
-use crate::lock;
+use crate::lock::{self, Condition};
 
 /// Events on their way to a socket, as frames.
 #[derive(Debug, Default)]
@@ -54,7 +54,7 @@ pub(super) enum Fill {
 
 pub(super) struct Feed {
     state: Mutex<State>,
-    changed: Condvar,
+    changed: Condition,
     events: Option<u64>,
     tail_max: usize,
     opcode: u8,
@@ -94,7 +94,7 @@ impl Feed {
                 report,
                 is_stopped: false,
             }),
-            changed: Condvar::new(),
+            changed: Condition::default(),
             events: options.events,
             tail_max: options.replay_events as usize,
             opcode: if options.binary { frame::BINARY } else { frame::TEXT },
@@ -133,7 +133,7 @@ impl Feed {
             return if state.report.finished { Fill::AtEnd } else { Fill::NotNow };
         }
         if state.is_batch_out {
-            drop(lock::wait(&self.changed, state, Some(Duration::from_millis(20))));
+            drop(self.changed.wait(state, Some(Duration::from_millis(20))));
             return Fill::NotNow;
         }
         if std::mem::take(&mut state.is_replay_due) {
@@ -195,7 +195,7 @@ impl Feed {
             if left == Some(Duration::ZERO) {
                 break;
             }
-            state = lock::wait(&self.changed, state, left);
+            state = self.changed.wait(state, left);
         }
         state.report.finished
     }

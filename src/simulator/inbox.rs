@@ -5,17 +5,17 @@
 //! several pings (RFC 6455 section 5.5.3), and a later pong confirms what an earlier one did.
 
 use std::io::Read;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Condvar, Mutex};
 use std::time::Duration;
 
 use super::frame::{self, CODE_NORMAL, ClientFrame, ReadEnd};
-use crate::lock;
+use crate::lock::{self, Condition};
 
 #[derive(Debug, Default)]
 pub(super) struct Inbox {
     mail: Mutex<Mail>,
-    changed: Condvar,
+    changed: Condition,
     /// Spares the sender the lock as long as nothing came.
     has_news: AtomicBool,
 }
@@ -67,8 +67,11 @@ impl Inbox {
     }
 
     fn put(&self, change: impl FnOnce(&mut Mail)) {
-        change(&mut lock::lock(&self.mail));
-        self.has_news.store(true, Ordering::Release);
+        {
+            let mut mail = lock::lock(&self.mail);
+            change(&mut mail);
+            self.has_news.store(true, Ordering::Release);
+        }
         self.changed.notify_all();
     }
 
@@ -86,7 +89,7 @@ impl Inbox {
     pub(super) fn wait(&self, timeout: Duration) {
         let mail = lock::lock(&self.mail);
         if !self.has_news.load(Ordering::Acquire) {
-            drop(lock::wait(&self.changed, mail, Some(timeout)));
+            drop(self.changed.wait(mail, Some(timeout)));
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The engine: what the handle and the threads share, and the threads' life from the start to the last one's end.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ledger::Ledger;
-use crate::lock;
+use crate::lock::{self, Condition};
 use crate::log_scope;
 use crate::pipeline::Pipeline;
 use crate::preparer::Preparer;
@@ -30,7 +30,7 @@ pub(super) struct Engine {
     pub(super) schema: Arc<Schema>,
     pub(super) pipeline: Arc<Pipeline>,
     threads: Mutex<Threads>,
-    ended: Condvar,
+    ended: Condition,
 }
 
 #[derive(Debug, Default)]
@@ -59,7 +59,7 @@ impl Engine {
             schema: Arc::new(schema),
             pipeline: Arc::default(),
             threads: Mutex::default(),
-            ended: Condvar::new(),
+            ended: Condition::default(),
         }
     }
 
@@ -85,16 +85,10 @@ impl Engine {
         let (spool, status, pipeline) = (&self.spool, &self.status, &self.pipeline);
         let aborts: Vec<StopSignal> = parts.links.iter().map(|link| link.abort.clone()).collect();
         let end_calls = status.abort.on_set(move || aborts.iter().for_each(StopSignal::set));
-        let mut writers = Writer::all(spool, pipeline, status, config, parts.links);
+        let preparer = Arc::new(Preparer::new(spool, pipeline, status, &self.schema, &config.batch));
+        let mut writers = Writer::all(spool, pipeline, &preparer, status, config, parts.links);
         let connect = move || writers.iter_mut().try_for_each(Writer::try_connect).map(|()| writers);
         let writers = away_from_the_caller(connect)?;
-        let preparer = Preparer {
-            spool: Arc::clone(spool),
-            pipeline: Arc::clone(pipeline),
-            status: Arc::clone(status),
-            schema: Arc::clone(&self.schema),
-            batch: config.batch.clone(),
-        };
         let reader = parts.source.map(|source| Reader {
             spool: Arc::clone(spool),
             status: Arc::clone(status),
@@ -116,12 +110,12 @@ impl Engine {
             threads.running = 2 + writers.len() + usize::from(reader.is_some());
             threads.interrupts = interrupts;
         }
-        let log = Arc::clone(spool);
-        let keep_log_short = move || {
-            log.keep_log_short();
+        let (file, reported) = (Arc::clone(spool), Arc::clone(status));
+        let keep_short = move || {
+            file.keep_short(|error| reported.report(error));
             Ok(())
         };
-        self.spawn("cxsink-checkpoint", keep_log_short, |_| ());
+        self.spawn("cxsink-checkpoint", keep_short, |_| ());
         for (number, mut writer) in (1..).zip(writers) {
             let name = if number == 1 { "cxsink-writer".into() } else { format!("cxsink-writer-{number}") };
             self.spawn(&name, move || writer.run(), |engine| engine.pipeline.close());
@@ -224,7 +218,7 @@ impl Engine {
             if left.is_some_and(|left| left.is_zero()) {
                 return false;
             }
-            threads = lock::wait(&self.ended, threads, left);
+            threads = self.ended.wait(threads, left);
         }
         // They have nothing left to do, and with them goes what they hold: afterwards the files are closed.
         let handles = std::mem::take(&mut threads.handles);

@@ -16,10 +16,9 @@ use crate::tls::Encryption;
 /// of a TLS record.
 #[derive(Debug)]
 pub(super) struct Transport {
-    tcp: TcpStream,
+    socket: Socket,
     /// The outermost first; at most two.
     sessions: Vec<ClientConnection>,
-    mode: Mode,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,32 +33,38 @@ impl Transport {
     pub(super) fn new(tcp: TcpStream, deadline: Instant) -> io::Result<Self> {
         // Pings and pongs are small and must not wait for each other (RFC 9293 section 3.7.4).
         tcp.set_nodelay(true)?;
-        Ok(Self { tcp, sessions: Vec::new(), mode: Mode::Until(deadline) })
+        let socket = Socket { tcp, mode: Mode::Until(deadline), read_timeout: None, is_drained: false };
+        Ok(Self { socket, sessions: Vec::new() })
     }
 
     /// Ends every call on this transport, from any thread, now and later.
     pub(super) fn interrupt(&self) -> io::Result<impl FnOnce() + Send + 'static> {
-        let tcp = self.tcp.try_clone()?;
+        let tcp = self.socket.tcp.try_clone()?;
         // It fails when the connection is gone already, which is as good.
         Ok(move || drop(tcp.shutdown(Shutdown::Both)))
     }
 
     /// From now on calls wait until `deadline`.
     pub(super) fn wait_until(&mut self, deadline: Instant) -> io::Result<()> {
-        if self.mode == Mode::NonBlocking {
-            self.tcp.set_nonblocking(false)?;
+        if self.socket.mode == Mode::NonBlocking {
+            self.socket.tcp.set_nonblocking(false)?;
         }
-        self.mode = Mode::Until(deadline);
+        self.socket.mode = Mode::Until(deadline);
         Ok(())
     }
 
     /// From now on calls do not wait.
     pub(super) fn wait_never(&mut self) -> io::Result<()> {
-        if self.mode != Mode::NonBlocking {
-            self.tcp.set_nonblocking(true)?;
-            self.mode = Mode::NonBlocking;
+        if self.socket.mode != Mode::NonBlocking {
+            self.socket.tcp.set_nonblocking(true)?;
+            self.socket.mode = Mode::NonBlocking;
         }
         Ok(())
+    }
+
+    /// Whether the last system call that read took all that had arrived by then.
+    pub(super) fn is_drained(&self) -> bool {
+        self.socket.is_drained
     }
 
     /// Does the handshake of `session`, within the session there may be already; from then on everything goes through it.
@@ -85,22 +90,22 @@ impl Transport {
 
     /// As [`last_words`], of the innermost session.
     fn reason_for(&mut self, error: io::Error) -> io::Error {
-        let mut socket = Socket { tcp: &self.tcp, mode: self.mode };
+        let socket = &mut self.socket;
         match &mut self.sessions[..] {
             [] => error,
-            [tls] => last_words(tls, &mut socket, error),
-            [outer, inner, ..] => last_words(inner, &mut rustls::Stream::new(outer, &mut socket), error),
+            [tls] => last_words(tls, socket, error),
+            [outer, inner, ..] => last_words(inner, &mut rustls::Stream::new(outer, socket), error),
         }
     }
 
     /// Calls with the stream that the bytes of the application go through.
     fn through_all<T>(&mut self, call: impl FnOnce(&mut dyn ReadWrite) -> T) -> T {
-        let mut socket = Socket { tcp: &self.tcp, mode: self.mode };
+        let socket = &mut self.socket;
         match &mut self.sessions[..] {
-            [] => call(&mut socket),
-            [tls] => call(&mut rustls::Stream::new(tls, &mut socket)),
+            [] => call(socket),
+            [tls] => call(&mut rustls::Stream::new(tls, socket)),
             [outer, inner, ..] => {
-                let mut outer = rustls::Stream::new(outer, &mut socket);
+                let mut outer = rustls::Stream::new(outer, socket);
                 call(&mut rustls::Stream::new(inner, &mut outer))
             }
         }
@@ -143,9 +148,8 @@ impl Write for Transport {
     fn flush(&mut self) -> io::Result<()> {
         self.through_all(|stream| stream.flush()).map_err(|error| self.reason_for(error))?;
         // The inner one hands its records to the outer one, which has to send them then.
-        let mut socket = Socket { tcp: &self.tcp, mode: self.mode };
         match &mut self.sessions[..] {
-            [outer, _] => rustls::Stream::new(outer, &mut socket).flush(),
+            [outer, _] => rustls::Stream::new(outer, &mut self.socket).flush(),
             _ => Ok(()),
         }
     }
@@ -154,14 +158,22 @@ impl Write for Transport {
 trait ReadWrite: Read + Write {}
 impl<T: Read + Write> ReadWrite for T {}
 
-/// The TCP stream for one call: turns the deadline into the socket's timeout before each system call, so that a peer that
-/// sends a byte now and then cannot stretch it.
-struct Socket<'a> {
-    tcp: &'a TcpStream,
+/// A wait may be cut in two from here on.
+const LONG_WAIT: Duration = Duration::from_secs(1);
+
+/// The TCP stream: turns the deadline into the socket's timeout before each system call, so that a peer that sends a byte now
+/// and then cannot stretch it.
+#[derive(Debug)]
+struct Socket {
+    tcp: TcpStream,
     mode: Mode,
+    /// What the socket's timeout for reading was last set to.
+    read_timeout: Option<Duration>,
+    /// The last read got less than it asked for.
+    is_drained: bool,
 }
 
-impl Socket<'_> {
+impl Socket {
     fn timeout(&self) -> io::Result<Option<Duration>> {
         match self.mode {
             Mode::NonBlocking => Ok(None),
@@ -171,18 +183,39 @@ impl Socket<'_> {
             }
         }
     }
-}
 
-impl Read for Socket<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if let Some(timeout) = self.timeout()? {
-            self.tcp.set_read_timeout(Some(timeout))?;
+    /// Sets the socket's timeout, unless the one that it has will do. A shorter one costs another try at the end of a long wait, and
+    /// saves a system call for each read of a stream whose deadline moves on with every event.
+    fn set_read_timeout(&mut self, left: Duration) -> io::Result<()> {
+        if self.read_timeout.is_some_and(|timeout| timeout <= left && timeout >= left / 2) {
+            return Ok(());
         }
-        self.tcp.read(buffer).map_err(would_block)
+        let timeout = if left > LONG_WAIT { left / 4 * 3 } else { left };
+        self.tcp.set_read_timeout(Some(timeout))?;
+        self.read_timeout = Some(timeout);
+        Ok(())
     }
 }
 
-impl Write for Socket<'_> {
+impl Read for Socket {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            let timeout = self.timeout()?;
+            if let Some(left) = timeout {
+                self.set_read_timeout(left)?;
+            }
+            match self.tcp.read(buffer).map_err(would_block) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock && timeout.is_some() => {}
+                read => {
+                    self.is_drained = read.as_ref().is_ok_and(|&read| read < buffer.len());
+                    return read;
+                }
+            }
+        }
+    }
+}
+
+impl Write for Socket {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if let Some(timeout) = self.timeout()? {
             self.tcp.set_write_timeout(Some(timeout))?;

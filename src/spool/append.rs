@@ -1,12 +1,13 @@
 //! Appending bursts, and deleting what is applied.
 //!
 //! Deletes ride on the next append: they cost next to nothing there, and a transaction of their own elsewhere. When nothing
-//! is appended, or much has piled up, the writer deletes by itself.
+//! is appended, or much has piled up, threads delete that nobody waits for.
 
 use std::sync::MutexGuard;
 
 use rusqlite::{Connection, params};
 
+use super::checkpoint::Checkpointer;
 use super::reserve::is_full;
 use super::{Spool, State, checksum, forgotten};
 use crate::error::{Error, Result};
@@ -15,8 +16,8 @@ use crate::lock;
 
 /// A row holds at most this much, unless one event alone is larger. Larger rows gain nothing, smaller ones cost CPU.
 const ROW_BYTES_MAX: usize = 64 * 1024;
-/// So much that is applied may stay in the file before the writer deletes it without waiting for an append.
-const DELETE_EVENTS_MAX: u64 = 20_000;
+/// So much that is applied may stay in the file before it is deleted without waiting for an append.
+pub(super) const DELETE_EVENTS_MAX: u64 = 20_000;
 /// How many free pages go back to the file system at a time.
 const SHRINK_PAGES: u32 = 1024;
 /// Free pages below this are kept for what comes next.
@@ -69,19 +70,24 @@ impl Spool {
             self.keep_confirmed(&transaction)?;
         }
         transaction.commit()?;
-        self.note_appended(&before, burst, &outcome);
+        self.note_appended(&before, burst, received_at, &outcome);
         Ok(before.next)
     }
 
     /// After the commit of what [`append_rows`] did, with the writer still locked.
-    pub(super) fn note_appended(&self, before: &State, burst: &Burst, outcome: &Outcome) {
+    pub(super) fn note_appended(&self, before: &State, burst: &Burst, received_at: i64, outcome: &Outcome) {
+        lock::lock(&self.tail).note(before.next, burst, received_at, before.applied);
         let mut state = self.state();
         state.next = before.next + burst.events() as u64;
         state.bytes = state.bytes + outcome.bytes_appended - outcome.bytes_deleted;
         state.deleted = before.applied;
         state.marked_at = outcome.marked_at.or(state.marked_at);
+        let is_time = state.is_time_to_prepare_ahead();
         drop(state);
         self.wanted.notify_all();
+        if is_time {
+            self.plenty.notify_all();
+        }
         if outcome.bytes_deleted > 0 {
             self.changed.notify_all();
         }
@@ -125,7 +131,8 @@ impl Spool {
         if are_events_waiting {
             self.wanted.notify_all();
         }
-        if is_much { self.delete_applied() } else { Ok(()) }
+        let is_asked = || self.checkpointer.as_ref().is_some_and(Checkpointer::ask_to_delete);
+        if is_much && !is_asked() { self.delete_applied() } else { Ok(()) }
     }
 
     /// Deletes what is applied, then gives some free space back to the file system. Called when nothing else is to do; in

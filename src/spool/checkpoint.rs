@@ -1,17 +1,20 @@
-//! Keeping the write-ahead log short, on a connection and a thread of their own.
+//! Keeping the file and its write-ahead log short, on a thread of its own.
 //!
 //! SQLite by itself copies the log into the file within the commit that makes it 1000 pages long: flushes to the disk, 5 to
 //! 8 ms, in the way of the reader and so of every event that arrives meanwhile. A second connection can copy while the first
 //! one appends, and nobody waits. But the log begins anew only when all of it is copied, and under a flood the
 //! appends are always ahead. So when it has grown to four times its usual length, the rest, which is short, is copied with
 //! the writer held.
+//!
+//! The same thread deletes what is applied where no append does it on its way: nobody waits for that either.
 
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Mutex};
 
 use rusqlite::{Connection, MAIN_DB, wal::CheckpointMode};
 
 use super::Spool;
-use crate::lock;
+use crate::error::Error;
+use crate::lock::{self, Condition};
 
 /// So many pages of 4 KiB are copied at a time.
 const COPY_PAGES: u32 = 1000;
@@ -33,7 +36,7 @@ pub(super) struct Checkpointer {
 #[derive(Debug, Default)]
 struct Log {
     state: Mutex<LogState>,
-    changed: Condvar,
+    changed: Condition,
 }
 
 #[derive(Debug, Default)]
@@ -44,7 +47,9 @@ struct LogState {
     copied: u32,
     /// How long it was when copying failed: no more is due before as much again is written.
     given_up: u32,
-    /// Whether a thread does the copying; otherwise it is done by the commits, as is SQLite's way.
+    /// Much is applied that is not deleted.
+    is_delete_due: bool,
+    /// Whether a thread does all this; otherwise the commits copy, as is SQLite's way.
     is_attended: bool,
 }
 
@@ -102,6 +107,14 @@ impl Checkpointer {
         if is_behind { self.copy().map(drop) } else { Ok(()) }
     }
 
+    /// Asks the thread to delete what is applied; false if there is none.
+    pub(super) fn ask_to_delete(&self) -> bool {
+        let mut state = lock::lock(&self.log.state);
+        state.is_delete_due = state.is_attended;
+        self.log.changed.notify_one();
+        state.is_attended
+    }
+
     pub(super) fn wake(&self) {
         // Under the lock, so that a waiter cannot miss it between its look and its wait.
         let _state = lock::lock(&self.log.state);
@@ -110,22 +123,27 @@ impl Checkpointer {
 }
 
 impl Spool {
-    /// Keeps the write-ahead log short until the intake ends. For a thread of its own.
-    pub(crate) fn keep_log_short(&self) {
+    /// Keeps the file and its log short until the intake ends. For a thread of its own. `report` is told what could not be deleted.
+    pub(crate) fn keep_short(&self, report: impl Fn(&Error)) {
         let Some(checkpointer) = &self.checkpointer else { return };
         let log = &checkpointer.log;
         lock::lock(&log.state).is_attended = true;
         loop {
             let mut state = lock::lock(&log.state);
-            while !state.is_due() && !self.is_intake_ended() {
-                state = lock::wait(&log.changed, state, None);
+            while !state.is_due() && !state.is_delete_due && !self.is_intake_ended() {
+                state = log.changed.wait(state, None);
             }
+            let (is_due, is_delete_due) = (state.is_due(), std::mem::take(&mut state.is_delete_due));
             if self.is_intake_ended() {
                 state.is_attended = false;
                 return;
             }
             drop(state);
-            if let Err(error) = self.shorten_log(checkpointer) {
+            if is_delete_due && let Err(error) = self.delete_applied() {
+                // They are applied; their rows go with the next delete.
+                report(&error);
+            }
+            if is_due && let Err(error) = self.shorten_log(checkpointer) {
                 log::debug!("{}; trying again after the next commits", self.error("shortening the log of", &error));
                 let mut state = lock::lock(&log.state);
                 state.given_up = state.pages;

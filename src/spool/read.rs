@@ -4,12 +4,15 @@ use std::ops::Range;
 
 use super::{Spool, checksum, damaged};
 use crate::error::Result;
+use crate::lock;
 
 /// Events read from the spool, in one buffer that is used again for the next batch.
 #[derive(Debug, Default)]
 pub(crate) struct SpooledEvents {
     bytes: Vec<u8>,
     events: Vec<SpooledEvent>,
+    events_max: usize,
+    bytes_max: usize,
 }
 
 #[derive(Debug, Clone)]
@@ -39,9 +42,23 @@ impl SpooledEvents {
         self.events.last().map(|event| event.offset + 1)
     }
 
-    fn clear(&mut self) {
+    /// Empties it. From here on it takes at most so many events and, beyond the first, at most so many bytes.
+    pub(super) fn start(&mut self, events_max: usize, bytes_max: usize) {
         self.bytes.clear();
         self.events.clear();
+        (self.events_max, self.bytes_max) = (events_max, bytes_max);
+    }
+
+    /// Appends the event; false if it is full.
+    pub(super) fn push(&mut self, offset: u64, received_at: i64, event: &[u8]) -> bool {
+        let is_full = self.events.len() == self.events_max || self.bytes.len() + event.len() > self.bytes_max;
+        if is_full && !self.events.is_empty() {
+            return false;
+        }
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(event);
+        self.events.push(SpooledEvent { offset, received_at, range: start..self.bytes.len() });
+        true
     }
 }
 
@@ -55,8 +72,11 @@ impl Spool {
     /// A burst can be seen in the file a moment before its append has returned. It is not read before that: otherwise it could
     /// be applied before it counts as received.
     pub(crate) fn read(&self, from: u64, events_max: usize, bytes_max: usize, into: &mut SpooledEvents) -> Result<()> {
-        into.clear();
+        into.start(events_max, bytes_max);
         let next = self.next();
+        if from >= next || lock::lock(&self.tail).read(from, next, into) {
+            return Ok(());
+        }
         let read = |into: &mut SpooledEvents| -> rusqlite::Result<()> {
             let reader = self.reader();
             let mut select = reader.prepare_cached(READ)?;
@@ -78,20 +98,9 @@ impl Spool {
                     if offset < from {
                         continue;
                     }
-                    if offset >= next {
+                    if offset >= next || !into.push(offset, burst.received_at, event) {
                         return Ok(());
                     }
-                    let is_full = into.events.len() == events_max || into.bytes.len() + length > bytes_max;
-                    if is_full && !into.events.is_empty() {
-                        return Ok(());
-                    }
-                    let start = into.bytes.len();
-                    into.bytes.extend_from_slice(event);
-                    into.events.push(SpooledEvent {
-                        offset,
-                        received_at: burst.received_at,
-                        range: start..start + length,
-                    });
                 }
             }
             if into.events.is_empty() && from < next {

@@ -95,7 +95,7 @@ impl Spool {
             }
             let outcome = append_rows(&transaction, &before, &burst, now)?;
             transaction.commit()?;
-            self.note_appended(&before, &burst, &outcome);
+            self.note_appended(&before, &burst, now, &outcome);
             Ok(Some(fates))
         };
         self.beside_reserve(&mut writer, replay).map_err(|error| self.error("replaying dead letters in", &error))

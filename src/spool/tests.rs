@@ -11,6 +11,8 @@ use crate::dead_letter::DeadLetter;
 use crate::error::ErrorKind;
 use crate::event::Burst;
 
+const PATIENCE: Duration = Duration::from_secs(30);
+
 pub(super) fn config(path: &Path) -> Config {
     let mut config = Config::default();
     config.spool.path = path.to_owned();
@@ -33,9 +35,16 @@ pub(super) fn append(spool: &Spool, events: &[&[u8]]) -> u64 {
 }
 
 fn read(spool: &Spool, from: u64, events_max: usize, bytes_max: usize) -> Vec<(u64, Vec<u8>)> {
-    let mut events = SpooledEvents::default();
-    spool.read(from, events_max, bytes_max, &mut events).unwrap();
-    events.iter().map(|(offset, _, event)| (offset, event.to_vec())).collect()
+    let read = || {
+        let mut events = SpooledEvents::default();
+        spool.read(from, events_max, bytes_max, &mut events).unwrap();
+        events.iter().map(|(offset, received_at, event)| (offset, received_at, event.to_vec())).collect::<Vec<_>>()
+    };
+    let from_memory = read();
+    spool.forget_tail();
+    let from_file = read();
+    assert_eq!(from_memory, from_file);
+    from_file.into_iter().map(|(offset, _, event)| (offset, event)).collect()
 }
 
 fn open_error(path: &Path) -> Error {
@@ -205,6 +214,7 @@ fn a_row_that_contradicts_itself_is_damage_not_events() {
     let spool = Spool::open(&config(Path::new(":memory:"))).unwrap();
     append(&spool, &[b"abc"]);
     spool.writer().execute_batch("UPDATE bursts SET events = 2").unwrap();
+    spool.forget_tail();
     let error = spool.read(0, 10, 100, &mut SpooledEvents::default()).unwrap_err();
     assert!(error.hint().unwrap().contains("damaged"), "{error:?}");
 }
@@ -299,7 +309,7 @@ fn the_log_stays_short_with_and_without_its_thread() {
     pass_through(&spool, 20);
     assert!(log_bytes(&spool) < 5 << 20, "commits keep it short by themselves: {} bytes", log_bytes(&spool));
     std::thread::scope(|scope| {
-        scope.spawn(|| spool.keep_log_short());
+        scope.spawn(|| spool.keep_short(|error| panic!("{error}")));
         pass_through(&spool, 120);
         assert!(log_bytes(&spool) < 40 << 20, "however fast it grows: {} bytes", log_bytes(&spool));
         spool.end_intake();
@@ -308,17 +318,47 @@ fn the_log_stays_short_with_and_without_its_thread() {
 }
 
 #[test]
+fn what_is_applied_is_deleted_without_an_append_and_not_by_the_writer() {
+    let directory = tempfile::tempdir().unwrap();
+    let spool = Spool::open(&config(&directory.path().join("spool.db"))).unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(|| spool.keep_short(|error| panic!("{error}")));
+        while !spool.checkpointer.as_ref().unwrap().ask_to_delete() {
+            std::thread::yield_now();
+        }
+        append(&spool, &vec![b"x".as_slice(); usize::try_from(2 * append::DELETE_EVENTS_MAX).unwrap()]);
+        let held = spool.writer();
+        let (sender, returned) = std::sync::mpsc::channel();
+        let spool = &spool;
+        scope.spawn(move || sender.send(spool.mark_applied(spool.next())).unwrap());
+        let has_returned = returned.recv_timeout(PATIENCE).is_ok();
+        drop(held);
+        let is_deleted = spool.wait_until(&spool.changed, PATIENCE, |state| state.bytes == 0);
+        spool.end_intake();
+        assert!(has_returned, "it waited for the connection");
+        assert!(is_deleted);
+    });
+}
+
+#[test]
 fn a_few_events_wait_for_the_writer_and_many_do_not() {
     let spool = Spool::open(&config(Path::new(":memory:"))).unwrap();
+    let is_time = || [spool.wait_to_prepare(Duration::ZERO), spool.wait_to_prepare_ahead(Duration::ZERO)];
+    assert_eq!(is_time(), [false, false], "there are none");
     append(&spool, &[b"a"]);
-    assert!(spool.wait_for(0, Duration::ZERO), "the writer has nothing to do");
+    assert_eq!(is_time(), [true, false], "the writer has nothing to do");
+    spool.note_taken(1);
     append(&spool, &[b"b"]);
-    assert!(!spool.wait_for(1, Duration::ZERO), "it writes the first");
+    assert_eq!(is_time(), [false, false], "it writes the first");
     append(&spool, &vec![b"c".as_slice(); usize::try_from(AHEAD_EVENTS_MIN).unwrap()]);
-    assert!(spool.wait_for(1, Duration::ZERO), "preparing so many takes a while");
+    assert_eq!(is_time(), [true, true], "preparing so many takes a while");
     spool.mark_applied(1).unwrap();
-    assert!(spool.wait_for(1, Duration::ZERO), "it is free again");
-    assert!(!spool.wait_for(spool.next(), Duration::ZERO), "there are no more");
+    assert_eq!(is_time(), [true, false], "it is free again");
+    spool.note_taken(spool.next());
+    assert_eq!(is_time(), [false, false], "there are no more");
+    append(&spool, &[b"d"]);
+    spool.end_intake();
+    assert_eq!(is_time(), [true, true], "no more will come");
 }
 
 /// What is done for each batch takes as long with ten million events waiting as with ten.

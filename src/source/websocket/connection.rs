@@ -16,6 +16,9 @@ use super::heartbeat::{Due, Heartbeat};
 
 /// How often a burst is topped up before it is handed over, so that a flood of pings or a huge message does not hold it back.
 const TOP_UPS_MAX: usize = 64;
+/// When so little was all that there was, nothing more is expected to be there already, and the system calls that would tell are
+/// saved. Under load the server goes on sending while we read.
+const TRICKLE_BYTES: usize = 4096;
 /// How long the server may take to end the connection after its close frame (RFC 6455 section 7.1.1 has the client wait).
 const CLOSE_WAIT: Duration = Duration::from_secs(1);
 
@@ -115,6 +118,7 @@ impl Connection {
         if is_full(burst) {
             return Ok(Read::Events);
         }
+        let mut has_read = false;
         let decoded = loop {
             if stop.is_set() {
                 return Err(End::Stopped);
@@ -146,11 +150,12 @@ impl Connection {
                     let when = until.map_or(when, |until| until.min(when));
                     // The clock may be a test's; the socket knows only the machine's.
                     self.transport.wait_until(Instant::now() + when.saturating_duration_since(now))?;
-                    self.fill(clock)?;
+                    has_read = self.fill(clock)?;
                 }
             }
         };
-        if decoded == Decoded::Everything && self.closing.is_none() {
+        let is_trickle = has_read && self.transport.is_drained() && burst.bytes() < TRICKLE_BYTES;
+        if decoded == Decoded::Everything && self.closing.is_none() && !is_trickle {
             self.drain(burst, clock, stop)?;
         }
         // Only now: to a server that has already left an answer means a reset, which loses what was not read.
