@@ -60,8 +60,9 @@ impl Outside {
             let outcome = write(&transaction)?;
             transaction.commit().map(|()| outcome)
         };
-        let until = Instant::now() + BUSY_TIMEOUT;
         let mut outcome = write(false);
+        // From here on: the first try may have waited for the lock for as long.
+        let until = Instant::now() + BUSY_TIMEOUT;
         // A sink that uses the reserve itself at this moment, to make room, is soon done.
         while outcome.as_ref().is_err_and(is_full) && Instant::now() < until {
             std::thread::sleep(RETRY_INTERVAL);
