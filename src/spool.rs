@@ -25,6 +25,7 @@ mod reserve;
 mod tail;
 #[cfg(test)]
 mod tests;
+mod transaction;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard};

@@ -9,6 +9,7 @@ use rusqlite::{Connection, params};
 
 use super::checkpoint::Checkpointer;
 use super::reserve::is_full;
+use super::transaction::Transaction;
 use super::{Spool, State, checksum, forgotten};
 use crate::error::{Error, Result};
 use crate::event::Burst;
@@ -45,7 +46,7 @@ impl Spool {
         if before.bytes > 0 && before.bytes.saturating_add(size_of(burst)) > self.bytes_max {
             return Ok(Appended::Full);
         }
-        let at = self.beside_reserve(&mut writer, |writer| self.append_to(writer, burst, received_at));
+        let at = self.beside_reserve(&mut writer, size_of(burst), |writer| self.append_to(writer, burst, received_at));
         at.map(Appended::At).map_err(|error| self.error("appending to", &error))
     }
 
@@ -64,7 +65,7 @@ impl Spool {
 
     fn append_to(&self, writer: &mut Connection, burst: &Burst, received_at: i64) -> rusqlite::Result<u64> {
         let before = *self.state();
-        let transaction = writer.transaction()?;
+        let transaction = Transaction::begin(writer)?;
         let outcome = append_rows(&transaction, &before, burst, received_at)?;
         if before.deleted < before.applied {
             self.keep_confirmed(&transaction)?;
@@ -170,7 +171,7 @@ impl Spool {
         if before.deleted >= before.applied {
             return Ok(());
         }
-        let transaction = writer.transaction()?;
+        let transaction = Transaction::begin(writer)?;
         let bytes = delete_rows(&transaction, before.applied)?;
         note_places(&transaction, before.applied, before.next)?;
         self.keep_confirmed(&transaction)?;

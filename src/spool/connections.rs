@@ -3,6 +3,7 @@
 use rusqlite::{Connection, Row, params};
 
 use super::Spool;
+use super::transaction::Transaction;
 use crate::connection::{PROCESS_GONE, StreamConnection};
 use crate::error::{Error, Result};
 
@@ -21,7 +22,7 @@ impl Spool {
     /// A connection is open, after this many tries that failed, the last one for this reason. Returns its number.
     pub(crate) fn connection_opened(&self, at: i64, tries_failed: u64, try_error: Option<&str>) -> Result<u64> {
         let insert = |writer: &mut Connection| -> rusqlite::Result<u64> {
-            let transaction = writer.transaction()?;
+            let transaction = Transaction::begin(writer)?;
             let id = transaction
                 .prepare_cached(
                     "INSERT INTO connections (opened_at, tries_failed, try_error) VALUES (?1, ?2, ?3) RETURNING id",

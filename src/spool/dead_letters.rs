@@ -6,6 +6,7 @@
 use rusqlite::{Connection, Row, params};
 
 use super::Spool;
+use super::transaction::Transaction;
 use crate::dead_letter::{DeadLetter, Payload, Stage};
 use crate::error::{Class, Error, Result, Violation, violations_json};
 
@@ -21,7 +22,7 @@ impl Spool {
         let bytes = dead_letters.iter().map(|letter| letter.event.0.len() as u64).sum();
         let mut writer = self.writer();
         let keep = |writer: &mut Connection| -> rusqlite::Result<bool> {
-            let transaction = writer.transaction()?;
+            let transaction = Transaction::begin(writer)?;
             {
                 let mut insert = transaction.prepare_cached(
                     "INSERT OR IGNORE INTO dead_letters (offset, received_at, rejected_at, stage, reason, violations, sqlstate,

@@ -98,7 +98,8 @@ impl Spool {
             self.note_appended(&before, &burst, now, &outcome);
             Ok(Some(fates))
         };
-        self.beside_reserve(&mut writer, replay).map_err(|error| self.error("replaying dead letters in", &error))
+        self.beside_reserve(&mut writer, u64::MAX, replay)
+            .map_err(|error| self.error("replaying dead letters in", &error))
     }
 
     /// The oldest request of another process that is not carried out yet.

@@ -10,7 +10,7 @@
 use std::fs;
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 
@@ -20,6 +20,9 @@ use super::{Spool, append, beside, file};
 /// Enough for the part of the log that is not in the file and may be new to it (8 MiB, `BEHIND_PAGES`), one append (1 MiB), a loan
 /// (4 MiB) and a step of shrinking (3 MiB). The tests of this crate, and fuzzing, open thousands of spools and fill no disk.
 const BYTES: u64 = if cfg!(any(test, fuzzing)) { 64 << 10 } else { 16 << 20 };
+/// Small appends without asking whether the reserve is there: they take half a MiB of the log at most, of the one for an append.
+const SMALL_APPENDS: u32 = 32;
+const SMALL_APPEND_BYTES: u64 = 4096;
 /// What dead letters may use of it: they are of events that are in the spool, and leave it then.
 const LOAN_BYTES_MAX: u64 = BYTES / 4;
 /// Written again and again: large, so that file systems that compress find nothing to compress.
@@ -36,18 +39,38 @@ pub(super) struct Reserve {
     is_given_up: AtomicBool,
     /// It was used, and is to be taken again.
     is_out: AtomicBool,
+    /// For so many small appends the file system is not asked again whether it is there.
+    is_trusted_for: AtomicU32,
 }
 
 impl Reserve {
     pub(super) fn beside(spool: &Path) -> Self {
         let path = (spool.as_os_str() != ":memory:").then(|| beside(spool, "reserve"));
-        Self { path, is_given_up: AtomicBool::new(false), is_out: AtomicBool::new(false) }
+        Self {
+            path,
+            is_given_up: AtomicBool::new(false),
+            is_out: AtomicBool::new(false),
+            is_trusted_for: AtomicU32::new(0),
+        }
     }
 
     /// Asked of the file system, since another process may have taken it to purge dead letters.
     pub(super) fn is_held(&self) -> bool {
         let Some(path) = self.needed() else { return true };
         fs::metadata(path).is_ok_and(|file| file.len() >= BYTES)
+    }
+
+    /// The same for an append of so many bytes. Asking costs as much as a tenth of a small append, so among those it is not done
+    /// each time.
+    fn is_held_for(&self, bytes: u64) -> bool {
+        let left = self.is_trusted_for.load(Ordering::Relaxed);
+        if bytes <= SMALL_APPEND_BYTES && left > 0 {
+            self.is_trusted_for.store(left - 1, Ordering::Relaxed);
+            return true;
+        }
+        let is_held = self.is_held();
+        self.is_trusted_for.store(if is_held { SMALL_APPENDS } else { 0 }, Ordering::Relaxed);
+        is_held
     }
 
     /// How much room it still has to take before an event is.
@@ -62,6 +85,7 @@ impl Reserve {
     /// Gives the room back; true if there was any.
     pub(super) fn release(&self) -> bool {
         let Some(path) = self.needed() else { return false };
+        self.is_trusted_for.store(0, Ordering::Relaxed);
         let released = fs::remove_file(path).is_ok();
         if released {
             self.is_out.store(true, Ordering::Relaxed);
@@ -150,14 +174,16 @@ impl Spool {
         }
     }
 
-    /// Runs a write that may come only while the reserve is there. On a full disk it is tried once more after making room.
+    /// Runs a write of so many bytes that may come only while the reserve is there. On a full disk it is tried once more after
+    /// making room.
     pub(super) fn beside_reserve<T>(
         &self,
         writer: &mut Connection,
+        bytes: u64,
         mut write: impl FnMut(&mut Connection) -> rusqlite::Result<T>,
     ) -> rusqlite::Result<T> {
         let full = || rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_FULL), None);
-        if !self.reserve.is_held() && !self.make_room(writer)? {
+        if !self.reserve.is_held_for(bytes) && !self.make_room(writer)? {
             return Err(full());
         }
         let keep_up = || self.checkpointer.as_ref().map_or(Ok(()), Checkpointer::keep_up);
