@@ -317,6 +317,24 @@ fn the_log_stays_short_with_and_without_its_thread() {
     assert_eq!(read(&spool, spool.applied(), 10, 1 << 20).len(), 1);
 }
 
+/// To purge dead letters on a full disk.
+#[test]
+fn a_reserve_that_another_process_took_is_missed_at_the_next_large_append_or_soon() {
+    let directory = tempfile::tempdir().unwrap();
+    let spool = Spool::open(&config(&directory.path().join("spool.db"))).unwrap();
+    let reserve = beside(spool.path(), "reserve");
+    append(&spool, &[b"takes it"]);
+    std::fs::remove_file(&reserve).unwrap();
+    append(&spool, &[&[b'x'; 5000]]);
+    assert!(reserve.exists(), "at once");
+    append(&spool, &[b"sees it"]);
+    std::fs::remove_file(&reserve).unwrap();
+    for _ in 0..=32 {
+        append(&spool, &[b"x"]);
+    }
+    assert!(reserve.exists(), "before much was appended");
+}
+
 #[test]
 fn what_is_applied_is_deleted_without_an_append_and_not_by_the_writer() {
     let directory = tempfile::tempdir().unwrap();
