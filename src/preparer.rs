@@ -2,7 +2,7 @@
 //!
 //! It takes whatever is there: under light load a batch is one event, under load batches grow, without a timer. A thread of its
 //! own prepares the next batch while the writers wait for the database. A writer that is the only one, and has nothing left to
-//! do, prepares its next batch itself: waking another thread would take longer.
+//! do, prepares a few events itself: waking another thread would take longer.
 
 use std::mem;
 use std::sync::atomic::AtomicUsize;
@@ -123,7 +123,7 @@ impl Preparer {
         }
     }
 
-    /// For a writer that is the only one and has nothing left to do: the batch that waits for it, or else one that is prepared now.
+    /// For a writer that is the only one and has nothing left to do: the batch that waits for it, or else one that is prepared now, of a few events.
     /// `None` when everything is written after the end of the intake, or the pipeline is closed.
     ///
     /// # Errors
@@ -131,8 +131,9 @@ impl Preparer {
     pub(crate) fn take(&self) -> Result<Option<Arc<Prepared>>> {
         loop {
             let mut progress = lock::lock(&self.progress);
-            if self.pipeline.has_waiting() || self.spool.is_intake_ended() {
-                // The thread knows when there is nothing left.
+            if self.pipeline.has_waiting() || self.spool.has_plenty() || self.spool.is_intake_ended() {
+                // The thread's: large batches, so that their memory is taken and given back in one place, and the last, because
+                // it knows when there is nothing left.
                 drop(progress);
                 return Ok(self.pipeline.take(0));
             }

@@ -113,7 +113,7 @@ impl State {
     }
 
     fn is_time_to_prepare_ahead(&self) -> bool {
-        self.next > self.taken && self.has_plenty() && (self.applied < self.taken || self.intake_ended)
+        self.next > self.taken && self.has_plenty()
     }
 
     /// Whether preparing takes a while, or no more events will join those that there are.
@@ -223,6 +223,11 @@ impl Spool {
         self.wait_until(&self.wanted, timeout, |state| state.next > state.taken)
     }
 
+    /// Whether there are so many events that a thread of its own is to prepare them.
+    pub(crate) fn has_plenty(&self) -> bool {
+        self.state().is_time_to_prepare_ahead()
+    }
+
     /// Waits until there are events to prepare, and the writers have nothing left to do or preparing them takes a while; until
     /// the intake ends, or `timeout` has passed. True if it is time.
     ///
@@ -232,8 +237,7 @@ impl Spool {
         self.wait_until(&self.wanted, timeout, State::is_time_to_prepare)
     }
 
-    /// The same beside a writer that prepares by itself what there is when it has nothing left to do: true only while it is at
-    /// work.
+    /// The same beside a writer that prepares a few events itself when it has nothing left to do: true where there are more.
     pub(crate) fn wait_to_prepare_ahead(&self, timeout: Duration) -> bool {
         self.wait_until(&self.plenty, timeout, State::is_time_to_prepare_ahead)
     }
