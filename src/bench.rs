@@ -91,7 +91,7 @@ impl Queue {
         Ok(self.read.iter().count())
     }
 
-    /// Marks everything as applied. Its rows go with the next append, or with [`delete`](Self::delete).
+    /// Marks everything as applied. Its rows go with a later append, or with [`delete`](Self::delete).
     pub fn mark_applied(&self) -> Result<()> {
         self.spool.mark_applied(self.spool.next())
     }

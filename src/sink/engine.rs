@@ -179,7 +179,7 @@ impl Engine {
     /// Nothing runs any more.
     fn end(&self) {
         self.spool.end_intake();
-        // What is applied is noted with the next append or on an idle tick, and here there is neither. For others that look
+        // What is applied is noted with a later append or on an idle tick, and here there is neither. For others that look
         // into the file; the next start would learn it from the destination.
         if let Err(error) = self.spool.delete_applied() {
             self.status.report(&error);

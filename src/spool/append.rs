@@ -1,7 +1,11 @@
 //! Appending bursts, and deleting what is applied.
 //!
-//! Deletes ride on the next append: they cost next to nothing there, and a transaction of their own elsewhere. When nothing
+//! Deletes ride on an append: they cost next to nothing there, and a transaction of their own elsewhere. When nothing
 //! is appended, or much has piled up, threads delete that nobody waits for.
+//!
+//! Where the rows begin and end is noted with the deletes, and not with each append of a few events: a second page for each
+//! would be a tenth of what an event costs under light load. Rows beyond the note speak for themselves: each names its place
+//! and is checked.
 
 use std::sync::MutexGuard;
 
@@ -19,6 +23,8 @@ use crate::lock;
 const ROW_BYTES_MAX: usize = 64 * 1024;
 /// So much that is applied may stay in the file before it is deleted without waiting for an append.
 pub(super) const DELETE_EVENTS_MAX: u64 = 20_000;
+/// So many events may be appended until the next one notes the places and deletes what is applied.
+const UNNOTED_EVENTS_MAX: u64 = 16;
 /// How many free pages go back to the file system at a time.
 const SHRINK_PAGES: u32 = 1024;
 /// Free pages below this are kept for what comes next.
@@ -66,22 +72,52 @@ impl Spool {
     fn append_to(&self, writer: &mut Connection, burst: &Burst, received_at: i64) -> rusqlite::Result<u64> {
         let before = *self.state();
         let transaction = Transaction::begin(writer)?;
-        let outcome = append_rows(&transaction, &before, burst, received_at)?;
-        if before.deleted < before.applied {
-            self.keep_confirmed(&transaction)?;
-        }
+        let outcome = self.append_rows(&transaction, &before, burst, received_at)?;
         transaction.commit()?;
         self.note_appended(&before, burst, received_at, &outcome);
         Ok(before.next)
     }
 
-    /// After the commit of what [`append_rows`] did, with the writer still locked.
+    /// Appends the burst, and deletes what is applied if that is due, within the caller's transaction.
+    pub(super) fn append_rows(
+        &self,
+        transaction: &Connection,
+        before: &State,
+        burst: &Burst,
+        received_at: i64,
+    ) -> rusqlite::Result<Outcome> {
+        let mut outcome = Outcome::default();
+        let next = before.next + burst.events() as u64;
+        if next - before.noted >= UNNOTED_EVENTS_MAX {
+            outcome.bytes_deleted = self.note_rows(transaction, before, next)?;
+            outcome.is_noted = true;
+        }
+        if forgotten::mark(transaction, before.next, received_at, before.marked_at)? {
+            outcome.marked_at = Some(received_at);
+        }
+        outcome.bytes_appended = insert_rows(transaction, before.next, burst, received_at)?;
+        Ok(outcome)
+    }
+
+    /// Deletes what is applied and notes where the rows begin and end; returns the size of what is deleted.
+    fn note_rows(&self, transaction: &Connection, before: &State, next: u64) -> rusqlite::Result<u64> {
+        note_places(transaction, before.applied, next)?;
+        if before.deleted == before.applied {
+            return Ok(0);
+        }
+        self.keep_confirmed(transaction)?;
+        delete_rows(transaction, before.applied)
+    }
+
+    /// After the commit of what [`append_rows`](Self::append_rows) did, with the writer still locked.
     pub(super) fn note_appended(&self, before: &State, burst: &Burst, received_at: i64, outcome: &Outcome) {
         lock::lock(&self.tail).note(before.next, burst, received_at, before.applied);
         let mut state = self.state();
         state.next = before.next + burst.events() as u64;
         state.bytes = state.bytes + outcome.bytes_appended - outcome.bytes_deleted;
-        state.deleted = before.applied;
+        if outcome.is_noted {
+            (state.noted, state.deleted) = (state.next, before.applied);
+        }
         state.marked_at = outcome.marked_at.or(state.marked_at);
         let is_time = state.is_time_to_prepare_ahead();
         drop(state);
@@ -168,17 +204,15 @@ impl Spool {
 
     pub(super) fn delete_from(&self, writer: &mut Connection) -> rusqlite::Result<()> {
         let before = *self.state();
-        if before.deleted >= before.applied {
+        if before.deleted == before.applied && before.noted == before.next {
             return Ok(());
         }
         let transaction = Transaction::begin(writer)?;
-        let bytes = delete_rows(&transaction, before.applied)?;
-        note_places(&transaction, before.applied, before.next)?;
-        self.keep_confirmed(&transaction)?;
+        let bytes = self.note_rows(&transaction, &before, before.next)?;
         transaction.commit()?;
         let mut state = self.state();
         state.bytes -= bytes;
-        state.deleted = before.applied;
+        (state.noted, state.deleted) = (before.next, before.applied);
         drop(state);
         self.changed.notify_all();
         Ok(())
@@ -206,47 +240,34 @@ pub(super) fn empty_log(connection: &Connection) -> rusqlite::Result<bool> {
     connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| Ok(row.get::<_, i64>(0)? == 0))
 }
 
-/// What [`append_rows`] did.
+/// What [`Spool::append_rows`] did.
+#[derive(Default)]
 pub(super) struct Outcome {
     bytes_appended: u64,
     bytes_deleted: u64,
+    /// What is applied was deleted, and the places noted.
+    is_noted: bool,
     /// The time of the mark, if there is a new one.
     marked_at: Option<i64>,
 }
 
-/// Appends the burst and deletes what is applied, within the caller's transaction.
-pub(super) fn append_rows(
-    transaction: &Connection,
-    state: &State,
-    burst: &Burst,
-    received_at: i64,
-) -> rusqlite::Result<Outcome> {
-    let mut outcome = Outcome { bytes_appended: 0, bytes_deleted: 0, marked_at: None };
-    if state.deleted < state.applied {
-        outcome.bytes_deleted = delete_rows(transaction, state.applied)?;
-    }
-    // With each append, so that rows which go missing are missed.
-    note_places(transaction, state.applied, state.next + burst.events() as u64)?;
-    if forgotten::mark(transaction, state.next, received_at, state.marked_at)? {
-        outcome.marked_at = Some(received_at);
-    }
-    {
-        let mut insert = transaction.prepare_cached(
-            "INSERT INTO bursts (position, events, received_at, bytes, checksum) VALUES (?1, ?2, ?3, ?4, ?5)",
-        )?;
-        let mut position = state.next;
-        let mut row = Row::default();
-        for event in burst.iter() {
-            if row.events > 0 && row.events * 4 + row.bytes.len() + event.len() > ROW_BYTES_MAX {
-                outcome.bytes_appended += row.insert(&mut insert, &mut position, received_at)?;
-            }
-            row.push(event);
+/// Returns the size of the rows.
+fn insert_rows(transaction: &Connection, mut position: u64, burst: &Burst, received_at: i64) -> rusqlite::Result<u64> {
+    let mut insert = transaction.prepare_cached(
+        "INSERT INTO bursts (position, events, received_at, bytes, checksum) VALUES (?1, ?2, ?3, ?4, ?5)",
+    )?;
+    let mut size = 0;
+    let mut row = Row::default();
+    for event in burst.iter() {
+        if row.events > 0 && row.events * 4 + row.bytes.len() + event.len() > ROW_BYTES_MAX {
+            size += row.insert(&mut insert, &mut position, received_at)?;
         }
-        if row.events > 0 {
-            outcome.bytes_appended += row.insert(&mut insert, &mut position, received_at)?;
-        }
+        row.push(event);
     }
-    Ok(outcome)
+    if row.events > 0 {
+        size += row.insert(&mut insert, &mut position, received_at)?;
+    }
+    Ok(size)
 }
 
 /// What the burst takes in its rows: its bytes, and the length of each event.
@@ -299,7 +320,7 @@ fn delete_rows(connection: &Connection, applied: u64) -> rusqlite::Result<u64> {
 }
 
 /// Notes what is applied, no row of which is left, and where the rows end.
-fn note_places(connection: &Connection, applied: u64, next: u64) -> rusqlite::Result<()> {
+pub(super) fn note_places(connection: &Connection, applied: u64, next: u64) -> rusqlite::Result<()> {
     let mut update = connection.prepare_cached("UPDATE spool SET applied = ?1, next = ?2, checksum = ?3")?;
     update.execute(params![applied, next, checksum::of_places(applied, next)]).map(drop)
 }

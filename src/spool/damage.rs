@@ -33,7 +33,9 @@ fn crashed() -> Crashed {
     let path = directory.path().join("crashed.db");
     let events: Vec<Vec<u8>> = (0..300).map(|n| format!("event {n} {}", "x".repeat(n % 97)).into_bytes()).collect();
     let spool = Spool::open(&config(&live)).unwrap();
-    for (index, group) in events.chunks(20).enumerate() {
+    // The last few alone, so that no place beyond them is noted.
+    let (groups, last) = events.split_at(288);
+    for (index, group) in groups.chunks(20).chain(last.chunks(3)).enumerate() {
         append(&spool, &group.iter().map(Vec::as_slice).collect::<Vec<_>>());
         if index == 9 {
             spool.mark_applied(47).unwrap();
@@ -160,6 +162,8 @@ fn rows_that_contradict_themselves() {
         ("UPDATE bursts SET bytes = zeroblob(length(bytes))", "zeros"),
         ("UPDATE bursts SET received_at = 'never'", "no time"),
         ("DELETE FROM bursts WHERE position = 100", "a missing row"),
+        ("DELETE FROM bursts WHERE position >= 260", "the last rows are missing"),
+        ("DELETE FROM bursts WHERE position = 291", "a missing row among those after the note"),
         ("UPDATE bursts SET position = 9223372036854775800 WHERE position = 280", "an offset beyond all others"),
         ("UPDATE bursts SET position = -1 WHERE position = 280", "a negative offset"),
         ("UPDATE spool SET applied = 200", "events that count as applied"),

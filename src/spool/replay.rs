@@ -9,7 +9,7 @@
 
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
-use super::append::{append_rows, size_of};
+use super::append::size_of;
 use super::dead_letters::{COLUMNS, dead_letter};
 use super::outside::Outside;
 use super::{Spool, file};
@@ -93,7 +93,7 @@ impl Spool {
                 let skipped = fates.into_iter().map(|(offset, _)| (offset, Fate::Skipped));
                 return Ok(Some(skipped.collect()));
             }
-            let outcome = append_rows(&transaction, &before, &burst, now)?;
+            let outcome = self.append_rows(&transaction, &before, &burst, now)?;
             transaction.commit()?;
             self.note_appended(&before, &burst, now, &outcome);
             Ok(Some(fates))
