@@ -42,7 +42,13 @@ fn read_options(arguments: &[String]) -> Result<Option<SimulatorOptions>> {
     while let Some(argument) = rest.next() {
         if argument == "--list" {
             for key in SimulatorOptions::keys() {
-                say!("  --{:<22} {}", key.name.replace('_', "-"), key.takes);
+                let default = match key.default {
+                    Some("") => "; none by default".into(),
+                    Some(default) => format!("; {default} by default"),
+                    None => String::new(),
+                };
+                say!("  --{:<22} {}", key.name.replace('_', "-"), key.about);
+                say!("  {:24} {}{default}", "", key.takes);
             }
             return Ok(None);
         }

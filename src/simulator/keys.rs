@@ -15,6 +15,10 @@ use crate::error::{Error, ErrorKind, Result};
 pub struct OptionKey {
     /// The name of the field in [`SimulatorOptions`].
     pub name: &'static str,
+    /// What it does, in a line; the field says it in full.
+    pub about: &'static str,
+    /// What it is unless it is set; `None` where no text stands for that.
+    pub default: Option<&'static str>,
     /// What it takes, for people: `"a number"`.
     pub takes: &'static str,
     set: fn(&mut SimulatorOptions, &str) -> Parsed<()>,
@@ -87,11 +91,13 @@ const DURATION: &str = "a duration such as \"500ms\" or \"30s\"";
 const TEXT: &str = "text";
 const STATUSES: &str = "a list of HTTP statuses such as \"429*3,503\"";
 
-/// One row of the table: `name, what it takes, reader`.
+/// One row of the table: `name, what it does, default, what it takes, reader`.
 macro_rules! key {
-    ($field:ident, $takes:expr, $read:expr) => {
+    ($field:ident, $about:expr, $default:expr, $takes:expr, $read:expr) => {
         OptionKey {
             name: stringify!($field),
+            about: $about,
+            default: $default,
             takes: $takes,
             set: |options, text| {
                 options.$field = $read(text)?;
@@ -102,46 +108,146 @@ macro_rules! key {
 }
 
 const KEYS: &[OptionKey] = &[
-    key!(seed, NUMBER, number),
-    key!(port, NUMBER, number),
-    key!(events, "a number or \"endless\"", |text| number_unless(text, "endless")),
-    key!(rate, NUMBER, number),
-    key!(redelivery_percent, PERCENT, percent),
-    key!(update_percent, PERCENT, percent),
-    key!(repeat_window, NUMBER, number),
-    key!(invalid_percent, PERCENT, percent),
-    key!(invalid_kinds, "\"all\" or a list of kinds", invalid_kinds),
-    key!(invalid_mix, "\"round-robin\" or \"random\"", |text| {
-        one_of(text, &[("round-robin", InvalidMix::RoundRobin), ("random", InvalidMix::Random)])
+    key!(seed, "Decides every byte of every event: the same seed gives the same events", Some("1"), NUMBER, number),
+    key!(port, "The port of this machine to listen on; 0 takes a free one", Some("0"), NUMBER, number),
+    key!(events, "How many events the stream has", Some("10000"), "a number or \"endless\"", |text| number_unless(
+        text, "endless"
+    )),
+    key!(rate, "Events a second on each connection; 0 is as fast as they are read", Some("0"), NUMBER, number),
+    key!(redelivery_percent, "Share of events that repeat an earlier one byte by byte", Some("0"), PERCENT, percent),
+    key!(
+        update_percent,
+        "Share of events that carry an earlier event's key with other attributes",
+        Some("0"),
+        PERCENT,
+        percent
+    ),
+    key!(repeat_window, "How many events back a redelivery or an update reaches at most", Some("1000"), NUMBER, number),
+    key!(invalid_percent, "Share of events that a sink must refuse", Some("0"), PERCENT, percent),
+    key!(
+        invalid_kinds,
+        "What is wrong with those events",
+        Some("not_json,missing_field,unknown_key,bad_enum,bad_date,bad_key_pattern"),
+        "\"all\" or a list of kinds",
+        invalid_kinds
+    ),
+    key!(
+        invalid_mix,
+        "How the kinds of invalid events follow each other",
+        Some("round-robin"),
+        "\"round-robin\" or \"random\"",
+        |text| { one_of(text, &[("round-robin", InvalidMix::RoundRobin), ("random", InvalidMix::Random)]) }
+    ),
+    key!(
+        oversize_bytes,
+        "The length of an oversize event; a sink takes 1048576 bytes by default",
+        Some("1048577"),
+        NUMBER,
+        number
+    ),
+    key!(
+        wall_clock,
+        "Stamps events with the time of day; their bytes then differ from run to run",
+        Some("false"),
+        SWITCH,
+        switch
+    ),
+    key!(client_id, "The client's id that the token endpoint knows", Some("simulator-client"), TEXT, own),
+    key!(
+        client_secret,
+        "The client's secret that the token endpoint knows",
+        Some("simulator-secret"),
+        TEXT,
+        |text: &str| Ok::<_, String>(SecretString::from(text))
+    ),
+    key!(stream_id, "The only stream there is", Some("simulator-stream"), TEXT, own),
+    key!(scope, "The only scope that may be asked for", Some("data-actions:read"), TEXT, own),
+    key!(granted_scope, "The scope in the token answer; without it, the one that was asked for", None, TEXT, |text| {
+        own(text).map(Some)
     }),
-    key!(oversize_bytes, NUMBER, number),
-    key!(wall_clock, SWITCH, switch),
-    key!(client_id, TEXT, own),
-    key!(client_secret, TEXT, |text: &str| Ok::<_, String>(SecretString::from(text))),
-    key!(stream_id, TEXT, own),
-    key!(scope, TEXT, own),
-    key!(granted_scope, TEXT, |text| own(text).map(Some)),
-    key!(token_lifetime, DURATION, duration),
-    key!(close_when_expired, SWITCH, switch),
-    key!(token_failures, STATUSES, statuses),
-    key!(token_answer, TEXT, |text| own(text).map(Some)),
-    key!(handshake_failures, STATUSES, statuses),
-    key!(retry_after, "\"absent\", seconds, or \"date:\" and seconds", retry_after),
-    key!(close_after, COUNT_OR_NEVER, |text| number_unless(text, "never")),
-    key!(close_code, NUMBER, number),
-    key!(close_reason, TEXT, own),
-    key!(close_connections, CONNECTIONS, connections),
-    key!(cut_after, COUNT_OR_NEVER, |text| number_unless(text, "never")),
-    key!(cut_how, "\"reset\" or \"end\"", |text| one_of(text, &[("reset", Cut::Reset), ("end", Cut::End)])),
-    key!(cut_connections, CONNECTIONS, connections),
-    key!(silence_after, COUNT_OR_NEVER, |text| number_unless(text, "never")),
-    key!(silence_connections, CONNECTIONS, connections),
-    key!(replay_events, NUMBER, number),
-    key!(close_at_end, SWITCH, switch),
-    key!(ping_every, NUMBER, number),
-    key!(ping_interval, DURATION, duration),
-    key!(binary, SWITCH, switch),
-    key!(frames_per_write, NUMBER, number),
+    key!(
+        token_lifetime,
+        "How long a token is good; after that the handshake refuses it with 401",
+        Some("1h"),
+        DURATION,
+        duration
+    ),
+    key!(
+        close_when_expired,
+        "Closes a stream with 4001 when the token expires that it was opened with",
+        Some("false"),
+        SWITCH,
+        switch
+    ),
+    key!(token_failures, "The statuses of the first answers of the token endpoint", Some(""), STATUSES, statuses),
+    key!(token_answer, "Sent in place of each good token answer", None, TEXT, |text| own(text).map(Some)),
+    key!(handshake_failures, "The statuses of the first answers to a handshake", Some(""), STATUSES, statuses),
+    key!(
+        retry_after,
+        "The Retry-After of answers with 429 or 503",
+        Some("absent"),
+        "\"absent\", seconds, or \"date:\" and seconds",
+        retry_after
+    ),
+    key!(
+        close_after,
+        "Closes the stream after so many events on a connection",
+        Some("never"),
+        COUNT_OR_NEVER,
+        |text| number_unless(text, "never")
+    ),
+    key!(close_code, "The code of that close frame; 1005 sends a frame without a code", Some("1008"), NUMBER, number),
+    key!(close_reason, "The reason in that close frame", Some("simulated"), TEXT, own),
+    key!(
+        close_connections,
+        "How many connections are closed so, counted from the first",
+        Some("1"),
+        CONNECTIONS,
+        connections
+    ),
+    key!(
+        cut_after,
+        "Ends the connection without a close frame after so many events on it",
+        Some("never"),
+        COUNT_OR_NEVER,
+        |text| number_unless(text, "never")
+    ),
+    key!(cut_how, "By a TCP reset, or by the end of the TCP stream", Some("reset"), "\"reset\" or \"end\"", |text| {
+        one_of(text, &[("reset", Cut::Reset), ("end", Cut::End)])
+    }),
+    key!(cut_connections, "How many connections are cut, counted from the first", Some("1"), CONNECTIONS, connections),
+    key!(
+        silence_after,
+        "Sends nothing and answers no ping after so many events on a connection",
+        Some("never"),
+        COUNT_OR_NEVER,
+        |text| number_unless(text, "never")
+    ),
+    key!(
+        silence_connections,
+        "How many connections fall silent, counted from the first",
+        Some("1"),
+        CONNECTIONS,
+        connections
+    ),
+    key!(replay_events, "Sends so many of the last events again on each further connection", Some("0"), NUMBER, number),
+    key!(
+        close_at_end,
+        "Closes the stream with 1000 after the last event; otherwise it stays open",
+        Some("false"),
+        SWITCH,
+        switch
+    ),
+    key!(ping_every, "Sends a ping after so many events; 0: only after the last event", Some("0"), NUMBER, number),
+    key!(ping_interval, "Sends a ping when none was sent for so long; 0s: never", Some("0s"), DURATION, duration),
+    key!(binary, "Sends binary messages instead of text", Some("false"), SWITCH, switch),
+    key!(
+        frames_per_write,
+        "How many messages go to the socket in one write; 0: as many as fit into 64 KiB",
+        Some("0"),
+        NUMBER,
+        number
+    ),
 ];
 
 fn number<T: FromStr<Err: std::fmt::Display>>(text: &str) -> Parsed<T> {
@@ -269,6 +375,20 @@ mod tests {
             .collect();
         let names: Vec<&str> = KEYS.iter().map(|key| key.name).collect();
         assert_eq!(fields, names);
+    }
+
+    #[test]
+    fn the_defaults_that_are_told_are_the_defaults() {
+        let defaults = format!("{:#?}", SimulatorOptions::default());
+        for key in KEYS {
+            let mut options = SimulatorOptions::default();
+            let Some(default) = key.default else {
+                assert!(defaults.contains(&format!("{}: None", key.name)), "{}", key.name);
+                continue;
+            };
+            options.set(key.name, default).unwrap();
+            assert_eq!(format!("{options:#?}"), defaults, "{} = {default}", key.name);
+        }
     }
 
     #[test]
