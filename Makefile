@@ -31,7 +31,7 @@ bench: .venv/stamp ## Throughput, latency, CPU and memory beside what the databa
 	@PYTHONPATH=target/bench-python scripts/with-postgres --durable sh -c '.venv/bin/python benches/python_ingest.py \
 	    --destination "$$CXSINK_TEST_POSTGRES" $(if $(QUICK),--events 50000 --rounds 1)'
 
-# Ten times the kills, a backlog of five million events, and property tests of ten thousand cases each: about an hour.
+# Ten times the kills, a backlog of five million events, and property tests of ten thousand cases each: some twenty minutes.
 soak: .venv/stamp ## The tests of faults and properties for longer
 	CXSINK_CRASH_KILLS=300 CXSINK_LIMITS_EVENTS=5000000 PROPTEST_CASES=10000 scripts/with-postgres \
 	    cargo test --locked --all-features --lib --test crash --test limits --test outage --test fence --test configuration

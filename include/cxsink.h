@@ -983,7 +983,7 @@ cxsink_status cxsink_dead_letters_mark_exported(const cxsink_dead_letters *lette
  * Deletes dead letters for good: those that `which` selects, a sum of cxsink_purge_flag, of these only the ones that
  * were set aside before `before`, in microseconds since 1970-01-01 UTC; INT64_MAX: whenever that was. `*out`, if out
  * is not NULL, gets a JSON object: deleted; unseen, how many are left because they were neither exported nor replayed;
- * unfinished, how many are left because the sink is still at work on their batch.
+ * unfinished, how many are left because the sink is still at work on their batch, or has yet to note its end.
  *
  * Ownership: `*out` is yours; free it by `cxsink_buffer_free`. Blocks: for the disk. Threads: any.
  * Errors: SPOOL if the file cannot be written: those deleted before stay deleted; FORKED, INVALID_ARGUMENT.

@@ -42,8 +42,8 @@
 //!   ([`Sink::dead_letters`], [`DeadLetters`]). `spool.sync` says what "kept" survives: the end of the process, or also the loss
 //!   of power.
 //! - The table equals one-by-one execution of the events in the order of their arrival, also after repeats, retries and restarts.
-//!   For a batch whose commit was not answered this needs the table `cxsink_checkpoint`, which [`init_db`] makes. Without it such
-//!   a batch may be applied again (at-least-once).
+//!   For a batch whose commit was not answered, and after a crash, this needs the table `cxsink_checkpoint`, which [`init_db`] makes.
+//!   Without it the last events may be applied again (at-least-once).
 //! - The numbers add up ([`Stats::is_balanced`]).
 //! - [`Sink::stop`] never blocks, and [`Sink::close`] returns by its timeout.
 //! - The library prints nothing, installs no logger and no signal handler, and shows neither secrets nor payloads in errors and logs.

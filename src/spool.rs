@@ -265,11 +265,18 @@ impl Spool {
         self.state().intake_ended
     }
 
-    /// Lets another process open the file. Called when nothing will be written any more.
-    pub(crate) fn unlock(&self) {
+    /// Deletes what is applied, and lets another process open the file: from here on nothing is written any more. Repeating it
+    /// does nothing.
+    pub(crate) fn release(&self) -> Result<()> {
         // An append that is under way was let in before the intake ended: it must not overtake the next process.
-        let _no_append = self.writer();
-        lock::lock(&self.lock).take();
+        let mut writer = self.writer();
+        let mut lock = lock::lock(&self.lock);
+        if lock.is_none() {
+            return Ok(());
+        }
+        let deleted = self.delete_with(&mut writer);
+        lock.take();
+        deleted
     }
 
     fn wait_until(&self, changed: &Condition, timeout: Duration, is_so: impl Fn(&State) -> bool) -> bool {

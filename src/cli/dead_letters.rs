@@ -76,7 +76,7 @@ fn delete(letters: &DeadLetters, purge: &Purge) -> Result<()> {
     }
     if purged.unfinished > 0 {
         say!(
-            "{} are left: the sink is still at work on their batch, or will be when it starts",
+            "{} are left: the sink is still at work on their batch, or will be when it starts; try again in a moment",
             grouped(purged.unfinished)
         );
     }

@@ -48,7 +48,8 @@ pub struct Purged {
     pub deleted: u64,
     /// How many are left because they were neither exported nor replayed, among those of the time asked for.
     pub unseen: u64,
-    /// How many are left because the sink has not finished the batch that they came in; its end makes them ready to go.
+    /// How many are left because the sink has not finished the batch that they came in, or not noted it yet; its end
+    /// makes them ready to go.
     pub unfinished: u64,
 }
 

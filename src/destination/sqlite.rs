@@ -107,7 +107,9 @@ impl SqliteDestination {
             Finding::good(format!("{CHECKPOINT} is there: each batch is applied exactly once"))
         } else {
             Finding::warning(
-                format!("there is no table {CHECKPOINT}: after a crash a batch may be applied again (at-least-once)"),
+                format!(
+                    "there is no table {CHECKPOINT}: after a crash the last events may be applied again (at-least-once)"
+                ),
                 "run `cxsink init-db`, which makes it",
             )
         })

@@ -181,10 +181,9 @@ impl Engine {
         self.spool.end_intake();
         // What is applied is noted with a later append or on an idle tick, and here there is neither. For others that look
         // into the file; the next start would learn it from the destination.
-        if let Err(error) = self.spool.delete_applied() {
+        if let Err(error) = self.spool.release() {
             self.status.report(&error);
         }
-        self.spool.unlock();
         self.status.end();
         // Notified under the lock, so that a waiter cannot miss it between its look and its wait.
         let _threads = lock::lock(&self.threads);

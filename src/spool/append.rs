@@ -48,9 +48,16 @@ impl Spool {
     /// is in the file then.
     pub(crate) fn append(&self, burst: &Burst, received_at: i64) -> Result<Appended> {
         let mut writer = self.intake()?;
-        let before = *self.state();
-        if before.bytes > 0 && before.bytes.saturating_add(size_of(burst)) > self.bytes_max {
-            return Ok(Appended::Full);
+        let is_full = || {
+            let bytes = self.state().bytes;
+            bytes > 0 && bytes.saturating_add(size_of(burst)) > self.bytes_max
+        };
+        if is_full() {
+            // What is applied does not count.
+            self.delete_with(&mut writer)?;
+            if is_full() {
+                return Ok(Appended::Full);
+            }
         }
         let at = self.beside_reserve(&mut writer, size_of(burst), |writer| self.append_to(writer, burst, received_at));
         at.map(Appended::At).map_err(|error| self.error("appending to", &error))
@@ -72,25 +79,25 @@ impl Spool {
     fn append_to(&self, writer: &mut Connection, burst: &Burst, received_at: i64) -> rusqlite::Result<u64> {
         let before = *self.state();
         let transaction = Transaction::begin(writer)?;
-        let outcome = self.append_rows(&transaction, &before, burst, received_at)?;
+        let is_due = before.next + burst.events() as u64 - before.noted >= UNNOTED_EVENTS_MAX;
+        let outcome = self.append_rows(&transaction, &before, burst, received_at, is_due)?;
         transaction.commit()?;
         self.note_appended(&before, burst, received_at, &outcome);
         Ok(before.next)
     }
 
-    /// Appends the burst, and deletes what is applied if that is due, within the caller's transaction.
+    /// Appends the burst within the caller's transaction. If it `is_due`, deletes what is applied and notes the places.
     pub(super) fn append_rows(
         &self,
         transaction: &Connection,
         before: &State,
         burst: &Burst,
         received_at: i64,
+        is_due: bool,
     ) -> rusqlite::Result<Outcome> {
-        let mut outcome = Outcome::default();
-        let next = before.next + burst.events() as u64;
-        if next - before.noted >= UNNOTED_EVENTS_MAX {
-            outcome.bytes_deleted = self.note_rows(transaction, before, next)?;
-            outcome.is_noted = true;
+        let mut outcome = Outcome { is_noted: is_due, ..Outcome::default() };
+        if is_due {
+            outcome.bytes_deleted = self.note_rows(transaction, before, before.next + burst.events() as u64)?;
         }
         if forgotten::mark(transaction, before.next, received_at, before.marked_at)? {
             outcome.marked_at = Some(received_at);
@@ -197,8 +204,11 @@ impl Spool {
 
     /// Deletes what is applied and notes how far that is.
     pub(crate) fn delete_applied(&self) -> Result<()> {
-        let mut writer = self.writer();
-        let deleted = self.with_reserve(&mut writer, |writer| self.delete_from(writer));
+        self.delete_with(&mut self.writer())
+    }
+
+    pub(super) fn delete_with(&self, writer: &mut Connection) -> Result<()> {
+        let deleted = self.with_reserve(writer, |writer| self.delete_from(writer));
         deleted.map_err(|error| self.error("deleting from", &error))
     }
 

@@ -58,6 +58,10 @@ impl Spool {
         let kept =
             self.with_loan(&mut writer, bytes, keep).map_err(|error| self.error("keeping dead letters in", &error))?;
         if !kept {
+            // Only what is noted as finished can be purged, and until there is room nothing else may come that notes it.
+            if let Err(error) = self.delete_with(&mut writer) {
+                log::debug!("{error}");
+            }
             return Err(Error::spool(format!(
                 "keeping dead letters in the spool {}: dead_letters.bytes_max = {} is reached",
                 self.path().display(),

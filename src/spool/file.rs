@@ -26,7 +26,7 @@ const FORMAT: i32 = 1;
 /// although they are applied already; what is appended then gets their offsets, and must not be taken for them.
 ///
 /// No event below `spool.applied` has a row any more, unless its row has later events too. `spool.next` is where the rows
-/// ended when that was last noted; a few events may have been appended since.
+/// ended when that was last noted; a few events may have been appended since, and if the last of those were missing, nothing would tell.
 /// Checksums are explained in [`checksum`].
 /// `spool.dead_letter_bytes` is kept by triggers, because other processes delete dead letters too.
 ///
@@ -310,6 +310,11 @@ fn note_unchecked(connection: &Connection, next: u64) -> rusqlite::Result<u64> {
     connection.query_row(update, [next], |row| row.get(0))
 }
 
+/// The offset after the last dead letter.
+fn letters_end(connection: &Connection) -> rusqlite::Result<u64> {
+    connection.query_row("SELECT coalesce(max(offset) + 1, 0) FROM dead_letters", [], |row| row.get(0))
+}
+
 fn count(connection: &Connection) -> rusqlite::Result<(String, u64, u64, u64)> {
     let places = "SELECT id, applied, next, checksum FROM spool";
     let (id, applied, noted, checksum) = connection.query_row(places, [], |row| {
@@ -331,6 +336,8 @@ fn count(connection: &Connection) -> rusqlite::Result<(String, u64, u64, u64)> {
         (Some((begin, _)), Some((_, end))) => (begin <= applied && end >= noted, end),
         _ => (applied == noted, noted),
     };
+    // A letter comes after the event that it is about.
+    let is_whole = is_whole && letters_end(connection)? <= next;
     if !is_whole {
         return Err(damaged("events are missing"));
     }

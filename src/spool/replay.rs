@@ -93,7 +93,8 @@ impl Spool {
                 let skipped = fates.into_iter().map(|(offset, _)| (offset, Fate::Skipped));
                 return Ok(Some(skipped.collect()));
             }
-            let outcome = self.append_rows(&transaction, &before, &burst, now)?;
+            // Noted at once: a letter that counts as replayed may be dropped before the next note, and would be judged anew after a crash.
+            let outcome = self.append_rows(&transaction, &before, &burst, now, true)?;
             transaction.commit()?;
             self.note_appended(&before, &burst, now, &outcome);
             Ok(Some(fates))

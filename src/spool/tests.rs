@@ -169,6 +169,20 @@ fn what_is_confirmed_is_kept_with_the_delete() {
     assert_eq!((spool.applied(), spool.confirmed("lane")), (16, Some(16)));
 }
 
+/// Otherwise the next event would get its offset, and be taken for decided.
+#[test]
+fn a_dead_letter_without_its_event_is_missed() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("spool.db");
+    let spool = Spool::open(&config(&path)).unwrap();
+    append(&spool, &[b"noted".as_slice(); 16]);
+    append(&spool, &[b"bad"]);
+    spool.keep(&[letter(16, b"bad")]).unwrap();
+    drop(spool);
+    Connection::open(&path).unwrap().execute("DELETE FROM bursts WHERE position = 16", []).unwrap();
+    assert!(open_error(&path).message().contains("events are missing"));
+}
+
 #[test]
 fn a_crash_between_two_notes_of_the_places_loses_nothing() {
     let directory = tempfile::tempdir().unwrap();
@@ -206,6 +220,20 @@ fn a_full_spool_takes_nothing_until_it_is_drained() {
     assert_eq!(append(&spool, &[b"y"]), 2);
     spool.end_intake();
     assert_eq!(spool.append(&burst(&[b"z"]), 0).unwrap_err().kind(), ErrorKind::State);
+}
+
+/// Whether its rows are deleted already or not.
+#[test]
+fn what_is_applied_takes_no_room() {
+    let mut config = config(Path::new(":memory:"));
+    config.spool.bytes_max = 100;
+    let spool = Spool::open(&config).unwrap();
+    for n in 0..8 {
+        append(&spool, &[b"123456"]);
+        spool.mark_applied(n).unwrap();
+    }
+    assert_eq!(append(&spool, &[&[b'x'; 80]]), 8);
+    assert_eq!(spool.append(&burst(&[b"123456"]), 0).unwrap(), Appended::Full);
 }
 
 #[test]
@@ -252,8 +280,28 @@ fn one_process_at_a_time_and_the_error_names_the_other() {
     assert_eq!(error.kind(), ErrorKind::Spool);
     assert!(error.message().contains(&format!("in use by process {}", std::process::id())), "{error}");
     assert!(error.hint().is_some());
-    first.unlock();
+    first.release().unwrap();
     drop(Spool::open(&config(&path)).unwrap());
+}
+
+#[test]
+fn who_has_let_go_of_the_file_writes_nothing_any_more() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("spool.db");
+    let first = Spool::open(&config(&path)).unwrap();
+    append(&first, &[b"a"]);
+    {
+        let other = Connection::open(&path).unwrap();
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        first.writer().busy_timeout(Duration::ZERO).unwrap();
+        first.release().unwrap_err();
+    }
+    let second = Spool::open(&config(&path)).unwrap();
+    append(&second, &[b"b".as_slice(); 20]);
+    second.mark_applied(21).unwrap();
+    second.release().unwrap();
+    first.release().unwrap();
+    assert_eq!(Spool::open(&config(&path)).unwrap().applied(), 21);
 }
 
 #[test]

@@ -108,7 +108,7 @@ impl Writer {
             }
             if self.plan.is_none() {
                 log::warn!(
-                    "the destination has no table cxsink_checkpoint: after a crash a batch may be applied again \
+                    "the destination has no table cxsink_checkpoint: after a crash the last events may be applied again \
                      (at-least-once); `cxsink init-db` makes the table"
                 );
             }

@@ -169,7 +169,7 @@ pub unsafe extern "C" fn cxsink_dead_letters_mark_exported(
 /// Deletes dead letters for good: those that `which` selects, a sum of cxsink_purge_flag, of these only the ones that
 /// were set aside before `before`, in microseconds since 1970-01-01 UTC; INT64_MAX: whenever that was. `*out`, if out
 /// is not NULL, gets a JSON object: deleted; unseen, how many are left because they were neither exported nor replayed;
-/// unfinished, how many are left because the sink is still at work on their batch.
+/// unfinished, how many are left because the sink is still at work on their batch, or has yet to note its end.
 ///
 /// Ownership: `*out` is yours; free it by `cxsink_buffer_free`. Blocks: for the disk. Threads: any.
 /// Errors: SPOOL if the file cannot be written: those deleted before stay deleted; FORKED, INVALID_ARGUMENT.

@@ -183,7 +183,9 @@ impl PostgresDestination {
         let checkpoint = relation.name.checkpoint().quoted();
         if !relation.has_checkpoint {
             return Ok(Finding::warning(
-                format!("there is no table {checkpoint}: after a crash a batch may be applied again (at-least-once)"),
+                format!(
+                    "there is no table {checkpoint}: after a crash the last events may be applied again (at-least-once)"
+                ),
                 "run `cxsink init-db`, which makes it",
             ));
         }

@@ -108,6 +108,39 @@ fn a_request_is_carried_out_once_page_by_page() {
     assert!(spool.replay_request().unwrap().is_none());
 }
 
+/// What waits for room waits for a purge, which deletes what the file says is finished.
+#[test]
+fn full_of_dead_letters_the_finished_ones_can_be_purged() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut config = config(&directory.path().join("spool.db"));
+    config.dead_letters.bytes_max = 5;
+    let spool = Spool::open(&config).unwrap();
+    append(&spool, &[b"bad"]);
+    spool.keep(&[letter(0, b"bad")]).unwrap();
+    spool.mark_applied(1).unwrap();
+    append(&spool, &[b"bad"]);
+    spool.keep(&[letter(1, b"bad")]).unwrap_err();
+    let purged = DeadLetters::open(&config).unwrap().purge(&crate::dead_letter::Purge::all()).unwrap();
+    assert_eq!((purged.deleted, purged.unfinished), (1, 0));
+    spool.keep(&[letter(1, b"bad")]).unwrap();
+}
+
+/// Once a letter counts as replayed it may be dropped at any time, and with it the knowledge that its event is decided.
+#[test]
+fn a_replayed_letter_is_finished_also_after_a_crash() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("spool.db");
+    let spool = Spool::open(&config(&path)).unwrap();
+    append(&spool, &[b"bad"]);
+    spool.keep(&[letter(0, b"bad")]).unwrap();
+    spool.mark_applied(1).unwrap();
+    let page = spool.replayable(&Selection::All, 0, 1).unwrap();
+    spool.replay(&good(&page), 9, None).unwrap().unwrap();
+    drop(spool);
+    let spool = Spool::open(&config(&path)).unwrap();
+    assert_eq!((spool.applied(), spool.next()), (1, 2));
+}
+
 /// A dead letter says that an event is decided; until its batch is finished, nobody may delete it.
 #[test]
 fn letters_of_an_unfinished_batch_stay() {
