@@ -101,6 +101,14 @@ fn import_takes_json_lines_through_the_whole_path() {
     let exported: Vec<serde_json::Value> = out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!((code, exported.len()), (0, 2));
     assert_eq!((&exported[0]["event"], &exported[1]["stage"]), (&"not json".into(), &"schema".into()));
+    let (code, out, _) = run(path, &["dead-letters", "list", "--limit", "1"]);
+    assert!(code == 0 && out.contains("1 of 2") && out.contains("--from 2"), "{out}");
+    let (code, out, _) = run(path, &["dead-letters", "export", "letters.jsonl"]);
+    assert!(code == 0 && out.contains("2 dead letters exported"), "{out}");
+    std::fs::write(path.join("letters.jsonl"), "of last week").unwrap();
+    let (code, _, err) = run(path, &["dead-letters", "export", "letters.jsonl"]);
+    assert!(code == 2 && err.contains("letters.jsonl") && err.contains("name a new file"), "{err}");
+    assert_eq!(std::fs::read_to_string(path.join("letters.jsonl")).unwrap(), "of last week");
     let (code, _, err) = run(path, &["dead-letters", "list", "--set", "spool.path=none.db"]);
     assert!(code == 1 && err.contains("none.db"), "{err}");
 }

@@ -191,7 +191,7 @@ pub(super) enum DeadLetters {
     ///
     /// What was exported may be deleted when dead_letters.bytes_max is reached.
     Export {
-        /// The file to write; - writes to the standard output
+        /// The file to make, which must not exist yet; - writes to the standard output
         #[arg(default_value = "-")]
         file: PathBuf,
     },

@@ -53,6 +53,9 @@ fn list(letters: &DeadLetters, from: u64, limit: usize) -> Result<()> {
         );
     }
     say!("{} of {} dead letters; `cxsink dead-letters show OFFSET` shows the event", page.len(), grouped(total));
+    if let Some(last) = page.last().filter(|_| page.len() == limit) {
+        say!("More, if there are any: `cxsink dead-letters list --from {}`", last.offset + 1);
+    }
     Ok(())
 }
 
@@ -124,8 +127,11 @@ pub(super) fn describe(letter: &DeadLetter) -> String {
 }
 
 fn export(letters: &DeadLetters, file: &Path) -> Result<()> {
-    let fail =
-        |error: std::io::Error| Error::new(ErrorKind::InvalidArgument, format!("writing {}: {error}", file.display()));
+    let fail = |error: std::io::Error| {
+        let is_there = error.kind() == std::io::ErrorKind::AlreadyExists;
+        let error = Error::new(ErrorKind::InvalidArgument, format!("writing {}: {error}", file.display()));
+        if is_there { error.with_hint("name a new file: what was exported before may be nowhere else") } else { error }
+    };
     let is_stdout = file.as_os_str() == "-";
     let mut out: Box<dyn Write> =
         if is_stdout { Box::new(std::io::stdout().lock()) } else { Box::new(create_private(file).map_err(fail)?) };
@@ -152,10 +158,10 @@ fn export(letters: &DeadLetters, file: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Events are for nobody else's eyes.
+/// Events are for nobody else's eyes. A file that is there stays as it is.
 fn create_private(file: &Path) -> std::io::Result<File> {
     let mut options = File::options();
-    options.write(true).create(true).truncate(true);
+    options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options.open(file)

@@ -35,7 +35,7 @@ pub(super) fn demo(options: &Demo, settings: &Settings) -> Result<ExitCode> {
 
     let started = Instant::now();
     let sink = Sink::open(&config)?;
-    let signals = super::run::watch_signals()?;
+    let signals = super::run::stop_on_signal(&sink)?;
     sink.start()?;
     let stats = super::run::to_the_end(&sink, &signals, Duration::from_secs(30), Some(options.events), || false)?;
     let elapsed = started.elapsed();

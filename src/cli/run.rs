@@ -34,7 +34,7 @@ pub(super) fn run(config: &Config, options: &Run) -> Result<ExitCode> {
     }
     let started = Instant::now();
     let sink = Sink::open(config)?;
-    let signals = watch_signals()?;
+    let signals = stop_on_signal(&sink)?;
     sink.start()?;
     Ok(match to_the_end(&sink, &signals, options.drain_timeout, None, || false) {
         Ok(stats) => {
@@ -59,7 +59,7 @@ pub(super) fn import(config: &Config, file: &Path) -> Result<ExitCode> {
     let started = Instant::now();
     let input = open_input(file)?;
     let sink = Sink::open(&config)?;
-    let signals = watch_signals()?;
+    let signals = stop_on_signal(&sink)?;
     sink.start()?;
     let feeder = {
         let sink = sink.clone();
@@ -100,8 +100,14 @@ pub(super) fn open_input(file: &Path) -> Result<BufReader<Box<dyn Read + Send>>>
     Ok(BufReader::with_capacity(256 * 1024, input))
 }
 
+/// Counts signals from now on: the first one stops the sink, also while it is still starting.
+pub(super) fn stop_on_signal(sink: &Sink) -> Result<Arc<AtomicUsize>> {
+    let sink = sink.clone();
+    watch_signals(move || sink.stop())
+}
+
 /// Counts signals from now on; the second one ends the process at once.
-pub(super) fn watch_signals() -> Result<Arc<AtomicUsize>> {
+pub(super) fn watch_signals(at_first: impl Fn() + Send + 'static) -> Result<Arc<AtomicUsize>> {
     let fail = |error: std::io::Error| Error::new(ErrorKind::Internal, format!("watching for signals: {error}"));
     let count = Arc::new(AtomicUsize::new(0));
     let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(fail)?;
@@ -112,6 +118,7 @@ pub(super) fn watch_signals() -> Result<Arc<AtomicUsize>> {
                 // Nothing to clean up: the spool is sound after every statement.
                 let _ = signal_hook::low_level::emulate_default_handler(signal);
             }
+            at_first();
         }
     };
     std::thread::Builder::new().name("cxsink-signals".into()).spawn(watch).map_err(fail)?;
@@ -158,7 +165,6 @@ pub(super) fn to_the_end(
         if stopped.is_none() && signals.load(Ordering::SeqCst) > 0 {
             log::info!("stopping: applying what is spooled; a second signal ends at once");
             stopped = Some(Instant::now());
-            sink.stop();
         }
         if stopped.is_some_and(|stopped| stopped.elapsed() >= drain_timeout) {
             break;

@@ -14,7 +14,7 @@ pub(super) fn simulate(arguments: &Simulate, settings: &Settings) -> Result<Exit
     settings.apply(&mut config)?;
     super::logging::start(&config.log);
     let closes_at_end = options.close_at_end;
-    let signals = super::run::watch_signals()?;
+    let signals = super::run::watch_signals(|| ())?;
     let simulator = Simulator::start(options)?;
     say!("CXSINK_OAUTH__URL={}", simulator.oauth_url());
     say!("CXSINK_STREAM__URL={}", simulator.stream_url());

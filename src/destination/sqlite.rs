@@ -482,7 +482,10 @@ fn not_connected(path: &Path) -> Error {
 fn sqlite_error(path: &Path, what: &str, error: &rusqlite::Error) -> Error {
     let (class, hint) = match error.sqlite_error_code() {
         Some(ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch | ErrorCode::TooBig) => (Class::BadData, None),
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => (Class::Conflict, None),
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => (
+            Class::Conflict,
+            Some("another program has the file locked: the sink goes on when that one ends its transaction"),
+        ),
         Some(ErrorCode::DiskFull) => (Class::Outage, Some("the disk is full: make room; nothing is lost")),
         Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
             (Class::Misfit, Some("the file is no sound SQLite database: check destination.url"))
