@@ -6,19 +6,19 @@ use std::sync::Arc;
 
 use serde_json::Value as Json;
 
-use crate::batch::{Merged, Rows, collapse};
 use crate::config::{Config, MappingConfig, SchemaConfig, UpdateMode};
 use crate::destination::postgres::encode;
 use crate::destination::{Applied, Destination, Fence, Write};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Burst;
-use crate::mapping::{Column, ColumnType, Plan, map_event};
-use crate::schema::Schema;
+use crate::rows::batch::{Merged, Rows, collapse};
+use crate::rows::schema::Schema;
+use crate::rows::{Column, ColumnType, Plan, map_event};
 use crate::simulator::{SimulatorOptions, generate};
 use crate::sink::open_destination;
 use crate::source::websocket::decode;
 use crate::spool::{Spool, SpooledEvents};
-use crate::stop_signal::StopSignal;
+use crate::threads::stop_signal::StopSignal;
 
 /// Events as the simulator sends them: valid, about 300 bytes each.
 #[derive(Debug)]
@@ -229,7 +229,7 @@ impl std::fmt::Debug for Table {
 }
 
 /// As PostgreSQL's catalogue describes what `init-db` makes.
-fn default_table() -> crate::mapping::Table {
+fn default_table() -> crate::rows::Table {
     let text = ColumnType::Text { chars_max: Some(255) };
     let columns = [
         ("interaction_id", text, true),
@@ -251,7 +251,7 @@ fn default_table() -> crate::mapping::Table {
         not_null,
         has_default: false,
     };
-    crate::mapping::Table {
+    crate::rows::Table {
         name: "cxone_events".into(),
         columns: columns.into_iter().map(column).collect(),
         unique_keys: vec![vec!["idempotency_key".into()]],

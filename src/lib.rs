@@ -63,56 +63,40 @@
 // A build with one destination, or none, leaves out what only the other one needs.
 #![cfg_attr(not(all(feature = "postgres", feature = "sqlite")), allow(dead_code, unused_imports, unused_variables))]
 
-mod backoff;
-mod batch;
 #[cfg(feature = "bench")]
 #[doc(hidden)]
 pub mod bench;
 mod check;
 #[cfg(feature = "cli")]
 pub mod cli;
-mod clock;
 pub mod config;
-mod connection;
-mod dead_letter;
 mod destination;
 mod error;
 mod event;
-mod lanes;
-mod ledger;
-mod lock;
-mod log_scope;
-mod mapping;
-mod notice;
 mod pipeline;
-mod preparer;
-mod reader;
-mod reconcile;
-mod replayer;
-mod schema;
+mod report;
+mod rows;
 #[cfg(feature = "simulator")]
 pub mod simulator;
 mod sink;
 mod source;
 mod spool;
-mod stats;
-mod status;
-mod stop_signal;
+mod threads;
+mod time;
 mod tls;
-mod writer;
 
+pub use crate::report::dead_letter::{DeadLetter, Fate, Payload, Purge, Purged, Replayed, Selection, Stage};
+pub use crate::report::finding::{Check, CheckArea, CheckStatus, CheckStep};
+pub use crate::report::notice::{Notice, Poll, Rejection, Stored};
+pub use crate::report::stream_connection::{Gap, StreamConnection};
+pub use crate::threads::spawn::{EnteredScope, LogScope};
 pub use check::run::check;
-pub use check::{Check, CheckArea, CheckStatus, CheckStep};
 pub use config::Config;
-pub use connection::{Gap, StreamConnection};
-pub use dead_letter::{DeadLetter, Fate, Payload, Purge, Purged, Replayed, Selection, Stage};
 pub use error::{Error, ErrorKind, Result, Violation};
-pub use log_scope::{EnteredScope, LogScope};
-pub use notice::{Notice, Poll, Rejection, Stored};
 pub use sink::{FirstRows, Sink, Validator, init_db, init_db_sql, peek, replay, replay_dry_run, validate};
 
+pub use crate::report::stats::{Counter, Latency, State, Stats};
 pub use spool::{Connections, DeadLetters};
-pub use stats::{Counter, Latency, State, Stats};
 
 /// The Rust examples in README.md, so that they run as tests.
 #[cfg(doctest)]

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 
-use super::fit;
 use super::run::Area;
-use super::{CheckStep, Finding};
+use crate::check::schema_fit;
 use crate::config::Config;
 use crate::destination::{Destination, Examination};
-use crate::mapping::{Plan, Table, check_unique_key};
-use crate::schema::Schema;
+use crate::report::finding::{CheckStep, Finding};
+use crate::rows::schema::Schema;
+use crate::rows::{Plan, Table, check_unique_key};
 
 const NAMES: [&str; 12] = [
     "destination.names",
@@ -76,7 +76,7 @@ fn columns(config: &Config, schema: Option<&Schema>, table: &Table, area: &mut A
 }
 
 fn fit(plan: &Plan, schema: &Schema) -> Finding {
-    let misfits = fit::misfits(plan, schema);
+    let misfits = schema_fit::misfits(plan, schema);
     if misfits.is_empty() {
         return Finding::good("the columns take what the schema sets a limit for");
     }

@@ -4,15 +4,16 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{self, Sender};
 use std::time::{Duration, Instant};
 
-use super::{Check, CheckArea, CheckStatus, CheckStep, Finding, destination, failed, source, spool};
+use super::{destination, source, spool};
 use crate::config::Config;
 use crate::destination::Destination;
 use crate::error::{Error, ErrorKind, Result};
-use crate::log_scope;
-use crate::schema::Schema;
+use crate::report::finding::{Check, CheckArea, CheckStatus, CheckStep, Finding, failed};
+use crate::rows::schema::Schema;
 use crate::sink;
 use crate::source::websocket::Probe;
-use crate::stop_signal::StopSignal;
+use crate::threads::spawn;
+use crate::threads::stop_signal::StopSignal;
 
 /// Tries a deployment, step by step and for real: the configuration and the schema in any case, and these areas. `on_step` is
 /// called on the caller's thread when a step is done.
@@ -33,7 +34,7 @@ pub fn check(config: &Config, areas: &[CheckArea], mut on_step: impl FnMut(&Chec
     let (sender, steps) = mpsc::channel();
     let (config, areas) = (config.clone(), areas.to_vec());
     // The `postgres` crate must not be called on a thread that is inside an asynchronous runtime.
-    let spawned = log_scope::spawn("cxsink-check", move || {
+    let spawned = spawn::spawn("cxsink-check", move || {
         // What a panic leaves behind is not used again.
         if catch_unwind(AssertUnwindSafe(|| check_all(&config, &areas, &sender))).is_err() {
             let error = Error::new(ErrorKind::Panic, "the check panicked").with_hint("this is a bug in cxsink");

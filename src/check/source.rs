@@ -2,9 +2,9 @@
 
 use std::sync::mpsc::Sender;
 
-use super::CheckStep;
 use super::run::Area;
 use crate::config::Config;
+use crate::report::finding::CheckStep;
 use crate::source::websocket::{Probe, Server};
 use crate::spool::examine;
 

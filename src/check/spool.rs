@@ -2,9 +2,9 @@
 
 use std::sync::mpsc::Sender;
 
-use super::CheckStep;
 use super::run::Area;
 use crate::config::SpoolConfig;
+use crate::report::finding::CheckStep;
 use crate::spool::examine;
 
 pub(super) fn check(config: &SpoolConfig, dead_letters_bytes_max: u64, reports: &Sender<CheckStep>) {

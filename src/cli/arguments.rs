@@ -235,8 +235,8 @@ pub(super) enum DeadLetters {
 /// A date, from its midnight UTC on, or a time, as microseconds since 1970-01-01 UTC.
 fn unix_micros(text: &str) -> std::result::Result<i64, String> {
     let time = if text.len() == 10 { format!("{text}T00:00:00Z") } else { text.to_owned() };
-    let parsed =
-        crate::mapping::DateTime::parse(&time).ok_or("a date as 2026-11-22, or a time as 2026-11-22T16:00:00Z")?;
+    let parsed = crate::time::timestamp::DateTime::parse(&time)
+        .ok_or("a date as 2026-11-22, or a time as 2026-11-22T16:00:00Z")?;
     parsed.utc_micros().map_err(|why| format!("the time {why}"))
 }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use log::LevelFilter;
 
 use super::arguments::{CheckOptions, Settings};
-use super::shape::time;
+use crate::cli::format::time;
 use crate::{Check, CheckArea, CheckStatus, CheckStep};
 
 pub(super) fn check(settings: &Settings, options: &CheckOptions) -> ExitCode {

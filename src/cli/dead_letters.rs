@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use super::arguments::DeadLetters as Action;
-use super::shape::grouped;
+use crate::cli::format::grouped;
 use crate::{Config, DeadLetter, DeadLetters, Error, ErrorKind, Purge, Result};
 
 /// How many are read at a time.
@@ -169,5 +169,5 @@ fn create_private(file: &Path) -> std::io::Result<File> {
 
 /// Microseconds since 1970 as a time to the second.
 pub(super) fn time(micros: i64) -> String {
-    format!("{}Z", &crate::mapping::format_micros(micros)[..19])
+    format!("{}Z", &crate::time::timestamp::format_micros(micros)[..19])
 }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use super::arguments::{Demo, Settings};
-use super::shape::{grouped, summary, table, terminal_width};
+use crate::cli::format::{grouped, summary, table, terminal_width};
 use crate::config::OnNormalClose;
 use crate::simulator::{Simulator, SimulatorOptions};
 use crate::{Config, Error, ErrorKind, Result, Sink};

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::shape::{grouped, rate};
 use crate::Stats;
+use crate::cli::format::{grouped, rate};
 
 /// Drawn while it lives, and only if the standard error stream is a terminal.
 pub(super) struct Live {

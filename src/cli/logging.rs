@@ -6,9 +6,9 @@ use std::sync::Mutex;
 use indicatif::MultiProgress;
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
-use crate::clock::{Clock, SystemClock};
 use crate::config::{LogConfig, LogFormat, LogLevel};
-use crate::lock;
+use crate::threads::sync;
+use crate::time::clock::{Clock, SystemClock};
 
 struct Logger {
     format: LogFormat,
@@ -32,7 +32,7 @@ pub(super) fn start(config: &LogConfig) {
 
 /// Log lines go above this from now on; `None`: there is nothing to go above.
 pub(super) fn set_beside(progress: Option<MultiProgress>) {
-    *lock::lock(&BESIDE) = progress;
+    *sync::lock(&BESIDE) = progress;
 }
 
 impl Log for Logger {
@@ -45,7 +45,7 @@ impl Log for Logger {
         if !self.enabled(record.metadata()) {
             return;
         }
-        let now = crate::mapping::format_micros(SystemClock.unix_micros());
+        let now = crate::time::timestamp::format_micros(SystemClock.unix_micros());
         let time = format!("{}Z", &now[..23]);
         let line = match self.format {
             LogFormat::Text => format!("{time} {:<5} {}", record.level(), record.args()),
@@ -61,7 +61,7 @@ impl Log for Logger {
             // A reader that has gone away is no reason to end.
             let _ = writeln!(std::io::stderr().lock(), "{line}");
         };
-        let beside = lock::lock(&BESIDE);
+        let beside = sync::lock(&BESIDE);
         match &*beside {
             Some(progress) => progress.suspend(print),
             None => print(),

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use super::shape::grouped;
+use crate::cli::format::grouped;
 use crate::{Config, Fate, Replayed, Result, Selection};
 
 pub(super) fn replay(config: &Config, ids: &[u64], dry_run: bool, timeout: Duration) -> Result<()> {

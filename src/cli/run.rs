@@ -14,7 +14,7 @@ use signal_hook::iterator::Signals;
 
 use super::arguments::Run;
 use super::live::Live;
-use super::shape::summary;
+use crate::cli::format::summary;
 use crate::config::LogFormat;
 use crate::{Config, Counter, Error, ErrorKind, Notice, Poll, Result, Sink, Stats};
 

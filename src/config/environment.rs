@@ -3,10 +3,12 @@
 use std::ffi::OsString;
 use std::fmt;
 
-use super::database_url::{self, Parts};
 use super::keys::{self, KEYS, Key};
-use super::libpq::{self, Libpq};
 use super::{Config, ProxyConfig, units};
+use crate::config::database::libpq;
+use crate::config::database::libpq::Libpq;
+use crate::config::database::url;
+use crate::config::database::url::Parts;
 use crate::error::{Error, Result};
 
 const PREFIX: &str = "CXSINK_";
@@ -115,7 +117,7 @@ impl Variables {
 
 /// Both layers of variables: parts of one URL may come from both, such as the password from the environment alone.
 #[derive(Clone, Copy)]
-pub(super) struct Stack<'a> {
+pub(crate) struct Stack<'a> {
     pub(super) lower: &'a Variables,
     pub(super) upper: &'a Variables,
 }
@@ -205,7 +207,7 @@ fn set_composed(config: &mut Config, stack: Stack<'_>) -> Result<()> {
         let hosts = part(names.host).map_or(1, |hosts| hosts.split(',').count());
         check_ports(&port.value, hosts).map_err(|e| port.locate(e))?;
     }
-    let url = database_url::compose(&Parts {
+    let url = url::compose(&Parts {
         host: part(names.host),
         port: part(names.port),
         name: part(names.name),

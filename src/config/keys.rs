@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::Config;
 use super::choices::{AdditionalProperties, LogFormat, LogLevel, OnNormalClose, SpoolSync, TlsVersion, UpdateMode};
-use super::kind::Kind;
 use super::value::{Field, Value, put};
+use crate::config::value_type::Kind;
 use crate::error::{Error, ErrorKind, Result};
 
 /// One key: a row of the table.

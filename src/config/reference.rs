@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::Config;
 use super::environment::DEPLOYMENT;
 use super::keys::{KEYS, SECTIONS};
-use super::libpq;
+use crate::config::database::libpq;
 
 const HEAD: &str = "\
 # Configuration

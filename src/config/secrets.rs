@@ -6,8 +6,8 @@ use std::path::Path;
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::database_url;
 use super::sections::{DestinationConfig, OauthConfig};
+use crate::config::database::url;
 use crate::error::{Error, Result};
 
 /// Far above any secret; keeps a wrong path such as `/dev/zero` from filling the memory.
@@ -37,7 +37,7 @@ impl DestinationConfig {
     /// `Config`: `url` holds a password as well, or the file cannot be used.
     pub fn password(&self) -> Result<Option<SecretString>> {
         let Some(file) = &self.password_file else { return Ok(None) };
-        if self.url.as_ref().is_some_and(|url| database_url::has_password(url.expose_secret())) {
+        if self.url.as_ref().is_some_and(|url| url::has_password(url.expose_secret())) {
             return Err(Error::config("destination.password_file is set and destination.url holds a password")
                 .with_hint("keep one of them; the variable DB_PASSWORD puts a password into destination.url"));
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use super::choices::{AdditionalProperties, LogFormat, LogLevel, OnNormalClose, SpoolSync, TlsVersion, UpdateMode};
-use super::libpq::Libpq;
+use crate::config::database::libpq::Libpq;
 
 /// `[oauth]`
 #[derive(Debug, Clone)]

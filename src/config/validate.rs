@@ -4,7 +4,8 @@ use secrecy::ExposeSecret;
 
 use super::keys::KEYS;
 use super::url::percent_encode;
-use super::{Config, DestinationConfig, MappingConfig, TlsConfig, database_url};
+use super::{Config, DestinationConfig, MappingConfig, TlsConfig};
+use crate::config::database::url;
 use crate::error::{Error, Result};
 
 const STREAM_ID: &str = "{stream_id}";
@@ -75,8 +76,7 @@ impl Config {
     }
 
     fn validate_destination(&self) -> Result<()> {
-        if database_url::sqlite_path(self.destination.url()?)
-            .is_some_and(|path| self.spool.path == *path && path != ":memory:")
+        if url::sqlite_path(self.destination.url()?).is_some_and(|path| self.spool.path == *path && path != ":memory:")
         {
             return Err(Error::config("destination.url and spool.path name the same file"));
         }

@@ -13,15 +13,14 @@ use rusqlite::{Connection, ErrorCode, ToSql, Transaction, params_from_iter};
 
 use super::names::{CHECKPOINT, TableName, quote};
 use super::{Applied, Destination, Examination, Write, moved_checkpoint};
-use crate::batch::{Rows, Value};
-use crate::check::Finding;
-use crate::clock::{Clock, SystemClock};
 use crate::config::DestinationConfig;
 use crate::error::{Class, Error, ErrorKind, Result};
-use crate::mapping::{
-    Column, ColumnType, OnConflict, OnlyIf, Plan, PlanColumn, Role, Table, format_days, format_micros,
-};
-use crate::stop_signal::{InterruptGuard, StopSignal};
+use crate::report::finding::Finding;
+use crate::rows::batch::{Rows, Value};
+use crate::rows::{Column, ColumnType, OnConflict, OnlyIf, Plan, PlanColumn, Role, Table};
+use crate::threads::stop_signal::{InterruptGuard, StopSignal};
+use crate::time::clock::{Clock, SystemClock};
+use crate::time::timestamp::{format_days, format_micros};
 
 /// A table in an SQLite file.
 pub(crate) struct SqliteDestination {
@@ -295,7 +294,7 @@ fn upsert_rows(transaction: &Transaction<'_>, statements: &Statements, write: &W
     let mut find = transaction.prepare_cached(&statements.find)?;
     let mut upsert = transaction.prepare_cached(&statements.upsert)?;
     for merged in write.merged {
-        let parameter = |(index, column): (usize, &crate::mapping::PlanColumn)| {
+        let parameter = |(index, column): (usize, &crate::rows::PlanColumn)| {
             let row = if column.role == Role::Updated { merged.last } else { merged.first };
             Parameter {
                 rows: write.rows,

@@ -1,9 +1,9 @@
 //! The bytes of one event: about 300, as CXone's look, built without an allocation.
 
-use super::draws::{Draws, Purpose};
 use super::options::InvalidKind;
 use super::sequence::Entry;
 use super::stamp;
+use crate::simulator::rng::{Draws, Purpose};
 
 /// Writes an entry's bytes; the same entry always gives the same bytes.
 #[derive(Debug, Clone)]

@@ -6,9 +6,9 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::body::BodyWriter;
-use super::draws::{Draws, Purpose};
 use super::options::{InvalidKind, InvalidMix, SimulatorOptions};
 use super::stamp;
+use crate::simulator::rng::{Draws, Purpose};
 
 /// One event of the sequence, as little as its bytes can be made from again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

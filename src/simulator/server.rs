@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use super::feed::Feed;
 use super::handshake::{Handshakes, STREAM_PATH};
 use super::http::{self, Next, REQUEST_MAX, Request, Requests, Response};
 use super::options::SimulatorOptions;
 use super::stream;
 use super::token::Tokens;
-use crate::stop_signal::StopSignal;
+use crate::simulator::cursor::Feed;
+use crate::threads::stop_signal::StopSignal;
 
 pub(super) const TOKEN_PATH: &str = "/oauth/token";
 

@@ -5,12 +5,13 @@ use std::net::{Shutdown, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::feed::{Batch, Fill};
 use super::frame::{self, CODE_NONE, CODE_NORMAL, CODE_TOKEN_EXPIRED};
 use super::http::is_timeout;
-use super::inbox::{self, Inbox, Mail};
 use super::options::Cut;
 use super::server::Shared;
+use crate::simulator::client_messages;
+use crate::simulator::client_messages::{Inbox, Mail};
+use crate::simulator::cursor::{Batch, Fill};
 
 /// A batch is full at this size. Larger writes are no faster, smaller ones cost a system call for fewer events.
 const BATCH_BYTES: usize = 64 * 1024;
@@ -209,7 +210,7 @@ impl<'a> Sender<'a> {
             return Some(ending);
         }
         if let Some(code) = mail.close {
-            let _ = self.write_control(|out| frame::push_close(out, inbox::answer_code(code), ""));
+            let _ = self.write_control(|out| frame::push_close(out, client_messages::answer_code(code), ""));
             return Some(self.end_and_wait());
         }
         if let Some(code) = mail.violation {

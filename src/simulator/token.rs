@@ -8,7 +8,7 @@ use secrecy::ExposeSecret;
 
 use super::http::{Request, Response};
 use super::options::{RetryAfter, SimulatorOptions};
-use crate::lock;
+use crate::threads::sync;
 
 /// More are not kept: nobody needs so many who is not in a loop by mistake.
 const TOKENS_MAX: usize = 10_000;
@@ -27,7 +27,7 @@ struct State {
 impl Tokens {
     /// The answer to a request; a token was issued when its status is 200.
     pub(super) fn answer(&self, options: &SimulatorOptions, request: &Request) -> Response {
-        let mut state = lock::lock(&self.state);
+        let mut state = sync::lock(&self.state);
         let failure = options.token_failures.get(state.requests);
         state.requests += 1;
         if let Some(status) = failure {
@@ -54,7 +54,7 @@ impl Tokens {
 
     /// Until when a token is good, if it is.
     pub(super) fn expiry(&self, token: &str) -> Option<Instant> {
-        let state = lock::lock(&self.state);
+        let state = sync::lock(&self.state);
         state.expiry_by_token.get(token).copied().filter(|expiry| *expiry > Instant::now())
     }
 }

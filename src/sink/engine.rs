@@ -5,22 +5,23 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use super::parts::{Parts, away_from_the_caller};
-use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
-use crate::ledger::Ledger;
-use crate::lock::{self, Condition};
-use crate::log_scope;
-use crate::pipeline::Pipeline;
-use crate::preparer::Preparer;
-use crate::reader::Reader;
-use crate::schema::Schema;
+use crate::pipeline::connection_log::Ledger;
+use crate::pipeline::handoff::Pipeline;
+use crate::pipeline::preparer::Preparer;
+use crate::pipeline::reader::Reader;
+use crate::pipeline::writer::Writer;
+use crate::report::stats::{Counter, State};
+use crate::report::status::Status;
+use crate::rows::schema::Schema;
+use crate::sink::adapters::{Parts, away_from_the_caller};
 use crate::spool::Spool;
-use crate::stats::{Counter, State};
-use crate::status::Status;
-use crate::stop_signal::{InterruptGuard, StopSignal};
-use crate::writer::Writer;
+use crate::threads::spawn;
+use crate::threads::stop_signal::{InterruptGuard, StopSignal};
+use crate::threads::sync;
+use crate::threads::sync::Condition;
+use crate::time::clock::SystemClock;
 
 /// What handle and threads share.
 #[derive(Debug)]
@@ -66,7 +67,7 @@ impl Engine {
     /// Connects to the destination, and starts the loops over these parts. An error ends the sink.
     pub(super) fn start(self: &Arc<Self>, config: &Config, parts: impl FnOnce() -> Result<Parts>) -> Result<()> {
         {
-            let mut threads = lock::lock(&self.threads);
+            let mut threads = sync::lock(&self.threads);
             if threads.is_started || self.status.state() != State::Open {
                 return Err(Error::state("the sink was started before").with_hint("open another sink"));
             }
@@ -106,7 +107,7 @@ impl Engine {
             interrupts.push(status.stop.on_set(move || intake.end_intake()));
         }
         {
-            let mut threads = lock::lock(&self.threads);
+            let mut threads = sync::lock(&self.threads);
             threads.running = 2 + writers.len() + usize::from(reader.is_some());
             threads.interrupts = interrupts;
         }
@@ -152,8 +153,8 @@ impl Engine {
             at_end(&engine);
             engine.thread_ended();
         };
-        match log_scope::spawn(name, run) {
-            Ok(handle) => lock::lock(&self.threads).handles.push(handle),
+        match spawn::spawn(name, run) {
+            Ok(handle) => sync::lock(&self.threads).handles.push(handle),
             Err(error) => self.not_spawned(name, &error),
         }
     }
@@ -167,7 +168,7 @@ impl Engine {
     }
 
     fn thread_ended(&self) {
-        let mut threads = lock::lock(&self.threads);
+        let mut threads = sync::lock(&self.threads);
         threads.running -= 1;
         let is_last = threads.running == 0;
         drop(threads);
@@ -186,14 +187,14 @@ impl Engine {
         }
         self.status.end();
         // Notified under the lock, so that a waiter cannot miss it between its look and its wait.
-        let _threads = lock::lock(&self.threads);
+        let _threads = sync::lock(&self.threads);
         self.ended.notify_all();
     }
 
     /// Tells the threads to end when what is spooled is applied; an engine that never started ends here.
     pub(super) fn stop(&self) {
         self.status.begin_stop();
-        if !lock::lock(&self.threads).is_started {
+        if !sync::lock(&self.threads).is_started {
             self.end();
         }
     }
@@ -211,7 +212,7 @@ impl Engine {
     /// Waits until the sink has ended; false when `timeout` passes first.
     fn wait_ended(&self, timeout: Option<Duration>) -> bool {
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-        let mut threads = lock::lock(&self.threads);
+        let mut threads = sync::lock(&self.threads);
         while (threads.is_started || threads.running > 0) && !self.status.state().is_final() {
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
             if left.is_some_and(|left| left.is_zero()) {

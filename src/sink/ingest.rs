@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 use super::{ROOM_CHECK, Sink};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Burst;
+use crate::report::stats::Counter;
 use crate::source::{BURST_BYTES_MAX, BURST_EVENTS_MAX};
 use crate::spool::Appended;
-use crate::stats::Counter;
 
 impl Sink {
     /// Takes an event from the application: the same path as the stream's, with the check up front.

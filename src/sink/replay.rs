@@ -9,19 +9,19 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::engine::Engine;
-use super::parts::{away_from_the_caller, open_destination};
 use super::{ROOM_CHECK, Sink};
 use crate::config::{Config, OauthConfig, StreamConfig};
-use crate::dead_letter::{Fate, Replayed, Selection};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Burst;
-use crate::mapping::Plan;
-use crate::notice::Rejection;
-use crate::replayer::{Replayer, check};
-use crate::schema::Schema;
+use crate::pipeline::replayer::{Replayer, check};
+use crate::report::dead_letter::{Fate, Replayed, Selection};
+use crate::report::notice::Rejection;
+use crate::report::stats::Counter;
+use crate::rows::Plan;
+use crate::rows::schema::Schema;
+use crate::sink::adapters::{away_from_the_caller, open_destination};
 use crate::spool::{Requests, Spool};
-use crate::stats::Counter;
-use crate::stop_signal::StopSignal;
+use crate::threads::stop_signal::StopSignal;
 
 impl Sink {
     /// Checks dead letters again, under the schema that the sink was opened with and the mapping to the table as it is now,

@@ -2,10 +2,10 @@
 
 use serde_json::json;
 
-use super::parts::{away_from_the_caller, open_destination};
 use crate::config::Config;
 use crate::error::Result;
-use crate::stop_signal::StopSignal;
+use crate::sink::adapters::{away_from_the_caller, open_destination};
+use crate::threads::stop_signal::StopSignal;
 
 /// Makes the table that `destination.url` and `destination.table` name, and the table `cxsink_checkpoint` beside it, where they
 /// do not exist.

@@ -11,15 +11,15 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 
 use super::*;
-use crate::check::Finding;
-use crate::dead_letter::Stage;
 use crate::destination::sqlite::{SqliteDestination, init_db_sql};
 use crate::destination::{Applied, Destination, Examination, Link, Write};
 use crate::error::Class;
 use crate::event::Burst;
-use crate::mapping::{Plan, Table};
+use crate::report::dead_letter::Stage;
+use crate::report::finding::Finding;
+use crate::rows::{Plan, Table};
 use crate::source::{Read, Source};
-use crate::stop_signal::StopSignal;
+use crate::threads::stop_signal::StopSignal;
 
 /// What goes wrong, in the order of the calls to the destination.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -58,7 +58,7 @@ fn failure(class: Class) -> Error {
 
 impl Faulty {
     fn next(&self, is_for: impl Fn(Fault) -> bool) -> Fault {
-        let mut faults = lock::lock(&self.faults);
+        let mut faults = sync::lock(&self.faults);
         if faults.front().is_some_and(|&fault| is_for(fault)) { faults.pop_front().unwrap() } else { Fault::None }
     }
 }
@@ -128,7 +128,7 @@ impl Destination for Faulty {
             }
             Fault::Unreachable | Fault::Unprepared | Fault::TooLong(_) | Fault::None => {}
         }
-        let is_poisoned = |merged: &crate::batch::Merged| {
+        let is_poisoned = |merged: &crate::rows::batch::Merged| {
             let rows = write.rows;
             (0..rows.plan.width).any(|column| rows.text_of(rows.value(merged.last as usize, column)) == "poison")
         };
@@ -205,7 +205,7 @@ impl Bench {
     }
 
     fn faults(&self, faults: &[Fault]) {
-        lock::lock(&self.faults).extend(faults);
+        sync::lock(&self.faults).extend(faults);
     }
 
     fn open(&self) -> Sink {
@@ -449,7 +449,7 @@ fn what_was_spooled_is_recovered_and_applied_once() {
         sink.close(Some(Duration::from_secs(30))).unwrap();
         assert!(sink.stats().is_balanced());
     }
-    lock::lock(&bench.faults).clear();
+    sync::lock(&bench.faults).clear();
     bench.sql("UPDATE cxone_events SET duration = 99");
     let sink = bench.open();
     assert!(sink.stats().recovered <= 3);
@@ -658,7 +658,7 @@ fn an_event_with_a_dead_letter_stays_out_of_the_table() {
         sink.close(Some(Duration::from_secs(30))).unwrap();
         assert_eq!((sink.dead_letters(0, 9).unwrap().len(), sink.stats().pending), (1, 2));
     }
-    lock::lock(&bench.faults).clear();
+    sync::lock(&bench.faults).clear();
     bench.config.schema.additional_properties = crate::config::AdditionalProperties::Keep;
     let sink = bench.open();
     bench.start(&sink, &[], None);
@@ -807,7 +807,7 @@ fn a_sink_starts_once_and_ends_once() {
 fn a_sink_that_is_not_started_has_nothing_to_tell() {
     let bench = Bench::new();
     let sink = bench.open();
-    let long_ago = || *lock::lock(&sink.0.stats_shown) = Instant::now().checked_sub(STATS_INTERVAL).unwrap();
+    let long_ago = || *sync::lock(&sink.0.stats_shown) = Instant::now().checked_sub(STATS_INTERVAL).unwrap();
     long_ago();
     for timeout in [Duration::ZERO, Duration::from_millis(5)] {
         assert!(matches!(sink.poll(Some(timeout)).unwrap(), Poll::TimedOut));

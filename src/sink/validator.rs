@@ -2,7 +2,7 @@
 
 use crate::config::Config;
 use crate::error::Result;
-use crate::schema::Schema;
+use crate::rows::schema::Schema;
 
 /// Checks events against the configured schema, without a sink, a spool or a network.
 ///

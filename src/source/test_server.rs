@@ -11,9 +11,9 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
-use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
-use crate::stop_signal::StopSignal;
+use crate::threads::stop_signal::StopSignal;
+use crate::time::clock::{Clock, SystemClock};
 use crate::tls::authority::Authority;
 
 /// Nothing in a test takes longer, and nothing is decided by it.

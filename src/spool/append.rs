@@ -11,13 +11,14 @@ use std::sync::MutexGuard;
 
 use rusqlite::{Connection, params};
 
-use super::checkpoint::Checkpointer;
 use super::reserve::is_full;
 use super::transaction::Transaction;
-use super::{Spool, State, checksum, forgotten};
+use super::{Spool, State, checksum};
 use crate::error::{Error, Result};
 use crate::event::Burst;
-use crate::lock;
+use crate::spool::checkpoint_history;
+use crate::spool::wal::Checkpointer;
+use crate::threads::sync;
 
 /// A row holds at most this much, unless one event alone is larger. Larger rows gain nothing, smaller ones cost CPU.
 const ROW_BYTES_MAX: usize = 64 * 1024;
@@ -99,7 +100,7 @@ impl Spool {
         if is_due {
             outcome.bytes_deleted = self.note_rows(transaction, before, before.next + burst.events() as u64)?;
         }
-        if forgotten::mark(transaction, before.next, received_at, before.marked_at)? {
+        if checkpoint_history::mark(transaction, before.next, received_at, before.marked_at)? {
             outcome.marked_at = Some(received_at);
         }
         outcome.bytes_appended = insert_rows(transaction, before.next, burst, received_at)?;
@@ -118,7 +119,7 @@ impl Spool {
 
     /// After the commit of what [`append_rows`](Self::append_rows) did, with the writer still locked.
     pub(super) fn note_appended(&self, before: &State, burst: &Burst, received_at: i64, outcome: &Outcome) {
-        lock::lock(&self.tail).note(before.next, burst, received_at, before.applied);
+        sync::lock(&self.tail).note(before.next, burst, received_at, before.applied);
         let mut state = self.state();
         state.next = before.next + burst.events() as u64;
         state.bytes = state.bytes + outcome.bytes_appended - outcome.bytes_deleted;
@@ -146,13 +147,13 @@ impl Spool {
 
     /// From here on there are this many lanes, and none is ahead of the others.
     pub(crate) fn set_lanes(&self, lanes: usize) {
-        *lock::lock(&self.lanes) = vec![self.applied(); lanes];
+        *sync::lock(&self.lanes) = vec![self.applied(); lanes];
     }
 
     /// The lane has settled its events below `offset`, these many more: applied, or kept as dead letters. What every lane has
     /// settled is deleted in due course.
     pub(crate) fn settle(&self, lane: usize, offset: u64, events: u64) -> Result<()> {
-        let mut lanes = lock::lock(&self.lanes);
+        let mut lanes = sync::lock(&self.lanes);
         if let Some(settled) = lanes.get_mut(lane) {
             *settled = offset.max(*settled);
         }

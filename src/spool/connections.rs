@@ -4,8 +4,8 @@ use rusqlite::{Connection, Row, params};
 
 use super::Spool;
 use super::transaction::Transaction;
-use crate::connection::{PROCESS_GONE, StreamConnection};
 use crate::error::{Error, Result};
+use crate::report::stream_connection::{PROCESS_GONE, StreamConnection};
 
 /// How many connections are kept.
 const CONNECTIONS_MAX: u64 = 10_000;

@@ -7,8 +7,8 @@ use rusqlite::{Connection, Row, params};
 
 use super::Spool;
 use super::transaction::Transaction;
-use crate::dead_letter::{DeadLetter, Payload, Stage};
 use crate::error::{Class, Error, Result, Violation, violations_json};
+use crate::report::dead_letter::{DeadLetter, Payload, Stage};
 
 impl Spool {
     /// Keeps the dead letters, in one transaction. Those of an offset that is already kept are ignored.

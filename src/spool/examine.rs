@@ -8,8 +8,8 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::reserve::Reserve;
 use super::{BUSY_TIMEOUT, file, spool_error};
-use crate::check::Finding;
 use crate::error::{Error, Result};
+use crate::report::finding::Finding;
 
 /// As much as a large burst takes.
 static PROBE: [u8; 64 << 10] = [0; 64 << 10];

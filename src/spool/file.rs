@@ -7,14 +7,14 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
 use super::append::note_places;
-use super::checkpoint::Checkpointer;
 use super::read::SpooledBurst;
 use super::reserve::Reserve;
 use super::{BUSY_TIMEOUT, beside, checksum, damaged, own_file_error, spool_error, synchronous};
-use crate::clock::{Clock, SystemClock};
 use crate::config::SpoolSync;
 use crate::error::{Class, Error, Result};
-use crate::mapping::format_micros;
+use crate::spool::wal::Checkpointer;
+use crate::time::clock::{Clock, SystemClock};
+use crate::time::timestamp::format_micros;
 
 /// "cxsp": tells a spool from other SQLite files (SQLite documentation, `PRAGMA application_id`).
 const APPLICATION_ID: i32 = 0x6378_7370;
@@ -102,7 +102,7 @@ pub(super) struct SpoolFile {
     pub(super) lock: Option<File>,
     pub(super) next: u64,
     pub(super) applied: u64,
-    pub(super) confirmed: super::forgotten::Confirmed,
+    pub(super) confirmed: crate::spool::checkpoint_history::Confirmed,
     pub(super) unchecked_from: u64,
     pub(super) bytes: u64,
 }
@@ -129,8 +129,8 @@ impl SpoolFile {
         check_format(&writer, path)?;
         configure(&writer, sync).map_err(|error| fail(&error))?;
         make_tables(&writer).map_err(|error| fail(&error))?;
-        super::forgotten::make_tables(&writer).map_err(|error| fail(&error))?;
-        let confirmed = super::forgotten::read_confirmed(&writer).map_err(|error| fail(&error))?;
+        crate::spool::checkpoint_history::make_tables(&writer).map_err(|error| fail(&error))?;
+        let confirmed = crate::spool::checkpoint_history::read_confirmed(&writer).map_err(|error| fail(&error))?;
         super::connections::note_gone(&writer).map_err(|error| fail(&error))?;
         let reader = if in_memory { None } else { Some(open_reader(path).map_err(|error| fail(&error))?) };
         let found = count(&writer).map_err(|error| fail(&error))?;

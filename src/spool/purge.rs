@@ -3,9 +3,9 @@
 use rusqlite::{Connection, params};
 
 use super::DeadLetters;
-use super::outside::Outside;
-use crate::dead_letter::{Purge, Purged};
 use crate::error::{Error, ErrorKind, Result};
+use crate::report::dead_letter::{Purge, Purged};
+use crate::spool::offline::Outside;
 
 /// So many are deleted in one transaction: a sink that has the file open waits no longer than that.
 const STEP: usize = 1000;

@@ -11,15 +11,15 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
 use super::append::size_of;
 use super::dead_letters::{COLUMNS, dead_letter};
-use super::outside::Outside;
 use super::{Spool, file};
-use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
-use crate::dead_letter::{DeadLetter, Fate, Replayed, Selection};
 use crate::error::{Result, violations_json};
 use crate::event::Burst;
-use crate::notice::Rejection;
+use crate::report::dead_letter::{DeadLetter, Fate, Replayed, Selection};
+use crate::report::notice::Rejection;
 use crate::source::BURST_BYTES_MAX;
+use crate::spool::offline::Outside;
+use crate::time::clock::{Clock, SystemClock};
 
 /// So many are replayed in one transaction.
 const PAGE: usize = 1000;

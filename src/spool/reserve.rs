@@ -14,8 +14,8 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 
-use super::checkpoint::Checkpointer;
 use super::{Spool, append, beside, file};
+use crate::spool::wal::Checkpointer;
 
 /// Enough for the part of the log that is not in the file and may be new to it (8 MiB, `BEHIND_PAGES`), one append (1 MiB), a loan
 /// (4 MiB) and a step of shrinking (3 MiB). The tests of this crate, and fuzzing, open thousands of spools and fill no disk.

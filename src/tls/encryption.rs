@@ -7,8 +7,8 @@ use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, ClientConnection, RootCertStore};
 
-use crate::check::Finding;
-use crate::clock::Clock;
+use crate::report::finding::Finding;
+use crate::time::clock::Clock;
 
 /// Certificates are renewed weeks before their end: whoever has only this many days left has been forgotten.
 const DAYS_LEFT_MIN: i64 = 14;

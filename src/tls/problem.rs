@@ -4,7 +4,7 @@ use rustls::pki_types::UnixTime;
 use rustls::{AlertDescription as Alert, CertificateError as Bad, PeerIncompatible};
 
 use crate::error::{Error, ErrorKind};
-use crate::mapping::format_micros;
+use crate::time::timestamp::format_micros;
 
 /// How many of a certificate's names are shown.
 const NAMES_SHOWN: usize = 5;

@@ -8,11 +8,11 @@ use std::time::Duration;
 use postgres::Row;
 use postgres::types::Type;
 
-use super::errors::PgResult;
-use super::session::Session;
 use crate::destination::names::TableName;
+use crate::destination::postgres::connection::errors::PgResult;
+use crate::destination::postgres::connection::session::Session;
 use crate::error::{Class, Error, ErrorKind, Result};
-use crate::mapping::{Column, ColumnType, Table};
+use crate::rows::{Column, ColumnType, Table};
 
 const WHAT: &str = "reading the table's columns";
 

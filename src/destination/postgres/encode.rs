@@ -8,8 +8,8 @@ use std::fmt;
 use bytes::{BufMut, BytesMut};
 use postgres::types::{IsNull, ToSql, Type, to_sql_checked};
 
-use crate::batch::{Merged, Rows, Value};
-use crate::mapping::Role;
+use crate::rows::Role;
+use crate::rows::batch::{Merged, Rows, Value};
 
 /// PostgreSQL counts from 2000-01-01; these are the distances from 1970-01-01.
 const EPOCH_MICROS: i64 = 946_684_800_000_000;

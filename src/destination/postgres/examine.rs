@@ -8,20 +8,21 @@ use std::time::{Duration, Instant};
 
 use postgres::types::Type;
 
-use super::dial;
-use super::errors::PgResult;
-use super::session::Session;
 use super::statement::Upsert;
-use super::target::{Address, Host};
-use super::tls_choice::SslMode;
-use super::{PostgresDestination, catalogue, errors, open};
-use crate::check::Finding;
-use crate::clock::{Clock, SystemClock};
+use super::{PostgresDestination, catalogue, open};
 use crate::destination::Examination;
 use crate::destination::names::{TableName, quote};
+use crate::destination::postgres::connection::connect;
+use crate::destination::postgres::connection::errors;
+use crate::destination::postgres::connection::errors::PgResult;
+use crate::destination::postgres::connection::session::Session;
+use crate::destination::postgres::params::ssl::SslMode;
+use crate::destination::postgres::params::target::{Address, Host};
 use crate::error::{Class, Error, ErrorKind, Result};
-use crate::log_scope;
-use crate::mapping::Plan;
+use crate::report::finding::Finding;
+use crate::rows::Plan;
+use crate::threads::spawn;
+use crate::time::clock::{Clock, SystemClock};
 
 /// How long a second connection, made to learn about a pooler, may take.
 const SECOND_LOOK: Duration = Duration::from_secs(3);
@@ -42,7 +43,7 @@ impl PostgresDestination {
 
     /// `None` if there are no names, but only addresses and Unix sockets.
     fn examine_names(&self) -> Result<Option<Finding>> {
-        let is_name = |host: &&Host| dial::name_of(host).is_some();
+        let is_name = |host: &&Host| connect::name_of(host).is_some();
         let named: Vec<&Host> = self.target.hosts.iter().filter(is_name).collect();
         if named.is_empty() {
             return Ok(None);
@@ -51,7 +52,7 @@ impl PostgresDestination {
         let each = named.iter().map(|host| {
             let found = addresses(host, timeout)?;
             let shown: Vec<String> = found.iter().map(|address| address.ip().to_string()).collect();
-            Ok(format!("{} is {}", dial::name_of(host).unwrap_or_default(), shown.join(", ")))
+            Ok(format!("{} is {}", connect::name_of(host).unwrap_or_default(), shown.join(", ")))
         });
         any(each.collect()).map(Some)
     }
@@ -112,7 +113,7 @@ impl PostgresDestination {
         if session.facts().given_pid.get().is_none_or(|given| given == first) {
             return Ok(Finding::good("none: this is a connection to the server itself"));
         }
-        let second = dial::connect(&self.target, &self.tls, password, wait, &self.abort)
+        let second = connect::connect(&self.target, &self.tls, password, wait, &self.abort)
             .and_then(|mut second| second.backend_pid(wait).map(|_| second));
         // The pool may be used up, and nothing is known then.
         let Ok(mut second) = second else { return Ok(Finding::good(pooler("unknown"))) };
@@ -306,8 +307,8 @@ fn any(outcomes: Vec<Result<String>>) -> Result<Finding> {
 fn addresses(host: &Host, timeout: Duration) -> Result<Vec<SocketAddr>> {
     let (sender, receiver) = mpsc::channel();
     let resolved = host.clone();
-    let resolve = move || drop(sender.send(dial::addresses_of(&resolved)));
-    let spawned = log_scope::spawn("cxsink-resolve", resolve);
+    let resolve = move || drop(sender.send(connect::addresses_of(&resolved)));
+    let spawned = spawn::spawn("cxsink-resolve", resolve);
     spawned.map_err(|error| Error::new(ErrorKind::Connect, format!("no thread to look names up: {error}")))?;
     let found = receiver.recv_timeout(timeout).map_err(|_| {
         Error::new(ErrorKind::Connect, format!("the name {host} cannot be resolved: no answer within {timeout:?}"))

@@ -14,7 +14,7 @@ use postgres::types::Type;
 
 use super::catalogue::Relation;
 use crate::destination::names::quote;
-use crate::mapping::{ColumnType, OnConflict, OnlyIf, Plan, PlanColumn, Source};
+use crate::rows::{ColumnType, OnConflict, OnlyIf, Plan, PlanColumn, Source};
 
 /// SQL and the types of its parameters: the nonce, an array for each of the plan's row columns, and with a fence
 /// spool id, position to move from, position to move to.

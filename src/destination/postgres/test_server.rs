@@ -15,7 +15,7 @@ pub(super) use server::PrivateServer;
 
 use super::PostgresDestination;
 use crate::config::{DestinationConfig, TlsConfig};
-use crate::stop_signal::StopSignal;
+use crate::threads::stop_signal::StopSignal;
 
 impl TestDatabase {
     pub(super) fn config(&self, table: &str) -> DestinationConfig {

@@ -5,14 +5,14 @@ use std::time::{Duration, Instant};
 
 use tungstenite::protocol::frame::coding::Control;
 
-use crate::clock::Clock;
 use crate::event::Burst;
-use crate::stop_signal::StopSignal;
+use crate::threads::stop_signal::StopSignal;
+use crate::time::clock::Clock;
 
-use super::super::transport::Transport;
 use super::super::{BURST_BYTES_MAX, BURST_EVENTS_MAX, Read};
 use super::frames::{Close, Frame, Frames, Violation, encode_control};
 use super::heartbeat::{Due, Heartbeat};
+use crate::source::net::transport::Transport;
 
 /// How often a burst is topped up before it is handed over, so that a flood of pings or a huge message does not hold it back.
 const TOP_UPS_MAX: usize = 64;

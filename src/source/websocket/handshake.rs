@@ -11,9 +11,10 @@ use tungstenite::handshake::client::generate_key;
 use tungstenite::handshake::derive_accept_key;
 use tungstenite::http::{HeaderMap, HeaderValue, header};
 
-use super::super::address::Address;
-use super::super::http::{self, Fault, Head, USER_AGENT};
-use super::super::transport::Transport;
+use crate::source::net::address::Address;
+use crate::source::net::http;
+use crate::source::net::http::{Fault, Head, USER_AGENT};
+use crate::source::net::transport::Transport;
 
 /// Of an error's body, enough to say what is wrong.
 const BODY_BYTES_MAX: usize = 4 << 10;

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use super::super::test_server::{HandClock, PATIENCE, TestServer, answer, close, frame, token_answer};
 use super::*;
-use crate::clock::SystemClock;
 use crate::error::{Class, ErrorKind};
+use crate::time::clock::SystemClock;
 
 fn source(config: &Config) -> WebsocketSource {
     source_at(config, Arc::new(SystemClock))

@@ -4,17 +4,17 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::check::Finding;
-use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Burst;
-use crate::stop_signal::StopSignal;
+use crate::report::finding::Finding;
+use crate::threads::stop_signal::StopSignal;
+use crate::time::clock::SystemClock;
 
-use super::super::dial;
-use super::super::token::{Asked, Token};
-use super::super::way::{Reached, Way, in_context};
-use super::opener::{Open, Opener};
+use crate::source::net::connect;
+use crate::source::net::route::{Reached, Way, in_context};
+use crate::source::oauth::token::{Asked, Token};
+use crate::source::websocket::connector::{Open, Opener};
 
 /// How long the server may take to answer our goodbye.
 const GOODBYE: Duration = Duration::from_secs(1);
@@ -58,7 +58,7 @@ impl Probe {
         if host.parse::<std::net::IpAddr>().is_ok() {
             return Ok(None);
         }
-        let found = dial::look_up(host, port, Instant::now() + timeout, &self.opener.stop)
+        let found = connect::look_up(host, port, Instant::now() + timeout, &self.opener.stop)
             .map_err(|error| in_context(proxy.as_ref(), error))?;
         let addresses: Vec<String> = found.iter().map(|address| address.ip().to_string()).collect();
         let whose = if proxy.is_some() { "the proxy " } else { "" };

@@ -7,7 +7,7 @@ use std::path::Path;
 use super::super::test_server::{PATIENCE, PrivateServer, config};
 use super::*;
 use crate::config::TlsConfig;
-use crate::config::libpq::{Libpq, LibpqVariable};
+use crate::config::database::libpq::{Libpq, LibpqVariable};
 use crate::tls::authority::{Authority, Certified};
 
 const ACCESS: &str = "

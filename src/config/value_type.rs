@@ -1,0 +1,196 @@
+//! What a key takes: its type, its range, and how a value of it is read, checked and shown.
+
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+use toml::de::DeValue;
+
+use crate::config::columns;
+use crate::config::units;
+use crate::config::units::shown;
+use crate::config::value::Value;
+use crate::config::{database, proxy, url};
+use crate::error::{Error, Result};
+
+pub(super) enum Kind {
+    Text,
+    Secret,
+    Path,
+    /// An address that credentials are sent to. The encrypted scheme, then the plain one, for this machine only.
+    Url([&'static str; 2]),
+    DatabaseUrl,
+    ProxyUrl,
+    /// The shortest and the longest.
+    Duration(Duration, Duration),
+    /// The smallest and the largest, in bytes.
+    Size(u64, u64),
+    /// The least and the most.
+    Count(u32, u32),
+    Word(&'static [&'static str]),
+    Columns,
+    Names {
+        at_least: usize,
+    },
+}
+
+impl Kind {
+    /// Reads a value as it stands in a variable. Empty: not set.
+    pub(super) fn read_text(&self, text: &str) -> Result<Option<Value>> {
+        if text.is_empty() {
+            return Ok(None);
+        }
+        let value = match self {
+            Self::Text | Self::Url(_) => Value::Text(text.into()),
+            Self::Secret | Self::DatabaseUrl | Self::ProxyUrl => Value::Secret(SecretString::from(text)),
+            Self::Path => Value::Path(text.into()),
+            Self::Duration(..) => Value::Duration(units::parse_duration(text)?),
+            Self::Size(..) => Value::Size(units::parse_size(text)?),
+            Self::Count(..) => Value::Count(parse_count(text)?),
+            Self::Word(words) => Value::Word(find_word(words, text)?),
+            Self::Columns => Value::Columns(columns::columns_from_text(text)?),
+            Self::Names { .. } => Value::Names(columns::names_from_text(text)?),
+        };
+        self.check(&value)?;
+        Ok(Some(value))
+    }
+
+    /// Reads a value as it stands in a TOML file.
+    pub(super) fn read_toml(&self, toml: &DeValue<'_>) -> Result<Option<Value>> {
+        let value = match (self, toml) {
+            (Self::Columns, toml) => Value::Columns(columns::columns_from_toml(toml)?),
+            (Self::Names { .. }, toml) => Value::Names(columns::names_from_toml(toml)?),
+            (_, DeValue::String(text)) => return self.read_text(text),
+            (Self::Duration(..), DeValue::Integer(number)) => {
+                return Err(units::unitless_duration(&number.to_string()));
+            }
+            (Self::Duration(..), DeValue::Float(number)) => return Err(units::unitless_duration(number.as_str())),
+            (Self::Size(..), DeValue::Integer(number)) => Value::Size(
+                u64::from_str_radix(number.as_str(), number.radix()).map_err(|_| self.out_of_range(number.as_str()))?,
+            ),
+            (Self::Count(..), DeValue::Integer(number)) => Value::Count(
+                u32::from_str_radix(number.as_str(), number.radix()).map_err(|_| self.out_of_range(number.as_str()))?,
+            ),
+            // The value is left out: it may be a secret without its quotes.
+            (_, other) => {
+                let expected = self.type_name();
+                return Err(Error::config(format!("is not a {expected} but of type {}", other.type_str()))
+                    .with_hint("write the value in quotes"));
+            }
+        };
+        self.check(&value)?;
+        Ok(Some(value))
+    }
+
+    /// Checks what holds for the value alone. Also run over the plain data, which a program can set without any reading.
+    pub(super) fn check(&self, value: &Value) -> Result<()> {
+        match (self, value) {
+            (Self::Text, Value::Text(text)) => check_text(text),
+            (Self::Url(schemes), Value::Text(text)) => url::check(text, *schemes),
+            (Self::Secret, Value::Secret(secret)) => check_text(secret.expose_secret()),
+            (Self::DatabaseUrl, Value::Secret(url)) => database::url::check(url.expose_secret()),
+            (Self::ProxyUrl, Value::Secret(url)) => proxy::parse(url.expose_secret()).map(drop),
+            (Self::Path, Value::Path(path)) if path.as_os_str().is_empty() => Err(Error::config("is empty")),
+            (Self::Duration(least, most), Value::Duration(duration)) if duration < least || duration > most => {
+                Err(self.out_of_range(&units::show_duration(*duration)))
+            }
+            (Self::Size(least, most), Value::Size(size)) if size < least || size > most => {
+                Err(self.out_of_range(&units::show_size(*size)))
+            }
+            (Self::Count(least, most), Value::Count(count)) if count < least || count > most => {
+                Err(self.out_of_range(&count.to_string()))
+            }
+            (Self::Columns, Value::Columns(columns)) => columns::check_columns(columns),
+            (Self::Names { at_least }, Value::Names(names)) => columns::check_names(names, *at_least),
+            _ => Ok(()),
+        }
+    }
+
+    fn out_of_range(&self, shown: &str) -> Error {
+        let range = self.range().unwrap_or_default();
+        Error::config(format!("{shown} is out of range: it must be {range}"))
+    }
+
+    fn range(&self) -> Option<String> {
+        let (least, most) = match self {
+            Self::Duration(least, most) => (units::show_duration(*least), units::show_duration(*most)),
+            Self::Size(least, most) => (units::show_size(*least), units::show_size(*most)),
+            Self::Count(least, most) => (least.to_string(), most.to_string()),
+            _ => return None,
+        };
+        Some(format!("{least} to {most}"))
+    }
+
+    fn type_name(&self) -> &'static str {
+        match self {
+            Self::Text | Self::Word(_) => "text",
+            Self::Secret => "secret text",
+            Self::Path => "path",
+            Self::Url(_) | Self::DatabaseUrl | Self::ProxyUrl => "URL",
+            Self::Duration(..) => "duration",
+            Self::Size(..) => "size",
+            Self::Count(..) => "number",
+            Self::Columns => "table of columns",
+            Self::Names { .. } => "list of columns",
+        }
+    }
+
+    /// The type with its range or its words, for the reference.
+    pub(super) fn describe(&self) -> String {
+        match self {
+            Self::Word(words) => words.iter().map(|word| format!("`\"{word}\"`")).collect::<Vec<_>>().join(", "),
+            Self::Url([encrypted, plain]) => format!("URL, `{encrypted}://`; `{plain}://` to this machine only"),
+            Self::ProxyUrl => "URL, `http://` or `https://`".into(),
+            Self::DatabaseUrl => "URL, `postgresql://` or `sqlite:`; or `name=value` pairs".into(),
+            _ => match self.range() {
+                Some(range) => format!("{}, {range}", self.type_name()),
+                None => self.type_name().into(),
+            },
+        }
+    }
+
+    /// The value as a text that [`read_text`](Self::read_text) takes, without its secrets.
+    pub(super) fn show(&self, value: &Value) -> String {
+        match value {
+            Value::Secret(url) if matches!(self, Self::DatabaseUrl) => {
+                database::url::without_password(url.expose_secret())
+            }
+            Value::Secret(url) if matches!(self, Self::ProxyUrl) => proxy::without_password(url.expose_secret()),
+            Value::Secret(_) => "***".into(),
+            Value::Text(text) => text.clone(),
+            Value::Path(path) => path.display().to_string(),
+            Value::Duration(duration) => units::show_duration(*duration),
+            Value::Size(size) => units::show_size(*size),
+            Value::Count(count) => count.to_string(),
+            Value::Word(word) => (*word).into(),
+            Value::Columns(columns) => columns::show_columns(columns),
+            Value::Names(names) => columns::show_names(names),
+        }
+    }
+}
+
+/// Most often the line break of a file or of a copied text.
+fn check_text(text: &str) -> Result<()> {
+    if text.is_empty() {
+        return Err(Error::config("is empty"));
+    }
+    if text.contains(char::is_control) {
+        return Err(Error::config("holds a control character, such as a line break"));
+    }
+    Ok(())
+}
+
+fn parse_count(text: &str) -> Result<u32> {
+    let digits = text.trim();
+    let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    // A number that is too large for the type is larger than any range.
+    is_number
+        .then(|| digits.parse().unwrap_or(u32::MAX))
+        .ok_or_else(|| Error::config(format!("{} is not a whole number", shown(text))))
+}
+
+fn find_word(words: &'static [&'static str], text: &str) -> Result<&'static str> {
+    words.iter().find(|word| **word == text).copied().ok_or_else(|| {
+        let quoted: Vec<_> = words.iter().map(|word| format!("{word:?}")).collect();
+        Error::config(format!("{} is not one of {}", shown(text), quoted.join(", ")))
+    })
+}

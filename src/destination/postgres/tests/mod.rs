@@ -1,0 +1,119 @@
+//! The destination against a real PostgreSQL, and against servers that misbehave.
+
+mod catalogue;
+mod encryption;
+mod faults;
+mod fence;
+mod pooler;
+mod upsert;
+
+use std::sync::Arc;
+
+use super::test_server::TestDatabase;
+use super::*;
+use crate::config::UpdateMode;
+use crate::rows::batch::{Merged, Value};
+use crate::rows::{Column, ColumnType, PlanColumn, Role, Source};
+
+const TEXT: ColumnType = ColumnType::Text { chars_max: None };
+
+/// A column of a test's plan. The key is what has `Role::Key`.
+fn column(name: &str, column_type: ColumnType, role: Role) -> PlanColumn {
+    PlanColumn {
+        name: name.into(),
+        column_type,
+        source: Source::Pointer(vec![name.into()]),
+        role,
+        required: role == Role::Key,
+    }
+}
+
+fn now(name: &str, role: Role) -> PlanColumn {
+    PlanColumn { source: Source::Now, ..column(name, ColumnType::TimestampTz, role) }
+}
+
+fn plan(table: &str, columns: Vec<PlanColumn>, update_mode: UpdateMode) -> Arc<Plan> {
+    Arc::new(Plan {
+        table: table.into(),
+        width: columns.iter().filter(|column| column.source != Source::Now).count(),
+        key: (0..columns.len()).filter(|&i| columns[i].role == Role::Key).collect(),
+        newer_by: columns.iter().position(|column| column.name == "ts"),
+        is_guarded: false,
+        relates_rows: false,
+        columns,
+        update_mode,
+    })
+}
+
+/// A cell of a test's row.
+enum Cell<'a> {
+    Text(&'a str),
+    Other(Value),
+}
+
+impl<'a> From<&'a str> for Cell<'a> {
+    fn from(text: &'a str) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl From<Value> for Cell<'_> {
+    fn from(value: Value) -> Self {
+        Self::Other(value)
+    }
+}
+
+fn push_row(rows: &mut Rows, cells: &[Cell<'_>]) {
+    assert_eq!(cells.len(), rows.plan.width);
+    for cell in cells {
+        let value = match cell {
+            Cell::Other(value) => *value,
+            Cell::Text(text) => {
+                let start = u32::try_from(rows.text.len()).unwrap();
+                rows.text.push_str(text);
+                Value::Text { start, len: u32::try_from(text.len()).unwrap() }
+            }
+        };
+        rows.values.push(value);
+    }
+    rows.offsets.push(rows.offsets.len() as u64);
+}
+
+macro_rules! rows {
+    ($plan:expr, $([$($cell:expr),+ $(,)?]),* $(,)?) => {{
+        let mut rows = Rows::new(Arc::clone($plan));
+        $(push_row(&mut rows, &[$(Cell::from($cell)),+]);)*
+        rows
+    }};
+}
+use rows;
+
+fn each(rows: &Rows) -> Vec<Merged> {
+    (0..u32::try_from(rows.len()).unwrap()).map(|row| Merged { first: row, last: row }).collect()
+}
+
+fn write<'a>(rows: &'a Rows, merged: &'a [Merged]) -> Write<'a> {
+    Write { rows, merged, fence: None }
+}
+
+fn apply_all(destination: &mut PostgresDestination, rows: &Rows) -> Result<Applied> {
+    destination.apply(&write(rows, &each(rows)))
+}
+
+fn committed(inserted: u64, updated: u64) -> Applied {
+    Applied::Committed { inserted, updated }
+}
+
+/// A connected destination for a table `t`, ready for the plan.
+fn ready(database: &TestDatabase, plan: &Arc<Plan>) -> PostgresDestination {
+    let mut destination = database.destination(&plan.table);
+    destination.connect().unwrap();
+    destination.prepare(plan).unwrap();
+    destination
+}
+
+/// A table `t` with the text key `k` and the integer `n`, and its plan.
+fn small_table(database: &TestDatabase, update_mode: UpdateMode) -> Arc<Plan> {
+    database.execute("CREATE TABLE t (k text PRIMARY KEY, n int)");
+    plan("t", vec![column("k", TEXT, Role::Key), column("n", ColumnType::Int4, Role::Updated)], update_mode)
+}

@@ -1,0 +1,9 @@
+//! The road of an event between the ports: reader, spool, preparer, handoff, writer.
+
+pub(crate) mod connection_log;
+pub(crate) mod handoff;
+pub(crate) mod preparer;
+pub(crate) mod reader;
+pub(crate) mod reconcile;
+pub(crate) mod replayer;
+pub(crate) mod writer;

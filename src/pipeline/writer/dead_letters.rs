@@ -1,0 +1,80 @@
+//! The dead letters that a writer keeps: those of whole batches, and events that the database refuses.
+
+use std::time::Duration;
+
+use crate::error::{Class, Error, Result};
+use crate::pipeline::handoff::Prepared;
+use crate::pipeline::writer::{Done, Piece, Writer};
+use crate::report::dead_letter::{DeadLetter, Stage};
+use crate::report::notice::{Notice, Rejection, Stored};
+use crate::report::status::Side;
+use crate::spool::SpooledEvents;
+use crate::time::backoff::Backoff;
+
+/// How often a line about dead letters may come.
+const LOG_INTERVAL: Duration = Duration::from_secs(1);
+
+impl Writer {
+    /// Keeps dead letters before the checkpoint passes their events; waits where the spool cannot take them.
+    pub(crate) fn keep(&mut self, dead_letters: &[DeadLetter]) -> Result<bool> {
+        let mut backoff = Backoff::new(self.config.retry.delay_min, self.config.retry.delay_max);
+        while let Err(error) = self.spool.keep(dead_letters) {
+            if error.class() != Class::Outage {
+                return Err(error);
+            }
+            self.status.report(&error);
+            self.status.stall(Side::DeadLetters);
+            if self.status.stop.wait(backoff.next_delay()) {
+                return Ok(false);
+            }
+        }
+        if !dead_letters.is_empty() {
+            self.status.recover(Side::DeadLetters);
+        }
+        self.log_dead_letters(dead_letters);
+        for letter in dead_letters {
+            self.status.notify(Notice::Rejected(Rejection::from(letter)));
+        }
+        Ok(true)
+    }
+
+    /// At most one line a second: a stream gone bad must not flood the log. Notices and dead letters tell all.
+    fn log_dead_letters(&mut self, dead_letters: &[DeadLetter]) {
+        let Some(first) = dead_letters.first() else { return };
+        self.dead_letters_unlogged += dead_letters.len() as u64;
+        let now = self.status.clock.steady();
+        if self.dead_letters_logged.is_some_and(|logged| now.duration_since(logged) < LOG_INTERVAL) {
+            return;
+        }
+        let count = std::mem::take(&mut self.dead_letters_unlogged);
+        self.dead_letters_logged = Some(now);
+        let others = if count == 1 { String::new() } else { format!(", and {} more are", count - 1) };
+        log::warn!("event {} is a dead letter{others} ({}: {})", first.offset, first.stage, log_reason(first));
+    }
+
+    /// The database refuses this one event.
+    pub(super) fn set_aside(&mut self, prepared: &Prepared, piece: Piece<'_>, error: &Error) -> Result<Done> {
+        let offset = prepared.rows.offsets[piece.rows[0] as usize];
+        let mut events = SpooledEvents::default();
+        self.spool.read(offset, 1, 0, &mut events)?;
+        let now = self.status.clock.unix_micros();
+        let letters: Vec<DeadLetter> = events
+            .iter()
+            .map(|(offset, received_at, event)| DeadLetter::new(offset, received_at, now, error, event))
+            .collect();
+        if !self.keep(&letters)? {
+            return Ok(Done::GivenUp);
+        }
+        self.settle(prepared, piece.lane, piece.to, Stored { dead_lettered: 1, ..Stored::default() });
+        Ok(Done::Applied)
+    }
+}
+
+/// What a log may say of a dead letter: which rule it broke. Where is said by the dead letter itself: a pointer into an event
+/// is made of its member names, which may be anything.
+fn log_reason(letter: &DeadLetter) -> String {
+    match (letter.stage, letter.violations.first()) {
+        (Stage::Schema, Some(violation)) => violation.keyword.clone(),
+        _ => letter.reason.clone(),
+    }
+}

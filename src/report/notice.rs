@@ -1,0 +1,228 @@
+//! What the sink tells the application: notices, taken with `poll()`.
+//!
+//! The queue is bounded and never in the sink's way: an application that does not poll loses the oldest notices, errors last,
+//! and the number of those lost is counted. Nothing else is lost by that: notices say what happened, they carry no events.
+
+use std::collections::VecDeque;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value as Json, json};
+
+use crate::error::{Error, Violation, violations_json};
+use crate::report::dead_letter::{DeadLetter, Stage};
+use crate::report::stats::{Counter, State, Stats};
+use crate::threads::sync;
+use crate::threads::sync::Condition;
+
+/// Something that happened. The numbers of the kinds are those of the C header and are never reused.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Notice {
+    /// The sink's state changed.
+    State(State),
+    /// An event became a dead letter.
+    Rejected(Rejection),
+    /// Something failed. The sink goes on by itself, unless its state becomes `failed`.
+    Error(Error),
+    /// The sink's numbers, every ten seconds from the start on, while someone polls.
+    Stats(Box<Stats>),
+    /// A batch was committed.
+    Stored(Stored),
+}
+
+/// Why an event became a dead letter. Its bytes are in the dead letter itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Rejection {
+    /// The event's place in the spool, by which the dead letter is found.
+    pub offset: u64,
+    /// How far it came.
+    pub stage: Stage,
+    /// Why, in one line, without values of the event.
+    pub reason: String,
+    /// Every way in which it misses the schema or the table.
+    pub violations: Vec<Violation>,
+    /// The database's SQLSTATE, where the database refused it.
+    pub sqlstate: Option<String>,
+}
+
+/// What a batch did. Counts are explained at [`crate::Counter`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+#[expect(missing_docs, reason = "each count is documented once, at `Counter`")]
+pub struct Stored {
+    pub inserted: u64,
+    pub updated: u64,
+    pub unchanged: u64,
+    pub confirmed: u64,
+    pub collapsed: u64,
+    pub dead_lettered: u64,
+}
+
+impl Notice {
+    /// The kind's number, as in the C library: never 0, and never reused.
+    pub const fn kind_code(&self) -> u32 {
+        match self {
+            Self::State(_) => 1,
+            Self::Rejected(_) => 2,
+            Self::Error(_) => 3,
+            Self::Stats(_) => 4,
+            Self::Stored(_) => 5,
+        }
+    }
+
+    /// The kind's name, as in the C library and in Python.
+    pub const fn kind_name(&self) -> &'static str {
+        match self {
+            Self::State(_) => "state",
+            Self::Rejected(_) => "rejected",
+            Self::Error(_) => "error",
+            Self::Stats(_) => "stats",
+            Self::Stored(_) => "stored",
+        }
+    }
+
+    /// The notice as one JSON object with the member `kind`.
+    pub fn to_json(&self) -> String {
+        let mut object = match self {
+            Self::State(state) => json!({"state": state.name()}),
+            Self::Rejected(rejection) => json!({
+                "offset": rejection.offset,
+                "stage": rejection.stage.name(),
+                "reason": rejection.reason,
+                "violations": violations_json(&rejection.violations),
+                "sqlstate": rejection.sqlstate,
+            }),
+            Self::Error(error) => {
+                json!({"error": serde_json::from_str::<Json>(&error.detail_json()).unwrap_or_default()})
+            }
+            Self::Stats(stats) => json!({"stats": stats.to_value()}),
+            Self::Stored(stored) => stored
+                .counts()
+                .into_iter()
+                .map(|(counter, count)| (counter.name().to_owned(), Json::from(count)))
+                .collect(),
+        };
+        object["kind"] = self.kind_name().into();
+        object.to_string()
+    }
+}
+
+impl Stored {
+    /// Each count with the counter that it adds to.
+    pub(crate) fn counts(&self) -> [(Counter, u64); 6] {
+        [
+            (Counter::Inserted, self.inserted),
+            (Counter::Updated, self.updated),
+            (Counter::Unchanged, self.unchanged),
+            (Counter::Confirmed, self.confirmed),
+            (Counter::Collapsed, self.collapsed),
+            (Counter::DeadLettered, self.dead_lettered),
+        ]
+    }
+}
+
+impl From<&DeadLetter> for Rejection {
+    fn from(letter: &DeadLetter) -> Self {
+        Self {
+            offset: letter.offset,
+            stage: letter.stage,
+            reason: letter.reason.clone(),
+            violations: letter.violations.clone(),
+            sqlstate: letter.sqlstate.clone(),
+        }
+    }
+}
+
+/// What [`crate::Sink::poll`] found.
+#[derive(Debug, Clone)]
+pub enum Poll {
+    /// Something happened.
+    Notice(Notice),
+    /// Nothing happened within the timeout.
+    TimedOut,
+    /// The sink has ended and every notice was taken.
+    Closed,
+}
+
+/// The queue between the sink's threads and the application.
+#[derive(Debug, Default)]
+pub(crate) struct NoticeQueue {
+    inner: Mutex<Inner>,
+    changed: Condition,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    notices: VecDeque<Notice>,
+    is_closed: bool,
+}
+
+const NOTICES_MAX: usize = 1024;
+
+impl NoticeQueue {
+    /// Appends the notice; returns how many had to go for it.
+    pub(crate) fn push(&self, notice: Notice) -> u64 {
+        let mut inner = sync::lock(&self.inner);
+        let mut dropped = 0;
+        if inner.notices.len() >= NOTICES_MAX {
+            let victim =
+                inner.notices.iter().position(|n| !matches!(n, Notice::Error(_) | Notice::State(_))).unwrap_or(0);
+            inner.notices.remove(victim);
+            dropped = 1;
+        }
+        inner.notices.push_back(notice);
+        drop(inner);
+        self.changed.notify_one();
+        dropped
+    }
+
+    /// Ends every wait once the queue is empty, now and later.
+    pub(crate) fn close(&self) {
+        sync::lock(&self.inner).is_closed = true;
+        self.changed.notify_all();
+    }
+
+    /// Takes the oldest notice; `timeout` `None` waits for ever.
+    pub(crate) fn poll(&self, timeout: Option<Duration>) -> Poll {
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let mut inner = sync::lock(&self.inner);
+        loop {
+            if let Some(notice) = inner.notices.pop_front() {
+                return Poll::Notice(notice);
+            }
+            if inner.is_closed {
+                return Poll::Closed;
+            }
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            if left.is_some_and(|left| left.is_zero()) {
+                return Poll::TimedOut;
+            }
+            inner = self.changed.wait(inner, left);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_queue_drops_the_oldest_that_is_no_error() {
+        let queue = NoticeQueue::default();
+        assert_eq!(queue.push(Notice::Error(Error::state("kept"))), 0);
+        let dropped: u64 = (0..NOTICES_MAX as u64)
+            .map(|n| queue.push(Notice::Stored(Stored { inserted: n, ..Stored::default() })))
+            .sum();
+        assert_eq!(dropped, 1);
+        assert!(matches!(queue.poll(None), Poll::Notice(Notice::Error(_))));
+        assert!(matches!(queue.poll(None), Poll::Notice(Notice::Stored(Stored { inserted: 1, .. }))));
+        queue.close();
+        let taken = std::iter::from_fn(|| match queue.poll(None) {
+            Poll::Notice(notice) => Some(notice),
+            _ => None,
+        });
+        assert_eq!(taken.count(), NOTICES_MAX - 2);
+    }
+}

@@ -1,0 +1,118 @@
+//! What the schema lets through at one place of an event, as far as it says so plainly.
+//!
+//! Only `properties` are followed: where a schema combines others (`$ref`, `anyOf`, `if` and so on) nothing is known.
+
+use serde_json::{Map, Value as Json};
+
+use crate::rows::schema::Schema;
+
+/// What is known of one place.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Allows {
+    /// Nothing: the schema does not say, or not plainly.
+    Unknown,
+    /// No value at all.
+    Nothing,
+    Values(Values),
+}
+
+/// The values of a place.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Values {
+    /// JSON Schema's names of types; `None` for all.
+    types: Option<Vec<String>>,
+    /// The longest text; `None` if the schema sets no limit.
+    pub(crate) chars_max: Option<u64>,
+    /// The largest distance of a number from zero; `None` if the schema sets none.
+    pub(crate) magnitude_max: Option<f64>,
+    /// The format that a text has to have: `date-time`.
+    pub(crate) format: Option<String>,
+    /// Whether each event has a value here other than null.
+    pub(crate) is_required: bool,
+}
+
+impl Values {
+    pub(crate) fn may_be(&self, name: &str) -> bool {
+        self.types.as_ref().is_none_or(|types| types.iter().any(|known| known == name))
+    }
+}
+
+const COMBINING: [&str; 10] = [
+    "$ref",
+    "$dynamicRef",
+    "$recursiveRef",
+    "allOf",
+    "anyOf",
+    "oneOf",
+    "not",
+    "if",
+    "patternProperties",
+    "dependentSchemas",
+];
+
+impl Schema {
+    /// What is allowed where this JSON pointer, taken apart, leads.
+    pub(crate) fn allows(&self, tokens: &[String]) -> Allows {
+        let mut place = &self.document;
+        let mut is_required = true;
+        for token in tokens {
+            let Some(object) = plain(place) else { return Allows::Unknown };
+            let names = object.get("required").and_then(Json::as_array);
+            is_required &= names.is_some_and(|names| names.iter().any(|name| name == token.as_str()));
+            match (
+                object.get("properties").and_then(|properties| properties.get(token)),
+                object.get("additionalProperties"),
+            ) {
+                (Some(below), _) => place = below,
+                (None, Some(Json::Bool(false))) => return Allows::Nothing,
+                (None, _) => return Allows::Unknown,
+            }
+        }
+        plain(place).map_or(Allows::Unknown, |object| Allows::Values(values(object, is_required)))
+    }
+}
+
+fn plain(schema: &Json) -> Option<&Map<String, Json>> {
+    schema.as_object().filter(|object| !COMBINING.iter().any(|keyword| object.contains_key(*keyword)))
+}
+
+fn values(schema: &Map<String, Json>, is_required: bool) -> Values {
+    let listed: Option<Vec<&Json>> = match (schema.get("enum"), schema.get("const")) {
+        (_, Some(only)) => Some(vec![only]),
+        (Some(Json::Array(values)), None) => Some(values.iter().collect()),
+        _ => None,
+    };
+    let types = match (schema.get("type"), &listed) {
+        (Some(Json::String(name)), _) => Some(vec![name.clone()]),
+        (Some(Json::Array(names)), _) => Some(names.iter().filter_map(|name| name.as_str().map(Into::into)).collect()),
+        (_, Some(values)) => Some(values.iter().map(|value| type_of(value).to_owned()).collect()),
+        _ => None,
+    };
+    let longest = |values: &Vec<&Json>| values.iter().filter_map(|value| value.as_str()).map(chars).max().unwrap_or(0);
+    let limit = schema.get("maxLength").and_then(Json::as_u64);
+    let chars_max = listed.as_ref().map(longest).into_iter().chain(limit).min();
+    let bound = |names: [&str; 2]| names.iter().find_map(|name| schema.get(*name)).and_then(Json::as_f64);
+    let bounds = (bound(["minimum", "exclusiveMinimum"]), bound(["maximum", "exclusiveMaximum"]));
+    let magnitude_max = match bounds {
+        (Some(least), Some(most)) => Some(least.abs().max(most.abs())),
+        _ => None,
+    };
+    let has_null = types.as_ref().is_none_or(|types: &Vec<String>| types.iter().any(|name| name == "null"));
+    let format = schema.get("format").and_then(Json::as_str).map(Into::into);
+    Values { types, chars_max, magnitude_max, format, is_required: is_required && !has_null }
+}
+
+fn chars(text: &str) -> u64 {
+    text.chars().count() as u64
+}
+
+fn type_of(value: &Json) -> &'static str {
+    match value {
+        Json::Null => "null",
+        Json::Bool(_) => "boolean",
+        Json::Number(_) => "number",
+        Json::String(_) => "string",
+        Json::Array(_) => "array",
+        Json::Object(_) => "object",
+    }
+}

@@ -1,0 +1,76 @@
+//! The choice of adapters: which source and which destination a configuration names. The only file that names them.
+
+use std::sync::Arc;
+
+use secrecy::ExposeSecret;
+
+use crate::config::Config;
+use crate::destination::{Destination, Link};
+use crate::error::{Error, ErrorKind, Result};
+use crate::report::stats::Counter;
+use crate::report::status::Status;
+use crate::source::websocket::WebsocketSource;
+use crate::source::{Observer, Source, SourceEvent};
+use crate::threads::spawn;
+use crate::threads::stop_signal::StopSignal;
+
+/// The concrete parts of a sink.
+pub(crate) struct Parts {
+    /// `None` for a sink that only takes what the application gives it.
+    pub(crate) source: Option<Box<dyn Source>>,
+    /// One for each of the destination's connections.
+    pub(crate) links: Vec<Link>,
+}
+
+impl Parts {
+    pub(super) fn from_config(config: &Config, status: &Arc<Status>) -> Result<Self> {
+        let source = if config.has_stream() {
+            let counted = Arc::clone(status);
+            let observer: Observer = Arc::new(move |event| {
+                if let SourceEvent::TokenFetched { renewal: true } = event {
+                    counted.counters.add(Counter::TokenRenewals, 1);
+                }
+            });
+            let source = WebsocketSource::new(config, status.stop.clone(), Arc::clone(&status.clock), observer)?;
+            Some(Box::new(source) as Box<dyn Source>)
+        } else {
+            None
+        };
+        let link = |_| {
+            let abort = StopSignal::new();
+            Ok(Link { destination: open_destination(config, abort.clone())?, abort })
+        };
+        Ok(Self { source, links: (0..connections(config)).map(link).collect::<Result<_>>()? })
+    }
+}
+
+/// An SQLite file takes one writer at a time.
+fn connections(config: &Config) -> u32 {
+    let url = config.destination.url.as_ref().map(ExposeSecret::expose_secret).unwrap_or_default();
+    if url.starts_with("sqlite:") { 1 } else { config.destination.connections }
+}
+
+/// Runs `work` on a thread of its own and waits for it: the `postgres` crate cannot be called, or even dropped, on a thread that
+/// is inside an asynchronous runtime, and nobody can say what the application's thread is inside of.
+pub(super) fn away_from_the_caller<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    let spawned = spawn::spawn("cxsink-start", work);
+    let thread = spawned.map_err(|error| Error::new(ErrorKind::Internal, format!("starting a thread: {error}")))?;
+    thread.join().unwrap_or_else(|_| Err(Error::new(ErrorKind::Panic, "the thread cxsink-start panicked")))
+}
+
+/// The destination that `destination.url` names.
+pub(crate) fn open_destination(config: &Config, abort: StopSignal) -> Result<Box<dyn Destination>> {
+    let url = config.destination.url()?;
+    match url.split_once(':') {
+        #[cfg(feature = "sqlite")]
+        Some(("sqlite", path)) => {
+            Ok(Box::new(crate::destination::sqlite::SqliteDestination::new(path, &config.destination, abort)?))
+        }
+        #[cfg(feature = "postgres")]
+        _ if crate::destination::postgres::is_connection_string(url) => {
+            Ok(Box::new(crate::destination::postgres::PostgresDestination::new(&config.destination, &config.tls, abort)?))
+        }
+        _ => Err(Error::config("destination.url names no destination that this build of cxsink has")
+            .with_hint("use postgresql://USER@HOST/DATABASE or sqlite:PATH; the features `postgres` and `sqlite` choose what is built in")),
+    }
+}

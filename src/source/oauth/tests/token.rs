@@ -1,0 +1,379 @@
+use crate::error::{Class, ErrorKind};
+use crate::source::oauth::token::*;
+use crate::source::test_server::{HandClock, PATIENCE, TestServer, answer, stop_when, token_answer};
+use crate::time::clock::SystemClock;
+use std::sync::mpsc;
+use std::thread;
+
+fn source(config: &Config) -> TokenSource {
+    TokenSource::new(config, StopSignal::new(), Arc::new(SystemClock), Arc::new(|_| ())).unwrap()
+}
+
+/// What `text`, sent as the endpoint's only answer, becomes.
+fn answered(text: impl AsRef<[u8]>) -> Result<Token> {
+    let text = text.as_ref().to_vec();
+    let server = TestServer::http(move |_, peer| peer.send(&text));
+    source(&server.config()).token(None)
+}
+
+fn body(body: &str) -> Result<Token> {
+    answered(answer("200 OK", "Content-Type: application/json\r\n", body))
+}
+
+/// Nothing that is shown may hold a secret.
+#[track_caller]
+fn assert_clean(error: &Error) {
+    let all = format!("{error:?} {error} {}", error.detail_json());
+    for secret in ["hunter2", "client-4711", "tok-secret"] {
+        assert!(!all.contains(secret), "{all}");
+    }
+}
+
+#[test]
+fn the_request_is_a_form_as_the_rfc_has_it() {
+    let server = TestServer::http(|_, peer| peer.send(token_answer("abc")));
+    let token = source(&server.config()).token(None).unwrap();
+    assert_eq!(token.header, "Bearer abc");
+    assert_eq!(token.secret(), "abc");
+    assert!(token.fresh);
+    assert!(!format!("{token:?}").contains("abc"), "{token:?}");
+    let requests = server.requests.lock().unwrap();
+    let (head, form) = requests[0].split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("POST /token HTTP/1.1\r\n"), "{head}");
+    let head = head.to_ascii_lowercase();
+    assert!(head.contains("content-type: application/x-www-form-urlencoded"), "{head}");
+    assert!(head.contains(concat!("user-agent: cxsink/", env!("CARGO_PKG_VERSION"))), "{head}");
+    assert_eq!(
+        form,
+        "grant_type=client_credentials&client_id=client-4711&client_secret=hunter2%26co&scope=data-actions%3Aread"
+    );
+}
+
+#[test]
+fn a_token_is_kept_until_shortly_before_its_expiry() {
+    let server = TestServer::http(|number, peer| peer.send(token_answer(&format!("token-{number}"))));
+    let clock = HandClock::new();
+    let events = Arc::new(Mutex::new(Vec::new()));
+    let log = Arc::clone(&events);
+    let observer: Observer = Arc::new(move |event| log.lock().unwrap().push(event));
+    let tokens = TokenSource::new(&server.config(), StopSignal::new(), Arc::clone(&clock) as _, observer).unwrap();
+    let check = |at, expected: &str, fresh| {
+        clock.move_to(Duration::from_secs(at));
+        let token = tokens.token(None).unwrap();
+        assert_eq!((token.secret(), token.fresh), (expected, fresh), "at {at} s");
+        token
+    };
+    let first = check(0, "token-0", true);
+    check(3569, "token-0", false);
+    let second = check(3570, "token-1", true);
+    tokens.forget(&first);
+    check(3571, "token-1", false);
+    tokens.forget(&second);
+    check(3572, "token-2", true);
+    let fetched = |renewal| SourceEvent::TokenFetched { renewal };
+    assert_eq!(*events.lock().unwrap(), [fetched(false), fetched(true), fetched(true)]);
+}
+
+#[test]
+fn a_short_life_is_used_by_half() {
+    let server = TestServer::http(|number, peer| {
+        peer.send(answer("200 OK", "", &format!(r#"{{"access_token":"token-{number}","expires_in":40}}"#)));
+    });
+    let clock = HandClock::new();
+    let tokens =
+        TokenSource::new(&server.config(), StopSignal::new(), Arc::clone(&clock) as _, Arc::new(|_| ())).unwrap();
+    for (at, expected) in [(0, "token-0"), (19, "token-0"), (20, "token-1")] {
+        clock.move_to(Duration::from_secs(at));
+        assert_eq!(tokens.token(None).unwrap().secret(), expected, "at {at} s");
+    }
+}
+
+#[test]
+fn many_who_ask_cause_one_request() {
+    let (arrived, has_arrived) = mpsc::channel();
+    let (release, released) = mpsc::channel::<()>();
+    let released = Mutex::new(released);
+    let server = TestServer::http(move |_, peer| {
+        arrived.send(()).unwrap();
+        released.lock().unwrap().recv().unwrap();
+        peer.send(token_answer("one"));
+    });
+    let tokens = Arc::new(source(&server.config()));
+    let ask = || {
+        let tokens = Arc::clone(&tokens);
+        thread::spawn(move || tokens.token(None).unwrap().fresh)
+    };
+    let first = ask();
+    has_arrived.recv_timeout(PATIENCE).unwrap();
+    let others: Vec<_> = (0..8).map(|_| ask()).collect();
+    release.send(()).unwrap();
+    assert!(first.join().unwrap());
+    for other in others {
+        assert!(!other.join().unwrap());
+    }
+    assert_eq!(server.requests.lock().unwrap().len(), 1);
+}
+
+#[test]
+fn good_answers_in_all_their_forms() {
+    let check = |text: &str| match body(text) {
+        Ok(token) => assert_eq!(token.secret(), "tok", "{text}"),
+        Err(error) => panic!("{text}: {error}"),
+    };
+    check(r#"{"access_token":"tok"}"#);
+    check(r#"{"access_token":"tok","token_type":"bearer","expires_in":3600,"scope":"data-actions:read"}"#);
+    check(r#"{"access_token":"tok","token_type":"BEARER","expires_in":"3600","scope":"a data-actions:read b"}"#);
+    check(r#"{"access_token":"tok","token_type":null,"expires_in":null,"scope":null,"more":[1]}"#);
+    check(r#"{"access_token":"tok","expires_in":3599.5,"scope":["data-actions:read"]}"#);
+    let created = answer("201 Created", "", r#"{"access_token":"tok"}"#);
+    assert_eq!(answered(created).unwrap().secret(), "tok");
+    let chunked =
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n8\r\n{\"access\r\ne\r\n_token\":\"tok\"}\r\n0\r\n\r\n";
+    assert_eq!(answered(chunked).unwrap().secret(), "tok");
+}
+
+#[test]
+fn good_statuses_with_bad_bodies_say_what_is_wrong() {
+    let check = |text: &str, why: &str| {
+        let error = body(text).unwrap_err();
+        assert!(error.message().contains(why), "{text}: {error}");
+        assert!(error.message().contains("getting a token from http://127.0.0.1:"), "{error}");
+        assert_eq!((error.kind(), error.class()), (ErrorKind::Protocol, Class::Outage), "{error}");
+        assert!(error.hint().is_some());
+        assert_clean(&error);
+    };
+    check("", "is not JSON (application/json, 0 bytes)");
+    check("<html>tok-secret</html>", "is not JSON");
+    check(r#"{"access_token":"tok-secret"#, "is not JSON");
+    check(r#"["tok-secret"]"#, "not a JSON object");
+    check(r#"{"token":"tok-secret"}"#, "has no `access_token`");
+    check(r#"{"access_token":4711}"#, "not a string");
+    check(r#"{"access_token":""}"#, "empty `access_token`");
+    check(r#"{"access_token":"tok-secret\r\nX-Evil: 1"}"#, "characters");
+    check(r#"{"access_token":"tok secret"}"#, "characters");
+    check(r#"{"access_token":"tök"}"#, "characters");
+    check(r#"{"access_token":"tok-secret","token_type":"mac"}"#, "`token_type` other than bearer");
+    check(r#"{"access_token":"tok-secret","token_type":7}"#, "`token_type` other than bearer");
+    for expires_in in ["0", "-5", "-1e300", "1e300", "315360001", r#""-1""#, r#""NaN""#, r#""inf""#] {
+        check(&format!(r#"{{"access_token":"tok-secret","expires_in":{expires_in}}}"#), "which no token has");
+    }
+    for expires_in in [r#""soon""#, "true", "[]", "{}", r#""""#] {
+        check(&format!(r#"{{"access_token":"tok-secret","expires_in":{expires_in}}}"#), "not a number of seconds");
+    }
+    check(r#"{"access_token":"tok-secret","scope":7}"#, "`scope` that is not a string");
+    check(&format!(r#"{{"access_token":"{}"}}"#, "x".repeat(70_000)), "too long");
+}
+
+#[test]
+fn a_missing_scope_is_fatal_and_named() {
+    let check = |text: &str, granted: &str| {
+        let error = body(text).unwrap_err();
+        assert_eq!((error.kind(), error.class()), (ErrorKind::Auth, Class::Fatal));
+        assert!(error.message().contains("lacks the scope data-actions:read"), "{error}");
+        assert!(error.message().contains(granted), "{error}");
+        assert!(error.hint().unwrap().contains("oauth.scope"));
+        assert_clean(&error);
+    };
+    check(r#"{"access_token":"tok-secret","scope":"other data-actions:readonly"}"#, "`other data-actions:readonly`");
+    check(r#"{"access_token":"tok-secret","scope":""}"#, "``");
+}
+
+#[test]
+fn statuses_become_errors_with_their_bodies() {
+    use Class::{Fatal, Outage};
+    use ErrorKind::{Auth, Config, Connect, Protocol};
+    let check = |status: &str, headers: &str, kind, class, hint: &str| {
+        let text = "{\"error\":\"x\"} hunter2&co hunter2%26co client-4711\r\n\u{1b}[31m";
+        let error = answered(answer(status, headers, text)).unwrap_err();
+        assert_eq!((error.kind(), error.class()), (kind, class), "{error}");
+        assert_eq!(error.status(), Some(status[..3].parse().unwrap()));
+        assert!(error.message().contains(&format!("status {}", &status[..3])), "{error}");
+        assert!(error.message().contains(r#": {"error":"x"} *** *** ***\r\n\u{1b}[31m"#), "{error}");
+        assert!(error.hint().unwrap().contains(hint), "{error:?}");
+        assert_clean(&error);
+        error
+    };
+    check("400 Bad Request", "", Auth, Fatal, "oauth.client_secret");
+    check("401 Unauthorized", "WWW-Authenticate: Basic\r\n", Auth, Fatal, "oauth.client_secret");
+    check("403 Forbidden", "", Auth, Fatal, "oauth.scope");
+    check("404 Not Found", "", Config, Fatal, "oauth.url");
+    check("418 Teapot", "", Protocol, Outage, "oauth.url");
+    check("500 Oops", "", Connect, Outage, "later");
+    check("503 Busy", "", Connect, Outage, "later");
+    check("301 Moved", "Location: https://elsewhere/t?x=hunter2\r\n", Config, Fatal, "new address");
+    let error = check("302 Found", "Location: https://elsewhere/t?x=hunter2\r\n", Protocol, Outage, "redirects");
+    assert!(error.message().contains("a redirect to https://elsewhere/t:"), "{error}");
+
+    let error = answered(answer("400 Bad Request", "", r#"{"error":"invalid_scope"}"#)).unwrap_err();
+    assert!(error.hint().unwrap().contains("oauth.scope"), "{error:?}");
+    let error = answered(answer("500 Oops", "", &"é".repeat(40_000))).unwrap_err();
+    assert!(error.message().ends_with(&format!("{}…", "é".repeat(500))), "long bodies are cut");
+}
+
+#[test]
+fn a_limit_is_waited_out_three_times() {
+    let serve = |refusals| {
+        TestServer::http(move |number, peer| {
+            if number < refusals {
+                peer.send(answer("429 Slow Down", "Retry-After: 0\r\n", ""));
+            } else {
+                peer.send(token_answer("late"));
+            }
+        })
+    };
+    let server = serve(3);
+    assert_eq!(source(&server.config()).token(None).unwrap().secret(), "late");
+    assert_eq!(server.requests.lock().unwrap().len(), 4);
+
+    let server = serve(4);
+    let error = source(&server.config()).token(None).unwrap_err();
+    assert_eq!((error.kind(), error.class(), error.status()), (ErrorKind::Connect, Class::Outage, Some(429)));
+    assert_eq!(server.requests.lock().unwrap().len(), 4, "one request and three retries");
+}
+
+#[test]
+fn peers_that_are_no_token_endpoint() {
+    let check = |text: &'static [u8], kind, why: &str| {
+        let error = answered(text).unwrap_err();
+        assert_eq!((error.kind(), error.class()), (kind, Class::Outage), "{error}");
+        assert!(error.message().contains(why), "{error}");
+        assert!(error.hint().is_some());
+        assert_clean(&error);
+    };
+    check(b"", ErrorKind::Connect, "ended the connection");
+    check(b"HTTP/1.1 200 OK\r\nContent-Le", ErrorKind::Connect, "ended the connection");
+    check(b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n{\"access", ErrorKind::Connect, "ended the connection");
+    check(b"SSH-2.0-OpenSSH_9.6\r\n", ErrorKind::Protocol, "did not answer in HTTP");
+    check(b"\x00\xff\x13\x37\r\n\r\n", ErrorKind::Protocol, "did not answer in HTTP");
+}
+
+#[test]
+fn http_1_0_is_understood() {
+    assert_eq!(answered("HTTP/1.0 200 OK\r\n\r\n{\"access_token\":\"old\"}").unwrap().secret(), "old");
+}
+
+#[test]
+fn refused_and_unknown_hosts_are_named() {
+    let server = TestServer::http(|_, _| ());
+    let mut config = server.config();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let closed = listener.local_addr().unwrap();
+    drop(listener);
+    config.oauth.url = format!("http://{closed}/token");
+    let error = source(&config).token(None).unwrap_err();
+    assert_eq!((error.kind(), error.class()), (ErrorKind::Connect, Class::Outage));
+    assert!(error.message().contains(&format!("connecting to {closed}: ")), "{error}");
+    assert!(error.message().contains("refused"), "{error}");
+
+    // A label longer than 63 characters is refused by the resolver itself, with no query to anybody.
+    let host = format!("{}.invalid", "x".repeat(64));
+    config.oauth.url = format!("https://{host}/token");
+    let tls = TestServer::tls(|_| ());
+    // The name in the certificate is another matter.
+    config.tls = crate::config::TlsConfig { server_name: Some("localhost".into()), ..tls.config().tls };
+    let error = source(&config).token(None).unwrap_err();
+    assert_eq!((error.kind(), error.class()), (ErrorKind::Connect, Class::Outage));
+    assert!(error.message().contains(&format!("looking up the name {host}")), "{error}");
+}
+
+#[test]
+fn silence_ends_with_the_timeout() {
+    let server = TestServer::http(|_, peer| drop(peer.wait_for_end()));
+    let mut config = server.config();
+    config.oauth.request_timeout = Duration::from_millis(100);
+    let error = source(&config).token(None).unwrap_err();
+    assert_eq!((error.kind(), error.class()), (ErrorKind::Connect, Class::Outage));
+    assert!(error.message().contains("did not answer within 100ms"), "{error}");
+}
+
+#[test]
+fn a_stop_ends_a_request_and_a_wait() {
+    let check = |script: fn(&mut crate::source::test_server::Peer)| {
+        let (arrived, has_arrived) = mpsc::channel();
+        let server = TestServer::http(move |_, peer| {
+            script(peer);
+            // A client that gives up and asks again would send twice; then nobody listens any more.
+            let _ = arrived.send(());
+            peer.wait_for_end();
+        });
+        let stop = StopSignal::new();
+        let tokens = TokenSource::new(&server.config(), stop.clone(), Arc::new(SystemClock), Arc::new(|_| ())).unwrap();
+        let stopping = stop_when(&stop, has_arrived);
+        let error = tokens.token(None).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::State, "{error}");
+        assert!(stopping.join().unwrap().elapsed() < Duration::from_secs(1));
+    };
+    check(|_| ());
+    check(|peer| peer.send("HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n{"));
+    check(|peer| peer.send(answer("429 Slow Down", "Retry-After: 60\r\n", "")));
+}
+
+#[test]
+fn tls_works_with_a_known_authority_and_says_what_is_wrong_with_others() {
+    let check = |is_known: bool| {
+        let server = TestServer::tls(|stream| {
+            let mut byte = [0];
+            let mut seen = Vec::new();
+            while !seen.ends_with(b"scope=data-actions%3Aread")
+                && std::io::Read::read(stream, &mut byte).unwrap_or(0) > 0
+            {
+                seen.push(byte[0]);
+            }
+            let _ = std::io::Write::write_all(stream, token_answer("over-tls").as_bytes());
+        });
+        let mut config = server.config();
+        config.oauth.url = format!("https://localhost:{}/token", server.address.port());
+        let other = TestServer::tls(|_| ());
+        if !is_known {
+            config.tls = other.config().tls;
+        }
+        source(&config).token(None)
+    };
+    assert_eq!(check(true).unwrap().secret(), "over-tls");
+    let error = check(false).unwrap_err();
+    assert_eq!((error.kind(), error.class()), (ErrorKind::Connect, Class::Outage));
+    assert!(error.message().contains("TLS with localhost:"), "{error}");
+    assert!(error.hint().unwrap().contains("authority"), "{error:?}");
+
+    let plain = TestServer::raw(|mut stream| {
+        let _ = std::io::Write::write_all(&mut stream, b"SSH-2.0-OpenSSH_9.6\r\n");
+        let _ = std::io::Read::read_to_end(&mut stream, &mut Vec::new());
+    });
+    let tls = TestServer::tls(|_| ());
+    let mut config = tls.config();
+    config.oauth.url = format!("https://127.0.0.1:{}/token", plain.address.port());
+    let error = source(&config).token(None).unwrap_err();
+    assert!(error.hint().unwrap().contains("does not seem to speak TLS"), "{error:?}");
+}
+
+#[test]
+fn a_secret_file_is_read_anew_for_each_token() {
+    let server = TestServer::http(|number, peer| peer.send(token_answer(&format!("token-{number}"))));
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("secret");
+    std::fs::write(&file, "first\n").unwrap();
+    let mut config = server.config();
+    config.oauth.client_secret = None;
+    config.oauth.client_secret_file = Some(file.clone());
+    let tokens = source(&config);
+    let token = tokens.token(None).unwrap();
+    std::fs::write(&file, "second\n").unwrap();
+    tokens.forget(&token);
+    tokens.token(None).unwrap();
+    let requests = server.requests.lock().unwrap();
+    assert!(requests[0].contains("client_secret=first&") && requests[1].contains("client_secret=second&"));
+}
+
+#[test]
+fn what_is_missing_is_found_at_once() {
+    let check = |change: fn(&mut Config), why: &str| {
+        let mut config = TestServer::http(|_, _| ()).config();
+        change(&mut config);
+        let error = TokenSource::new(&config, StopSignal::new(), Arc::new(SystemClock), Arc::new(|_| ())).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Config);
+        assert!(error.message().contains(why), "{error}");
+    };
+    check(|config| config.oauth.client_id = None, "oauth.client_id");
+    check(|config| config.oauth.client_secret = None, "oauth.client_secret");
+    check(|config| config.oauth.url = "http://example.com/token".into(), "in the clear");
+}

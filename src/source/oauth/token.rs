@@ -1,0 +1,177 @@
+//! The OAuth 2.0 token (client credentials, RFC 6749 section 4.4): fetched when needed, kept until shortly before its expiry.
+
+use std::fmt;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant, SystemTime};
+
+use secrecy::SecretString;
+use tungstenite::http::HeaderValue;
+
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::threads::stop_signal::StopSignal;
+use crate::threads::sync;
+use crate::time::clock::Clock;
+
+use crate::source::net::failure::retry_after;
+use crate::source::net::route::Way;
+use crate::source::oauth::request::Request;
+use crate::source::oauth::response;
+use crate::source::{Observer, SourceEvent};
+
+/// How often a 429 is waited out before it becomes an error.
+const RETRIES_MAX: u32 = 3;
+
+/// Gives out tokens. Whoever asks while one is being fetched waits for that one.
+pub(crate) struct TokenSource {
+    request: Request,
+    refresh_early: Duration,
+    stop: StopSignal,
+    clock: Arc<dyn Clock>,
+    observer: Observer,
+    /// Held during a fetch, so that there is never more than one.
+    cache: Mutex<Cache>,
+}
+
+#[derive(Default)]
+struct Cache {
+    token: Option<CachedToken>,
+    /// How many tokens have been fetched; the number of the latest.
+    fetched: u64,
+}
+
+struct CachedToken {
+    token: Token,
+    renew_at: Instant,
+}
+
+/// A token to use now.
+#[derive(Debug, Clone)]
+pub(crate) struct Token {
+    /// `Bearer …`, marked sensitive: `Debug` does not show it.
+    pub(crate) header: HeaderValue,
+    /// Whether it was fetched just now: if the stream refuses it, its age is not the reason.
+    pub(crate) fresh: bool,
+    /// When its life began, at the latest.
+    pub(crate) begun_at: Instant,
+    /// How long it may be used, counted from `begun_at`.
+    pub(crate) lifetime: Duration,
+    number: u64,
+}
+
+/// A token, and what else the answer told.
+pub(crate) struct Asked {
+    pub(crate) token: Token,
+    /// The server's time, to the second.
+    pub(crate) date: Option<SystemTime>,
+    /// How long it took to get the answer.
+    pub(crate) took: Duration,
+}
+
+impl Token {
+    /// The token itself, to keep it out of what is shown.
+    pub(crate) fn secret(&self) -> &str {
+        self.header.to_str().unwrap_or_default().trim_start_matches("Bearer ")
+    }
+}
+
+impl TokenSource {
+    pub(crate) fn new(config: &Config, stop: StopSignal, clock: Arc<dyn Clock>, observer: Observer) -> Result<Self> {
+        Ok(Self {
+            request: Request::new(config)?,
+            refresh_early: config.oauth.refresh_early,
+            stop,
+            clock,
+            observer,
+            cache: Mutex::default(),
+        })
+    }
+
+    /// The cached token, or a new one if there is none or it expires soon. `replaced` is one that will not do any more,
+    /// although it has not expired.
+    pub(crate) fn token(&self, replaced: Option<&Token>) -> Result<Token> {
+        let mut cache = sync::lock(&self.cache);
+        if let Some(CachedToken { token, renew_at }) = &cache.token
+            && self.clock.steady() < *renew_at
+            && replaced.is_none_or(|replaced| replaced.number != token.number)
+        {
+            return Ok(Token { fresh: false, ..token.clone() });
+        }
+        // Its life begins when the server makes it, which is after we ask: counting from here errs on the early side.
+        let asked_at = self.clock.steady();
+        let granted = self.fetch()?;
+        cache.fetched += 1;
+        let token = Token {
+            header: granted.header,
+            fresh: true,
+            begun_at: asked_at,
+            lifetime: granted.lifetime,
+            number: cache.fetched,
+        };
+        // A token that lives shorter than twice `refresh_early` would else be fetched anew for each connection.
+        let early = self.refresh_early.min(granted.lifetime / 2);
+        cache.token = asked_at
+            .checked_add(granted.lifetime.saturating_sub(early))
+            .map(|renew_at| CachedToken { token: token.clone(), renew_at });
+        log::info!("got a token, valid for {} s", granted.lifetime.as_secs());
+        (self.observer)(SourceEvent::TokenFetched { renewal: token.number > 1 });
+        Ok(token)
+    }
+
+    /// Asks once, for `check`: nothing is kept, and a 429 is not waited out.
+    pub(crate) fn ask(&self) -> Result<Asked> {
+        let (secret, asked_at) = (self.request.secret()?, self.clock.steady());
+        let answer = self.request.send(&secret, &self.stop)?;
+        let took = self.clock.steady().saturating_duration_since(asked_at);
+        let granted = self.request.judge(&answer, &secret)?;
+        let token =
+            Token { header: granted.header, fresh: true, begun_at: asked_at, lifetime: granted.lifetime, number: 1 };
+        let date = answer.date.as_deref().and_then(|date| httpdate::parse_http_date(date).ok());
+        Ok(Asked { token, date, took })
+    }
+
+    /// The way to the token endpoint.
+    pub(crate) fn way(&self) -> (&Way, Duration) {
+        (&self.request.way, self.request.connect_timeout)
+    }
+
+    /// The stream refused `token`: the next call of [`token`](Self::token) fetches a new one. A newer one stays.
+    pub(crate) fn forget(&self, token: &Token) {
+        let mut cache = sync::lock(&self.cache);
+        if cache.token.as_ref().is_some_and(|cached| cached.token.number == token.number) {
+            cache.token = None;
+        }
+    }
+
+    fn fetch(&self) -> Result<response::Granted> {
+        let mut retries = 0;
+        loop {
+            if self.stop.is_set() {
+                return Err(Error::stopped());
+            }
+            let secret: SecretString = self.request.secret()?;
+            let answer = self.request.send(&secret, &self.stop)?;
+            if answer.status != 429 || retries == RETRIES_MAX {
+                return self.request.judge(&answer, &secret);
+            }
+            retries += 1;
+            let wait = retry_after(answer.retry_after.as_deref(), self.clock.unix_micros());
+            log::warn!(
+                "the token endpoint asks for fewer requests (429): waiting {wait:?}, then retry {retries} of {RETRIES_MAX}"
+            );
+            if self.stop.wait(wait) {
+                return Err(Error::stopped());
+            }
+        }
+    }
+}
+
+impl fmt::Debug for TokenSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TokenSource").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+#[path = "tests/token.rs"]
+mod tests;

@@ -1,0 +1,142 @@
+//! What a refused or lost stream means: the error, and whether the token is to blame.
+
+use std::time::Duration;
+
+use tungstenite::http::{HeaderMap, HeaderValue, header};
+
+use crate::config::StreamConfig;
+use crate::error::{Class, Error, ErrorKind};
+use crate::tls;
+
+use crate::source::net::failure::{refusal, retry_after, shown};
+use crate::source::net::http::Fault;
+use crate::source::net::route::Way;
+use crate::source::oauth::token::Token;
+use crate::source::websocket::connection::End;
+use crate::source::websocket::handshake::Refusal;
+
+/// How much of an error's body is shown.
+const BODY_CHARS_SHOWN: usize = 300;
+
+/// An error and what it asks for.
+#[derive(Debug)]
+pub(super) struct Verdict {
+    pub(super) error: Error,
+    /// The server does not want this token any more.
+    pub(super) forget_token: bool,
+    /// The server wants to be left alone for this long.
+    pub(super) wait: Option<Duration>,
+}
+
+impl From<Error> for Verdict {
+    fn from(error: Error) -> Self {
+        Self { error, forget_token: false, wait: None }
+    }
+}
+
+/// The server did not open the stream.
+pub(super) fn refused(refusal: Refusal, way: &Way, timeout: Duration, token: &Token, unix_micros: i64) -> Verdict {
+    match refusal {
+        Refusal::Fault(Fault::Io(error)) => {
+            // With TLS 1.3 a server refuses a client only after the handshake.
+            let step = if tls::inside(&error).is_some() { "TLS" } else { "the WebSocket handshake" };
+            way.failed(step, &error, timeout).into()
+        }
+        Refusal::Fault(Fault::Ended) => {
+            protocol("the server closed the connection without an answer to the handshake").into()
+        }
+        Refusal::Fault(Fault::NoHttp { why, beginning }) => {
+            let line = beginning.split(|byte| *byte == b'\n').next().unwrap_or_default();
+            let line = shown(line, &[token.secret()], 60);
+            protocol(format!("the answer is not HTTP/1.1 ({why}): {line}")).into()
+        }
+        Refusal::BadUpgrade(why) => protocol(format!("the answer does not open a WebSocket: {why}")).into(),
+        Refusal::Status { head, body } => refused_with(head.status, &head.headers, &body, token, unix_micros),
+    }
+}
+
+fn protocol(what: impl Into<String>) -> Error {
+    Error::new(ErrorKind::Protocol, what)
+        .with_class(Class::Outage)
+        .with_hint("check stream.url: something other than the event stream may answer there")
+}
+
+fn refused_with(status: u16, headers: &HeaderMap, body: &[u8], token: &Token, unix_micros: i64) -> Verdict {
+    let secrets = [token.secret()];
+    let what = format!("the server refused it with status {status}");
+    let location = headers.get(header::LOCATION).map(HeaderValue::as_bytes);
+    let message = refusal(&what, location, body, &secrets, BODY_CHARS_SHOWN);
+    let (kind, class, hint) = meaning(status, token.fresh);
+    let asked = headers.get(header::RETRY_AFTER);
+    let asks_to_wait = status == 429 || (status == 503 && asked.is_some());
+    Verdict {
+        error: Error::new(kind, message).with_class(class).with_status(status).with_hint(hint),
+        forget_token: matches!(status, 401 | 403),
+        wait: asks_to_wait.then(|| retry_after(asked.and_then(|value| value.to_str().ok()), unix_micros)),
+    }
+}
+
+fn meaning(status: u16, token_is_fresh: bool) -> (ErrorKind, Class, &'static str) {
+    use Class::{Fatal, Outage};
+    use ErrorKind::{Auth, Config, Connect, Protocol};
+    match status {
+        401 if token_is_fresh => (
+            Auth,
+            Outage,
+            "the stream refuses a token that was fetched just now: check that oauth.url and stream.url belong together",
+        ),
+        401 | 403 if !token_is_fresh => (Auth, Outage, "the token was dropped: the next try uses a new one"),
+        403 => (
+            Auth,
+            Fatal,
+            "the client may not read this stream: check stream.id (CXONE_STREAM_ID), oauth.scope and the client's permissions in CXone",
+        ),
+        404 | 410 => (Config, Fatal, "there is no such stream: check stream.id (CXONE_STREAM_ID) and stream.url"),
+        301 | 308 => (Config, Fatal, "set stream.url to the new address: redirects are not followed with a token"),
+        300..=399 => (Protocol, Outage, "redirects are not followed with a token: check stream.url"),
+        429 => (Connect, Outage, "the server limits how often it is called: it is called again later"),
+        500.. => (Connect, Outage, "the server has a problem of its own: it is called again later"),
+        _ => (Protocol, Outage, "check stream.url: something other than the event stream may answer there"),
+    }
+}
+
+/// The error that the end of an open stream means; none when the server closed it in order.
+pub(super) fn judge(end: End, settings: &StreamConfig, token: &Token) -> Option<Verdict> {
+    let lost = |what: String| Error::new(ErrorKind::Connect, what).with_hint("the sink connects again by itself");
+    let error = match end {
+        End::Closed(Some(close)) if close.code == 1000 => return None,
+        End::Closed(Some(close)) => {
+            let reason = shown(&close.reason, &[token.secret()], 125);
+            let reason = if reason.is_empty() { reason } else { format!(": {reason}") };
+            let message = format!("the server closed it with code {}{reason}", close.code);
+            if matches!(close.code, 4001 | 1008) {
+                let error = Error::new(ErrorKind::Auth, message)
+                    .with_class(Class::Outage)
+                    .with_status(close.code)
+                    .with_hint("the token was dropped: the next try uses a new one");
+                return Some(Verdict { forget_token: true, ..error.into() });
+            }
+            lost(message).with_status(close.code)
+        }
+        End::Closed(None) => lost("the server closed it without a code".into()),
+        End::Cut => lost("the connection ended without a close frame".into()),
+        End::Io(error) => match tls::inside(&error) {
+            Some(error) => lost(format!("the TLS connection failed: {error}")),
+            None => lost(format!("the connection failed: {error}")),
+        },
+        End::Violation(why) => {
+            protocol(format!("the server broke the WebSocket protocol: {}", shown(why.as_bytes(), &[], 200)))
+        }
+        End::Silent(silence) => lost(format!(
+            "nothing came for {:.1} s, not even an answer to a ping (stream.idle_timeout is {:?}): the connection counts as lost",
+            silence.as_secs_f64(),
+            settings.idle_timeout
+        )),
+        End::Stopped => Error::stopped(),
+    };
+    Some(error.into())
+}
+
+pub(super) fn not_open() -> Error {
+    Error::new(ErrorKind::Connect, "reading the stream: it is not open")
+}

@@ -1,0 +1,520 @@
+//! The spool by itself: what goes in comes out, in order, whatever happens to the process.
+
+mod replay;
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::error::ErrorKind;
+use crate::event::Burst;
+use crate::report::dead_letter::DeadLetter;
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+pub(super) fn config(path: &Path) -> Config {
+    let mut config = Config::default();
+    config.spool.path = path.to_owned();
+    config
+}
+
+pub(super) fn burst(events: &[&[u8]]) -> Burst {
+    let mut burst = Burst::default();
+    for event in events {
+        burst.push(event);
+    }
+    burst
+}
+
+pub(super) fn append(spool: &Spool, events: &[&[u8]]) -> u64 {
+    match spool.append(&burst(events), 7).unwrap() {
+        Appended::At(offset) => offset,
+        Appended::Full => panic!("the spool is full"),
+    }
+}
+
+fn read(spool: &Spool, from: u64, events_max: usize, bytes_max: usize) -> Vec<(u64, Vec<u8>)> {
+    let read = || {
+        let mut events = SpooledEvents::default();
+        spool.read(from, events_max, bytes_max, &mut events).unwrap();
+        events.iter().map(|(offset, received_at, event)| (offset, received_at, event.to_vec())).collect::<Vec<_>>()
+    };
+    let from_memory = read();
+    spool.forget_tail();
+    let from_file = read();
+    assert_eq!(from_memory, from_file);
+    from_file.into_iter().map(|(offset, _, event)| (offset, event)).collect()
+}
+
+fn open_error(path: &Path) -> Error {
+    Spool::open(&config(path)).unwrap_err()
+}
+
+#[test]
+fn events_come_out_as_they_went_in() {
+    for path in [Path::new(":memory:"), &tempfile::tempdir().unwrap().path().join("deep/er/spool.db")] {
+        let spool = Spool::open(&config(path)).unwrap();
+        assert_eq!(append(&spool, &[b"a", b"", b"ccc"]), 0);
+        assert_eq!(append(&spool, &[b"dd"]), 3);
+        let all = vec![(0, b"a".to_vec()), (1, vec![]), (2, b"ccc".to_vec()), (3, b"dd".to_vec())];
+        assert_eq!(read(&spool, 0, 10, 100), all);
+        assert_eq!(read(&spool, 1, 2, 100), all[1..3], "a start inside a burst, and a limit");
+        assert_eq!(read(&spool, 2, 10, 0), all[2..3], "one event always fits");
+        assert_eq!(read(&spool, 4, 10, 100), []);
+    }
+}
+
+/// Between the commit of an append and its return the burst is in the file already.
+#[test]
+fn a_burst_is_not_read_before_its_append_has_returned() {
+    let directory = tempfile::tempdir().unwrap();
+    let spool = Spool::open(&config(&directory.path().join("spool.db"))).unwrap();
+    append(&spool, &[b"a"]);
+    let sql = "INSERT INTO bursts SELECT 1, events, received_at, bytes, ?1 FROM bursts";
+    let checksum = checksum::of_burst(1, 1, 7, b"\x01\0\0\0a");
+    Connection::open(spool.path()).unwrap().execute(sql, [checksum]).unwrap();
+    assert_eq!(read(&spool, 0, 10, 100), [(0, b"a".to_vec())]);
+    assert_eq!(read(&spool, 1, 10, 100), []);
+}
+
+#[test]
+fn a_large_burst_becomes_many_rows_and_a_large_event_one() {
+    let spool = Spool::open(&config(Path::new(":memory:"))).unwrap();
+    let large = vec![b'x'; 200_000];
+    let small = vec![b'y'; 1000];
+    let mut events: Vec<&[u8]> = vec![&small; 300];
+    events.insert(150, &large);
+    append(&spool, &events);
+    let rows: u32 = spool.writer().query_row("SELECT count(*) FROM bursts", [], |row| row.get(0)).unwrap();
+    assert!((6..=9).contains(&rows), "{rows} rows");
+    let out = read(&spool, 0, 1000, usize::MAX);
+    assert!(out.iter().map(|(_, event)| event.as_slice()).eq(events.iter().copied()));
+}
+
+#[test]
+fn what_is_applied_leaves_the_file_and_offsets_go_on() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("spool.db");
+    let id = {
+        let spool = Spool::open(&config(&path)).unwrap();
+        append(&spool, &[b"a", b"b", b"c"]);
+        append(&spool, &[b"d", b"e"]);
+        spool.mark_applied(4).unwrap();
+        assert_eq!(spool.backlog().events, 1);
+        spool.tidy().unwrap();
+        assert_eq!(spool.backlog().bytes, 2 + 8, "only the burst that is applied in part is left");
+        spool.id().to_owned()
+    };
+    let spool = Spool::open(&config(&path)).unwrap();
+    assert_eq!((spool.id(), spool.applied(), spool.next()), (id.as_str(), 4, 5));
+    assert_eq!(read(&spool, spool.applied(), 10, 100), [(4, b"e".to_vec())]);
+    spool.mark_applied(5).unwrap();
+    assert_eq!(append(&spool, &[b"f"]), 5, "a few events do not delete");
+    assert_eq!(spool.backlog().bytes, 2 + 8 + 1 + 4);
+    assert_eq!(append(&spool, &[b"g".as_slice(); 15]), 6, "deleting rides on an append");
+    assert_eq!(spool.backlog().bytes, 16 * (1 + 4));
+    spool.mark_applied(21).unwrap();
+    spool.tidy().unwrap();
+    drop(spool);
+    let spool = Spool::open(&config(&path)).unwrap();
+    assert_eq!((spool.applied(), spool.next()), (21, 21), "an empty spool still knows where it was");
+}
+
+/// What every event costs: the pages that its append writes to the log.
+#[test]
+fn an_event_alone_is_one_page_of_the_log() {
+    let directory = tempfile::tempdir().unwrap();
+    let spool = Spool::open(&config(&directory.path().join("spool.db"))).unwrap();
+    let mut noted = 0;
+    for n in 0..160 {
+        let before = log_bytes(&spool);
+        append(&spool, &[b"x"]);
+        spool.mark_applied(n).unwrap();
+        // The first one has a mark too; see `forgotten`.
+        noted += u32::from(n > 0 && log_bytes(&spool) - before > 24 + 4096);
+    }
+    assert_eq!(noted, 10);
+}
+
+/// Appended in so large a burst, or noted when nothing else was to do.
+#[test]
+fn events_that_went_missing_are_missed() {
+    for (events, is_tidied) in [(16, false), (1, true)] {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("spool.db");
+        let spool = Spool::open(&config(&path)).unwrap();
+        append(&spool, &vec![b"a".as_slice(); events]);
+        if is_tidied {
+            spool.tidy().unwrap();
+        }
+        drop(spool);
+        Connection::open(&path).unwrap().execute("DELETE FROM bursts", []).unwrap();
+        assert!(open_error(&path).message().contains("events are missing"));
+    }
+}
+
+/// Otherwise the next process could not see that the destination has forgotten what is deleted here.
+#[test]
+fn what_is_confirmed_is_kept_with_the_delete() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("spool.db");
+    let spool = Spool::open(&config(&path)).unwrap();
+    append(&spool, &[b"a".as_slice(); 16]);
+    spool.note_confirmed("lane", 16);
+    spool.mark_applied(16).unwrap();
+    append(&spool, &[b"b".as_slice(); 16]);
+    drop(spool);
+    let spool = Spool::open(&config(&path)).unwrap();
+    assert_eq!((spool.applied(), spool.confirmed("lane")), (16, Some(16)));
+}
+
+/// Otherwise the next event would get its offset, and be taken for decided.
+#[test]
+fn a_dead_letter_without_its_event_is_missed() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("spool.db");
+    let spool = Spool::open(&config(&path)).unwrap();
+    append(&spool, &[b"noted".as_slice(); 16]);
+    append(&spool, &[b"bad"]);
+    spool.keep(&[letter(16, b"bad")]).unwrap();
+    drop(spool);
+    Connection::open(&path).unwrap().execute("DELETE FROM bursts WHERE position = 16", []).unwrap();
+    assert!(open_error(&path).message().contains("events are missing"));
+}
+
+#[test]
+fn a_crash_between_two_notes_of_the_places_loses_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("spool.db");
+    let spool = Spool::open(&config(&path)).unwrap();
+    append(&spool, &[b"noted".as_slice(); 16]);
+    for event in [b"a", b"b", b"c"] {
+        append(&spool, &[event]);
+    }
+    spool.mark_applied(17).unwrap();
+    drop(spool);
+    assert!(examine::file(&path).unwrap().message.contains("19 events waiting"));
+    let spool = Spool::open(&config(&path)).unwrap();
+    assert_eq!((spool.applied(), spool.next()), (0, 19));
+    spool.mark_applied(17).unwrap();
+    assert_eq!(read(&spool, 17, 10, 100), [(17, b"b".to_vec()), (18, b"c".to_vec())]);
+    // Opening has noted them: from here on it is missed if they are gone.
+    drop(spool);
+    Connection::open(&path).unwrap().execute("DELETE FROM bursts WHERE position = 18", []).unwrap();
+    assert_eq!(open_error(&path).kind(), ErrorKind::Spool);
+}
+
+#[test]
+fn a_full_spool_takes_nothing_until_it_is_drained() {
+    let mut config = config(Path::new(":memory:"));
+    config.spool.bytes_max = 100;
+    let spool = Spool::open(&config).unwrap();
+    let large = [b'x'; 200];
+    assert_eq!(append(&spool, &[&large]), 0, "an empty spool takes any burst");
+    assert_eq!(spool.append(&burst(&[b"y"]), 0).unwrap(), Appended::Full);
+    assert!(!spool.wait_for_room(&burst(&[b"x"]), Duration::ZERO));
+    spool.append_last(&burst(&[b"last"]), 0).unwrap();
+    spool.mark_applied(1).unwrap();
+    assert!(spool.wait_for_room(&burst(&[b"x"]), Duration::ZERO));
+    assert_eq!(append(&spool, &[b"y"]), 2);
+    spool.end_intake();
+    assert_eq!(spool.append(&burst(&[b"z"]), 0).unwrap_err().kind(), ErrorKind::State);
+}
+
+/// Whether its rows are deleted already or not.
+#[test]
+fn what_is_applied_takes_no_room() {
+    let mut config = config(Path::new(":memory:"));
+    config.spool.bytes_max = 100;
+    let spool = Spool::open(&config).unwrap();
+    for n in 0..8 {
+        append(&spool, &[b"123456"]);
+        spool.mark_applied(n).unwrap();
+    }
+    assert_eq!(append(&spool, &[&[b'x'; 80]]), 8);
+    assert_eq!(spool.append(&burst(&[b"123456"]), 0).unwrap(), Appended::Full);
+}
+
+#[test]
+fn the_file_shrinks_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("spool.db");
+    let spool = Spool::open(&config(&path)).unwrap();
+    let event = [b'x'; 1000];
+    for _ in 0..50 {
+        append(&spool, &vec![&event[..]; 500]);
+    }
+    spool.mark_applied(25_000).unwrap();
+    let size = || ["", "-wal"].map(|end| path.with_extension(format!("db{end}")).metadata().map_or(0, |m| m.len()));
+    let full: u64 = size().iter().sum();
+    assert!(full > 25_000_000, "{full}");
+    for _ in 0..20 {
+        spool.tidy().unwrap();
+    }
+    let rest: u64 = size().iter().sum();
+    assert!(rest < 3_000_000, "{:?}", size());
+}
+
+/// What the loss of power leaves is SQLite's promise, for FULL (SQLite documentation, `PRAGMA synchronous`): that it is asked for.
+#[test]
+fn against_the_loss_of_power_each_commit_is_flushed() {
+    let directory = tempfile::tempdir().unwrap();
+    for (sync, expected) in [(SpoolSync::ProcessCrash, 1), (SpoolSync::PowerLoss, 2)] {
+        let mut config = config(&directory.path().join(format!("{expected}.db")));
+        config.spool.sync = sync;
+        let spool = Spool::open(&config).unwrap();
+        let flushes = || -> i32 { spool.writer().query_row("PRAGMA synchronous", [], |row| row.get(0)).unwrap() };
+        assert_eq!(flushes(), expected);
+        spool.note_checked().unwrap();
+        assert_eq!(flushes(), expected, "also after the note that is always flushed");
+    }
+}
+
+#[test]
+fn one_process_at_a_time_and_the_error_names_the_other() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("spool.db");
+    let first = Spool::open(&config(&path)).unwrap();
+    let error = open_error(&path);
+    assert_eq!(error.kind(), ErrorKind::Spool);
+    assert!(error.message().contains(&format!("in use by process {}", std::process::id())), "{error}");
+    assert!(error.hint().is_some());
+    first.release().unwrap();
+    drop(Spool::open(&config(&path)).unwrap());
+}
+
+#[test]
+fn who_has_let_go_of_the_file_writes_nothing_any_more() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("spool.db");
+    let first = Spool::open(&config(&path)).unwrap();
+    append(&first, &[b"a"]);
+    {
+        let other = Connection::open(&path).unwrap();
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        first.writer().busy_timeout(Duration::ZERO).unwrap();
+        first.release().unwrap_err();
+    }
+    let second = Spool::open(&config(&path)).unwrap();
+    append(&second, &[b"b".as_slice(); 20]);
+    second.mark_applied(21).unwrap();
+    second.release().unwrap();
+    first.release().unwrap();
+    assert_eq!(Spool::open(&config(&path)).unwrap().applied(), 21);
+}
+
+#[test]
+fn what_is_no_spool_is_refused_and_left_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let garbage = directory.path().join("garbage.db");
+    std::fs::write(&garbage, "this is a diary, not a database; it is long enough to be read as a header of a page")
+        .unwrap();
+    let error = open_error(&garbage);
+    assert!(error.message().contains("not a database") && error.hint().unwrap().contains("spool.path"), "{error:?}");
+    assert!(std::fs::read_to_string(&garbage).unwrap().starts_with("this is a diary"));
+
+    let foreign = directory.path().join("foreign.db");
+    Connection::open(&foreign).unwrap().execute_batch("CREATE TABLE diary (day)").unwrap();
+    let error = open_error(&foreign);
+    assert!(error.message().contains("another program's database"), "{error}");
+
+    let newer = directory.path().join("newer.db");
+    drop(Spool::open(&config(&newer)).unwrap());
+    Connection::open(&newer).unwrap().execute_batch("PRAGMA user_version = 99").unwrap();
+    let error = open_error(&newer);
+    assert!(error.message().contains("its format is 99"), "{error}");
+
+    let error = open_error(directory.path());
+    assert_eq!(error.kind(), ErrorKind::Spool);
+}
+
+#[test]
+fn a_row_that_contradicts_itself_is_damage_not_events() {
+    let spool = Spool::open(&config(Path::new(":memory:"))).unwrap();
+    append(&spool, &[b"abc"]);
+    spool.writer().execute_batch("UPDATE bursts SET events = 2").unwrap();
+    spool.forget_tail();
+    let error = spool.read(0, 10, 100, &mut SpooledEvents::default()).unwrap_err();
+    assert!(error.hint().unwrap().contains("damaged"), "{error:?}");
+}
+
+fn letter(offset: u64, event: &[u8]) -> DeadLetter {
+    DeadLetter::new(offset, 1, 2, &Error::new(ErrorKind::Schema, "no"), event)
+}
+
+#[test]
+fn dead_letters_are_kept_once_and_found_from_outside() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("spool.db");
+    let spool = Spool::open(&config(&path)).unwrap();
+    spool.keep(&[letter(3, b"x"), letter(9, b"y")]).unwrap();
+    spool.keep(&[letter(9, b"another")]).unwrap();
+    assert_eq!(spool.dead_offsets(4).unwrap(), [9]);
+    let outside = DeadLetters::open(&config(&path)).unwrap();
+    assert_eq!(outside.count().unwrap(), 2);
+    assert_eq!(outside.list(0, 10).unwrap(), [letter(3, b"x"), letter(9, b"y")]);
+    assert!(DeadLetters::open(&config(&directory.path().join("none.db"))).is_err());
+}
+
+#[test]
+fn full_of_dead_letters_only_those_that_were_seen_may_go() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("spool.db");
+    let mut config = config(&path);
+    config.dead_letters.bytes_max = 25;
+    let spool = Spool::open(&config).unwrap();
+    spool.keep(&[letter(1, &[0; 10]), letter(2, &[0; 10])]).unwrap();
+    let error = spool.keep(&[letter(3, &[0; 10])]).unwrap_err();
+    assert!(error.is_retryable() && error.hint().unwrap().contains("export"), "{error:?}");
+    DeadLetters::open(&config).unwrap().mark_exported(&[1, 2]).unwrap();
+    spool.keep(&[letter(3, &[0; 10])]).unwrap();
+    assert_eq!(spool.dead_offsets(0).unwrap(), [2, 3]);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    /// Any sequence of bursts, acknowledgements and restarts: what is read is what was appended and not yet applied.
+    #[test]
+    fn the_spool_is_a_queue(steps in proptest::collection::vec((0_u8..5, 1_usize..40, 0_usize..3000), 1..30)) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("spool.db");
+        let mut spool = Spool::open(&config(&path)).unwrap();
+        let mut model: Vec<Vec<u8>> = Vec::new();
+        let mut applied = 0;
+        for (step, count, size) in steps {
+            match step {
+                0 | 1 => {
+                    let events: Vec<Vec<u8>> = (0..count).map(|n| vec![u8::try_from((model.len() + n) % 256).unwrap(); size * (n % 3)]).collect();
+                    append(&spool, &events.iter().map(Vec::as_slice).collect::<Vec<_>>());
+                    model.extend(events);
+                }
+                2 => {
+                    applied = (applied + count as u64).min(model.len() as u64);
+                    spool.mark_applied(applied).unwrap();
+                }
+                tidied => {
+                    if tidied == 3 {
+                        spool.tidy().unwrap();
+                    }
+                    drop(spool);
+                    spool = Spool::open(&config(&path)).unwrap();
+                    prop_assert!(spool.applied() == applied || spool.applied() < applied && tidied != 3);
+                    // As the destination's checkpoint says.
+                    spool.mark_applied(applied).unwrap();
+                }
+            }
+            prop_assert_eq!(spool.backlog().events, model.len() as u64 - applied);
+            let pending: Vec<Vec<u8>> = read(&spool, applied, usize::MAX, usize::MAX).into_iter().map(|(_, e)| e).collect();
+            prop_assert_eq!(&pending[..], &model[usize::try_from(applied).unwrap()..]);
+        }
+    }
+}
+
+/// Appends and applies this many bytes.
+fn pass_through(spool: &Spool, megabytes: usize) {
+    let event = vec![b'x'; 64 * 1024];
+    for _ in 0..megabytes * 16 {
+        let offset = append(spool, &[&event]);
+        spool.mark_applied(offset).unwrap();
+    }
+}
+
+fn log_bytes(spool: &Spool) -> u64 {
+    let mut log = spool.path().as_os_str().to_owned();
+    log.push("-wal");
+    std::fs::metadata(log).unwrap().len()
+}
+
+#[test]
+fn the_log_stays_short_with_and_without_its_thread() {
+    let directory = tempfile::tempdir().unwrap();
+    let spool = Spool::open(&config(&directory.path().join("spool.db"))).unwrap();
+    pass_through(&spool, 20);
+    assert!(log_bytes(&spool) < 5 << 20, "commits keep it short by themselves: {} bytes", log_bytes(&spool));
+    std::thread::scope(|scope| {
+        scope.spawn(|| spool.keep_short(|error| panic!("{error}")));
+        pass_through(&spool, 120);
+        assert!(log_bytes(&spool) < 40 << 20, "however fast it grows: {} bytes", log_bytes(&spool));
+        spool.end_intake();
+    });
+    assert_eq!(read(&spool, spool.applied(), 10, 1 << 20).len(), 1);
+}
+
+/// To purge dead letters on a full disk.
+#[test]
+fn a_reserve_that_another_process_took_is_missed_at_the_next_large_append_or_soon() {
+    let directory = tempfile::tempdir().unwrap();
+    let spool = Spool::open(&config(&directory.path().join("spool.db"))).unwrap();
+    let reserve = beside(spool.path(), "reserve");
+    append(&spool, &[b"takes it"]);
+    std::fs::remove_file(&reserve).unwrap();
+    append(&spool, &[&[b'x'; 5000]]);
+    assert!(reserve.exists(), "at once");
+    append(&spool, &[b"sees it"]);
+    std::fs::remove_file(&reserve).unwrap();
+    for _ in 0..=32 {
+        append(&spool, &[b"x"]);
+    }
+    assert!(reserve.exists(), "before much was appended");
+}
+
+#[test]
+fn what_is_applied_is_deleted_without_an_append_and_not_by_the_writer() {
+    let directory = tempfile::tempdir().unwrap();
+    let spool = Spool::open(&config(&directory.path().join("spool.db"))).unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(|| spool.keep_short(|error| panic!("{error}")));
+        while !spool.checkpointer.as_ref().unwrap().ask_to_delete() {
+            std::thread::yield_now();
+        }
+        append(&spool, &vec![b"x".as_slice(); usize::try_from(2 * append::DELETE_EVENTS_MAX).unwrap()]);
+        let held = spool.writer();
+        let (sender, returned) = std::sync::mpsc::channel();
+        let spool = &spool;
+        scope.spawn(move || sender.send(spool.mark_applied(spool.next())).unwrap());
+        let has_returned = returned.recv_timeout(PATIENCE).is_ok();
+        drop(held);
+        let is_deleted = spool.wait_until(&spool.changed, PATIENCE, |state| state.bytes == 0);
+        spool.end_intake();
+        assert!(has_returned, "it waited for the connection");
+        assert!(is_deleted);
+    });
+}
+
+#[test]
+fn a_few_events_wait_for_the_writer_and_many_do_not() {
+    let spool = Spool::open(&config(Path::new(":memory:"))).unwrap();
+    let is_time = || [spool.wait_to_prepare(Duration::ZERO), spool.wait_to_prepare_ahead(Duration::ZERO)];
+    assert_eq!(is_time(), [false, false], "there are none");
+    append(&spool, &[b"a"]);
+    assert_eq!(is_time(), [true, false], "the writer has nothing to do");
+    spool.note_taken(1);
+    append(&spool, &[b"b"]);
+    assert_eq!(is_time(), [false, false], "it writes the first");
+    append(&spool, &vec![b"c".as_slice(); usize::try_from(AHEAD_EVENTS_MIN).unwrap()]);
+    assert_eq!(is_time(), [true, true], "preparing so many takes a while");
+    spool.mark_applied(1).unwrap();
+    assert_eq!(is_time(), [true, true], "it is free again");
+    spool.note_taken(spool.next());
+    assert_eq!(is_time(), [false, false], "there are no more");
+    append(&spool, &[b"d"]);
+    spool.end_intake();
+    assert_eq!(is_time(), [true, true], "no more will come");
+}
+
+/// What is done for each batch takes as long with ten million events waiting as with ten.
+#[test]
+fn nothing_on_the_way_looks_at_the_whole_backlog() {
+    let spool = Spool::open(&config(Path::new(":memory:"))).unwrap();
+    for statement in [read::READ, append::DELETE] {
+        let writer = spool.writer();
+        let mut explain = writer.prepare(&format!("EXPLAIN QUERY PLAN {statement}")).unwrap();
+        let steps = explain.query_map([0], |row| row.get::<_, String>(3)).unwrap();
+        let steps: Vec<String> = steps.map(rusqlite::Result::unwrap).collect();
+        let is_search = |step: &String| step.starts_with("SEARCH bursts USING INTEGER PRIMARY KEY");
+        assert!(steps.iter().any(is_search), "{statement}: {steps:?}");
+        assert!(!steps.iter().any(|step| step.starts_with("SCAN bursts") || step.contains("TEMP B-TREE")), "{steps:?}");
+    }
+}

@@ -1,0 +1,5 @@
+//! Time as a value: the clock, backoff, timestamps.
+
+pub(crate) mod backoff;
+pub(crate) mod clock;
+pub(crate) mod timestamp;
