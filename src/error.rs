@@ -1,8 +1,8 @@
 //! The one error type: what was tried, on what, why it failed, and what to do next.
 //!
 //! It is opaque so that details can grow without breaking callers: [`Error::kind`] is the stable part and equals the
-//! status codes of the C library and of the Python package. [`Class`] is what the loops act on: whether to wait, to try
-//! again, to set one event aside or to give up.
+//! status codes of the C library and of the Python package. The threads act on the [`Class`]: wait, try again, set one event
+//! aside, or give up.
 
 use std::fmt;
 
@@ -103,19 +103,19 @@ impl fmt::Display for ErrorKind {
     }
 }
 
-/// What the sink does about an error (the table of failures in ARCHITECTURE.md).
+/// The class of a failure, which decides what the sink does about it (the table of failures in ARCHITECTURE.md).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Class {
-    /// The other side is away: keep everything spooled, back off, try again without limit.
-    Outage,
+    /// The other side is unreachable or busy: keep everything spooled, back off, try again without limit.
+    Transient,
     /// Another transaction was in the way: try the same batch again at once, then with a short backoff.
     Conflict,
-    /// One of the rows is bad: split the batch until it is alone.
-    BadData,
-    /// The destination is not set up as needed: fails at start; later treated as an outage.
-    Misfit,
-    /// Trying again cannot help.
-    Fatal,
+    /// The database refuses a row for its content: bisect the batch until that row is alone.
+    BadRow,
+    /// The table does not match the configuration: an error at start; later treated as transient.
+    Mismatch,
+    /// Trying again cannot help: the sink ends as failed.
+    Permanent,
 }
 
 /// One way in which an event misses the JSON Schema, or a value misses its column.
@@ -164,9 +164,9 @@ impl Error {
     /// and why it failed.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         let class = match kind {
-            ErrorKind::Connect => Class::Outage,
-            ErrorKind::Constraint => Class::BadData,
-            _ => Class::Fatal,
+            ErrorKind::Connect => Class::Transient,
+            ErrorKind::Constraint => Class::BadRow,
+            _ => Class::Permanent,
         };
         Self(Box::new(Inner {
             kind,
@@ -197,7 +197,7 @@ impl Error {
 
     /// The call was ended by `stop()` or `close()`; never shown to a user as a failure.
     pub(crate) fn stopped() -> Self {
-        Self::state("the sink is stopping").with_class(Class::Outage)
+        Self::state("the sink is stopping").with_class(Class::Transient)
     }
 
     /// Puts what was tried in front of the message.
@@ -290,7 +290,7 @@ impl Error {
 
     /// Whether the same call may succeed later without any change: the other side was away or busy.
     pub fn is_retryable(&self) -> bool {
-        matches!(self.0.class, Class::Outage | Class::Conflict)
+        matches!(self.0.class, Class::Transient | Class::Conflict)
     }
 
     /// What to do next, where cxsink knows it.

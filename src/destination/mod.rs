@@ -18,8 +18,8 @@ use crate::threads::stop_signal::StopSignal;
 ///
 /// # Contract
 /// - A call that fails leaves the table as it was, or has committed without our learning of it; it never applies half a batch.
-/// - An error's class tells the writer what to do (`Class`). After an error of class `Outage` or `Misfit` the connection is
-///   gone and the writer starts again at `connect`. After `Conflict` and `BadData` the connection is still good.
+/// - An error's class tells the writer what to do (`Class`). After an error of class `Transient` or `Mismatch` the connection is
+///   gone and the writer starts again at `connect`. After `Conflict` and `BadRow` the connection is still good.
 /// - Every call returns within 100 ms once the abort signal that the implementation was built with is set, and otherwise within
 ///   its deadline (`destination.connect_timeout`, `destination.statement_timeout`).
 pub(crate) trait Destination: Send {
@@ -40,7 +40,7 @@ pub(crate) trait Destination: Send {
     /// `position`. A statement that is fenced by one that was taken back does nothing, however late it comes.
     ///
     /// # Errors
-    /// Class `Outage` if one of them stands elsewhere.
+    /// Class `Transient` if one of them stands elsewhere.
     fn replace_checkpoints(&mut self, old: &[(String, u64)], new: &[String], position: u64) -> Result<()>;
 
     /// Makes the default table and the checkpoint table, where they do not exist. Needs no `connect`.
@@ -106,7 +106,7 @@ pub(crate) struct Fence<'a> {
 /// For [`Destination::replace_checkpoints`]: one does not stand where it is said to.
 fn moved_checkpoint(name: &str) -> Error {
     let message = format!("the destination's checkpoint {name} moves although no other sink has the spool open");
-    Error::new(ErrorKind::Database, message).with_class(Class::Outage)
+    Error::new(ErrorKind::Database, message).with_class(Class::Transient)
 }
 
 /// What a batch did.

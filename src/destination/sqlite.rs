@@ -79,7 +79,7 @@ impl SqliteDestination {
         if !self.path.exists() {
             let message = format!("opening the SQLite database {}: there is no such file", self.path.display());
             return Err(Error::new(ErrorKind::Database, message)
-                .with_class(Class::Misfit)
+                .with_class(Class::Mismatch)
                 .with_hint("`cxsink init-db` makes it; or correct destination.url"));
         }
         Ok(Finding::good(format!("SQLite {}, {}", rusqlite::version(), self.path.display())))
@@ -128,7 +128,7 @@ impl Destination for SqliteDestination {
                 ErrorKind::Database,
                 format!("the SQLite database {} has no table {}", self.path.display(), self.table.quoted()),
             )
-            .with_class(Class::Misfit)
+            .with_class(Class::Mismatch)
             .with_hint("`cxsink init-db` makes it"));
         }
         self.open = Some(Open { connection, statements: None, _interrupt: interrupt });
@@ -240,7 +240,7 @@ impl Destination for SqliteDestination {
         let applied = apply(&mut open.connection, statements, write);
         applied.map_err(|error| {
             let error = self.error("writing to", &error);
-            if matches!(error.class(), Class::Outage | Class::Misfit) {
+            if matches!(error.class(), Class::Transient | Class::Mismatch) {
                 self.open = None;
             }
             error
@@ -475,27 +475,29 @@ fn column_type(declared: &str) -> Option<ColumnType> {
 
 fn not_connected(path: &Path) -> Error {
     Error::new(ErrorKind::Database, format!("the SQLite database {} is not open", path.display()))
-        .with_class(Class::Outage)
+        .with_class(Class::Transient)
 }
 
 fn sqlite_error(path: &Path, what: &str, error: &rusqlite::Error) -> Error {
     let (class, hint) = match error.sqlite_error_code() {
-        Some(ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch | ErrorCode::TooBig) => (Class::BadData, None),
+        Some(ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch | ErrorCode::TooBig) => (Class::BadRow, None),
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => (
             Class::Conflict,
             Some("another program has the file locked: the sink goes on when that one ends its transaction"),
         ),
-        Some(ErrorCode::DiskFull) => (Class::Outage, Some("the disk is full: make room; nothing is lost")),
+        Some(ErrorCode::DiskFull) => (Class::Transient, Some("the disk is full: make room; nothing is lost")),
         Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
-            (Class::Misfit, Some("the file is no sound SQLite database: check destination.url"))
+            (Class::Mismatch, Some("the file is no sound SQLite database: check destination.url"))
         }
         Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => {
-            (Class::Misfit, Some("the directory must exist, and file and directory must be writable for this user"))
+            (Class::Mismatch, Some("the directory must exist, and file and directory must be writable for this user"))
         }
-        Some(ErrorCode::Unknown) => (Class::Misfit, Some("the table is not as expected: see `cxsink init-db --print`")),
-        _ => (Class::Outage, None),
+        Some(ErrorCode::Unknown) => {
+            (Class::Mismatch, Some("the table is not as expected: see `cxsink init-db --print`"))
+        }
+        _ => (Class::Transient, None),
     };
-    let kind = if class == Class::BadData { ErrorKind::Constraint } else { ErrorKind::Database };
+    let kind = if class == Class::BadRow { ErrorKind::Constraint } else { ErrorKind::Database };
     let error = Error::new(kind, format!("{what} the SQLite database {}: {error}", path.display())).with_class(class);
     match hint {
         Some(hint) => error.with_hint(hint),

@@ -156,7 +156,7 @@ impl Preparer {
 
     /// A disk in trouble may recover, and what is spooled waits: true if the sink stops meanwhile.
     fn is_stopped_by(&self, error: Error) -> Result<bool> {
-        if error.class() != Class::Outage {
+        if error.class() != Class::Transient {
             return Err(error);
         }
         self.status.report(&error);

@@ -65,7 +65,7 @@ impl Reader {
                     log::info!("the server closed the stream; connecting again");
                     false
                 }
-                Err(error) if error.class() == Class::Fatal => return Err(error),
+                Err(error) if error.class() == Class::Permanent => return Err(error),
                 Err(error) => {
                     self.status.report(&error);
                     error.kind() == ErrorKind::Auth
@@ -128,7 +128,7 @@ impl Reader {
                     (self.is_full, has_waited) = (true, true);
                     while !self.status.stop.is_set() && !self.spool.wait_for_room(burst, ROOM_CHECK) {}
                 }
-                Err(error) if error.class() == Class::Outage => {
+                Err(error) if error.class() == Class::Transient => {
                     self.status.report(&error);
                     self.status.stall(Side::Spool);
                     if self.wait(&mut backoff) {
@@ -157,6 +157,6 @@ fn full(spool: &Spool) -> Error {
         "the spool {} is full ({bytes} bytes): not reading until the destination has taken some",
         spool.path().display()
     ))
-    .with_class(Class::Outage)
+    .with_class(Class::Transient)
     .with_hint("nothing is lost; if the destination is well, raise spool.bytes_max")
 }

@@ -95,7 +95,7 @@ fn forget_lost_tail(
 /// without an answer, up to `unanswered_to` at most.
 ///
 /// # Errors
-/// Class `Fatal` if it is further ahead: another process writes under this spool's id, so nobody can say any more which events
+/// Class `Permanent` if it is further ahead: another process writes under this spool's id, so nobody can say any more which events
 /// are applied.
 pub(crate) fn again(
     spool: &Spool,
@@ -150,7 +150,7 @@ fn tell_forgotten(spool: &Spool, status: &Status, from: u64, message: String) {
     if let Err(error) = spool.note_forgotten(from, status.clock.unix_micros(), &message) {
         log::warn!("{error}: `cxsink gaps` will not know of it");
     }
-    status.report(&Error::new(ErrorKind::Database, message).with_class(Class::Outage).with_hint(
+    status.report(&Error::new(ErrorKind::Database, message).with_class(Class::Transient).with_hint(
         "a failover to a server that lagged behind, a restored backup, or another database: `cxsink gaps` tells from when to when to fetch events again from CXone",
     ));
 }
@@ -170,7 +170,7 @@ fn rewind(destination: &mut dyn Destination, plan: &Arc<Plan>, checkpoint: &str,
         Applied::Committed { .. } => Ok(()),
         Applied::Fenced => {
             let message = "the destination's checkpoint of this spool moves although no other sink has the spool open";
-            Err(Error::new(ErrorKind::Database, message).with_class(Class::Outage))
+            Err(Error::new(ErrorKind::Database, message).with_class(Class::Transient))
         }
     }
 }

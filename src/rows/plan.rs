@@ -135,7 +135,7 @@ impl Plan {
     /// Fits the configuration, which `Config::validate` has passed, to the table.
     ///
     /// # Errors
-    /// Kind `DATABASE`, class `Misfit`, where the table lacks something; `CONFIG` where the mapping contradicts itself.
+    /// Kind `DATABASE`, class `Mismatch`, where the table lacks something; `CONFIG` where the mapping contradicts itself.
     pub(crate) fn new(mapping: &MappingConfig, update_mode: UpdateMode, table: &Table) -> Result<Self> {
         let plan = Self::of_columns(mapping, update_mode, table)?;
         check_unique_key(mapping, table)?;
@@ -332,5 +332,5 @@ fn missing_column(table: &Table, name: &str) -> Error {
 }
 
 fn misfit(message: String) -> Error {
-    Error::new(ErrorKind::Database, message).with_class(Class::Misfit)
+    Error::new(ErrorKind::Database, message).with_class(Class::Mismatch)
 }

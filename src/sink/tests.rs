@@ -66,14 +66,14 @@ impl Faulty {
 impl Destination for Faulty {
     fn connect(&mut self) -> Result<Table> {
         match self.next(|fault| fault == Fault::Unreachable) {
-            Fault::Unreachable => Err(failure(Class::Outage)),
+            Fault::Unreachable => Err(failure(Class::Transient)),
             _ => self.inner.connect(),
         }
     }
 
     fn prepare(&mut self, plan: &Arc<Plan>) -> Result<()> {
         match self.next(|fault| fault == Fault::Unprepared) {
-            Fault::Unprepared => Err(failure(Class::Outage)),
+            Fault::Unprepared => Err(failure(Class::Transient)),
             _ => self.inner.prepare(plan),
         }
     }
@@ -112,19 +112,19 @@ impl Destination for Faulty {
             Fault::Before(class) => return Err(failure(class)),
             Fault::After => {
                 self.inner.apply(write)?;
-                return Err(failure(Class::Outage));
+                return Err(failure(Class::Transient));
             }
-            Fault::TooLong(rows) if write.merged.len() > rows => return Err(failure(Class::Outage).with_timeout()),
+            Fault::TooLong(rows) if write.merged.len() > rows => return Err(failure(Class::Transient).with_timeout()),
             Fault::DropColumn => {
                 let table = Connection::open(&self.table).unwrap();
                 table.busy_timeout(Duration::from_secs(10)).unwrap();
                 table.execute_batch("ALTER TABLE cxone_events DROP COLUMN attributes").unwrap();
-                return Err(failure(Class::Misfit));
+                return Err(failure(Class::Mismatch));
             }
             Fault::Panic => panic!("injected"),
             Fault::Hang => {
                 self.abort.wait(Duration::from_secs(60));
-                return Err(failure(Class::Outage));
+                return Err(failure(Class::Transient));
             }
             Fault::Unreachable | Fault::Unprepared | Fault::TooLong(_) | Fault::None => {}
         }
@@ -133,7 +133,7 @@ impl Destination for Faulty {
             (0..rows.plan.width).any(|column| rows.text_of(rows.value(merged.last as usize, column)) == "poison")
         };
         if write.merged.iter().any(is_poisoned) {
-            return Err(failure(Class::BadData).with_constraint(Some("no_poison")));
+            return Err(failure(Class::BadRow).with_constraint(Some("no_poison")));
         }
         self.inner.apply(write)
     }
@@ -302,9 +302,9 @@ fn an_outage_is_waited_out() {
     bench.faults(&[
         Fault::Unreachable,
         Fault::Unreachable,
-        Fault::Before(Class::Outage),
+        Fault::Before(Class::Transient),
         Fault::Unreachable,
-        Fault::Before(Class::Misfit),
+        Fault::Before(Class::Mismatch),
     ]);
     let sink = bench.open();
     sink.ingest(event("a", 1).as_bytes()).unwrap();
@@ -360,7 +360,7 @@ fn a_connection_that_breaks_early_changes_nothing() {
     let batches = bench.start(&sink, &[], None);
     sink.ingest(event("a", 1).as_bytes()).unwrap();
     assert!(sink.0.engine.spool.wait_drained(Duration::from_secs(30)));
-    bench.faults(&[Fault::Before(Class::Outage), Fault::Unprepared]);
+    bench.faults(&[Fault::Before(Class::Transient), Fault::Unprepared]);
     sink.ingest(event("b", 2).as_bytes()).unwrap();
     assert!(sink.0.engine.spool.wait_drained(Duration::from_secs(30)));
     sink.close(None).unwrap();
@@ -420,7 +420,7 @@ fn a_table_that_changes_under_way_is_followed() {
     sink.ingest(event("a", 1).as_bytes()).unwrap();
     sink.0.engine.spool.wait_drained(Duration::from_secs(30));
     bench.sql("ALTER TABLE cxone_events DROP COLUMN attributes");
-    bench.faults(&[Fault::Before(Class::Misfit)]);
+    bench.faults(&[Fault::Before(Class::Mismatch)]);
     sink.ingest(event("b", 2).as_bytes()).unwrap();
     sink.ingest(event("c", 3).as_bytes()).unwrap();
     sink.0.engine.spool.wait_drained(Duration::from_secs(30));
@@ -556,7 +556,7 @@ fn a_checkpoint_table_may_come_later() {
     sink.ingest(event("a", 1).as_bytes()).unwrap();
     assert!(sink.0.engine.spool.wait_drained(Duration::from_secs(30)));
     bench.sql(&init_db_sql("cxone_events"));
-    bench.faults(&[Fault::Before(Class::Outage)]);
+    bench.faults(&[Fault::Before(Class::Transient)]);
     sink.ingest(event("b", 2).as_bytes()).unwrap();
     sink.0.engine.spool.wait_drained(Duration::from_secs(30));
     sink.close(Some(Duration::from_secs(30))).unwrap();
@@ -649,7 +649,7 @@ fn an_event_with_a_dead_letter_stays_out_of_the_table() {
     let mut bench = Bench::new();
     let unknown_member = event("a", 1).replacen('{', "{\"extra\":1,", 1);
     {
-        bench.faults(&[Fault::Before(Class::Outage)]);
+        bench.faults(&[Fault::Before(Class::Transient)]);
         bench.faults(&vec![Fault::Unreachable; 10_000]);
         let sink = bench.open();
         sink.import(format!("{unknown_member}\n{}", event("b", 2)).as_bytes()).unwrap();

@@ -16,8 +16,8 @@ use crate::event::Burst;
 /// # Contract
 /// - Both calls return within 100 ms once the stop signal that the implementation was built with is set; what they return
 ///   then does not matter.
-/// - An error's class tells the reader what to do: `Outage` to connect again after a backoff, `Fatal` to give up. An error of
-///   kind `Auth` and class `Outage` means that the token was refused and has been dropped: the next `connect` fetches a new one.
+/// - An error's class tells the reader what to do: `Transient` to connect again after a backoff, `Permanent` to give up. An error of
+///   kind `Auth` and class `Transient` means that the token was refused and has been dropped: the next `connect` fetches a new one.
 /// - After an error, or [`Read::Closed`], the connection is gone; `connect` opens the next one.
 pub(crate) trait Source: Send {
     /// Opens the stream, fetching a token first if there is none or it expires soon.

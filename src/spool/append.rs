@@ -45,7 +45,7 @@ impl Spool {
     /// 1970-01-01 UTC.
     ///
     /// # Errors
-    /// Class `Outage` where waiting may help, a full disk for example; `STATE` after the intake has ended. Nothing of the burst
+    /// Class `Transient` where waiting may help, a full disk for example; `STATE` after the intake has ended. Nothing of the burst
     /// is in the file then.
     pub(crate) fn append(&self, burst: &Burst, received_at: i64) -> Result<Appended> {
         let mut writer = self.intake()?;

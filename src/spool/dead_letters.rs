@@ -14,7 +14,7 @@ impl Spool {
     /// Keeps the dead letters, in one transaction. Those of an offset that is already kept are ignored.
     ///
     /// # Errors
-    /// Class `Outage` if `dead_letters.bytes_max` is reached and no dead letter may go: nothing is dropped that nobody has seen.
+    /// Class `Transient` if `dead_letters.bytes_max` is reached and no dead letter may go: nothing is dropped that nobody has seen.
     pub(crate) fn keep(&self, dead_letters: &[DeadLetter]) -> Result<()> {
         if dead_letters.is_empty() {
             return Ok(());
@@ -67,7 +67,7 @@ impl Spool {
                 self.path().display(),
                 self.dead_letters_bytes_max
             ))
-            .with_class(Class::Outage)
+            .with_class(Class::Transient)
             .with_hint(
                 "nothing is dropped: export them with `cxsink dead-letters export`, which lets the oldest go, or raise \
                  dead_letters.bytes_max",

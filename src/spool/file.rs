@@ -113,7 +113,7 @@ impl SpoolFile {
         let lock = if in_memory { None } else { Some(lock_file(path)?) };
         match Self::open_locked(path, sync) {
             // On a full disk not even the log can be taken up again.
-            Err(error) if error.class() == Class::Outage && Reserve::beside(path).release() => {
+            Err(error) if error.class() == Class::Transient && Reserve::beside(path).release() => {
                 Self::open_locked(path, sync)
             }
             outcome => outcome,

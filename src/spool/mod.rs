@@ -345,11 +345,11 @@ fn spool_error(path: &Path, what: &str, error: &rusqlite::Error) -> Error {
     let message = format!("{what} the spool {}: {error}", path.display());
     match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => Error::spool(message)
-            .with_class(Class::Outage)
+            .with_class(Class::Transient)
             .with_hint("the disk is full: nothing is lost, and the sink goes on by itself when the destination has taken what is spooled, or \
                  when there is room"),
         Some(ErrorCode::SystemIoFailure | ErrorCode::CannotOpen | ErrorCode::DatabaseBusy) => {
-            Error::spool(message).with_class(Class::Outage).with_hint(
+            Error::spool(message).with_class(Class::Transient).with_hint(
                 "check that the directory exists, is writable and has room, and that no other program uses the file",
             )
         }

@@ -89,7 +89,7 @@ pub(super) fn mismatch(names: FileNames, tls: &TlsConfig, error: &rustls::Error)
         error => error.to_string(),
     };
     Error::config(format!("{}, {}: cannot use {cert} with {key}: {why}", names.cert, names.key))
-        .with_class(Class::Outage)
+        .with_class(Class::Transient)
         .with_hint(format!(
             "put the client's own certificate first, those of the authorities that lead to it after it, and the key that belongs to it into {}",
             names.key
@@ -151,6 +151,6 @@ fn pem_error(error: &pem::Error) -> String {
 
 fn bad(key: &str, path: &Path, why: &str) -> Error {
     Error::config(format!("{key}: cannot use {}: {why}", path.display()))
-        .with_class(Class::Outage)
+        .with_class(Class::Transient)
         .with_hint("check the path, that the sink's user may read it, and that it is PEM")
 }

@@ -138,7 +138,7 @@ pub(super) fn no_table(configured: &str) -> Error {
 }
 
 fn misfit(message: String) -> Error {
-    Error::new(ErrorKind::Database, message).with_class(Class::Misfit)
+    Error::new(ErrorKind::Database, message).with_class(Class::Mismatch)
 }
 
 /// `None` for an ordinary or partitioned table. (`pg_class.relkind`)

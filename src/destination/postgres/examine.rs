@@ -167,7 +167,7 @@ impl PostgresDestination {
         if let Some(sequence) = sequences.first() {
             let error =
                 Error::new(ErrorKind::Database, format!("permission denied for sequence {sequence} (SQLSTATE 42501)"))
-                    .with_class(Class::Misfit)
+                    .with_class(Class::Mismatch)
                     .with_sqlstate("42501")
                     .while_doing(format_args!("filling the default of a column of {name}"));
             return Err(with_grant(error, session, &["USAGE"], &format!("SEQUENCE {sequence}"), timeout));

@@ -141,8 +141,8 @@ impl PostgresDestination {
         let lost = match &result {
             Ok(_) => false,
             Err(error) => match error.class() {
-                Class::Outage | Class::Misfit | Class::Fatal => true,
-                Class::Conflict | Class::BadData => self.session.as_ref().is_none_or(Session::is_closed),
+                Class::Transient | Class::Mismatch | Class::Permanent => true,
+                Class::Conflict | Class::BadRow => self.session.as_ref().is_none_or(Session::is_closed),
             },
         };
         if lost {
@@ -186,7 +186,7 @@ impl PostgresDestination {
                 Err(error) if shows_pooler(&error) => {
                     self.use_unnamed(&error);
                     if self.session.as_ref().is_none_or(Session::is_closed) {
-                        return Err(error.with_class(Class::Outage));
+                        return Err(error.with_class(Class::Transient));
                     }
                 }
                 other => return other,
@@ -523,7 +523,7 @@ fn shows_pooler(error: &Error) -> bool {
 
 fn not_ours() -> Error {
     Error::new(ErrorKind::Protocol, "another statement than the one that was prepared has run")
-        .with_class(Class::Outage)
+        .with_class(Class::Transient)
         .with_hint("a pooler mixes up prepared statements")
 }
 
@@ -552,7 +552,7 @@ fn from_bigint(checkpoint: &str, position: i64) -> Result<u64> {
             format!("the checkpoint {checkpoint} is negative: {position}")
         };
         Error::new(ErrorKind::Database, message)
-            .with_class(Class::Misfit)
+            .with_class(Class::Mismatch)
             .with_hint("start the sink again; if that does not help, delete the row from cxsink_checkpoint")
     })
 }

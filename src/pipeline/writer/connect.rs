@@ -16,7 +16,7 @@ impl Writer {
             return Ok(());
         }
         match self.connect() {
-            Err(error) if !self.is_first() || matches!(error.class(), Class::Outage | Class::Conflict) => {
+            Err(error) if !self.is_first() || matches!(error.class(), Class::Transient | Class::Conflict) => {
                 self.stall(&error);
                 Ok(())
             }
@@ -63,7 +63,7 @@ impl Writer {
                 Ok(()) => return Ok(true),
                 // What was right once is set right again: a file being replaced, a column being altered.
                 Err(error) if error.kind() == ErrorKind::Config && self.plan.is_some() => self.stall(&error),
-                Err(error) if error.class() == Class::Fatal => return Err(error),
+                Err(error) if error.class() == Class::Permanent => return Err(error),
                 Err(error) => self.stall(&error),
             }
         }
@@ -226,7 +226,7 @@ impl Writer {
                     self.set_course(&plan);
                     return Ok(true);
                 }
-                Err(error) if error.class() == Class::Fatal => return Err(error),
+                Err(error) if error.class() == Class::Permanent => return Err(error),
                 Err(error) => self.stall(&error),
             }
             if !self.reconnect()? {

@@ -19,7 +19,7 @@ impl Writer {
     pub(crate) fn keep(&mut self, dead_letters: &[DeadLetter]) -> Result<bool> {
         let mut backoff = Backoff::new(self.config.retry.delay_min, self.config.retry.delay_max);
         while let Err(error) = self.spool.keep(dead_letters) {
-            if error.class() != Class::Outage {
+            if error.class() != Class::Transient {
                 return Err(error);
             }
             self.status.report(&error);

@@ -296,9 +296,9 @@ impl Writer {
                         }
                     }
                     Class::Conflict => self.stall(&error),
-                    Class::BadData if rows.len() == 1 => return self.set_aside(prepared, piece, &error),
-                    Class::BadData => return self.write_halves(prepared, piece),
-                    Class::Outage | Class::Misfit => {
+                    Class::BadRow if rows.len() == 1 => return self.set_aside(prepared, piece, &error),
+                    Class::BadRow => return self.write_halves(prepared, piece),
+                    Class::Transient | Class::Mismatch => {
                         let unanswered_to = &mut self.lanes[lane].unanswered_to;
                         *unanswered_to = to.max(*unanswered_to);
                         if error.is_timeout() {
@@ -307,7 +307,7 @@ impl Writer {
                         }
                         self.stall(&error);
                     }
-                    Class::Fatal => return Err(error),
+                    Class::Permanent => return Err(error),
                 },
             }
         }
@@ -362,7 +362,7 @@ impl Writer {
             Ok(Some(_)) => {
                 let message =
                     "the destination refuses to move this spool's checkpoint, although it stands where it should";
-                self.stall(&Error::new(ErrorKind::Database, message).with_class(Class::Outage).with_hint(
+                self.stall(&Error::new(ErrorKind::Database, message).with_class(Class::Transient).with_hint(
                     "look for a trigger or a policy on cxsink_checkpoint, or a proxy that reads from another server",
                 ));
                 Ok(())
@@ -371,7 +371,7 @@ impl Writer {
                 self.lanes[lane].position = None;
                 Ok(())
             }
-            Err(error) if error.class() == Class::Fatal => Err(error),
+            Err(error) if error.class() == Class::Permanent => Err(error),
             Err(error) => {
                 self.stall(&error);
                 Ok(())

@@ -262,34 +262,34 @@ fn a_table_that_does_not_fit_is_told_with_the_fix() {
     };
     check(
         &|t, _| t.columns[7].name = "queue".into(),
-        Class::Misfit,
+        Class::Mismatch,
         r#"no column "queue_name" (the nearest is "queue")"#,
         "add the column",
     );
     check(
         &|t, _| drop(t.unique_keys.pop()),
-        Class::Misfit,
+        Class::Mismatch,
         "no unique index over exactly (idempotency_key)",
         "CREATE UNIQUE INDEX",
     );
-    check(&|t, _| t.columns[5].column_type = None, Class::Misfit, "has the type Int4", "cxsink fills");
+    check(&|t, _| t.columns[5].column_type = None, Class::Mismatch, "has the type Int4", "cxsink fills");
     check(
         &|t, _| t.columns.push(Column { not_null: true, ..column("tenant", ColumnType::Int4) }),
-        Class::Misfit,
+        Class::Mismatch,
         r#""tenant" of table cxone_events is NOT NULL"#,
         "default",
     );
     check(
         &|_, m| m.columns[0].1 = "interactionId".into(),
-        Class::Fatal,
+        Class::Permanent,
         r#"the source "interactionId""#,
         "JSON pointer",
     );
     check(
         &|_, m| m.columns[4].1 = "now".into(),
-        Class::Fatal,
+        Class::Permanent,
         "cannot be filled this way",
         "`now` needs a time column",
     );
-    check(&|_, m| m.columns[1].1 = "/other".into(), Class::Fatal, "newer needs a column", "map /timestamp");
+    check(&|_, m| m.columns[1].1 = "/other".into(), Class::Permanent, "newer needs a column", "map /timestamp");
 }

@@ -145,7 +145,7 @@ impl Request {
                 let line = beginning.split(|byte| *byte == b'\n').next().unwrap_or_default();
                 let line = shown(line, &[secret.expose_secret(), &self.client_id], 60);
                 Error::new(ErrorKind::Protocol, format!("{peer} did not answer in HTTP/1.1 ({why}): {line}"))
-                    .with_class(Class::Outage)
+                    .with_class(Class::Transient)
                     .with_hint("check oauth.url: this does not look like a token endpoint")
             }
             Fault::Io(error) if tls::inside(&error).is_some() => self.way.failed("TLS", &error, timeout),

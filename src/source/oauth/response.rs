@@ -113,7 +113,7 @@ fn check_scope(granted: Option<&Value>, asked: &str) -> Result<()> {
 /// A good status with a body that is none. The server may be repaired without us.
 fn unusable(why: impl Into<String>) -> Error {
     Error::new(ErrorKind::Protocol, format!("the answer {}", why.into()))
-        .with_class(Class::Outage)
+        .with_class(Class::Transient)
         .with_hint("check oauth.url: it must be the token endpoint itself, with no sign-in page in front of it")
 }
 
@@ -131,24 +131,26 @@ fn meaning(status: u16, body: &[u8]) -> (ErrorKind, Class, &'static str) {
     const CREDENTIALS: &str = "check oauth.client_id and oauth.client_secret (CXONE_CLIENT_ID, CXONE_CLIENT_SECRET): \
                                mistyped, revoked, or for another tenant";
     match status {
-        400 if body.windows(13).any(|window| window == b"invalid_scope") => (ErrorKind::Auth, Class::Fatal, SCOPE),
-        400 | 401 => (ErrorKind::Auth, Class::Fatal, CREDENTIALS),
-        403 => (ErrorKind::Auth, Class::Fatal, SCOPE),
+        400 if body.windows(13).any(|window| window == b"invalid_scope") => (ErrorKind::Auth, Class::Permanent, SCOPE),
+        400 | 401 => (ErrorKind::Auth, Class::Permanent, CREDENTIALS),
+        403 => (ErrorKind::Auth, Class::Permanent, SCOPE),
         404 | 405 | 410 => {
-            (ErrorKind::Config, Class::Fatal, "check oauth.url: there is no token endpoint at this address")
+            (ErrorKind::Config, Class::Permanent, "check oauth.url: there is no token endpoint at this address")
         }
         301 | 308 => (
             ErrorKind::Config,
-            Class::Fatal,
+            Class::Permanent,
             "set oauth.url to the new address: redirects are not followed with a secret",
         ),
         300..=399 => (
             ErrorKind::Protocol,
-            Class::Outage,
+            Class::Transient,
             "check oauth.url, and that no sign-in page is in between: redirects are not followed with a secret",
         ),
-        429 => (ErrorKind::Connect, Class::Outage, "the server limits how often it is asked: it is asked again later"),
-        500.. => (ErrorKind::Connect, Class::Outage, "the server has a problem of its own: it is asked again later"),
-        _ => (ErrorKind::Protocol, Class::Outage, "check oauth.url: this does not look like a token endpoint"),
+        429 => {
+            (ErrorKind::Connect, Class::Transient, "the server limits how often it is asked: it is asked again later")
+        }
+        500.. => (ErrorKind::Connect, Class::Transient, "the server has a problem of its own: it is asked again later"),
+        _ => (ErrorKind::Protocol, Class::Transient, "check oauth.url: this does not look like a token endpoint"),
     }
 }

@@ -57,7 +57,7 @@ pub(super) fn refused(refusal: Refusal, way: &Way, timeout: Duration, token: &To
 
 fn protocol(what: impl Into<String>) -> Error {
     Error::new(ErrorKind::Protocol, what)
-        .with_class(Class::Outage)
+        .with_class(Class::Transient)
         .with_hint("check stream.url: something other than the event stream may answer there")
 }
 
@@ -77,26 +77,26 @@ fn refused_with(status: u16, headers: &HeaderMap, body: &[u8], token: &Token, un
 }
 
 fn meaning(status: u16, token_is_fresh: bool) -> (ErrorKind, Class, &'static str) {
-    use Class::{Fatal, Outage};
+    use Class::{Permanent, Transient};
     use ErrorKind::{Auth, Config, Connect, Protocol};
     match status {
         401 if token_is_fresh => (
             Auth,
-            Outage,
+            Transient,
             "the stream refuses a token that was fetched just now: check that oauth.url and stream.url belong together",
         ),
-        401 | 403 if !token_is_fresh => (Auth, Outage, "the token was dropped: the next try uses a new one"),
+        401 | 403 if !token_is_fresh => (Auth, Transient, "the token was dropped: the next try uses a new one"),
         403 => (
             Auth,
-            Fatal,
+            Permanent,
             "the client may not read this stream: check stream.id (CXONE_STREAM_ID), oauth.scope and the client's permissions in CXone",
         ),
-        404 | 410 => (Config, Fatal, "there is no such stream: check stream.id (CXONE_STREAM_ID) and stream.url"),
-        301 | 308 => (Config, Fatal, "set stream.url to the new address: redirects are not followed with a token"),
-        300..=399 => (Protocol, Outage, "redirects are not followed with a token: check stream.url"),
-        429 => (Connect, Outage, "the server limits how often it is called: it is called again later"),
-        500.. => (Connect, Outage, "the server has a problem of its own: it is called again later"),
-        _ => (Protocol, Outage, "check stream.url: something other than the event stream may answer there"),
+        404 | 410 => (Config, Permanent, "there is no such stream: check stream.id (CXONE_STREAM_ID) and stream.url"),
+        301 | 308 => (Config, Permanent, "set stream.url to the new address: redirects are not followed with a token"),
+        300..=399 => (Protocol, Transient, "redirects are not followed with a token: check stream.url"),
+        429 => (Connect, Transient, "the server limits how often it is called: it is called again later"),
+        500.. => (Connect, Transient, "the server has a problem of its own: it is called again later"),
+        _ => (Protocol, Transient, "check stream.url: something other than the event stream may answer there"),
     }
 }
 
@@ -111,7 +111,7 @@ pub(super) fn judge(end: End, settings: &StreamConfig, token: &Token) -> Option<
             let message = format!("the server closed it with code {}{reason}", close.code);
             if matches!(close.code, 4001 | 1008) {
                 let error = Error::new(ErrorKind::Auth, message)
-                    .with_class(Class::Outage)
+                    .with_class(Class::Transient)
                     .with_status(close.code)
                     .with_hint("the token was dropped: the next try uses a new one");
                 return Some(Verdict { forget_token: true, ..error.into() });

@@ -214,7 +214,7 @@ fn names_that_cannot_be_looked_up_are_asked_for_again() {
     Arc::get_mut(&mut source.opener).unwrap().way.resolve_with(answers);
     for why in ["Temporary failure in name resolution", "the name has no address"] {
         let error = source.connect().unwrap_err();
-        assert_eq!((error.kind(), error.class()), (ErrorKind::Connect, Class::Outage));
+        assert_eq!((error.kind(), error.class()), (ErrorKind::Connect, Class::Transient));
         assert!(error.message().contains(&format!("looking up the name localhost: {why}")), "{error}");
     }
     source.connect().unwrap();

@@ -195,7 +195,7 @@ fn every_event_before_the_end_is_kept() {
         let error = ended.unwrap_err();
         assert!(error.message().contains(why), "{error}");
         assert!(error.message().contains("reading the stream ws://127.0.0.1:"), "{error}");
-        assert_eq!((error.kind(), error.class()), (kind, Class::Outage), "{error}");
+        assert_eq!((error.kind(), error.class()), (kind, Class::Transient), "{error}");
     };
     let (connect, protocol) = (ErrorKind::Connect, ErrorKind::Protocol);
     check(b"", "without a close frame", connect);
@@ -345,7 +345,7 @@ fn silence_is_a_lost_connection() {
     let (all, end) = read_all(&mut source);
     assert_eq!(all, [b"last words"]);
     let error = end.unwrap_err();
-    assert_eq!((error.kind(), error.class()), (ErrorKind::Connect, Class::Outage));
+    assert_eq!((error.kind(), error.class()), (ErrorKind::Connect, Class::Transient));
     assert!(error.message().contains("nothing came for 0.2 s"), "{error}");
     let error = source.read(&mut Burst::default()).unwrap_err();
     assert!(error.message().contains("not open") && error.is_retryable(), "{error}");
@@ -388,7 +388,7 @@ fn refused_by(text: impl AsRef<[u8]>) -> Error {
 
 #[test]
 fn refusals_say_what_the_server_said() {
-    use Class::{Fatal, Outage};
+    use Class::{Permanent, Transient};
     use ErrorKind::{Auth, Config, Connect, Protocol};
     let check = |status: &str, headers: &str, kind, class, hint: &str| {
         let error = refused_by(answer(status, headers, "why\r\nBearer token-0"));
@@ -399,15 +399,15 @@ fn refusals_say_what_the_server_said() {
         assert!(error.hint().unwrap().contains(hint), "{error:?}");
         error
     };
-    check("200 OK", "", Protocol, Outage, "stream.url");
-    check("400 Bad Request", "", Protocol, Outage, "stream.url");
-    check("401 Unauthorized", "", Auth, Outage, "belong together");
-    check("403 Forbidden", "", Auth, Fatal, "CXONE_STREAM_ID");
-    check("404 Not Found", "", Config, Fatal, "CXONE_STREAM_ID");
-    check("429 Slow Down", "", Connect, Outage, "later");
-    check("500 Oops", "", Connect, Outage, "later");
-    check("301 Moved", "Location: wss://elsewhere/s\r\n", Config, Fatal, "stream.url");
-    let error = check("302 Found", "Location: https://elsewhere/s?hunter2\r\n", Protocol, Outage, "redirects");
+    check("200 OK", "", Protocol, Transient, "stream.url");
+    check("400 Bad Request", "", Protocol, Transient, "stream.url");
+    check("401 Unauthorized", "", Auth, Transient, "belong together");
+    check("403 Forbidden", "", Auth, Permanent, "CXONE_STREAM_ID");
+    check("404 Not Found", "", Config, Permanent, "CXONE_STREAM_ID");
+    check("429 Slow Down", "", Connect, Transient, "later");
+    check("500 Oops", "", Connect, Transient, "later");
+    check("301 Moved", "Location: wss://elsewhere/s\r\n", Config, Permanent, "stream.url");
+    let error = check("302 Found", "Location: https://elsewhere/s?hunter2\r\n", Protocol, Transient, "redirects");
     assert!(error.message().contains("a redirect to https://elsewhere/s:"), "{error}");
 
     let error = refused_by("HTTP/1.1 500 Oops\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nwhy\r\n0\r\n\r\n");
@@ -420,7 +420,7 @@ fn refusals_say_what_the_server_said() {
 fn answers_that_are_none() {
     let check = |text: &[u8], why: &str| {
         let error = refused_by(text);
-        assert_eq!((error.kind(), error.class()), (ErrorKind::Protocol, Class::Outage), "{error}");
+        assert_eq!((error.kind(), error.class()), (ErrorKind::Protocol, Class::Transient), "{error}");
         assert!(error.message().contains(why), "{why}: {error}");
     };
     check(b"SSH-2.0-OpenSSH_9.6\r\n", "SSH-2.0-OpenSSH_9.6");
@@ -451,7 +451,7 @@ fn answers_that_are_none() {
 
     let server = TestServer::stream(|_, _| ());
     let error = source(&server.config()).connect().unwrap_err();
-    assert_eq!((error.kind(), error.class()), (ErrorKind::Protocol, Class::Outage), "{error}");
+    assert_eq!((error.kind(), error.class()), (ErrorKind::Protocol, Class::Transient), "{error}");
     assert!(error.message().contains("without an answer"), "{error}");
 }
 
@@ -472,7 +472,7 @@ fn a_refused_token_is_replaced() {
         source.read(&mut burst).unwrap();
         // The second connection uses the cached token, which is refused.
         let refused = source.connect().and_then(|()| source.read(&mut burst)).unwrap_err();
-        assert_eq!((refused.kind(), refused.class()), (ErrorKind::Auth, Class::Outage), "{refused}");
+        assert_eq!((refused.kind(), refused.class()), (ErrorKind::Auth, Class::Transient), "{refused}");
         assert_eq!(refused.status(), Some(status));
         assert!(refused.hint().unwrap().contains("the next try uses a new one"), "{refused:?}");
         source.connect().unwrap();
@@ -507,7 +507,7 @@ fn a_handshake_that_stalls_ends_with_the_deadline() {
         let mut config = server.config();
         config.stream.connect_timeout = Duration::from_millis(300);
         let error = source(&config).connect().unwrap_err();
-        assert_eq!((error.kind(), error.class()), (ErrorKind::Connect, Class::Outage));
+        assert_eq!((error.kind(), error.class()), (ErrorKind::Connect, Class::Transient));
         assert!(error.message().contains("handshake"), "{error}");
         assert!(error.message().contains("no answer within 300ms"), "{error}");
     };
@@ -620,7 +620,7 @@ fn a_closed_port_is_named_and_tried_again_later() {
     drop(listener);
     config.stream.url = format!("ws://{closed}/");
     let error = source(&config).connect().unwrap_err();
-    assert_eq!((error.kind(), error.class()), (ErrorKind::Connect, Class::Outage));
+    assert_eq!((error.kind(), error.class()), (ErrorKind::Connect, Class::Transient));
     assert!(error.message().contains(&closed.to_string()) && error.message().contains("refused"), "{error}");
 }
 
@@ -737,7 +737,7 @@ fn tls_failures_say_what_to_do() {
     let stranger = TestServer::tls(|_| ());
     other.tls = stranger.config().tls;
     let error = source(&other).connect().unwrap_err();
-    assert_eq!((error.kind(), error.class()), (ErrorKind::Connect, Class::Outage));
+    assert_eq!((error.kind(), error.class()), (ErrorKind::Connect, Class::Transient));
     assert!(error.message().contains("TLS with localhost:"), "{error}");
     assert!(error.hint().unwrap().contains("authority"), "{error:?}");
     assert_clean(&error);
@@ -753,7 +753,7 @@ fn tls_failures_say_what_to_do() {
         config.stream.connect_timeout = Duration::from_millis(300);
         let mut source = source_with(&config, &StopSignal::new());
         let error = source.connect().unwrap_err();
-        assert_eq!((error.kind(), error.class()), (ErrorKind::Connect, Class::Outage));
+        assert_eq!((error.kind(), error.class()), (ErrorKind::Connect, Class::Transient));
         assert!(format!("{error:?}").contains(why), "{error:?}");
     };
     check(b"SSH-2.0-OpenSSH_9.6\r\n", "does not seem to speak TLS");

@@ -314,7 +314,7 @@ fn resolve(name: &str, port: u16) -> Result<Vec<IpAddr>> {
     }
     let found = (name, port).to_socket_addrs().map_err(|error| {
         Error::new(ErrorKind::Connect, format!("the name {name} cannot be resolved: {error}"))
-            .with_class(Class::Outage)
+            .with_class(Class::Transient)
             .with_hint("check the host in destination.url, and the network's DNS")
     })?;
     let mut addresses: Vec<IpAddr> = Vec::new();

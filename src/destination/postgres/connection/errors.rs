@@ -27,16 +27,16 @@ pub(crate) fn classify(sqlstate: &str) -> (Class, ErrorKind) {
         "40001" | "40P01" | "55P03" => (Class::Conflict, ErrorKind::Database),
         // 54000: a value too large for its index; 54001: a document nested too deeply. Both come from the row and stay with it.
         // P0001: a trigger's RAISE, which is how a table says no to a row in words of its own.
-        "21000" | "54000" | "54001" | "P0001" => (Class::BadData, ErrorKind::Constraint),
+        "21000" | "54000" | "54001" | "P0001" => (Class::BadRow, ErrorKind::Constraint),
         // The database was dropped.
-        "57P04" => (Class::Misfit, ErrorKind::Database),
+        "57P04" => (Class::Mismatch, ErrorKind::Database),
         _ => match sqlstate.get(..2).unwrap_or_default() {
-            "22" | "23" => (Class::BadData, ErrorKind::Constraint),
+            "22" | "23" => (Class::BadRow, ErrorKind::Constraint),
             // 0A: what the plan asks for does not exist for this kind of table, or its columns changed under a prepared statement.
-            "42" | "28" | "3D" | "3F" | "0A" => (Class::Misfit, ErrorKind::Database),
-            "08" => (Class::Outage, ErrorKind::Connect),
-            "57" if sqlstate.starts_with("57P") => (Class::Outage, ErrorKind::Connect),
-            _ => (Class::Outage, ErrorKind::Database),
+            "42" | "28" | "3D" | "3F" | "0A" => (Class::Mismatch, ErrorKind::Database),
+            "08" => (Class::Transient, ErrorKind::Connect),
+            "57" if sqlstate.starts_with("57P") => (Class::Transient, ErrorKind::Connect),
+            _ => (Class::Transient, ErrorKind::Database),
         },
     }
 }
@@ -97,7 +97,7 @@ fn from_server(error: &DbError) -> Error {
     let words = if message_is_safe(sqlstate) { error.message() } else { own_words(sqlstate) };
     let mut message = format!("{words} (SQLSTATE {sqlstate}");
     for (label, name) in [("table", error.table()), ("column", error.column()), ("constraint", error.constraint())] {
-        if let Some(name) = name.filter(|_| class == Class::BadData) {
+        if let Some(name) = name.filter(|_| class == Class::BadRow) {
             message.extend([", ", label, " ", name]);
         }
     }
@@ -110,7 +110,7 @@ fn from_server(error: &DbError) -> Error {
     let mapped = if sqlstate == "57014" { mapped.with_timeout() } else { mapped };
     if error.message().contains("unsupported startup parameter") {
         // PgBouncer's words. That it will not do later either makes it a misfit.
-        return mapped.with_class(Class::Misfit).with_hint(
+        return mapped.with_class(Class::Mismatch).with_hint(
             "a pooler refuses `options`: remove them and use ALTER ROLE … SET, which works through any pooler",
         );
     }
@@ -143,7 +143,7 @@ pub(crate) fn from_postgres(error: &postgres::Error, trip: Option<Trip>) -> Erro
     let text = error.to_string();
     if ANSWER_UNFIT.iter().any(|start| text.starts_with(start)) {
         let error = Error::new(ErrorKind::Protocol, format!("{text}: the answer is not what was asked for"));
-        return error.with_class(Class::Outage);
+        return error.with_class(Class::Transient);
     }
     if let Some(io) = error.source().and_then(|source| source.downcast_ref::<io::Error>()) {
         return from_io(io);
@@ -151,13 +151,13 @@ pub(crate) fn from_postgres(error: &postgres::Error, trip: Option<Trip>) -> Erro
     let cause = error.source().map(ToString::to_string).unwrap_or_default();
     if misses_password(error) {
         return Error::new(ErrorKind::Database, "the server asks for a password and there is none")
-            .with_class(Class::Misfit)
+            .with_class(Class::Mismatch)
             .with_hint(
                 "put it into a file named by destination.password_file, into ~/.pgpass, or into destination.url",
             );
     }
     if text == "authentication error" || text == "invalid configuration" {
-        let mapped = Error::new(ErrorKind::Database, format!("{text}: {cause}")).with_class(Class::Misfit);
+        let mapped = Error::new(ErrorKind::Database, format!("{text}: {cause}")).with_class(Class::Mismatch);
         return if cause.contains("channel binding") {
             mapped.with_hint("channel_binding=require needs TLS and a password that the server keeps for SCRAM (password_encryption)")
         } else {
@@ -191,7 +191,7 @@ pub(crate) fn timed_out() -> Error {
 /// A failure of resolution, TCP or TLS.
 pub(crate) fn from_io(error: &io::Error) -> Error {
     if error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<NoTls>) {
-        return Error::new(ErrorKind::Connect, error.to_string()).with_class(Class::Misfit).with_hint(
+        return Error::new(ErrorKind::Connect, error.to_string()).with_class(Class::Mismatch).with_hint(
             "turn on `ssl` at the server; or use sslmode=prefer or disable, if nobody can listen on the way there",
         );
     }
@@ -207,7 +207,7 @@ pub(crate) fn from_io(error: &io::Error) -> Error {
         // The `postgres` crate's words when a server does not have the session attributes that were asked for.
         io::ErrorKind::PermissionDenied if error.to_string() == "database does not allow writes" => {
             Error::new(ErrorKind::Database, format!("the server is read-only (SQLSTATE {READ_ONLY})"))
-                .with_class(Class::Outage)
+                .with_class(Class::Transient)
                 .with_sqlstate(READ_ONLY)
                 .with_hint(READ_ONLY_HINT)
         }
@@ -222,14 +222,14 @@ mod tests {
 
     #[test]
     fn every_code_of_the_table_of_failures_has_its_class() {
-        use Class::{BadData, Conflict, Misfit, Outage};
+        use Class::{BadRow, Conflict, Mismatch, Transient};
         use ErrorKind::{Connect, Constraint, Database};
         let cases: [(Class, ErrorKind, &[&str]); 6] = [
-            (Outage, Connect, &["08000", "08003", "08006", "08P01", "57P01", "57P02", "57P03", "57P05"]),
-            (Outage, Database, &["57014", "53000", "53100", "53200", "53300", "25006"]),
+            (Transient, Connect, &["08000", "08003", "08006", "08P01", "57P01", "57P02", "57P03", "57P05"]),
+            (Transient, Database, &["57014", "53000", "53100", "53200", "53300", "25006"]),
             (Conflict, Database, &["40001", "40P01", "55P03"]),
             (
-                BadData,
+                BadRow,
                 Constraint,
                 &[
                     "22001", "22003", "22008", "22021", "22P02", "23502", "23503", "23505", "23514", "23P01", "21000",
@@ -237,12 +237,12 @@ mod tests {
                 ],
             ),
             (
-                Misfit,
+                Mismatch,
                 Database,
                 &["42P01", "42703", "42501", "42P10", "42601", "28000", "28P01", "3D000", "3F000", "0A000"],
             ),
             // Surprises keep the events.
-            (Outage, Database, &["XX000", "58030", "55000", "40003", "25P02", "26000", "ZZZZZ", "", "2"]),
+            (Transient, Database, &["XX000", "58030", "55000", "40003", "25P02", "26000", "ZZZZZ", "", "2"]),
         ];
         for (class, kind, codes) in cases {
             for code in codes {

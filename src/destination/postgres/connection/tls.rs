@@ -76,7 +76,7 @@ fn refuse_open_key(key: &Path) -> Result<()> {
         return Ok(());
     }
     Err(Error::config(format!("sslkey: {} can be read by others than its owner", key.display()))
-        .with_class(Class::Outage)
+        .with_class(Class::Transient)
         .with_hint(format!("chmod {allowed} it: whoever can read the key can connect as this user")))
 }
 
@@ -90,17 +90,17 @@ fn refuse_open_key(_: &Path) -> Result<()> {
 pub(crate) fn handshake_failed(peer: &str, error: &rustls::Error) -> Error {
     let told = refused(peer, error);
     match Problem::of(error) {
-        Problem::UnknownCa | Problem::WrongKey => told.with_class(Class::Misfit).with_hint(
+        Problem::UnknownCa | Problem::WrongKey => told.with_class(Class::Mismatch).with_hint(
             "name the certificate of the authority that signed it in sslrootcert, or in tls.ca_file; check that it is the right server",
         ),
-        Problem::WrongHost => told.with_class(Class::Misfit).with_hint(
+        Problem::WrongHost => told.with_class(Class::Mismatch).with_hint(
             "connect by a name that its certificate holds as a subject alternative name (a common name alone does not count), with hostaddr for the address if need be; sslmode=verify-ca does not compare names",
         ),
-        Problem::ClientCertificate => told.with_class(Class::Misfit).with_hint(
+        Problem::ClientCertificate => told.with_class(Class::Mismatch).with_hint(
             "name a certificate that the server takes in sslcert, and its key in sslkey (or in tls.cert_file and tls.key_file)",
         ),
         Problem::Expired | Problem::NotYetValid | Problem::CaAsServer | Problem::BadCertificate => {
-            told.with_class(Class::Misfit)
+            told.with_class(Class::Mismatch)
         }
         Problem::Version | Problem::NotTls | Problem::Refused | Problem::Other => told,
     }

@@ -80,7 +80,7 @@ fn tables_are_found_by_any_name() {
     }
     for name in ["other", "Hidden.other", "odd schema", "select", "nowhere.t"] {
         let error = database.destination(name).connect().unwrap_err();
-        assert_eq!((error.class(), error.kind()), (Class::Misfit, ErrorKind::Database), "{name}");
+        assert_eq!((error.class(), error.kind()), (Class::Mismatch, ErrorKind::Database), "{name}");
         assert_eq!(error.sqlstate(), Some("42P01"), "{name}");
         assert!(error.hint().unwrap().contains("cxsink init-db"), "{name}");
     }
@@ -99,7 +99,7 @@ fn a_view_is_refused_with_a_reason() {
     let Some(database) = TestDatabase::new() else { return };
     database.execute("CREATE TABLE t (a int); CREATE VIEW v AS SELECT * FROM t");
     let error = database.destination("v").connect().unwrap_err();
-    assert_eq!(error.class(), Class::Misfit);
+    assert_eq!(error.class(), Class::Mismatch);
     assert!(error.message().contains("v is a view"), "{error}");
 }
 

@@ -178,7 +178,11 @@ fn a_refused_certificate_is_a_misfit_and_a_missing_file_is_told_before_connectin
     let Some(bench) = Bench::new() else { return };
     bench.with_tls(&bench.ours.server(&["db.example"]));
     let error = bench.connect("sslmode=verify-full sslrootcert=FOLDER/others.pem").unwrap_err();
-    assert_eq!((error.class(), error.kind()), (Class::Misfit, ErrorKind::Connect), "start() fails with it: {error:?}");
+    assert_eq!(
+        (error.class(), error.kind()),
+        (Class::Mismatch, ErrorKind::Connect),
+        "start() fails with it: {error:?}"
+    );
     assert!(error.hint().unwrap().contains("sslrootcert"), "{error:?}");
     let error = bench.connect("sslmode=verify-full sslrootcert=FOLDER/ours.pem host=other.example").unwrap_err();
     assert!(error.hint().unwrap().contains("subject alternative name"), "{error:?}");
@@ -241,7 +245,7 @@ fn certificates_are_read_again_for_each_connection() {
     };
     connect().unwrap();
     bench.client_files(&bench.ours.client("certified"), 0o600);
-    assert_eq!(connect().unwrap_err().class(), Class::Misfit);
+    assert_eq!(connect().unwrap_err().class(), Class::Mismatch);
     bench.client_files(&bench.clients.client("certified"), 0o600);
     connect().unwrap();
     let successor = Authority::new();

@@ -13,7 +13,7 @@ fn destination_at(url: &str, connect_timeout: Duration, abort: &StopSignal) -> P
 }
 
 fn assert_outage(error: &Error, says: &str) {
-    assert_eq!((error.class(), error.kind()), (Class::Outage, ErrorKind::Connect), "{error:?}");
+    assert_eq!((error.class(), error.kind()), (Class::Transient, ErrorKind::Connect), "{error:?}");
     assert!(error.message().contains(says), "{error:?} does not say {says}");
 }
 
@@ -90,7 +90,7 @@ fn an_abort_ends_connecting_while_the_network_swallows_everything() {
     assert!(begun.elapsed() < AT_ONCE);
     let mut destination =
         destination_at(&format!("postgresql://u@{address}/d"), Duration::from_millis(200), &StopSignal::new());
-    assert_eq!(destination.connect().unwrap_err().class(), Class::Outage);
+    assert_eq!(destination.connect().unwrap_err().class(), Class::Transient);
 }
 
 #[test]
@@ -128,10 +128,10 @@ fn nobody_there() {
 #[test]
 fn a_server_that_says_no() {
     let cases = [
-        ("28P01", "password authentication failed for user \"u\"", Class::Misfit, ErrorKind::Database),
-        ("3D000", "database \"d\" does not exist", Class::Misfit, ErrorKind::Database),
-        ("53300", "sorry, too many clients already", Class::Outage, ErrorKind::Database),
-        ("57P03", "the database system is starting up", Class::Outage, ErrorKind::Connect),
+        ("28P01", "password authentication failed for user \"u\"", Class::Mismatch, ErrorKind::Database),
+        ("3D000", "database \"d\" does not exist", Class::Mismatch, ErrorKind::Database),
+        ("53300", "sorry, too many clients already", Class::Transient, ErrorKind::Database),
+        ("57P03", "the database system is starting up", Class::Transient, ErrorKind::Connect),
     ];
     for (sqlstate, message, class, kind) in cases {
         let address = scripted_server(error_response(sqlstate, message));
@@ -144,7 +144,7 @@ fn a_server_that_says_no() {
     let address = scripted_server(Vec::new());
     let error =
         destination_at(&format!("postgresql://u@{address}/d"), PATIENCE, &StopSignal::new()).connect().unwrap_err();
-    assert_eq!(error.class(), Class::Misfit);
+    assert_eq!(error.class(), Class::Mismatch);
     assert!(error.message().contains("password") && error.hint().unwrap().contains("password_file"), "{error:?}");
 }
 
@@ -153,7 +153,7 @@ fn tls_is_insisted_on_where_asked_for() {
     let address = scripted_server(Vec::new());
     let url = format!("postgresql://u@{address}/d?sslmode=require");
     let error = destination_at(&url, PATIENCE, &StopSignal::new()).connect().unwrap_err();
-    assert_eq!((error.class(), error.kind()), (Class::Misfit, ErrorKind::Connect));
+    assert_eq!((error.class(), error.kind()), (Class::Mismatch, ErrorKind::Connect));
     assert!(error.message().contains("does not offer TLS"), "{error}");
 }
 
@@ -203,7 +203,7 @@ fn a_blocked_statement_ends_at_the_deadline_and_on_the_server_too() {
     assert_eq!(database.query("SELECT count(*) FROM t"), ["0"], "it was cancelled, so it never came");
 
     let rows = rows!(&plan, ["a", Value::Int(1)]);
-    assert_eq!(apply_all(&mut destination, &rows).unwrap_err().class(), Class::Outage, "the connection is gone");
+    assert_eq!(apply_all(&mut destination, &rows).unwrap_err().class(), Class::Transient, "the connection is gone");
     destination.config.statement_timeout = PATIENCE;
     destination.connect().unwrap();
     destination.prepare(&plan).unwrap();
@@ -304,7 +304,7 @@ fn a_killed_connection_is_an_outage() {
     database.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'cxsink' AND datname = current_database()");
     let rows = rows!(&plan, ["a", Value::Int(1)]);
     let error = apply_all(&mut destination, &rows).unwrap_err();
-    assert_eq!((error.class(), error.kind()), (Class::Outage, ErrorKind::Connect), "{error:?}");
+    assert_eq!((error.class(), error.kind()), (Class::Transient, ErrorKind::Connect), "{error:?}");
     destination.connect().unwrap();
     destination.prepare(&plan).unwrap();
     assert_eq!(apply_all(&mut destination, &rows).unwrap(), committed(1, 0));
@@ -317,7 +317,7 @@ fn conflicts_and_server_timeouts_have_their_class() {
     let mut blocker = database.client();
     let mut lock = blocker.transaction().unwrap();
     let rows = rows!(&plan, ["a", Value::Int(1)]);
-    let settings = [("lock_timeout", Class::Conflict, "55P03"), ("statement_timeout", Class::Outage, "57014")];
+    let settings = [("lock_timeout", Class::Conflict, "55P03"), ("statement_timeout", Class::Transient, "57014")];
     let mut destinations = settings.map(|(setting, class, sqlstate)| {
         let url = format!("{}?options=-c%20{setting}%3D500", database.url());
         let mut destination = destination_at(&url, PATIENCE, &StopSignal::new());

@@ -271,7 +271,7 @@ fn a_bad_row_fails_its_batch_shows_no_value_and_leaves_the_connection_good() {
     for (rows, sqlstate, constraint, column) in cases {
         let error = apply_all(&mut destination, &rows).unwrap_err();
         assert_eq!(error.sqlstate(), Some(sqlstate), "{error}");
-        assert_eq!((error.class(), error.kind()), (Class::BadData, ErrorKind::Constraint), "{error}");
+        assert_eq!((error.class(), error.kind()), (Class::BadRow, ErrorKind::Constraint), "{error}");
         assert_eq!((error.constraint(), error.column()), (constraint, column), "{error}");
         let everything = format!("{error:?} {}", error.detail_json());
         assert!(!everything.contains("taken") && !everything.contains("666666"), "{everything}");
@@ -290,7 +290,7 @@ fn a_value_of_the_wrong_type_is_an_internal_error() {
         let mut rows = Rows::new(Arc::clone(&plan));
         push_row(&mut rows, &["k".into(), value]);
         let error = apply_all(&mut destination, &rows).unwrap_err();
-        assert_eq!((error.kind(), error.class()), (ErrorKind::Internal, Class::Fatal));
+        assert_eq!((error.kind(), error.class()), (ErrorKind::Internal, Class::Permanent));
         assert!(!format!("{error:?}").contains("secret"));
     }
 }
@@ -306,14 +306,14 @@ fn what_does_not_fit_shows_when_preparing() {
     let mut no_index = database.destination("t");
     no_index.connect().unwrap();
     let error = no_index.prepare(&plan("t", columns(), UpdateMode::Always)).unwrap_err();
-    assert_eq!((error.class(), error.sqlstate()), (Class::Misfit, Some("42P10")), "{error}");
+    assert_eq!((error.class(), error.sqlstate()), (Class::Mismatch, Some("42P10")), "{error}");
 
     let mut more = columns();
     more.push(column("missing", TEXT, Role::Kept));
     let mut no_column = database.destination("u");
     no_column.connect().unwrap();
     let error = no_column.prepare(&plan("u", more, UpdateMode::Always)).unwrap_err();
-    assert_eq!((error.class(), error.sqlstate()), (Class::Misfit, Some("42703")), "{error}");
+    assert_eq!((error.class(), error.sqlstate()), (Class::Mismatch, Some("42703")), "{error}");
 
     let url = database.url();
     let (_, server) = url.split_once('@').unwrap();
@@ -322,7 +322,7 @@ fn what_does_not_fit_shows_when_preparing() {
     let mut reader = PostgresDestination::new(&config, &TlsConfig::default(), StopSignal::new()).unwrap();
     reader.connect().unwrap();
     let error = reader.prepare(&plan("u", columns(), UpdateMode::Always)).unwrap_err();
-    assert_eq!((error.class(), error.sqlstate()), (Class::Misfit, Some("42501")), "{error}");
+    assert_eq!((error.class(), error.sqlstate()), (Class::Mismatch, Some("42501")), "{error}");
     drop(reader);
     database.execute("DROP OWNED BY cxsink_reader; DROP ROLE cxsink_reader");
 }

@@ -138,7 +138,7 @@ fn good_statuses_with_bad_bodies_say_what_is_wrong() {
         let error = body(text).unwrap_err();
         assert!(error.message().contains(why), "{text}: {error}");
         assert!(error.message().contains("getting a token from http://127.0.0.1:"), "{error}");
-        assert_eq!((error.kind(), error.class()), (ErrorKind::Protocol, Class::Outage), "{error}");
+        assert_eq!((error.kind(), error.class()), (ErrorKind::Protocol, Class::Transient), "{error}");
         assert!(error.hint().is_some());
         assert_clean(&error);
     };
@@ -168,7 +168,7 @@ fn good_statuses_with_bad_bodies_say_what_is_wrong() {
 fn a_missing_scope_is_fatal_and_named() {
     let check = |text: &str, granted: &str| {
         let error = body(text).unwrap_err();
-        assert_eq!((error.kind(), error.class()), (ErrorKind::Auth, Class::Fatal));
+        assert_eq!((error.kind(), error.class()), (ErrorKind::Auth, Class::Permanent));
         assert!(error.message().contains("lacks the scope data-actions:read"), "{error}");
         assert!(error.message().contains(granted), "{error}");
         assert!(error.hint().unwrap().contains("oauth.scope"));
@@ -180,7 +180,7 @@ fn a_missing_scope_is_fatal_and_named() {
 
 #[test]
 fn statuses_become_errors_with_their_bodies() {
-    use Class::{Fatal, Outage};
+    use Class::{Permanent, Transient};
     use ErrorKind::{Auth, Config, Connect, Protocol};
     let check = |status: &str, headers: &str, kind, class, hint: &str| {
         let text = "{\"error\":\"x\"} hunter2&co hunter2%26co client-4711\r\n\u{1b}[31m";
@@ -193,15 +193,15 @@ fn statuses_become_errors_with_their_bodies() {
         assert_clean(&error);
         error
     };
-    check("400 Bad Request", "", Auth, Fatal, "oauth.client_secret");
-    check("401 Unauthorized", "WWW-Authenticate: Basic\r\n", Auth, Fatal, "oauth.client_secret");
-    check("403 Forbidden", "", Auth, Fatal, "oauth.scope");
-    check("404 Not Found", "", Config, Fatal, "oauth.url");
-    check("418 Teapot", "", Protocol, Outage, "oauth.url");
-    check("500 Oops", "", Connect, Outage, "later");
-    check("503 Busy", "", Connect, Outage, "later");
-    check("301 Moved", "Location: https://elsewhere/t?x=hunter2\r\n", Config, Fatal, "new address");
-    let error = check("302 Found", "Location: https://elsewhere/t?x=hunter2\r\n", Protocol, Outage, "redirects");
+    check("400 Bad Request", "", Auth, Permanent, "oauth.client_secret");
+    check("401 Unauthorized", "WWW-Authenticate: Basic\r\n", Auth, Permanent, "oauth.client_secret");
+    check("403 Forbidden", "", Auth, Permanent, "oauth.scope");
+    check("404 Not Found", "", Config, Permanent, "oauth.url");
+    check("418 Teapot", "", Protocol, Transient, "oauth.url");
+    check("500 Oops", "", Connect, Transient, "later");
+    check("503 Busy", "", Connect, Transient, "later");
+    check("301 Moved", "Location: https://elsewhere/t?x=hunter2\r\n", Config, Permanent, "new address");
+    let error = check("302 Found", "Location: https://elsewhere/t?x=hunter2\r\n", Protocol, Transient, "redirects");
     assert!(error.message().contains("a redirect to https://elsewhere/t:"), "{error}");
 
     let error = answered(answer("400 Bad Request", "", r#"{"error":"invalid_scope"}"#)).unwrap_err();
@@ -227,7 +227,7 @@ fn a_limit_is_waited_out_three_times() {
 
     let server = serve(4);
     let error = source(&server.config()).token(None).unwrap_err();
-    assert_eq!((error.kind(), error.class(), error.status()), (ErrorKind::Connect, Class::Outage, Some(429)));
+    assert_eq!((error.kind(), error.class(), error.status()), (ErrorKind::Connect, Class::Transient, Some(429)));
     assert_eq!(server.requests.lock().unwrap().len(), 4, "one request and three retries");
 }
 
@@ -235,7 +235,7 @@ fn a_limit_is_waited_out_three_times() {
 fn peers_that_are_no_token_endpoint() {
     let check = |text: &'static [u8], kind, why: &str| {
         let error = answered(text).unwrap_err();
-        assert_eq!((error.kind(), error.class()), (kind, Class::Outage), "{error}");
+        assert_eq!((error.kind(), error.class()), (kind, Class::Transient), "{error}");
         assert!(error.message().contains(why), "{error}");
         assert!(error.hint().is_some());
         assert_clean(&error);
@@ -261,7 +261,7 @@ fn refused_and_unknown_hosts_are_named() {
     drop(listener);
     config.oauth.url = format!("http://{closed}/token");
     let error = source(&config).token(None).unwrap_err();
-    assert_eq!((error.kind(), error.class()), (ErrorKind::Connect, Class::Outage));
+    assert_eq!((error.kind(), error.class()), (ErrorKind::Connect, Class::Transient));
     assert!(error.message().contains(&format!("connecting to {closed}: ")), "{error}");
     assert!(error.message().contains("refused"), "{error}");
 
@@ -272,7 +272,7 @@ fn refused_and_unknown_hosts_are_named() {
     // The name in the certificate is another matter.
     config.tls = crate::config::TlsConfig { server_name: Some("localhost".into()), ..tls.config().tls };
     let error = source(&config).token(None).unwrap_err();
-    assert_eq!((error.kind(), error.class()), (ErrorKind::Connect, Class::Outage));
+    assert_eq!((error.kind(), error.class()), (ErrorKind::Connect, Class::Transient));
     assert!(error.message().contains(&format!("looking up the name {host}")), "{error}");
 }
 
@@ -282,7 +282,7 @@ fn silence_ends_with_the_timeout() {
     let mut config = server.config();
     config.oauth.request_timeout = Duration::from_millis(100);
     let error = source(&config).token(None).unwrap_err();
-    assert_eq!((error.kind(), error.class()), (ErrorKind::Connect, Class::Outage));
+    assert_eq!((error.kind(), error.class()), (ErrorKind::Connect, Class::Transient));
     assert!(error.message().contains("did not answer within 100ms"), "{error}");
 }
 
@@ -331,7 +331,7 @@ fn tls_works_with_a_known_authority_and_says_what_is_wrong_with_others() {
     };
     assert_eq!(check(true).unwrap().secret(), "over-tls");
     let error = check(false).unwrap_err();
-    assert_eq!((error.kind(), error.class()), (ErrorKind::Connect, Class::Outage));
+    assert_eq!((error.kind(), error.class()), (ErrorKind::Connect, Class::Transient));
     assert!(error.message().contains("TLS with localhost:"), "{error}");
     assert!(error.hint().unwrap().contains("authority"), "{error:?}");
 
