@@ -259,10 +259,7 @@ fn code_in_a_facade_is_seen() {
         ("b/tests.rs", ""),
     ];
     let expected = [
-        "a/mod.rs: holds the private trait Private; a file of its own is its place",
-        "a/mod.rs: holds struct A; a file of its own is its place",
-        "a/mod.rs: holds an impl; a file of its own is its place",
-        "a/mod.rs: holds fn f; a file of its own is its place",
+        "a/mod.rs: holds code, whose place is a file of its own: private trait Private, struct A, impl, fn f",
         "b.rs: has modules below it; their place is b/mod.rs",
     ];
     assert_eq!(rules::facades(&tree(&files)), expected);

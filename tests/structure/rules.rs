@@ -37,8 +37,14 @@ pub(crate) fn facades(tree: &Crate) -> Vec<String> {
     for (id, file) in tree.code_files() {
         if file.is_facade() {
             let items = file.syntax.items.iter().filter(|item| !is_test_only(attributes(item)));
-            let described = items.filter_map(described);
-            faults.extend(described.map(|item| format!("{}: holds {item}; a file of its own is its place", file.name)));
+            let described: Vec<String> = items.filter_map(described).collect();
+            if !described.is_empty() {
+                faults.push(format!(
+                    "{}: holds code, whose place is a file of its own: {}",
+                    file.name,
+                    described.join(", ")
+                ));
+            }
         } else if !file.is_root() {
             let is_below = |other: FileId| other != id && tree.module_of(other).starts_with(tree.module_of(id));
             if tree.code_files().any(|(other, _)| is_below(other)) {
@@ -62,12 +68,12 @@ fn described(item: &Item) -> Option<String> {
         Item::Macro(item) => {
             Some(format!("macro {}", item.ident.as_ref().map_or_else(String::new, ToString::to_string)))
         }
-        Item::Mod(item) => Some(format!("the code of mod {}", item.ident)),
+        Item::Mod(item) => Some(format!("code of mod {}", item.ident)),
         Item::Static(item) => Some(format!("static {}", item.ident)),
         Item::Struct(item) => Some(format!("struct {}", item.ident)),
-        Item::Trait(item) => Some(format!("the private trait {}", item.ident)),
+        Item::Trait(item) => Some(format!("private trait {}", item.ident)),
         Item::Type(item) => Some(format!("type {}", item.ident)),
-        Item::Impl(_) => Some("an impl".to_owned()),
+        Item::Impl(_) => Some("impl".to_owned()),
         _ => Some("an item".to_owned()),
     }
 }
