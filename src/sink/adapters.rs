@@ -67,7 +67,7 @@ pub(crate) fn open_destination(config: &Config, abort: StopSignal) -> Result<Box
             Ok(Box::new(crate::destination::sqlite::SqliteDestination::new(path, &config.destination, abort)?))
         }
         #[cfg(feature = "postgres")]
-        _ if crate::destination::postgres::is_connection_string(url) => {
+        _ if crate::config::database::url::is_connection_string(url) => {
             Ok(Box::new(crate::destination::postgres::PostgresDestination::new(&config.destination, &config.tls, abort)?))
         }
         _ => Err(Error::config("destination.url names no destination that this build of cxsink has")
