@@ -56,12 +56,10 @@
 //!
 //! # Features
 //!
-//! `postgres` and `sqlite` (both on by default) are the destinations; `simulator` is a local stand-in for CXone, for tests;
-//! `cli` is the command line `cxsink`.
+//! `simulator` is a local stand-in for CXone, for tests; `cli` is the command line `cxsink`. Both are off by default. The
+//! destinations PostgreSQL and SQLite are always there.
 
 #![forbid(unsafe_code)]
-// A build with one destination, or none, leaves out what only the other one needs.
-#![cfg_attr(not(all(feature = "postgres", feature = "sqlite")), allow(dead_code, unused_imports, unused_variables))]
 
 #[cfg(feature = "bench")]
 #[doc(hidden)]

@@ -1,7 +1,6 @@
 //! What the database refuses is set aside alone: found by halving, kept with the database's reason, while every other event is
 //! committed in its order.
 #![allow(clippy::unwrap_used, unreachable_pub, reason = "a test says best what it expects by failing there")]
-#![cfg(feature = "postgres")]
 
 mod support;
 

@@ -1,6 +1,6 @@
 //! The command line as a user meets it: help, exit codes, messages, signals.
 #![allow(clippy::unwrap_used, unreachable_pub, reason = "a test says best what it expects by failing there")]
-#![cfg(all(feature = "cli", feature = "sqlite"))]
+#![cfg(feature = "cli")]
 
 mod support;
 

@@ -721,7 +721,7 @@ fn nothing_is_needed_and_nothing_is_set_by_default() {
 }
 
 /// What the client makes of the URL is what the deployment said, whatever characters that holds.
-#[cfg(all(feature = "postgres", unix))]
+#[cfg(unix)]
 mod as_the_client_reads_it {
     use postgres::config::Host;
 

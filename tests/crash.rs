@@ -1,7 +1,7 @@
 //! Killed at any moment, the sink loses nothing and writes nothing twice: the program under SIGKILL, again and again, between a
 //! stream that repeats its tail and a real PostgreSQL. `CXSINK_CRASH_KILLS` sets how often (30).
 #![allow(clippy::unwrap_used, unreachable_pub, reason = "a test says best what it expects by failing there")]
-#![cfg(all(unix, feature = "cli", feature = "postgres"))]
+#![cfg(all(unix, feature = "cli"))]
 
 mod support;
 

@@ -1,5 +1,5 @@
 //! Dead letters: replayed once each and in order, whatever happens; deleted only when asked for.
-#![cfg(all(feature = "cli", feature = "sqlite"))]
+#![cfg(feature = "cli")]
 #![allow(
     clippy::unwrap_used,
     clippy::cast_sign_loss,

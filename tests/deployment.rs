@@ -1,6 +1,6 @@
 //! docs/deployment.md was run: its blocks are taken from it, and only names, addresses and paths are replaced.
 #![allow(clippy::unwrap_used, unreachable_pub, reason = "a test says best what it expects by failing there")]
-#![cfg(all(target_os = "linux", feature = "cli", feature = "postgres"))]
+#![cfg(all(target_os = "linux", feature = "cli"))]
 
 mod support;
 

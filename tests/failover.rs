@@ -1,7 +1,7 @@
 //! Two PostgreSQL servers with streaming replication, of which the first one dies: the sink finds the second one by itself, and
 //! says what is lost where replication lagged behind.
 #![allow(clippy::unwrap_used, unreachable_pub, reason = "a test says best what it expects by failing there")]
-#![cfg(all(unix, feature = "postgres", feature = "simulator"))]
+#![cfg(all(unix, feature = "simulator"))]
 
 mod support;
 

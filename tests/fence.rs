@@ -1,7 +1,7 @@
 //! A batch that was given up on and arrives late changes nothing: the old backend is frozen with SIGSTOP while it executes, the sink
 //! goes on without it, and then the old one wakes up.
 #![allow(clippy::unwrap_used, unreachable_pub, reason = "a test says best what it expects by failing there")]
-#![cfg(all(target_os = "linux", feature = "postgres"))]
+#![cfg(target_os = "linux")]
 
 mod support;
 

@@ -1,5 +1,5 @@
 //! The ledger of connections: when events may have been missed, whatever ended the connection.
-#![cfg(all(feature = "cli", feature = "sqlite"))]
+#![cfg(feature = "cli")]
 #![allow(
     clippy::unwrap_used,
     clippy::cast_sign_loss,

@@ -2,7 +2,7 @@
 //! costs time and nothing else. `CXSINK_LIMITS_EVENTS` sets the size of the backlog (2000000, which is half a minute on two
 //! cores and 1.5 GB of disk; `make soak` takes 5000000).
 #![allow(clippy::unwrap_used, unreachable_pub, reason = "a test says best what it expects by failing there")]
-#![cfg(all(target_os = "linux", feature = "cli", feature = "postgres"))]
+#![cfg(all(target_os = "linux", feature = "cli"))]
 
 mod support;
 

@@ -1,7 +1,7 @@
 //! The database goes away in every manner, and comes back: nothing is lost, nothing is written twice, and the sink says where it
 //! stands.
 #![allow(clippy::unwrap_used, unreachable_pub, reason = "a test says best what it expects by failing there")]
-#![cfg(all(unix, feature = "postgres", feature = "simulator"))]
+#![cfg(all(unix, feature = "simulator"))]
 
 mod support;
 

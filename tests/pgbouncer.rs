@@ -1,7 +1,7 @@
 //! Through a PgBouncer with two connections to the server: each batch is written exactly once, whoever shares the connections
 //! and whatever they leave behind there; and the sink itself leaves nothing behind.
 #![allow(clippy::unwrap_used, unreachable_pub, reason = "a test says best what it expects by failing there")]
-#![cfg(all(unix, feature = "postgres", feature = "simulator"))]
+#![cfg(all(unix, feature = "simulator"))]
 
 mod support;
 

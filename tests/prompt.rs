@@ -1,7 +1,6 @@
 //! Wherever the sink waits, `stop()` is seen at once and `close(timeout)` keeps its time. Each wait here would last a minute by
 //! itself.
 #![allow(clippy::unwrap_used, unreachable_pub, reason = "a test says best what it expects by failing there")]
-#![cfg(feature = "postgres")]
 
 mod support;
 
@@ -195,7 +194,6 @@ fn asked(listener: &TcpListener) -> TcpStream {
     connection
 }
 
-#[cfg(feature = "sqlite")]
 #[test]
 fn a_token_endpoint_or_a_stream_that_is_silent() {
     let (listener, address) = silent_server();

@@ -1,6 +1,6 @@
 //! Token and stream through an HTTP proxy, with a real one and with one that misbehaves.
 #![allow(clippy::unwrap_used, unreachable_pub, reason = "a test says best what it expects by failing there")]
-#![cfg(all(unix, feature = "cli", feature = "sqlite"))]
+#![cfg(all(unix, feature = "cli"))]
 
 mod support;
 

@@ -1,7 +1,7 @@
 //! Make before break: a token that expires leaves no gap in the stream. Every event is sent once, on the newest connection, and
 //! none again; so what is missed anywhere shows.
 #![allow(clippy::unwrap_used, unreachable_pub, reason = "a test says best what it expects by failing there")]
-#![cfg(all(feature = "postgres", feature = "simulator", feature = "sqlite"))]
+#![cfg(feature = "simulator")]
 
 mod support;
 

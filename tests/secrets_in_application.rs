@@ -4,7 +4,7 @@
 //!
 //! A program of its own: the logger and the panic hook are the process's.
 #![allow(clippy::unwrap_used, unreachable_pub, reason = "a test says best what it expects by failing there")]
-#![cfg(all(unix, feature = "cli", feature = "postgres", feature = "sqlite"))]
+#![cfg(all(unix, feature = "cli"))]
 
 mod support;
 

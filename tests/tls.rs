@@ -1,6 +1,6 @@
 //! TLS between the sink and CXone: token and stream follow one section `[tls]`, and what is wrong is told with what to do.
 #![allow(clippy::unwrap_used, unreachable_pub, reason = "a test says best what it expects by failing there")]
-#![cfg(all(feature = "simulator", feature = "sqlite"))]
+#![cfg(feature = "simulator")]
 
 mod support;
 

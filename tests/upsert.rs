@@ -1,7 +1,6 @@
 //! The table equals one-by-one execution of the events in their order: on PostgreSQL and on SQLite, in every update mode, for
 //! any repeats, nulls, absent attributes and differing timestamps and types under one key, and for any cut into batches.
 #![allow(clippy::unwrap_used, unreachable_pub, reason = "a test says best what it expects by failing there")]
-#![cfg(all(feature = "postgres", feature = "sqlite"))]
 
 mod support;
 

@@ -5,10 +5,8 @@ use std::fmt;
 
 use super::keys::{self, KEYS, Key};
 use super::{Config, ProxyConfig, units};
-use crate::config::database::libpq;
-use crate::config::database::libpq::Libpq;
-use crate::config::database::url;
-use crate::config::database::url::Parts;
+use crate::config::database::libpq::{self, Libpq};
+use crate::config::database::{Components, compose};
 use crate::error::{Error, Result};
 
 const PREFIX: &str = "CXSINK_";
@@ -207,7 +205,7 @@ fn set_composed(config: &mut Config, stack: Stack<'_>) -> Result<()> {
         let hosts = part(names.host).map_or(1, |hosts| hosts.split(',').count());
         check_ports(&port.value, hosts).map_err(|e| port.locate(e))?;
     }
-    let url = url::compose(&Parts {
+    let url = compose(&Components {
         host: part(names.host),
         port: part(names.port),
         name: part(names.name),

@@ -13,6 +13,7 @@ mod environment;
 mod file;
 mod keys;
 mod layers;
+pub(crate) mod percent;
 mod proxy;
 mod reference;
 mod secrets;

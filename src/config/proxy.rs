@@ -4,11 +4,10 @@
 
 use std::net::IpAddr;
 
-use percent_encoding::percent_decode_str;
 use secrecy::{ExposeSecret, SecretString};
 
-use super::secrets;
 use super::sections::ProxyConfig;
+use super::{percent, secrets};
 use crate::error::{Error, Result};
 
 const FORM: &str = "write http://HOST:PORT or http://USER:PASSWORD@HOST:PORT, special characters percent-encoded";
@@ -57,9 +56,10 @@ pub(super) fn parse(url: &str) -> Result<ProxyAddress> {
         return Err(bad("has no valid host"));
     }
     let port = port.parse().ok().filter(|port| *port > 0).ok_or_else(|| bad("has no valid port"))?;
-    let decode = |text: &str| match percent_decode_str(text).decode_utf8() {
-        Ok(text) if !text.contains(char::is_control) => Ok(text.into_owned()),
-        _ => Err(bad("has a user or a password with a character that cannot be sent")),
+    let decode = |text: &str| {
+        percent::decode(text)
+            .filter(|text| !text.contains(char::is_control))
+            .ok_or_else(|| bad("has a user or a password with a character that cannot be sent"))
     };
     let (user, password) =
         match credentials.map(|text| text.split_once(':').map_or((text, None), |(u, p)| (u, Some(p)))) {

@@ -1,9 +1,7 @@
 //! The port to the database. The writer loop knows only this; `destination::postgres` and `destination::sqlite` are the real ones.
 
 mod names;
-#[cfg(feature = "postgres")]
 pub(crate) mod postgres;
-#[cfg(feature = "sqlite")]
 pub(crate) mod sqlite;
 
 use std::sync::Arc;

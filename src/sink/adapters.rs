@@ -62,15 +62,13 @@ pub(super) fn away_from_the_caller<T: Send + 'static>(work: impl FnOnce() -> Res
 pub(crate) fn open_destination(config: &Config, abort: StopSignal) -> Result<Box<dyn Destination>> {
     let url = config.destination.url()?;
     match url.split_once(':') {
-        #[cfg(feature = "sqlite")]
         Some(("sqlite", path)) => {
             Ok(Box::new(crate::destination::sqlite::SqliteDestination::new(path, &config.destination, abort)?))
         }
-        #[cfg(feature = "postgres")]
-        _ if crate::destination::postgres::is_connection_string(url) => {
-            Ok(Box::new(crate::destination::postgres::PostgresDestination::new(&config.destination, &config.tls, abort)?))
-        }
-        _ => Err(Error::config("destination.url names no destination that this build of cxsink has")
-            .with_hint("use postgresql://USER@HOST/DATABASE or sqlite:PATH; the features `postgres` and `sqlite` choose what is built in")),
+        _ if crate::config::database::url::is_connection_string(url) => Ok(Box::new(
+            crate::destination::postgres::PostgresDestination::new(&config.destination, &config.tls, abort)?,
+        )),
+        _ => Err(Error::config("destination.url: is neither a PostgreSQL connection string nor an SQLite file")
+            .with_hint("use postgresql://USER@HOST/DATABASE or sqlite:PATH")),
     }
 }

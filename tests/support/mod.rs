@@ -12,10 +12,10 @@ pub mod pgbouncer;
 pub mod postgres;
 pub mod process;
 pub mod proxy;
-#[cfg(all(feature = "simulator", feature = "sqlite"))]
+#[cfg(feature = "simulator")]
 pub mod secrets;
 pub mod server;
-#[cfg(all(feature = "simulator", feature = "sqlite"))]
+#[cfg(feature = "simulator")]
 pub mod tls_bench;
 pub mod tls_front;
 

@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 
 /// Whether a text that has no scheme of its own is of this form: as in libpq, an equals sign tells.
-pub(crate) fn is_pairs(text: &str) -> bool {
+pub(super) fn is_pairs(text: &str) -> bool {
     match (text.find('='), text.find("://")) {
         (Some(equals), Some(scheme)) => equals < scheme,
         (Some(_), None) => true,
@@ -12,7 +12,7 @@ pub(crate) fn is_pairs(text: &str) -> bool {
 }
 
 /// The names and values in their order. No error shows a part of the text: any may be a piece of the password.
-pub(crate) fn pairs(text: &str) -> Result<Vec<(String, String)>> {
+pub(super) fn pairs(text: &str) -> Result<Vec<(String, String)>> {
     let mut pairs = Vec::new();
     let mut rest = text.trim_start();
     while !rest.is_empty() {
@@ -54,7 +54,7 @@ fn value(text: &str) -> Result<(String, &str)> {
 }
 
 /// Puts a text of this form together again, with `***` in place of each secret.
-pub(crate) fn without_secrets(text: &str) -> String {
+pub(super) fn without_secrets(text: &str) -> String {
     let Ok(pairs) = pairs(text) else { return "***".into() };
     let shown = pairs.into_iter().map(|(name, value)| {
         let value = if is_secret(&name) { "***".into() } else { quoted(value) };
@@ -63,7 +63,7 @@ pub(crate) fn without_secrets(text: &str) -> String {
     shown.collect::<Vec<_>>().join(" ")
 }
 
-fn is_secret(name: &str) -> bool {
+pub(super) fn is_secret(name: &str) -> bool {
     name.ends_with("password") || name.ends_with("secret")
 }
 

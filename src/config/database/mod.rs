@@ -1,5 +1,8 @@
-//! The database's URL, libpq's connection strings and its environment variables.
+//! The database's connection string, and libpq's environment variables.
 
-pub(crate) mod conninfo;
+mod conninfo;
 pub(crate) mod libpq;
+mod uri;
 pub(crate) mod url;
+
+pub(crate) use uri::{Components, compose};

@@ -32,18 +32,12 @@ use self::params::target::Target;
 use self::statement::{Upsert, answer};
 use super::names::TableName;
 use super::{Applied, Destination, Examination, Fence, Write, moved_checkpoint};
-use crate::config::database::conninfo;
 use crate::config::{DestinationConfig, TlsConfig};
 use crate::error::{Class, Error, ErrorKind, Result};
 use crate::report::finding::Finding;
 use crate::rows::batch::Rows;
 use crate::rows::{Plan, Table};
 use crate::threads::stop_signal::StopSignal;
-
-/// Whether a text says where a PostgreSQL is: a URL, or `name=value` pairs.
-pub(crate) fn is_connection_string(text: &str) -> bool {
-    params::uri::is_uri(text) || conninfo::is_pairs(text)
-}
 
 /// A table in PostgreSQL. See the [module documentation](self).
 pub(crate) struct PostgresDestination {

@@ -5,4 +5,3 @@ pub(crate) mod service;
 pub(crate) mod settings;
 pub(crate) mod ssl;
 pub(crate) mod target;
-pub(crate) mod uri;

@@ -8,9 +8,9 @@ use std::str::FromStr;
 
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::config::database::conninfo;
 use crate::config::database::libpq::Libpq;
-use crate::destination::postgres::params::{service, uri};
+use crate::config::database::url;
+use crate::destination::postgres::params::service;
 use crate::error::{Error, Result};
 
 /// The parameters that mean something here.
@@ -121,9 +121,8 @@ impl Settings {
     /// `Config`, naming the source and the parameter: what cannot be read, is not known, or is not supported.
     pub(crate) fn read(text: &str, libpq: &Libpq) -> Result<Self> {
         let in_text = |error: Error| error.while_doing("destination.url");
-        let parameters = if uri::is_uri(text) { uri::parameters(text) } else { conninfo::pairs(text) };
         let mut settings = Self(Vec::new());
-        settings.push_all(&Origin::ConnectionString, parameters.map_err(in_text)?);
+        settings.push_all(&Origin::ConnectionString, url::parameters(text).map_err(in_text)?);
         // The layer above, as far as a service may be named there.
         let of_environment = libpq.variables.iter().map(|variable| Setting {
             origin: Origin::Environment(variable.variable),
