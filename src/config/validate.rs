@@ -3,7 +3,7 @@
 use secrecy::ExposeSecret;
 
 use super::keys::KEYS;
-use super::url::percent_encode;
+use super::url::{RESERVED, percent_encode};
 use super::{Config, DestinationConfig, MappingConfig, TlsConfig};
 use crate::config::database::url;
 use crate::error::{Error, Result};
@@ -57,7 +57,7 @@ impl Config {
         if id == "." || id == ".." {
             return Err(Error::config("stream.id: is not an id but a step in a path"));
         }
-        Ok(self.stream.url.replace(STREAM_ID, &percent_encode(id, "")))
+        Ok(self.stream.url.replace(STREAM_ID, &percent_encode(id, RESERVED)))
     }
 
     fn validate_stream(&self) -> Result<()> {

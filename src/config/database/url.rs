@@ -1,7 +1,9 @@
 //! `destination.url`: which forms there are, where the password stands in it, and how one is put together from parts.
 
+use percent_encoding::AsciiSet;
+
 use crate::config::database::conninfo;
-use crate::config::url::percent_encode;
+use crate::config::url::{RESERVED, percent_encode};
 use crate::error::{Error, Result};
 
 /// Checks what can be checked without a connection. Never shows any part of the URL: without its usual form, nobody can say
@@ -79,13 +81,17 @@ pub(crate) struct Parts<'a> {
     pub(crate) password: Option<&'a str>,
 }
 
+const FOLDER: &AsciiSet = &RESERVED.remove(b'/');
+const IPV6: &AsciiSet = &RESERVED.remove(b':');
+const IPV6_IN_BRACKETS: &AsciiSet = &IPV6.remove(b'[').remove(b']');
+
 /// The URL that means the same as the parts, whatever characters they hold.
 ///
 /// A Unix socket's directory has no place in a URL's host, so it goes into the parameters, as libpq documents (PostgreSQL
 /// manual, 32.1.1.2). So does a password without a user, since an empty user there would be taken as given. A list of hosts
 /// stands in the host's place, since clients do not split it elsewhere.
 pub(crate) fn compose(parts: &Parts<'_>) -> String {
-    let encode = |text: &str| percent_encode(text, "");
+    let encode = |text: &str| percent_encode(text, RESERVED);
     let host = parts.host.unwrap_or("localhost");
     let port = parts.port.unwrap_or("5432");
     let credentials = match (parts.user, parts.password) {
@@ -96,7 +102,7 @@ pub(crate) fn compose(parts: &Parts<'_>) -> String {
     let mut parameters = Vec::new();
     let mut place = String::new();
     if host.starts_with('/') && !host.contains(',') {
-        parameters.push(format!("host={}&port={port}", percent_encode(host, "/")));
+        parameters.push(format!("host={}&port={port}", percent_encode(host, FOLDER)));
     } else {
         // One port for all hosts, or one for each.
         let each_port = port.split(',').cycle();
@@ -113,11 +119,11 @@ pub(crate) fn compose(parts: &Parts<'_>) -> String {
 /// The addresses of IPv6 stand in brackets; whoever configures a host may have written them already.
 fn authority(host: &str, port: &str) -> String {
     if host.starts_with('[') {
-        format!("{}:{port}", percent_encode(host, "[]:"))
+        format!("{}:{port}", percent_encode(host, IPV6_IN_BRACKETS))
     } else if host.matches(':').count() > 1 {
-        format!("[{}]:{port}", percent_encode(host, ":"))
+        format!("[{}]:{port}", percent_encode(host, IPV6))
     } else {
-        format!("{}:{port}", percent_encode(host, ""))
+        format!("{}:{port}", percent_encode(host, RESERVED))
     }
 }
 
