@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::Config;
 use super::choices::{AdditionalProperties, LogFormat, LogLevel, OnNormalClose, SpoolSync, TlsVersion, UpdateMode};
 use super::value::{Field, Value, put};
+use crate::config::url::Schemes;
 use crate::config::value_type::Kind;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -146,7 +147,7 @@ const TIB: u64 = 1 << 40;
 
 /// The table, in the order of the sections.
 pub(super) static KEYS: &[Key] = &[
-    key!(oauth.url, Kind::Url(["https", "http"]), "The token endpoint."),
+    key!(oauth.url, Kind::Url(Schemes::HTTP), "The token endpoint."),
     key!(oauth.client_id, Kind::Text, "The client's id."),
     key!(oauth.client_secret, Kind::Secret, "The client's secret."),
     key!(
@@ -166,7 +167,11 @@ pub(super) static KEYS: &[Key] = &[
         "How long one request for a token may take."
     ),
     key!(stream.id, Kind::Text, "The stream's id. Takes the place of `{stream_id}` in `stream.url`, percent-encoded."),
-    key!(stream.url, Kind::Url(["wss", "ws"]), "The stream's address. Without `{stream_id}` it is used as it stands."),
+    key!(
+        stream.url,
+        Kind::Url(Schemes::WEBSOCKET),
+        "The stream's address. Without `{stream_id}` it is used as it stands."
+    ),
     key!(
         stream.ping_interval,
         Kind::Duration(ms(10), HOUR),

@@ -19,7 +19,7 @@ mod reference;
 mod secrets;
 mod sections;
 pub(crate) mod units;
-mod url;
+pub(crate) mod url;
 mod validate;
 mod value;
 mod value_type;

@@ -1,54 +1,110 @@
-//! The little that has to be known about a URL before it is used: its scheme, its host, and whether that is this machine.
+//! URLs of the token endpoint and of the stream: their syntax, and the one rule of what may be sent where.
 //!
-//! Deliberately narrower than RFC 3986: what could be read as one host here and as another by the client that connects
-//! (user info, backslashes, control characters) is refused, because the decision to send a token depends on the host.
+//! The rule: credentials leave this machine over TLS only. [`EndpointUrl::parse`] enforces it, for the configuration and for
+//! every connection.
+//!
+//! The syntax is deliberately narrower than RFC 3986. Two parsers that find different hosts in one URL would send a token to the
+//! wrong server, so user info, backslashes and control characters are refused.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv6Addr};
 
 use crate::error::{Error, Result};
 
-/// Checks an address that a token or a secret is sent to. `schemes`: the encrypted one, then the plain one.
-pub(super) fn check(url: &str, schemes: [&str; 2]) -> Result<()> {
-    let [encrypted, plain] = schemes;
-    let hint = format!("write an address that starts with {encrypted}://");
-    let bad = |reason: &str| Error::config(reason).with_hint(hint.clone());
-    let Some((scheme, rest)) = url.split_once("://") else { return Err(bad("is not a URL")) };
-    if !schemes.contains(&scheme) {
-        return Err(bad("has a scheme that cannot be used here"));
-    }
-    if url.contains(|c: char| !c.is_ascii_graphic() || c == '\\') {
-        return Err(bad("holds a character that a URL may not hold"));
-    }
-    if url.contains('#') {
-        return Err(bad("holds a fragment (#…), which is never sent"));
-    }
-    let authority = rest.split(['/', '?']).next().unwrap_or_default();
-    if authority.contains('@') {
-        return Err(bad("holds credentials").with_hint("credentials have keys of their own"));
-    }
-    let host = host(authority).ok_or_else(|| bad("has no valid host"))?;
-    if scheme == plain && !is_loopback(host) {
-        return Err(Error::config(format!("would send credentials unencrypted to {host:?}")).with_hint(format!(
-            "use {encrypted}://; {plain}:// is for this machine only (localhost, 127.0.0.1, [::1])"
-        )));
-    }
-    Ok(())
+/// The two schemes of an endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Schemes {
+    pub(crate) encrypted: &'static str,
+    /// For this machine only.
+    pub(crate) plain: &'static str,
 }
 
-/// The host without its port; an IPv6 address without its brackets.
-fn host(authority: &str) -> Option<&str> {
+impl Schemes {
+    pub(crate) const HTTP: Self = Self { encrypted: "https", plain: "http" };
+    pub(crate) const WEBSOCKET: Self = Self { encrypted: "wss", plain: "ws" };
+}
+
+/// A URL that credentials are sent to, split into its parts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct EndpointUrl {
+    pub(crate) scheme: &'static str,
+    pub(crate) tls: bool,
+    /// A name or an IP address, without brackets.
+    pub(crate) host: String,
+    /// The scheme's default if the URL names none.
+    pub(crate) port: u16,
+    /// Path and query, at least `/`.
+    pub(crate) target: String,
+}
+
+impl EndpointUrl {
+    /// Splits `url`. Errors never quote it, except for its host: it may hold secrets.
+    ///
+    /// # Errors
+    /// `Config`, without the name of the key: the URL is malformed, or credentials would be sent unencrypted to another machine.
+    pub(crate) fn parse(url: &str, schemes: Schemes) -> Result<Self> {
+        let Schemes { encrypted, plain } = schemes;
+        let bad =
+            |reason: &str| Error::config(reason).with_hint(format!("write a URL such as {encrypted}://HOST/PATH"));
+        let (scheme, rest) = url.split_once("://").ok_or_else(|| bad("not a URL"))?;
+        let scheme = [encrypted, plain]
+            .into_iter()
+            .find(|known| *known == scheme)
+            .ok_or_else(|| bad(&format!("the scheme must be {encrypted}://")))?;
+        if let Some(c) = url.chars().find(|c| !is_allowed(*c)) {
+            return Err(bad(&format!("a URL must not hold the character {c:?}")));
+        }
+        if url.contains('#') {
+            return Err(bad("a fragment (#…) is never sent"));
+        }
+        let (authority, target) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+        if authority.contains('@') {
+            return Err(bad("credentials do not belong into the URL").with_hint("credentials have keys of their own"));
+        }
+        let (host, port) = split_authority(authority).ok_or_else(|| bad("the host is missing or malformed"))?;
+        let tls = scheme == encrypted;
+        if !tls && !is_this_machine(host) {
+            return Err(Error::config(format!("credentials would be sent unencrypted to {host:?}")).with_hint(
+                format!("use {encrypted}://; {plain}:// is for this machine only (localhost, 127.0.0.1, [::1])"),
+            ));
+        }
+        let port = match port {
+            None => default_port(tls),
+            Some(port) => parse_port(port).ok_or_else(|| bad("the port must be 1 to 65535"))?,
+        };
+        let root = if target.starts_with('/') { "" } else { "/" };
+        Ok(Self { scheme, tls, host: host.into(), port, target: format!("{root}{target}") })
+    }
+}
+
+/// The characters of RFC 3986, section 2, and the braces of `{stream_id}`.
+fn is_allowed(c: char) -> bool {
+    c.is_ascii_graphic() && !"\"<>\\^`|".contains(c)
+}
+
+/// The port of a URL that names none.
+pub(crate) fn default_port(tls: bool) -> u16 {
+    if tls { 443 } else { 80 }
+}
+
+/// Host and port, as in `host:port`, `[::1]:port` or `host`; the host without brackets.
+pub(super) fn split_authority(authority: &str) -> Option<(&str, Option<&str>)> {
     let (host, port) = match authority.strip_prefix('[') {
-        Some(rest) => rest.split_once(']')?,
-        None => authority.find(':').map_or((authority, ""), |colon| authority.split_at(colon)),
+        Some(rest) => rest.split_once(']').filter(|(address, _)| address.parse::<Ipv6Addr>().is_ok())?,
+        None => authority.split_at(authority.find(':').unwrap_or(authority.len())),
     };
-    let port_fits = port.is_empty() || port.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok());
-    (port_fits && !host.is_empty()).then_some(host)
+    let port = if port.is_empty() { None } else { Some(port.strip_prefix(':')?) };
+    (!host.is_empty()).then_some((host, port))
 }
 
-fn is_loopback(host: &str) -> bool {
-    host.eq_ignore_ascii_case("localhost")
-        || host.parse::<Ipv4Addr>().is_ok_and(|address| address.is_loopback())
-        || host.parse::<Ipv6Addr>().is_ok_and(|address| address.is_loopback())
+/// A port that can be connected to: digits alone, 1 to 65535.
+pub(super) fn parse_port(text: &str) -> Option<u16> {
+    let is_digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|port| is_digits && *port > 0)
+}
+
+/// Whether `host` is this machine: `localhost` (RFC 6761, section 6.3) or a loopback address. Other names may resolve anywhere.
+pub(crate) fn is_this_machine(host: &str) -> bool {
+    host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 #[cfg(test)]
@@ -56,7 +112,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn encrypted_addresses_and_plain_loopback_ones_are_fine() {
+    fn urls_are_split_into_their_parts() {
+        let check = |url: &str, schemes, scheme: &str, host: &str, port: u16, target: &str| {
+            let found = EndpointUrl::parse(url, schemes).unwrap();
+            assert_eq!((found.scheme, &*found.host, found.port, &*found.target), (scheme, host, port, target));
+            assert_eq!(found.tls, scheme == schemes.encrypted);
+        };
+        check("https://api.example/oauth/token", Schemes::HTTP, "https", "api.example", 443, "/oauth/token");
+        check("http://127.3.2.1/t", Schemes::HTTP, "http", "127.3.2.1", 80, "/t");
+        check("wss://h:8443?k=v", Schemes::WEBSOCKET, "wss", "h", 8443, "/?k=v");
+        check("ws://[::1]:9/x?y=/z", Schemes::WEBSOCKET, "ws", "::1", 9, "/x?y=/z");
+        check("wss://[2001:db8::1]", Schemes::WEBSOCKET, "wss", "2001:db8::1", 443, "/");
+    }
+
+    #[test]
+    fn encrypted_urls_and_plain_ones_to_this_machine_are_accepted() {
         for url in [
             "wss://api.cxp.cxone.com/data-actions/v1/stream/{stream_id}",
             "wss://10.0.0.1:8443",
@@ -67,12 +137,12 @@ mod tests {
             "ws://127.8.9.10",
             "ws://[::1]:9/",
         ] {
-            assert!(check(url, ["wss", "ws"]).is_ok(), "{url}");
+            EndpointUrl::parse(url, Schemes::WEBSOCKET).unwrap_or_else(|error| panic!("{url}: {error}"));
         }
     }
 
     #[test]
-    fn credentials_in_the_clear_are_refused() {
+    fn plain_urls_to_other_machines_are_refused() {
         for url in [
             "ws://api.cxp.cxone.com/",
             "ws://localhost.example.com/",
@@ -84,14 +154,14 @@ mod tests {
             "ws://10.0.0.1/",
             "ws://[::ffff:10.0.0.1]/",
         ] {
-            let error = check(url, ["wss", "ws"]).unwrap_err();
+            let error = EndpointUrl::parse(url, Schemes::WEBSOCKET).unwrap_err();
             assert!(error.message().contains("unencrypted"), "{url}: {error:?}");
             assert!(error.hint().unwrap().contains("wss://"), "{url}");
         }
     }
 
     #[test]
-    fn what_two_readers_could_read_differently_is_refused() {
+    fn malformed_and_ambiguous_urls_are_refused() {
         for url in [
             "",
             "wss",
@@ -100,6 +170,10 @@ mod tests {
             "wss://:80/",
             "wss://host:port/",
             "wss://host:99999/",
+            "wss://host:0/",
+            "wss://host:+80/",
+            "wss://host:/",
+            "wss://[host]/",
             "wss://[::1/",
             "wss://[::1]x/",
             "WSS://host/",
@@ -112,14 +186,19 @@ mod tests {
             "wss://host/\n",
             "wss://h\u{f6}st/",
             "wss://host/#x",
+            "wss://host/<x>",
         ] {
-            assert!(check(url, ["wss", "ws"]).is_err(), "{url}");
+            assert!(EndpointUrl::parse(url, Schemes::WEBSOCKET).is_err(), "{url}");
         }
     }
 
     #[test]
     fn messages_hold_no_credentials() {
-        let error = check("https://me:hunter2@host/", ["https", "http"]).unwrap_err();
-        assert!(!format!("{error:?}").contains("hunter2"));
+        for url in
+            ["https://me:hunter2@host/", "hunter2://host/", "https://host:hunter2/", "https://host/hunter2#", "hunter2"]
+        {
+            let error = EndpointUrl::parse(url, Schemes::HTTP).unwrap_err();
+            assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
+        }
     }
 }

@@ -8,16 +8,17 @@ use toml::de::DeValue;
 use crate::config::columns;
 use crate::config::units;
 use crate::config::units::shown;
+use crate::config::url::{EndpointUrl, Schemes};
 use crate::config::value::Value;
-use crate::config::{database, proxy, url};
+use crate::config::{database, proxy};
 use crate::error::{Error, Result};
 
 pub(super) enum Kind {
     Text,
     Secret,
     Path,
-    /// An address that credentials are sent to. The encrypted scheme, then the plain one, for this machine only.
-    Url([&'static str; 2]),
+    /// A URL that credentials are sent to.
+    Url(Schemes),
     DatabaseUrl,
     ProxyUrl,
     /// The shortest and the longest.
@@ -85,7 +86,7 @@ impl Kind {
     pub(super) fn check(&self, value: &Value) -> Result<()> {
         match (self, value) {
             (Self::Text, Value::Text(text)) => check_text(text),
-            (Self::Url(schemes), Value::Text(text)) => url::check(text, *schemes),
+            (Self::Url(schemes), Value::Text(text)) => EndpointUrl::parse(text, *schemes).map(drop),
             (Self::Secret, Value::Secret(secret)) => check_text(secret.expose_secret()),
             (Self::DatabaseUrl, Value::Secret(url)) => database::url::check(url.expose_secret()),
             (Self::ProxyUrl, Value::Secret(url)) => proxy::parse(url.expose_secret()).map(drop),
@@ -138,7 +139,9 @@ impl Kind {
     pub(super) fn describe(&self) -> String {
         match self {
             Self::Word(words) => words.iter().map(|word| format!("`\"{word}\"`")).collect::<Vec<_>>().join(", "),
-            Self::Url([encrypted, plain]) => format!("URL, `{encrypted}://`; `{plain}://` to this machine only"),
+            Self::Url(Schemes { encrypted, plain }) => {
+                format!("URL, `{encrypted}://`; `{plain}://` to this machine only")
+            }
             Self::ProxyUrl => "URL, `http://` or `https://`".into(),
             Self::DatabaseUrl => "URL, `postgresql://` or `sqlite:`; or `name=value` pairs".into(),
             _ => match self.range() {
