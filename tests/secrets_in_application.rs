@@ -245,9 +245,14 @@ fn an_application_that_logs_everything_sees_no_secret() {
 
     let (log, panics) = (locked(&LOG).clone(), locked(&PANICS).clone());
     // The search is worth something: the log is really everything, and there was a panic and a dead letter.
-    for there in
-        ["TRACE tungstenite", "DEBUG tokio_postgres", "TRACE tokio_postgres", "got a token", "is a dead letter"]
-    {
+    for there in [
+        "TRACE ureq_proto",
+        "TRACE tungstenite",
+        "DEBUG tokio_postgres",
+        "TRACE tokio_postgres",
+        "got a token",
+        "is a dead letter",
+    ] {
         assert!(log.contains(there), "{there} is not in the log");
     }
     assert!(panics.contains("the logger is broken"), "{panics}");

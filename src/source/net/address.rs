@@ -103,6 +103,11 @@ impl Address {
         if self.port == default_port(self.tls) { host } else { format!("{host}:{}", self.port) }
     }
 
+    /// The query, without the question mark.
+    pub(crate) fn query(&self) -> Option<&str> {
+        self.target.split_once('?').map(|(_, query)| query)
+    }
+
     /// Host and port, always both.
     pub(crate) fn host_and_port(&self) -> String {
         host_and_port(&self.host, self.port)

@@ -45,22 +45,26 @@ pub(crate) fn refusal(what: &str, location: Option<&[u8]>, body: &[u8], secrets:
     format!("{what}{redirect}{body}")
 }
 
-/// As it is, as in a form, and as in JSON: the three ways in which a server may send a value back. Longest first.
-fn spellings(secret: &str) -> Vec<String> {
+/// As it is, as in a URL or a form, and as in JSON: the ways in which a server may send a value back. Longest first.
+pub(crate) fn spellings(secret: &str) -> Vec<String> {
     if secret.is_empty() {
         return Vec::new();
     }
     let json = serde_json::Value::from(secret).to_string();
     let json = json.trim_matches('"').to_owned();
-    let mut spellings =
-        vec![percent_encoded(secret), percent_encoded(secret).replace("%20", "+"), json, secret.to_owned()];
+    let mut spellings = vec![percent_encoded(secret), form_encoded(secret), json, secret.to_owned()];
     spellings.sort_by_key(|spelling| std::cmp::Reverse(spelling.len()));
     spellings.dedup();
     spellings
 }
 
-/// All but the unreserved characters (RFC 3986 section 2.3) are encoded, as a form takes them.
-pub(crate) fn percent_encoded(text: &str) -> String {
+/// A value in a form (`application/x-www-form-urlencoded`).
+pub(crate) fn form_encoded(text: &str) -> String {
+    form_urlencoded::byte_serialize(text.as_bytes()).collect()
+}
+
+/// All but the unreserved characters (RFC 3986 section 2.3) are encoded.
+fn percent_encoded(text: &str) -> String {
     const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
     utf8_percent_encode(text, RESERVED).to_string()
 }

@@ -4,6 +4,7 @@ pub(crate) mod address;
 pub(crate) mod connect;
 pub(crate) mod failure;
 pub(crate) mod http;
+pub(crate) mod http_body;
 pub(crate) mod proxy;
 pub(crate) mod route;
 pub(crate) mod transport;

@@ -83,6 +83,10 @@ impl Transport {
         Ok(())
     }
 
+    pub(crate) fn is_encrypted(&self) -> bool {
+        !self.sessions.is_empty()
+    }
+
     /// What TLS with the server is; `None` if there is none.
     pub(crate) fn encryption(&self) -> Option<Encryption> {
         self.sessions.last().and_then(Encryption::of)

@@ -1,11 +1,10 @@
 //! One request to the token endpoint.
 
-use std::fmt::Write as _;
 use std::io;
 use std::time::{Duration, Instant};
 
 use secrecy::{ExposeSecret, SecretString};
-use tungstenite::http::header;
+use ureq::http::{HeaderMap, HeaderName, Request, header};
 
 use crate::config::{Config, OauthConfig};
 use crate::error::{Class, Error, ErrorKind, Result};
@@ -13,18 +12,15 @@ use crate::threads::stop_signal::StopSignal;
 use crate::tls;
 
 use crate::source::net::address::Purpose;
-use crate::source::net::failure::{percent_encoded, shown};
-use crate::source::net::http;
-use crate::source::net::http::{Fault, Head, USER_AGENT};
+use crate::source::net::failure::{form_encoded, shown};
+use crate::source::net::http::Fault;
 use crate::source::net::route::{Reached, Way};
+use crate::source::oauth::exchange::{self, BODY_BYTES_MAX, Exchanged, Hidden};
 use crate::source::oauth::response;
 use crate::source::oauth::response::Granted;
 
-/// A token answer has a few hundred bytes; error pages of proxies have some thousands.
-const BODY_BYTES_MAX: usize = 64 << 10;
-
 /// What to ask, and where.
-pub(crate) struct Request {
+pub(crate) struct TokenRequest {
     oauth: OauthConfig,
     client_id: String,
     pub(crate) way: Way,
@@ -33,7 +29,7 @@ pub(crate) struct Request {
 
 /// What came back, whatever its status.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct TokenResponse {
     pub(crate) status: u16,
     pub(crate) retry_after: Option<String>,
     /// What time the server says it is.
@@ -43,7 +39,7 @@ pub(crate) struct Answer {
     pub(crate) body: Vec<u8>,
 }
 
-impl Request {
+impl TokenRequest {
     pub(crate) fn new(config: &Config) -> Result<Self> {
         let client_id = config.oauth.client_id.clone().ok_or_else(|| {
             Error::config("oauth.client_id is missing").with_hint("set oauth.client_id or CXONE_CLIENT_ID")
@@ -64,64 +60,54 @@ impl Request {
     }
 
     /// Sends the request; ends early, with an error, when `stop` is set.
-    pub(crate) fn send(&self, secret: &SecretString, stop: &StopSignal) -> Result<Answer> {
+    pub(crate) fn send(&self, secret: &SecretString, stop: &StopSignal) -> Result<TokenResponse> {
         let answer = self.exchange(secret, stop);
         // Whatever else was found then, the stop is the reason.
         if stop.is_set() { Err(Error::stopped()) } else { answer.map_err(|error| self.in_context(error)) }
     }
 
-    fn exchange(&self, secret: &SecretString, stop: &StopSignal) -> Result<Answer> {
+    fn exchange(&self, secret: &SecretString, stop: &StopSignal) -> Result<TokenResponse> {
         let deadline = Instant::now() + self.oauth.request_timeout;
-        let Reached { mut transport, interrupt: _interrupt } = self.way.open(self.connect_timeout, stop)?;
         let failed = |fault| self.failed(fault, secret);
+        let (request, hidden) = self.http_request(secret)?;
+        let Reached { mut transport, interrupt: _interrupt } = self.way.open(self.connect_timeout, stop)?;
         transport.wait_until(deadline).map_err(|error| failed(error.into()))?;
-        let request = self.text(secret);
-        http::send_all(&mut transport, request.expose_secret().as_bytes()).map_err(|error| failed(error.into()))?;
-        let (head, mut body) = http::read_head(&mut transport).map_err(failed)?;
-        let read = http::read_body(&mut transport, &head, &mut body, BODY_BYTES_MAX);
-        match read {
+        let exchanged = exchange::exchange(transport, request, hidden).map_err(failed)?;
+        match exchanged.end {
             // Of an error the status says enough; a token must be complete.
-            Err(fault) if (200..300).contains(&head.status) => Err(failed(fault)),
-            _ => Ok(Answer::new(&head, body)),
+            Err(fault) if exchanged.status.is_success() => Err(failed(fault)),
+            _ => Ok(TokenResponse::new(exchanged)),
         }
     }
 
-    fn text(&self, secret: &SecretString) -> SecretString {
-        let form = self.form(secret);
-        format!(
-            "POST {target} HTTP/1.1\r\n\
-             Host: {host}\r\n\
-             Connection: close\r\n\
-             Content-Type: application/x-www-form-urlencoded\r\n\
-             Content-Length: {length}\r\n\
-             Accept: application/json\r\n\
-             User-Agent: {USER_AGENT}\r\n\
-             \r\n\
-             {form}",
-            target = self.way.address.target,
-            host = self.way.address.host_header(),
-            length = form.expose_secret().len(),
-            form = form.expose_secret(),
-        )
-        .into()
-    }
-
-    /// RFC 6749 section 4.4.2, with the credentials in the body (section 2.3.1).
-    fn form(&self, secret: &SecretString) -> SecretString {
-        let mut form = format!(
-            "grant_type=client_credentials&client_id={}&client_secret={}",
-            percent_encoded(&self.client_id),
-            percent_encoded(secret.expose_secret())
-        );
+    /// RFC 6749 section 4.4.2, with the credentials in the body (section 2.3.1). The request holds neither the secret nor the URL's query,
+    /// which may be one.
+    fn http_request(&self, secret: &SecretString) -> Result<(Request<String>, Vec<Hidden>)> {
+        let secret = secret.expose_secret();
+        let mut hidden = vec![Hidden::new("client_secret=", form_encoded(secret), secret)];
+        let mut form = form_urlencoded::Serializer::new(String::new());
+        form.append_pair("grant_type", "client_credentials");
+        form.append_pair("client_id", &self.client_id);
+        form.append_pair("client_secret", &hidden[0].placeholder());
         if !self.oauth.scope.trim().is_empty() {
-            // Writing to a String cannot fail.
-            let _ = write!(form, "&scope={}", percent_encoded(&self.oauth.scope));
+            form.append_pair("scope", &self.oauth.scope);
         }
-        form.into()
+        let mut url = self.way.address.to_string();
+        if let Some(query) = self.way.address.query() {
+            let query = Hidden::new("?", query, query);
+            url = format!("{url}?{}", query.placeholder());
+            hidden.push(query);
+        }
+        let request = Request::post(url)
+            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .header(header::CONNECTION, "close")
+            .body(form.finish())
+            .map_err(|error| Error::config(format!("oauth.url: not a URL: {error}")))?;
+        Ok((request, hidden))
     }
 
     /// Turns an answer into a token or into the error it means.
-    pub(crate) fn judge(&self, answer: &Answer, secret: &SecretString) -> Result<Granted> {
+    pub(crate) fn judge(&self, answer: &TokenResponse, secret: &SecretString) -> Result<Granted> {
         let judged = if (200..300).contains(&answer.status) {
             response::granted(answer, &self.oauth.scope)
         } else {
@@ -160,14 +146,11 @@ impl Request {
 
 const CHECK_PATH: &str = "check oauth.url, and that no firewall or proxy is in between";
 
-impl Answer {
-    fn new(head: &Head, body: Vec<u8>) -> Self {
-        let text = |name| {
-            let value: Option<&tungstenite::http::HeaderValue> = head.headers.get(name);
-            value.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
-        };
+impl TokenResponse {
+    fn new(Exchanged { status, headers, body, .. }: Exchanged) -> Self {
+        let text = |name| header_text(&headers, name);
         Self {
-            status: head.status,
+            status: status.as_u16(),
             retry_after: text(header::RETRY_AFTER),
             date: text(header::DATE),
             location: text(header::LOCATION),
@@ -179,4 +162,8 @@ impl Answer {
     pub(crate) fn is_too_long(&self) -> bool {
         self.body.len() > BODY_BYTES_MAX
     }
+}
+
+fn header_text(headers: &HeaderMap, name: HeaderName) -> Option<String> {
+    headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
 }

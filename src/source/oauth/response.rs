@@ -10,7 +10,7 @@ use tungstenite::http::HeaderValue;
 use crate::error::{Class, Error, ErrorKind, Result};
 
 use crate::source::net::failure::{refusal, shown};
-use crate::source::oauth::request::Answer;
+use crate::source::oauth::request::TokenResponse;
 
 /// Section 5.1 leaves `expires_in` out only where the lifetime is known otherwise; an hour is usual.
 const LIFETIME_DEFAULT: Duration = Duration::from_secs(3600);
@@ -27,7 +27,7 @@ pub(crate) struct Granted {
 }
 
 /// Reads the body of a 2xx answer. `scope` is what was asked for.
-pub(crate) fn granted(answer: &Answer, scope: &str) -> Result<Granted> {
+pub(crate) fn granted(answer: &TokenResponse, scope: &str) -> Result<Granted> {
     if answer.is_too_long() {
         return Err(unusable("is too long for a token"));
     }
@@ -118,7 +118,7 @@ fn unusable(why: impl Into<String>) -> Error {
 }
 
 /// The error that a status other than 2xx means.
-pub(crate) fn refused(answer: &Answer, secrets: &[&str]) -> Error {
+pub(crate) fn refused(answer: &TokenResponse, secrets: &[&str]) -> Error {
     let status = answer.status;
     let location = answer.location.as_deref().map(str::as_bytes);
     let message = refusal(&format!("status {status}"), location, &answer.body, secrets, BODY_CHARS_SHOWN);

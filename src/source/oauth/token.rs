@@ -15,7 +15,7 @@ use crate::time::clock::Clock;
 
 use crate::source::net::failure::retry_after;
 use crate::source::net::route::Way;
-use crate::source::oauth::request::Request;
+use crate::source::oauth::request::TokenRequest;
 use crate::source::oauth::response;
 use crate::source::{Observer, SourceEvent};
 
@@ -24,7 +24,7 @@ const RETRIES_MAX: u32 = 3;
 
 /// Gives out tokens. Whoever asks while one is being fetched waits for that one.
 pub(crate) struct TokenSource {
-    request: Request,
+    request: TokenRequest,
     refresh_early: Duration,
     stop: StopSignal,
     clock: Arc<dyn Clock>,
@@ -78,7 +78,7 @@ impl Token {
 impl TokenSource {
     pub(crate) fn new(config: &Config, stop: StopSignal, clock: Arc<dyn Clock>, observer: Observer) -> Result<Self> {
         Ok(Self {
-            request: Request::new(config)?,
+            request: TokenRequest::new(config)?,
             refresh_early: config.oauth.refresh_early,
             stop,
             clock,

@@ -12,8 +12,8 @@ use tungstenite::handshake::derive_accept_key;
 use tungstenite::http::{HeaderMap, HeaderValue, header};
 
 use crate::source::net::address::Address;
-use crate::source::net::http;
-use crate::source::net::http::{Fault, Head, USER_AGENT};
+use crate::source::net::http::{self, Fault, Head, USER_AGENT};
+use crate::source::net::http_body::read_body;
 use crate::source::net::transport::Transport;
 
 /// Of an error's body, enough to say what is wrong.
@@ -59,7 +59,7 @@ pub(super) fn open(
         _ => {
             // What there is of it, for a short while: how it ends does not matter.
             if transport.wait_until(Instant::now() + BODY_WAIT).is_ok() {
-                let _ = http::read_body(transport, &head, &mut rest, BODY_BYTES_MAX);
+                let _ = read_body(transport, head.status, &head.headers, &mut rest, BODY_BYTES_MAX);
             }
             Err(Refusal::Status { head: Box::new(head), body: rest })
         }
