@@ -1,9 +1,43 @@
-//! ARCHITECTURE.md names tests and files: each of them exists.
+//! Documents name files, tests and other documents: each of them exists, in the repository and in the package.
 
 #![expect(clippy::unwrap_used, reason = "a test fails there")]
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::Path;
+use std::path::{Component, Path, PathBuf};
+use std::process::Command;
+
+const README_BYTES_MAX: usize = 9 << 10;
+const ARCHITECTURE_BYTES_MAX: usize = 14 << 10;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn text(path: impl AsRef<Path>) -> String {
+    fs::read_to_string(root().join(path)).unwrap()
+}
+
+/// The Markdown files of the project, by path.
+fn documents() -> BTreeMap<PathBuf, String> {
+    let mut found = BTreeMap::new();
+    for folder in ["", "docs", "bindings/c", "bindings/python", "examples"] {
+        for entry in fs::read_dir(root().join(folder)).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_some_and(|end| end == "md") {
+                let path = path.strip_prefix(root()).unwrap().to_path_buf();
+                found.insert(path.clone(), text(path));
+            }
+        }
+    }
+    assert!(found.len() > 12, "{:?}", found.keys());
+    found
+}
+
+/// The text without blocks of code.
+fn prose(document: &str) -> String {
+    document.split("\n```").step_by(2).collect::<Vec<_>>().join("\n")
+}
 
 /// The text of every source file below `folder`.
 fn sources(folder: &Path, into: &mut String) {
@@ -21,32 +55,139 @@ fn sources(folder: &Path, into: &mut String) {
 }
 
 #[test]
-fn what_architecture_md_names_exists() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let text = fs::read_to_string(root.join("ARCHITECTURE.md")).unwrap();
+fn every_test_that_a_document_names_exists() {
     let mut code = String::new();
     for folder in ["src", "tests", "bindings", "benches"] {
-        sources(&root.join(folder), &mut code);
+        sources(&root().join(folder), &mut code);
     }
-    let quoted = text.split('`').skip(1).step_by(2);
-    let is_test = |name: &&str| {
-        let words = name.split('_').count();
-        words > 3 && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
-    };
-    let tests: Vec<&str> = quoted.filter(is_test).collect();
-    assert!(tests.len() > 100, "{} tests", tests.len());
-    let missing: Vec<_> = tests
-        .iter()
-        .filter(|name| !code.contains(&format!("fn {name}(")) && !code.contains(&format!("def {name}(")))
+    let has = |name: &str| code.contains(&format!("fn {name}(")) || code.contains(&format!("def {name}("));
+    let is_name = |name: &&str| name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
+
+    let guarantees = text("docs/guarantees.md");
+    // The last column of a table: every name there is one of a test, apart from the accounting's own check.
+    let cells = guarantees.lines().filter(|line| line.starts_with('|')).filter_map(|row| row.rsplit('|').nth(1));
+    let tests: Vec<&str> = cells
+        .flat_map(|cell| cell.split('`').skip(1).step_by(2))
+        .filter(is_name)
+        .filter(|name| *name != "is_balanced")
         .collect();
+    assert!(tests.len() > 150, "{} tests", tests.len());
+    let missing: Vec<_> = tests.iter().filter(|name| !has(name)).collect();
     assert!(missing.is_empty(), "no test has these names: {missing:?}");
 
-    let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || "_./-".contains(c)));
-    let files: Vec<&str> = words
-        .map(|word| word.trim_end_matches('.'))
-        .filter(|word| word.starts_with("src/") || word.starts_with("tests/"))
-        .collect();
-    assert!(files.len() > 20, "{} files", files.len());
-    let missing: Vec<_> = files.iter().filter(|file| !root.join(file).exists()).collect();
-    assert!(missing.is_empty(), "no such files: {missing:?}");
+    let is_test = |name: &&str| is_name(name) && name.split('_').count() > 3;
+    for (path, document) in documents() {
+        let document = prose(&document);
+        let missing: Vec<&str> = document
+            .split('`')
+            .skip(1)
+            .step_by(2)
+            .filter(is_test)
+            .filter(|name| !has(name) && !code.contains(name))
+            .collect();
+        assert!(missing.is_empty(), "{}: no test has these names: {missing:?}", path.display());
+    }
+}
+
+#[test]
+fn every_file_that_a_document_names_exists() {
+    let folders = ["src/", "tests/", "docs/", "benches/", "scripts/", "bindings/", "python/", "include/", "examples/"];
+    let mut count = 0;
+    let mut missing = Vec::new();
+    for (path, document) in documents() {
+        // A crate's own page names files as seen from its folder.
+        let folder = if path.starts_with("bindings") { path.parent().unwrap() } else { Path::new("") };
+        let words = document.split(|c: char| !(c.is_ascii_alphanumeric() || "_./-".contains(c)));
+        for name in
+            words.map(|word| word.trim_end_matches('.')).filter(|word| folders.iter().any(|f| word.starts_with(f)))
+        {
+            count += 1;
+            if !root().join(name).exists() && !root().join(folder).join(name).exists() {
+                missing.push(format!("{}: {name}", path.display()));
+            }
+        }
+    }
+    assert!(missing.is_empty(), "no such files: {missing:#?}");
+    assert!(count > 80, "{count} files");
+}
+
+/// The files in the package for the Rust registry.
+fn packaged() -> BTreeSet<PathBuf> {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["package", "--list", "--offline", "--allow-dirty", "--package", env!("CARGO_PKG_NAME")]);
+    let output = cargo.current_dir(root()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap().lines().map(PathBuf::from).collect()
+}
+
+/// The targets of the links in a document.
+fn links(document: &str) -> Vec<String> {
+    let prose = prose(document);
+    let mut ends = prose.match_indices("](");
+    let targets: Vec<String> =
+        ends.by_ref().map(|(at, _)| prose[at + 2..].split(')').next().unwrap().to_owned()).collect();
+    assert!(!prose.lines().any(|line| line.starts_with('[') && line.contains("]: ")), "links have their target inline");
+    targets
+}
+
+/// The anchor of each heading, as the usual renderers make them.
+fn anchors(document: &str) -> BTreeSet<String> {
+    let headings = document
+        .lines()
+        .filter_map(|line| line.trim_start_matches('#').strip_prefix(' ').filter(|_| line.starts_with('#')));
+    let anchor = |heading: &str| {
+        let kept = heading.chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c));
+        kept.flat_map(char::to_lowercase).map(|c| if c == ' ' { '-' } else { c }).collect::<String>()
+    };
+    headings.map(anchor).collect()
+}
+
+/// The path with `..` resolved.
+fn normal(path: &Path) -> PathBuf {
+    let mut normal = PathBuf::new();
+    for part in path.components() {
+        if part == Component::ParentDir {
+            assert!(normal.pop(), "{} leaves the project", path.display());
+        } else {
+            normal.push(part);
+        }
+    }
+    normal
+}
+
+#[test]
+fn every_link_of_a_document_works_in_the_repository_and_in_the_package() {
+    let documents = documents();
+    let packaged = packaged();
+    assert!(
+        packaged.contains(Path::new("README.md")) && packaged.contains(Path::new("docs/guarantees.md")),
+        "{packaged:?}"
+    );
+    let mut count = 0;
+    for (path, document) in &documents {
+        for link in links(document) {
+            count += 1;
+            if link.starts_with("https://") {
+                continue;
+            }
+            let (file, anchor) = link.split_once('#').unwrap_or((&link, ""));
+            let target = if file.is_empty() { path.clone() } else { normal(&path.parent().unwrap().join(file)) };
+            let place = format!("{}: {link}", path.display());
+            assert!(root().join(&target).exists(), "{place}: no such file");
+            assert!(!packaged.contains(path) || packaged.contains(&target), "{place}: not in the package");
+            if !anchor.is_empty() {
+                assert!(anchors(&documents[&target]).contains(anchor), "{place}: no such heading");
+            }
+        }
+    }
+    assert!(count > 25, "{count} links");
+}
+
+#[test]
+fn the_first_documents_are_short() {
+    let sizes = [("README.md", README_BYTES_MAX), ("ARCHITECTURE.md", ARCHITECTURE_BYTES_MAX)];
+    for (path, bytes_max) in sizes {
+        let bytes = text(path).len();
+        assert!(bytes <= bytes_max, "{path} has {bytes} bytes, more than {bytes_max}");
+    }
 }

@@ -551,14 +551,15 @@ fn a_clock_that_is_wrong_is_told() {
     assert!(check.is_ok() && check.steps.iter().all(|step| !step.name.starts_with("stream.")));
 }
 
-/// Every row of the README's table, matched against checks of deployments that are broken in that way.
+/// Every row of the page's table, matched against checks of deployments that are broken in that way.
 #[test]
-fn the_readme_quotes_what_check_prints() {
+fn the_troubleshooting_page_quotes_what_check_prints() {
     let Some(deployment) = Deployment::new() else { return };
     let mut found = broken_streams();
     found.extend(broken_destinations(&deployment));
-    let (_, readme) = include_str!("../README.md").split_once("| Step | What `cxsink check` says |").unwrap();
-    let rows: Vec<&str> = readme.lines().skip(2).take_while(|line| line.starts_with('|')).collect();
+    let page = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/troubleshooting.md")).unwrap();
+    let (_, table) = page.split_once("| Step | What `cxsink check` says |").unwrap();
+    let rows: Vec<&str> = table.lines().skip(2).take_while(|line| line.starts_with('|')).collect();
     assert!(rows.len() > 10, "{rows:?}");
     for row in rows {
         let cells: Vec<&str> = row.trim_matches('|').split(" | ").map(|cell| cell.trim().trim_matches('`')).collect();

@@ -192,3 +192,15 @@ def test_the_counts_are_those_of_the_runners(line: str, expected: str) -> None:
     counts = load("test").Counts()
     counts.read(line + "\n")
     assert str(counts) == expected
+
+
+# --- make-sdist -------------------------------------------------------------------------------------------------
+
+
+def test_the_page_on_pypi_has_no_relative_link() -> None:
+    without = load("make-sdist").without_relative_links
+    text = "[A](docs/a.md#b), [LICENSE](LICENSE), [c](https://c.example/d.md), [e](#e)"
+    assert without(text) == "A (docs/a.md#b), LICENSE, [c](https://c.example/d.md), [e](#e)"
+    page = without((SCRIPTS.parent / "README.md").read_text(encoding="utf-8"))
+    assert "Configuration (docs/configuration.md)" in page
+    assert not [target for target in re.findall(r"\]\(([^)]*)\)", page) if not target.startswith(("https://", "#"))]
