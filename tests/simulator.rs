@@ -561,14 +561,14 @@ fn a_handshake_is_checked() {
         assert_eq!(found, status, "{request}{answer}");
         let body = answer.split("\r\n\r\n").nth(1).unwrap();
         assert!(serde_json::from_str::<Value>(body).unwrap()["error"].is_string(), "{answer}");
-        assert_eq!(status == 401, answer.contains("WWW-Authenticate: Bearer"));
+        assert_eq!(status == 401, answer.contains("www-authenticate: Bearer"));
     }
     // The key and its answer are those of RFC 6455, section 1.3.
     let mut socket = tcp(&simulator);
     socket.write_all(request(&format!("GET {path}"), &good).as_bytes()).unwrap();
     let mut answer = [0; 129];
     socket.read_exact(&mut answer).unwrap();
-    assert!(text(&answer).contains("Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"), "{}", text(&answer));
+    assert!(text(&answer).contains("sec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"), "{}", text(&answer));
 }
 
 #[test]

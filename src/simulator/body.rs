@@ -1,9 +1,9 @@
-//! The bytes of one event: about 300, as CXone's look, built without an allocation.
+//! The bytes of one event: about 300, in the form of CXone's events, built without an allocation.
 
+use super::entry::Entry;
 use super::options::InvalidKind;
-use super::sequence::Entry;
-use super::stamp;
-use crate::simulator::rng::{Draws, Purpose};
+use super::rng::{Purpose, Rng};
+use crate::time::timestamp;
 
 /// Writes an entry's bytes; the same entry always gives the same bytes.
 #[derive(Debug, Clone)]
@@ -12,7 +12,7 @@ pub(super) struct BodyWriter {
     pub(super) oversize_bytes: usize,
 }
 
-/// In the order in which a missing one is drawn.
+/// The order decides which one a seed leaves out.
 const REQUIRED: [&str; 4] = ["interactionId", "timestamp", "type", "idempotencyKey"];
 const TYPES: [&str; 4] = ["call", "chat", "email", "callback"];
 const DISPOSITIONS: [&str; 6] =
@@ -34,15 +34,15 @@ impl BodyWriter {
     pub(super) fn write(&self, entry: &Entry, out: &mut Vec<u8>) {
         let start = out.len();
         let invalid = entry.invalid();
-        let mut draws = Draws::at(self.seed, Purpose::Body, entry.body);
-        let mut interaction = Draws::at(self.seed, Purpose::Interaction, entry.key);
-        // An event and its updates share what is drawn from `interaction`.
+        let mut rng = Rng::at(self.seed, Purpose::Body, entry.body);
+        let mut interaction = Rng::at(self.seed, Purpose::Interaction, entry.key);
+        // An event and its updates have these in common.
         let (interaction_id, key, usual_type) = (
             (interaction.next(), interaction.next()),
             (interaction.next(), interaction.next()),
             interaction.of(&TYPES),
         );
-        let missing = (invalid == Some(InvalidKind::MissingField)).then(|| draws.of(&REQUIRED));
+        let missing = (invalid == Some(InvalidKind::MissingField)).then(|| rng.of(&REQUIRED));
 
         // Every member is written with a comma in front; the first comma becomes the opening brace.
         if missing != Some("interactionId") {
@@ -53,17 +53,17 @@ impl BodyWriter {
         if missing != Some("timestamp") {
             out.extend_from_slice(b",\"timestamp\":\"");
             if invalid == Some(InvalidKind::BadDate) {
-                out.extend_from_slice(draws.of(&BAD_DATES).as_bytes());
+                out.extend_from_slice(rng.of(&BAD_DATES).as_bytes());
             } else {
-                stamp::push(out, entry.stamp_ms);
+                timestamp::push_millis(out, entry.stamp_ms);
             }
             out.push(b'"');
         }
         if missing != Some("type") {
-            let is_other = entry.body != entry.key && draws.one_in(8);
+            let is_other = entry.body != entry.key && rng.one_in(8);
             let name = match invalid {
-                Some(InvalidKind::BadEnum) => draws.of(&BAD_TYPES),
-                _ if is_other => draws.of(&TYPES),
+                Some(InvalidKind::BadEnum) => rng.of(&BAD_TYPES),
+                _ if is_other => rng.of(&TYPES),
                 _ => usual_type,
             };
             push_text(out, "type", name);
@@ -72,26 +72,26 @@ impl BodyWriter {
             out.extend_from_slice(b",\"idempotencyKey\":\"");
             if invalid != Some(InvalidKind::BadKeyPattern) {
                 push_uuid(out, key);
-            } else if !draws.one_in(5) {
+            } else if !rng.one_in(5) {
                 push_uuid(out, key);
-                out.extend_from_slice(draws.of(&BAD_KEY_ENDINGS).as_bytes());
+                out.extend_from_slice(rng.of(&BAD_KEY_ENDINGS).as_bytes());
             }
             out.push(b'"');
         }
         if invalid == Some(InvalidKind::UnknownKey) {
             out.push(b',');
-            out.extend_from_slice(draws.of(&UNKNOWN_MEMBERS).as_bytes());
+            out.extend_from_slice(rng.of(&UNKNOWN_MEMBERS).as_bytes());
         }
         let padded_bytes = (invalid == Some(InvalidKind::Oversize)).then_some(self.oversize_bytes);
-        if padded_bytes.is_some() || !draws.one_in(64) {
-            push_attributes(out, &mut draws, padded_bytes.map(|bytes| start + bytes));
+        if padded_bytes.is_some() || !rng.one_in(64) {
+            push_attributes(out, &mut rng, padded_bytes.map(|bytes| start + bytes));
         }
         out[start] = b'{';
         out.push(b'}');
 
         if invalid == Some(InvalidKind::NotJson) {
-            // No proper beginning of an object is JSON. One byte is kept at least: an empty message is another fault.
-            let kept = 1 + draws.index(out.len() - start - 1);
+            // No proper prefix of an object is JSON. At least one byte is kept: an empty message is another fault.
+            let kept = 1 + rng.index(out.len() - start - 1);
             out.truncate(start + kept);
             while std::str::from_utf8(&out[start..]).is_err() {
                 out.pop();
@@ -100,27 +100,27 @@ impl BodyWriter {
     }
 }
 
-/// `padded_end`: where the whole event shall end, its closing brace included.
-fn push_attributes(out: &mut Vec<u8>, draws: &mut Draws, padded_end: Option<usize>) {
+/// `padded_end`: the end of the padded event in `out`, its closing brace included.
+fn push_attributes(out: &mut Vec<u8>, rng: &mut Rng, padded_end: Option<usize>) {
     out.extend_from_slice(b",\"attributes\":");
     let start = out.len();
-    match presence(draws) {
+    match presence(rng) {
         Presence::Value => {
             out.extend_from_slice(b",\"duration\":");
-            push_decimal(out, draws.below(3600));
+            push_decimal(out, rng.below(3600));
         }
         Presence::Null => out.extend_from_slice(b",\"duration\":null"),
         Presence::Absent => {}
     }
-    push_nullable(out, draws, "disposition", |draws, out| out.extend_from_slice(draws.of(&DISPOSITIONS).as_bytes()));
-    push_nullable(out, draws, "queueName", |draws, out| out.extend_from_slice(draws.of(&QUEUES).as_bytes()));
-    push_nullable(out, draws, "agentId", |draws, out| {
+    push_nullable(out, rng, "disposition", |rng, out| out.extend_from_slice(rng.of(&DISPOSITIONS).as_bytes()));
+    push_nullable(out, rng, "queueName", |rng, out| out.extend_from_slice(rng.of(&QUEUES).as_bytes()));
+    push_nullable(out, rng, "agentId", |rng, out| {
         out.extend_from_slice(b"agent-");
-        push_decimal(out, 10_000 + draws.below(5000));
+        push_decimal(out, 10_000 + rng.below(5000));
     });
-    if draws.one_in(8) {
+    if rng.one_in(8) {
         out.push(b',');
-        out.extend_from_slice(draws.of(&EXTRAS).as_bytes());
+        out.extend_from_slice(rng.of(&EXTRAS).as_bytes());
     }
     if let Some(end) = padded_end {
         out.extend_from_slice(b",\"padding\":\"");
@@ -142,17 +142,17 @@ enum Presence {
     Absent,
 }
 
-/// One attribute in 32 is null, one in 32 is not there.
-fn presence(draws: &mut Draws) -> Presence {
-    match draws.below(32) {
+/// One attribute in 32 is null, one in 32 is absent.
+fn presence(rng: &mut Rng) -> Presence {
+    match rng.below(32) {
         0 => Presence::Null,
         1 => Presence::Absent,
         _ => Presence::Value,
     }
 }
 
-fn push_nullable(out: &mut Vec<u8>, draws: &mut Draws, name: &str, value: impl Fn(&mut Draws, &mut Vec<u8>)) {
-    let presence = presence(draws);
+fn push_nullable(out: &mut Vec<u8>, rng: &mut Rng, name: &str, value: impl Fn(&mut Rng, &mut Vec<u8>)) {
+    let presence = presence(rng);
     if matches!(presence, Presence::Absent) {
         return;
     }
@@ -163,7 +163,7 @@ fn push_nullable(out: &mut Vec<u8>, draws: &mut Draws, name: &str, value: impl F
         return;
     }
     out.extend_from_slice(b"\":\"");
-    value(draws, out);
+    value(rng, out);
     out.push(b'"');
 }
 
@@ -194,7 +194,7 @@ fn push_uuid(out: &mut Vec<u8>, (high, low): (u64, u64)) {
     let low = low & !(0b11 << 62) | 0b10 << 62;
     let mut text = [b'-'; 36];
     let bytes = (u128::from(high) << 64 | u128::from(low)).to_be_bytes();
-    // Where the groups of 4, 2, 2, 2 and 6 bytes begin in the text, and with which byte.
+    // The groups of 4, 2, 2, 2 and 6 bytes, with their places in the text.
     for (at, group) in
         [(0, &bytes[..4]), (9, &bytes[4..6]), (14, &bytes[6..8]), (19, &bytes[8..10]), (24, &bytes[10..])]
     {

@@ -1,40 +1,43 @@
-//! Where the stream stands: one cursor over the sequence that all connections share.
+//! One cursor over the sequence of events, shared by all connections.
 //!
-//! A connection takes a batch of events, writes it, and says how much of it was written; what was not goes back and is sent
-//! next. So no event is skipped and none is out of order, whatever happens to connections. The newest open connection is the
-//! one that is fed: a client that opens the next connection before it closes the last one gets live events on the new one
-//! from then on, and none on the old one.
+//! A connection takes a batch of events, writes it, and records how many events it has sent; the others go back and are sent
+//! next. So events are neither skipped nor reordered when connections end. The newest open connection is the active one: a
+//! client that opens the next connection before it closes the last one gets events on the new one from then on, and none on
+//! the old one.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use crate::simulator::body::BodyWriter;
-use crate::simulator::frame;
-use crate::simulator::options::SimulatorOptions;
-use crate::simulator::report::SimulatorReport;
-use crate::simulator::sequence;
-use crate::simulator::sequence::{Entry, Sequence};
-use crate::threads::sync;
-use crate::threads::sync::Condition;
+use tungstenite::protocol::frame::coding::{Data, OpCode};
+
+use super::body::BodyWriter;
+use super::entry::Entry;
+use super::frames;
+use super::options::SimulatorOptions;
+use super::report::SimulatorReport;
+use super::sequence::{self, Sequence};
+use crate::threads::sync::{self, Condition};
 
 /// Events on their way to a socket, as frames.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
     pub(super) bytes: Vec<u8>,
     items: Vec<Item>,
+    /// The event being framed: a header needs its length.
+    body: Vec<u8>,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Item {
     entry: Entry,
     is_replay: bool,
-    /// Where its frame ends in `bytes`.
+    /// End of its frame in `bytes`.
     end: usize,
 }
 
 impl Batch {
-    /// How many whole events are in the first `written` bytes, and where the event ends that is only partly in them.
+    /// Number of whole events in the first `written` bytes, and the end of the event that is partly in them.
     pub(super) fn events_in(&self, written: usize) -> (usize, Option<usize>) {
         let whole = self.items.partition_point(|item| item.end <= written);
         let whole_bytes = whole.checked_sub(1).map_or(0, |last| self.items[last].end);
@@ -43,33 +46,33 @@ impl Batch {
     }
 }
 
-/// What [`Feed::fill`] found.
+/// Outcome of [`Cursor::fill`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fill {
-    /// The batch has events, and must be settled.
+    /// The batch has events; [`Cursor::record_sent`] must follow.
     Events,
-    /// Another connection is fed, or still has to settle its last batch.
+    /// Another connection is active, or has not recorded its last batch yet.
     NotNow,
     /// Every event of the sequence has been sent.
     AtEnd,
 }
 
-pub(super) struct Feed {
-    state: Mutex<State>,
+pub(super) struct Cursor {
+    position: Mutex<Position>,
     changed: Condition,
     events: Option<u64>,
     tail_max: usize,
-    opcode: u8,
+    opcode: OpCode,
     body: BodyWriter,
 }
 
-struct State {
+struct Position {
     sequence: Sequence,
-    /// The numbers of the open connections, the fed one last.
+    /// The numbers of the open connections, the active one last.
     open: Vec<u64>,
-    /// A connection has a batch to settle.
+    /// A connection has a batch and has not recorded it yet.
     is_batch_out: bool,
-    /// The fed connection has not begun yet: what it repeats is decided when all earlier batches are settled.
+    /// The active connection has not begun yet: its replay is chosen once all earlier batches are recorded.
     is_replay_due: bool,
     replay: VecDeque<Entry>,
     /// Taken from the sequence, but not sent.
@@ -80,12 +83,12 @@ struct State {
     is_stopped: bool,
 }
 
-impl Feed {
+impl Cursor {
     pub(super) fn new(options: &SimulatorOptions) -> Self {
         let mut report = SimulatorReport::default();
         report.finished = options.events == Some(0);
         Self {
-            state: Mutex::new(State {
+            position: Mutex::new(Position {
                 sequence: Sequence::new(options),
                 open: Vec::new(),
                 is_batch_out: false,
@@ -99,117 +102,119 @@ impl Feed {
             changed: Condition::default(),
             events: options.events,
             tail_max: options.replay_events as usize,
-            opcode: if options.binary { frame::BINARY } else { frame::TEXT },
+            opcode: OpCode::Data(if options.binary { Data::Binary } else { Data::Text }),
             body: sequence::body_writer(options),
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        sync::lock(&self.state)
+    fn position(&self) -> MutexGuard<'_, Position> {
+        sync::lock(&self.position)
     }
 
-    /// The number of a new connection, which is fed from now on; the first is 1.
+    /// Adds a connection, makes it the active one and returns its number; the first is 1.
     pub(super) fn open(&self) -> u64 {
-        let mut state = self.state();
-        state.report.connections += 1;
-        state.is_replay_due = true;
-        let id = state.report.connections;
-        state.open.push(id);
+        let mut position = self.position();
+        position.report.connections += 1;
+        position.is_replay_due = true;
+        let id = position.report.connections;
+        position.open.push(id);
         id
     }
 
     pub(super) fn close(&self, id: u64) {
-        self.state().open.retain(|open| *open != id);
+        self.position().open.retain(|open| *open != id);
     }
 
-    pub(super) fn is_fed(&self, id: u64) -> bool {
-        self.state().is_fed(id)
+    pub(super) fn is_active(&self, id: u64) -> bool {
+        self.position().is_active(id)
     }
 
-    /// Replaces what is in `batch` by the next events: at most `events_max`, and no further one once there are `bytes_full` bytes.
+    /// Replaces the content of `batch` with the next events: at most `events_max`, and no further one at `bytes_full` bytes or more.
     pub(super) fn fill(&self, id: u64, events_max: u64, bytes_full: usize, batch: &mut Batch) -> Fill {
         batch.bytes.clear();
         batch.items.clear();
-        let mut state = self.state();
-        if !state.is_fed(id) {
-            return if state.report.finished { Fill::AtEnd } else { Fill::NotNow };
+        let mut position = self.position();
+        if !position.is_active(id) {
+            return if position.report.finished { Fill::AtEnd } else { Fill::NotNow };
         }
-        if state.is_batch_out {
-            drop(self.changed.wait(state, Some(Duration::from_millis(20))));
+        if position.is_batch_out {
+            drop(self.changed.wait(position, Some(Duration::from_millis(20))));
             return Fill::NotNow;
         }
-        if std::mem::take(&mut state.is_replay_due) {
-            let state = &mut *state;
-            state.replay.clone_from(&state.tail);
+        if std::mem::take(&mut position.is_replay_due) {
+            let position = &mut *position;
+            position.replay.clone_from(&position.tail);
         }
         while (batch.items.len() as u64) < events_max && batch.bytes.len() < bytes_full {
-            let Some((entry, is_replay)) = state.next() else {
+            let Some((entry, is_replay)) = position.next() else {
                 break;
             };
-            frame::push_message(&mut batch.bytes, self.opcode, |out| self.body.write(&entry, out));
+            batch.body.clear();
+            self.body.write(&entry, &mut batch.body);
+            frames::push_message(&mut batch.bytes, self.opcode, &batch.body);
             batch.items.push(Item { entry, is_replay, end: batch.bytes.len() });
         }
         if batch.items.is_empty() {
             return Fill::AtEnd;
         }
-        state.is_batch_out = true;
+        position.is_batch_out = true;
         Fill::Events
     }
 
-    /// Says that the first `sent` events of the batch were sent; the others go back.
-    pub(super) fn settle(&self, batch: &Batch, sent: usize) {
-        let mut state = self.state();
+    /// Records that the first `sent` events of the batch were sent; the others go back.
+    pub(super) fn record_sent(&self, batch: &Batch, sent: usize) {
+        let mut position = self.position();
         let (sent, unsent) = batch.items.split_at(sent);
         for item in sent {
-            state.report.count(item.entry.kind, item.is_replay);
+            position.report.count(item.entry.kind, item.is_replay);
             if !item.is_replay && self.tail_max > 0 {
-                if state.tail.len() == self.tail_max {
-                    state.tail.pop_front();
+                if position.tail.len() == self.tail_max {
+                    position.tail.pop_front();
                 }
-                state.tail.push_back(item.entry);
+                position.tail.push_back(item.entry);
             }
         }
         for item in unsent.iter().rev() {
-            let queue = if item.is_replay { &mut state.replay } else { &mut state.unsent };
+            let queue = if item.is_replay { &mut position.replay } else { &mut position.unsent };
             queue.push_front(item.entry);
         }
-        state.is_batch_out = false;
-        state.report.finished |= self.events == Some(state.report.positions());
+        position.is_batch_out = false;
+        position.report.finished |= self.events == Some(position.report.positions());
         self.changed.notify_all();
     }
 
-    /// Changes the report.
-    pub(super) fn note(&self, change: impl FnOnce(&mut SimulatorReport)) {
-        change(&mut self.state().report);
+    /// Counts something in the report.
+    pub(super) fn count(&self, change: impl FnOnce(&mut SimulatorReport)) {
+        change(&mut self.position().report);
     }
 
     pub(super) fn report(&self) -> SimulatorReport {
-        self.state().report.clone()
+        self.position().report.clone()
     }
 
-    /// Whether every event was sent, at the latest when `timeout` has passed or the simulator was stopped.
+    /// Blocks until every event was sent, `timeout` has passed or the simulator was stopped; true when every event was sent.
     pub(super) fn wait_finished(&self, timeout: Duration) -> bool {
-        // A timeout that the clock cannot express never ends.
+        // A timeout beyond what the clock can express never ends.
         let deadline = Instant::now().checked_add(timeout);
-        let mut state = self.state();
-        while !state.report.finished && !state.is_stopped {
+        let mut position = self.position();
+        while !position.report.finished && !position.is_stopped {
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
             if left == Some(Duration::ZERO) {
                 break;
             }
-            state = self.changed.wait(state, left);
+            position = self.changed.wait(position, left);
         }
-        state.report.finished
+        position.report.finished
     }
 
     pub(super) fn stop(&self) {
-        self.state().is_stopped = true;
+        self.position().is_stopped = true;
         self.changed.notify_all();
     }
 }
 
-impl State {
-    fn is_fed(&self, id: u64) -> bool {
+impl Position {
+    fn is_active(&self, id: u64) -> bool {
         self.open.last() == Some(&id)
     }
 
@@ -226,8 +231,8 @@ impl State {
 mod tests {
     use super::*;
 
-    fn feed(events: u64, replay_events: u32) -> Feed {
-        Feed::new(&SimulatorOptions { events: Some(events), replay_events, ..SimulatorOptions::default() })
+    fn cursor(events: u64, replay_events: u32) -> Cursor {
+        Cursor::new(&SimulatorOptions { events: Some(events), replay_events, ..SimulatorOptions::default() })
     }
 
     fn positions(batch: &Batch) -> Vec<u64> {
@@ -235,57 +240,61 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_written_is_sent_next_and_in_order() {
-        let feed = feed(10, 0);
+    fn unwritten_events_are_sent_next_and_in_order() {
+        let cursor = cursor(10, 0);
         let mut batch = Batch::default();
-        let first = feed.open();
-        assert_eq!(feed.fill(first, 6, usize::MAX, &mut batch), Fill::Events);
+        let first = cursor.open();
+        assert_eq!(cursor.fill(first, 6, usize::MAX, &mut batch), Fill::Events);
         let third_ends = batch.items[2].end;
         assert_eq!(batch.events_in(third_ends), (3, None));
         assert_eq!(batch.events_in(third_ends + 1), (3, Some(batch.items[3].end)));
-        feed.settle(&batch, 3);
-        feed.close(first);
+        cursor.record_sent(&batch, 3);
+        cursor.close(first);
 
-        let second = feed.open();
-        feed.fill(second, 99, usize::MAX, &mut batch);
+        let second = cursor.open();
+        cursor.fill(second, 99, usize::MAX, &mut batch);
         assert_eq!(positions(&batch), [3, 4, 5, 6, 7, 8, 9]);
-        feed.settle(&batch, 7);
-        assert!(feed.report().finished);
-        assert_eq!(feed.fill(second, 99, usize::MAX, &mut batch), Fill::AtEnd);
+        cursor.record_sent(&batch, 7);
+        assert!(cursor.report().finished);
+        assert_eq!(cursor.fill(second, 99, usize::MAX, &mut batch), Fill::AtEnd);
     }
 
     #[test]
-    fn a_new_connection_takes_over_once_the_old_one_has_settled() {
-        let feed = feed(10, 2);
+    fn a_new_connection_takes_over_once_the_old_batch_is_recorded() {
+        let cursor = cursor(10, 2);
         let (mut old_batch, mut batch) = (Batch::default(), Batch::default());
-        let old = feed.open();
-        feed.fill(old, 4, usize::MAX, &mut old_batch);
-        let new = feed.open();
-        assert_eq!(feed.fill(new, 4, usize::MAX, &mut batch), Fill::NotNow);
-        feed.settle(&old_batch, 3);
-        assert_eq!(feed.fill(old, 4, usize::MAX, &mut old_batch), Fill::NotNow);
-        feed.fill(new, 4, usize::MAX, &mut batch);
-        assert_eq!(positions(&batch), [1, 2, 3, 4], "the last two again, then what the old one did not send");
-        feed.settle(&batch, 4);
-        assert_eq!(feed.report().replays, 2);
+        let old = cursor.open();
+        cursor.fill(old, 4, usize::MAX, &mut old_batch);
+        let new = cursor.open();
+        assert_eq!(cursor.fill(new, 4, usize::MAX, &mut batch), Fill::NotNow);
+        cursor.record_sent(&old_batch, 3);
+        assert_eq!(cursor.fill(old, 4, usize::MAX, &mut old_batch), Fill::NotNow);
+        cursor.fill(new, 4, usize::MAX, &mut batch);
+        assert_eq!(
+            positions(&batch),
+            [1, 2, 3, 4],
+            "the last two again, then the events that the old one did not send"
+        );
+        cursor.record_sent(&batch, 4);
+        assert_eq!(cursor.report().replays, 2);
 
-        feed.close(new);
-        feed.fill(old, 2, usize::MAX, &mut batch);
-        assert_eq!(positions(&batch), [5, 6], "the old one goes on, without a replay");
+        cursor.close(new);
+        cursor.fill(old, 2, usize::MAX, &mut batch);
+        assert_eq!(positions(&batch), [5, 6], "the old one continues, without a replay");
     }
 
     #[test]
     fn an_interrupted_replay_begins_again() {
-        let feed = feed(10, 3);
+        let cursor = cursor(10, 3);
         let mut batch = Batch::default();
         for (connection, expected) in [(1, vec![0, 1, 2, 3]), (2, vec![1, 2, 3, 4]), (3, vec![1, 2, 3, 4])] {
-            let id = feed.open();
-            feed.fill(id, 4, usize::MAX, &mut batch);
+            let id = cursor.open();
+            cursor.fill(id, 4, usize::MAX, &mut batch);
             assert_eq!(positions(&batch), expected);
-            feed.settle(&batch, if connection == 2 { 1 } else { 4 });
-            feed.close(id);
+            cursor.record_sent(&batch, if connection == 2 { 1 } else { 4 });
+            cursor.close(id);
         }
-        let report = feed.report();
+        let report = cursor.report();
         assert_eq!((report.events, report.replays, report.positions()), (9, 4, 5));
     }
 }

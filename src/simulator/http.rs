@@ -1,119 +1,98 @@
-//! As much of an HTTP/1.1 server as a token endpoint and a WebSocket handshake need, with a limit on everything.
+//! HTTP/1.1 as far as a token endpoint and a WebSocket handshake need it, with a limit on everything.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::time::{Duration, Instant};
 
+use httparse::Status;
+use tungstenite::handshake::server::write_response;
+use tungstenite::http::header::{CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
+use tungstenite::http::{self, HeaderMap, HeaderName, HeaderValue, StatusCode, Version};
+
 const HEAD_BYTES_MAX: usize = 16 * 1024;
 const BODY_BYTES_MAX: usize = 64 * 1024;
 const HEADERS_MAX: usize = 100;
-/// How long a connection may stay without a request; clients keep them for their next token.
+/// The limit of time without a request; clients keep a connection for their next token.
 const IDLE_MAX: Duration = Duration::from_secs(60);
-/// How long a request may take from its first byte to its last.
+/// The limit of time from the first byte of a request to its last.
 pub(super) const REQUEST_MAX: Duration = Duration::from_secs(5);
-/// How long, and how far, a connection is drained that is being refused.
+/// Limits of draining a refused connection.
 const DRAIN_MAX: Duration = Duration::from_millis(500);
 const DRAIN_BYTES_MAX: u64 = 1 << 20;
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Request {
-    pub(super) method: String,
-    /// Without its query.
-    pub(super) path: String,
-    /// Whether the client speaks HTTP/1.1, and not 1.0.
-    pub(super) is_http_11: bool,
-    headers: Vec<(String, String)>,
-    pub(super) body: Vec<u8>,
+pub(super) type Request = http::Request<Vec<u8>>;
+/// Boxed: most functions here return it as their error.
+pub(super) type Response = Box<http::Response<String>>;
+
+/// Returns the first header of that name, if it is text.
+pub(super) fn header<'a>(request: &'a Request, name: &HeaderName) -> Option<&'a str> {
+    request.headers().get(name)?.to_str().ok()
 }
 
-impl Request {
-    /// The first header of that name, in any case.
-    pub(super) fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
-    }
-
-    /// Whether a header that is a list, possibly over several lines, holds an item; parameters after `;` do not count.
-    pub(super) fn lists(&self, name: &str, item: &str) -> bool {
-        self.headers
-            .iter()
-            .filter(|(found, _)| found.eq_ignore_ascii_case(name))
-            .flat_map(|(_, value)| value.split(','))
-            .any(|found| found.split(';').next().unwrap_or(found).trim().eq_ignore_ascii_case(item))
-    }
-
-    pub(super) fn wants_close(&self) -> bool {
-        self.lists("connection", "close") || !self.is_http_11
-    }
+/// Whether a header that is a list, possibly over several lines, contains an item; parameters after `;` are ignored.
+pub(super) fn lists(headers: &HeaderMap, name: &HeaderName, item: &str) -> bool {
+    headers
+        .get_all(name)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .any(|found| found.split(';').next().unwrap_or(found).trim().eq_ignore_ascii_case(item))
 }
 
-#[derive(Debug, Clone)]
-pub(super) struct Response {
-    pub(super) status: u16,
-    headers: Vec<(&'static str, String)>,
-    body: String,
+pub(super) fn wants_close(request: &Request) -> bool {
+    lists(request.headers(), &CONNECTION, "close") || request.version() < Version::HTTP_11
 }
 
-impl Response {
-    /// A JSON answer. It must not be cached, since it may hold a token (RFC 6749 section 5.1).
-    pub(super) fn json(status: u16, body: impl Into<String>) -> Self {
-        let headers = vec![("Content-Type", "application/json".into()), ("Cache-Control", "no-store".into())];
-        Self { status, headers, body: body.into() }
-    }
-
-    /// An error as RFC 6749 section 5.2 has it. `description` must not repeat what the client sent.
-    pub(super) fn error(status: u16, code: &str, description: &str) -> Self {
-        Self::json(status, serde_json::json!({"error": code, "error_description": description}).to_string())
-    }
-
-    #[must_use]
-    pub(super) fn with_header(mut self, name: &'static str, value: impl Into<String>) -> Self {
-        self.headers.push((name, value.into()));
-        self
-    }
-
-    pub(super) fn send(&self, mut socket: &TcpStream, closes: bool) -> io::Result<()> {
-        use std::fmt::Write as _;
-        let mut text = format!("HTTP/1.1 {} {}\r\n", self.status, reason(self.status));
-        for (name, value) in &self.headers {
-            let _ = write!(text, "{name}: {value}\r\n");
-        }
-        if closes {
-            text.push_str("Connection: close\r\n");
-        }
-        let _ = write!(text, "Content-Length: {}\r\n\r\n{}", self.body.len(), self.body);
-        socket.write_all(text.as_bytes())
-    }
+/// A JSON response. It must not be cached, since it may hold a token (RFC 6749 section 5.1).
+pub(super) fn json(status: u16, body: impl Into<String>) -> Response {
+    let mut response = Box::new(http::Response::new(body.into()));
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
 }
 
-fn reason(status: u16) -> &'static str {
-    match status {
-        200 => "OK",
-        302 => "Found",
-        400 => "Bad Request",
-        401 => "Unauthorized",
-        403 => "Forbidden",
-        404 => "Not Found",
-        405 => "Method Not Allowed",
-        406 => "Not Acceptable",
-        408 => "Request Timeout",
-        413 => "Content Too Large",
-        426 => "Upgrade Required",
-        429 => "Too Many Requests",
-        431 => "Request Header Fields Too Large",
-        500 => "Internal Server Error",
-        501 => "Not Implemented",
-        502 => "Bad Gateway",
-        503 => "Service Unavailable",
-        504 => "Gateway Timeout",
-        _ => "Simulated",
-    }
+/// An error as RFC 6749 section 5.2 defines it. `description` must not repeat text of the client.
+pub(super) fn refusal(status: u16, code: &str, description: &str) -> Response {
+    json(status, serde_json::json!({"error": code, "error_description": description}).to_string())
 }
 
-/// What comes next on a connection.
+/// An error with one more header.
+pub(super) fn refusal_with(
+    status: u16,
+    code: &str,
+    description: &str,
+    (name, value): (HeaderName, &'static str),
+) -> Response {
+    let mut response = refusal(status, code, description);
+    response.headers_mut().insert(name, HeaderValue::from_static(value));
+    response
+}
+
+pub(super) fn send(mut response: Response, socket: &TcpStream, closes: bool) -> io::Result<()> {
+    if closes {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    let length = response.body().len().into();
+    response.headers_mut().insert(CONTENT_LENGTH, length);
+    send_switch(&response, socket)
+}
+
+/// Sends a response as it is: one that switches protocols has no length (RFC 9110 section 8.6).
+pub(super) fn send_switch(response: &Response, mut socket: &TcpStream) -> io::Result<()> {
+    // One write, so that it is one segment.
+    let mut bytes = Vec::with_capacity(512);
+    write_response(&mut bytes, response).map_err(io::Error::other)?;
+    bytes.extend_from_slice(response.body().as_bytes());
+    socket.write_all(&bytes)
+}
+
+/// Outcome of [`Requests::next`].
 #[derive(Debug)]
 pub(super) enum Next {
     Request(Request),
-    /// What came is not a request that can be answered in any other way; the connection ends with this answer.
+    /// The bytes are not a request; the connection ends with this response.
     Refuse(Response),
     End,
 }
@@ -132,7 +111,7 @@ impl<'a> Requests<'a> {
         Self { socket, request_max, buffer: Vec::new() }
     }
 
-    /// What was read after the last request: the beginning of what a client says after the handshake.
+    /// Returns the bytes behind the last request: the first frames of a client that does not wait for the response.
     pub(super) fn into_rest(self) -> Vec<u8> {
         self.buffer
     }
@@ -142,12 +121,12 @@ impl<'a> Requests<'a> {
         let mut deadline = None;
         loop {
             match parse(&self.buffer) {
-                Parsed::Request(request, length) => {
+                Ok(Some((request, length))) => {
                     self.buffer.drain(..length);
                     return Next::Request(request);
                 }
-                Parsed::Refused(response) => return Next::Refuse(response),
-                Parsed::Incomplete => {}
+                Ok(None) => {}
+                Err(response) => return Next::Refuse(response),
             }
             if !self.buffer.is_empty() {
                 deadline.get_or_insert(Instant::now() + self.request_max);
@@ -156,7 +135,7 @@ impl<'a> Requests<'a> {
                 Ok(0) => return Next::End,
                 Ok(_) => {}
                 Err(error) if is_timeout(&error) && deadline.is_some() => {
-                    return Next::Refuse(Response::error(408, "invalid_request", "the request took too long"));
+                    return Next::Refuse(refusal(408, "invalid_request", "the request took too long"));
                 }
                 Err(_) => return Next::End,
             }
@@ -180,7 +159,7 @@ pub(super) fn is_timeout(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
 }
 
-/// Ends a connection so that the client can still read the answer: closing it at once with something unread would reset it.
+/// Ends a connection so that the client can still read the response: closing it with unread bytes would reset it.
 pub(super) fn end_gently(socket: &TcpStream) {
     let _ = socket.shutdown(Shutdown::Write);
     let deadline = Instant::now() + DRAIN_MAX;
@@ -195,122 +174,97 @@ pub(super) fn end_gently(socket: &TcpStream) {
     }
 }
 
-enum Parsed {
-    /// With its length in the buffer.
-    Request(Request, usize),
-    Refused(Response),
-    Incomplete,
-}
-
-fn parse(buffer: &[u8]) -> Parsed {
-    let Some(head_bytes) = buffer.windows(4).position(|window| window == b"\r\n\r\n") else {
-        // What cannot become a request line is refused before it has piled up.
-        if buffer.len() > HEAD_BYTES_MAX {
-            return Parsed::Refused(Response::error(431, "invalid_request", "the header is too large"));
-        }
-        return if begins_like_http(buffer) { Parsed::Incomplete } else { Parsed::Refused(not_http()) };
+/// Parses the first request in the buffer, with its length there; `None` while it is incomplete.
+fn parse(buffer: &[u8]) -> Result<Option<(Request, usize)>, Response> {
+    let too_large = || refusal(431, "invalid_request", "the header is too large");
+    let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
+    let mut head = httparse::Request::new(&mut headers);
+    let head_bytes = match head.parse(buffer) {
+        Ok(Status::Complete(bytes)) => bytes,
+        Ok(Status::Partial) if buffer.len() > HEAD_BYTES_MAX => return Err(too_large()),
+        Ok(Status::Partial) if begins_like_http(buffer) => return Ok(None),
+        Ok(Status::Partial) | Err(_) => return Err(not_http()),
     };
     if head_bytes > HEAD_BYTES_MAX {
-        return Parsed::Refused(Response::error(431, "invalid_request", "the header is too large"));
+        return Err(too_large());
     }
-    let Some(mut request) = std::str::from_utf8(&buffer[..head_bytes]).ok().and_then(parse_head) else {
-        return Parsed::Refused(not_http());
+    let mut request = request_of(&head).ok_or_else(not_http)?;
+    let end = head_bytes + body_length(request.headers())?;
+    let Some(body) = buffer.get(head_bytes..end) else {
+        return Ok(None);
     };
-    let body_start = head_bytes + 4;
-    let body_bytes = match body_length(&request) {
-        Ok(length) => length,
-        Err(response) => return Parsed::Refused(response),
-    };
-    let Some(body) = buffer.get(body_start..body_start + body_bytes) else {
-        return Parsed::Incomplete;
-    };
-    request.body = body.to_vec();
-    Parsed::Request(request, body_start + body_bytes)
+    *request.body_mut() = body.to_vec();
+    Ok(Some((request, end)))
+}
+
+fn request_of(head: &httparse::Request<'_, '_>) -> Option<Request> {
+    let target = head.path.filter(|target| target.starts_with('/'))?;
+    let version = if head.version? == 0 { Version::HTTP_10 } else { Version::HTTP_11 };
+    let request = http::Request::builder().method(head.method?).uri(target).version(version);
+    let request = head.headers.iter().fold(request, |request, header| request.header(header.name, header.value));
+    request.body(Vec::new()).ok()
 }
 
 fn not_http() -> Response {
-    Response::error(400, "invalid_request", "this is not an HTTP/1 request")
+    refusal(400, "invalid_request", "this is not an HTTP/1 request")
 }
 
-/// A method is made of letters; anything else, such as the first byte of a TLS handshake, will never become a request.
+/// Whether these can be the first bytes of a request. Others, which a parser may take for the beginning of a long method, are
+/// refused at once.
 fn begins_like_http(buffer: &[u8]) -> bool {
     let method = buffer.split(|byte| *byte == b' ').next().unwrap_or(buffer);
     method.len() <= 16 && method.iter().all(u8::is_ascii_uppercase)
 }
 
-fn parse_head(head: &str) -> Option<Request> {
-    let mut lines = head.split("\r\n");
-    let mut parts = lines.next()?.split(' ');
-    let (method, target, version) = (parts.next()?, parts.next()?, parts.next()?);
-    let is_http_11 = match version {
-        "HTTP/1.1" => true,
-        "HTTP/1.0" => false,
-        _ => return None,
-    };
-    let is_method = !method.is_empty() && method.bytes().all(|byte| byte.is_ascii_uppercase());
-    if !is_method || !target.starts_with('/') || parts.next().is_some() {
-        return None;
+fn body_length(headers: &HeaderMap) -> Result<usize, Response> {
+    if headers.contains_key(TRANSFER_ENCODING) {
+        return Err(refusal(501, "invalid_request", "a body needs a Content-Length here"));
     }
-    let mut headers = Vec::new();
-    for line in lines {
-        let (name, value) = line.split_once(':')?;
-        let is_name = !name.is_empty() && !name.contains([' ', '\t']);
-        if !is_name || headers.len() == HEADERS_MAX {
-            return None;
-        }
-        headers.push((name.to_owned(), value.trim().to_owned()));
-    }
-    let path = target.split('?').next().unwrap_or(target).to_owned();
-    Some(Request { method: method.to_owned(), path, is_http_11, headers, body: Vec::new() })
-}
-
-fn body_length(request: &Request) -> Result<usize, Response> {
-    if request.header("transfer-encoding").is_some() {
-        return Err(Response::error(501, "invalid_request", "a body needs a Content-Length here"));
-    }
-    let mut lengths = request.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("content-length"));
-    let Some((_, length)) = lengths.next() else {
+    let mut lengths = headers.get_all(CONTENT_LENGTH).iter().map(HeaderValue::as_bytes);
+    let Some(length) = lengths.next() else {
         return Ok(0);
     };
-    let is_number = !length.is_empty() && length.bytes().all(|byte| byte.is_ascii_digit());
+    let is_number = !length.is_empty() && length.iter().all(u8::is_ascii_digit);
     if !is_number || lengths.next().is_some() {
-        return Err(Response::error(400, "invalid_request", "the Content-Length is not one number"));
+        return Err(refusal(400, "invalid_request", "the Content-Length is not one number"));
     }
     // A number too large for the type is too large in any case.
-    let length = length.parse().unwrap_or(usize::MAX);
+    let length = str::from_utf8(length).ok().and_then(|length| length.parse().ok()).unwrap_or(usize::MAX);
     if length > BODY_BYTES_MAX {
-        return Err(Response::error(413, "invalid_request", "the body is too large"));
+        return Err(refusal(413, "invalid_request", "the body is too large"));
     }
     Ok(length)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::net::TcpListener;
+
+    use tungstenite::http::header::{ACCEPT, HOST};
+
+    use super::*;
 
     fn parsed(text: &str) -> Result<(Request, usize), u16> {
         match parse(text.as_bytes()) {
-            Parsed::Request(request, length) => Ok((request, length)),
-            Parsed::Refused(response) => Err(response.status),
-            Parsed::Incomplete => Err(0),
+            Ok(parsed) => parsed.ok_or(0),
+            Err(response) => Err(response.status().as_u16()),
         }
     }
 
     #[test]
-    fn a_request_is_taken_apart() {
+    fn a_request_is_parsed_to_its_last_byte() {
         let head = "POST /a/b?c=d HTTP/1.1\r\nHost: x\r\naccept: text/html, application/json;q=0.9\r\nContent-Length: 3\r\n\r\n";
         let (request, length) = parsed(&format!("{head}abcGET")).unwrap();
         assert_eq!(length, head.len() + 3);
-        assert_eq!((request.method.as_str(), request.path.as_str()), ("POST", "/a/b"));
-        assert_eq!(request.body, b"abc");
-        assert_eq!(request.header("HOST"), Some("x"));
-        assert!(request.lists("Accept", "application/json") && !request.lists("Accept", "json"));
-        assert!(!request.wants_close());
+        assert_eq!((request.method().as_str(), request.uri().path()), ("POST", "/a/b"));
+        assert_eq!(request.body(), b"abc");
+        assert_eq!(header(&request, &HOST), Some("x"));
+        assert!(lists(request.headers(), &ACCEPT, "application/json") && !lists(request.headers(), &ACCEPT, "json"));
+        assert!(!wants_close(&request));
     }
 
     #[test]
-    fn what_is_no_request_is_refused_with_the_fitting_status() {
+    fn other_bytes_are_refused_with_a_fitting_status() {
         let long = format!("GET / HTTP/1.1\r\nA: {}\r\n\r\n", "x".repeat(HEAD_BYTES_MAX));
         let many = format!("GET / HTTP/1.1\r\n{}\r\n", "A: b\r\n".repeat(HEADERS_MAX + 1));
         let cases = [
@@ -340,12 +294,12 @@ mod tests {
     }
 
     #[test]
-    fn a_request_that_never_ends_is_given_up() {
+    fn a_request_that_never_ends_is_refused() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (server, _) = listener.accept().unwrap();
         client.write_all(b"GET / HTTP/1.1\r\nHo").unwrap();
         let next = Requests::new(&server, Duration::from_millis(50)).next();
-        assert!(matches!(next, Next::Refuse(Response { status: 408, .. })), "{next:?}");
+        assert!(matches!(&next, Next::Refuse(response) if response.status() == 408), "{next:?}");
     }
 }

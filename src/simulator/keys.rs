@@ -1,4 +1,4 @@
-//! The options by name, for the command line, C and Python: one table that says for each what it takes and how it is set.
+//! The options by name, for the command line, C and Python: one table with the text of each and how it is set.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -15,20 +15,20 @@ use crate::error::{Error, ErrorKind, Result};
 pub struct OptionKey {
     /// The name of the field in [`SimulatorOptions`].
     pub name: &'static str,
-    /// What it does, in a line; the field says it in full.
+    /// Effect, in one line; the field's documentation has it in full.
     pub about: &'static str,
-    /// What it is unless it is set; `None` where no text stands for that.
+    /// Default value; `None` if there is no text for it.
     pub default: Option<&'static str>,
-    /// What it takes, for people: `"a number"`.
+    /// Form of the value, in words: `"a number"`.
     pub takes: &'static str,
     set: fn(&mut SimulatorOptions, &str) -> Parsed<()>,
 }
 
-/// `Err` says what the value should have been.
+/// The error is the reason why the value is wrong.
 type Parsed<T> = std::result::Result<T, String>;
 
 impl SimulatorOptions {
-    /// Every option that [`set`](Self::set) knows.
+    /// Returns every option that [`set`](Self::set) knows.
     ///
     /// ```
     /// use cxsink::simulator::SimulatorOptions;
@@ -41,7 +41,7 @@ impl SimulatorOptions {
 
     /// Sets one option by its name, from text.
     ///
-    /// Numbers and percents are decimal, switches `true` or `false`, durations `500ms`, `30s`, `5m` or `1h`; a list is separated by commas.
+    /// Numbers and percentages are decimal, switches `true` or `false`, durations `500ms`, `30s`, `5m` or `1h`. Commas separate a list.
     ///
     /// ```
     /// use cxsink::simulator::SimulatorOptions;
@@ -59,7 +59,7 @@ impl SimulatorOptions {
     /// ```
     ///
     /// # Errors
-    /// `InvalidArgument` for an unknown name, with the nearest one as hint, and for a value that cannot be read.
+    /// `InvalidArgument` for an unknown name, with the nearest one as hint, and for a value that cannot be parsed.
     pub fn set(&mut self, name: &str, value: &str) -> Result<()> {
         let Some(key) = KEYS.iter().find(|key| key.name == name) else {
             return Err(unknown(name));
@@ -91,7 +91,7 @@ const DURATION: &str = "a duration such as \"500ms\" or \"30s\"";
 const TEXT: &str = "text";
 const STATUSES: &str = "a list of HTTP statuses such as \"429*3,503\"";
 
-/// One row of the table: `name, what it does, default, what it takes, reader`.
+/// One row of the table: name, effect, default, form of the value, parser.
 macro_rules! key {
     ($field:ident, $about:expr, $default:expr, $takes:expr, $read:expr) => {
         OptionKey {
@@ -108,129 +108,129 @@ macro_rules! key {
 }
 
 const KEYS: &[OptionKey] = &[
-    key!(seed, "Decides every byte of every event: the same seed gives the same events", Some("1"), NUMBER, number),
-    key!(port, "The port of this machine to listen on; 0 takes a free one", Some("0"), NUMBER, number),
-    key!(events, "How many events the stream has", Some("10000"), "a number or \"endless\"", |text| number_unless(
+    key!(seed, "Seed of all random numbers: the same seed gives the same events, byte by byte", Some("1"), NUMBER, number),
+    key!(port, "Port to listen on, on 127.0.0.1; 0 takes a free one", Some("0"), NUMBER, number),
+    key!(events, "Number of events of the stream", Some("10000"), "a number or \"endless\"", |text| number_unless(
         text, "endless"
     )),
-    key!(rate, "Events a second on each connection; 0 is as fast as they are read", Some("0"), NUMBER, number),
-    key!(redelivery_percent, "Share of events that repeat an earlier one byte by byte", Some("0"), PERCENT, percent),
+    key!(rate, "Events per second on each connection; 0: as fast as the client reads", Some("0"), NUMBER, number),
+    key!(redelivery_percent, "Share of events that repeat an earlier one, byte by byte", Some("0"), PERCENT, percent),
     key!(
         update_percent,
-        "Share of events that carry an earlier event's key with other attributes",
+        "Share of events that have an earlier event's key with other attributes",
         Some("0"),
         PERCENT,
         percent
     ),
-    key!(repeat_window, "How many events back a redelivery or an update reaches at most", Some("1000"), NUMBER, number),
-    key!(invalid_percent, "Share of events that a sink must refuse", Some("0"), PERCENT, percent),
+    key!(repeat_window, "Distance of a redelivery or an update from its earlier event, in events, at most", Some("1000"), NUMBER, number),
+    key!(invalid_percent, "Share of events that a sink must reject", Some("0"), PERCENT, percent),
     key!(
         invalid_kinds,
-        "What is wrong with those events",
+        "Kinds of invalid events",
         Some("not_json,missing_field,unknown_key,bad_enum,bad_date,bad_key_pattern"),
         "\"all\" or a list of kinds",
         invalid_kinds
     ),
     key!(
         invalid_mix,
-        "How the kinds of invalid events follow each other",
+        "Order of the kinds of invalid events",
         Some("round-robin"),
         "\"round-robin\" or \"random\"",
         |text| { one_of(text, &[("round-robin", InvalidMix::RoundRobin), ("random", InvalidMix::Random)]) }
     ),
     key!(
         oversize_bytes,
-        "The length of an oversize event; a sink takes 1048576 bytes by default",
+        "Length of an oversize event in bytes; a sink's default limit is 1048576",
         Some("1048577"),
         NUMBER,
         number
     ),
     key!(
         wall_clock,
-        "Stamps events with the time of day; their bytes then differ from run to run",
+        "Stamps events with the current time; their bytes then differ from run to run",
         Some("false"),
         SWITCH,
         switch
     ),
-    key!(client_id, "The client's id that the token endpoint knows", Some("simulator-client"), TEXT, own),
+    key!(client_id, "Client id that the token endpoint accepts", Some("simulator-client"), TEXT, own),
     key!(
         client_secret,
-        "The client's secret that the token endpoint knows",
+        "Client secret that the token endpoint accepts",
         Some("simulator-secret"),
         TEXT,
         |text: &str| Ok::<_, String>(SecretString::from(text))
     ),
-    key!(stream_id, "The only stream there is", Some("simulator-stream"), TEXT, own),
-    key!(scope, "The only scope that may be asked for", Some("data-actions:read"), TEXT, own),
-    key!(granted_scope, "The scope in the token answer; without it, the one that was asked for", None, TEXT, |text| {
+    key!(stream_id, "Id of the only stream", Some("simulator-stream"), TEXT, own),
+    key!(scope, "The only scope that a client may request", Some("data-actions:read"), TEXT, own),
+    key!(granted_scope, "Scope in the token response; without it, the requested one", None, TEXT, |text| {
         own(text).map(Some)
     }),
     key!(
         token_lifetime,
-        "How long a token is good; after that the handshake refuses it with 401",
+        "Lifetime of a token; after it, the handshake responds with 401",
         Some("1h"),
         DURATION,
         duration
     ),
     key!(
         close_when_expired,
-        "Closes a stream with 4001 when the token expires that it was opened with",
+        "Closes a stream with 4001 when its token expires",
         Some("false"),
         SWITCH,
         switch
     ),
-    key!(token_failures, "The statuses of the first answers of the token endpoint", Some(""), STATUSES, statuses),
-    key!(token_answer, "Sent in place of each good token answer", None, TEXT, |text| own(text).map(Some)),
-    key!(handshake_failures, "The statuses of the first answers to a handshake", Some(""), STATUSES, statuses),
+    key!(token_failures, "Statuses of the first responses of the token endpoint", Some(""), STATUSES, statuses),
+    key!(token_answer, "Body in place of each good token response", None, TEXT, |text| own(text).map(Some)),
+    key!(handshake_failures, "Statuses of the first responses to a handshake", Some(""), STATUSES, statuses),
     key!(
         retry_after,
-        "The Retry-After of answers with 429 or 503",
+        "Retry-After of responses with 429 or 503",
         Some("absent"),
         "\"absent\", seconds, or \"date:\" and seconds",
         retry_after
     ),
     key!(
         close_after,
-        "Closes the stream after so many events on a connection",
+        "Closes the stream after N events on a connection",
         Some("never"),
         COUNT_OR_NEVER,
         |text| number_unless(text, "never")
     ),
-    key!(close_code, "The code of that close frame; 1005 sends a frame without a code", Some("1008"), NUMBER, number),
-    key!(close_reason, "The reason in that close frame", Some("simulated"), TEXT, own),
+    key!(close_code, "Code of that close frame; 1005 sends a frame without a code", Some("1008"), NUMBER, number),
+    key!(close_reason, "Reason in that close frame", Some("simulated"), TEXT, own),
     key!(
         close_connections,
-        "How many connections are closed so, counted from the first",
+        "Number of connections that are closed so, from the first one on",
         Some("1"),
         CONNECTIONS,
         connections
     ),
     key!(
         cut_after,
-        "Ends the connection without a close frame after so many events on it",
+        "Cuts the connection, without a close frame, after N events on it",
         Some("never"),
         COUNT_OR_NEVER,
         |text| number_unless(text, "never")
     ),
-    key!(cut_how, "By a TCP reset, or by the end of the TCP stream", Some("reset"), "\"reset\" or \"end\"", |text| {
+    key!(cut_how, "How a cut ends the connection: with a TCP reset or with a FIN", Some("reset"), "\"reset\" or \"end\"", |text| {
         one_of(text, &[("reset", Cut::Reset), ("end", Cut::End)])
     }),
-    key!(cut_connections, "How many connections are cut, counted from the first", Some("1"), CONNECTIONS, connections),
+    key!(cut_connections, "Number of connections that are cut, from the first one on", Some("1"), CONNECTIONS, connections),
     key!(
         silence_after,
-        "Sends nothing and answers no ping after so many events on a connection",
+        "Falls silent, without pongs, after N events on a connection",
         Some("never"),
         COUNT_OR_NEVER,
         |text| number_unless(text, "never")
     ),
     key!(
         silence_connections,
-        "How many connections fall silent, counted from the first",
+        "Number of connections that fall silent, from the first one on",
         Some("1"),
         CONNECTIONS,
         connections
     ),
-    key!(replay_events, "Sends so many of the last events again on each further connection", Some("0"), NUMBER, number),
+    key!(replay_events, "Number of last events that each further connection gets again at its start", Some("0"), NUMBER, number),
     key!(
         close_at_end,
         "Closes the stream with 1000 after the last event; otherwise it stays open",
@@ -238,12 +238,12 @@ const KEYS: &[OptionKey] = &[
         SWITCH,
         switch
     ),
-    key!(ping_every, "Sends a ping after so many events; 0: only after the last event", Some("0"), NUMBER, number),
-    key!(ping_interval, "Sends a ping when none was sent for so long; 0s: never", Some("0s"), DURATION, duration),
+    key!(ping_every, "Sends a ping after N events; 0: only after the last event", Some("0"), NUMBER, number),
+    key!(ping_interval, "Sends a ping when the last one is this old; 0s: never", Some("0s"), DURATION, duration),
     key!(binary, "Sends binary messages instead of text", Some("false"), SWITCH, switch),
     key!(
         frames_per_write,
-        "How many messages go to the socket in one write; 0: as many as fit into 64 KiB",
+        "Number of messages in one write to the socket; 0: as many as fit into 64 KiB",
         Some("0"),
         NUMBER,
         number
@@ -264,14 +264,14 @@ fn connections(text: &str) -> Parsed<u32> {
 
 fn percent(text: &str) -> Parsed<f64> {
     let percent: f64 = number(text.strip_suffix('%').unwrap_or(text))?;
-    if (0.0..=100.0).contains(&percent) { Ok(percent) } else { Err("it must be from 0 to 100".into()) }
+    if (0.0..=100.0).contains(&percent) { Ok(percent) } else { Err("not from 0 to 100".into()) }
 }
 
 fn switch(text: &str) -> Parsed<bool> {
     one_of(text, &[("true", true), ("false", false)])
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "the shape that every reader of the table has")]
+#[expect(clippy::unnecessary_wraps, reason = "every parser of the table returns `Parsed`")]
 fn own(text: &str) -> Parsed<String> {
     Ok(text.into())
 }
@@ -281,7 +281,7 @@ fn one_of<T: Copy>(text: &str, choices: &[(&str, T)]) -> Parsed<T> {
         .iter()
         .find(|(name, _)| *name == text)
         .map(|(_, value)| *value)
-        .ok_or_else(|| "there is no such choice".into())
+        .ok_or_else(|| "unknown choice".into())
 }
 
 fn list<T>(text: &str, read: impl Fn(&str) -> Parsed<T>) -> Parsed<Vec<T>> {
@@ -294,7 +294,7 @@ fn invalid_kinds(text: &str) -> Parsed<Vec<InvalidKind>> {
     }
     let names = InvalidKind::ALL.map(InvalidKind::name).join(", ");
     let choices = InvalidKind::ALL.map(|kind| (kind.name(), kind));
-    list(text, |name| one_of(name, &choices).map_err(|_| format!("{name:?} is none of {names}")))
+    list(text, |name| one_of(name, &choices).map_err(|_| format!("{name:?} is not one of {names}")))
 }
 
 fn statuses(text: &str) -> Parsed<Vec<u16>> {
@@ -302,7 +302,7 @@ fn statuses(text: &str) -> Parsed<Vec<u16>> {
         let (status, times) = item.split_once('*').unwrap_or((item, "1"));
         let times: usize = number(times)?;
         if times > FAILURES_MAX {
-            return Err(format!("at most {FAILURES_MAX} are kept"));
+            return Err(format!("more than {FAILURES_MAX} of them"));
         }
         Ok(vec![number(status)?; times])
     })?;
@@ -363,7 +363,7 @@ mod tests {
     }
 
     #[test]
-    fn every_field_has_a_name_and_every_name_a_field() {
+    fn every_field_has_a_key_and_every_key_a_field() {
         let text = format!("{:#?}", SimulatorOptions::default());
         // Fields stand at the first level of indentation; a list's items stand deeper.
         let fields: Vec<&str> = text
@@ -378,7 +378,7 @@ mod tests {
     }
 
     #[test]
-    fn the_defaults_that_are_told_are_the_defaults() {
+    fn the_listed_defaults_are_the_defaults() {
         let defaults = format!("{:#?}", SimulatorOptions::default());
         for key in KEYS {
             let mut options = SimulatorOptions::default();
@@ -392,14 +392,14 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_value_says_what_it_should_be() {
+    fn a_bad_value_is_refused_with_its_form() {
         let cases = [
             ("seed", "-1", "a number"),
             ("update_percent", "101", "from 0 to 100"),
-            ("invalid_kinds", "bad_enum,nonsense", "\"nonsense\" is none of not_json"),
+            ("invalid_kinds", "bad_enum,nonsense", "\"nonsense\" is not one of not_json"),
             ("token_lifetime", "5", "5 has no unit"),
             ("token_lifetime", "99999999999999999h", "too long"),
-            ("token_failures", "429*2000", "at most 1000"),
+            ("token_failures", "429*2000", "more than 1000"),
             ("retry_after", "soon", "\"date:\" and seconds"),
             ("binary", "yes", "\"true\" or \"false\""),
         ];

@@ -1,4 +1,4 @@
-//! What the simulator does: plain data.
+//! Options of a simulator: plain data.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use secrecy::SecretString;
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// What a [`Simulator`](super::Simulator) sends and which faults it shows.
+/// Options of a [`Simulator`](super::Simulator): its events and its faults.
 ///
 /// The defaults are a healthy server that sends 10,000 valid events as fast as they are read and then keeps the stream open.
 /// Every field can also be set by its name, see [`set`](Self::set).
@@ -24,87 +24,87 @@ use crate::error::{Error, ErrorKind, Result};
 #[non_exhaustive]
 #[expect(clippy::struct_excessive_bools, reason = "switches that a user sets by name, not states")]
 pub struct SimulatorOptions {
-    /// Decides every byte of every event: the same seed and shares give the same events, whatever faults happen.
+    /// Seed of all random numbers: the same seed and shares give the same events, byte by byte, whatever faults happen.
     pub seed: u64,
     /// The loopback port to listen on; 0 takes a free one.
     pub port: u16,
 
-    /// How many events the stream has; `None`: it never ends.
+    /// Number of events of the stream; `None`: it never ends.
     pub events: Option<u64>,
-    /// Events a second on each connection; 0: as fast as they are read. A reader that was slow gets what it missed at once.
+    /// Events per second on each connection; 0: as fast as the client reads. A reader that was slow gets the late events at once.
     pub rate: u64,
     /// Share of events, in percent, that repeat the bytes of an earlier valid event.
     pub redelivery_percent: f64,
-    /// Share of events, in percent, that carry an earlier event's key with other attributes and another timestamp; one in eight is
-    /// older than the event it updates, and one in eight has another type.
+    /// Share of events, in percent, that have an earlier event's key with other attributes and another timestamp; one in eight is
+    /// older than the event that it updates, and one in eight has another type.
     pub update_percent: f64,
-    /// How many valid events back a redelivery or an update reaches at most; at least 1.
+    /// Distance of a redelivery or an update from its earlier event, in valid events, at most; at least 1.
     pub repeat_window: u32,
-    /// Share of events, in percent, that a sink must refuse.
+    /// Share of events, in percent, that a sink must reject.
     pub invalid_percent: f64,
-    /// Which kinds of invalid events are sent; a kind that is named twice is sent twice as often. The default is every kind but
-    /// [`InvalidKind::Oversize`], which costs a megabyte each time.
+    /// Kinds of invalid events; a kind that is listed twice is sent twice as often. The default is every kind except
+    /// [`InvalidKind::Oversize`], which takes a megabyte each time.
     pub invalid_kinds: Vec<InvalidKind>,
-    /// How the kinds of invalid events follow each other.
+    /// Order of the kinds of invalid events.
     pub invalid_mix: InvalidMix,
-    /// The length of an oversize event in bytes, at least 1024. The default is one more than a sink takes by default.
+    /// Length of an oversize event in bytes, at least 1024. The default is one byte above a sink's default limit.
     pub oversize_bytes: u32,
-    /// Stamps events with the wall clock instead of with times that the seed decides. Their bytes then differ from run to run.
+    /// Stamps events with the current time instead of times from the seed. Their bytes then differ from run to run.
     pub wall_clock: bool,
 
-    /// The client's id that the token endpoint knows.
+    /// The client id that the token endpoint accepts.
     pub client_id: String,
-    /// The client's secret that the token endpoint knows.
+    /// The client secret that the token endpoint accepts.
     pub client_secret: SecretString,
-    /// The only stream there is; made of letters, digits, `-`, `_`, `.` and `~`.
+    /// Id of the only stream: letters, digits, `-`, `_`, `.` and `~`.
     pub stream_id: String,
-    /// The only scope that may be asked for.
+    /// The only scope that a client may request.
     pub scope: String,
-    /// The scope in the token answer; `None`: the one that was asked for; empty: the answer has no scope.
+    /// Scope in the token response; `None`: the requested one; empty: the response has no scope.
     pub granted_scope: Option<String>,
-    /// How long a token is good. The handshake refuses it afterwards with 401. `expires_in` is this in whole seconds.
+    /// Lifetime of a token; after it, the handshake responds with 401. `expires_in` is the lifetime in whole seconds.
     pub token_lifetime: Duration,
-    /// Closes a stream with 4001 when the token expires that it was opened with.
+    /// Closes a stream with 4001 when its token expires.
     pub close_when_expired: bool,
-    /// The statuses of the first answers of the token endpoint, in order: 401, 403, 429, 500 and so on. At most 1000.
+    /// Statuses of the first responses of the token endpoint, in order: 401, 403, 429, 500 and so on. At most 1000.
     pub token_failures: Vec<u16>,
-    /// Sent in place of each good token answer: not JSON, without its members, with an absurd `expires_in`.
+    /// Body in place of each good token response: not JSON, with members missing, with an absurd `expires_in`.
     pub token_answer: Option<String>,
-    /// The statuses of the first answers to a handshake, in order: 401, 403, 404, 429, 503 and so on. At most 1000.
+    /// Statuses of the first responses to a handshake, in order: 401, 403, 404, 429, 503 and so on. At most 1000.
     pub handshake_failures: Vec<u16>,
-    /// The `Retry-After` of answers with 429 or 503.
+    /// `Retry-After` of responses with 429 or 503.
     pub retry_after: RetryAfter,
 
     /// Closes the stream after this many events on a connection; 0: right after the handshake; `None`: never.
     pub close_after: Option<u64>,
-    /// The code of that close frame; 1005 sends a frame without a code (RFC 6455 section 7.4.1).
+    /// Code of that close frame; 1005 sends a frame without a code (RFC 6455 section 7.4.1).
     pub close_code: u16,
-    /// The reason in that close frame, at most 123 bytes.
+    /// Reason in that close frame, at most 123 bytes.
     pub close_reason: String,
-    /// How many connections are closed so, counted from the first.
+    /// Number of connections that are closed so, from the first one on.
     pub close_connections: u32,
-    /// Ends the connection without a close frame after this many events on it; 0: right after the handshake; `None`: never.
+    /// Cuts the connection, without a close frame, after this many events on it; 0: right after the handshake; `None`: never.
     pub cut_after: Option<u64>,
-    /// How the connection ends.
+    /// How a cut ends the connection.
     pub cut_how: Cut,
-    /// How many connections are cut, counted from the first.
+    /// Number of connections that are cut, from the first one on.
     pub cut_connections: u32,
-    /// Falls silent after this many events on a connection: keeps it, but sends nothing and answers no ping; `None`: never.
+    /// Falls silent after this many events on a connection: keeps it open, but sends nothing, not even a pong; `None`: never.
     pub silence_after: Option<u64>,
-    /// How many connections fall silent, counted from the first.
+    /// Number of connections that fall silent, from the first one on.
     pub silence_connections: u32,
-    /// Sends the last events again, this many, at the start of each further connection. At most 1,000,000.
+    /// Number of last events that each further connection gets again at its start. At most 1,000,000.
     pub replay_events: u32,
     /// Closes the stream with 1000 after the last event; otherwise it stays open.
     pub close_at_end: bool,
 
     /// Sends a ping after this many events; 0: only after the last event.
     pub ping_every: u64,
-    /// Sends a ping when this long none was sent; zero: never.
+    /// Sends a ping when the last one is this old; zero: never.
     pub ping_interval: Duration,
     /// Sends binary messages instead of text.
     pub binary: bool,
-    /// How many messages go to the socket in one write; 0: as many as fit into 64 KiB.
+    /// Number of messages in one write to the socket; 0: as many as fit into 64 KiB.
     pub frames_per_write: u32,
 }
 
@@ -154,7 +154,7 @@ impl Default for SimulatorOptions {
 }
 
 impl SimulatorOptions {
-    /// Whether the options make sense together. [`Simulator::start`](super::Simulator::start) does this first.
+    /// Checks that every option is in its range. [`Simulator::start`](super::Simulator::start) does this first.
     ///
     /// # Errors
     /// `InvalidArgument`, naming the option.
@@ -165,39 +165,39 @@ impl SimulatorOptions {
             ("invalid_percent", self.invalid_percent),
         ];
         for (name, percent) in percents {
-            require((0.0..=100.0).contains(&percent), || format!("{name} is {percent}; it must be from 0 to 100"))?;
+            require((0.0..=100.0).contains(&percent), || format!("{name} is {percent}, not from 0 to 100"))?;
         }
         let sum: f64 = percents.iter().map(|(_, percent)| percent).sum();
         require(sum <= 100.0, || {
             format!(
-                "redelivery_percent, update_percent and invalid_percent are {sum} together; that must not exceed 100"
+                "redelivery_percent, update_percent and invalid_percent are {sum} together, more than 100"
             )
         })?;
         require(self.invalid_percent == 0.0 || !self.invalid_kinds.is_empty(), || {
             "invalid_kinds is empty although invalid_percent is not 0".into()
         })?;
         require((1..=REPEAT_WINDOW_MAX).contains(&self.repeat_window), || {
-            format!("repeat_window is {}; it must be from 1 to {REPEAT_WINDOW_MAX}", self.repeat_window)
+            format!("repeat_window is {}, not from 1 to {REPEAT_WINDOW_MAX}", self.repeat_window)
         })?;
         require((1024..=OVERSIZE_BYTES_MAX).contains(&self.oversize_bytes), || {
-            format!("oversize_bytes is {}; it must be from 1024 to {OVERSIZE_BYTES_MAX}", self.oversize_bytes)
+            format!("oversize_bytes is {}, not from 1024 to {OVERSIZE_BYTES_MAX}", self.oversize_bytes)
         })?;
         require(self.replay_events <= REPLAY_EVENTS_MAX, || {
-            format!("replay_events is {}; at most {REPLAY_EVENTS_MAX} are kept", self.replay_events)
+            format!("replay_events is {}, more than {REPLAY_EVENTS_MAX}", self.replay_events)
         })?;
         let unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
         require(!self.stream_id.is_empty() && self.stream_id.bytes().all(unreserved), || {
-            "stream_id must be made of letters, digits, '-', '_', '.' and '~'".into()
+            "stream_id has a character that is not a letter, a digit, '-', '_', '.' or '~', or is empty".into()
         })?;
         require(self.close_reason.len() <= CLOSE_REASON_BYTES_MAX, || {
-            format!("close_reason has {} bytes; a close frame takes {CLOSE_REASON_BYTES_MAX}", self.close_reason.len())
+            format!("close_reason has {} bytes, more than the {CLOSE_REASON_BYTES_MAX} of a close frame", self.close_reason.len())
         })?;
         for (name, statuses) in
             [("token_failures", &self.token_failures), ("handshake_failures", &self.handshake_failures)]
         {
             require(statuses.len() <= FAILURES_MAX, || format!("{name} has more than {FAILURES_MAX} statuses"))?;
             let bad = statuses.iter().find(|status| !(300..=599).contains(*status));
-            require(bad.is_none(), || format!("{name} holds a status that is not from 300 to 599"))?;
+            require(bad.is_none(), || format!("{name} has a status that is not from 300 to 599"))?;
         }
         Ok(())
     }
@@ -217,21 +217,21 @@ fn require(holds: bool, otherwise: impl FnOnce() -> String) -> Result<()> {
     Err(Error::new(ErrorKind::InvalidArgument, format!("checking the simulator's options: {}", otherwise())))
 }
 
-/// Why a sink must refuse an event.
+/// The reason for which a sink must reject an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum InvalidKind {
     /// The text ends too early to be JSON.
     NotJson,
-    /// One of the four required members is not there.
+    /// One of the four required members is missing.
     MissingField,
-    /// There is a member that the schema does not know.
+    /// A member is not in the schema.
     UnknownKey,
-    /// The type is none of the four.
+    /// The type is not one of the four.
     BadEnum,
-    /// The timestamp is no RFC 3339 date and time.
+    /// The timestamp is not an RFC 3339 date and time.
     BadDate,
-    /// The idempotency key holds other characters than letters, digits, `_` and `-`, or none.
+    /// The idempotency key is empty, or has a character that is not a letter, a digit, `_` or `-`.
     BadKeyPattern,
     /// Valid, but of [`SimulatorOptions::oversize_bytes`] length.
     Oversize,
@@ -249,7 +249,7 @@ impl InvalidKind {
         Self::Oversize,
     ];
 
-    /// The name, as [`SimulatorOptions::set`] takes it: `"bad_enum"`.
+    /// Returns the name that [`SimulatorOptions::set`] takes: `"bad_enum"`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::NotJson => "not_json",
@@ -263,22 +263,22 @@ impl InvalidKind {
     }
 }
 
-/// How the kinds of invalid events follow each other.
+/// Order of the kinds of invalid events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum InvalidMix {
     /// In the order of the list, again and again.
     #[default]
     RoundRobin,
-    /// As the seed draws them.
+    /// Random, from the seed.
     Random,
 }
 
-/// The `Retry-After` of an answer (RFC 9110 section 10.2.3).
+/// `Retry-After` of a response (RFC 9110 section 10.2.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum RetryAfter {
-    /// The answer has none.
+    /// The response has none.
     #[default]
     Absent,
     /// This many seconds.
@@ -287,13 +287,13 @@ pub enum RetryAfter {
     Date(u32),
 }
 
-/// How a connection ends that is cut.
+/// How a cut ends the connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Cut {
-    /// With a TCP reset: what the reader's machine has not received yet is lost.
+    /// With a TCP reset: bytes that the reader's machine has not received yet are lost.
     #[default]
     Reset,
-    /// With the end of the TCP stream: everything sent before can still be read.
+    /// With a FIN: everything sent before can still be read.
     End,
 }

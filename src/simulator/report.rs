@@ -1,14 +1,14 @@
-//! What the simulator has done so far, in numbers.
+//! Counters of a simulator.
 
 use std::fmt;
 
+use super::entry::EntryKind;
 use super::options::InvalidKind;
-use super::sequence::Kind;
 
-/// What a [`Simulator`](super::Simulator) has sent and refused so far.
+/// Counters of what a [`Simulator`](super::Simulator) has sent and refused so far.
 ///
-/// An event is sent when all its bytes were handed to the operating system; whether a reader got it is known only of
-/// [`events_confirmed`](Self::events_confirmed). The account is closed:
+/// An event counts as sent when the operating system has taken all its bytes. Only for
+/// [`events_confirmed`](Self::events_confirmed) is it known that a reader got them. Always
 /// `events = unique_keys + redeliveries + updates + invalid_total() + replays`.
 ///
 /// ```
@@ -22,9 +22,9 @@ use super::sequence::Kind;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SimulatorReport {
-    /// Events sent, everything included: what a reader that lost nothing has received.
+    /// All events sent: a lossless reader has received this many.
     pub events: u64,
-    /// Valid events with a new idempotency key: the rows a table has when nothing was lost.
+    /// Valid events with a new idempotency key: the rows of the table when nothing was lost.
     pub unique_keys: u64,
     /// Events that repeated an earlier one of the sequence.
     pub redeliveries: u64,
@@ -32,27 +32,27 @@ pub struct SimulatorReport {
     pub updates: u64,
     /// Events sent again at the start of a further connection.
     pub replays: u64,
-    /// Of `events`, those of which the reader has shown that it read them, by a pong or by answering a close frame.
+    /// Events that the reader has confirmed, by a pong or by its reply to a close frame.
     pub events_confirmed: u64,
     /// Streams opened.
     pub connections: u64,
     /// Tokens issued.
     pub tokens_issued: u64,
-    /// Token requests refused, by an option or because something was wrong with them.
+    /// Token requests refused, by an option or because they were wrong.
     pub tokens_refused: u64,
-    /// Handshakes refused, by an option or because something was wrong with them.
+    /// Handshakes refused, by an option or because they were wrong.
     pub handshakes_refused: u64,
-    /// Requests refused before it was known what they were for: not HTTP, too large, too slow, an unknown path.
+    /// Other requests refused: not HTTP, too large, too slow, or for an unknown path.
     pub requests_refused: u64,
-    /// Close frames that the simulator sent of its own accord, the one at the end included.
+    /// Close frames that the simulator sent first, the one at the end included.
     pub closes: u64,
-    /// Connections cut.
+    /// Connections ended without a close frame, as `cut_after` asks for.
     pub cuts: u64,
     /// Connections that fell silent.
     pub silences: u64,
     /// Pings sent.
     pub pings_sent: u64,
-    /// Pings received; also those that were not answered because of a silence.
+    /// Pings received, also those without a reply because of a silence.
     pub pings_received: u64,
     /// Whether every event of the sequence was sent.
     pub finished: bool,
@@ -70,19 +70,19 @@ impl SimulatorReport {
         self.invalid.iter().sum()
     }
 
-    /// Events of the sequence sent, each counted once.
+    /// Events of the sequence sent, without replays.
     pub(super) fn positions(&self) -> u64 {
         self.events - self.replays
     }
 
-    pub(super) fn count(&mut self, kind: Kind, is_replay: bool) {
+    pub(super) fn count(&mut self, kind: EntryKind, is_replay: bool) {
         self.events += 1;
         let counter = match kind {
             _ if is_replay => &mut self.replays,
-            Kind::First => &mut self.unique_keys,
-            Kind::Redelivery => &mut self.redeliveries,
-            Kind::Update => &mut self.updates,
-            Kind::Invalid(kind) => &mut self.invalid[kind as usize],
+            EntryKind::First => &mut self.unique_keys,
+            EntryKind::Redelivery => &mut self.redeliveries,
+            EntryKind::Update => &mut self.updates,
+            EntryKind::Invalid(kind) => &mut self.invalid[kind as usize],
         };
         *counter += 1;
     }
@@ -108,7 +108,7 @@ impl SimulatorReport {
         ]
     }
 
-    /// Everything as one JSON object; the kinds of invalid events are members of `invalid_by_kind`.
+    /// Returns all counters as one JSON object; `invalid_by_kind` has a member for each kind of invalid event.
     pub fn to_json(&self) -> String {
         let mut object = serde_json::Map::new();
         object.extend(self.numbers().map(|(name, number)| (name.to_owned(), number.into())));
@@ -120,7 +120,7 @@ impl SimulatorReport {
     }
 }
 
-/// The numbers that are not 0, on one line.
+/// The counters that are not 0, on one line.
 impl fmt::Display for SimulatorReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(if self.finished { "finished" } else { "not finished" })?;

@@ -1,26 +1,26 @@
-//! Random numbers that depend on nothing but the seed and the place they are drawn for.
+//! Random numbers that depend only on the seed and on the position they are for.
 //!
-//! An event's bytes must be the same however often, and after whatever fault, it is sent; so nothing is drawn from a shared
-//! generator whose state depends on what happened before. The generator is written out here (`SplitMix64`: Steele, Lea and
-//! Flood, "Fast splittable pseudorandom number generators", 2014) because a library's may change its sequence with a release.
+//! An event's bytes must be the same each time it is sent, whatever faults came before; so there is no shared generator whose
+//! state depends on the past. The algorithm is implemented here (`SplitMix64`: Steele, Lea and Flood, "Fast splittable
+//! pseudorandom number generators", 2014) because a library may change its sequence with a release.
 
 const STEP: u64 = 0x9E37_79B9_7F4A_7C15;
 
-/// What is drawn for; each purpose has draws of its own, so adding one changes none of the others.
+/// Each purpose has numbers of its own, so a new purpose changes none of the others.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Purpose {
     /// Whether an event is new, repeated, an update or invalid.
     Plan = 1,
-    /// What an event and all its updates have in common.
+    /// The parts that an event and all its updates have in common.
     Interaction = 2,
-    /// What differs between an event and its updates.
+    /// The parts in which an event and its updates differ.
     Body = 3,
 }
 
 #[derive(Debug, Clone)]
-pub(super) struct Draws(u64);
+pub(super) struct Rng(u64);
 
-impl Draws {
+impl Rng {
     pub(super) fn at(seed: u64, purpose: Purpose, number: u64) -> Self {
         Self(mix(mix(seed ^ mix(purpose as u64)) ^ number))
     }
@@ -36,7 +36,7 @@ impl Draws {
         (wide >> 64) as u64
     }
 
-    /// True once in `count` draws, on average.
+    /// True once in `count` calls, on average.
     pub(super) fn one_in(&mut self, count: u64) -> bool {
         self.below(count) == 0
     }
@@ -48,7 +48,7 @@ impl Draws {
 
     /// In `0..length`; 0 when `length` is 0.
     pub(super) fn index(&mut self, length: usize) -> usize {
-        // What comes out is below `length`, so it fits again.
+        // The number is below `length`, so it fits.
         usize::try_from(self.below(length as u64)).unwrap_or(0)
     }
 }
@@ -64,22 +64,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn draws_are_those_of_splitmix64() {
+    fn numbers_are_those_of_splitmix64() {
         // The first outputs for the state 1234567, as published with the reference implementation.
-        let mut draws = Draws(1_234_567);
+        let mut rng = Rng(1_234_567);
         let expected = [6_457_827_717_110_365_317, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423];
-        assert_eq!([draws.next(), draws.next(), draws.next()], expected);
+        assert_eq!([rng.next(), rng.next(), rng.next()], expected);
     }
 
     #[test]
-    fn draws_cover_their_range_evenly_and_differ_by_seed_purpose_and_number() {
+    fn numbers_cover_their_range_evenly_and_differ_by_seed_purpose_and_position() {
         let mut counts = [0_u32; 10];
         for number in 0..10_000 {
-            counts[Draws::at(1, Purpose::Plan, number).index(10)] += 1;
+            counts[Rng::at(1, Purpose::Plan, number).index(10)] += 1;
         }
         assert!(counts.iter().all(|count| (850..1150).contains(count)), "{counts:?}");
 
-        let first = |seed, purpose, number| Draws::at(seed, purpose, number).next();
+        let first = |seed, purpose, number| Rng::at(seed, purpose, number).next();
         let here = first(1, Purpose::Plan, 0);
         assert_ne!(here, first(2, Purpose::Plan, 0));
         assert_ne!(here, first(1, Purpose::Body, 0));

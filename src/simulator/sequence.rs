@@ -1,43 +1,17 @@
-//! What the stream consists of: which event is new, which repeats an earlier one, which is invalid.
+//! The sequence of events: which one is new, which one repeats an earlier one, which one is invalid.
 //!
-//! The sequence knows nothing of connections. It depends on the options alone, so a test can walk it without a socket and
-//! knows every byte that a lossless reader gets.
+//! The sequence does not depend on connections, only on the options. So a test can iterate over it without a socket and knows
+//! every byte that a lossless reader gets.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::body::BodyWriter;
+use super::entry::{Entry, EntryKind};
 use super::options::{InvalidKind, InvalidMix, SimulatorOptions};
-use super::stamp;
-use crate::simulator::rng::{Draws, Purpose};
+use super::rng::{Purpose, Rng};
 
-/// One event of the sequence, as little as its bytes can be made from again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Entry {
-    pub(super) kind: Kind,
-    /// The position for which the body's own parts are drawn.
-    pub(super) body: u64,
-    /// The position of the first event with this idempotency key.
-    pub(super) key: u64,
-    pub(super) stamp_ms: u64,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// The first valid event with its key.
-    First,
-    Redelivery,
-    Update,
-    Invalid(InvalidKind),
-}
-
-impl Entry {
-    pub(super) fn invalid(&self) -> Option<InvalidKind> {
-        match self.kind {
-            Kind::Invalid(kind) => Some(kind),
-            _ => None,
-        }
-    }
-}
+/// 2026-01-01T00:00:00Z, the origin of timestamps that the seed decides.
+const EPOCH_MS: u64 = 1_767_225_600_000;
 
 /// Shares are drawn in parts of a million.
 const WHOLE: u64 = 1_000_000;
@@ -54,7 +28,7 @@ pub(super) struct Sequence {
     invalid_mix: InvalidMix,
     invalid_count: usize,
     wall_clock: bool,
-    /// The latest valid events that are no redeliveries, as a ring.
+    /// The latest first events and updates, as a ring.
     recent: Vec<Entry>,
     recent_max: usize,
     recent_next: usize,
@@ -81,34 +55,34 @@ impl Sequence {
 
     fn plan(&mut self) -> Entry {
         let position = self.position;
-        let mut draws = Draws::at(self.seed, Purpose::Plan, position);
-        let place = draws.below(WHOLE);
+        let mut rng = Rng::at(self.seed, Purpose::Plan, position);
+        let place = rng.below(WHOLE);
         let entry = |kind, key| Entry { kind, body: position, key, stamp_ms: self.stamp_ms() };
 
         if place < self.invalid_share {
-            return entry(Kind::Invalid(self.next_invalid(&mut draws)), position);
+            return entry(EntryKind::Invalid(self.next_invalid(&mut rng)), position);
         }
-        // The other two need an earlier event; before there is one, every valid event is a first one.
-        let earlier = self.recent.get(draws.index(self.recent.len())).copied();
+        // A redelivery and an update need an earlier event; before that, every valid event is a first one.
+        let earlier = self.recent.get(rng.index(self.recent.len())).copied();
         let place = place - self.invalid_share;
         match earlier {
-            Some(earlier) if place < self.redelivery_share => Entry { kind: Kind::Redelivery, ..earlier },
+            Some(earlier) if place < self.redelivery_share => Entry { kind: EntryKind::Redelivery, ..earlier },
             Some(earlier) if place < self.redelivery_share + self.update_share => {
-                let mut update = entry(Kind::Update, earlier.key);
-                if draws.one_in(8) {
-                    update.stamp_ms = earlier.stamp_ms.saturating_sub(1 + draws.below(60_000));
+                let mut update = entry(EntryKind::Update, earlier.key);
+                if rng.one_in(8) {
+                    update.stamp_ms = earlier.stamp_ms.saturating_sub(1 + rng.below(60_000));
                 }
                 update
             }
-            _ => entry(Kind::First, position),
+            _ => entry(EntryKind::First, position),
         }
     }
 
-    fn next_invalid(&self, draws: &mut Draws) -> InvalidKind {
+    fn next_invalid(&self, rng: &mut Rng) -> InvalidKind {
         let count = self.invalid_kinds.len();
         let index = match self.invalid_mix {
             InvalidMix::RoundRobin => self.invalid_count % count,
-            InvalidMix::Random => draws.index(count),
+            InvalidMix::Random => rng.index(count),
         };
         self.invalid_kinds[index]
     }
@@ -116,7 +90,7 @@ impl Sequence {
     /// A millisecond passes from event to event, unless the wall clock says otherwise.
     fn stamp_ms(&self) -> u64 {
         if !self.wall_clock {
-            return stamp::EPOCH_MS + self.position;
+            return EPOCH_MS + self.position;
         }
         let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX)
@@ -142,9 +116,9 @@ impl Iterator for Sequence {
         let entry = self.plan();
         self.position += 1;
         match entry.kind {
-            Kind::First | Kind::Update => self.remember(entry),
-            Kind::Invalid(_) => self.invalid_count += 1,
-            Kind::Redelivery => {}
+            EntryKind::First | EntryKind::Update => self.remember(entry),
+            EntryKind::Invalid(_) => self.invalid_count += 1,
+            EntryKind::Redelivery => {}
         }
         Some(entry)
     }
@@ -155,7 +129,7 @@ fn share(percent: f64) -> u64 {
     (percent.clamp(0.0, 100.0) * 10_000.0).round() as u64
 }
 
-/// The events that a simulator with these options sends, in order and without any socket; see [`generate`].
+/// The events of a simulator, in order and without a socket; see [`generate`].
 #[derive(Debug, Clone)]
 pub struct Events {
     sequence: Sequence,
@@ -173,11 +147,10 @@ impl Iterator for Events {
     }
 }
 
-/// The events that a simulator with these options sends, in order and without any socket.
+/// Returns the events that a simulator with these options sends, in order and without a socket.
 ///
-/// It is what a reader gets that loses nothing, apart from the events that
-/// [`replay_events`](SimulatorOptions::replay_events) sends again after a reconnect. With
-/// [`wall_clock`](SimulatorOptions::wall_clock) the timestamps are those of the call.
+/// A lossless reader gets exactly these, apart from the events that [`replay_events`](SimulatorOptions::replay_events) sends
+/// again after a reconnect. With [`wall_clock`](SimulatorOptions::wall_clock), the timestamps are those of the call.
 ///
 /// ```
 /// use cxsink::simulator::{SimulatorOptions, generate};
@@ -207,16 +180,16 @@ mod tests {
         Sequence::new(&options).collect()
     }
 
-    fn count(entries: &[Entry], wanted: impl Fn(&Kind) -> bool) -> usize {
+    fn count(entries: &[Entry], wanted: impl Fn(&EntryKind) -> bool) -> usize {
         entries.iter().filter(|entry| wanted(&entry.kind)).count()
     }
 
     #[test]
-    fn shares_are_about_as_asked() {
+    fn shares_are_close_to_the_options() {
         let all = entries(|o| (o.invalid_percent, o.redelivery_percent, o.update_percent) = (5.0, 20.0, 10.0));
-        assert!((900..1100).contains(&count(&all, |kind| matches!(kind, Kind::Invalid(_)))));
-        assert!((3800..4200).contains(&count(&all, |kind| *kind == Kind::Redelivery)));
-        assert!((1850..2150).contains(&count(&all, |kind| *kind == Kind::Update)));
+        assert!((900..1100).contains(&count(&all, |kind| matches!(kind, EntryKind::Invalid(_)))));
+        assert!((3800..4200).contains(&count(&all, |kind| *kind == EntryKind::Redelivery)));
+        assert!((1850..2150).contains(&count(&all, |kind| *kind == EntryKind::Update)));
     }
 
     #[test]
@@ -225,29 +198,29 @@ mod tests {
         let mut firsts = Vec::new();
         for entry in all {
             match entry.kind {
-                Kind::First => firsts.push(entry.body),
+                EntryKind::First => firsts.push(entry.body),
                 _ => assert!(firsts.iter().rev().take(10).any(|body| *body == entry.body)),
             }
         }
     }
 
     #[test]
-    fn only_redeliveries_still_begin_with_a_first_event() {
+    fn redeliveries_alone_still_begin_with_a_first_event() {
         let all = entries(|o| o.redelivery_percent = 100.0);
-        assert_eq!(count(&all, |kind| *kind == Kind::First), 1);
+        assert_eq!(count(&all, |kind| *kind == EntryKind::First), 1);
     }
 
     #[test]
-    fn some_updates_are_older_than_what_they_update() {
+    fn some_updates_are_older_than_the_event_they_update() {
         let all = entries(|o| o.update_percent = 50.0);
-        let first_stamp = |key: u64| stamp::EPOCH_MS + key;
-        let updates = || all.iter().filter(|entry| entry.kind == Kind::Update);
+        let first_stamp = |key: u64| EPOCH_MS + key;
+        let updates = || all.iter().filter(|entry| entry.kind == EntryKind::Update);
         assert!(updates().any(|update| update.stamp_ms < first_stamp(update.key)));
         assert!(updates().any(|update| update.stamp_ms > first_stamp(update.key)));
     }
 
     #[test]
-    fn kinds_of_invalid_events_take_turns_or_are_drawn() {
+    fn kinds_of_invalid_events_take_turns_or_are_random() {
         let kinds = vec![InvalidKind::BadDate, InvalidKind::NotJson];
         let turns = entries(|o| (o.invalid_percent, o.invalid_kinds) = (100.0, kinds.clone()));
         let expected: Vec<_> = kinds.iter().copied().cycle().take(turns.len()).map(Some).collect();
@@ -257,6 +230,6 @@ mod tests {
             (o.invalid_percent, o.invalid_kinds, o.invalid_mix) = (100.0, kinds.clone(), InvalidMix::Random);
         });
         assert_ne!(drawn.iter().map(Entry::invalid).collect::<Vec<_>>(), expected);
-        assert!((9500..10_500).contains(&count(&drawn, |kind| *kind == Kind::Invalid(InvalidKind::NotJson))));
+        assert!((9500..10_500).contains(&count(&drawn, |kind| *kind == EntryKind::Invalid(InvalidKind::NotJson))));
     }
 }

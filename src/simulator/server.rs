@@ -1,33 +1,20 @@
-//! Takes connections and leads each request to the token endpoint or to the stream.
+//! Accepts connections and routes each request to the token endpoint or to the stream.
 
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use super::handshake::{Handshakes, STREAM_PATH};
-use super::http::{self, Next, REQUEST_MAX, Request, Requests, Response};
-use super::options::SimulatorOptions;
+use super::handshake::{Accepted, STREAM_PATH};
+use super::http::{self, Next, REQUEST_MAX, Request, Requests, Response, refusal};
+use super::shared::Shared;
 use super::stream;
-use super::token::Tokens;
-use crate::simulator::cursor::Feed;
-use crate::threads::stop_signal::StopSignal;
+use super::token::TOKEN_PATH;
 
-pub(super) const TOKEN_PATH: &str = "/oauth/token";
-
-/// More connections at a time are turned away, so that a client in a loop cannot exhaust the machine's threads.
+/// The limit of connections at a time, so that a client in a loop cannot exhaust the machine's threads.
 const CONNECTIONS_MAX: usize = 256;
 
-/// What the simulator's threads share.
-pub(super) struct Shared {
-    pub(super) options: SimulatorOptions,
-    pub(super) feed: Feed,
-    pub(super) tokens: Tokens,
-    pub(super) handshakes: Handshakes,
-    pub(super) stop: StopSignal,
-}
-
-/// Takes connections until the simulator stops, then waits for the threads that serve them.
+/// Accepts connections until the simulator stops, then joins the threads that serve them.
 pub(super) fn accept(shared: &Arc<Shared>, listener: &TcpListener) {
     let mut serving: Vec<JoinHandle<()>> = Vec::new();
     while !shared.stop.is_set() {
@@ -38,12 +25,12 @@ pub(super) fn accept(shared: &Arc<Shared>, listener: &TcpListener) {
         };
         serving.retain(|thread| !thread.is_finished());
         if serving.len() >= CONNECTIONS_MAX || shared.stop.is_set() {
-            let _ = Response::error(503, "temporarily_unavailable", "too many connections").send(&socket, true);
+            let _ = http::send(refusal(503, "temporarily_unavailable", "too many connections"), &socket, true);
             continue;
         }
         let for_thread = Arc::clone(shared);
         let thread = thread::Builder::new().name("cxsink-sim-out".into());
-        // Where no thread can be had, the connection is dropped, and the client comes again.
+        // Where no thread can be started, the connection is dropped, and the client connects again.
         serving.extend(thread.spawn(move || serve(&for_thread, socket)));
     }
     for thread in serving {
@@ -54,7 +41,7 @@ pub(super) fn accept(shared: &Arc<Shared>, listener: &TcpListener) {
 fn serve(shared: &Shared, socket: TcpStream) {
     let socket = Arc::new(socket);
     let interrupted = Arc::clone(&socket);
-    // Ends whatever read or write the connection blocks in. Dropped before the socket, which a reset needs.
+    // Ends a blocking read or write. Dropped before the socket, because a reset needs the last owner to drop it.
     let _guard = shared.stop.on_set(move || {
         let _ = interrupted.shutdown(Shutdown::Both);
     });
@@ -63,24 +50,23 @@ fn serve(shared: &Shared, socket: TcpStream) {
         let request = match requests.next() {
             Next::Request(request) => request,
             Next::Refuse(response) => {
-                shared.feed.note(|report| report.requests_refused += 1);
-                let _ = response.send(&socket, true);
+                shared.cursor.count(|report| report.requests_refused += 1);
+                let _ = http::send(response, &socket, true);
                 return http::end_gently(&socket);
             }
             Next::End => return,
         };
-        let response = match answer(shared, &request) {
-            Answer::Response(response) => response,
-            Answer::Stream(accepted) => {
-                use std::io::Write;
-                if (&*socket).write_all(accepted.answer.as_bytes()).is_ok() {
-                    stream::serve(shared, &socket, &requests.into_rest(), accepted.token_expiry);
+        let response = match route(shared, &request) {
+            Routed::Response(response) => response,
+            Routed::Stream(accepted) => {
+                if http::send_switch(&accepted.response, &socket).is_ok() {
+                    stream::serve(shared, &socket, requests.into_rest(), accepted.token_expiry);
                 }
                 return;
             }
         };
-        let closes = request.wants_close();
-        if response.send(&socket, closes).is_err() {
+        let closes = http::wants_close(&request);
+        if http::send(response, &socket, closes).is_err() {
             return;
         }
         if closes {
@@ -89,29 +75,30 @@ fn serve(shared: &Shared, socket: TcpStream) {
     }
 }
 
-enum Answer {
+enum Routed {
     Response(Response),
-    Stream(super::handshake::Accepted),
+    Stream(Accepted),
 }
 
-fn answer(shared: &Shared, request: &Request) -> Answer {
-    if request.path == TOKEN_PATH {
-        let response = shared.tokens.answer(&shared.options, request);
-        shared.feed.note(|report| match response.status {
+fn route(shared: &Shared, request: &Request) -> Routed {
+    let path = request.uri().path();
+    if path == TOKEN_PATH {
+        let response = shared.tokens.respond(&shared.options, request);
+        shared.cursor.count(|report| match response.status().as_u16() {
             200 => report.tokens_issued += 1,
             _ => report.tokens_refused += 1,
         });
-        return Answer::Response(response);
+        return Routed::Response(response);
     }
-    if !request.path.starts_with(STREAM_PATH) {
-        shared.feed.note(|report| report.requests_refused += 1);
-        return Answer::Response(Response::error(404, "not_found", "there is only a token endpoint and a stream"));
+    if !path.starts_with(STREAM_PATH) {
+        shared.cursor.count(|report| report.requests_refused += 1);
+        return Routed::Response(refusal(404, "not_found", "there is only a token endpoint and a stream"));
     }
-    match shared.handshakes.answer(&shared.options, &shared.tokens, request) {
-        Ok(accepted) => Answer::Stream(accepted),
+    match shared.handshakes.respond(&shared.options, &shared.tokens, request) {
+        Ok(accepted) => Routed::Stream(accepted),
         Err(response) => {
-            shared.feed.note(|report| report.handshakes_refused += 1);
-            Answer::Response(response)
+            shared.cursor.count(|report| report.handshakes_refused += 1);
+            Routed::Response(response)
         }
     }
 }

@@ -1,33 +1,34 @@
-//! One open stream: sends what the feed has, shows the faults that the options ask for, and answers the client meanwhile.
+//! One open stream: sends the next events, plays the faults that the options ask for, and replies to the client between them.
 
-use std::io::{self, BufReader, Read, Write};
+use std::io::{self, Write};
 use std::net::{Shutdown, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::frame::{self, CODE_NONE, CODE_NORMAL, CODE_TOKEN_EXPIRED};
+use tungstenite::protocol::frame::Frame;
+
+use super::client_messages::{ClientMessages, Unread};
+use super::cursor::{Batch, Fill};
+use super::frames::{self, CODE_NONE, CODE_NORMAL, CODE_TOKEN_EXPIRED};
 use super::http::is_timeout;
 use super::options::Cut;
-use super::server::Shared;
-use crate::simulator::client_messages;
-use crate::simulator::client_messages::{Inbox, Mail};
-use crate::simulator::cursor::{Batch, Fill};
+use super::shared::Shared;
 
 /// A batch is full at this size. Larger writes are no faster, smaller ones cost a system call for fewer events.
 const BATCH_BYTES: usize = 64 * 1024;
-/// How often a blocked write looks up: whether the simulator stops, or another connection took over.
+/// Interval at which a blocked write checks whether the simulator stops or another connection took over.
 const WRITE_STEP: Duration = Duration::from_millis(20);
-/// How long an idle connection waits before it looks up; whatever comes from the client wakes it at once.
+/// Interval at which an idle connection checks whether something is due; a message from the client wakes it at once.
 const IDLE_STEP: Duration = Duration::from_secs(1);
-/// With a rate, events are not sent more often than this but several at once: a timer is not finer.
+/// Shortest wait with a rate: timers are not finer, so a high rate sends several events at once.
 const RATE_STEP: Duration = Duration::from_millis(1);
-/// How long a client may take to read up to a close frame, or to the end, before the connection is dropped.
-const FAREWELL_MAX: Duration = Duration::from_secs(30);
+/// Limit of the close handshake: the client must read all events before it sees the close frame.
+const CLOSE_MAX: Duration = Duration::from_secs(30);
 
-/// Returns when the connection has ended. The last owner of the socket must drop it then: a reset happens no earlier.
+/// Serves one stream until the connection has ended. The last owner of the socket must drop it then: a reset happens no earlier.
 ///
-/// `rest` is what the client sent right behind its handshake.
-pub(super) fn serve(shared: &Shared, socket: &TcpStream, rest: &[u8], token_expiry: Instant) {
+/// `rest`: the bytes that the client sent right behind its handshake.
+pub(super) fn serve(shared: &Shared, socket: &TcpStream, rest: Vec<u8>, token_expiry: Instant) {
     let set_up = || -> io::Result<()> {
         socket.set_read_timeout(None)?;
         socket.set_write_timeout(Some(WRITE_STEP))?;
@@ -36,26 +37,25 @@ pub(super) fn serve(shared: &Shared, socket: &TcpStream, rest: &[u8], token_expi
     if set_up().is_err() {
         return;
     }
-    let id = shared.feed.open();
-    let inbox = Inbox::default();
+    let id = shared.cursor.open();
+    let messages = ClientMessages::default();
     thread::scope(|scope| {
-        let input = BufReader::new(rest.chain(socket));
         let reader = thread::Builder::new().name("cxsink-sim-in".into());
-        let reading = reader.spawn_scoped(scope, || inbox.fill_from(input));
+        let reading = reader.spawn_scoped(scope, || messages.read_from(socket, rest));
         let ending = match reading {
-            Ok(_) => Sender::new(shared, socket, &inbox, id, token_expiry).run(),
+            Ok(_) => Sender::new(shared, socket, &messages, id, token_expiry).run(),
             Err(_) => Ending::Over,
         };
-        // Ends the reading thread. Before a reset nothing may be sent, not even the end.
+        // Ends the reading thread. Before a reset nothing may be sent, not even a FIN.
         let _ = socket.shutdown(if ending == Ending::Reset { Shutdown::Read } else { Shutdown::Both });
     });
-    shared.feed.close(id);
+    shared.cursor.close(id);
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Ending {
     Over,
-    /// The socket must be closed without being shut down.
+    /// The socket must be closed without a shutdown.
     Reset,
 }
 
@@ -69,7 +69,7 @@ enum Fault {
 struct Sender<'a> {
     shared: &'a Shared,
     socket: &'a TcpStream,
-    inbox: &'a Inbox,
+    messages: &'a ClientMessages,
     id: u64,
     batch: Batch,
     control: Vec<u8>,
@@ -78,19 +78,25 @@ struct Sender<'a> {
     token_expiry: Instant,
     /// Events sent on this connection.
     sent: u64,
-    /// Of those, how many the client has shown to have read.
+    /// Of those, events that the client has read, as far as it has shown.
     confirmed: u64,
     sent_since_ping: u64,
     last_ping: Instant,
 }
 
 impl<'a> Sender<'a> {
-    fn new(shared: &'a Shared, socket: &'a TcpStream, inbox: &'a Inbox, id: u64, token_expiry: Instant) -> Self {
+    fn new(
+        shared: &'a Shared,
+        socket: &'a TcpStream,
+        messages: &'a ClientMessages,
+        id: u64,
+        token_expiry: Instant,
+    ) -> Self {
         let now = Instant::now();
         Self {
             shared,
             socket,
-            inbox,
+            messages,
             id,
             batch: Batch::default(),
             control: Vec::new(),
@@ -112,20 +118,20 @@ impl<'a> Sender<'a> {
         }
     }
 
-    /// Does what is due; `Some` when the connection is over.
+    /// Does the next thing that is due; `Some` when the connection is over.
     fn step(&mut self) -> Option<Ending> {
         if self.shared.stop.is_set() {
             return Some(Ending::Over);
         }
-        if let Some(mail) = self.inbox.take()
-            && let Some(ending) = self.answer(&mail)
+        if let Some(unread) = self.messages.take()
+            && let Some(ending) = self.reply(&unread)
         {
             return Some(ending);
         }
         if let Some((after, fault)) = self.fault
             && self.sent >= after
         {
-            return Some(self.fail(fault));
+            return Some(self.play(fault));
         }
         let now = Instant::now();
         if self.shared.options.close_when_expired && now >= self.token_expiry {
@@ -141,14 +147,14 @@ impl<'a> Sender<'a> {
             self.wait(now, self.until_next_event(now));
             return None;
         }
-        match self.shared.feed.fill(self.id, events_max, BATCH_BYTES, &mut self.batch) {
+        match self.shared.cursor.fill(self.id, events_max, BATCH_BYTES, &mut self.batch) {
             Fill::Events => self.send_batch(),
             Fill::NotNow => {
                 self.wait(now, WRITE_STEP);
                 None
             }
             Fill::AtEnd if self.shared.options.close_at_end => Some(self.close(CODE_NORMAL, "end of stream")),
-            // The pong to this ping shows that the client has read everything.
+            // The pong to this ping confirms that the client has read everything.
             Fill::AtEnd if self.sent_since_ping > 0 => self.ping(),
             Fill::AtEnd => {
                 self.wait(now, IDLE_STEP);
@@ -160,12 +166,12 @@ impl<'a> Sender<'a> {
     fn send_batch(&mut self) -> Option<Ending> {
         let (written, is_alive) = self.write(&self.batch.bytes, true);
         let (mut sent, partial_end) = self.batch.events_in(written);
-        // A frame that was begun must be ended, or the client could not read what follows. On a dead connection it goes back.
+        // A partly written frame must be completed, or the client cannot read the next one. On a dead connection it goes back.
         let unfinished = partial_end.filter(|_| is_alive);
         if unfinished.is_some() {
             sent += 1;
         }
-        self.shared.feed.settle(&self.batch, sent);
+        self.shared.cursor.record_sent(&self.batch, sent);
         self.sent += sent as u64;
         self.sent_since_ping += sent as u64;
         let is_alive = match unfinished {
@@ -175,8 +181,8 @@ impl<'a> Sender<'a> {
         (!is_alive).then_some(Ending::Over)
     }
 
-    /// Writes everything, unless the connection ends or, with `may_yield`, another connection is fed now. Says how much was
-    /// written and whether the connection still lives. Blocks as long as the client does not read: that is the back-pressure.
+    /// Writes everything, unless the connection ends or, with `may_yield`, another connection takes over. Returns the number of bytes
+    /// written and whether the connection is alive. Blocks while the client does not read: that is the backpressure.
     fn write(&self, bytes: &[u8], may_yield: bool) -> (usize, bool) {
         let mut written = 0;
         while written < bytes.len() {
@@ -185,7 +191,7 @@ impl<'a> Sender<'a> {
                 Ok(count) => written += count,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if is_timeout(&error) && !self.shared.stop.is_set() => {
-                    if may_yield && !self.shared.feed.is_fed(self.id) {
+                    if may_yield && !self.shared.cursor.is_active(self.id) {
                         return (written, true);
                     }
                 }
@@ -195,38 +201,38 @@ impl<'a> Sender<'a> {
         (written, true)
     }
 
-    fn write_control(&mut self, push: impl FnOnce(&mut Vec<u8>)) -> Option<Ending> {
+    fn write_control(&mut self, frame: Frame) -> Option<Ending> {
         self.control.clear();
-        push(&mut self.control);
+        frames::push_control(&mut self.control, frame);
         let (_, is_alive) = self.write(&self.control, false);
         (!is_alive).then_some(Ending::Over)
     }
 
-    fn answer(&mut self, mail: &Mail) -> Option<Ending> {
-        self.note(mail);
-        if let Some(payload) = &mail.ping
-            && let Some(ending) = self.write_control(|out| frame::push_pong(out, payload))
+    fn reply(&mut self, unread: &Unread) -> Option<Ending> {
+        self.count(unread);
+        if let Some(payload) = &unread.ping
+            && let Some(ending) = self.write_control(Frame::pong(payload.clone()))
         {
             return Some(ending);
         }
-        if let Some(code) = mail.close {
-            let _ = self.write_control(|out| frame::push_close(out, client_messages::answer_code(code), ""));
+        if let Some(code) = unread.close {
+            let _ = self.write_control(frames::close(code, ""));
             return Some(self.end_and_wait());
         }
-        if let Some(code) = mail.violation {
-            let _ = self.write_control(|out| frame::push_close(out, code, "protocol error"));
+        if let Some(code) = unread.violation {
+            let _ = self.write_control(frames::close(code, "protocol error"));
             return Some(self.end_and_wait());
         }
-        mail.is_ended.then_some(Ending::Over)
+        unread.is_ended.then_some(Ending::Over)
     }
 
-    /// Counts what the client said.
-    fn note(&mut self, mail: &Mail) {
-        if mail.pings > 0 {
-            self.shared.feed.note(|report| report.pings_received += mail.pings);
+    /// Counts the client's pings, and the events that its pong confirms.
+    fn count(&mut self, unread: &Unread) {
+        if unread.pings > 0 {
+            self.shared.cursor.count(|report| report.pings_received += unread.pings);
         }
-        // A pong repeats the ping's payload: how many events had been sent before it.
-        let confirmed = mail.pong.as_deref().and_then(|payload| std::str::from_utf8(payload).ok()?.parse().ok());
+        // A pong repeats the ping's payload: the number of events sent before it.
+        let confirmed = unread.pong.as_deref().and_then(|payload| std::str::from_utf8(payload).ok()?.parse().ok());
         if let Some(confirmed) = confirmed {
             self.confirm(confirmed);
         }
@@ -236,7 +242,7 @@ impl<'a> Sender<'a> {
         if confirmed > self.confirmed && confirmed <= self.sent {
             let newly = confirmed - self.confirmed;
             self.confirmed = confirmed;
-            self.shared.feed.note(|report| report.events_confirmed += newly);
+            self.shared.cursor.count(|report| report.events_confirmed += newly);
         }
     }
 
@@ -250,12 +256,12 @@ impl<'a> Sender<'a> {
         self.sent_since_ping = 0;
         self.last_ping = Instant::now();
         let payload = self.sent.to_string();
-        // Counted first: once the client has it, whoever asks for the report must find it there.
-        self.shared.feed.note(|report| report.pings_sent += 1);
-        self.write_control(|out| frame::push_ping(out, payload.as_bytes()))
+        // Counted first, so that the report has it by the time the client does.
+        self.shared.cursor.count(|report| report.pings_sent += 1);
+        self.write_control(Frame::ping(payload))
     }
 
-    /// How many events may be sent now without missing a fault or a ping, or being too fast.
+    /// Number of events that may be sent now, before the next fault or ping is due, at the given rate.
     fn events_due(&self, now: Instant) -> u64 {
         let options = &self.shared.options;
         let mut due = self.fault.map_or(u64::MAX, |(after, _)| after - self.sent);
@@ -279,7 +285,7 @@ impl<'a> Sender<'a> {
         due.saturating_sub(now.saturating_duration_since(self.opened)).max(RATE_STEP)
     }
 
-    /// Waits until the client says something or the next thing is due, at most for `longest`.
+    /// Waits until the client sends something or the next thing is due, at most for `longest`.
     fn wait(&self, now: Instant, longest: Duration) {
         let options = &self.shared.options;
         let mut timeout = longest;
@@ -290,19 +296,19 @@ impl<'a> Sender<'a> {
         if options.close_when_expired {
             timeout = timeout.min(self.token_expiry.saturating_duration_since(now));
         }
-        self.inbox.wait(timeout);
+        self.messages.wait(timeout);
     }
 
-    fn fail(&mut self, fault: Fault) -> Ending {
+    fn play(&mut self, fault: Fault) -> Ending {
         let options = &self.shared.options;
         match fault {
             Fault::Close => self.close(options.close_code, &options.close_reason),
             Fault::Silence => {
-                self.shared.feed.note(|report| report.silences += 1);
+                self.shared.cursor.count(|report| report.silences += 1);
                 self.stay_silent()
             }
             Fault::Cut => {
-                self.shared.feed.note(|report| report.cuts += 1);
+                self.shared.cursor.count(|report| report.cuts += 1);
                 match options.cut_how {
                     Cut::End => self.end_and_wait(),
                     Cut::Reset => {
@@ -317,32 +323,32 @@ impl<'a> Sender<'a> {
 
     /// Sends a close frame and waits for the client's.
     fn close(&mut self, code: u16, reason: &str) -> Ending {
-        self.shared.feed.note(|report| report.closes += 1);
-        if let Some(ending) = self.write_control(|out| frame::push_close(out, code, reason)) {
+        self.shared.cursor.count(|report| report.closes += 1);
+        if let Some(ending) = self.write_control(frames::close(code, reason)) {
             return ending;
         }
-        self.wait_for(|sender, mail| {
-            // A client answers a close frame with the same code (RFC 6455 section 5.5.1), after it has read what came before.
-            if mail.close.is_some_and(|answer| answer == code || answer == CODE_NONE) {
+        self.wait_for(|sender, unread| {
+            // A client replies to a close frame with the same code (RFC 6455 section 5.5.1), after it has read all events.
+            if unread.close.is_some_and(|reply| reply == code || reply == CODE_NONE) {
                 sender.confirm(sender.sent);
             }
-            mail.close.is_some()
+            unread.close.is_some()
         })
     }
 
-    /// Ends our direction and waits for the client's end: closing earlier would reset the connection and lose what the client
-    /// has not read yet.
+    /// Sends FIN and waits for the client's: closing earlier would reset the connection and lose events that the client has not
+    /// read yet.
     fn end_and_wait(&mut self) -> Ending {
         let _ = self.socket.shutdown(Shutdown::Write);
         self.wait_for(|_, _| false)
     }
 
-    fn wait_for(&mut self, is_done: impl Fn(&mut Self, &Mail) -> bool) -> Ending {
-        let deadline = Instant::now() + FAREWELL_MAX;
+    fn wait_for(&mut self, is_done: impl Fn(&mut Self, &Unread) -> bool) -> Ending {
+        let deadline = Instant::now() + CLOSE_MAX;
         loop {
-            if let Some(mail) = self.inbox.take() {
-                self.note(&mail);
-                if is_done(self, &mail) || mail.is_ended {
+            if let Some(unread) = self.messages.take() {
+                self.count(&unread);
+                if is_done(self, &unread) || unread.is_ended {
                     return Ending::Over;
                 }
             }
@@ -350,28 +356,28 @@ impl<'a> Sender<'a> {
             if left.is_zero() || self.shared.stop.is_set() {
                 return Ending::Over;
             }
-            self.inbox.wait(left);
+            self.messages.wait(left);
         }
     }
 
-    /// Keeps the connection until the client gives it up.
+    /// Keeps the connection, silent, until the client ends it.
     fn stay_silent(&mut self) -> Ending {
         loop {
-            if let Some(mail) = self.inbox.take() {
-                self.note(&mail);
-                if mail.is_ended {
+            if let Some(unread) = self.messages.take() {
+                self.count(&unread);
+                if unread.is_ended {
                     return Ending::Over;
                 }
             }
             if self.shared.stop.is_set() {
                 return Ending::Over;
             }
-            self.inbox.wait(IDLE_STEP);
+            self.messages.wait(IDLE_STEP);
         }
     }
 }
 
-/// The fault that the connection `id` will show, and after how many events.
+/// The fault that the connection `id` plays, with the number of events before it.
 fn first_fault(shared: &Shared, id: u64) -> Option<(u64, Fault)> {
     let options = &shared.options;
     [

@@ -110,6 +110,12 @@ impl DateTime {
 
 /// Writes days since 1970-01-01 as `2025-01-31`.
 pub(crate) fn format_days(days: i32) -> String {
+    let (year, month, day) = civil_date(days);
+    format!("{year:04}-{month:02}-{day:02}")
+}
+
+/// Year, month and day in the Gregorian calendar, from days since 1970-01-01.
+fn civil_date(days: i32) -> (i32, i32, i32) {
     // The civil calendar from days, counting years from March so that the leap day comes last.
     let days = days + 719_468;
     let era = days.div_euclid(146_097);
@@ -119,8 +125,34 @@ pub(crate) fn format_days(days: i32) -> String {
     let month_from_march = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
     let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    let year = era * 400 + year_of_era + i32::from(month <= 2);
-    format!("{year:04}-{month:02}-{day:02}")
+    (era * 400 + year_of_era + i32::from(month <= 2), month, day)
+}
+
+/// Appends milliseconds since 1970-01-01 as `2025-01-31T12:00:00.000Z`, up to the year 9999.
+///
+/// Writes digits instead of formatting, because the simulator stamps each event.
+#[cfg(feature = "simulator")]
+pub(crate) fn push_millis(out: &mut Vec<u8>, unix_millis: u64) {
+    const MILLIS_PER_DAY: u64 = 86_400_000;
+    let (year, month, day) = civil_date(i32::try_from(unix_millis / MILLIS_PER_DAY).unwrap_or(0));
+    #[expect(clippy::cast_possible_truncation, clippy::cast_possible_wrap, reason = "less than a day")]
+    let of_day = (unix_millis % MILLIS_PER_DAY) as i32;
+    let mut text = *b"0000-00-00T00:00:00.000Z";
+    for (at, digits, mut number) in [
+        (0, 4, year),
+        (5, 2, month),
+        (8, 2, day),
+        (11, 2, of_day / 3_600_000),
+        (14, 2, of_day / 60_000 % 60),
+        (17, 2, of_day / 1000 % 60),
+        (20, 3, of_day % 1000),
+    ] {
+        for place in text[at..at + digits].iter_mut().rev() {
+            *place = b"0123456789"[(number % 10) as usize];
+            number /= 10;
+        }
+    }
+    out.extend_from_slice(&text);
 }
 
 /// Writes microseconds since 1970-01-01 as `2025-01-31T12:00:00.000000`.
@@ -229,6 +261,26 @@ mod tests {
         ] {
             let parsed = DateTime::parse(&format!("{text}Z")).unwrap();
             assert_eq!(format_micros(parsed.utc_micros().unwrap()), text);
+        }
+    }
+
+    #[cfg(feature = "simulator")]
+    #[test]
+    fn milliseconds_are_written_as_the_calendar_has_them() {
+        let cases = [
+            (0, "1970-01-01T00:00:00.000Z"),
+            (1_767_225_600_000, "2026-01-01T00:00:00.000Z"),
+            (951_782_399_999, "2000-02-28T23:59:59.999Z"),
+            (951_782_400_000, "2000-02-29T00:00:00.000Z"),
+            (951_868_800_000, "2000-03-01T00:00:00.000Z"),
+            (1_709_210_096_007, "2024-02-29T12:34:56.007Z"),
+            (4_107_542_400_000, "2100-03-01T00:00:00.000Z"),
+            (253_402_300_799_999, "9999-12-31T23:59:59.999Z"),
+        ];
+        for (unix_millis, expected) in cases {
+            let mut out = Vec::new();
+            push_millis(&mut out, unix_millis);
+            assert_eq!(String::from_utf8(out).unwrap(), expected);
         }
     }
 
