@@ -1,4 +1,4 @@
-"""What a sink did, in numbers that add up."""
+"""The statistics of a sink: its state, its counters and its latency."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from datetime import timedelta
 from typing import Any, Literal, TypeAlias
 
 State: TypeAlias = Literal["open", "running", "stalled", "stopping", "closed", "failed"]
-"""Where a sink stands: ``open`` is not started yet, ``stalled`` reads, but the destination takes no rows, ``closed`` and ``failed``
+"""The state of a sink: ``open`` is not started yet, ``stalled`` reads, but the destination takes no rows, ``closed`` and ``failed``
 have ended."""
 
 
 @dataclass(frozen=True)
 class Latency:
-    """From receipt to commit, of the events committed since the sink was opened; exact to one part in a hundred."""
+    """A distribution of times, exact to one part in a hundred."""
 
     p50: timedelta = timedelta()
     """Half of the events were faster."""
@@ -33,61 +33,63 @@ class Latency:
 
 @dataclass(frozen=True)
 class Stats:
-    """The numbers of a sink at a moment. ``repr`` shows those that are not 0.
+    """The statistics of a sink at one moment. ``repr`` shows the counters that are not 0.
 
-    At every quiet moment ``received + recovered + replayed`` equals
-    ``inserted + updated + unchanged + confirmed + collapsed + dead_lettered + pending``.
+    Whenever no batch is in progress,
+    ``received + recovered + replayed = inserted + updated + unchanged + confirmed + collapsed + dead_lettered + pending``.
 
     >>> Stats(state="running", received=10, inserted=9, dead_lettered=1)
     Stats(state='running', received=10, inserted=9, dead_lettered=1)
     """
 
     state: State
-    """Where the sink stands."""
+    """The state of the sink."""
     received: int = 0
     """Events taken from the stream or given by the application, since the sink was opened."""
     recovered: int = 0
-    """Events found in the spool when it was opened that were not yet applied."""
+    """Events found in the spool when it was opened that were not committed to the table yet."""
+    replayed: int = 0
+    """Dead letters put into the spool again by a replay, since the sink was opened."""
     inserted: int = 0
     """Events that made a new row."""
     updated: int = 0
     """Events that changed a row."""
     unchanged: int = 0
-    """Events that left their row as it was."""
+    """Events that left their row as it was (``destination.update`` = ``changed`` or ``newer``, or nothing to update)."""
     confirmed: int = 0
-    """Events whose commit was not answered but was found done afterwards: it is not known what they did."""
+    """Events of an in-doubt transaction that turned out to be committed: inserted, updated or unchanged, it is not known which."""
     collapsed: int = 0
     """Events merged with a later one of the same key in the same batch."""
     dead_lettered: int = 0
     """Events kept as dead letters."""
     pending: int = 0
-    """Events in the spool, not yet applied."""
+    """Events in the spool that are not committed to the table yet: the lag."""
     reconnects: int = 0
-    """Connections to the stream that were opened because the one before was lost or closed."""
+    """Connections to the stream opened because the one before was lost or closed. A planned one, which takes over before the
+    token expires (``stream.renew_before_expiry``), does not count; its token does, in ``token_renewals``."""
     token_renewals: int = 0
     """Tokens fetched after the first."""
     batches: int = 0
     """Transactions committed."""
     notices_dropped: int = 0
     """Notices dropped because the application did not poll in time."""
-    replayed: int = 0
-    """Dead letters put into the spool again by a replay, since the sink was opened."""
     pending_bytes: int = 0
-    """Size of what is in the spool, in bytes."""
+    """The size of the pending events, in bytes."""
     latency: Latency = Latency()
-    """From receipt to commit."""
+    """The time from receipt to commit, of the events committed since the sink was opened."""
     last_error: str | None = None
     """The last error, if there was one."""
 
     @property
     def is_balanced(self) -> bool:
-        """Whether the numbers add up, as they always do when nothing is under way.
+        """Whether the accounting closes: every event taken has an outcome or is pending. It does whenever no batch is in
+        progress.
 
         >>> Stats(state="closed", received=10, inserted=9).is_balanced
         False
         """
-        settled = self.inserted + self.updated + self.unchanged + self.confirmed + self.collapsed + self.dead_lettered
-        return self.received + self.recovered + self.replayed == settled + self.pending
+        done = self.inserted + self.updated + self.unchanged + self.confirmed + self.collapsed + self.dead_lettered
+        return self.received + self.recovered + self.replayed == done + self.pending
 
     def __repr__(self) -> str:
         empty = Stats(state=self.state)
@@ -100,7 +102,7 @@ _NAMES = frozenset(field.name for field in fields(Stats))
 
 
 def from_json(text: str | Mapping[str, Any]) -> Stats:
-    """Stats as the native module tells them."""
+    """Stats from the JSON of the native module."""
     found = json.loads(text) if isinstance(text, str) else dict(text)
     times = {name.removesuffix("_us"): timedelta(microseconds=us) for name, us in found.pop("latency").items()}
     # A counter that is newer than this file is in no field yet.

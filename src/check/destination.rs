@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 
-use super::run::Area;
+use super::steps::{CheckStep, Steps};
 use crate::check::schema_fit;
 use crate::config::Config;
 use crate::destination::{Destination, Examination};
-use crate::report::finding::{CheckStep, Finding};
+use crate::report::finding::Finding;
 use crate::rows::schema::Schema;
 use crate::rows::{Plan, Table, check_unique_key};
 
@@ -32,45 +32,45 @@ pub(super) fn check(
     destination: &mut dyn Destination,
     reports: &Sender<CheckStep>,
 ) {
-    let mut area = Area::new(&NAMES, reports);
-    if let Some(table) = reach(destination, &mut area) {
-        let plan = columns(config, schema, &table, &mut area);
-        let key = area.examine("destination.key", || {
+    let mut steps = Steps::new(&NAMES, reports);
+    if let Some(table) = reach(destination, &mut steps) {
+        let plan = columns(config, schema, &table, &mut steps);
+        let key = steps.examine("destination.key", || {
             check_unique_key(&config.mapping, &table)?;
             Ok(Some(Finding::good(format!("a unique index over ({})", config.mapping.key.join(", ")))))
         });
         // An upsert of other columns, or without its index, is refused for these reasons before it is for a missing privilege.
         if let (Some(plan), Some(())) = (plan, key) {
-            area.examine("destination.privileges", || destination.examine(Examination::Privileges(&plan)));
+            steps.examine("destination.privileges", || destination.examine(Examination::Privileges(&plan)));
         }
-        area.examine("destination.checkpoint", || destination.examine(Examination::Checkpoint));
+        steps.examine("destination.checkpoint", || destination.examine(Examination::Checkpoint));
     }
 }
 
 /// Everything up to the table; `None` if it could not be seen.
-fn reach(destination: &mut dyn Destination, area: &mut Area<'_>) -> Option<Table> {
-    area.examine("destination.names", || destination.examine(Examination::Names))?;
-    area.examine("destination.tcp", || destination.examine(Examination::Tcp))?;
-    area.examine("destination.connection", || destination.examine(Examination::Connection))?;
-    area.examine("destination.tls", || destination.examine(Examination::Tls));
-    area.examine("destination.pooler", || destination.examine(Examination::Pooler));
-    area.examine("destination.clock", || destination.examine(Examination::Clock));
-    area.step("destination.table", || {
+fn reach(destination: &mut dyn Destination, steps: &mut Steps<'_>) -> Option<Table> {
+    steps.examine("destination.names", || destination.examine(Examination::Names))?;
+    steps.examine("destination.tcp", || destination.examine(Examination::Tcp))?;
+    steps.examine("destination.connection", || destination.examine(Examination::Connection))?;
+    steps.examine("destination.tls", || destination.examine(Examination::Tls));
+    steps.examine("destination.pooler", || destination.examine(Examination::Pooler));
+    steps.examine("destination.clock", || destination.examine(Examination::Clock));
+    steps.step("destination.table", || {
         let table = destination.connect()?;
         let finding = Finding::good(format!("{} has {} columns", table.name, table.columns.len()));
         Ok((table, finding))
     })
 }
 
-fn columns(config: &Config, schema: Option<&Schema>, table: &Table, area: &mut Area<'_>) -> Option<Arc<Plan>> {
-    let plan = area.step("destination.columns", || {
+fn columns(config: &Config, schema: Option<&Schema>, table: &Table, steps: &mut Steps<'_>) -> Option<Arc<Plan>> {
+    let plan = steps.step("destination.columns", || {
         let plan = Plan::of_columns(&config.mapping, config.destination.update, table)?;
         let names: Vec<&str> = plan.columns.iter().map(|column| column.name.as_str()).collect();
         let finding = Finding::good(format!("filled: {}", names.join(", ")));
         Ok((Arc::new(plan), finding))
     })?;
     if let Some(schema) = schema {
-        area.examine("destination.fit", || Ok(Some(fit(&plan, schema))));
+        steps.examine("destination.fit", || Ok(Some(fit(&plan, schema))));
     }
     Some(plan)
 }

@@ -1,7 +1,11 @@
-//! `cxsink check`: each step of a deployment tried for real, one file for each area.
+//! `cxsink check`: tries each step of a deployment for real, with one file for each area.
 
-pub(crate) mod destination;
-pub(crate) mod run;
-pub(crate) mod schema_fit;
-pub(crate) mod source;
-pub(crate) mod spool;
+mod destination;
+mod run;
+mod schema_fit;
+mod source;
+mod spool;
+mod steps;
+
+pub use run::check;
+pub use steps::{Check, CheckArea, CheckStatus, CheckStep};

@@ -1,17 +1,18 @@
-//! Goes through the steps, on a thread of its own, and tells the caller each one when it is done.
+//! Runs the steps of a check on a thread of its own and reports each one to the caller when it is done.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{self, Sender};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use super::steps::{Check, CheckArea, CheckStep, Steps, failed};
 use super::{destination, source, spool};
 use crate::config::Config;
 use crate::destination::Destination;
 use crate::error::{Error, ErrorKind, Result};
-use crate::report::finding::{Check, CheckArea, CheckStatus, CheckStep, Finding, failed};
+use crate::report::finding::Finding;
 use crate::rows::schema::Schema;
-use crate::sink;
-use crate::source::websocket::Probe;
+use crate::sink::{Sink, open_destination, open_probe};
+use crate::source::Probe;
 use crate::threads::spawn;
 use crate::threads::stop_signal::StopSignal;
 
@@ -35,7 +36,7 @@ pub fn check(config: &Config, areas: &[CheckArea], mut on_step: impl FnMut(&Chec
     let (config, areas) = (config.clone(), areas.to_vec());
     // The `postgres` crate must not be called on a thread that is inside an asynchronous runtime.
     let spawned = spawn::spawn("cxsink-check", move || {
-        // What a panic leaves behind is not used again.
+        // Nothing that a panic leaves behind is used again.
         if catch_unwind(AssertUnwindSafe(|| check_all(&config, &areas, &sender))).is_err() {
             let error = Error::new(ErrorKind::Panic, "the check panicked").with_hint("this is a bug in cxsink");
             drop(sender.send(failed("check", Duration::ZERO, &error)));
@@ -53,16 +54,23 @@ pub fn check(config: &Config, areas: &[CheckArea], mut on_step: impl FnMut(&Chec
     check
 }
 
+impl Sink {
+    /// Tries everything that a sink with this configuration needs, without opening one: every area of [`check`](crate::check()).
+    pub fn check(config: &Config) -> Check {
+        check(config, &CheckArea::ALL, |_| {})
+    }
+}
+
 fn check_all(config: &Config, areas: &[CheckArea], reports: &Sender<CheckStep>) {
     let wanted = |area| areas.contains(&area);
     let needs_stream = wanted(CheckArea::Oauth) || wanted(CheckArea::Stream);
-    let parts = Area::new(&["configuration"], reports).step("configuration", || configuration(config, needs_stream));
+    let parts = Steps::new(&["configuration"], reports).step("configuration", || configuration(config, needs_stream));
     let Some(Parts { mut destination, mut probe }) = parts else { return };
-    let schema = Area::new(&["schema"], reports).step("schema", || schema(config));
+    let schema = Steps::new(&["schema"], reports).step("schema", || schema(config));
     if wanted(CheckArea::Spool) {
         spool::check(&config.spool, config.dead_letters.bytes_max, reports);
     }
-    if let Some(probe) = &mut probe {
+    if let Some(probe) = probe.as_deref_mut() {
         // Without a token no stream opens.
         let has_token = source::check_token(probe, reports);
         if wanted(CheckArea::Stream) {
@@ -76,14 +84,14 @@ fn check_all(config: &Config, areas: &[CheckArea], reports: &Sender<CheckStep>) 
 
 struct Parts {
     destination: Box<dyn Destination>,
-    /// `None` if there is no stream, or nobody asks for it.
-    probe: Option<Probe>,
+    /// `None` if no stream is configured, or its area is not wanted.
+    probe: Option<Box<dyn Probe>>,
 }
 
 fn configuration(config: &Config, needs_stream: bool) -> Result<(Parts, Finding)> {
     config.validate()?;
-    let destination = sink::open_destination(config, StopSignal::new())?;
-    let probe = (needs_stream && config.has_stream()).then(|| Probe::new(config)).transpose()?;
+    let destination = open_destination(config, StopSignal::new())?;
+    let probe = if needs_stream { open_probe(config)? } else { None };
     let good = "every value is known and within its range";
     let finding = if needs_stream && probe.is_none() {
         Finding::warning(format!("{good}; there is no stream"), NO_STREAM)
@@ -100,77 +108,4 @@ fn schema(config: &Config) -> Result<(Schema, Finding)> {
     let schema = Schema::load(&config.schema, config.stream.event_bytes_max)?;
     let name = config.schema.file.as_ref().map_or("the built-in schema".into(), |file| file.display().to_string());
     Ok((schema, Finding::good(name)))
-}
-
-/// The steps of an area: those that are not reached in the end were skipped.
-pub(super) struct Area<'a> {
-    left: Vec<&'static str>,
-    reports: &'a Sender<CheckStep>,
-    failed: Option<&'static str>,
-}
-
-impl<'a> Area<'a> {
-    pub(super) fn new(names: &[&'static str], reports: &'a Sender<CheckStep>) -> Self {
-        Self { left: names.to_vec(), reports, failed: None }
-    }
-
-    /// Tries a step; `None` if it failed.
-    pub(super) fn step<T>(&mut self, name: &'static str, tried: impl FnOnce() -> Result<(T, Finding)>) -> Option<T> {
-        self.try_step(name, || tried().map(|(found, finding)| (found, Some(finding))))
-    }
-
-    /// Tries a step that has nothing to hand on; `None` if it failed. What a part does not have is left out.
-    pub(super) fn examine(
-        &mut self,
-        name: &'static str,
-        tried: impl FnOnce() -> Result<Option<Finding>>,
-    ) -> Option<()> {
-        self.try_step(name, || tried().map(|finding| ((), finding)))
-    }
-
-    fn try_step<T>(&mut self, name: &'static str, tried: impl FnOnce() -> Result<(T, Option<Finding>)>) -> Option<T> {
-        let started_at = Instant::now();
-        let outcome = tried();
-        let duration = started_at.elapsed();
-        match outcome {
-            Ok((found, Some(finding))) => {
-                self.report(finding.into_step(name, duration));
-                Some(found)
-            }
-            Ok((found, None)) => {
-                self.left.retain(|left| *left != name);
-                Some(found)
-            }
-            Err(error) => {
-                self.failed = Some(name);
-                self.report(failed(name, duration, &error));
-                None
-            }
-        }
-    }
-
-    pub(super) fn skip(&mut self, name: &'static str, why: String) {
-        self.report(CheckStep {
-            name,
-            status: CheckStatus::Skipped,
-            duration: Duration::ZERO,
-            message: why,
-            hint: None,
-        });
-    }
-
-    fn report(&mut self, step: CheckStep) {
-        self.left.retain(|left| *left != step.name);
-        // Whoever does not listen any more does not want to know.
-        drop(self.reports.send(step));
-    }
-}
-
-impl Drop for Area<'_> {
-    fn drop(&mut self) {
-        let why = self.failed.map_or_else(|| "not tried".into(), |failed| format!("not tried, as {failed} failed"));
-        for name in std::mem::take(&mut self.left) {
-            self.skip(name, why.clone());
-        }
-    }
 }

@@ -2,56 +2,57 @@
 
 use std::sync::mpsc::Sender;
 
-use super::run::Area;
+use super::steps::{CheckStep, Steps};
 use crate::config::Config;
-use crate::report::finding::CheckStep;
-use crate::source::websocket::{Probe, Server};
+use crate::source::{Probe, ProbeStep, Server};
 use crate::spool::examine;
 
-/// The steps on the way to one of the two servers.
-struct Steps {
+/// The names of the steps on the way to one of the two servers.
+struct StepNames {
     names: &'static str,
     tcp: &'static str,
     proxy: &'static str,
     tls: &'static str,
 }
 
-const TOKEN_ENDPOINT: Steps = Steps { names: "oauth.names", tcp: "oauth.tcp", proxy: "oauth.proxy", tls: "oauth.tls" };
-const STREAM: Steps = Steps { names: "stream.names", tcp: "stream.tcp", proxy: "stream.proxy", tls: "stream.tls" };
+const TOKEN_ENDPOINT: StepNames =
+    StepNames { names: "oauth.names", tcp: "oauth.tcp", proxy: "oauth.proxy", tls: "oauth.tls" };
+const STREAM: StepNames =
+    StepNames { names: "stream.names", tcp: "stream.tcp", proxy: "stream.proxy", tls: "stream.tls" };
 
 /// The token endpoint; true if it gave a token.
-pub(super) fn check_token(probe: &mut Probe, reports: &Sender<CheckStep>) -> bool {
-    let Steps { names, tcp, proxy, tls } = TOKEN_ENDPOINT;
-    let mut area = Area::new(&[names, tcp, proxy, tls, "oauth.token", "oauth.clock"], reports);
-    if reach(probe, Server::TokenEndpoint, &TOKEN_ENDPOINT, &mut area).is_none() {
+pub(super) fn check_token(probe: &mut dyn Probe, reports: &Sender<CheckStep>) -> bool {
+    let StepNames { names, tcp, proxy, tls } = TOKEN_ENDPOINT;
+    let mut steps = Steps::new(&[names, tcp, proxy, tls, "oauth.token", "oauth.clock"], reports);
+    if reach(probe, Server::TokenEndpoint, &TOKEN_ENDPOINT, &mut steps).is_none() {
         return false;
     }
-    let token = area.examine("oauth.token", || probe.token().map(Some));
+    let token = steps.examine("oauth.token", || probe.examine(ProbeStep::Token));
     if token.is_some() {
-        area.examine("oauth.clock", || Ok(probe.clock()));
+        steps.examine("oauth.clock", || probe.examine(ProbeStep::Clock));
     }
     token.is_some()
 }
 
-pub(super) fn check_stream(config: &Config, probe: &mut Probe, has_token: bool, reports: &Sender<CheckStep>) {
-    let Steps { names, tcp, proxy, tls } = STREAM;
-    let mut area = Area::new(&[names, tcp, proxy, tls, "stream.handshake"], reports);
-    if reach(probe, Server::Stream, &STREAM, &mut area).is_none() {
+pub(super) fn check_stream(config: &Config, probe: &mut dyn Probe, has_token: bool, reports: &Sender<CheckStep>) {
+    let StepNames { names, tcp, proxy, tls } = STREAM;
+    let mut steps = Steps::new(&[names, tcp, proxy, tls, "stream.handshake"], reports);
+    if reach(probe, Server::Stream, &STREAM, &mut steps).is_none() {
         return;
     }
     if let Err(in_use) = examine::lock(&config.spool.path) {
-        let why = format!("not tried: {in_use}, and a second connection could be given events in its place");
-        area.skip("stream.handshake", why);
+        let why = format!("not tried: {in_use}, and the server may send events to this second connection only");
+        steps.skip("stream.handshake", why);
     } else if has_token {
-        area.examine("stream.handshake", || probe.handshake().map(Some));
+        steps.examine("stream.handshake", || probe.examine(ProbeStep::Handshake));
     } else {
-        area.skip("stream.handshake", "not tried, as there is no token".into());
+        steps.skip("stream.handshake", "not tried, as there is no token".into());
     }
 }
 
-fn reach(probe: &mut Probe, server: Server, steps: &Steps, area: &mut Area<'_>) -> Option<()> {
-    area.examine(steps.names, || probe.names(server))?;
-    area.examine(steps.tcp, || probe.tcp(server).map(Some))?;
-    area.examine(steps.proxy, || probe.proxy(server))?;
-    area.examine(steps.tls, || probe.tls(server).map(Some))
+fn reach(probe: &mut dyn Probe, server: Server, names: &StepNames, steps: &mut Steps<'_>) -> Option<()> {
+    steps.examine(names.names, || probe.examine(ProbeStep::Names(server)))?;
+    steps.examine(names.tcp, || probe.examine(ProbeStep::Tcp(server)))?;
+    steps.examine(names.proxy, || probe.examine(ProbeStep::Proxy(server)))?;
+    steps.examine(names.tls, || probe.examine(ProbeStep::Tls(server)))
 }

@@ -2,24 +2,23 @@
 
 use std::sync::mpsc::Sender;
 
-use super::run::Area;
+use super::steps::{CheckStep, Steps};
 use crate::config::SpoolConfig;
-use crate::report::finding::CheckStep;
 use crate::spool::examine;
 
 pub(super) fn check(config: &SpoolConfig, dead_letters_bytes_max: u64, reports: &Sender<CheckStep>) {
     if config.path.as_os_str() == ":memory:" {
-        let mut area = Area::new(&["spool.directory"], reports);
-        area.examine("spool.directory", || Ok(Some(examine::in_memory())));
+        let mut steps = Steps::new(&["spool.directory"], reports);
+        steps.examine("spool.directory", || Ok(Some(examine::in_memory())));
         return;
     }
-    let mut area = Area::new(&["spool.directory", "spool.lock", "spool.file", "spool.space"], reports);
-    if area.examine("spool.directory", || examine::directory(&config.path).map(Some)).is_none() {
+    let mut steps = Steps::new(&["spool.directory", "spool.lock", "spool.file", "spool.space"], reports);
+    if steps.examine("spool.directory", || examine::directory(&config.path).map(Some)).is_none() {
         return;
     }
     // These do not depend on each other.
-    area.examine("spool.lock", || examine::lock(&config.path).map(Some));
-    area.examine("spool.file", || examine::file(&config.path).map(Some));
+    steps.examine("spool.lock", || examine::lock(&config.path).map(Some));
+    steps.examine("spool.file", || examine::file(&config.path).map(Some));
     let bytes_max = config.bytes_max.saturating_add(dead_letters_bytes_max);
-    area.examine("spool.space", || examine::space(&config.path, bytes_max));
+    steps.examine("spool.space", || examine::space(&config.path, bytes_max));
 }

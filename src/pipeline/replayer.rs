@@ -6,7 +6,8 @@
 use std::sync::Arc;
 
 use crate::error::Result;
-use crate::report::dead_letter::{DeadLetter, Fate, Selection};
+use crate::report::dead_letter::DeadLetter;
+use crate::report::replay::{Fate, Selection};
 use crate::report::stats::Counter;
 use crate::report::status::Status;
 use crate::rows::batch::Rows;

@@ -2,9 +2,6 @@
 //!
 //! Dead letters are the one place where payloads are kept outside the table.
 
-pub use crate::report::purge::{Purge, Purged};
-pub use crate::report::replay::{Fate, Replayed, Selection};
-
 use crate::error::{Error, ErrorKind, Violation, violations_json};
 
 /// An event that was set aside, with the reason.
@@ -144,6 +141,34 @@ impl DeadLetter {
             }
         }
         object.to_string()
+    }
+}
+
+/// Why an event became a dead letter. Its bytes are in the dead letter itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Rejection {
+    /// The event's place in the spool, by which the dead letter is found.
+    pub offset: u64,
+    /// How far it came.
+    pub stage: Stage,
+    /// Why, in one line, without values of the event.
+    pub reason: String,
+    /// Every way in which it misses the schema or the table.
+    pub violations: Vec<Violation>,
+    /// The database's SQLSTATE, where the database refused it.
+    pub sqlstate: Option<String>,
+}
+
+impl From<&DeadLetter> for Rejection {
+    fn from(letter: &DeadLetter) -> Self {
+        Self {
+            offset: letter.offset,
+            stage: letter.stage,
+            reason: letter.reason.clone(),
+            violations: letter.violations.clone(),
+            sqlstate: letter.sqlstate.clone(),
+        }
     }
 }
 

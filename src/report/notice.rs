@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value as Json, json};
 
-use crate::error::{Error, Violation, violations_json};
-use crate::report::dead_letter::{DeadLetter, Stage};
-use crate::report::stats::{Counter, State, Stats};
+use crate::error::{Error, violations_json};
+use crate::report::dead_letter::Rejection;
+use crate::report::stats::{State, Stats, Stored};
 use crate::threads::sync;
 use crate::threads::sync::Condition;
 
@@ -29,35 +29,6 @@ pub enum Notice {
     Stats(Box<Stats>),
     /// A batch was committed.
     Stored(Stored),
-}
-
-/// Why an event became a dead letter. Its bytes are in the dead letter itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Rejection {
-    /// The event's place in the spool, by which the dead letter is found.
-    pub offset: u64,
-    /// How far it came.
-    pub stage: Stage,
-    /// Why, in one line, without values of the event.
-    pub reason: String,
-    /// Every way in which it misses the schema or the table.
-    pub violations: Vec<Violation>,
-    /// The database's SQLSTATE, where the database refused it.
-    pub sqlstate: Option<String>,
-}
-
-/// What a batch did. Counts are explained at [`crate::Counter`].
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[non_exhaustive]
-#[expect(missing_docs, reason = "each count is documented once, at `Counter`")]
-pub struct Stored {
-    pub inserted: u64,
-    pub updated: u64,
-    pub unchanged: u64,
-    pub confirmed: u64,
-    pub collapsed: u64,
-    pub dead_lettered: u64,
 }
 
 impl Notice {
@@ -106,32 +77,6 @@ impl Notice {
         };
         object["kind"] = self.kind_name().into();
         object.to_string()
-    }
-}
-
-impl Stored {
-    /// Each count with the counter that it adds to.
-    pub(crate) fn counts(&self) -> [(Counter, u64); 6] {
-        [
-            (Counter::Inserted, self.inserted),
-            (Counter::Updated, self.updated),
-            (Counter::Unchanged, self.unchanged),
-            (Counter::Confirmed, self.confirmed),
-            (Counter::Collapsed, self.collapsed),
-            (Counter::DeadLettered, self.dead_lettered),
-        ]
-    }
-}
-
-impl From<&DeadLetter> for Rejection {
-    fn from(letter: &DeadLetter) -> Self {
-        Self {
-            offset: letter.offset,
-            stage: letter.stage,
-            reason: letter.reason.clone(),
-            violations: letter.violations.clone(),
-            sqlstate: letter.sqlstate.clone(),
-        }
     }
 }
 

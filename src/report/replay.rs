@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::error::violations_json;
-use crate::report::notice::Rejection;
+use crate::report::dead_letter::Rejection;
 
 /// Which dead letters to replay.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,6 +1,7 @@
-//! What the sink did, in numbers that add up.
+//! The statistics of a sink. One table, at the end of this file, lists the counters; from it follow the enumeration, the structs,
+//! the JSON and the accounting, and the C header and the Python package are tested against it.
 //!
-//! Closed accounting: at every quiet moment
+//! Closed accounting: whenever no batch is in progress,
 //! `received + recovered + replayed = inserted + updated + unchanged + confirmed + collapsed + dead_lettered + pending`.
 
 use std::sync::Mutex;
@@ -9,83 +10,138 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use hdrhistogram::Histogram;
 use serde_json::json;
 
-use crate::report::notice::Stored;
+use crate::error::Error;
 use crate::threads::sync;
 
-/// A number that [`crate::Sink::counter`] reads without a lock. The numbers are those of the C header and are never reused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[repr(u32)]
-#[non_exhaustive]
-pub enum Counter {
-    /// Events taken from the stream or given by the application, since the sink was opened.
-    Received = 0,
-    /// Events found in the spool when it was opened that were not yet applied.
-    Recovered = 1,
-    /// Events that made a new row.
-    Inserted = 2,
-    /// Events that changed a row.
-    Updated = 3,
-    /// Events that left their row as it was (`destination.update` = `changed` or `newer`, or nothing to update).
-    Unchanged = 4,
-    /// Events whose commit was not answered but was found done afterwards: inserted, updated or unchanged, it is not known which.
-    Confirmed = 5,
-    /// Events merged with a later one of the same key in the same batch.
-    Collapsed = 6,
-    /// Events kept as dead letters.
-    DeadLettered = 7,
-    /// Events in the spool, not yet applied.
-    Pending = 8,
-    /// Connections to the stream that were opened because the one before was lost or closed. One that takes over before the token
-    /// expires (`stream.renew_before_expiry`) is planned and does not count; its token does, as `TokenRenewals`.
-    Reconnects = 9,
-    /// Tokens fetched after the first.
-    TokenRenewals = 10,
-    /// Transactions committed.
-    Batches = 11,
-    /// Notices dropped because the application did not poll in time.
-    NoticesDropped = 12,
-    /// Dead letters put into the spool again by a replay, since the sink was opened.
-    Replayed = 13,
-}
-
-impl Counter {
-    /// Every counter, in the order of its number.
-    pub const ALL: [Self; 14] = [
-        Self::Received,
-        Self::Recovered,
-        Self::Inserted,
-        Self::Updated,
-        Self::Unchanged,
-        Self::Confirmed,
-        Self::Collapsed,
-        Self::DeadLettered,
-        Self::Pending,
-        Self::Reconnects,
-        Self::TokenRenewals,
-        Self::Batches,
-        Self::NoticesDropped,
-        Self::Replayed,
-    ];
-
-    /// The name, as in [`Stats::to_json`], in the C library and in Python.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Received => "received",
-            Self::Recovered => "recovered",
-            Self::Inserted => "inserted",
-            Self::Updated => "updated",
-            Self::Unchanged => "unchanged",
-            Self::Confirmed => "confirmed",
-            Self::Collapsed => "collapsed",
-            Self::DeadLettered => "dead_lettered",
-            Self::Pending => "pending",
-            Self::Reconnects => "reconnects",
-            Self::TokenRenewals => "token_renewals",
-            Self::Batches => "batches",
-            Self::NoticesDropped => "notices_dropped",
-            Self::Replayed => "replayed",
+/// Makes [`Counter`], [`Stats`] and [`Stored`] from the table of counters: each with its documentation, its number in the C header
+/// and its name. The groups are the sides of the accounting: `taken` = `done` + `waiting`.
+macro_rules! statistics {
+    (
+        taken { $($(#[doc = $taken_doc:literal])+ $Taken:ident = $taken_number:literal: $taken:ident,)+ }
+        done { $($(#[doc = $done_doc:literal])+ $Done:ident = $done_number:literal: $done:ident,)+ }
+        waiting { $($(#[doc = $waiting_doc:literal])+ $Waiting:ident = $waiting_number:literal: $waiting:ident,)+ }
+        other { $($(#[doc = $other_doc:literal])+ $Other:ident = $other_number:literal: $other:ident,)+ }
+    ) => {
+        /// A number that [`crate::Sink::counter`] reads without a lock. The numbers are those of the C header and are never reused.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        #[repr(u32)]
+        #[non_exhaustive]
+        pub enum Counter {
+            $($(#[doc = $taken_doc])+ $Taken = $taken_number,)+
+            $($(#[doc = $done_doc])+ $Done = $done_number,)+
+            $($(#[doc = $waiting_doc])+ $Waiting = $waiting_number,)+
+            $($(#[doc = $other_doc])+ $Other = $other_number,)+
         }
-    }
+
+        const COUNT: usize =
+            [$($taken_number,)+ $($done_number,)+ $($waiting_number,)+ $($other_number,)+].len();
+
+        impl Counter {
+            /// Every counter, in the order of its number.
+            pub const ALL: [Self; COUNT] =
+                [$(Self::$Taken,)+ $(Self::$Done,)+ $(Self::$Waiting,)+ $(Self::$Other,)+];
+
+            /// The name, as in [`Stats::to_json`], in the C library and in Python.
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$Taken => stringify!($taken),)+
+                    $(Self::$Done => stringify!($done),)+
+                    $(Self::$Waiting => stringify!($waiting),)+
+                    $(Self::$Other => stringify!($other),)+
+                }
+            }
+
+            /// The meaning in words, as in this documentation: for a help text.
+            pub fn description(self) -> &'static str {
+                match self {
+                    $(Self::$Taken => concat!($($taken_doc, "\n"),+),)+
+                    $(Self::$Done => concat!($($done_doc, "\n"),+),)+
+                    $(Self::$Waiting => concat!($($waiting_doc, "\n"),+),)+
+                    $(Self::$Other => concat!($($other_doc, "\n"),+),)+
+                }
+                .trim_ascii()
+            }
+        }
+
+        /// The statistics of a sink at one moment: its state, every [`Counter`], and what has no counter.
+        #[derive(Debug, Clone, Default, PartialEq, Eq)]
+        #[non_exhaustive]
+        pub struct Stats {
+            /// The state of the sink.
+            pub state: State,
+            $($(#[doc = $taken_doc])+ pub $taken: u64,)+
+            $($(#[doc = $done_doc])+ pub $done: u64,)+
+            $($(#[doc = $waiting_doc])+ pub $waiting: u64,)+
+            $($(#[doc = $other_doc])+ pub $other: u64,)+
+            /// The size of the pending events, in bytes.
+            pub pending_bytes: u64,
+            /// The time from receipt to commit, of the events committed since the sink was opened.
+            pub latency: Latency,
+            /// The last error, if there was one.
+            pub last_error: Option<String>,
+        }
+
+        impl Stats {
+            /// Whether the accounting closes: every event taken has an outcome or is pending. It does whenever no batch is in
+            /// progress.
+            pub fn is_balanced(&self) -> bool {
+                let taken = [$(self.$taken),+];
+                let accounted_for = [$(self.$done,)+ $(self.$waiting),+];
+                taken.iter().sum::<u64>() == accounted_for.iter().sum::<u64>()
+            }
+
+            /// The accounting as a formula, for messages and documents: `received + … = inserted + … + pending`.
+            pub fn accounting() -> String {
+                let taken = [$(stringify!($taken)),+].join(" + ");
+                let accounted_for = [$(stringify!($done),)+ $(stringify!($waiting)),+].join(" + ");
+                format!("{taken} = {accounted_for}")
+            }
+
+            pub(crate) fn to_value(&self) -> serde_json::Value {
+                json!({
+                    "state": self.state.name(),
+                    $(stringify!($taken): self.$taken,)+
+                    $(stringify!($done): self.$done,)+
+                    $(stringify!($waiting): self.$waiting,)+
+                    $(stringify!($other): self.$other,)+
+                    "pending_bytes": self.pending_bytes,
+                    "latency": {
+                        "p50_us": self.latency.p50_us,
+                        "p90_us": self.latency.p90_us,
+                        "p99_us": self.latency.p99_us,
+                        "max_us": self.latency.max_us,
+                    },
+                    "last_error": self.last_error,
+                })
+            }
+        }
+
+        /// The outcomes of the events of one batch.
+        #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+        #[non_exhaustive]
+        pub struct Stored {
+            $($(#[doc = $done_doc])+ pub $done: u64,)+
+        }
+
+        impl Stored {
+            /// Each count with the counter that it adds to.
+            pub(crate) fn counts(&self) -> [(Counter, u64); [$($done_number),+].len()] {
+                [$((Counter::$Done, self.$done)),+]
+            }
+        }
+
+        impl Counters {
+            fn stats(&self) -> Stats {
+                Stats {
+                    $($taken: self.get(Counter::$Taken),)+
+                    $($done: self.get(Counter::$Done),)+
+                    $($waiting: self.get(Counter::$Waiting),)+
+                    $($other: self.get(Counter::$Other),)+
+                    ..Stats::default()
+                }
+            }
+        }
+    };
 }
 
 /// Where the sink stands.
@@ -133,34 +189,6 @@ impl std::fmt::Display for State {
     }
 }
 
-/// A look at the sink's numbers. Counters are explained at [`Counter`].
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[non_exhaustive]
-#[expect(missing_docs, reason = "each counter is documented once, at `Counter`")]
-pub struct Stats {
-    pub state: State,
-    pub received: u64,
-    pub recovered: u64,
-    pub inserted: u64,
-    pub updated: u64,
-    pub unchanged: u64,
-    pub confirmed: u64,
-    pub collapsed: u64,
-    pub dead_lettered: u64,
-    pub pending: u64,
-    pub reconnects: u64,
-    pub token_renewals: u64,
-    pub batches: u64,
-    pub notices_dropped: u64,
-    pub replayed: u64,
-    /// Size of what is in the spool, in bytes.
-    pub pending_bytes: u64,
-    /// From receipt to commit, of the events committed since the sink was opened.
-    pub latency: Latency,
-    /// The last error, if there was one.
-    pub last_error: Option<String>,
-}
-
 /// A distribution of times, in microseconds, exact to one part in a hundred.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -176,48 +204,13 @@ pub struct Latency {
 }
 
 impl Stats {
-    /// Whether the accounting closes; always so when nothing is under way.
-    pub fn is_balanced(&self) -> bool {
-        let settled =
-            self.inserted + self.updated + self.unchanged + self.confirmed + self.collapsed + self.dead_lettered;
-        self.received + self.recovered + self.replayed == settled + self.pending
-    }
-
     /// Everything as one JSON object.
     pub fn to_json(&self) -> String {
         self.to_value().to_string()
     }
-
-    pub(crate) fn to_value(&self) -> serde_json::Value {
-        json!({
-            "state": self.state.name(),
-            "received": self.received,
-            "recovered": self.recovered,
-            "inserted": self.inserted,
-            "updated": self.updated,
-            "unchanged": self.unchanged,
-            "confirmed": self.confirmed,
-            "collapsed": self.collapsed,
-            "dead_lettered": self.dead_lettered,
-            "pending": self.pending,
-            "pending_bytes": self.pending_bytes,
-            "reconnects": self.reconnects,
-            "token_renewals": self.token_renewals,
-            "batches": self.batches,
-            "notices_dropped": self.notices_dropped,
-            "replayed": self.replayed,
-            "latency": {
-                "p50_us": self.latency.p50_us,
-                "p90_us": self.latency.p90_us,
-                "p99_us": self.latency.p99_us,
-                "max_us": self.latency.max_us,
-            },
-            "last_error": self.last_error,
-        })
-    }
 }
 
-/// The counters at work. Each is exact by itself; together they balance when nothing is under way.
+/// The live counters, shared by the threads of a sink. Each is exact; together they balance whenever no batch is in progress.
 #[derive(Debug)]
 pub(crate) struct Counters {
     values: [AtomicU64; Counter::ALL.len()],
@@ -225,13 +218,13 @@ pub(crate) struct Counters {
     last_error: Mutex<Option<String>>,
 }
 
-/// An hour: what takes longer counts as an hour.
+/// One hour; a longer latency is recorded as one hour.
 const LATENCY_US_MAX: u64 = 3_600_000_000;
 
 impl Counters {
     pub(crate) fn new() -> Self {
         // Two significant digits: 45 KiB, and an error below one part in a hundred.
-        #[expect(clippy::expect_used, reason = "fails only for bounds that make no sense, and these are constants")]
+        #[expect(clippy::expect_used, reason = "fails only for invalid bounds, and these are constant")]
         let latency = Histogram::new_with_max(LATENCY_US_MAX, 2).expect("constant bounds");
         Self { values: Default::default(), latency: Mutex::new(latency), last_error: Mutex::default() }
     }
@@ -258,11 +251,11 @@ impl Counters {
         sync::lock(&self.latency).saturating_record_n(micros, events);
     }
 
-    pub(crate) fn note_error(&self, error: &crate::Error) {
+    pub(crate) fn note_error(&self, error: &Error) {
         *sync::lock(&self.last_error) = Some(error.to_string());
     }
 
-    /// `Pending` and its size are the spool's to say.
+    /// The state and the pending events are known elsewhere: by the status and by the spool.
     pub(crate) fn snapshot(&self, state: State, pending: u64, pending_bytes: u64) -> Stats {
         let latency = {
             let histogram = sync::lock(&self.latency);
@@ -273,25 +266,95 @@ impl Counters {
                 max_us: histogram.max(),
             }
         };
-        Stats {
-            state,
-            received: self.get(Counter::Received),
-            recovered: self.get(Counter::Recovered),
-            inserted: self.get(Counter::Inserted),
-            updated: self.get(Counter::Updated),
-            unchanged: self.get(Counter::Unchanged),
-            confirmed: self.get(Counter::Confirmed),
-            collapsed: self.get(Counter::Collapsed),
-            dead_lettered: self.get(Counter::DeadLettered),
-            pending,
-            reconnects: self.get(Counter::Reconnects),
-            token_renewals: self.get(Counter::TokenRenewals),
-            batches: self.get(Counter::Batches),
-            notices_dropped: self.get(Counter::NoticesDropped),
-            replayed: self.get(Counter::Replayed),
-            pending_bytes,
-            latency,
-            last_error: sync::lock(&self.last_error).clone(),
+        let last_error = sync::lock(&self.last_error).clone();
+        Stats { state, pending, pending_bytes, latency, last_error, ..self.stats() }
+    }
+}
+
+statistics! {
+    taken {
+        /// Events taken from the stream or given by the application, since the sink was opened.
+        Received = 0: received,
+        /// Events found in the spool when it was opened that were not committed to the table yet.
+        Recovered = 1: recovered,
+        /// Dead letters put into the spool again by a replay, since the sink was opened.
+        Replayed = 2: replayed,
+    }
+    done {
+        /// Events that made a new row.
+        Inserted = 3: inserted,
+        /// Events that changed a row.
+        Updated = 4: updated,
+        /// Events that left their row as it was (`destination.update` = `changed` or `newer`, or nothing to update).
+        Unchanged = 5: unchanged,
+        /// Events of an in-doubt transaction that turned out to be committed: inserted, updated or unchanged, it is not known which.
+        Confirmed = 6: confirmed,
+        /// Events merged with a later one of the same key in the same batch.
+        Collapsed = 7: collapsed,
+        /// Events kept as dead letters.
+        DeadLettered = 8: dead_lettered,
+    }
+    waiting {
+        /// Events in the spool that are not committed to the table yet: the lag.
+        Pending = 9: pending,
+    }
+    other {
+        /// Connections to the stream opened because the one before was lost or closed. A planned one, which takes over before the
+        /// token expires (`stream.renew_before_expiry`), does not count; its token does, in `token_renewals`.
+        Reconnects = 10: reconnects,
+        /// Tokens fetched after the first.
+        TokenRenewals = 11: token_renewals,
+        /// Transactions committed.
+        Batches = 12: batches,
+        /// Notices dropped because the application did not poll in time.
+        NoticesDropped = 13: notices_dropped,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counters_are_numbered_in_their_order() {
+        for (number, counter) in Counter::ALL.into_iter().enumerate() {
+            assert_eq!(counter as usize, number, "{}", counter.name());
+        }
+    }
+
+    #[test]
+    fn documents_state_the_accounting_of_the_table() {
+        let documents =
+            [("stats.rs", include_str!("stats.rs")), ("ARCHITECTURE.md", include_str!("../../ARCHITECTURE.md"))];
+        for (name, text) in documents {
+            assert!(text.contains(&Stats::accounting()), "{name}: {}", Stats::accounting());
+        }
+    }
+
+    #[test]
+    fn stats_balance_when_every_event_has_an_outcome() {
+        let counters = Counters::new();
+        for counter in [Counter::Received, Counter::Recovered, Counter::Replayed] {
+            counters.add(counter, 7);
+        }
+        assert!(!counters.snapshot(State::Running, 20, 0).is_balanced());
+        assert!(counters.snapshot(State::Running, 21, 0).is_balanced());
+        let stored = Stored { inserted: 1, updated: 2, unchanged: 3, confirmed: 4, collapsed: 5, dead_lettered: 6 };
+        counters.add_stored(&stored);
+        assert!(counters.snapshot(State::Closed, 0, 0).is_balanced());
+    }
+
+    #[test]
+    fn json_has_every_counter_by_its_name() {
+        let counters = Counters::new();
+        for counter in Counter::ALL {
+            counters.add(counter, counter as u64 + 100);
+        }
+        let pending = Counter::Pending as u64 + 100;
+        let json: serde_json::Value =
+            serde_json::from_str(&counters.snapshot(State::Open, pending, 0).to_json()).unwrap();
+        for counter in Counter::ALL {
+            assert_eq!(json[counter.name()], counter as u64 + 100, "{}", counter.name());
         }
     }
 }

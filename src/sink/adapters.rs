@@ -1,4 +1,4 @@
-//! The choice of adapters: which source and which destination a configuration names. The only file that names them.
+//! The adapters: which source and which destination a configuration names. No other file names the concrete ones.
 
 use std::sync::Arc;
 
@@ -9,14 +9,14 @@ use crate::destination::{Destination, Link};
 use crate::error::{Error, ErrorKind, Result};
 use crate::report::stats::Counter;
 use crate::report::status::Status;
-use crate::source::websocket::WebsocketSource;
-use crate::source::{Observer, Source, SourceEvent};
+use crate::source::websocket::{WebsocketProbe, WebsocketSource};
+use crate::source::{Observer, Probe, Source, SourceEvent};
 use crate::threads::spawn;
 use crate::threads::stop_signal::StopSignal;
 
-/// The concrete parts of a sink.
+/// The adapters of a sink.
 pub(crate) struct Parts {
-    /// `None` for a sink that only takes what the application gives it.
+    /// `None` for a sink that takes events from the application only.
     pub(crate) source: Option<Box<dyn Source>>,
     /// One for each of the destination's connections.
     pub(crate) links: Vec<Link>,
@@ -51,11 +51,19 @@ fn connections(config: &Config) -> u32 {
 }
 
 /// Runs `work` on a thread of its own and waits for it: the `postgres` crate cannot be called, or even dropped, on a thread that
-/// is inside an asynchronous runtime, and nobody can say what the application's thread is inside of.
+/// is inside an asynchronous runtime, and the application's thread may be.
 pub(super) fn away_from_the_caller<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     let spawned = spawn::spawn("cxsink-start", work);
     let thread = spawned.map_err(|error| Error::new(ErrorKind::Internal, format!("starting a thread: {error}")))?;
     thread.join().unwrap_or_else(|_| Err(Error::new(ErrorKind::Panic, "the thread cxsink-start panicked")))
+}
+
+/// The servers of the stream, for `check`; `None` if no stream is configured.
+pub(crate) fn open_probe(config: &Config) -> Result<Option<Box<dyn Probe>>> {
+    if !config.has_stream() {
+        return Ok(None);
+    }
+    Ok(Some(Box::new(WebsocketProbe::new(config)?)))
 }
 
 /// The destination that `destination.url` names.

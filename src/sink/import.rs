@@ -2,7 +2,7 @@
 
 use std::io::BufRead;
 
-use super::Sink;
+use super::handle::Sink;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Burst;
 use crate::source::{BURST_BYTES_MAX, BURST_EVENTS_MAX};

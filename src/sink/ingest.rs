@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{ROOM_CHECK, Sink};
+use super::handle::{ROOM_CHECK, Sink};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Burst;
 use crate::report::stats::Counter;

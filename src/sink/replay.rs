@@ -9,13 +9,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::engine::Engine;
-use super::{ROOM_CHECK, Sink};
+use super::handle::{ROOM_CHECK, Sink};
 use crate::config::{Config, OauthConfig, StreamConfig};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Burst;
 use crate::pipeline::replayer::{Replayer, check};
-use crate::report::dead_letter::{Fate, Replayed, Selection};
-use crate::report::notice::Rejection;
+use crate::report::dead_letter::Rejection;
+use crate::report::replay::{Fate, Replayed, Selection};
 use crate::report::stats::Counter;
 use crate::rows::Plan;
 use crate::rows::schema::Schema;

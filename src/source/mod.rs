@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use crate::error::Result;
 use crate::event::Burst;
+use crate::report::finding::Finding;
 
 /// A stream that can be lost and opened again.
 ///
@@ -47,6 +48,38 @@ pub(crate) enum Read {
 pub(crate) const BURST_EVENTS_MAX: usize = 2000;
 /// A burst is handed to the spool when it is this large, even if more is there.
 pub(crate) const BURST_BYTES_MAX: usize = 512 * 1024;
+
+/// The servers of a source, examined step by step for `check`. Each step uses the connection that the step before it made.
+pub(crate) trait Probe {
+    /// Tries one step; `None` if it does not apply.
+    fn examine(&mut self, step: ProbeStep) -> Result<Option<Finding>>;
+}
+
+/// A server of a source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Server {
+    TokenEndpoint,
+    Stream,
+}
+
+/// One step on the way to the stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ProbeStep {
+    /// Resolves the name of the server, or of the proxy on the way.
+    Names(Server),
+    /// Connects.
+    Tcp(Server),
+    /// Has the proxy connect.
+    Proxy(Server),
+    /// Encrypts, verifies the certificate, and disconnects.
+    Tls(Server),
+    /// Fetches a token.
+    Token,
+    /// Compares the clock of the token endpoint with ours.
+    Clock,
+    /// Opens the stream and closes it again.
+    Handshake,
+}
 
 /// What happens inside a source that the handle counts or tells; it has no part in how the stream is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use rusqlite::{Connection, params};
 
 use super::DeadLetters;
 use crate::error::{Error, ErrorKind, Result};
-use crate::report::dead_letter::{Purge, Purged};
+use crate::report::purge::{Purge, Purged};
 use crate::spool::offline::Outside;
 
 /// So many are deleted in one transaction: a sink that has the file open waits no longer than that.

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
+import inspect
+import itertools
 import json
 
 import cxsink
@@ -15,12 +18,38 @@ def test_every_status_has_its_number_and_an_exception() -> None:
     assert set(_CLASSES) == set(cxsink.Status)
 
 
-def test_every_counter_is_a_number_of_stats(settings: dict[str, str]) -> None:
+COUNTERS = dict(_cxsink.counters())
+
+
+def test_every_counter_is_a_field_of_stats(settings: dict[str, str]) -> None:
     names = [field.name for field in dataclasses.fields(cxsink.Stats)]
-    assert set(_cxsink.counters()) < set(names)
+    assert set(COUNTERS) < set(names)
     with cxsink.Sink(settings) as sink:
-        assert all(sink.counter(name) == 0 for name in _cxsink.counters())
+        assert all(sink.counter(name) == 0 for name in COUNTERS)
         assert set(names) == set(json.loads(sink._native.stats()))
+
+
+def test_every_counter_has_the_words_of_the_library() -> None:
+    body = ast.parse(inspect.getsource(cxsink.Stats)).body[0]
+    assert isinstance(body, ast.ClassDef)
+    documented = {
+        field.target.id: " ".join(ast.literal_eval(doc.value).split())
+        for field, doc in itertools.pairwise(body.body)
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and isinstance(doc, ast.Expr)
+    }
+    for name, description in COUNTERS.items():
+        assert documented[name] == " ".join(description.replace("`", "``").split())
+
+
+def test_the_accounting_is_that_of_the_library() -> None:
+    assert f"``{_cxsink.accounting()}``" in str(cxsink.Stats.__doc__)
+    taken, accounted_for = (side.split(" + ") for side in _cxsink.accounting().split(" = "))
+    assert cxsink.Stats("running", **dict.fromkeys(COUNTERS, 1)).is_balanced == (len(taken) == len(accounted_for))
+    for name in COUNTERS:
+        counts = {name: 1}
+        assert cxsink.Stats("running", **counts).is_balanced == (name not in {*taken, *accounted_for})
+        if name in taken:
+            assert all(cxsink.Stats("running", **counts, **{other: 1}).is_balanced for other in accounted_for)
 
 
 def test_every_public_name_is_documented() -> None:

@@ -2,11 +2,12 @@
 //!
 //! All of them are the core's; the tests below compare them. They are never reused.
 
-use std::ffi::{CStr, c_char};
+use std::ffi::{CStr, CString, c_char};
+use std::sync::OnceLock;
 
 use cxsink_core::{Counter, ErrorKind, State};
 
-use crate::boundary::value;
+use crate::boundary::{c_text, value};
 
 /// What a call came to. From 10 on it has failed; `cxsink_error` says more.
 ///
@@ -109,62 +110,52 @@ const STATES: [(SinkState, State, &CStr); 6] = [
     (SinkState::Failed, State::Failed, c"failed"),
 ];
 
-/// One of a sink's numbers. At every quiet moment
+/// A counter of a sink. Whenever no batch is in progress,
 /// received + recovered + replayed = inserted + updated + unchanged + confirmed + collapsed + dead_lettered + pending.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u32)]
 pub enum SinkCounter {
     /// Events taken from the stream or given by the application, since the sink was opened.
     Received = 0,
-    /// Events found in the spool when it was opened that were not yet applied.
+    /// Events found in the spool when it was opened that were not committed to the table yet.
     Recovered = 1,
-    /// Events that made a new row.
-    Inserted = 2,
-    /// Events that changed a row.
-    Updated = 3,
-    /// Events that left their row as it was.
-    Unchanged = 4,
-    /// Events whose commit was not answered but was found done afterwards.
-    Confirmed = 5,
-    /// Events merged with a later one of the same key in the same batch.
-    Collapsed = 6,
-    /// Events kept as dead letters.
-    DeadLettered = 7,
-    /// Events in the spool, not yet applied.
-    Pending = 8,
-    /// Connections to the stream that were opened because the one before was lost or closed.
-    Reconnects = 9,
-    /// Tokens fetched after the first.
-    TokenRenewals = 10,
-    /// Transactions committed.
-    Batches = 11,
-    /// Notices dropped because the application did not poll in time.
-    NoticesDropped = 12,
     /// Dead letters put into the spool again by a replay, since the sink was opened.
-    Replayed = 13,
+    Replayed = 2,
+    /// Events that made a new row.
+    Inserted = 3,
+    /// Events that changed a row.
+    Updated = 4,
+    /// Events that left their row as it was (`destination.update` = `changed` or `newer`, or nothing to update).
+    Unchanged = 5,
+    /// Events of an in-doubt transaction that turned out to be committed: inserted, updated or unchanged, it is not known which.
+    Confirmed = 6,
+    /// Events merged with a later one of the same key in the same batch.
+    Collapsed = 7,
+    /// Events kept as dead letters.
+    DeadLettered = 8,
+    /// Events in the spool that are not committed to the table yet: the lag.
+    Pending = 9,
+    /// Connections to the stream opened because the one before was lost or closed. A planned one, which takes over before the
+    /// token expires (`stream.renew_before_expiry`), does not count; its token does, in `token_renewals`.
+    Reconnects = 10,
+    /// Tokens fetched after the first.
+    TokenRenewals = 11,
+    /// Transactions committed.
+    Batches = 12,
+    /// Notices dropped because the application did not poll in time.
+    NoticesDropped = 13,
 }
-
-/// Each counter, its number's and the core's, with its name.
-const COUNTERS: [(SinkCounter, Counter, &CStr); 14] = [
-    (SinkCounter::Received, Counter::Received, c"received"),
-    (SinkCounter::Recovered, Counter::Recovered, c"recovered"),
-    (SinkCounter::Inserted, Counter::Inserted, c"inserted"),
-    (SinkCounter::Updated, Counter::Updated, c"updated"),
-    (SinkCounter::Unchanged, Counter::Unchanged, c"unchanged"),
-    (SinkCounter::Confirmed, Counter::Confirmed, c"confirmed"),
-    (SinkCounter::Collapsed, Counter::Collapsed, c"collapsed"),
-    (SinkCounter::DeadLettered, Counter::DeadLettered, c"dead_lettered"),
-    (SinkCounter::Pending, Counter::Pending, c"pending"),
-    (SinkCounter::Reconnects, Counter::Reconnects, c"reconnects"),
-    (SinkCounter::TokenRenewals, Counter::TokenRenewals, c"token_renewals"),
-    (SinkCounter::Batches, Counter::Batches, c"batches"),
-    (SinkCounter::NoticesDropped, Counter::NoticesDropped, c"notices_dropped"),
-    (SinkCounter::Replayed, Counter::Replayed, c"replayed"),
-];
 
 /// The core's counter of this number.
 pub(crate) fn counter(which: u32) -> Option<Counter> {
-    COUNTERS.into_iter().find(|(counter, ..)| *counter as u32 == which).map(|(_, counter, _)| counter)
+    Counter::ALL.into_iter().find(|counter| *counter as u32 == which)
+}
+
+/// The names of the counters, as C has text.
+fn counter_names() -> [(u32, &'static CStr); Counter::ALL.len()] {
+    static NAMES: OnceLock<[CString; Counter::ALL.len()]> = OnceLock::new();
+    let names = NAMES.get_or_init(|| Counter::ALL.map(|counter| c_text(counter.name())));
+    std::array::from_fn(|index| (Counter::ALL[index] as u32, names[index].as_c_str()))
 }
 
 /// What a notice is about.
@@ -248,7 +239,7 @@ pub extern "C" fn cxsink_state_name(state: u32) -> *const c_char {
 /// Blocks: never. Threads: any. Errors: none.
 #[unsafe(no_mangle)]
 pub extern "C" fn cxsink_counter_name(counter: u32) -> *const c_char {
-    name_in("cxsink_counter_name", counter, || COUNTERS.map(|(counter, _, name)| (counter as u32, name)))
+    name_in("cxsink_counter_name", counter, counter_names)
 }
 
 /// The name of a kind of notice, for example "rejected", as in the member kind of its JSON; "UNKNOWN" for a number
@@ -275,14 +266,26 @@ mod tests {
     }
 
     #[test]
-    fn states_and_counters_are_those_of_the_core() {
+    fn states_are_those_of_the_core() {
         for (number, state, name) in STATES {
             assert_eq!((number as u32, name.to_str().unwrap()), (state as u32, state.name()));
         }
-        for (number, counter, name) in COUNTERS {
-            assert_eq!((number as u32, name.to_str().unwrap()), (counter as u32, counter.name()));
+    }
+
+    #[test]
+    fn counters_have_the_numbers_names_and_words_of_the_core() {
+        let this_file = include_str!("names.rs");
+        let start = this_file.find("pub enum SinkCounter {\n").unwrap();
+        let body = &this_file[start..][..this_file[start..].find("}\n").unwrap()];
+        let expected = Counter::ALL.map(|counter| {
+            let words = counter.description().replace('\n', "\n    ///");
+            format!("    /// {words}\n    {counter:?} = {},\n", counter as u32)
+        });
+        assert_eq!(body, format!("pub enum SinkCounter {{\n{}", expected.concat()));
+        assert!(this_file.contains(&format!("/// {}.\n", cxsink_core::Stats::accounting())));
+        for (counter, (number, name)) in Counter::ALL.into_iter().zip(counter_names()) {
+            assert_eq!((number, name.to_str().unwrap()), (counter as u32, counter.name()));
         }
-        assert_eq!(COUNTERS.map(|(_, counter, _)| counter), Counter::ALL);
     }
 
     #[test]

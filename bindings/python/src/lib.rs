@@ -49,7 +49,7 @@ mod _cxsink {
     #[pymodule_export]
     use super::simulator::{SimulatedEvents, Simulator};
     #[pymodule_export]
-    use super::sink::{Sink, counters};
+    use super::sink::{Sink, accounting, counters};
     #[pymodule_export]
     use super::table::{init_db, init_db_sql, peek};
     #[pymodule_export]

@@ -276,8 +276,14 @@ fn in_chunks(items: &Bound<'_, PyAny>, mut take: impl FnMut(&Chunk) -> PyResult<
     if chunk.is_empty() { Ok(()) } else { take(&chunk) }
 }
 
-/// The names of all counters.
+/// Every counter: its name and its meaning.
 #[pyfunction]
-pub(crate) fn counters() -> Vec<&'static str> {
-    Counter::ALL.map(Counter::name).into()
+pub(crate) fn counters() -> Vec<(&'static str, &'static str)> {
+    Counter::ALL.map(|counter| (counter.name(), counter.description())).into()
+}
+
+/// The accounting as a formula.
+#[pyfunction]
+pub(crate) fn accounting() -> String {
+    cxsink::Stats::accounting()
 }

@@ -18,7 +18,7 @@ use crate::event::Burst;
 use crate::threads::stop_signal::StopSignal;
 use crate::time::clock::Clock;
 
-pub(crate) use self::probe::{Probe, Server};
+pub(crate) use self::probe::WebsocketProbe;
 
 use self::connection::End;
 use self::connector::{Open, Opener};

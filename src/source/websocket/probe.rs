@@ -15,19 +15,13 @@ use crate::source::net::connect;
 use crate::source::net::route::{Reached, Way, in_context};
 use crate::source::oauth::token::{Asked, Token};
 use crate::source::websocket::connector::{Open, Opener};
+use crate::source::{Probe, ProbeStep, Server};
 
 /// How long the server may take to answer our goodbye.
 const GOODBYE: Duration = Duration::from_secs(1);
 
-/// One of the two servers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Server {
-    TokenEndpoint,
-    Stream,
-}
-
 /// See the [module documentation](self).
-pub(crate) struct Probe {
+pub(crate) struct WebsocketProbe {
     opener: Opener,
     scope: String,
     /// The connection that the next step goes on with.
@@ -35,7 +29,21 @@ pub(crate) struct Probe {
     asked: Option<Asked>,
 }
 
-impl Probe {
+impl Probe for WebsocketProbe {
+    fn examine(&mut self, step: ProbeStep) -> Result<Option<Finding>> {
+        match step {
+            ProbeStep::Names(server) => self.names(server),
+            ProbeStep::Tcp(server) => self.tcp(server).map(Some),
+            ProbeStep::Proxy(server) => self.proxy(server),
+            ProbeStep::Tls(server) => self.tls(server).map(Some),
+            ProbeStep::Token => self.token().map(Some),
+            ProbeStep::Clock => Ok(self.clock()),
+            ProbeStep::Handshake => self.handshake().map(Some),
+        }
+    }
+}
+
+impl WebsocketProbe {
     /// Checks the configuration; connects to nothing.
     pub(crate) fn new(config: &Config) -> Result<Self> {
         let opener = Opener::new(config, StopSignal::new(), Arc::new(SystemClock), Arc::new(|_| ()))?;
@@ -50,7 +58,7 @@ impl Probe {
     }
 
     /// `None` if it is an address already.
-    pub(crate) fn names(&mut self, server: Server) -> Result<Option<Finding>> {
+    fn names(&mut self, server: Server) -> Result<Option<Finding>> {
         self.reached = None;
         let (way, timeout) = self.way(server);
         let proxy = way.proxy()?;
@@ -65,7 +73,7 @@ impl Probe {
         Ok(Some(Finding::good(format!("{whose}{host} is {}", addresses.join(", ")))))
     }
 
-    pub(crate) fn tcp(&mut self, server: Server) -> Result<Finding> {
+    fn tcp(&mut self, server: Server) -> Result<Finding> {
         let (way, timeout) = self.way(server);
         let proxy = way.proxy()?;
         let reached = way.dial(proxy.as_ref(), timeout, &self.opener.stop)?;
@@ -78,7 +86,7 @@ impl Probe {
     }
 
     /// `None` if there is no proxy on the way.
-    pub(crate) fn proxy(&mut self, server: Server) -> Result<Option<Finding>> {
+    fn proxy(&mut self, server: Server) -> Result<Option<Finding>> {
         let mut reached = self.reached.take().ok_or_else(not_reached)?;
         let (way, timeout) = self.way(server);
         let Some(proxy) = way.proxy()? else {
@@ -92,7 +100,7 @@ impl Probe {
     }
 
     /// Ends the connection: what comes next makes its own.
-    pub(crate) fn tls(&mut self, server: Server) -> Result<Finding> {
+    fn tls(&mut self, server: Server) -> Result<Finding> {
         let mut reached = self.reached.take().ok_or_else(not_reached)?;
         let (way, timeout) = self.way(server);
         way.encrypt(&mut reached, timeout)?;
@@ -103,7 +111,7 @@ impl Probe {
         })
     }
 
-    pub(crate) fn token(&mut self) -> Result<Finding> {
+    fn token(&mut self) -> Result<Finding> {
         let asked = self.asked.insert(self.opener.tokens.ask()?);
         let scope = if self.scope.trim().is_empty() {
             "without a scope".into()
@@ -114,7 +122,7 @@ impl Probe {
     }
 
     /// `None` if the token endpoint does not tell the time.
-    pub(crate) fn clock(&self) -> Option<Finding> {
+    fn clock(&self) -> Option<Finding> {
         let asked = self.asked.as_ref()?;
         let theirs = asked.date?;
         // The header has whole seconds, and was written somewhen between question and answer.
@@ -127,7 +135,7 @@ impl Probe {
     }
 
     /// Opens the stream and says goodbye at once. What the server has sent by then cannot be given back.
-    pub(crate) fn handshake(&mut self) -> Result<Finding> {
+    fn handshake(&mut self) -> Result<Finding> {
         let token: &Token = &self.asked.as_ref().ok_or_else(not_reached)?.token;
         let address = &self.opener.way.address;
         let open = self.opener.open_stream(token);
@@ -178,7 +186,7 @@ mod tests {
                 peer.open(&frame(1, true, b"{}").repeat(events));
                 peer.finish();
             });
-            let mut probe = Probe::new(&server.config()).unwrap();
+            let mut probe = WebsocketProbe::new(&server.config()).unwrap();
             probe.token().unwrap();
             let finding = probe.handshake().unwrap();
             assert!(finding.message.ends_with(says), "{finding:?}");

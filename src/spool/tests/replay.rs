@@ -1,7 +1,7 @@
 //! Dead letters back into the queue, and the ledger: what one transaction does, and what it leaves alone.
 
 use super::*;
-use crate::report::dead_letter::{Fate, Selection};
+use crate::report::replay::{Fate, Selection};
 
 /// A spool whose events up to `applied` are applied, with dead letters of `size` bytes at all of their offsets.
 fn spool_with_letters(path: &Path, applied: u64, size: usize) -> Spool {
@@ -77,8 +77,8 @@ fn a_letter_is_marked_with_its_append_or_not_at_all() {
     assert_eq!(spool.replay(&[], 9, None).unwrap_err().kind(), ErrorKind::State);
 }
 
-fn only_unseen() -> crate::report::dead_letter::Purge {
-    crate::report::dead_letter::Purge { unseen: true, ..Default::default() }
+fn only_unseen() -> crate::report::purge::Purge {
+    crate::report::purge::Purge { unseen: true, ..Default::default() }
 }
 
 #[test]
@@ -120,7 +120,7 @@ fn full_of_dead_letters_the_finished_ones_can_be_purged() {
     spool.mark_applied(1).unwrap();
     append(&spool, &[b"bad"]);
     spool.keep(&[letter(1, b"bad")]).unwrap_err();
-    let purged = DeadLetters::open(&config).unwrap().purge(&crate::report::dead_letter::Purge::all()).unwrap();
+    let purged = DeadLetters::open(&config).unwrap().purge(&crate::report::purge::Purge::all()).unwrap();
     assert_eq!((purged.deleted, purged.unfinished), (1, 0));
     spool.keep(&[letter(1, b"bad")]).unwrap();
 }
@@ -150,12 +150,12 @@ fn letters_of_an_unfinished_batch_stay() {
     append(&spool, &[b"a", b"b"]);
     spool.keep(&[letter(3, b"b")]).unwrap();
     let outside = DeadLetters::open(&config(&path)).unwrap();
-    let purged = outside.purge(&crate::report::dead_letter::Purge::all()).unwrap();
+    let purged = outside.purge(&crate::report::purge::Purge::all()).unwrap();
     assert_eq!((purged.deleted, purged.unfinished, purged.unseen), (2, 1, 0));
     assert_eq!(spool.dead_offsets(0).unwrap(), [3]);
     spool.mark_applied(4).unwrap();
     spool.delete_applied().unwrap();
-    assert_eq!(outside.purge(&crate::report::dead_letter::Purge::all()).unwrap().deleted, 1);
+    assert_eq!(outside.purge(&crate::report::purge::Purge::all()).unwrap().deleted, 1);
     let bytes: u64 = spool.writer().query_row("SELECT dead_letter_bytes FROM spool", [], |row| row.get(0)).unwrap();
     assert_eq!(bytes, 0);
 }

@@ -1,0 +1,230 @@
+//! The handle: opens a sink and answers the application. Tests bring their own adapters through `start_with`.
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use crate::config::Config;
+use crate::error::{Error, ErrorKind, Result};
+use crate::report::dead_letter::DeadLetter;
+use crate::report::notice::{Notice, Poll};
+use crate::report::stats::{Counter, State, Stats};
+use crate::report::stream_connection::{Gap, StreamConnection, gaps};
+use crate::rows::schema::Schema;
+use crate::sink::adapters::Parts;
+use crate::sink::engine::Engine;
+use crate::spool::Spool;
+use crate::threads::sync;
+
+/// A running sink, or one about to run: from the stream through the spool into the table.
+///
+/// Cheap to clone; all clones are the same sink, and every method may be called from any thread. When the last clone is dropped
+/// the sink stops: what can be applied within a second is, the rest stays in the spool for the next start.
+///
+/// ```no_run
+/// use std::time::Duration;
+/// use cxsink::{Config, Poll, Sink};
+///
+/// # fn main() -> cxsink::Result<()> {
+/// let sink = Sink::open(&Config::load("cxsink.toml")?)?;
+/// sink.start()?;
+/// while let Poll::Notice(notice) = sink.poll(None)? {
+///     println!("{}", notice.to_json());
+/// }
+/// sink.close(Some(Duration::from_secs(30)))
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct Sink(pub(super) Arc<Handle>);
+
+/// What the clones of a sink share. The threads do not hold it, so that dropping the last clone ends them.
+#[derive(Debug)]
+pub(super) struct Handle {
+    config: Config,
+    pub(super) engine: Arc<Engine>,
+    /// The process that opened the sink: a forked child has the memory, but not the threads.
+    process: u32,
+    stats_shown: Mutex<Instant>,
+}
+
+/// How often a `Stats` notice comes.
+const STATS_INTERVAL: Duration = Duration::from_secs(10);
+/// How long dropping the last clone may take.
+const DROP_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long a wait for room in the spool lasts before the state is looked at again.
+pub(super) const ROOM_CHECK: Duration = Duration::from_millis(100);
+
+impl Sink {
+    /// Checks the configuration, compiles the schema and opens the spool. Starts nothing and connects to nothing.
+    ///
+    /// # Errors
+    /// `CONFIG` for a bad configuration or schema, `SPOOL` for a spool that cannot be used.
+    pub fn open(config: &Config) -> Result<Self> {
+        config.validate()?;
+        let schema = Schema::load(&config.schema, config.stream.event_bytes_max)?;
+        let spool = Spool::open(config)?;
+        Ok(Self(Arc::new(Handle {
+            config: config.clone(),
+            engine: Arc::new(Engine::new(spool, schema)),
+            process: std::process::id(),
+            stats_shown: Mutex::new(Instant::now()),
+        })))
+    }
+
+    /// Connects to the destination and starts reading the stream, on threads of its own. Once.
+    ///
+    /// A destination that cannot be reached is no error: events wait in the spool, and the state is `stalled`. Without any
+    /// stream in the configuration the sink takes only what [`ingest`](Self::ingest) and [`import`](Self::import) give it.
+    ///
+    /// Blocks while it connects and looks at the table, for `destination.connect_timeout` and a few `destination.statement_timeout`
+    /// at most, or until `stop()`.
+    ///
+    /// # Errors
+    /// `CONFIG` for what the configuration names and cannot be used; `DATABASE` for a table that does not exist or does not fit,
+    /// or refused credentials. Both end the sink as `failed`. `STATE` after the first call.
+    pub fn start(&self) -> Result<()> {
+        self.check_process()?;
+        self.start_with(|| Parts::from_config(&self.0.config, &self.0.engine.status))
+    }
+
+    /// `start()` with parts of the caller's choice.
+    pub(crate) fn start_with(&self, parts: impl FnOnce() -> Result<Parts>) -> Result<()> {
+        self.0.engine.start(&self.0.config, parts)
+    }
+
+    /// Waits for the next notice. `timeout`: `None` waits until there is one or the sink has ended.
+    ///
+    /// From the start on there is one every ten seconds at least, [`Notice::Stats`]: a longer timeout does not pass. Before the
+    /// start there is none. Polling is not needed for the sink to work.
+    ///
+    /// # Errors
+    /// `FORKED` in a forked child.
+    pub fn poll(&self, timeout: Option<Duration>) -> Result<Poll> {
+        self.check_process()?;
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        loop {
+            let until_stats = self.until_stats();
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            match self.0.engine.status.notices.poll(left.into_iter().chain(until_stats).min()) {
+                Poll::TimedOut if self.until_stats().is_some_and(|left| left.is_zero()) => {
+                    *sync::lock(&self.0.stats_shown) = Instant::now();
+                    return Ok(Poll::Notice(Notice::Stats(Box::new(self.stats()))));
+                }
+                Poll::TimedOut if left.is_none_or(|left| until_stats.is_some_and(|stats| stats < left)) => {}
+                found => return Ok(found),
+            }
+        }
+    }
+
+    /// Until the next `Stats` notice is due; `None` before the start, when there is nothing to tell.
+    fn until_stats(&self) -> Option<Duration> {
+        let shown = *sync::lock(&self.0.stats_shown);
+        (self.state() != State::Open).then(|| STATS_INTERVAL.saturating_sub(shown.elapsed()))
+    }
+
+    /// The sink's numbers, at this moment.
+    pub fn stats(&self) -> Stats {
+        let engine = &self.0.engine;
+        let backlog = engine.spool.backlog();
+        engine.status.counters.snapshot(engine.status.state(), backlog.events, backlog.bytes)
+    }
+
+    /// One of the sink's numbers.
+    pub fn counter(&self, counter: Counter) -> u64 {
+        match counter {
+            Counter::Pending => self.0.engine.spool.backlog().events,
+            other => self.0.engine.status.counters.get(other),
+        }
+    }
+
+    /// Where the sink stands.
+    pub fn state(&self) -> State {
+        self.0.engine.status.state()
+    }
+
+    /// The error that ended the sink, if its state is `failed`.
+    pub fn failure(&self) -> Option<Error> {
+        self.0.engine.status.failure()
+    }
+
+    /// At most `count` dead letters from offset `from` on, the oldest first.
+    ///
+    /// # Errors
+    /// `SPOOL` if the file cannot be read.
+    pub fn dead_letters(&self, from: u64, count: usize) -> Result<Vec<DeadLetter>> {
+        self.check_process()?;
+        self.0.engine.spool.dead_letters(from, count)
+    }
+
+    /// The last 10,000 connections to the stream, the oldest first, also those of earlier processes over this spool.
+    ///
+    /// # Errors
+    /// `SPOOL` if the file cannot be read.
+    pub fn connections(&self) -> Result<Vec<StreamConnection>> {
+        self.check_process()?;
+        self.0.engine.spool.connections()
+    }
+
+    /// The times in which events may have been missed, the oldest first; see [`Connections::gaps`](crate::Connections::gaps).
+    ///
+    /// # Errors
+    /// `SPOOL` if the file cannot be read.
+    pub fn gaps(&self) -> Result<Vec<Gap>> {
+        let forgotten = self.0.engine.spool.forgotten()?;
+        self.connections().map(|connections| gaps(&connections, forgotten))
+    }
+
+    /// Tells the sink to stop reading, to apply what is spooled and to end; does not wait for it. May be repeated.
+    ///
+    /// If the destination is away, what is spooled stays there for the next start.
+    pub fn stop(&self) {
+        if self.check_process().is_err() {
+            return;
+        }
+        self.0.engine.stop();
+    }
+
+    /// Stops, waits until what is spooled is applied, and ends. May be repeated. `timeout`: `None` waits as long as it takes.
+    ///
+    /// # Errors
+    /// `TIMEOUT` when not everything could be applied in time: the sink has ended all the same, and the rest is in the spool. A
+    /// destination that is away is not waited for: `Ok`, with events [`Pending`](Counter::Pending) that the next start applies.
+    /// The error that ended the sink, if its state is `failed`.
+    pub fn close(&self, timeout: Option<Duration>) -> Result<()> {
+        self.check_process()?;
+        self.stop();
+        let has_ended = self.0.engine.end_within(timeout);
+        if let Some(failure) = self.failure() {
+            return Err(failure);
+        }
+        if has_ended {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::Timeout,
+            format!("closing the sink: {} events could not be applied in time", self.counter(Counter::Pending)),
+        )
+        .with_hint("they are safe in the spool, and the next start applies them"))
+    }
+
+    pub(super) fn check_process(&self) -> Result<()> {
+        if std::process::id() == self.0.process {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::Forked, "the sink belongs to the parent process")
+            .with_hint("open a sink after the fork, with a spool of its own"))
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        if std::process::id() != self.process {
+            return;
+        }
+        self.engine.status.begin_stop();
+        self.engine.end_within(Some(DROP_TIMEOUT));
+    }
+}
+
+#[cfg(test)]
+#[path = "tests/handle.rs"]
+mod tests;
