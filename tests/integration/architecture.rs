@@ -1,7 +1,5 @@
 //! ARCHITECTURE.md names tests and files: each of them exists.
 
-#![expect(clippy::unwrap_used, reason = "a test fails there")]
-
 use std::fs;
 use std::path::Path;
 
