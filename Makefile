@@ -4,7 +4,7 @@
 
 STEPS := format clippy features licences docs rust bench c python sdist
 
-.PHONY: help demo test bench soak fuzz lint test-rust test-c test-python sdist header libcxsink install uninstall deny clean $(addprefix step-,$(STEPS))
+.PHONY: help demo test bench soak fuzz lint test-rust test-c test-python sdist header reference libcxsink install uninstall deny clean $(addprefix step-,$(STEPS))
 
 help: ## List what can be made
 	@sed -n 's/^\([a-z-]*\):.* ## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -33,8 +33,9 @@ bench: .venv/stamp ## Throughput, latency, CPU and memory beside what the databa
 
 # Ten times the kills, a backlog of five million events, and property tests of ten thousand cases each: some twenty minutes.
 soak: .venv/stamp ## The tests of faults and properties for longer
-	CXSINK_CRASH_KILLS=300 CXSINK_LIMITS_EVENTS=5000000 PROPTEST_CASES=10000 scripts/with-postgres \
-	    cargo test --locked --all-features --lib --test crash --test limits --test outage --test fence --test configuration
+	@scripts/with-postgres env CXSINK_CRASH_KILLS=300 CXSINK_LIMITS_EVENTS=5000000 PROPTEST_CASES=10000 sh -ec '\
+	    cargo test --locked --all-features --lib; \
+	    cargo test --locked --all-features --test integration -- crash:: limits:: outage:: fence:: configuration::'
 
 fuzz: ## Fuzz event bytes, configuration text and spool files for a minute each (needs a nightly Rust and cargo-fuzz)
 	for target in event config spool; do cargo +nightly fuzz run $$target -- -max_total_time=60 || exit 1; done
@@ -68,6 +69,9 @@ uninstall: ## Remove what was installed (the same PREFIX, DESTDIR, LIBDIR)
 
 header: ## Make include/cxsink.h from bindings/c
 	CXSINK_UPDATE=1 cargo test --locked --package cxsink-c --test header
+
+reference: ## Make docs/configuration.md from src/config
+	CXSINK_UPDATE=1 cargo test --locked --all-features --test integration the_reference_is_the_committed_file
 
 deny: ## Advisories, licences and sources of the dependencies (needs cargo-deny and the network)
 	cargo deny --locked check

@@ -10,7 +10,7 @@ use crate::config::database::libpq;
 const HEAD: &str = "\
 # Configuration
 
-<!-- Generated from src/config/keys.rs. Do not edit: CXSINK_UPDATE=1 cargo test --test configuration -->
+<!-- Generated from src/config/keys.rs. Do not edit: `make reference` -->
 
 Each key can be set in a TOML file (`[section]` and `key = value`), as an environment variable (`CXSINK_SECTION__KEY`, with two
 underscores before the key), in a `.env` file under the same name, and by a program: `config.set(\"section.key\", \"value\")`.

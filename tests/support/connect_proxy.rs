@@ -21,8 +21,8 @@ pub struct TinyProxy {
 
 impl TinyProxy {
     /// With `credentials`, a name and a password, it asks for them.
-    pub fn start(credentials: Option<(&str, &str)>) -> Option<Self> {
-        let program = needed("tinyproxy")?;
+    pub fn start(credentials: Option<(&str, &str)>) -> Self {
+        let program = needed("tinyproxy");
         loop {
             let folder = tempfile::Builder::new().prefix("cxsink-proxy-").tempdir_in("/tmp").unwrap();
             // Free now, perhaps not any more when the proxy binds it: then another one is tried.
@@ -47,7 +47,7 @@ impl TinyProxy {
                 has_ended || TcpStream::connect(("127.0.0.1", port)).is_ok()
             });
             if !has_ended {
-                return Some(proxy);
+                return proxy;
             }
             let log = proxy.log();
             assert!(log.contains("Address already in use"), "tinyproxy does not start: {log}");

@@ -12,10 +12,8 @@ pub mod pgbouncer;
 pub mod postgres;
 pub mod process;
 pub mod proxy;
-#[cfg(feature = "simulator")]
 pub mod secrets;
 pub mod server;
-#[cfg(feature = "simulator")]
 pub mod tls_bench;
 pub mod tls_front;
 
@@ -36,7 +34,6 @@ pub fn config(directory: &Path, destination: &str) -> Config {
 }
 
 /// A stream in which keys come again, as redeliveries and as updates, and in which a few events are not valid.
-#[cfg(feature = "simulator")]
 pub fn stream_with_repeats(seed: u64, events: u64, rate: u64) -> cxsink::simulator::SimulatorOptions {
     let mut options = cxsink::simulator::SimulatorOptions::default();
     options.seed = seed;
@@ -117,17 +114,10 @@ pub fn balanced(sink: &Sink) -> Stats {
     stats
 }
 
-/// The program, got by `scripts/need` if it is not there; `None`, having said so, if it cannot be had and this is not a run that
-/// must be complete.
-#[allow(clippy::print_stderr, reason = "a skipped test says that it was skipped")]
-pub fn needed(program: &str) -> Option<PathBuf> {
+/// The program, which `scripts/need` gets if it is not there. Fails where it cannot be had.
+pub fn needed(program: &str) -> PathBuf {
     let need = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/need");
     let got = Command::new(need).arg(program).stdin(Stdio::null()).output().unwrap();
-    if got.status.success() {
-        return Some(String::from_utf8(got.stdout).unwrap().trim().into());
-    }
-    let why = String::from_utf8_lossy(&got.stderr).into_owned();
-    assert!(std::env::var_os("CI").is_none(), "{program} is missing: {why}");
-    eprintln!("skipped: {program} is missing: {why}");
-    None
+    assert!(got.status.success(), "{program} is missing: {}", String::from_utf8_lossy(&got.stderr));
+    String::from_utf8(got.stdout).unwrap().trim().into()
 }

@@ -15,7 +15,6 @@ pub fn cxsink(directory: &Path) -> Command {
 }
 
 /// The same with the variables with which it reads from this simulator.
-#[cfg(feature = "simulator")]
 pub fn cxsink_of(directory: &Path, simulator: &cxsink::simulator::Simulator) -> Command {
     let mut command = cxsink(directory);
     command
@@ -25,6 +24,26 @@ pub fn cxsink_of(directory: &Path, simulator: &cxsink::simulator::Simulator) -> 
         .env("CXSINK_OAUTH__URL", simulator.oauth_url())
         .env("CXSINK_STREAM__URL", simulator.stream_url());
     command
+}
+
+/// Runs a test once more as a process of its own, as `prepare` wants it. For what belongs to a whole process: its logger, its panic hook,
+/// its environment, its working directory.
+///
+/// False in the test's first run, when the second has passed; true in the second, which does the work.
+pub fn in_own_process(prepare: impl FnOnce(&mut Command)) -> bool {
+    const VARIABLE: &str = "CXSINK_TEST_IN_OWN_PROCESS";
+    let thread = thread::current();
+    let test = thread.name().unwrap();
+    if std::env::var_os(VARIABLE).is_some_and(|own| own == test) {
+        return true;
+    }
+    let mut again = Command::new(std::env::current_exe().unwrap());
+    again.args([test, "--exact", "--nocapture"]).stdin(Stdio::null());
+    prepare(&mut again);
+    let (code, out, err) = output(again.env(VARIABLE, test));
+    // Not of no test either, should this thread not be named after it.
+    assert!(code == 0 && out.contains("test result: ok. 1 passed"), "{test} in a process of its own: {out}{err}");
+    false
 }
 
 /// No command of a test takes longer, not even one that installs a program.

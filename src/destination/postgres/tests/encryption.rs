@@ -36,8 +36,8 @@ struct Bench {
 }
 
 impl Bench {
-    fn new() -> Option<Self> {
-        let server = PrivateServer::start_new()?;
+    fn new() -> Self {
+        let server = PrivateServer::start_new();
         server.execute(USERS);
         let bench =
             Self { server, ours: Authority::new(), clients: Authority::new(), folder: tempfile::tempdir().unwrap() };
@@ -45,7 +45,7 @@ impl Bench {
         bench.without_tls();
         bench.file("ours.pem", &bench.ours.pem, 0o644);
         bench.file("others.pem", &Authority::new().pem, 0o644);
-        Some(bench)
+        bench
     }
 
     fn without_tls(&self) {
@@ -119,7 +119,7 @@ const NOT_TRUSTED: &str = "comes from an authority that is not trusted here";
 
 #[test]
 fn each_sslmode_with_and_without_tls_at_the_server() {
-    let Some(bench) = Bench::new() else { return };
+    let bench = Bench::new();
     // Parameters; what comes of them without TLS at the server; and with it.
     let cases = [
         ("sslmode=disable", PLAIN, PLAIN),
@@ -175,7 +175,7 @@ fn each_sslmode_with_and_without_tls_at_the_server() {
 
 #[test]
 fn a_refused_certificate_is_a_misfit_and_a_missing_file_is_told_before_connecting() {
-    let Some(bench) = Bench::new() else { return };
+    let bench = Bench::new();
     bench.with_tls(&bench.ours.server(&["db.example"]));
     let error = bench.connect("sslmode=verify-full sslrootcert=FOLDER/others.pem").unwrap_err();
     assert_eq!(
@@ -193,7 +193,7 @@ fn a_refused_certificate_is_a_misfit_and_a_missing_file_is_told_before_connectin
 
 #[test]
 fn client_certificates_open_what_asks_for_them() {
-    let Some(bench) = Bench::new() else { return };
+    let bench = Bench::new();
     bench.with_tls(&bench.ours.server(&["db.example"]));
     let with = "user=certified sslmode=require sslcert=FOLDER/client.crt sslkey=FOLDER/client.key";
     bench.client_files(&bench.clients.client("certified"), 0o600);
@@ -227,7 +227,7 @@ fn client_certificates_open_what_asks_for_them() {
 /// Certificates run out while a sink runs: what is on the disk at the next connection counts.
 #[test]
 fn certificates_are_read_again_for_each_connection() {
-    let Some(bench) = Bench::new() else { return };
+    let bench = Bench::new();
     bench.with_tls(&bench.ours.server(&["db.example"]));
     bench.client_files(&bench.clients.client("certified"), 0o600);
     let folder = bench.folder.path().display();
@@ -257,7 +257,7 @@ fn certificates_are_read_again_for_each_connection() {
 
 #[test]
 fn passwords_by_scram_and_md5_and_scram_tied_to_the_connection() {
-    let Some(bench) = Bench::new() else { return };
+    let bench = Bench::new();
     let unbound = "channel binding";
     let cases = [
         ("user=scram password=hunter2", PLAIN, TLS),
@@ -281,7 +281,7 @@ fn passwords_by_scram_and_md5_and_scram_tied_to_the_connection() {
 
 #[test]
 fn password_files_services_and_the_environment_lead_to_a_connection() {
-    let Some(bench) = Bench::new() else { return };
+    let bench = Bench::new();
     let port = bench.server.address().port();
     bench.file("pgpass", &format!("db.example:{port}:postgres:scram:hunter2\n*:*:*:*:wrong\n"), 0o600);
     bench.check("user=scram passfile=FOLDER/pgpass", PLAIN);

@@ -10,7 +10,7 @@ fn fence(from: u64, to: u64) -> Fence<'static> {
 
 #[test]
 fn the_checkpoint_moves_with_its_batch_and_only_from_where_it_stands() {
-    let Some(database) = TestDatabase::new() else { return };
+    let database = TestDatabase::new();
     database.execute(CHECKPOINT);
     let plan = small_table(&database, UpdateMode::Always);
     let mut destination = ready(&database, &plan);
@@ -39,7 +39,7 @@ fn the_checkpoint_moves_with_its_batch_and_only_from_where_it_stands() {
 
 #[test]
 fn a_batch_that_fails_leaves_the_checkpoint() {
-    let Some(database) = TestDatabase::new() else { return };
+    let database = TestDatabase::new();
     database.execute(CHECKPOINT);
     let plan = small_table(&database, UpdateMode::Always);
     database.execute("ALTER TABLE t ADD CHECK (n < 10)");
@@ -55,7 +55,7 @@ fn a_batch_that_fails_leaves_the_checkpoint() {
 
 #[test]
 fn without_the_table_there_is_no_checkpoint() {
-    let Some(database) = TestDatabase::new() else { return };
+    let database = TestDatabase::new();
     let plan = small_table(&database, UpdateMode::Always);
     let mut destination = ready(&database, &plan);
     assert_eq!(destination.position("spool", 3).unwrap(), None);
@@ -66,7 +66,7 @@ fn without_the_table_there_is_no_checkpoint() {
 /// The batch of an abandoned connection is still running when its successor tries again: exactly one of them counts.
 #[test]
 fn a_late_batch_and_its_repetition_apply_once() {
-    let Some(database) = TestDatabase::new() else { return };
+    let database = TestDatabase::new();
     database.execute(CHECKPOINT);
     let plan = small_table(&database, UpdateMode::Always);
     let mut destination = ready(&database, &plan);

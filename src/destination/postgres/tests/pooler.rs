@@ -16,7 +16,7 @@ fn prepared_name(destination: &mut PostgresDestination) -> Vec<String> {
 
 #[test]
 fn the_statement_is_prepared_once() {
-    let Some(database) = TestDatabase::new() else { return };
+    let database = TestDatabase::new();
     let plan = small_table(&database, UpdateMode::Always);
     let mut destination = ready(&database, &plan);
     assert_eq!(prepared_name(&mut destination).len(), 1);
@@ -29,7 +29,7 @@ fn the_statement_is_prepared_once() {
 
 #[test]
 fn a_pooler_that_forgets_statements_is_noticed() {
-    let Some(database) = TestDatabase::new() else { return };
+    let database = TestDatabase::new();
     let plan = small_table(&database, UpdateMode::Always);
     let mut destination = ready(&database, &plan);
     batch_execute(&mut destination, "DEALLOCATE ALL");
@@ -46,7 +46,7 @@ fn a_pooler_that_forgets_statements_is_noticed() {
 /// Another process has prepared the statement of another table under our name: same types, wrong table.
 #[test]
 fn another_process_statement_under_our_name_writes_nothing() {
-    let Some(database) = TestDatabase::new() else { return };
+    let database = TestDatabase::new();
     let plan = small_table(&database, UpdateMode::Always);
     database.execute("CREATE TABLE other (k text PRIMARY KEY, n int)");
     let theirs = Plan { table: "other".into(), ..(*plan).clone() };
@@ -76,7 +76,7 @@ fn another_process_statement_under_our_name_writes_nothing() {
 
 #[test]
 fn a_name_that_is_taken_is_noticed() {
-    let Some(database) = TestDatabase::new() else { return };
+    let database = TestDatabase::new();
     let plan = small_table(&database, UpdateMode::Always);
     let mut destination = ready(&database, &plan);
     let name = prepared_name(&mut destination).pop().unwrap();
@@ -103,7 +103,7 @@ fn the_marks_of_a_pooler() {
 /// Another client of the same server connection has left settings there: the table is found, made and filled all the same.
 #[test]
 fn what_others_leave_on_the_connection_does_not_matter() {
-    let Some(database) = TestDatabase::new() else { return };
+    let database = TestDatabase::new();
     let plan = small_table(&database, UpdateMode::Always);
     let mut destination = database.destination("t");
     destination.ensure_session().unwrap();

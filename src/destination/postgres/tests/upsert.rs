@@ -2,7 +2,7 @@ use super::*;
 
 #[test]
 fn every_type_comes_back_as_it_was_sent() {
-    let Some(database) = TestDatabase::new() else { return };
+    let database = TestDatabase::new();
     database.execute(
         "CREATE TABLE t (k text PRIMARY KEY, v varchar(10), i2 int2, i4 int4, i8 int8, f4 float4, f8 float8, num numeric,
             num2 numeric(10,2), b bool, tz timestamptz, ts timestamp, d date, u uuid, j json, jb jsonb)",
@@ -84,7 +84,7 @@ fn every_type_comes_back_as_it_was_sent() {
 
 #[test]
 fn kept_columns_come_from_the_first_row_and_updated_ones_from_the_last() {
-    let Some(database) = TestDatabase::new() else { return };
+    let database = TestDatabase::new();
     database.execute(
         "CREATE TABLE t (k text PRIMARY KEY, kept text, updated text, other text DEFAULT 'mine', created_at timestamptz, updated_at timestamptz);
          INSERT INTO t VALUES ('old', 'kept', 'was', 'x', '2001-01-01', '2001-01-01')",
@@ -111,7 +111,7 @@ fn kept_columns_come_from_the_first_row_and_updated_ones_from_the_last() {
 
 #[test]
 fn changed_writes_only_differences() {
-    let Some(database) = TestDatabase::new() else { return };
+    let database = TestDatabase::new();
     database.execute("CREATE TABLE t (k text PRIMARY KEY, n int, j json, updated_at timestamptz)");
     let columns = vec![
         column("k", TEXT, Role::Key),
@@ -133,7 +133,7 @@ fn changed_writes_only_differences() {
 
 #[test]
 fn newer_ignores_what_is_older() {
-    let Some(database) = TestDatabase::new() else { return };
+    let database = TestDatabase::new();
     database.execute("CREATE TABLE t (k text PRIMARY KEY, n int, ts timestamptz)");
     let columns = vec![
         column("k", TEXT, Role::Key),
@@ -160,7 +160,7 @@ fn newer_ignores_what_is_older() {
 
 #[test]
 fn a_table_of_nothing_but_its_key_keeps_what_is_there() {
-    let Some(database) = TestDatabase::new() else { return };
+    let database = TestDatabase::new();
     database.execute("CREATE TABLE t (a text, b int, PRIMARY KEY (a, b))");
     let columns = vec![column("a", TEXT, Role::Key), column("b", ColumnType::Int4, Role::Key)];
     let plan = plan("t", columns, UpdateMode::Always);
@@ -172,7 +172,7 @@ fn a_table_of_nothing_but_its_key_keeps_what_is_there() {
 
 #[test]
 fn any_name_works() {
-    let Some(database) = TestDatabase::new() else { return };
+    let database = TestDatabase::new();
     database.execute(
         r#"CREATE SCHEMA "my schema";
            CREATE TABLE "my schema"."se""lect" ("order by" text PRIMARY KEY, "c1" int, "Weird "" 'name" text, "t" int)"#,
@@ -192,7 +192,7 @@ fn any_name_works() {
 
 #[test]
 fn partitioned_tables_count_too() {
-    let Some(database) = TestDatabase::new() else { return };
+    let database = TestDatabase::new();
     database.execute(
         "CREATE TABLE t (k text, n int, PRIMARY KEY (k)) PARTITION BY HASH (k);
          CREATE TABLE t0 PARTITION OF t FOR VALUES WITH (MODULUS 2, REMAINDER 0);
@@ -211,7 +211,7 @@ fn partitioned_tables_count_too() {
 
 #[test]
 fn five_thousand_rows_at_once() {
-    let Some(database) = TestDatabase::new() else { return };
+    let database = TestDatabase::new();
     let plan = small_table(&database, UpdateMode::Always);
     let mut rows = Rows::new(Arc::clone(&plan));
     for i in 0..5000 {
@@ -225,7 +225,7 @@ fn five_thousand_rows_at_once() {
 
 #[test]
 fn a_bad_row_fails_its_batch_shows_no_value_and_leaves_the_connection_good() {
-    let Some(database) = TestDatabase::new() else { return };
+    let database = TestDatabase::new();
     database.execute(
         "CREATE TABLE parent (id int PRIMARY KEY); INSERT INTO parent VALUES (1);
          CREATE TABLE t (k text PRIMARY KEY, u text CONSTRAINT only_once UNIQUE, n int NOT NULL, s varchar(8), num numeric(4,1), j jsonb,
@@ -283,7 +283,7 @@ fn a_bad_row_fails_its_batch_shows_no_value_and_leaves_the_connection_good() {
 
 #[test]
 fn a_value_of_the_wrong_type_is_an_internal_error() {
-    let Some(database) = TestDatabase::new() else { return };
+    let database = TestDatabase::new();
     let plan = small_table(&database, UpdateMode::Always);
     for value in [Cell::Other(Value::Bool(true)), Cell::Other(Value::Int(1 << 40)), Cell::Text("secret")] {
         let mut destination = ready(&database, &plan);
@@ -297,7 +297,7 @@ fn a_value_of_the_wrong_type_is_an_internal_error() {
 
 #[test]
 fn what_does_not_fit_shows_when_preparing() {
-    let Some(database) = TestDatabase::new() else { return };
+    let database = TestDatabase::new();
     database.execute(
         "CREATE TABLE t (k text, n int); CREATE TABLE u (k text PRIMARY KEY, n int); CREATE ROLE cxsink_reader LOGIN PASSWORD 'reader'",
     );

@@ -1,9 +1,6 @@
 //! Killed at any moment, the sink loses nothing and writes nothing twice: the program under SIGKILL, again and again, between a
 //! stream that repeats its tail and a real PostgreSQL. `CXSINK_CRASH_KILLS` sets how often (30).
-#![allow(clippy::unwrap_used, unreachable_pub, reason = "a test says best what it expects by failing there")]
-#![cfg(all(unix, feature = "cli"))]
-
-mod support;
+#![cfg(unix)]
 
 use std::path::Path;
 use std::process::Command;
@@ -12,9 +9,11 @@ use std::time::Duration;
 use cxsink::config::OnNormalClose;
 use cxsink::simulator::{Simulator, SimulatorOptions};
 use cxsink::{Config, Sink};
-use support::postgres::TestDatabase;
-use support::process::{Running, cxsink_of};
-use support::{journal, postgres::PATIENCE};
+
+use crate::support;
+use crate::support::postgres::TestDatabase;
+use crate::support::process::{Running, cxsink_of};
+use crate::support::{journal, postgres::PATIENCE};
 
 fn kills() -> u64 {
     std::env::var("CXSINK_CRASH_KILLS").map_or(30, |kills| kills.parse().unwrap())
@@ -43,7 +42,7 @@ fn program(directory: &Path, config: &Config, simulator: &Simulator, url: &str) 
 }
 
 fn killed_again_and_again(seed: u64, has_checkpoint: bool, is_replayed: bool, connections: &[u32]) {
-    let Some(database) = TestDatabase::new() else { return };
+    let database = TestDatabase::new();
     let directory = tempfile::tempdir().unwrap();
     let mut config = support::config(directory.path(), &database.url());
     // Small batches: a kill meets a batch half done more often than not.

@@ -1,8 +1,5 @@
 //! docs/deployment.md was run: its blocks are taken from it, and only names, addresses and paths are replaced.
-#![allow(clippy::unwrap_used, unreachable_pub, reason = "a test says best what it expects by failing there")]
-#![cfg(all(target_os = "linux", feature = "cli"))]
-
-mod support;
+#![cfg(target_os = "linux")]
 
 use std::fs;
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -14,11 +11,12 @@ use std::time::Instant;
 use cxsink::CheckArea;
 use cxsink::simulator::{Simulator, SimulatorOptions};
 
-use support::authority::Authority;
-use support::postgres::PATIENCE;
-use support::process::{Running, output};
-use support::server::{PrivateServer, is_root};
-use support::tls_front::TlsFront;
+use crate::support;
+use crate::support::authority::Authority;
+use crate::support::postgres::PATIENCE;
+use crate::support::process::{Running, output};
+use crate::support::server::{PrivateServer, is_root};
+use crate::support::tls_front::TlsFront;
 
 const EVENTS: u64 = 1000;
 const PASSWORD: &str = "the sink's password";
@@ -37,14 +35,6 @@ fn replaced(text: &str, pairs: &[(&str, &str)]) -> String {
         assert!(text.contains(from), "{from} is not in {text}");
         text.replace(from, to)
     })
-}
-
-/// A program that tests use, got if it is not here.
-fn need(program: &str) -> PathBuf {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/need");
-    let (code, out, err) = output(Command::new(script).arg(program));
-    assert_eq!(code, 0, "{err}");
-    out.trim().into()
 }
 
 /// The machine of the deployment: a folder with /etc/cxsink, /etc/pgbouncer, /var/lib/cxsink and what systemd makes of the secrets.
@@ -114,7 +104,7 @@ fn free_port() -> u16 {
 
 /// As the page has it, but for the mode.
 fn pgbouncer(machine: &Machine, server: SocketAddr, mode: &str) -> (Running, u16) {
-    let program = need("pgbouncer");
+    let program = support::needed("pgbouncer");
     let ca = machine.ca.server(&["localhost", "127.0.0.1"]);
     machine.write("pgbouncer/server.pem", &ca.certificate, 0o600);
     machine.write("pgbouncer/server.key", &ca.key, 0o600);
@@ -152,8 +142,8 @@ fn owner_of_cx(server: &PrivateServer) -> postgres::Client {
 }
 
 /// A server with TLS, the default tables made by `cxsink init-db --print`, and the rights that the page grants.
-fn database(machine: &Machine) -> Option<PrivateServer> {
-    let server = PrivateServer::start_new()?;
+fn database(machine: &Machine) -> PrivateServer {
+    let server = PrivateServer::start_new();
     let certified = machine.ca.server(&["127.0.0.1"]);
     let (certificate, key) = server.put(&certified.certificate, &certified.key);
     for setting in [
@@ -172,7 +162,7 @@ fn database(machine: &Machine) -> Option<PrivateServer> {
     owner.batch_execute(&sql).unwrap();
     owner.batch_execute(&block("CREATE ROLE cxsink")).unwrap();
     owner.batch_execute(&format!("ALTER ROLE cxsink PASSWORD '{}'", PASSWORD.replace('\'', "''"))).unwrap();
-    Some(server)
+    server
 }
 
 /// What the unit runs.
@@ -198,7 +188,7 @@ fn started(machine: &Machine, unit: &str, line: &str) -> Command {
 #[test]
 fn the_hardened_deployment_runs() {
     let machine = Machine::new();
-    let Some(server) = database(&machine) else { return };
+    let server = database(&machine);
     let (_pgbouncer, port) = pgbouncer(&machine, server.address(), "transaction");
 
     let mut options = SimulatorOptions::default();
@@ -271,7 +261,7 @@ fn the_hardened_deployment_runs() {
 #[test]
 fn the_mode_of_a_pooler_is_found_out() {
     let machine = Machine::new();
-    let Some(server) = database(&machine) else { return };
+    let server = database(&machine);
     let ca = machine.shown("etc/ca.pem");
     let pooler = |port: u16| {
         let mut config = support::config(machine.folder.path(), "sqlite:unused");
@@ -291,7 +281,7 @@ fn the_mode_of_a_pooler_is_found_out() {
 
 #[test]
 fn the_unit_is_one_that_systemd_reads_and_calls_safe() {
-    let program = need("systemd-analyze");
+    let program = support::needed("systemd-analyze");
     let folder = tempfile::tempdir().unwrap();
     let unit = folder.path().join("cxsink.service");
     let text = replaced(&block("[Service]"), &[("/usr/local/bin/cxsink", env!("CARGO_BIN_EXE_cxsink"))]);

@@ -1,9 +1,6 @@
 //! Through a PgBouncer with two connections to the server: each batch is written exactly once, whoever shares the connections
 //! and whatever they leave behind there; and the sink itself leaves nothing behind.
-#![allow(clippy::unwrap_used, unreachable_pub, reason = "a test says best what it expects by failing there")]
-#![cfg(all(unix, feature = "simulator"))]
-
-mod support;
+#![cfg(unix)]
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -12,11 +9,13 @@ use ::postgres::Client;
 use cxsink::config::OnNormalClose;
 use cxsink::simulator::{Simulator, SimulatorOptions};
 use cxsink::{Config, Sink, State};
-use support::journal;
-use support::pgbouncer::PgBouncer;
-use support::postgres::rows;
-use support::proxy::Proxy;
-use support::server::PrivateServer;
+
+use crate::support;
+use crate::support::journal;
+use crate::support::pgbouncer::PgBouncer;
+use crate::support::postgres::rows;
+use crate::support::proxy::Proxy;
+use crate::support::server::PrivateServer;
 
 struct Bench {
     server: PrivateServer,
@@ -25,11 +24,11 @@ struct Bench {
 }
 
 impl Bench {
-    fn new(pool_mode: &str, settings: &str) -> Option<Self> {
-        let program = support::needed("pgbouncer")?;
-        let server = PrivateServer::start_new()?;
+    fn new(pool_mode: &str, settings: &str) -> Self {
+        let program = support::needed("pgbouncer");
+        let server = PrivateServer::start_new();
         let pooler = PgBouncer::start_new(program, &server, pool_mode, settings);
-        Some(Self { server, pooler, directory: tempfile::tempdir().unwrap() })
+        Self { server, pooler, directory: tempfile::tempdir().unwrap() }
     }
 
     /// Everything goes through the pooler, also the making of the tables.
@@ -116,7 +115,7 @@ const FROM_POOLER: &str =
     "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()";
 
 fn under_load(pool_mode: &str, other_clients: u64, seed: u64) {
-    let Some(mut bench) = Bench::new(pool_mode, "") else { return };
+    let mut bench = Bench::new(pool_mode, "");
     let proxy = Proxy::new(bench.pooler.address());
     let mut config = bench.config(&bench.pooler.url_through(proxy.address));
     let simulator = Simulator::start(stream(seed, 12_000)).unwrap();
@@ -176,7 +175,7 @@ fn session_pooling_under_load() {
 fn nothing_is_left_behind() {
     for pool_mode in ["transaction", "session"] {
         for lock_timeout in [None, Some(Duration::from_secs(5))] {
-            let Some(bench) = Bench::new(pool_mode, "") else { return };
+            let bench = Bench::new(pool_mode, "");
             bench.server.set("log_statement = 'all'");
             let mut config = bench.config(&bench.pooler.url());
             config.destination.lock_timeout = lock_timeout;
@@ -218,7 +217,7 @@ fn nothing_is_left_behind() {
 
 #[test]
 fn a_lock_timeout_holds_through_the_pooler_and_ends_with_its_transaction() {
-    let Some(bench) = Bench::new("transaction", "") else { return };
+    let bench = Bench::new("transaction", "");
     let mut config = bench.config(&bench.pooler.url());
     config.destination.lock_timeout = Some(Duration::from_millis(100));
     let sink = Sink::open(&config).unwrap();
@@ -241,7 +240,7 @@ fn a_lock_timeout_holds_through_the_pooler_and_ends_with_its_transaction() {
 
 #[test]
 fn what_a_pooler_refuses_is_told_with_what_to_do() {
-    let Some(bench) = Bench::new("transaction", "") else { return };
+    let bench = Bench::new("transaction", "");
     let url = format!("{}?options=-c%20statement_timeout%3D5000", bench.pooler.url());
     let error = cxsink::init_db(&support::config(bench.directory.path(), &url)).unwrap_err();
     assert!(error.message().contains("unsupported startup parameter: options"), "{error:?}");

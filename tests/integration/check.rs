@@ -1,8 +1,4 @@
 //! `check`: every step fails for its reason, says what to do, and leaves nothing behind.
-#![allow(clippy::unwrap_used, unreachable_pub, reason = "a test says best what it expects by failing there")]
-#![cfg(feature = "cli")]
-
-mod support;
 
 use std::fs;
 use std::io::{Read, Write};
@@ -11,11 +7,13 @@ use std::path::Path;
 use cxsink::{Check, CheckArea, CheckStatus, CheckStep, Config, Sink};
 
 use cxsink::simulator::{Simulator, SimulatorOptions};
-use support::authority::{Authority, Certified};
-use support::disk::SmallDisk;
-use support::postgres::TestDatabase;
-use support::process::{cxsink, output};
-use support::tls_front::TlsFront;
+
+use crate::support;
+use crate::support::authority::{Authority, Certified};
+use crate::support::disk::SmallDisk;
+use crate::support::postgres::TestDatabase;
+use crate::support::process::{cxsink, output};
+use crate::support::tls_front::TlsFront;
 
 /// A database with its tables, and a configuration for it.
 struct Deployment {
@@ -25,14 +23,14 @@ struct Deployment {
 }
 
 impl Deployment {
-    fn new() -> Option<Self> {
-        let database = TestDatabase::new()?;
+    fn new() -> Self {
+        let database = TestDatabase::new();
         let directory = tempfile::tempdir().unwrap();
         let mut config = support::config(directory.path(), &database.url());
         config.spool.bytes_max = 1 << 20;
         config.dead_letters.bytes_max = 1 << 20;
         cxsink::init_db(&config).unwrap();
-        Some(Self { database, directory, config })
+        Self { database, directory, config }
     }
 
     fn check(&self) -> Check {
@@ -94,7 +92,7 @@ fn all_passed(check: &Check) {
 
 #[test]
 fn a_good_deployment_passes_and_nothing_is_left_behind() {
-    let Some(mut deployment) = Deployment::new() else { return };
+    let mut deployment = Deployment::new();
     let before = deployment.traces();
     let mut told = Vec::new();
     let check = cxsink::check(&deployment.config, &CheckArea::ALL, |step| told.push(step.clone()));
@@ -122,7 +120,7 @@ fn a_good_deployment_passes_and_nothing_is_left_behind() {
 
 #[test]
 fn a_database_that_is_not_reached_is_told_at_the_step_that_fails() {
-    let Some(deployment) = Deployment::new() else { return };
+    let deployment = Deployment::new();
     let url = deployment.database.url();
     let mut config = deployment.config.clone();
     let mut check = |url: &str, name: &str, message: &str, hint: &str| {
@@ -148,7 +146,7 @@ fn a_database_that_is_not_reached_is_told_at_the_step_that_fails() {
 
 #[test]
 fn a_table_that_does_not_fit_is_told_with_every_reason() {
-    let Some(deployment) = Deployment::new() else { return };
+    let deployment = Deployment::new();
     let after = |sql: &str| {
         deployment.database.execute("DROP TABLE IF EXISTS cxone_events, cxsink_checkpoint");
         cxsink::init_db(&deployment.config).unwrap();
@@ -231,7 +229,7 @@ impl Drop for Role<'_> {
 /// The hint is the statement that helps: the test runs it, and the next check finds the next thing.
 #[test]
 fn a_missing_privilege_is_told_with_the_statement_that_grants_it() {
-    let Some(mut deployment) = Deployment::new() else { return };
+    let mut deployment = Deployment::new();
     // A serial's sequence needs a privilege of its own, an identity column's does not.
     deployment.database.execute(
         "ALTER TABLE cxone_events ADD number serial; GRANT SELECT, INSERT ON cxsink_checkpoint TO PUBLIC; \
@@ -316,7 +314,7 @@ fn a_full_disk_is_told() {
 
 #[test]
 fn the_command_line_says_it_line_by_line_or_as_json_and_by_its_exit_code() {
-    let Some(deployment) = Deployment::new() else { return };
+    let deployment = Deployment::new();
     let path = deployment.directory.path();
     let run = |arguments: &[&str]| {
         let mut command = cxsink(path);
@@ -554,7 +552,7 @@ fn a_clock_that_is_wrong_is_told() {
 /// Every row of the page's table, matched against checks of deployments that are broken in that way.
 #[test]
 fn the_troubleshooting_page_quotes_what_check_prints() {
-    let Some(deployment) = Deployment::new() else { return };
+    let deployment = Deployment::new();
     let mut found = broken_streams();
     found.extend(broken_destinations(&deployment));
     let page = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/troubleshooting.md")).unwrap();

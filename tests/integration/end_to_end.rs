@@ -1,9 +1,5 @@
 //! The main job on real input: the program `cxsink` reads a simulated stream over real sockets into a real database, with
 //! nothing but the variables of a plain deployment.
-#![allow(clippy::unwrap_used, unreachable_pub, reason = "a test says best what it expects by failing there")]
-#![cfg(feature = "cli")]
-
-mod support;
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -12,9 +8,11 @@ use std::time::Duration;
 
 use cxsink::simulator::{Cut, InvalidKind, RetryAfter, Simulator, SimulatorOptions};
 use cxsink::{Sink, State};
-use support::oracle;
-use support::postgres::TestDatabase;
-use support::process::{Running, cxsink, cxsink_of, output};
+
+use crate::support;
+use crate::support::oracle;
+use crate::support::postgres::TestDatabase;
+use crate::support::process::{Running, cxsink, cxsink_of, output};
 
 /// A lively stream: repeats, updates, every kind of invalid event, a lost connection with redelivery.
 fn lively(events: u64) -> SimulatorOptions {
@@ -61,7 +59,7 @@ fn check_against_oracle(database: &TestDatabase, simulator: &Simulator) {
 
 #[test]
 fn a_plain_deployment_fills_the_table_that_init_db_makes() {
-    let Some(database) = TestDatabase::new() else { return };
+    let database = TestDatabase::new();
     let directory = tempfile::tempdir().unwrap();
     let simulator = Simulator::start(lively(6000)).unwrap();
     let (code, out, err) = output(deployed(directory.path(), &simulator, &database).arg("init-db"));
@@ -93,7 +91,7 @@ fn a_plain_deployment_fills_the_table_that_init_db_makes() {
 /// Long before `destination.statement_timeout` ends the wait.
 #[test]
 fn a_signal_ends_a_sink_that_is_still_starting() {
-    let Some(database) = TestDatabase::new() else { return };
+    let database = TestDatabase::new();
     let directory = tempfile::tempdir().unwrap();
     let simulator = Simulator::start(SimulatorOptions::default()).unwrap();
     assert_eq!(output(deployed(directory.path(), &simulator, &database).arg("init-db")).0, 0);
@@ -113,7 +111,7 @@ fn a_signal_ends_a_sink_that_is_still_starting() {
 /// At the most talkative level, with events that are no JSON, miss the schema, do not fit the table and are refused by it.
 #[test]
 fn no_value_of_an_event_is_in_the_log() {
-    let Some(database) = TestDatabase::new() else { return };
+    let database = TestDatabase::new();
     let directory = tempfile::tempdir().unwrap();
     let mut options = lively(3000);
     options.close_at_end = true;
@@ -155,7 +153,7 @@ fn replayed_invalid(simulator: &Simulator) -> u64 {
 
 #[test]
 fn a_table_made_by_hand_works_as_well() {
-    let Some(database) = TestDatabase::new() else { return };
+    let database = TestDatabase::new();
     let directory = tempfile::tempdir().unwrap();
     database.execute(&oracle::tutorial_table("cxone_events"));
     let mut options = lively(3000);
@@ -239,7 +237,7 @@ fn bad_credentials_end_the_sink_with_advice() {
 /// The stream's rate, held for a while, does not disturb the order: each key's last event wins.
 #[test]
 fn many_updates_of_few_keys_leave_the_last_one() {
-    let Some(database) = TestDatabase::new() else { return };
+    let database = TestDatabase::new();
     let directory = tempfile::tempdir().unwrap();
     let mut options = lively(20_000);
     options.update_percent = 80.0;
@@ -261,7 +259,7 @@ fn many_updates_of_few_keys_leave_the_last_one() {
 /// The application's thread may be inside an asynchronous runtime, where the database client must not be called.
 #[test]
 fn a_sink_works_inside_an_asynchronous_runtime() {
-    let Some(database) = TestDatabase::new() else { return };
+    let database = TestDatabase::new();
     let directory = tempfile::tempdir().unwrap();
     let config = support::config(directory.path(), &database.url());
     tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {

@@ -1,8 +1,5 @@
 //! The simulator does what its options say, seen through real sockets.
 
-#![cfg(feature = "simulator")]
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::collections::{HashMap, HashSet};
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;

@@ -1,15 +1,14 @@
 //! Token and stream through an HTTP proxy, with a real one and with one that misbehaves.
-#![allow(clippy::unwrap_used, unreachable_pub, reason = "a test says best what it expects by failing there")]
-#![cfg(all(unix, feature = "cli"))]
-
-mod support;
+#![cfg(unix)]
 
 use cxsink::simulator::SimulatorOptions;
 use cxsink::{Notice, Sink, State};
-use support::authority::Authority;
-use support::connect_proxy::{ESTABLISHED, OneWayProxy, TinyProxy};
-use support::process::{cxsink_of, output};
-use support::tls_bench::Bench;
+
+use crate::support;
+use crate::support::authority::Authority;
+use crate::support::connect_proxy::{ESTABLISHED, OneWayProxy, TinyProxy};
+use crate::support::process::{cxsink_of, output};
+use crate::support::tls_bench::Bench;
 
 fn bench(events: u64) -> Bench {
     let mut options = SimulatorOptions::default();
@@ -30,7 +29,7 @@ fn connects(proxy: &TinyProxy, bench: &Bench) -> usize {
 
 #[test]
 fn tinyproxy_leads_token_and_stream() {
-    let Some(proxy) = TinyProxy::start(None) else { return };
+    let proxy = TinyProxy::start(None);
     let mut bench = bench(20_000);
     bench.config.proxy.url = Some(format!("http://127.0.0.1:{}", proxy.port).into());
     let stats = support::run_to_the_end(&bench.started());
@@ -40,7 +39,7 @@ fn tinyproxy_leads_token_and_stream() {
 
 #[test]
 fn tinyproxy_asks_for_credentials_and_gets_them() {
-    let Some(proxy) = TinyProxy::start(Some(("sink", "hunter2"))) else { return };
+    let proxy = TinyProxy::start(Some(("sink", "hunter2")));
     let mut bench = bench(1000);
     for wrong in ["http://", "http://sink@", "http://sink:wrong@"] {
         bench.config.proxy.url = Some(format!("{wrong}127.0.0.1:{}", proxy.port).into());

@@ -1,9 +1,6 @@
 //! Two PostgreSQL servers with streaming replication, of which the first one dies: the sink finds the second one by itself, and
 //! says what is lost where replication lagged behind.
-#![allow(clippy::unwrap_used, unreachable_pub, reason = "a test says best what it expects by failing there")]
-#![cfg(all(unix, feature = "simulator"))]
-
-mod support;
+#![cfg(unix)]
 
 use std::ops::Range;
 use std::path::Path;
@@ -11,9 +8,11 @@ use std::time::Duration;
 
 use cxsink::simulator::Simulator;
 use cxsink::{Config, Notice, Sink, State};
-use support::journal;
-use support::postgres::PATIENCE;
-use support::server::PrivateServer;
+
+use crate::support;
+use crate::support::journal;
+use crate::support::postgres::PATIENCE;
+use crate::support::server::PrivateServer;
 
 /// A connection string with both servers, in this order.
 fn hosts(servers: [&PrivateServer; 2], more: &str) -> String {
@@ -54,7 +53,7 @@ fn keys_of(ranges: impl IntoIterator<Item = Range<u32>>) -> Vec<String> {
 /// The primary dies under load, killed with SIGKILL. Replication is synchronous: what was acknowledged is on the standby, and each
 /// batch was written exactly once.
 fn nothing_is_lost(standby_first: bool, seed: u64) {
-    let Some(mut primary) = PrivateServer::start_new() else { return };
+    let mut primary = PrivateServer::start_new();
     let standby = primary.start_standby();
     primary.set("synchronous_standby_names = 'standby'");
     let directory = tempfile::tempdir().unwrap();
@@ -112,7 +111,7 @@ fn wait_for_forgotten(sink: &Sink) -> String {
 /// is in no spool any more: it is told, loudly, with the time to fetch again.
 #[test]
 fn what_a_standby_that_lagged_behind_has_forgotten_is_told_with_a_gap() {
-    let Some(mut primary) = PrivateServer::start_new() else { return };
+    let mut primary = PrivateServer::start_new();
     let standby = primary.start_standby();
     let directory = tempfile::tempdir().unwrap();
     let config = prepare(directory.path(), [&primary, &standby], &primary);
@@ -154,7 +153,7 @@ fn what_a_standby_that_lagged_behind_has_forgotten_is_told_with_a_gap() {
 /// The same when the sink was not running meanwhile: the next one finds it out.
 #[test]
 fn what_was_forgotten_between_two_runs_is_told_too() {
-    let Some(mut primary) = PrivateServer::start_new() else { return };
+    let mut primary = PrivateServer::start_new();
     let standby = primary.start_standby();
     let directory = tempfile::tempdir().unwrap();
     let config = prepare(directory.path(), [&primary, &standby], &primary);
@@ -181,7 +180,7 @@ fn what_was_forgotten_between_two_runs_is_told_too() {
 /// The standby never heard of this spool: there is no checkpoint to compare with, which is a sign by itself.
 #[test]
 fn a_server_that_does_not_know_the_spool_any_more_is_told() {
-    let Some(mut primary) = PrivateServer::start_new() else { return };
+    let mut primary = PrivateServer::start_new();
     let standby = primary.start_standby();
     let directory = tempfile::tempdir().unwrap();
     let config = prepare(directory.path(), [&primary, &standby], &primary);
@@ -205,7 +204,7 @@ fn a_server_that_does_not_know_the_spool_any_more_is_told() {
 /// A read-only server is an outage, also where the sink was told to take any server: nothing becomes a dead letter.
 #[test]
 fn a_standby_alone_is_an_outage_until_it_is_promoted() {
-    let Some(mut primary) = PrivateServer::start_new() else { return };
+    let mut primary = PrivateServer::start_new();
     let standby = primary.start_standby();
     let directory = tempfile::tempdir().unwrap();
     let mut config = prepare(directory.path(), [&primary, &standby], &primary);
@@ -234,7 +233,7 @@ fn a_standby_alone_is_an_outage_until_it_is_promoted() {
 /// The dead primary comes back, and takes no writes: the sink passes it over, though it is the first host.
 #[test]
 fn an_old_primary_that_comes_back_read_only_is_passed_over() {
-    let Some(mut primary) = PrivateServer::start_new() else { return };
+    let mut primary = PrivateServer::start_new();
     let standby = primary.start_standby();
     primary.set("synchronous_standby_names = 'standby'");
     let directory = tempfile::tempdir().unwrap();

@@ -2,11 +2,8 @@
 //! and what the library shows of a sink is printed, in good runs and on every path that fails. Payloads of events are searched
 //! for as well, everywhere but in the spool, which keeps them.
 //!
-//! A program of its own: the logger and the panic hook are the process's.
-#![allow(clippy::unwrap_used, unreachable_pub, reason = "a test says best what it expects by failing there")]
-#![cfg(all(unix, feature = "cli"))]
-
-mod support;
+//! Runs as a process of its own: the logger and the panic hook are the process's.
+#![cfg(unix)]
 
 use std::error::Error as _;
 use std::fmt::Write as _;
@@ -17,10 +14,13 @@ use std::time::Duration;
 
 use cxsink::config::OnNormalClose;
 use cxsink::{Config, Connections, Error, ErrorKind, Notice, Poll, Sink, State, Validator};
-use support::echo::echoing_server;
-use support::postgres::PATIENCE;
-use support::secrets::{Deployment, PAYLOAD, encode};
-use support::server::PrivateServer;
+
+use crate::support;
+use crate::support::echo::echoing_server;
+use crate::support::postgres::PATIENCE;
+use crate::support::process::in_own_process;
+use crate::support::secrets::{Deployment, PAYLOAD, encode};
+use crate::support::server::PrivateServer;
 
 /// What the application's logger sees.
 static LOG: Mutex<String> = Mutex::new(String::new());
@@ -138,7 +138,10 @@ fn shown_by(config: &Config) -> (String, State, Vec<u8>) {
 #[test]
 #[allow(clippy::too_many_lines, reason = "a list of everything that can fail")]
 fn an_application_that_logs_everything_sees_no_secret() {
-    let Some(server) = PrivateServer::start_new() else { return };
+    if !in_own_process(|_| ()) {
+        return;
+    }
+    let server = PrivateServer::start_new();
     watch_everything();
     let mut deployment = Deployment::new(3000);
     deployment.secrets.add("database's own password", server.password());

@@ -1,13 +1,5 @@
 //! The ledger of connections: when events may have been missed, whatever ended the connection.
-#![cfg(feature = "cli")]
-#![allow(
-    clippy::unwrap_used,
-    clippy::cast_sign_loss,
-    unreachable_pub,
-    reason = "a test says best what it expects by failing there"
-)]
-
-mod support;
+#![allow(clippy::cast_sign_loss, reason = "the numbers of a test are small")]
 
 use std::path::Path;
 use std::process::Command;
@@ -16,8 +8,10 @@ use std::time::Instant;
 use cxsink::config::OnNormalClose;
 use cxsink::simulator::{Simulator, SimulatorOptions};
 use cxsink::{Connections, Sink};
-use support::postgres::PATIENCE;
-use support::process::{Running, cxsink_of, output};
+
+use crate::support;
+use crate::support::postgres::PATIENCE;
+use crate::support::process::{Running, cxsink_of, output};
 
 #[test]
 fn each_connection_is_in_the_ledger_and_each_gap_between_two() {

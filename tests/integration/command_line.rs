@@ -1,12 +1,9 @@
 //! The command line as a user meets it: help, exit codes, messages, signals.
-#![allow(clippy::unwrap_used, unreachable_pub, reason = "a test says best what it expects by failing there")]
-#![cfg(feature = "cli")]
-
-mod support;
 
 use std::path::Path;
 
-use support::process::{Running, cxsink, output};
+use crate::support;
+use crate::support::process::{Running, cxsink, output};
 
 const VALID: &str = r#"{"interactionId":"i","timestamp":"2026-11-22T16:00:00Z","type":"call","idempotencyKey":"k-1","attributes":{"duration":7}}"#;
 

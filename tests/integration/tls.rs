@@ -1,15 +1,13 @@
 //! TLS between the sink and CXone: token and stream follow one section `[tls]`, and what is wrong is told with what to do.
-#![allow(clippy::unwrap_used, unreachable_pub, reason = "a test says best what it expects by failing there")]
-#![cfg(feature = "simulator")]
-
-mod support;
 
 use cxsink::config::TlsVersion;
 use cxsink::simulator::SimulatorOptions;
 use cxsink::{Notice, Sink, State};
-use support::authority::{Authority, Certified};
-use support::tls_bench::{Bench, file};
-use support::tls_front::server_config;
+
+use crate::support;
+use crate::support::authority::{Authority, Certified};
+use crate::support::tls_bench::{Bench, file};
+use crate::support::tls_front::server_config;
 
 fn stream_of(events: Option<u64>) -> SimulatorOptions {
     let mut options = SimulatorOptions::default();

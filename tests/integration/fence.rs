@@ -1,21 +1,18 @@
 //! A batch that was given up on and arrives late changes nothing: the old backend is frozen with SIGSTOP while it executes, the sink
 //! goes on without it, and then the old one wakes up.
-#![allow(clippy::unwrap_used, unreachable_pub, reason = "a test says best what it expects by failing there")]
 #![cfg(target_os = "linux")]
-
-mod support;
 
 use std::time::Duration;
 
 use cxsink::{Sink, Stats};
-#[cfg(feature = "cli")]
 use secrecy::ExposeSecret;
-use support::journal;
-use support::postgres::PATIENCE;
-#[cfg(feature = "cli")]
-use support::process::{Running, cxsink};
-use support::proxy::Proxy;
-use support::server::{PrivateServer, signal};
+
+use crate::support;
+use crate::support::journal;
+use crate::support::postgres::PATIENCE;
+use crate::support::process::{Running, cxsink};
+use crate::support::proxy::Proxy;
+use crate::support::server::{PrivateServer, signal};
 
 /// Each event of `keys` keys carries `version` as its duration.
 fn events(keys: u32, version: u32) -> String {
@@ -62,8 +59,8 @@ struct Bench {
 }
 
 impl Bench {
-    fn new() -> Option<Self> {
-        let server = PrivateServer::start_new()?;
+    fn new() -> Self {
+        let server = PrivateServer::start_new();
         let directory = tempfile::tempdir().unwrap();
         let proxy = Proxy::new(server.address());
         let mut config =
@@ -74,7 +71,7 @@ impl Bench {
             server.execute(sql);
         }
         journal::keep_arrivals(&config);
-        Some(Self { server, proxy, directory, config })
+        Self { server, proxy, directory, config }
     }
 
     fn start(&self) -> Sink {
@@ -112,7 +109,7 @@ impl Bench {
 
 /// Frozen before it has touched a row: the successor writes this batch and newer ones, then the old one runs on.
 fn frozen_before_the_checkpoint(cancels_arrive: bool) {
-    let Some(bench) = Bench::new() else { return };
+    let bench = Bench::new();
     let (sink, mut gatekeeper, old) = bench.freeze("cxsink_checkpoint", "STATEMENT", cancels_arrive);
     support::wait_until("the sink gives up on the frozen backend", || sink.stats().last_error.is_some());
     gatekeeper.execute("SELECT pg_advisory_unlock(1)", &[]).unwrap();
@@ -145,7 +142,7 @@ fn a_batch_that_was_frozen_early_and_is_cancelled() {
 /// Frozen with the checkpoint moved and not committed: nobody can go past it. Whether it then commits or not, the sink goes on from
 /// what the database says.
 fn frozen_after_the_checkpoint(cancels_arrive: bool) {
-    let Some(bench) = Bench::new() else { return };
+    let bench = Bench::new();
     let (sink, mut gatekeeper, old) = bench.freeze("cxone_events", "ROW", cancels_arrive);
     gatekeeper.execute("SELECT pg_advisory_unlock(1)", &[]).unwrap();
     sink.import(events(20, 3).as_bytes()).unwrap();
@@ -175,9 +172,8 @@ fn a_batch_that_was_frozen_late_and_is_cancelled() {
 
 /// The process is killed while its statements are frozen, and they run to their ends when the next process has read where the
 /// checkpoints stand: that one takes what they did for done. On each connection one statement is on its way.
-#[cfg(feature = "cli")]
 fn frozen_and_its_process_killed(table: &str, each: &str, waiting: &str, connections: u32) {
-    let Some(mut bench) = Bench::new() else { return };
+    let mut bench = Bench::new();
     bench.config.destination.connections = connections;
     bench.config.destination.statement_timeout = PATIENCE;
     bench.start().close(Some(PATIENCE)).unwrap();
@@ -233,7 +229,6 @@ fn frozen_and_its_process_killed(table: &str, each: &str, waiting: &str, connect
     assert_eq!(bench.end(&next).last_error, None);
 }
 
-#[cfg(feature = "cli")]
 #[test]
 fn a_batch_of_a_killed_process_that_was_frozen_early() {
     for connections in [1, 3] {
@@ -241,7 +236,6 @@ fn a_batch_of_a_killed_process_that_was_frozen_early() {
     }
 }
 
-#[cfg(feature = "cli")]
 #[test]
 fn a_batch_of_a_killed_process_that_was_frozen_late() {
     for connections in [1, 3] {
@@ -261,7 +255,7 @@ fn backends_of_three_connections_frozen_at_any_moment() {
 }
 
 fn frozen_at_any_moment(connections: u32) {
-    let Some(mut bench) = Bench::new() else { return };
+    let mut bench = Bench::new();
     bench.config.batch.events_max = 7;
     bench.config.destination.connections = connections;
     bench.config.destination.statement_timeout = Duration::from_millis(150);

@@ -1,19 +1,18 @@
 //! The database goes away in every manner, and comes back: nothing is lost, nothing is written twice, and the sink says where it
 //! stands.
-#![allow(clippy::unwrap_used, unreachable_pub, reason = "a test says best what it expects by failing there")]
-#![cfg(all(unix, feature = "simulator"))]
-
-mod support;
+#![cfg(unix)]
 
 use std::time::Duration;
 
 use cxsink::config::OnNormalClose;
 use cxsink::simulator::{Simulator, SimulatorOptions};
 use cxsink::{Config, Sink, State};
-use support::journal;
-use support::postgres::PATIENCE;
-use support::proxy::Proxy;
-use support::server::PrivateServer;
+
+use crate::support;
+use crate::support::journal;
+use crate::support::postgres::PATIENCE;
+use crate::support::proxy::Proxy;
+use crate::support::server::PrivateServer;
 
 fn stream(seed: u64, events: u64) -> SimulatorOptions {
     let mut options = support::stream_with_repeats(seed, events, 5000);
@@ -55,7 +54,7 @@ fn a_database_that_is_killed_and_started_again_under_three_connections() {
 }
 
 fn killed_and_started_again(connections: u32) {
-    let Some(mut server) = PrivateServer::start_new() else { return };
+    let mut server = PrivateServer::start_new();
     let directory = tempfile::tempdir().unwrap();
     let mut config = support::config(directory.path(), &server.url());
     config.batch.events_max = 40 * connections;
@@ -103,7 +102,7 @@ fn commits_whose_answers_are_lost_on_three_connections() {
 }
 
 fn answers_are_lost(connections: u32) {
-    let Some(server) = PrivateServer::start_new() else { return };
+    let server = PrivateServer::start_new();
     let directory = tempfile::tempdir().unwrap();
     let proxy = Proxy::new(server.address());
     let mut config = support::config(directory.path(), &server.url_through(proxy.address));
@@ -129,7 +128,7 @@ fn answers_are_lost(connections: u32) {
 /// The same without a checkpoint: batches are repeated, and the table is the same all the same.
 #[test]
 fn lost_answers_without_a_checkpoint() {
-    let Some(server) = PrivateServer::start_new() else { return };
+    let server = PrivateServer::start_new();
     let directory = tempfile::tempdir().unwrap();
     let proxy = Proxy::new(server.address());
     let mut config = support::config(directory.path(), &server.url_through(proxy.address));
@@ -148,7 +147,7 @@ fn lost_answers_without_a_checkpoint() {
 /// What the application sees of an outage: `stalled`, the error, the backlog; then `running`, and books that balance all along.
 #[test]
 fn an_outage_is_told_and_waited_out() {
-    let Some(mut server) = PrivateServer::start_new() else { return };
+    let mut server = PrivateServer::start_new();
     let directory = tempfile::tempdir().unwrap();
     let mut config = support::config(directory.path(), &server.url());
     prepare(&server, &mut config, None);
@@ -184,7 +183,7 @@ fn an_outage_is_told_and_waited_out() {
 /// A database that says no to everybody for a while: read-only, full, in maintenance. No event is given up for that.
 #[test]
 fn no_outage_makes_a_dead_letter() {
-    let Some(server) = PrivateServer::start_new() else { return };
+    let server = PrivateServer::start_new();
     let directory = tempfile::tempdir().unwrap();
     let mut config = support::config(directory.path(), &server.url());
     prepare(&server, &mut config, None);

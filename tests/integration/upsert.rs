@@ -1,14 +1,13 @@
 //! The table equals one-by-one execution of the events in their order: on PostgreSQL and on SQLite, in every update mode, for
 //! any repeats, nulls, absent attributes and differing timestamps and types under one key, and for any cut into batches.
-#![allow(clippy::unwrap_used, unreachable_pub, reason = "a test says best what it expects by failing there")]
-
-mod support;
 
 use cxsink::Sink;
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
-use support::oracle;
-use support::postgres::TestDatabase;
+
+use crate::support;
+use crate::support::oracle;
+use crate::support::postgres::TestDatabase;
 
 /// An event of one of six keys.
 fn event() -> impl Strategy<Value = Json> {
@@ -72,7 +71,7 @@ fn settings(directory: &std::path::Path, url: &str, mode: &str, events_max: u32)
 
 #[test]
 fn the_postgresql_table_equals_one_by_one_execution() {
-    let Some(database) = TestDatabase::new() else { return };
+    let database = TestDatabase::new();
     database.execute(&oracle::tutorial_table("expected"));
     let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig::with_cases(60));
     let parts = proptest::collection::vec(proptest::collection::vec(event(), 1..25), 1..4);
@@ -183,7 +182,7 @@ fn micros_of(timestamp: &str) -> String {
 /// `changed`: a redelivery that says nothing new leaves even `updated_at` alone, and is counted.
 #[test]
 fn an_identical_redelivery_writes_nothing_in_mode_changed() {
-    let Some(database) = TestDatabase::new() else { return };
+    let database = TestDatabase::new();
     let directory = tempfile::tempdir().unwrap();
     let config = settings(directory.path(), &database.url(), "changed", 100);
     cxsink::init_db(&config).unwrap();
@@ -202,7 +201,7 @@ fn an_identical_redelivery_writes_nothing_in_mode_changed() {
 /// A mapping of one's own: pointers, a key of two columns, types of every kind, defaults that stay, and a key-only table.
 #[test]
 fn a_mapping_of_ones_own_fills_a_table_of_ones_own() {
-    let Some(database) = TestDatabase::new() else { return };
+    let database = TestDatabase::new();
     let directory = tempfile::tempdir().unwrap();
     database.execute(
         r#"CREATE SCHEMA "My Data"; CREATE TABLE "My Data"."order" ("Tenant" text NOT NULL, "no" smallint NOT NULL, price numeric(6,2),
@@ -279,7 +278,7 @@ fn a_mapping_of_ones_own_fills_a_table_of_ones_own() {
 /// What the table shows of a timestamp must be what PostgreSQL makes of the text, to the microsecond.
 #[test]
 fn timestamps_are_what_postgresql_reads() {
-    let Some(database) = TestDatabase::new() else { return };
+    let database = TestDatabase::new();
     let mut client = database.client();
     let directory = tempfile::tempdir().unwrap();
     let config = support::config(directory.path(), &database.url());

@@ -1,13 +1,5 @@
 //! Dead letters: replayed once each and in order, whatever happens; deleted only when asked for.
-#![cfg(feature = "cli")]
-#![allow(
-    clippy::unwrap_used,
-    clippy::cast_sign_loss,
-    unreachable_pub,
-    reason = "a test says best what it expects by failing there"
-)]
-
-mod support;
+#![allow(clippy::cast_sign_loss, reason = "the numbers of a test are small")]
 
 use std::path::Path;
 use std::process::Command;
@@ -15,8 +7,10 @@ use std::time::{Duration, Instant};
 
 use cxsink::simulator::{Simulator, SimulatorOptions};
 use cxsink::{Config, DeadLetters, ErrorKind, Fate, Purge, Selection, Sink, Stage, Stats};
-use support::postgres::PATIENCE;
-use support::process::{Running, cxsink, output};
+
+use crate::support;
+use crate::support::postgres::PATIENCE;
+use crate::support::process::{Running, cxsink, output};
 
 /// A schema that takes nothing but chats.
 const ONLY_CHATS: &str = r#"{"type":"object","required":["idempotencyKey"],"properties":{"type":{"const":"chat"}}}"#;

@@ -1,14 +1,12 @@
 //! Make before break: a token that expires leaves no gap in the stream. Every event is sent once, on the newest connection, and
 //! none again; so what is missed anywhere shows.
-#![allow(clippy::unwrap_used, unreachable_pub, reason = "a test says best what it expects by failing there")]
-#![cfg(feature = "simulator")]
-
-mod support;
 
 use std::time::Duration;
 
 use cxsink::simulator::{Simulator, SimulatorOptions};
 use cxsink::{Config, Notice, Poll, Sink, State, Stats};
+
+use crate::support;
 
 /// A lively stream whose tokens live for so long, after which the server closes.
 fn expiring(seconds: u64) -> SimulatorOptions {

@@ -1,10 +1,7 @@
 //! Bounded in memory and on disk: a long outage grows neither the process nor, beyond its limit, the spool, and a disk without room
 //! costs time and nothing else. `CXSINK_LIMITS_EVENTS` sets the size of the backlog (2000000, which is half a minute on two
 //! cores and 1.5 GB of disk; `make soak` takes 5000000).
-#![allow(clippy::unwrap_used, unreachable_pub, reason = "a test says best what it expects by failing there")]
-#![cfg(all(target_os = "linux", feature = "cli"))]
-
-mod support;
+#![cfg(target_os = "linux")]
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -14,11 +11,13 @@ use std::time::{Duration, Instant};
 use cxsink::config::OnNormalClose;
 use cxsink::simulator::{InvalidKind, Simulator, SimulatorOptions};
 use cxsink::{Config, ErrorKind, Notice, Sink, State};
-use support::disk::SmallDisk;
-use support::journal;
-use support::postgres::{PATIENCE, TestDatabase};
-use support::process::{Running, cxsink_of};
-use support::proxy::Proxy;
+
+use crate::support;
+use crate::support::disk::SmallDisk;
+use crate::support::journal;
+use crate::support::postgres::{PATIENCE, TestDatabase};
+use crate::support::process::{Running, cxsink_of};
+use crate::support::proxy::Proxy;
 
 fn backlog() -> u64 {
     std::env::var("CXSINK_LIMITS_EVENTS").map_or(2_000_000, |events| events.parse().unwrap())
@@ -62,7 +61,7 @@ const LIMIT_KIB: u64 = 32 * 1024;
 
 #[test]
 fn a_backlog_takes_disk_and_not_memory() {
-    let Some(database) = TestDatabase::new() else { return };
+    let database = TestDatabase::new();
     let proxy = Proxy::new(database.address());
     proxy.refuse(true);
     let url = database.url_through(proxy.address);
@@ -115,7 +114,7 @@ fn wait_for_error(sink: &Sink, kind: ErrorKind, part: &str) -> cxsink::Error {
 
 #[test]
 fn a_full_spool_stops_reading_and_loses_nothing() {
-    let Some(database) = TestDatabase::new() else { return };
+    let database = TestDatabase::new();
     let proxy = Proxy::new(database.address());
     let directory = tempfile::tempdir().unwrap();
     let mut config = support::config(directory.path(), &database.url_through(proxy.address));
@@ -177,7 +176,7 @@ fn is_full_disk(error: &cxsink::Error) -> bool {
 /// the disk, and reading goes on: nobody has to make room.
 #[test]
 fn a_full_disk_in_an_outage_frees_itself() {
-    let Some(database) = TestDatabase::new() else { return };
+    let database = TestDatabase::new();
     let Some(disk) = SmallDisk::mount() else { return };
     let proxy = Proxy::new(database.address());
     proxy.refuse(true);
@@ -207,7 +206,7 @@ fn a_full_disk_in_an_outage_frees_itself() {
 /// The same after a kill: what is spooled is found again and drained, with the disk as full as it was.
 #[test]
 fn a_full_disk_and_a_kill() {
-    let Some(database) = TestDatabase::new() else { return };
+    let database = TestDatabase::new();
     let Some(disk) = SmallDisk::mount() else { return };
     let proxy = Proxy::new(database.address());
     proxy.refuse(true);
@@ -241,7 +240,7 @@ fn a_full_disk_and_a_kill() {
 /// which works on the full disk.
 #[test]
 fn a_disk_full_of_dead_letters_waits_for_their_purge() {
-    let Some(database) = TestDatabase::new() else { return };
+    let database = TestDatabase::new();
     let Some(disk) = SmallDisk::mount() else { return };
     cxsink::init_db(&support::config(disk.path(), &database.url())).unwrap();
     let mut options = stream(40_000);
@@ -282,7 +281,7 @@ fn event(n: usize) -> String {
 /// Another program takes nearly all the room: the sink goes on in what is left.
 #[test]
 fn a_disk_that_others_fill() {
-    let Some(database) = TestDatabase::new() else { return };
+    let database = TestDatabase::new();
     let Some(disk) = SmallDisk::mount() else { return };
     let proxy = Proxy::new(database.address());
     let config = support::config(disk.path(), &database.url_through(proxy.address));

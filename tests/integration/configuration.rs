@@ -1,12 +1,14 @@
 //! Configuration: every source gives the same result, a mistake is named where it was made, and no secret is ever shown.
-#![expect(clippy::unwrap_used, reason = "a test may fail")]
 
+use std::process::Command;
 use std::time::Duration;
 
 use cxsink::config::{self, Config, Layers, LogFormat, OnNormalClose, UpdateMode};
 use cxsink::{Error, ErrorKind};
 use proptest::prelude::*;
 use secrecy::ExposeSecret;
+
+use crate::support::process::in_own_process;
 
 const NO_VARIABLES: [(&str, &str); 0] = [];
 
@@ -52,10 +54,7 @@ fn the_reference_is_the_committed_file() {
         std::fs::write(path, config::reference()).unwrap();
     }
     let committed = std::fs::read_to_string(path).unwrap_or_default();
-    assert!(
-        committed == config::reference(),
-        "docs/configuration.md is stale; write it anew with: CXSINK_UPDATE=1 cargo test --test configuration"
-    );
+    assert!(committed == config::reference(), "docs/configuration.md is stale; `make reference` writes it");
 }
 
 #[test]
@@ -84,7 +83,7 @@ fn the_fixed_keys_are_there() {
 
 #[test]
 fn the_example_of_a_dotenv_file_works_as_it_stands() {
-    let text = include_str!("../.env.example");
+    let text = include_str!("../../.env.example");
     let config = Layers::default().dotenv(text).config().unwrap();
     config.validate().unwrap();
     // Each line that is commented out works as well, taken one by one.
@@ -282,37 +281,28 @@ fn files_that_cannot_be_read_are_named() {
     check_error(Config::load(&binary), &["binary.toml", "UTF-8"]);
 }
 
-/// Runs itself again as a process with a working directory and an environment of its own, since a test must not set those
-/// of the process that it shares with others.
 #[test]
 fn load_reads_the_file_the_dotenv_file_and_the_environment_of_the_process() {
-    const NAME: &str = "load_reads_the_file_the_dotenv_file_and_the_environment_of_the_process";
-    if std::env::var_os("IN_CHILD").is_some() {
-        let config = Config::load("cxsink.toml").unwrap();
-        assert_eq!(config.oauth.scope, "from the file");
-        assert_eq!(config.oauth.client_id.as_deref(), Some("from .env"));
-        assert_eq!(config.stream.id.as_deref(), Some("from the environment"));
-        assert!(std::env::var_os("CXONE_CLIENT_ID").is_none(), "the process's environment was set");
-        assert_eq!(Config::from_env().unwrap().oauth.scope, Config::default().oauth.scope);
-        std::fs::remove_file(".env").unwrap();
-        assert_eq!(Config::load("cxsink.toml").unwrap().oauth.client_id.as_deref(), Some("from the file"));
-        std::fs::create_dir(".env").unwrap();
-        assert_eq!(Config::load("cxsink.toml").unwrap().oauth.client_id.as_deref(), Some("from the file"));
-        return;
-    }
     let folder = tempfile::tempdir().unwrap();
     let file = "[oauth]\nscope = 'from the file'\nclient_id = 'from the file'\n[stream]\nid = 'from the file'";
     std::fs::write(folder.path().join("cxsink.toml"), file).unwrap();
     std::fs::write(folder.path().join(".env"), "CXONE_CLIENT_ID='from .env'\nCXONE_STREAM_ID='from .env'").unwrap();
-    let child = std::process::Command::new(std::env::current_exe().unwrap())
-        .args([NAME, "--exact", "--nocapture"])
-        .current_dir(folder.path())
-        .env_clear()
-        .envs([("IN_CHILD", "1"), ("CXONE_STREAM_ID", "from the environment")])
-        .output()
-        .unwrap();
-    let said = [child.stdout, child.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
-    assert!(child.status.success() && said.contains("1 passed"), "{said}");
+    let prepare = |command: &mut Command| {
+        command.current_dir(folder.path()).env_clear().env("CXONE_STREAM_ID", "from the environment");
+    };
+    if !in_own_process(prepare) {
+        return;
+    }
+    let config = Config::load("cxsink.toml").unwrap();
+    assert_eq!(config.oauth.scope, "from the file");
+    assert_eq!(config.oauth.client_id.as_deref(), Some("from .env"));
+    assert_eq!(config.stream.id.as_deref(), Some("from the environment"));
+    assert!(std::env::var_os("CXONE_CLIENT_ID").is_none(), "the process's environment was set");
+    assert_eq!(Config::from_env().unwrap().oauth.scope, Config::default().oauth.scope);
+    std::fs::remove_file(".env").unwrap();
+    assert_eq!(Config::load("cxsink.toml").unwrap().oauth.client_id.as_deref(), Some("from the file"));
+    std::fs::create_dir(".env").unwrap();
+    assert_eq!(Config::load("cxsink.toml").unwrap().oauth.client_id.as_deref(), Some("from the file"));
 }
 
 // Precedence

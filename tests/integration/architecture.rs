@@ -1,7 +1,5 @@
 //! Documents name files, tests and other documents: each of them exists, in the repository and in the package.
 
-#![expect(clippy::unwrap_used, reason = "a test fails there")]
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Component, Path, PathBuf};

@@ -1,0 +1,35 @@
+//! The promises of cxsink, each a module named after it: real PostgreSQL servers, real sockets, real processes.
+//!
+//! One program, so that cxsink and what it needs are linked once. Its tests run beside each other: a test changes nothing that belongs to
+//! the whole process, and one that has to runs itself again as a process of its own (`support::process::in_own_process`).
+//!
+//! A part that is missing on this machine fails the test that needs it. `scripts/with-postgres cargo test --all-features` has all of them.
+
+#![allow(clippy::unwrap_used, unreachable_pub, reason = "a test says best what it expects by failing there")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod architecture;
+mod bad_rows;
+mod check;
+mod command_line;
+mod configuration;
+mod crash;
+mod dead_letters;
+mod deployment;
+mod end_to_end;
+mod failover;
+mod fence;
+mod gaps;
+mod limits;
+mod outage;
+mod pgbouncer;
+mod prompt;
+mod proxies;
+mod renewal;
+mod secrets;
+mod secrets_in_application;
+mod simulator;
+mod tls;
+mod upsert;
