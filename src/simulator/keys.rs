@@ -108,7 +108,13 @@ macro_rules! key {
 }
 
 const KEYS: &[OptionKey] = &[
-    key!(seed, "Seed of all random numbers: the same seed gives the same events, byte by byte", Some("1"), NUMBER, number),
+    key!(
+        seed,
+        "Seed of all random numbers: the same seed gives the same events, byte by byte",
+        Some("1"),
+        NUMBER,
+        number
+    ),
     key!(port, "Port to listen on, on 127.0.0.1; 0 takes a free one", Some("0"), NUMBER, number),
     key!(events, "Number of events of the stream", Some("10000"), "a number or \"endless\"", |text| number_unless(
         text, "endless"
@@ -122,7 +128,13 @@ const KEYS: &[OptionKey] = &[
         PERCENT,
         percent
     ),
-    key!(repeat_window, "Distance of a redelivery or an update from its earlier event, in events, at most", Some("1000"), NUMBER, number),
+    key!(
+        repeat_window,
+        "Distance of a redelivery or an update from its earlier event, in events, at most",
+        Some("1000"),
+        NUMBER,
+        number
+    ),
     key!(invalid_percent, "Share of events that a sink must reject", Some("0"), PERCENT, percent),
     key!(
         invalid_kinds,
@@ -172,13 +184,7 @@ const KEYS: &[OptionKey] = &[
         DURATION,
         duration
     ),
-    key!(
-        close_when_expired,
-        "Closes a stream with 4001 when its token expires",
-        Some("false"),
-        SWITCH,
-        switch
-    ),
+    key!(close_when_expired, "Closes a stream with 4001 when its token expires", Some("false"), SWITCH, switch),
     key!(token_failures, "Statuses of the first responses of the token endpoint", Some(""), STATUSES, statuses),
     key!(token_answer, "Body in place of each good token response", None, TEXT, |text| own(text).map(Some)),
     key!(handshake_failures, "Statuses of the first responses to a handshake", Some(""), STATUSES, statuses),
@@ -189,13 +195,9 @@ const KEYS: &[OptionKey] = &[
         "\"absent\", seconds, or \"date:\" and seconds",
         retry_after
     ),
-    key!(
-        close_after,
-        "Closes the stream after N events on a connection",
-        Some("never"),
-        COUNT_OR_NEVER,
-        |text| number_unless(text, "never")
-    ),
+    key!(close_after, "Closes the stream after N events on a connection", Some("never"), COUNT_OR_NEVER, |text| {
+        number_unless(text, "never")
+    }),
     key!(close_code, "Code of that close frame; 1005 sends a frame without a code", Some("1008"), NUMBER, number),
     key!(close_reason, "Reason in that close frame", Some("simulated"), TEXT, own),
     key!(
@@ -212,10 +214,20 @@ const KEYS: &[OptionKey] = &[
         COUNT_OR_NEVER,
         |text| number_unless(text, "never")
     ),
-    key!(cut_how, "How a cut ends the connection: with a TCP reset or with a FIN", Some("reset"), "\"reset\" or \"end\"", |text| {
-        one_of(text, &[("reset", Cut::Reset), ("end", Cut::End)])
-    }),
-    key!(cut_connections, "Number of connections that are cut, from the first one on", Some("1"), CONNECTIONS, connections),
+    key!(
+        cut_how,
+        "How a cut ends the connection: with a TCP reset or with a FIN",
+        Some("reset"),
+        "\"reset\" or \"end\"",
+        |text| { one_of(text, &[("reset", Cut::Reset), ("end", Cut::End)]) }
+    ),
+    key!(
+        cut_connections,
+        "Number of connections that are cut, from the first one on",
+        Some("1"),
+        CONNECTIONS,
+        connections
+    ),
     key!(
         silence_after,
         "Falls silent, without pongs, after N events on a connection",
@@ -230,7 +242,13 @@ const KEYS: &[OptionKey] = &[
         CONNECTIONS,
         connections
     ),
-    key!(replay_events, "Number of last events that each further connection gets again at its start", Some("0"), NUMBER, number),
+    key!(
+        replay_events,
+        "Number of last events that each further connection gets again at its start",
+        Some("0"),
+        NUMBER,
+        number
+    ),
     key!(
         close_at_end,
         "Closes the stream with 1000 after the last event; otherwise it stays open",
@@ -277,11 +295,7 @@ fn own(text: &str) -> Parsed<String> {
 }
 
 fn one_of<T: Copy>(text: &str, choices: &[(&str, T)]) -> Parsed<T> {
-    choices
-        .iter()
-        .find(|(name, _)| *name == text)
-        .map(|(_, value)| *value)
-        .ok_or_else(|| "unknown choice".into())
+    choices.iter().find(|(name, _)| *name == text).map(|(_, value)| *value).ok_or_else(|| "unknown choice".into())
 }
 
 fn list<T>(text: &str, read: impl Fn(&str) -> Parsed<T>) -> Parsed<Vec<T>> {

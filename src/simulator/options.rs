@@ -169,9 +169,7 @@ impl SimulatorOptions {
         }
         let sum: f64 = percents.iter().map(|(_, percent)| percent).sum();
         require(sum <= 100.0, || {
-            format!(
-                "redelivery_percent, update_percent and invalid_percent are {sum} together, more than 100"
-            )
+            format!("redelivery_percent, update_percent and invalid_percent are {sum} together, more than 100")
         })?;
         require(self.invalid_percent == 0.0 || !self.invalid_kinds.is_empty(), || {
             "invalid_kinds is empty although invalid_percent is not 0".into()
@@ -190,7 +188,10 @@ impl SimulatorOptions {
             "stream_id has a character that is not a letter, a digit, '-', '_', '.' or '~', or is empty".into()
         })?;
         require(self.close_reason.len() <= CLOSE_REASON_BYTES_MAX, || {
-            format!("close_reason has {} bytes, more than the {CLOSE_REASON_BYTES_MAX} of a close frame", self.close_reason.len())
+            format!(
+                "close_reason has {} bytes, more than the {CLOSE_REASON_BYTES_MAX} of a close frame",
+                self.close_reason.len()
+            )
         })?;
         for (name, statuses) in
             [("token_failures", &self.token_failures), ("handshake_failures", &self.handshake_failures)]
