@@ -1,4 +1,4 @@
-//! What can be typed. The comments are the help texts.
+//! Arguments of the command line. The comments are the help texts.
 #![expect(clippy::doc_markdown, reason = "a terminal shows no backticks")]
 
 use std::path::{Path, PathBuf};
@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
+use super::logging;
 use crate::Result;
 use crate::{CheckArea, Config};
 
-/// Takes interaction events from a NICE CXone Data Actions stream, checks each against a JSON Schema, and upserts them into
-/// PostgreSQL. Nothing that was read is lost: events wait in a spool file until they are in the table, or are kept as dead
-/// letters with the reason.
+/// Reads interaction events from a NICE CXone Data Actions stream, validates each against a JSON Schema, and upserts them into a
+/// PostgreSQL table. Events wait in a local spool file until they are committed to the table. Events that cannot be stored are
+/// kept in it as dead letters, with the reason.
 #[derive(Debug, Parser)]
 #[command(name = "cxsink", version, max_term_width = 110, after_help = AFTER_HELP)]
 pub(super) struct Arguments {
@@ -22,25 +23,27 @@ pub(super) struct Arguments {
 }
 
 const AFTER_HELP: &str = "\
-Configuration comes from the file, then from .env, then from the environment, then from --set; later ones win. A plain \
-deployment needs only CXONE_CLIENT_ID, CXONE_CLIENT_SECRET, CXONE_STREAM_ID and DATABASE_URL (or DB_HOST, DB_NAME, DB_USER, \
-DB_PASSWORD). Any key can also be set as CXSINK_SECTION__KEY. All keys: docs/configuration.md.
+To try it without an account or a database: cxsink demo.
 
-Exit codes: 0 ok, 1 ended by an error, 2 bad usage or configuration.";
+Configuration: the file, then .env, then the environment, then --set; a later one overrides an earlier one. The minimum is \
+CXONE_CLIENT_ID, CXONE_CLIENT_SECRET, CXONE_STREAM_ID and DATABASE_URL (or DB_HOST, DB_NAME, DB_USER and DB_PASSWORD). \
+The environment variable of any other key is CXSINK_SECTION__KEY. All keys: docs/configuration.md.
 
-/// Where the configuration comes from.
+Exit codes: 0 success, 1 an error ended the command, 2 wrong usage or configuration.";
+
+/// Options of every command.
 #[derive(Debug, Args)]
 pub(super) struct Settings {
-    /// The configuration file [default: cxsink.toml, if there is one]
+    /// Configuration file [default: cxsink.toml, if it exists]
     #[arg(short, long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Sets a configuration key, for example --set batch.events_max=2000; may be repeated
+    /// Set a configuration key, for example --set batch.events_max=2000; may be repeated
     #[arg(short, long = "set", global = true, value_name = "SECTION.KEY=VALUE")]
     sets: Vec<String>,
-    /// Shows more: each step (-v), everything (-vv); the same as log.level
+    /// Log more: -v for log.level=debug, -vv for log.level=trace
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     verbose: u8,
-    /// One JSON object a line on the standard error stream, for machines; the same as log.format = "json"
+    /// Format of the log on the standard error stream: lines of text, or one JSON object a line; sets log.format
     #[arg(long, global = true, value_name = "text|json")]
     log_format: Option<String>,
 }
@@ -55,11 +58,11 @@ impl Settings {
             None => Config::from_env()?,
         };
         self.apply(&mut config)?;
-        super::logging::start(&config.log);
+        logging::start(&config.log);
         Ok(config)
     }
 
-    /// What the command line itself says.
+    /// Applies the options to the configuration.
     pub(super) fn apply(&self, config: &mut Config) -> Result<()> {
         if let Some(format) = &self.log_format {
             config.set("log.format", format)?;
@@ -70,9 +73,9 @@ impl Settings {
             _ => config.set("log.level", "trace")?,
         }
         for set in &self.sets {
-            // Not shown: without its usual form nobody can say whether it is a secret.
+            // The text is not shown: without a key it may be a secret.
             let (key, value) = set.split_once('=').ok_or_else(|| {
-                crate::Error::new(crate::ErrorKind::InvalidArgument, "--set: there is no `=` in what follows it")
+                crate::Error::new(crate::ErrorKind::InvalidArgument, "parsing --set: the value has no `=`")
                     .with_hint("write it as --set section.key=value")
             })?;
             config.set(key.trim(), value.trim())?;
@@ -81,83 +84,83 @@ impl Settings {
     }
 }
 
-/// What to do.
+/// The commands.
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Read the stream into the table until SIGINT or SIGTERM
     ///
-    /// At the first signal, reading stops and what is spooled is applied; a second one ends at once. Nothing is lost either
-    /// way: what is still in the spool is applied by the next start.
+    /// The first signal stops reading and writes the spooled events to the table, without waiting for an unreachable database. A
+    /// second signal ends at once. No event is lost either way: the next start writes the rest.
     Run(Run),
-    /// Try each step on the way from the stream to the table, and say what to do about what fails
+    /// Try each step from the stream to the table, with a hint for each problem
     ///
-    /// One line a step: ✓ as it should be, ! works but see the hint, ✗ the sink would not work, - not tried. Exit code 1 if a step
-    /// failed. Nothing is left behind: no row, no file.
+    /// Prints one line for each step: ✓ passed, ! warning, ✗ failed, - skipped. Exit code 1 if a step failed. Leaves no row and no
+    /// file behind.
     ///
-    /// To try the stream it is opened and closed again at once, but not while a sink has the spool. Events that come in this moment
-    /// are not kept, and a sink that reads the same stream elsewhere may miss them: leave the stream out then (--only).
+    /// Opens the stream and closes it again at once, unless a sink is running on the spool. Events that arrive in this moment are
+    /// not stored, and a sink that reads the same stream on another machine may miss them: leave the stream out then, with --only.
     Check(CheckOptions),
-    /// Make the default table and the table cxsink_checkpoint, where they do not exist
+    /// Create the events table and the table cxsink_checkpoint, if they do not exist
     InitDb {
         /// Print the SQL instead of running it
         #[arg(long)]
         print: bool,
     },
-    /// Put events from a file of JSON Lines into the table, through the same path as the stream's
+    /// Write events from a file of JSON Lines to the table, through the spool, like those of the stream
     Import {
-        /// The file, one event a line; - reads the standard input
+        /// File with one event a line; - for the standard input
         file: PathBuf,
     },
-    /// Check events from a file of JSON Lines against the schema; connects to nothing
+    /// Validate events from a file of JSON Lines against the schema, without any connection
     ///
-    /// Prints each invalid line's number and every reason. Exit code 1 if there is one.
+    /// Prints the number of each invalid line, with every reason. Exit code 1 if a line is invalid.
     Validate {
-        /// The file, one event a line; - reads the standard input
+        /// File with one event a line; - for the standard input
         file: PathBuf,
     },
-    /// Look at the events that could not be stored, replay or delete them; also while a sink is running
+    /// List, show, export, replay or delete the events that could not be stored; also while a sink is running
     DeadLetters {
         #[command(subcommand)]
         action: DeadLetters,
     },
-    /// Show when events may have been missed, for a backfill; also while a sink is running
+    /// List the times in which events may have been missed, for a backfill; also while a sink is running
     ///
-    /// A window begins when the last event before it was read, or when the server closed the stream in order, and ends when the
-    /// stream was open again, whether a connection, the process or the machine was gone. Times are of this machine's clock: an
-    /// event's own timestamp may be a little earlier. What is applied twice changes nothing, so take a margin.
+    /// A gap begins with the last event that was read, or with the server's orderly close, and ends when the stream was open again.
+    /// Its cause may be a connection, the process or the machine. Times are of this machine's clock, and an event's own timestamp
+    /// may be a little earlier: backfill with a margin, since an event that is written twice changes nothing.
     Gaps {
-        /// One JSON object a line; times in microseconds since 1970-01-01 UTC
+        /// Print one JSON object a line, with times in microseconds since 1970-01-01 UTC
         #[arg(long)]
         json: bool,
     },
-    /// Play CXone on this machine: token endpoint and stream, with faults on demand
+    /// Simulate CXone on this machine: token endpoint and stream, with faults on demand
     ///
-    /// Prints the settings with which a sink reads from it, and at the end what it sent. Runs until a signal, or until every
-    /// event was sent and --close-at-end true closed the stream.
+    /// Prints the environment variables for a sink that shall read from it, and at the end a JSON object with what it sent. Runs until
+    /// a signal, or, with --close-at-end true, until it has sent every event.
     Simulate(Simulate),
-    /// Show the main job on a simulated stream, with nothing to set up
+    /// Write a simulated stream to a table, without an account or a database
     Demo(Demo),
 }
 
 /// `cxsink run`
 #[derive(Debug, Args)]
 pub(super) struct Run {
-    /// After a signal, end after this time even if not everything is applied; the rest stays in the spool
+    /// Time after the first signal to write the spooled events; the next start writes the rest
     #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
     pub(super) drain_timeout: Duration,
 }
 
 fn seconds(text: &str) -> std::result::Result<Duration, String> {
-    text.parse().map_err(|_| "a whole number of seconds".to_owned()).map(Duration::from_secs)
+    text.parse().map_err(|_| "not a whole number of seconds".to_owned()).map(Duration::from_secs)
 }
 
 /// `cxsink check`
 #[derive(Debug, Args)]
 pub(super) struct CheckOptions {
-    /// One JSON object at the end, for machines: {"ok": …, "steps": [{"name", "status", "seconds", "message", "hint"}, …]}
+    /// Print one JSON object at the end: {"ok": …, "steps": [{"name", "status", "seconds", "message", "hint"}, …]}
     #[arg(long)]
     pub(super) json: bool,
-    /// Only these areas, besides the configuration; separated by commas: spool, oauth, stream (with its token), destination
+    /// Try only these areas, besides the configuration: spool, oauth, stream (with its token), destination; separated by commas
     /// [default: all]
     #[arg(long, value_name = "AREA,…", value_delimiter = ',', value_parser = area)]
     pub(super) only: Vec<CheckArea>,
@@ -173,7 +176,7 @@ fn area(text: &str) -> std::result::Result<CheckArea, String> {
 /// `cxsink dead-letters …`
 #[derive(Debug, Subcommand)]
 pub(super) enum DeadLetters {
-    /// One line for each: offset, time, stage and reason
+    /// List them: offset, time, stage and reason
     List {
         /// Start at this offset
         #[arg(long, default_value_t = 0)]
@@ -182,68 +185,67 @@ pub(super) enum DeadLetters {
         #[arg(long, default_value_t = 100)]
         limit: usize,
     },
-    /// One dead letter, with every reason and the event itself
+    /// Show one, with every reason and the event itself
     Show {
         /// The offset, as `list` shows it
         offset: u64,
     },
-    /// All of them as JSON Lines, with the events
+    /// Export all of them as JSON Lines, with the events
     ///
-    /// What was exported may be deleted when dead_letters.bytes_max is reached.
+    /// When dead_letters.bytes_max is reached, a sink may delete exported dead letters.
     Export {
-        /// The file to make, which must not exist yet; - writes to the standard output
+        /// File to create, which must not exist; - for the standard output
         #[arg(default_value = "-")]
         file: PathBuf,
     },
-    /// Check them again under today's schema and mapping, and put the good ones into the table
+    /// Validate them again with the current schema and mapping, and write the valid ones to the table
     ///
-    /// In the order of their offsets, each once. Those still bad stay, with today's reason. One that the database refuses again
-    /// is a dead letter again, at a new offset. If a sink is running on this spool, it is asked to do it, under the configuration
+    /// In the order of their offsets, each once. The others remain, with the current reason. An event that the database rejects again
+    /// becomes a new dead letter, at a new offset. If a sink is running on this spool, it does the work, with the configuration
     /// that it was started with.
     Replay {
-        /// Only say what would happen to each, under the configuration of this command
+        /// Only print what would happen to each, with the configuration of this command
         #[arg(long)]
         dry_run: bool,
-        /// Only the one with this offset; may be repeated [default: all that were not replayed yet]
+        /// Replay only the one with this offset; may be repeated [default: all that were not replayed yet]
         #[arg(long = "id", value_name = "OFFSET")]
         ids: Vec<u64>,
-        /// How long a running sink may take to answer
+        /// Time to wait for a running sink
         #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
         timeout: Duration,
     },
-    /// Delete them for good
+    /// Delete them permanently
     ///
-    /// Those that were neither exported nor replayed are left, unless --all is given.
+    /// Keeps those that were neither exported nor replayed, unless --all is given.
     #[command(group = clap::ArgGroup::new("selection").required(true).multiple(true))]
     Purge {
-        /// Those that were exported
+        /// Delete exported ones
         #[arg(long, group = "selection")]
         exported: bool,
-        /// Those that were replayed
+        /// Delete replayed ones
         #[arg(long, group = "selection")]
         replayed: bool,
-        /// Those set aside before this date or time, such as 2026-11-22 or 2026-11-22T16:00:00Z; with other options, only
-        /// those of them
+        /// Delete only those rejected before this date (from midnight UTC) or time: 2026-11-22, 2026-11-22T16:00:00Z
         #[arg(long, group = "selection", value_name = "DATE", value_parser = unix_micros)]
         before: Option<i64>,
-        /// Also those that nobody has seen: neither exported nor replayed
+        /// Delete all, also those that were neither exported nor replayed
         #[arg(long, group = "selection")]
         all: bool,
     },
 }
 
-/// A date, from its midnight UTC on, or a time, as microseconds since 1970-01-01 UTC.
+/// Parses a date (its midnight UTC) or a time, as microseconds since 1970-01-01 UTC.
 fn unix_micros(text: &str) -> std::result::Result<i64, String> {
     let time = if text.len() == 10 { format!("{text}T00:00:00Z") } else { text.to_owned() };
     let parsed = crate::time::timestamp::DateTime::parse(&time)
-        .ok_or("a date as 2026-11-22, or a time as 2026-11-22T16:00:00Z")?;
+        .ok_or("not a date such as 2026-11-22, nor a time such as 2026-11-22T16:00:00Z")?;
     parsed.utc_micros().map_err(|why| format!("the time {why}"))
 }
 
 /// `cxsink simulate`
 #[derive(Debug, Args)]
 pub(super) struct Simulate {
-    /// Options as NAME VALUE pairs: --events 1000 --rate 500 …; `--list` shows all of them
+    /// Options of the simulator, for example --events 1000 --rate 500; --list prints all of them
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "--NAME VALUE")]
     pub(super) options: Vec<String>,
 }
@@ -251,10 +253,10 @@ pub(super) struct Simulate {
 /// `cxsink demo`
 #[derive(Debug, Args)]
 pub(super) struct Demo {
-    /// How many events the simulated stream has
+    /// Number of events of the simulated stream
     #[arg(long, default_value_t = 100_000)]
     pub(super) events: u64,
-    /// Where to put them: postgresql://… (the table cxsink_demo_events is made there) [default: an SQLite file of its own]
+    /// Database to write to, as postgresql://…, in the new table cxsink_demo_events [default: an SQLite file]
     #[arg(long, value_name = "URL")]
     pub(super) destination: Option<String>,
 }

@@ -1,4 +1,4 @@
-//! `check`: each step on the way from the stream to the table, tried for real.
+//! `check`: tries each step from the stream to the table.
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use log::LevelFilter;
 
 use super::arguments::{CheckOptions, Settings};
-use crate::cli::format::time;
+use super::format::duration;
+use super::print::say;
 use crate::{Check, CheckArea, CheckStatus, CheckStep};
 
 pub(super) fn check(settings: &Settings, options: &CheckOptions) -> ExitCode {
@@ -18,7 +19,7 @@ pub(super) fn check(settings: &Settings, options: &CheckOptions) -> ExitCode {
     };
     let check = match settings.load() {
         Ok(config) => {
-            // The steps say it all, unless more is asked for.
+            // The steps have all that the log has at level info.
             if log::max_level() == LevelFilter::Info {
                 log::set_max_level(LevelFilter::Warn);
             }
@@ -39,21 +40,17 @@ pub(super) fn check(settings: &Settings, options: &CheckOptions) -> ExitCode {
     ExitCode::from(u8::from(!check.is_ok()))
 }
 
-/// The name takes this many columns, the time so many.
+/// Columns of a step's name and of its time.
 const NAME: usize = 24;
 const TIME: usize = 9;
-/// A hint stands under its message.
+/// Columns before a hint, so that it is below its message.
 const INDENT: usize = NAME + TIME + 5;
 
 fn line(step: &CheckStep) -> String {
-    let CheckStep { name, status, duration, message, hint, .. } = step;
-    let took = if *status == CheckStatus::Skipped { String::new() } else { shown(*duration) };
+    let CheckStep { name, status, message, hint, .. } = step;
+    let took = if *status == CheckStatus::Skipped { String::new() } else { duration(step.duration) };
     let hint = hint.as_ref().map_or_else(String::new, |hint| format!("\n{:INDENT$}→ {hint}", ""));
     format!("{} {name:<NAME$} {took:>TIME$}  {message}{hint}", status.sign())
-}
-
-fn shown(duration: Duration) -> String {
-    time(u64::try_from(duration.as_micros()).unwrap_or(u64::MAX))
 }
 
 fn summary(check: &Check, elapsed: Duration) -> String {
@@ -62,5 +59,5 @@ fn summary(check: &Check, elapsed: Duration) -> String {
         (count > 0 || status == CheckStatus::Passed).then(|| format!("{count} {}", status.name()))
     });
     let counts: Vec<String> = counts.into_iter().flatten().collect();
-    format!("{} in {}", counts.join(", "), shown(elapsed))
+    format!("{} in {}", counts.join(", "), duration(elapsed))
 }

@@ -1,11 +1,15 @@
-//! `demo`: the main job on a simulated stream, with nothing to set up.
+//! `demo`: from a simulated stream into a table, without any set-up.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use super::arguments::{Demo, Settings};
-use crate::cli::format::{grouped, summary, table, terminal_width};
+use super::follow::follow;
+use super::format::{counted, rows, summary, terminal_width};
+use super::print::say;
+use super::signals::stop_on_signal;
+use super::{dead_letters, logging};
 use crate::config::OnNormalClose;
 use crate::simulator::{Simulator, SimulatorOptions};
 use crate::{Config, Error, ErrorKind, Result, Sink};
@@ -22,43 +26,43 @@ pub(super) fn demo(options: &Demo, settings: &Settings) -> Result<ExitCode> {
         None => format!("sqlite:{}", directory.join("demo.db").display()),
     };
     config.set("destination.url", &destination)?;
-    // The summary tells it all; with -v the log does too.
+    // The summary is enough; -v shows the log.
     config.set("log.level", "error")?;
     settings.apply(&mut config)?;
-    super::logging::start(&config.log);
+    logging::start(&config.log);
 
     let simulator = Simulator::start(script(options.events))?;
     simulator.apply_to(&mut config);
     crate::init_db(&config)?;
-    let shown = config.get("destination.url").unwrap_or_default();
-    say!("A simulated CXone sends {} events; the sink puts them into {shown}\n", grouped(options.events));
+    let url = config.get("destination.url").unwrap_or_default();
+    say!("A simulated CXone sends {}; the sink writes them to {url}\n", counted(options.events, "event"));
 
     let started = Instant::now();
     let sink = Sink::open(&config)?;
-    let signals = super::run::stop_on_signal(&sink)?;
+    let signals = stop_on_signal(&sink)?;
     sink.start()?;
-    let stats = super::run::to_the_end(&sink, &signals, Duration::from_secs(30), Some(options.events), || false)?;
+    let stats = follow(&sink, &signals, Duration::from_secs(30), Some(options.events), || false)?;
     let elapsed = started.elapsed();
     let letters = sink.dead_letters(0, 1)?;
 
     say!("{}", summary(&stats, elapsed));
     let first = crate::peek(&config, 5)?;
-    let rows = table(&first.columns, &first.rows, terminal_width());
-    say!("The first rows of {}:\n{rows}", config.destination.table);
+    let rows = rows(&first.columns, &first.rows, terminal_width());
+    say!("The first rows of {}:\n{rows}\n", config.destination.table);
     if let Some(letter) = letters.first() {
-        say!("The first dead letter:\n{}", super::dead_letters::describe(letter));
+        say!("The first dead letter:\n{}", dead_letters::describe(letter));
     }
-    say!(
-        "Look around: {DIRECTORY}/ has the spool{}",
-        if options.destination.is_none() { " and the table" } else { "" }
-    );
+    say!("The spool{} in {DIRECTORY}/", if options.destination.is_none() { " and the table are" } else { " is" });
     if stats.is_balanced() && stats.pending == 0 {
         return Ok(ExitCode::SUCCESS);
     }
-    Err(Error::new(ErrorKind::Internal, "the demo's accounting does not close, or it was ended early"))
+    Err(Error::new(
+        ErrorKind::Internal,
+        "checking the demo's counters: they do not add up, or the demo was stopped early",
+    ))
 }
 
-/// A lively stream: redeliveries, updates, a few bad events, and a connection lost on the way.
+/// A stream with redeliveries, updates, a few invalid events, and a server that closes once.
 fn script(events: u64) -> SimulatorOptions {
     SimulatorOptions {
         events: Some(events),
@@ -74,10 +78,10 @@ fn script(events: u64) -> SimulatorOptions {
     }
 }
 
-/// The folder for the demo's files, in the working directory so that one can look around afterwards.
+/// The folder of the demo's files, in the working directory, so that they can be looked at afterwards.
 const DIRECTORY: &str = "cxsink-demo";
 
-/// Makes the folder, and deletes from it what an earlier demo left.
+/// Creates the folder and deletes the files of an earlier demo.
 fn make_directory() -> Result<PathBuf> {
     let path = PathBuf::from(DIRECTORY);
     let make = || {
@@ -93,7 +97,7 @@ fn make_directory() -> Result<PathBuf> {
         Ok(())
     };
     make().map_err(|error| {
-        Error::new(ErrorKind::InvalidArgument, format!("making the demo's folder {DIRECTORY}: {error}"))
+        Error::new(ErrorKind::InvalidArgument, format!("creating the demo's folder {DIRECTORY}: {error}"))
             .with_hint("run the demo in a directory that this user may write to")
     })?;
     Ok(path)

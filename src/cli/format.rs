@@ -1,114 +1,143 @@
-//! Numbers and tables for people.
-#![expect(
-    clippy::cast_precision_loss,
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "for the eye: more than 15 digits are not shown"
-)]
+//! Numbers, times and tables for people.
 
 use std::fmt::Write as _;
-
 use std::time::Duration;
+
+use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, LineStyle, Row, Table, TableStyle, Width};
+use indicatif::HumanCount;
 
 use crate::Stats;
 
-/// `1234567` as `1,234,567`.
-pub(super) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() * 4 / 3);
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
+/// A number with its digits grouped: `1,234,567`.
+pub(super) fn count(number: u64) -> HumanCount {
+    HumanCount(number)
 }
 
-/// Microseconds as `0.35 ms` or `1.20 s`.
-pub(super) fn time(micros: u64) -> String {
-    if micros < 1_000_000 { format!("{:.2} ms", micros as f64 / 1e3) } else { format!("{:.2} s", micros as f64 / 1e6) }
+/// `1 dead letter`, `2 dead letters`.
+pub(super) fn counted(number: u64, noun: &str) -> String {
+    format!("{} {noun}{}", count(number), if number == 1 { "" } else { "s" })
 }
 
-/// Events a second.
-pub(super) fn rate(events: u64, elapsed: Duration) -> String {
-    grouped((events as f64 / elapsed.as_secs_f64().max(1e-9)) as u64)
+/// A duration as `0.35 ms` or `1.20 s`.
+pub(super) fn duration(duration: Duration) -> String {
+    let seconds = duration.as_secs_f64();
+    if seconds < 1.0 { format!("{:.2} ms", seconds * 1e3) } else { format!("{seconds:.2} s") }
 }
 
-/// The numbers of a run, one a line.
+/// Microseconds since 1970-01-01 UTC as a time to the second: `2026-11-22T16:00:00Z`.
+pub(super) fn utc(micros: i64) -> String {
+    format!("{}Z", &crate::time::timestamp::format_micros(micros)[..19])
+}
+
+/// Events per second.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "a rough rate"
+)]
+pub(super) fn rate(events: u64, elapsed: Duration) -> HumanCount {
+    count((events as f64 / elapsed.as_secs_f64().max(1e-9)) as u64)
+}
+
+/// The text without control characters: an event may have escape sequences for a terminal.
+pub(super) fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '·' } else { c }).collect()
+}
+
+/// The counters of a run, one a line; those that are rarely needed only when they are not 0.
 pub(super) fn summary(stats: &Stats, elapsed: Duration) -> String {
-    let mut lines = vec![("received", grouped(stats.received))];
-    let mut optional = |name, count| {
-        if count > 0 {
-            lines.push((name, grouped(count)));
-        }
-    };
-    optional("recovered", stats.recovered);
-    optional("replayed", stats.replayed);
-    lines.push(("inserted", grouped(stats.inserted)));
-    lines.push(("updated", grouped(stats.updated)));
-    let mut optional = |name, count| {
-        if count > 0 {
-            lines.push((name, grouped(count)));
-        }
-    };
-    optional("unchanged", stats.unchanged);
-    optional("confirmed", stats.confirmed);
-    lines.push(("collapsed", grouped(stats.collapsed)));
-    lines.push(("dead letters", grouped(stats.dead_lettered)));
-    lines.push(("still waiting", grouped(stats.pending)));
-    lines.push(("reconnects", grouped(stats.reconnects)));
-    let applied = (stats.received + stats.recovered + stats.replayed).saturating_sub(stats.pending);
-    lines.push(("events/s", rate(applied, elapsed)));
-    lines
-        .push(("receipt to commit", format!("p50 {}, p99 {}", time(stats.latency.p50_us), time(stats.latency.p99_us))));
-    lines.iter().fold(String::new(), |mut text, (name, value)| {
-        let _ = writeln!(text, "  {name:<18} {value}");
-        text
-    })
-}
-
-/// The columns of the terminal that the standard output is, if it is one.
-pub(super) fn terminal_width() -> Option<usize> {
-    #[cfg(unix)]
-    let width = rustix::termios::tcgetwinsize(std::io::stdout()).ok().map(|size| usize::from(size.ws_col));
-    #[cfg(not(unix))]
-    let width = None;
-    width.filter(|&width| width > 0)
-}
-
-/// A table with a line under its head; long cells are cut, and columns that do not fit into `width` are left out.
-pub(super) fn table(head: &[String], rows: &[Vec<Option<String>>], width: Option<usize>) -> String {
-    const WIDTH_MAX: usize = 24;
-    const LEFT_OUT: &str = "  …";
-    let cell = |text: &str| {
-        let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-        if text.chars().count() <= WIDTH_MAX { text } else { text.chars().take(WIDTH_MAX - 1).chain(['…']).collect() }
-    };
-    let mut lines: Vec<Vec<String>> = vec![head.iter().map(|name| cell(name)).collect()];
-    lines.extend(rows.iter().map(|row| row.iter().map(|value| cell(value.as_deref().unwrap_or("·"))).collect()));
-    let mut widths: Vec<usize> = (0..head.len())
-        .map(|column| {
-            lines.iter().filter_map(|line| line.get(column)).map(|text| text.chars().count()).max().unwrap_or(0)
-        })
-        .collect();
-    let taken = |widths: &[usize]| widths.iter().map(|width| width + 2).sum::<usize>();
-    let mut left_out = "";
-    while width.is_some_and(|width| taken(&widths) + left_out.chars().count() > width) && widths.len() > 1 {
-        widths.pop();
-        left_out = LEFT_OUT;
-    }
+    let written = (stats.received + stats.recovered + stats.replayed).saturating_sub(stats.pending);
+    let micros = |micros| duration(Duration::from_micros(micros));
+    let counters = [
+        ("received", stats.received, true),
+        ("recovered", stats.recovered, false),
+        ("replayed", stats.replayed, false),
+        ("inserted", stats.inserted, true),
+        ("updated", stats.updated, true),
+        ("unchanged", stats.unchanged, false),
+        ("confirmed", stats.confirmed, false),
+        ("collapsed", stats.collapsed, true),
+        ("dead letters", stats.dead_lettered, true),
+        ("pending", stats.pending, true),
+        ("reconnects", stats.reconnects, true),
+    ];
     let mut text = String::new();
-    for (number, line) in lines.iter().enumerate() {
-        let cells: Vec<String> = line.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
-        let end = if number == 0 { left_out } else { "" };
-        let _ = writeln!(text, "  {}", format!("{}{end}", cells.join("  ")).trim_end());
-        if number == 0 {
-            let rule: Vec<String> = widths.iter().map(|&width| "─".repeat(width)).collect();
-            let _ = writeln!(text, "  {}", rule.join("  "));
-        }
+    for (name, number, _) in counters.into_iter().filter(|(_, number, always)| *always || *number > 0) {
+        let _ = writeln!(text, "  {name:<18} {}", count(number));
+    }
+    let _ = writeln!(text, "  {:<18} {}", "events/s", rate(written, elapsed));
+    let (p50, p99) = (micros(stats.latency.p50_us), micros(stats.latency.p99_us));
+    let _ = writeln!(text, "  {:<18} p50 {p50}, p99 {p99}", "receipt to commit");
+    text
+}
+
+/// Columns of the terminal that the standard output is, if it is one.
+pub(super) fn terminal_width() -> Option<u16> {
+    terminal_size::terminal_size_of(std::io::stdout()).map(|(width, _)| width.0)
+}
+
+/// Spaces before each column.
+const GAP: u16 = 2;
+
+/// A list with a head: one line for each row, or, on a terminal, as many as its longest cell needs.
+pub(super) fn list<const N: usize>(
+    head: [(&str, CellAlignment); N],
+    rows: impl IntoIterator<Item = [String; N]>,
+) -> String {
+    let mut table = new_table(TableStyle::new(), head.map(|(name, _)| name));
+    table.add_rows(rows.into_iter().map(|row| row.map(|cell| printable(&cell))));
+    for (column, (_, alignment)) in table.column_iter_mut().zip(head) {
+        column.set_cell_alignment(alignment);
+    }
+    if let Some(width) = terminal_width() {
+        table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
+    }
+    lines(&table)
+}
+
+/// Rows of a database table: one line each, with long cells cut. Columns beyond `width` are left out.
+pub(super) fn rows(head: &[String], rows: &[Vec<Option<String>>], width: Option<u16>) -> String {
+    const CELL_MAX: u16 = 24;
+    let style = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
+    let mut table = new_table(style, head);
+    table.set_truncation_indicator("…");
+    for row in rows {
+        let mut row = Row::from(row.iter().map(|value| printable(value.as_deref().unwrap_or("·"))));
+        row.max_height(1);
+        table.add_row(row);
+    }
+    let widths = table.column_max_content_widths();
+    let (mut end, mut left_out) = (0, 0_u64);
+    for (index, (column, content)) in table.column_iter_mut().zip(widths).enumerate() {
+        let upper = content.min(CELL_MAX) + GAP;
+        end += upper;
+        let is_left_out = index > 0 && width.is_some_and(|width| end > width);
+        left_out += u64::from(is_left_out);
+        column.set_constraint(if is_left_out {
+            ColumnConstraint::Hidden
+        } else {
+            ColumnConstraint::UpperBoundary(Width::Fixed(upper))
+        });
+    }
+    let mut text = lines(&table);
+    if left_out > 0 {
+        let _ = write!(text, "\n  (and {})", counted(left_out, "column"));
     }
     text
+}
+
+fn new_table(style: TableStyle, head: impl Into<Row>) -> Table {
+    let mut table = Table::new();
+    table.load_style(style).set_header(head);
+    for column in table.column_iter_mut() {
+        column.set_padding((GAP, 0));
+    }
+    table
+}
+
+fn lines(table: &Table) -> String {
+    table.trim_fmt()
 }
 
 #[cfg(test)]
@@ -116,18 +145,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_grouped() {
-        assert_eq!([0, 999, 1000, 1_234_567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
+    fn a_number_is_grouped_and_its_noun_in_the_plural() {
+        let texts = [0, 1, 999, 1000, 1_234_567].map(|number| counted(number, "row"));
+        assert_eq!(texts, ["0 rows", "1 row", "999 rows", "1,000 rows", "1,234,567 rows"]);
     }
 
     #[test]
-    fn columns_line_up() {
-        let rows = [vec![Some("1".into()), None], vec![Some("22".into()), Some("a\nb".into())]];
+    fn columns_are_aligned() {
+        let head = [("offset", CellAlignment::Right), ("reason", CellAlignment::Left)];
+        let found = list(head, [["1".into(), "why".into()], ["22".into(), "a\nb\u{1b}[31m".into()]]);
+        assert_eq!(found, "  offset  reason\n       1  why\n      22  a·b·[31m");
+    }
+
+    #[test]
+    fn columns_that_do_not_fit_are_left_out() {
+        let values = [vec![Some("1".into()), None], vec![Some("22".into()), Some("a\nb".into())]];
         let head = ["id".into(), "name".into()];
-        let whole = "  id  name\n  ──  ────\n  1   ·\n  22  a b\n";
-        assert_eq!(table(&head, &rows, None), whole);
-        assert_eq!(table(&head, &rows, Some(10)), whole);
-        assert_eq!(table(&head, &rows, Some(9)), "  id  …\n  ──\n  1\n  22\n");
-        assert_eq!(table(&head, &rows, Some(1)), "  id  …\n  ──\n  1\n  22\n", "one is always shown");
+        let whole = "  id  name\n──────────\n  1   ·\n  22  a·b";
+        assert_eq!(rows(&head, &values, None), whole);
+        assert_eq!(rows(&head, &values, Some(10)), whole);
+        let narrow = "  id\n────\n  1\n  22\n  (and 1 column)";
+        assert_eq!(rows(&head, &values, Some(9)), narrow);
+        assert_eq!(rows(&head, &values, Some(1)), narrow, "the first column is always shown");
+        let long = [vec![Some("x".repeat(100))]];
+        assert_eq!(rows(&head[..1], &long, None).lines().last(), Some(&*format!("  {}…", "x".repeat(23))));
     }
 }

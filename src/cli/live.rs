@@ -1,14 +1,15 @@
-//! The live line on a terminal: rate, lag, dead letters and state, four times a second.
+//! The live line on a terminal: state, rate, pending events and dead letters, four times per second.
 
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::format::{count, rate};
+use super::logging;
 use crate::Stats;
-use crate::cli::format::{grouped, rate};
 
-/// Drawn while it lives, and only if the standard error stream is a terminal.
+/// Drawn until it is dropped, and only if the standard error stream is a terminal.
 pub(super) struct Live {
     bar: ProgressBar,
     is_terminal: bool,
@@ -19,7 +20,7 @@ pub(super) struct Live {
 const INTERVAL: Duration = Duration::from_millis(250);
 
 impl Live {
-    /// `total`: how many events are expected, if that is known.
+    /// `total`: the number of expected events, if it is known.
     pub(super) fn start(total: Option<u64>) -> Self {
         let is_terminal = std::io::stderr().is_terminal();
         let progress = MultiProgress::with_draw_target(if is_terminal {
@@ -36,12 +37,12 @@ impl Live {
             bar.set_style(style);
         }
         if is_terminal {
-            super::logging::set_beside(Some(progress));
+            logging::set_beside(Some(progress));
         }
         Self { bar, is_terminal, drawn: Instant::now(), received: 0 }
     }
 
-    /// Whether it is time to draw anew.
+    /// Whether it is time to draw again.
     pub(super) fn is_due(&self) -> bool {
         self.is_terminal && self.drawn.elapsed() >= INTERVAL
     }
@@ -52,12 +53,12 @@ impl Live {
         (self.drawn, self.received) = (Instant::now(), stats.received);
         self.bar.set_position((stats.received + stats.recovered + stats.replayed).saturating_sub(stats.pending));
         self.bar.set_message(format!(
-            "{} · {} events/s in · {} stored · {} waiting · {} dead letters",
+            "{} · {} events/s in · {} stored · {} pending · {} dead letters",
             stats.state,
             rate,
-            grouped(stats.inserted + stats.updated + stats.unchanged + stats.confirmed),
-            grouped(stats.pending),
-            grouped(stats.dead_lettered),
+            count(stats.inserted + stats.updated + stats.unchanged + stats.confirmed),
+            count(stats.pending),
+            count(stats.dead_lettered),
         ));
         self.bar.tick();
     }
@@ -66,6 +67,6 @@ impl Live {
 impl Drop for Live {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
-        super::logging::set_beside(None);
+        logging::set_beside(None);
     }
 }

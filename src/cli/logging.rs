@@ -14,10 +14,10 @@ struct Logger {
     format: LogFormat,
 }
 
-/// What is drawn on the terminal below the log, so that lines go above it.
+/// The live line below the log: log lines go above it.
 static BESIDE: Mutex<Option<MultiProgress>> = Mutex::new(None);
 
-/// Starts the log of this process; a second call only changes the level.
+/// Starts the log of this process. A second call only changes the level.
 pub(super) fn start(config: &LogConfig) {
     let level = match config.level {
         LogLevel::Error => LevelFilter::Error,
@@ -30,14 +30,14 @@ pub(super) fn start(config: &LogConfig) {
     log::set_max_level(level);
 }
 
-/// Log lines go above this from now on; `None`: there is nothing to go above.
+/// Sets the live line that log lines go above from now on; `None`: there is none.
 pub(super) fn set_beside(progress: Option<MultiProgress>) {
     *sync::lock(&BESIDE) = progress;
 }
 
 impl Log for Logger {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        // Other crates' detail holds headers and payloads (tungstenite prints the Authorization header at TRACE).
+        // Records of other crates at lower levels contain headers and payloads: tungstenite logs the Authorization header at trace.
         metadata.target().starts_with("cxsink") || metadata.level() <= Level::Warn
     }
 
@@ -58,7 +58,7 @@ impl Log for Logger {
             .to_string(),
         };
         let print = || {
-            // A reader that has gone away is no reason to end.
+            // A reader that has gone away is not a reason to end.
             let _ = writeln!(std::io::stderr().lock(), "{line}");
         };
         let beside = sync::lock(&BESIDE);

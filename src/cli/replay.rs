@@ -1,9 +1,10 @@
-//! `dead-letters replay`: those that are good now go into the table.
+//! `dead-letters replay`: checks dead letters again and writes the valid ones to the table.
 
 use std::fmt::Write;
 use std::time::Duration;
 
-use crate::cli::format::grouped;
+use super::format::count;
+use super::print::say;
 use crate::{Config, Fate, Replayed, Result, Selection};
 
 pub(super) fn replay(config: &Config, ids: &[u64], dry_run: bool, timeout: Duration) -> Result<()> {
@@ -18,28 +19,28 @@ fn describe(report: &Replayed, dry_run: bool) -> String {
     let mut text = String::new();
     for (offset, fate) in &report.letters {
         let said = match fate {
-            Fate::Replayed(None) => "good: would be replayed".to_owned(),
+            Fate::Replayed(None) => "valid: would be replayed".to_owned(),
             Fate::Replayed(Some(again)) => format!("replayed as event {again}"),
-            Fate::Rejected(rejection) => format!("still bad ({}): {}", rejection.stage, rejection.reason),
-            Fate::Skipped => "skipped: there is none, or it was replayed before".to_owned(),
+            Fate::Rejected(rejection) => format!("still rejected ({}): {}", rejection.stage, rejection.reason),
+            Fate::Skipped => "skipped: no such dead letter, or replayed before".to_owned(),
         };
         let _ = writeln!(text, "{offset:>10}  {said}");
     }
     let shown = report.letters.len() as u64;
     let all = report.replayed + report.rejected + report.skipped;
     if shown > 0 && shown < all {
-        let _ = writeln!(text, "{:>10}  and {} more", "…", grouped(all - shown));
+        let _ = writeln!(text, "{:>10}  and {} more", "…", count(all - shown));
     }
     let replayed = if dry_run { "would be replayed" } else { "replayed" };
-    let _ = write!(text, "{} {replayed}, {} still bad", grouped(report.replayed), grouped(report.rejected));
+    let _ = write!(text, "{} {replayed}, {} still rejected", count(report.replayed), count(report.rejected));
     if report.skipped > 0 {
-        let _ = write!(text, ", {} skipped", grouped(report.skipped));
+        let _ = write!(text, ", {} skipped", count(report.skipped));
     }
     if let Some(by) = &report.by {
-        let _ = write!(text, "; by {by}, under the configuration that it was started with");
+        let _ = write!(text, " by {by}, with the configuration that it was started with");
     }
     if report.replayed > 0 && !dry_run {
-        text.push_str("\nwhat the database refuses again is a dead letter again, at its new offset");
+        text.push_str("\nan event that the database rejects again becomes a new dead letter, at its new offset");
     }
     text
 }

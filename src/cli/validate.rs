@@ -1,16 +1,18 @@
-//! `validate`: events in a file, against the schema alone.
+//! `validate`: events from a file against the schema, without any connection.
 
 use std::io::BufRead;
 use std::path::Path;
 use std::process::ExitCode;
 
-use crate::cli::format::grouped;
+use super::format::count;
+use super::input;
+use super::print::say;
 use crate::{Config, Error, ErrorKind, Result, Validator};
 
 pub(super) fn validate(config: &Config, file: &Path) -> Result<ExitCode> {
     let validator = Validator::new(config)?;
     let (mut valid, mut invalid) = (0_u64, 0_u64);
-    for (number, line) in crate::cli::run::open_input(file)?.split(b'\n').enumerate() {
+    for (number, line) in input::open(file)?.split(b'\n').enumerate() {
         let line = line
             .map_err(|error| Error::new(ErrorKind::InvalidArgument, format!("reading {}: {error}", file.display())))?;
         let event = line.trim_ascii();
@@ -30,6 +32,6 @@ pub(super) fn validate(config: &Config, file: &Path) -> Result<ExitCode> {
             }
         }
     }
-    say!("{} valid, {} invalid", grouped(valid), grouped(invalid));
+    say!("{} valid, {} invalid", count(valid), count(invalid));
     Ok(if invalid == 0 { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }

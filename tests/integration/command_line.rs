@@ -78,7 +78,7 @@ fn import_takes_json_lines_through_the_whole_path() {
     );
     let (code, _, err) = run(path, &["import", "events.jsonl"]);
     assert_eq!(code, 0, "{err}");
-    for line in ["received           4", "inserted           1", "dead letters       2", "still waiting      0"] {
+    for line in ["received           4", "inserted           1", "dead letters       2", "pending            0"] {
         assert!(err.contains(line), "{err} does not say {line}");
     }
     let count: i64 = rusqlite::Connection::open(path.join("table.db"))
@@ -168,7 +168,7 @@ fn the_simulator_lists_its_options_and_refuses_others() {
     let directory = tempfile::tempdir().unwrap();
     let (code, out, _) = run(directory.path(), &["simulate", "--list"]);
     assert!(code == 0 && out.contains("--token-failures"), "{out}");
-    assert!(out.contains("Closes the stream after so many events") && out.contains("; never by default"), "{out}");
+    assert!(out.contains("Closes the stream after N events") && out.contains("[default: never]"), "{out}");
     let (code, _, err) = run(directory.path(), &["simulate", "--evnts", "5"]);
     assert!(code == 2 && err.contains("events"), "{err}");
     let (code, _, err) = run(directory.path(), &["simulate", "--events"]);

@@ -178,8 +178,8 @@ fn the_command_replays_with_a_sink_of_its_own() {
     let path = directory.path();
     import(&only_chats(path, &config), &[event("a", "call", 1), "not json".into(), event("b", "fax", 2)]);
     let (code, out, err) = run(path, &["dead-letters", "replay", "--dry-run"]);
-    assert!(code == 0 && out.contains("0  good") && out.contains("1 would be replayed, 2 still bad"), "{out}{err}");
-    assert!(out.contains("still bad (schema)") && out.contains("still bad (json)"), "{out}");
+    assert!(code == 0 && out.contains("0  valid") && out.contains("1 would be replayed, 2 still rejected"), "{out}{err}");
+    assert!(out.contains("still rejected (schema)") && out.contains("still rejected (json)"), "{out}");
     assert_eq!(rows(path), []);
     let (code, out, err) = run(path, &["dead-letters", "replay", "--id", "0", "--id", "9"]);
     assert!(code == 0 && out.contains("0  replayed as event 3") && out.contains("1 skipped"), "{out}{err}");
@@ -312,12 +312,12 @@ fn a_purge_deletes_only_what_is_asked_for() {
     assert_eq!((purged.deleted, purged.unseen, purged.unfinished), (1, 3, 0));
     assert_eq!(letters_left(), [0, 1, 3, 4]);
     let (_, out, _) = run(path, &["dead-letters", "purge", "--before", "2999-01-01"]);
-    assert!(out.contains("1 dead letters deleted") && out.contains("3 are left") && out.contains("--all"), "{out}");
+    assert!(out.contains("1 dead letter deleted") && out.contains("3 not deleted") && out.contains("--all"), "{out}");
     assert_eq!(letters_left(), [1, 3, 4]);
     let (_, out, _) = run(path, &["dead-letters", "purge", "--all", "--before", "2026-01-01"]);
     assert!(out.contains("0 dead letters deleted"), "{out}");
     let (_, out, _) = run(path, &["dead-letters", "purge", "--all"]);
-    assert!(out.contains("3 dead letters deleted") && !out.contains("left"), "{out}");
+    assert!(out.contains("3 dead letters deleted") && !out.contains("not deleted"), "{out}");
     assert_eq!(letters_left(), [0; 0]);
 }
 

@@ -76,7 +76,7 @@ fn a_plain_deployment_fills_the_table_that_init_db_makes() {
     assert_eq!(code, 0, "{err}");
     check_against_oracle(&database, &simulator);
     let report = simulator.report();
-    assert!(err.contains("reconnects         1") && err.contains("still waiting      0"), "{err}");
+    assert!(err.contains("reconnects         1") && err.contains("pending            0"), "{err}");
     assert!(!err.contains(simulator.client_secret()) && !err.contains("Bearer"), "{err}");
 
     let (code, out, _) = output(deployed(directory.path(), &simulator, &database).args(["dead-letters", "export"]));

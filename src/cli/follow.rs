@@ -1,0 +1,87 @@
+//! Follows a sink from its start to its end: signals, the live line, the summary.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::format::summary;
+use super::live::Live;
+use super::print::tell;
+use crate::config::LogFormat;
+use crate::{Config, Notice, Poll, Result, Sink, Stats};
+
+/// Interval at which the loop checks for signals and draws.
+const TICK: Duration = Duration::from_millis(100);
+/// Pause in which notices accumulate: each batch causes one, and a wake-up for each would take CPU from the sink's threads.
+const PAUSE: Duration = Duration::from_millis(20);
+/// Notices between two checks for signals, at most.
+const NOTICES_MAX: usize = 1024;
+
+/// Follows the sink to its end, and stops it after a signal or when `is_done`.
+///
+/// # Errors
+/// The error that ended the sink.
+pub(super) fn follow(
+    sink: &Sink,
+    signals: &AtomicUsize,
+    drain_timeout: Duration,
+    total: Option<u64>,
+    is_done: impl Fn() -> bool,
+) -> Result<Stats> {
+    let mut live = Live::start(total);
+    let mut stopped: Option<Instant> = None;
+    while !is_closed(sink)? {
+        if live.is_due() {
+            live.show(&sink.stats());
+        }
+        if is_done() {
+            sink.stop();
+        }
+        if stopped.is_none() && signals.load(Ordering::SeqCst) > 0 {
+            log::info!("stopping: writing the spooled events to the table; a second signal ends at once");
+            stopped = Some(Instant::now());
+        }
+        if stopped.is_some_and(|stopped| stopped.elapsed() >= drain_timeout) {
+            break;
+        }
+        std::thread::sleep(PAUSE);
+    }
+    drop(live);
+    sink.close(Some(Duration::ZERO))?;
+    let stats = sink.stats();
+    if stats.pending > 0 {
+        log::warn!("{} events remain in the spool; the next start writes them to the table", stats.pending);
+    }
+    Ok(stats)
+}
+
+/// Takes the notices that have accumulated; true when the sink has ended.
+fn is_closed(sink: &Sink) -> Result<bool> {
+    let mut timeout = TICK;
+    for _ in 0..NOTICES_MAX {
+        match sink.poll(Some(timeout))? {
+            Poll::Closed => return Ok(true),
+            // The log has all the others already.
+            Poll::Notice(Notice::Stats(stats)) => log::info!(
+                "{} events received, {} pending, {} dead letters, {} reconnects",
+                stats.received,
+                stats.pending,
+                stats.dead_lettered,
+                stats.reconnects
+            ),
+            Poll::Notice(_) => {}
+            Poll::TimedOut => break,
+        }
+        timeout = Duration::ZERO;
+    }
+    Ok(false)
+}
+
+/// Prints the counters of the run: lines for people, or one JSON object where the log is JSON too.
+pub(super) fn sum_up(config: &Config, stats: &Stats, elapsed: Duration) {
+    match config.log.format {
+        LogFormat::Text => tell!("{}", summary(stats, elapsed).trim_end()),
+        LogFormat::Json => tell!("{}", json!({ "elapsed_s": elapsed.as_secs_f64(), "stats": stats.to_value() })),
+    }
+}

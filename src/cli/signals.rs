@@ -1,0 +1,34 @@
+//! SIGINT and SIGTERM: the first one stops gracefully, the second one ends the process.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use crate::{Error, ErrorKind, Result, Sink};
+
+/// Counts signals from now on. The first one stops the sink, also while it is still starting.
+pub(super) fn stop_on_signal(sink: &Sink) -> Result<Arc<AtomicUsize>> {
+    let sink = sink.clone();
+    watch(move || sink.stop())
+}
+
+/// Counts signals from now on and calls `on_signal` for each. The second one ends the process at once.
+pub(super) fn watch(on_signal: impl Fn() + Send + 'static) -> Result<Arc<AtomicUsize>> {
+    let fail = |error: std::io::Error| Error::new(ErrorKind::Internal, format!("watching for signals: {error}"));
+    let count = Arc::new(AtomicUsize::new(0));
+    let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(fail)?;
+    let counted = Arc::clone(&count);
+    let watch = move || {
+        for signal in signals.forever() {
+            if counted.fetch_add(1, Ordering::SeqCst) > 0 {
+                // There is nothing to clean up: the spool is consistent after every statement.
+                let _ = signal_hook::low_level::emulate_default_handler(signal);
+            }
+            on_signal();
+        }
+    };
+    std::thread::Builder::new().name("cxsink-signals".into()).spawn(watch).map_err(fail)?;
+    Ok(count)
+}
