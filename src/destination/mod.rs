@@ -1,12 +1,13 @@
-//! The port to the database. The writer loop knows only this; `destination::postgres` and `destination::sqlite` are the real ones.
+//! The port to the database. The writer knows only this; `postgres` and `sqlite` are its adapters.
 
+mod checkpoint;
 mod names;
 pub(crate) mod postgres;
 pub(crate) mod sqlite;
 
 use std::sync::Arc;
 
-use crate::error::{Class, Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::report::finding::Finding;
 use crate::rows::batch::{Merged, Rows};
 use crate::rows::{Plan, Table};
@@ -15,85 +16,86 @@ use crate::threads::stop_signal::StopSignal;
 /// A database table that takes batches of rows.
 ///
 /// # Contract
-/// - A call that fails leaves the table as it was, or has committed without our learning of it; it never applies half a batch.
-/// - An error's class tells the writer what to do (`Class`). After an error of class `Transient` or `Mismatch` the connection is
-///   gone and the writer starts again at `connect`. After `Conflict` and `BadRow` the connection is still good.
-/// - Every call returns within 100 ms once the abort signal that the implementation was built with is set, and otherwise within
-///   its deadline (`destination.connect_timeout`, `destination.statement_timeout`).
+/// - A call that fails leaves the table unchanged, or its transaction is in doubt: it may have committed. It never applies half a
+///   batch.
+/// - An error's class decides what the writer does (`Class`). After an error of class `Transient` or `Mismatch` the connection is
+///   closed and the writer starts again at `connect`. After `Conflict` and `BadRow` the connection is still good.
+/// - Every call returns within 100 ms once the implementation's abort signal is set, and otherwise within its deadline
+///   (`destination.connect_timeout`, `destination.statement_timeout`).
 pub(crate) trait Destination: Send {
-    /// Connects anew, closing any earlier connection, and reads the table from the catalogue.
+    /// Opens a new connection in place of any earlier one, and reads the table from the catalogue.
     fn connect(&mut self) -> Result<Table>;
 
-    /// Makes ready to apply batches of this plan. Called after each `connect`, before `apply`.
+    /// Prepares for batches of this plan. The writer calls it after each `connect`, before `apply`.
     fn prepare(&mut self, plan: &Arc<Plan>) -> Result<()>;
 
-    /// The checkpoint of this spool as the database knows it: every event below it is applied. Made at `applied` if there is
-    /// none yet. `None` if the table `cxsink_checkpoint` does not exist: delivery is then at-least-once.
-    fn position(&mut self, spool_id: &str, applied: u64) -> Result<Option<u64>>;
+    /// The checkpoint of this spool in the database: every event below it is committed. Creates it at `committed` if there is
+    /// none. `None` if the table `cxsink_checkpoint` does not exist: delivery is then at-least-once.
+    fn position(&mut self, spool_id: &str, committed: u64) -> Result<Option<u64>>;
 
-    /// Every checkpoint of this spool: the one of its id, and those whose names begin with it and a slash. `None` as above.
+    /// Every checkpoint of this spool: the one named by its id, and those with its id and a slash as a prefix. `None` as above.
     fn checkpoints(&mut self, spool_id: &str) -> Result<Option<Vec<(String, u64)>>>;
 
-    /// In one transaction: takes these checkpoints back, which must stand where they are said to, and makes the new ones at
-    /// `position`. A statement that is fenced by one that was taken back does nothing, however late it comes.
+    /// In one transaction: retires the old checkpoints if each has the position given, and creates the new ones at `position`. A
+    /// late statement that is fenced by a retired checkpoint does nothing.
     ///
     /// # Errors
-    /// Class `Transient` if one of them stands elsewhere.
+    /// Class `Transient` if an old checkpoint has another position.
     fn replace_checkpoints(&mut self, old: &[(String, u64)], new: &[String], position: u64) -> Result<()>;
 
-    /// Makes the default table and the checkpoint table, where they do not exist. Needs no `connect`.
+    /// Creates the default table and the checkpoint table, where they do not exist. Needs no `connect`.
     fn init_db(&mut self) -> Result<()>;
 
-    /// What `init_db` would run.
+    /// The statements of `init_db`.
     fn init_db_sql(&self) -> String;
 
-    /// The first rows as text, in the order of the columns that `connect` found.
+    /// The first rows as text, with the columns in the order of `connect`.
     fn peek(&mut self, count: usize) -> Result<Vec<Vec<Option<String>>>>;
 
-    /// One look of `check`, which changes nothing. Connects if it has to; `None` if this destination has no such thing.
+    /// One step of `check`, which changes nothing. Connects if needed; `None` if the step does not apply to this destination.
     fn examine(&mut self, what: Examination<'_>) -> Result<Option<Finding>>;
 
     /// Upserts the rows in one transaction, together with the move of the checkpoint if there is one.
     fn apply(&mut self, write: &Write<'_>) -> Result<Applied>;
 }
 
-/// One connection to the destination, and what ends the call on it that is under way.
+/// One connection to the destination, and the signal that aborts its running call.
 pub(crate) struct Link {
     pub(crate) destination: Box<dyn Destination>,
     pub(crate) abort: StopSignal,
 }
 
-/// What [`Destination::examine`] looks at.
+/// A step of [`Destination::examine`].
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Examination<'a> {
-    /// Whether the names of its hosts have addresses.
+    /// The addresses of the host names.
     Names,
-    /// Whether something listens there.
+    /// A TCP connection to each host.
     Tcp,
-    /// Whether it lets us in, and what it is.
+    /// The login, and the server's version.
     Connection,
-    /// How the connection is encrypted, and for how long the certificate is good.
+    /// The encryption, and the validity of the certificate.
     Tls,
-    /// Whether a pooler is in between, and what a connection through it is.
+    /// The pooler in between, and its mode.
     Pooler,
-    /// What time it has.
+    /// The server's clock.
     Clock,
-    /// Whether rows of this plan may be written.
+    /// The privileges to write rows of this plan.
     Privileges(&'a Arc<Plan>),
-    /// Whether there is a checkpoint table, and it may be written.
+    /// The checkpoint table, and the privileges to write it.
     Checkpoint,
 }
 
-/// One transaction's work.
+/// The work of one transaction.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Write<'a> {
     pub(crate) rows: &'a Rows,
-    /// One entry for each row to write, sorted by key; no key stands twice.
+    /// One entry for each row to write, sorted by key; each key at most once.
     pub(crate) merged: &'a [Merged],
     pub(crate) fence: Option<Fence<'a>>,
 }
 
-/// The move of the checkpoint that goes with a batch: refused, with the whole batch, unless the checkpoint stands at `from`.
+/// A compare-and-set on the checkpoint, in the same transaction as a batch: the batch is refused unless the position is `from`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Fence<'a> {
     pub(crate) spool_id: &'a str,
@@ -101,17 +103,11 @@ pub(crate) struct Fence<'a> {
     pub(crate) to: u64,
 }
 
-/// For [`Destination::replace_checkpoints`]: one does not stand where it is said to.
-fn moved_checkpoint(name: &str) -> Error {
-    let message = format!("the destination's checkpoint {name} moves although no other sink has the spool open");
-    Error::new(ErrorKind::Database, message).with_class(Class::Transient)
-}
-
-/// What a batch did.
+/// The outcome of a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Applied {
-    /// Committed. Rows that are in neither count were left as they were (update modes `changed` and `newer`, or a key-only table).
+    /// Committed. Rows in neither count stayed as they were (update modes `changed` and `newer`, or a key-only table).
     Committed { inserted: u64, updated: u64 },
-    /// The checkpoint did not stand at `fence.from`: nothing was changed. Read [`Destination::position`] again.
+    /// The checkpoint was not at `fence.from`: nothing was changed. Read [`Destination::position`] again.
     Fenced,
 }

@@ -1,11 +1,11 @@
-//! Names of tables and columns on their way into SQL: always quoted, so that any name works and none is code.
+//! Names of tables and columns in SQL: always quoted, so that any name works and none is code.
 
 use crate::error::{Error, Result};
 
-/// The table that keeps each spool's checkpoint, beside the destination table.
+/// The table with each spool's checkpoint, in the schema of the destination table.
 pub(super) const CHECKPOINT: &str = "cxsink_checkpoint";
 
-/// A table's name, possibly with its schema.
+/// A table's name, with or without its schema.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct TableName {
     pub(super) schema: Option<String>,
@@ -13,12 +13,12 @@ pub(super) struct TableName {
 }
 
 impl TableName {
-    /// `table` or `schema.table`, taken letter by letter (`Events` is not `events`). A part in double quotes may
-    /// hold anything, a quote being doubled as in SQL: `"my.schema"."my ""table"""`.
+    /// `table` or `schema.table`, case-sensitive (`Events` is not `events`). A part in double quotes may hold anything, with quotes
+    /// doubled as in SQL: `"my.schema"."my ""table"""`.
     pub(super) fn parse(text: &str) -> Result<Self> {
-        let bad = |why: &str| {
-            Error::config(format!("destination.table is not a table's name: {why}"))
-                .with_hint("write it as table, as schema.table, or with double quotes around a part that holds a dot")
+        let bad = |reason: &str| {
+            Error::config(format!("destination.table is not a table's name: {reason}"))
+                .with_hint("write table or schema.table, with double quotes around a part that holds a dot")
         };
         let mut parts = Vec::new();
         let mut rest = text;
@@ -48,7 +48,7 @@ impl TableName {
         if parts.is_empty() { Ok(Self { schema, name }) } else { Err(bad("it has more than two parts")) }
     }
 
-    /// As it stands in SQL.
+    /// As SQL.
     pub(super) fn quoted(&self) -> String {
         match &self.schema {
             Some(schema) => format!("{}.{}", quote(schema), quote(&self.name)),
@@ -62,7 +62,7 @@ impl TableName {
     }
 }
 
-/// The part up to the closing quote, unescaped, and what follows that quote.
+/// The part up to the closing quote, unescaped, and the rest after that quote.
 fn unquote(text: &str) -> Option<(String, &str)> {
     let mut part = String::new();
     let mut rest = text;

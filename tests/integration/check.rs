@@ -134,7 +134,7 @@ fn a_database_that_is_not_reached_is_told_at_the_step_that_fails() {
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let port = format!(":{}/", deployment.database.address().port());
     let closed = url.replacen(&port, &format!(":{}/", closed.port()), 1);
-    check(&closed, "destination.tcp", "Connection refused", "is PostgreSQL running there, on this port?");
+    check(&closed, "destination.tcp", "Connection refused", "check that PostgreSQL is running there");
     let (_, password) = url.split_once("postgres:").unwrap();
     let (password, _) = password.split_once('@').unwrap();
     let wrong = url.replacen(password, "hunter2", 1);

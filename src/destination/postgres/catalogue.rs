@@ -1,32 +1,37 @@
-//! What the database says about the table: its columns and the keys that ON CONFLICT can name.
+//! The table in the database's catalogue: its columns and the keys that ON CONFLICT can name.
 //!
-//! Unnamed statements and built-in types only, so that it works through a pooler that refuses prepared statements (a type that
-//! the `postgres` crate does not know makes it prepare a query to look it up; hence the casts to text).
+//! It uses unnamed statements and built-in types only, so that it works through a pooler that refuses prepared statements. (The
+//! `postgres` crate looks up a type that it does not know by a prepared query; hence the casts to text.)
 
 use std::time::Duration;
 
 use postgres::Row;
 use postgres::types::Type;
 
+use super::connection::{PgResult, Session, UNDEFINED_TABLE, WRONG_OBJECT_TYPE};
 use crate::destination::names::TableName;
-use crate::destination::postgres::connection::errors::PgResult;
-use crate::destination::postgres::connection::session::Session;
 use crate::error::{Class, Error, ErrorKind, Result};
 use crate::rows::{Column, ColumnType, Table};
 
-const WHAT: &str = "reading the table's columns";
+/// A table, or something else with its name.
+pub(super) struct Found {
+    pub(super) oid: u32,
+    pub(super) relation: Relation,
+    /// `pg_class.relkind`
+    kind: String,
+}
 
-/// The table as it was found.
+/// The names and properties of a table that statements need.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Relation {
-    /// With the schema in which it was found, whether or not the configuration names one.
+    /// With its schema, whether or not the configuration names one.
     pub(super) name: TableName,
     pub(super) partitioned: bool,
     pub(super) has_checkpoint: bool,
 }
 
-/// Along this user's own search path: behind a pooler another client may have left its own on the server connection. It is set
-/// for this one statement. That the name is looked up by a value of `own` has it looked up afterwards.
+/// Sets this user's own search path for this one statement: behind a pooler, another client may have left its own on the server
+/// connection. The name depends on `own`, so the server looks it up after that.
 const FIND: &str = "\
 WITH own AS MATERIALIZED (
   SELECT pg_catalog.set_config('search_path', reset_val, true) AS path FROM pg_catalog.pg_settings WHERE name = 'search_path'
@@ -36,7 +41,7 @@ SELECT c.oid, n.nspname::text, c.relname::text, c.relkind::text,
 FROM own, pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
 WHERE c.oid = to_regclass(CASE WHEN own.path IS NOT NULL THEN $1 END)";
 
-/// For a domain its base type counts.
+/// A domain is read as its base type.
 const COLUMNS: &str = "\
 SELECT a.attname::text, pg_catalog.format_type(a.atttypid, a.atttypmod),
        CASE t.typtype WHEN 'd' THEN t.typbasetype ELSE t.oid END,
@@ -57,8 +62,8 @@ JOIN pg_catalog.pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = i.in
 WHERE i.indrelid = $1 AND i.indisunique AND i.indisvalid AND i.indimmediate AND i.indpred IS NULL AND i.indexprs IS NULL
 ORDER BY i.indisprimary DESC, i.indexrelid, k.position";
 
-/// What can refuse a row for its values, or does more than keep it, besides the plain unique indexes: constraints of the table
-/// and of its columns' domains, triggers, row security, generated columns, and the other unique indexes.
+/// Whether anything besides plain unique indexes can refuse a row for its values or do more than store it: constraints of the
+/// table and of its columns' domains, triggers, row security, generated columns, and the other unique indexes.
 const GUARDS: &str = "\
 SELECT EXISTS (SELECT FROM pg_catalog.pg_constraint WHERE conrelid = $1 AND contype IN ('c', 'f', 'x'))
     OR EXISTS (SELECT FROM pg_catalog.pg_trigger WHERE tgrelid = $1 AND NOT tgisinternal AND tgenabled <> 'D')
@@ -69,8 +74,8 @@ SELECT EXISTS (SELECT FROM pg_catalog.pg_constraint WHERE conrelid = $1 AND cont
                AND (a.attgenerated <> '' OR EXISTS (SELECT FROM pg_catalog.pg_constraint WHERE contypid = t.oid)))
     OR (SELECT relrowsecurity FROM pg_catalog.pg_class WHERE oid = $1)";
 
-/// What makes it matter which of two keys is written first: a foreign key to the table itself, exclusion constraints, and the
-/// other unique indexes. Triggers and policies may, but most look at their own row only.
+/// Whether the order of two keys can matter: a foreign key to the table itself, an exclusion constraint, or one of the other
+/// unique indexes. Triggers and row-security policies cannot be analysed and are ignored here; most read their own row only.
 const RELATIONS: &str = "\
 SELECT EXISTS (SELECT FROM pg_catalog.pg_constraint
                WHERE conrelid = $1 AND (contype = 'x' OR contype = 'f' AND confrelid = $1))
@@ -78,47 +83,43 @@ SELECT EXISTS (SELECT FROM pg_catalog.pg_constraint
                AND (indpred IS NOT NULL OR indexprs IS NOT NULL OR NOT indimmediate))";
 
 /// Finds the table by its name, or by its bare name along the search path.
-pub(super) fn find(
-    session: &mut Session,
-    name: &TableName,
-    timeout: Duration,
-) -> Result<Option<(u32, Relation, String)>> {
-    session.run("looking for the table", timeout, |client| {
+pub(super) fn find(session: &mut Session, name: &TableName, timeout: Duration) -> Result<Option<Found>> {
+    session.run("looking up the table", timeout, |client| {
         let checkpoint = name.checkpoint().name;
         let rows = client.query_typed(FIND, &[(&name.quoted(), Type::TEXT), (&checkpoint, Type::TEXT)])?;
-        rows.first().map(read_relation).transpose()
+        rows.first().map(read_found).transpose()
     })
 }
 
-fn read_relation(row: &Row) -> PgResult<(u32, Relation, String)> {
+fn read_found(row: &Row) -> PgResult<Found> {
     let kind: String = row.try_get(3)?;
     let relation = Relation {
         name: TableName { schema: Some(row.try_get(1)?), name: row.try_get(2)? },
         partitioned: kind == "p",
         has_checkpoint: row.try_get(4)?,
     };
-    Ok((row.try_get(0)?, relation, kind))
+    Ok(Found { oid: row.try_get(0)?, relation, kind })
 }
 
-/// Reads everything. `configured` is the name as the user wrote it, for messages.
+/// Reads everything. `configured` is the name in messages, as the user wrote it.
 pub(super) fn read(
     session: &mut Session,
     configured: &str,
     name: &TableName,
     timeout: Duration,
 ) -> Result<(Relation, Table)> {
-    let Some((oid, relation, kind)) = find(session, name, timeout)? else {
+    let Some(Found { oid, relation, kind }) = find(session, name, timeout)? else {
         return Err(no_table(configured));
     };
     if let Some(kind) = other_than_a_table(&kind) {
-        return Err(misfit(format!("{configured} is {kind}, not a table"))
-            .with_sqlstate("42809")
-            .with_hint("name the table itself: an upsert needs the table's unique index"));
+        return Err(mismatch(format!("{configured} is {kind}, not a table"))
+            .with_sqlstate(WRONG_OBJECT_TYPE)
+            .with_hint("set destination.table to the table itself: an upsert needs the table's unique index"));
     }
-    let table = session.run(WHAT, timeout, |client| {
-        let mut ask = |sql: &str| client.query_typed(sql, &[(&oid, Type::OID)]);
-        let (columns, keys) = (ask(COLUMNS)?, ask(UNIQUE_KEYS)?);
-        let mut is_so = |sql: &str| ask(sql)?.first().map_or(Ok(true), |row| row.try_get(0));
+    let table = session.run("reading the table's columns", timeout, |client| {
+        let mut query = |sql: &str| client.query_typed(sql, &[(&oid, Type::OID)]);
+        let (columns, keys) = (query(COLUMNS)?, query(UNIQUE_KEYS)?);
+        let mut is_so = |sql: &str| query(sql)?.first().map_or(Ok(true), |row| row.try_get(0));
         Ok(Table {
             name: configured.into(),
             columns: columns.iter().map(read_column).collect::<PgResult<_>>()?,
@@ -132,12 +133,12 @@ pub(super) fn read(
 
 /// `configured` is the name as the user wrote it.
 pub(super) fn no_table(configured: &str) -> Error {
-    misfit(format!("the table {configured} does not exist"))
-        .with_sqlstate("42P01")
+    mismatch(format!("the table {configured} does not exist"))
+        .with_sqlstate(UNDEFINED_TABLE)
         .with_hint("run `cxsink init-db`, or set destination.table to an existing table")
 }
 
-fn misfit(message: String) -> Error {
+fn mismatch(message: String) -> Error {
     Error::new(ErrorKind::Database, message).with_class(Class::Mismatch)
 }
 
@@ -214,7 +215,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn modifiers() {
+    fn modifiers_are_decoded() {
         assert_eq!(column_type(1043, 259), Some(ColumnType::Text { chars_max: Some(255) }));
         assert_eq!(column_type(1043, -1), Some(ColumnType::Text { chars_max: None }));
         assert_eq!(column_type(1700, (10 << 16) + 2 + 4), Some(ColumnType::Numeric { precision_scale: Some((10, 2)) }));
@@ -224,6 +225,6 @@ mod tests {
         );
         assert_eq!(column_type(1700, -1), Some(ColumnType::Numeric { precision_scale: None }));
         assert_eq!(column_type(600, -1), None, "point");
-        assert_eq!(column_type(99_999, -1), None, "a type of the user's own");
+        assert_eq!(column_type(99_999, -1), None, "a user-defined type");
     }
 }

@@ -1,8 +1,8 @@
-//! Rows to PostgreSQL's binary arrays, one array for each column, straight into the message: no allocation for a value.
+//! Rows to PostgreSQL's binary arrays, one a column, written straight into the message: no allocation for a value.
 //!
-//! The format is that of `array_recv` (src/backend/utils/adt/arrayfuncs.c) around each type's own `recv` function.
+//! The format is the input of `array_recv` (src/backend/utils/adt/arrayfuncs.c) around each type's own `recv` function.
 
-use std::error::Error;
+use std::error::Error as StdError;
 use std::fmt;
 
 use bytes::{BufMut, BytesMut};
@@ -11,7 +11,7 @@ use postgres::types::{IsNull, ToSql, Type, to_sql_checked};
 use crate::rows::Role;
 use crate::rows::batch::{Merged, Rows, Value};
 
-/// PostgreSQL counts from 2000-01-01; these are the distances from 1970-01-01.
+/// PostgreSQL's epoch is 2000-01-01; these are its distances from 1970-01-01.
 const EPOCH_MICROS: i64 = 946_684_800_000_000;
 const EPOCH_DAYS: i32 = 10_957;
 
@@ -23,7 +23,7 @@ pub(super) struct ColumnArray<'a> {
 }
 
 impl<'a> ColumnArray<'a> {
-    pub(super) fn new(rows: &'a Rows, merged: &'a [Merged], column: usize) -> Self {
+    fn new(rows: &'a Rows, merged: &'a [Merged], column: usize) -> Self {
         Self { rows, merged, column }
     }
 
@@ -36,7 +36,24 @@ impl<'a> ColumnArray<'a> {
     }
 }
 
-/// The `postgres` crate logs parameters with `Debug` at level debug: this one shows no values.
+/// The arrays of a batch, one a column.
+pub(super) fn arrays<'a>(rows: &'a Rows, merged: &'a [Merged]) -> Vec<ColumnArray<'a>> {
+    (0..rows.plan.width).map(|column| ColumnArray::new(rows, merged, column)).collect()
+}
+
+/// Encodes the arrays of a batch and drops them; returns their size in bytes.
+#[cfg(feature = "bench")]
+pub(crate) fn encode(rows: &Rows, merged: &[Merged]) -> crate::error::Result<usize> {
+    use crate::error::{Error, ErrorKind};
+    let mut out = BytesMut::new();
+    for (array, column) in arrays(rows, merged).iter().zip(rows.plan.row_columns()) {
+        let encoded = array.to_sql(&super::statement::array_type(column.column_type), &mut out);
+        encoded.map_err(|error| Error::new(ErrorKind::Internal, error.to_string()))?;
+    }
+    Ok(out.len())
+}
+
+/// Shows no values: the `postgres` crate logs parameters by `Debug` at level debug.
 impl fmt::Debug for ColumnArray<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} values", self.merged.len())
@@ -44,10 +61,10 @@ impl fmt::Debug for ColumnArray<'_> {
 }
 
 impl ToSql for ColumnArray<'_> {
-    fn to_sql(&self, array: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn Error + Sync + Send>> {
-        let element = element_type(array).ok_or(Mismatch)?;
+    fn to_sql(&self, array: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn StdError + Sync + Send>> {
+        let element = element_type(array).ok_or(WrongType)?;
         let len = i32::try_from(self.merged.len())?;
-        // Dimensions, whether nulls may follow, the elements' type. No dimensions at all for an empty array.
+        // The number of dimensions (none for an empty array), whether nulls may follow, the elements' type.
         out.put_i32(i32::from(len > 0));
         out.put_i32(1);
         out.put_u32(element.oid());
@@ -76,20 +93,20 @@ fn element_type(array: &Type) -> Option<Type> {
     }
 }
 
-/// A value is not of its column's type: a bug in the mapping. Shows neither.
+/// A value is not of its column's type: a bug in the mapping. The error shows neither.
 #[derive(Debug)]
-struct Mismatch;
+struct WrongType;
 
-impl fmt::Display for Mismatch {
+impl fmt::Display for WrongType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a value does not have its column's type")
     }
 }
 
-impl Error for Mismatch {}
+impl StdError for WrongType {}
 
-/// Length and bytes of one element; the length of a null is -1.
-fn put(rows: &Rows, value: Value, element: &Type, out: &mut BytesMut) -> Result<(), Box<dyn Error + Sync + Send>> {
+/// Writes length and bytes of one element; the length of a null is -1.
+fn put(rows: &Rows, value: Value, element: &Type, out: &mut BytesMut) -> Result<(), Box<dyn StdError + Sync + Send>> {
     match (value, element) {
         (Value::Null, _) => out.put_i32(-1),
         (Value::Text { .. }, &Type::TEXT) => {
@@ -124,13 +141,13 @@ fn put(rows: &Rows, value: Value, element: &Type, out: &mut BytesMut) -> Result<
         }
         (Value::Micros(micros), &(Type::TIMESTAMPTZ | Type::TIMESTAMP)) => {
             out.put_i32(8);
-            out.put_i64(micros.checked_sub(EPOCH_MICROS).ok_or(Mismatch)?);
+            out.put_i64(micros.checked_sub(EPOCH_MICROS).ok_or(WrongType)?);
         }
         (Value::Days(days), &Type::DATE) => {
             out.put_i32(4);
-            out.put_i32(days.checked_sub(EPOCH_DAYS).ok_or(Mismatch)?);
+            out.put_i32(days.checked_sub(EPOCH_DAYS).ok_or(WrongType)?);
         }
-        _ => return Err(Mismatch.into()),
+        _ => return Err(WrongType.into()),
     }
     Ok(())
 }

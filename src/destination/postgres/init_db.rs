@@ -1,8 +1,8 @@
-//! The SQL of `cxsink init-db`: the default table and the checkpoint table. Repeating it changes nothing.
+//! The SQL of `cxsink init-db`: the default table and the checkpoint table. A repetition changes nothing.
 
 use crate::destination::names::{TableName, quote};
 
-/// The statements that make `table` and the checkpoint table beside it, with every name quoted.
+/// The statements that create `table`, and the checkpoint table in the same schema, with every name quoted.
 pub(super) fn sql(table: &TableName) -> String {
     let events = table.quoted();
     let checkpoint = table.checkpoint().quoted();

@@ -1,18 +1,20 @@
 //! The one statement that applies a batch: move the checkpoint, insert or update every row, count what happened.
 //!
-//! Arrays carry the rows, `unnest` makes rows of them again, whatever the size of the batch: measured the fastest way, and one
-//! statement for all sizes. The form is the portable one (it runs on Citus too): `now()` stands in the SELECT list
-//! and not in DO UPDATE SET, and types whose arrays some engines lack travel as text.
+//! Each column travels as an array and `unnest` turns the arrays into rows: the fastest way measured, and one statement for all
+//! sizes of batches. The form is portable (it runs on Citus too): `now()` is in the SELECT list and not in DO UPDATE SET, and
+//! types whose arrays some engines lack travel as text.
 //!
-//! Every statement compares its first parameter with a literal of its own, the nonce, and does nothing if they differ. Behind
-//! a pooler that knows nothing of prepared statements, the name `s0` may belong to another process's statement on the server
-//! connection at hand, which may fit ours in every type. Such a mix-up then shows, and writes nothing.
+//! Every statement compares its first parameter with a literal of its own, the nonce, and does nothing if they differ. Behind a
+//! pooler that does not know prepared statements, the name `s0` may be another process's statement on the server connection at
+//! hand, with the same types. The nonce detects that, and nothing is written.
 
 use std::fmt::Write;
 
+use postgres::Row;
 use postgres::types::Type;
 
 use super::catalogue::Relation;
+use super::connection::PgResult;
 use crate::destination::names::quote;
 use crate::rows::{ColumnType, OnConflict, OnlyIf, Plan, PlanColumn, Source};
 
@@ -24,18 +26,29 @@ pub(super) struct Upsert {
     pub(super) types: Vec<Type>,
 }
 
-/// The columns of the answer.
-pub(super) mod answer {
+/// The one row that the statement returns.
+pub(super) struct UpsertOutcome {
     /// Whether the statement that ran was ours.
-    pub(in super::super) const OURS: usize = 0;
-    /// How many checkpoints moved: 1, or 0 if fenced.
-    pub(in super::super) const MOVED: usize = 1;
-    pub(in super::super) const INSERTED: usize = 2;
-    pub(in super::super) const UPDATED: usize = 3;
+    pub(super) is_ours: bool,
+    /// The number of checkpoints that moved: 1, or 0 if fenced.
+    pub(super) moved: i64,
+    pub(super) inserted: i64,
+    pub(super) updated: i64,
+}
+
+impl UpsertOutcome {
+    pub(super) fn read(row: &Row) -> PgResult<Self> {
+        Ok(Self {
+            is_ours: row.try_get(0)?,
+            moved: row.try_get(1)?,
+            inserted: row.try_get(2)?,
+            updated: row.try_get(3)?,
+        })
+    }
 }
 
 impl Upsert {
-    /// `nonce` is made of letters and digits.
+    /// `nonce` consists of letters and digits.
     pub(super) fn new(plan: &Plan, relation: &Relation, nonce: &str, fenced: bool) -> Self {
         let mut types = vec![Type::TEXT];
         types.extend(plan.row_columns().iter().map(|column| array_type(column.column_type)));
@@ -115,8 +128,8 @@ fn push_conflict(sql: &mut String, plan: &Plan) {
 
 fn push_counts(sql: &mut String, plan: &Plan, relation: &Relation, ours: &str, moved: &str) {
     let inserted = if relation.partitioned {
-        // No system column comes back through a partitioned table ("cannot retrieve a system column in this context"). But the
-        // outer query sees the table as it was before the statement: a key that stands there was updated.
+        // A partitioned table returns no system column ("cannot retrieve a system column in this context"). But the outer query
+        // sees the table as it was before the statement: a key that it finds was updated.
         let names: Vec<String> = plan.key.iter().map(|&i| quote(&plan.columns[i].name)).collect();
         let returned = list(names.iter().enumerate().map(|(i, name)| format!("t.{name} AS k{i}")));
         let same: Vec<_> = names.iter().enumerate().map(|(i, name)| format!("o.{name} = w.k{i}")).collect();
@@ -135,7 +148,7 @@ fn push_counts(sql: &mut String, plan: &Plan, relation: &Relation, ours: &str, m
     );
 }
 
-/// `json` has no equality; its text does.
+/// `json` has no equality, but its text has.
 fn comparable(side: &str, column: &PlanColumn) -> String {
     let cast = if column.column_type == ColumnType::Json { "::text" } else { "" };
     format!("{side}.{}{cast}", quote(&column.name))
@@ -150,7 +163,7 @@ fn push(sql: &mut String, text: std::fmt::Arguments<'_>) {
     let _ = sql.write_fmt(text);
 }
 
-/// How the value of a text array becomes the column's type; the rest needs no cast.
+/// The cast of a text array's value to the column's type; other arrays need none.
 fn cast(column_type: ColumnType) -> &'static str {
     match column_type {
         ColumnType::Numeric { .. } => "::numeric",

@@ -44,15 +44,15 @@ pub(super) fn silent_server() -> (TcpListener, SocketAddr) {
     (listener, address)
 }
 
-/// A server that refuses TLS, asks for the password in clear text, and then answers what it is told to.
+/// A server that refuses TLS, asks for the password in clear text, and then sends `answer`.
 pub(super) fn scripted_server(answer: Vec<u8>) -> SocketAddr {
     let (listener, address) = silent_server();
     thread::spawn(move || {
         let Ok((mut stream, _)) = listener.accept() else { return };
         // SSLRequest and startup have no type byte, the password has.
         drop(read_message(&mut stream, 0).and_then(|()| stream.write_all(b"N")));
-        let ask_for_password = [b'R', 0, 0, 0, 8, 0, 0, 0, 3];
-        drop(read_message(&mut stream, 0).and_then(|()| stream.write_all(&ask_for_password)));
+        let request_password = [b'R', 0, 0, 0, 8, 0, 0, 0, 3];
+        drop(read_message(&mut stream, 0).and_then(|()| stream.write_all(&request_password)));
         drop(read_message(&mut stream, 1).and_then(|()| stream.write_all(&answer)));
         drop(stream.shutdown(Shutdown::Write));
         drop(stream.read(&mut [0]));
@@ -77,7 +77,7 @@ pub(super) fn error_response(sqlstate: &str, message: &str) -> Vec<u8> {
     response
 }
 
-/// A TCP proxy that can stop passing on what the server answers, keeping the connections open.
+/// A TCP proxy that can withhold the server's answers while it keeps the connections open.
 pub(super) struct StallProxy {
     pub(super) address: SocketAddr,
     stalled: Arc<(Mutex<bool>, Condvar)>,
@@ -94,9 +94,9 @@ impl StallProxy {
                 let server = TcpStream::connect(server).unwrap();
                 let (client_reader, server_reader) = (client.try_clone().unwrap(), server.try_clone().unwrap());
                 let shared = Arc::clone(&shared);
-                thread::spawn(move || pass(client_reader, server, || {}));
+                thread::spawn(move || forward(client_reader, server, || {}));
                 thread::spawn(move || {
-                    pass(server_reader, client, || {
+                    forward(server_reader, client, || {
                         let mut stalled = shared.0.lock().unwrap();
                         while *stalled {
                             stalled = shared.1.wait(stalled).unwrap();
@@ -114,7 +114,7 @@ impl StallProxy {
     }
 }
 
-fn pass(mut from: TcpStream, mut to: TcpStream, gate: impl Fn()) {
+fn forward(mut from: TcpStream, mut to: TcpStream, gate: impl Fn()) {
     let mut buffer = [0; 16384];
     while let Ok(read @ 1..) = from.read(&mut buffer) {
         gate();

@@ -1,6 +1,6 @@
-//! SCRAM's tie to the TLS connection, `tls-server-end-point`: a hash of the server's certificate (RFC 5929, section 4.1).
+//! SCRAM's channel binding `tls-server-end-point`: a hash of the server's certificate (RFC 5929, section 4.1).
 //!
-//! A peer in between has another certificate, so what it passes on is refused by the server.
+//! A man in the middle has another certificate, so the server refuses the login that it forwards.
 
 use sha2::{Digest, Sha256, Sha384, Sha512};
 
@@ -9,9 +9,9 @@ const RSA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01];
 /// ECDSA's (RFC 3279, section 2.2.3; RFC 5758, section 3.2), 1.2.840.10045.4.
 const ECDSA: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04];
 
-/// The hash by the function that the certificate is signed with; MD5 and SHA-1 give way to SHA-256. `None` where the signature
-/// names none, as Ed25519 does: such a certificate has no binding.
-pub(crate) fn server_end_point(certificate: &[u8]) -> Option<Vec<u8>> {
+/// The hash, by the function of the certificate's signature, or SHA-256 in place of MD5 and SHA-1. `None` for a signature that
+/// names no hash function, such as Ed25519's: such a certificate has no binding.
+pub(super) fn server_end_point(certificate: &[u8]) -> Option<Vec<u8>> {
     let algorithm = signature_algorithm(certificate)?;
     match (algorithm.strip_prefix(RSA), algorithm.strip_prefix(ECDSA)) {
         // MD5, SHA-1, SHA-256; SHA-1, SHA-256.
@@ -33,7 +33,7 @@ fn signature_algorithm(certificate: &[u8]) -> Option<&[u8]> {
     element(algorithm, OBJECT_IDENTIFIER).map(|(oid, _)| oid)
 }
 
-/// The content of the DER element at the beginning, and what stands behind it.
+/// The content of the first DER element, and the rest.
 fn element(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
     let (&found, rest) = der.split_first()?;
     let (&first, rest) = rest.split_first()?;
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_certificate_has_none() {
+    fn other_bytes_have_no_binding() {
         let whole = certificate(&rcgen::PKCS_ECDSA_P256_SHA256);
         for length in 0..whole.len() - 100 {
             assert_eq!(server_end_point(&whole[..length]), None);

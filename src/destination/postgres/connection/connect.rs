@@ -1,36 +1,36 @@
-//! Connecting: names to addresses, one address after the other, under one deadline.
+//! Connecting: host after host, address after address, under one deadline.
 //!
-//! It happens on a thread of its own (`cxsink-connect`), because neither name resolution nor the TCP handshake of the
-//! `postgres` crate can be interrupted. The caller waits for whichever comes first: a connection, the deadline or the
-//! abort. A thread that is left behind ends by itself: its own deadlines are not longer.
+//! It runs on a thread of its own (`cxsink-connect`), because neither name resolution nor the TCP handshake of the `postgres`
+//! crate can be interrupted. The caller waits for the connection, the deadline or the abort, whichever comes first. A thread
+//! that is left behind ends by its own deadlines, which are not longer.
 
-use std::net::{IpAddr, ToSocketAddrs};
+use std::net::{IpAddr, Ipv4Addr};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use postgres::config::{SslMode as CrateSslMode, SslNegotiation};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 
+use super::client_config;
+use super::connector::{Connector, TlsUse};
+use super::deadline::{Cancelled, Deadline};
+use super::errors;
+use super::resolve::addresses_of;
+use super::session::Session;
+use super::sqlstate::READ_ONLY;
+use super::tls;
+use super::unix_socket::UnixSocket;
 use crate::config::TlsConfig;
-use crate::destination::postgres::connection::connector::{Connector, Detour, TlsWish};
-use crate::destination::postgres::connection::deadline::{Deadline, Trip};
-use crate::destination::postgres::connection::errors;
-use crate::destination::postgres::connection::session::Session;
-use crate::destination::postgres::connection::tls;
-use crate::destination::postgres::params::passfile;
-use crate::destination::postgres::params::passfile::Lookup;
-use crate::destination::postgres::params::ssl::SslMode;
-use crate::destination::postgres::params::target::{Address, Host, Target};
-use crate::error::{Class, Error, ErrorKind, Result};
+use crate::destination::postgres::params::{Address, Host, SslMode, Target};
+use crate::error::{Error, ErrorKind, Result};
 use crate::threads::spawn;
 use crate::threads::stop_signal::StopSignal;
 
-/// How much longer the caller waits than the connecting thread may take, so that the thread's better error is the one shown.
+/// The caller waits longer than the connecting thread by this, so that the thread's better error is the one shown.
 const GRACE: Duration = Duration::from_millis(200);
 
-/// Connects to the first host of `target` that lets us in.
+/// Connects to the first host of `target` that accepts the login.
 pub(crate) fn connect(
     target: &Target,
     tls: &TlsConfig,
@@ -41,34 +41,33 @@ pub(crate) fn connect(
     let timeout = target.connect_timeout.unwrap_or(timeout);
     let (sender, receiver) = mpsc::channel();
     let aborted = sender.clone();
-    // A failed send only means that the caller has its answer already.
+    // A failed send only means that the caller has its result already.
     let _interrupt = abort.on_set(move || drop(aborted.send(Err(Error::stopped()))));
-    let dialer = Dialer {
+    let task = ConnectTask {
         target: target.clone(),
         tls: tls.clone(),
         password,
         until: Instant::now() + timeout,
         abort: abort.clone(),
     };
-    let dial = move || {
+    let run = move || {
         // The crate panics when the process is out of file descriptors.
-        let result = catch_unwind(AssertUnwindSafe(|| dialer.dial()))
+        let result = catch_unwind(AssertUnwindSafe(|| task.connect()))
             .unwrap_or_else(|_| Err(Error::new(ErrorKind::Connect, "no event loop: out of file descriptors?")));
         drop(sender.send(result));
     };
-    spawn::spawn("cxsink-connect", dial)
+    spawn::spawn("cxsink-connect", run)
         .map_err(|error| Error::new(ErrorKind::Connect, format!("no thread to connect with: {error}")))?;
-    let result = match receiver.recv_timeout(timeout + GRACE) {
-        Ok(result) => result,
-        Err(_) => Err(errors::timed_out().with_hint("the name of the host could not be resolved in time")),
-    };
+    let result = receiver.recv_timeout(timeout + GRACE).unwrap_or_else(|_| {
+        Err(errors::timed_out().with_hint("check the network's DNS: the host's name was not resolved in time"))
+    });
     if abort.is_set() {
         return Err(Error::stopped());
     }
     result.map_err(|error| error.while_doing(format_args!("connecting to PostgreSQL at {target}")))
 }
 
-struct Dialer {
+struct ConnectTask {
     target: Target,
     tls: TlsConfig,
     password: Option<SecretString>,
@@ -76,17 +75,17 @@ struct Dialer {
     abort: StopSignal,
 }
 
-/// Where one attempt goes.
+/// The destination of one attempt.
 #[derive(Clone, Copy)]
 enum Endpoint<'a> {
     Tcp { name: &'a str, ip: IpAddr },
     Unix,
 }
 
-/// Why one attempt failed.
+/// The reason why one attempt failed.
 struct Failure {
     error: Error,
-    /// Whether another try with or without TLS may do.
+    /// Whether an attempt with the opposite use of TLS may succeed.
     may_be_encryption: bool,
 }
 
@@ -104,13 +103,13 @@ impl From<Failure> for Error {
 
 type Tls = Option<Arc<rustls::ClientConfig>>;
 
-impl Dialer {
-    fn dial(&self) -> Result<Session> {
+impl ConnectTask {
+    fn connect(&self) -> Result<Session> {
         let tls = tls::client_config(&self.target.tls, &self.tls)?;
         let mut failures: Vec<(&Host, Error)> = Vec::new();
         for (i, host) in self.target.hosts.iter().enumerate() {
             let hosts_left = self.target.hosts.len() - i;
-            match self.dial_host(host, hosts_left, &tls) {
+            match self.connect_host(host, hosts_left, &tls) {
                 Ok(session) => return Ok(session),
                 Err(error) => failures.push((host, error)),
             }
@@ -121,10 +120,10 @@ impl Dialer {
         Err(all_failed(failures))
     }
 
-    fn dial_host(&self, host: &Host, hosts_left: usize, tls: &Tls) -> Result<Session> {
+    fn connect_host(&self, host: &Host, hosts_left: usize, tls: &Tls) -> Result<Session> {
         let name = match &host.address {
             Address::Unix(_) => {
-                let outcome = self.attempt(host, Endpoint::Unix, TlsWish::None, hosts_left, &None);
+                let outcome = self.attempt(host, Endpoint::Unix, TlsUse::Never, hosts_left, &None);
                 return outcome.map_err(Error::from);
             }
             Address::Tcp { name, .. } => name,
@@ -133,7 +132,7 @@ impl Dialer {
         let mut last = None;
         for (i, ip) in addresses.iter().enumerate() {
             let attempts_left = hosts_left - 1 + addresses.len() - i;
-            match self.dial_address(host, Endpoint::Tcp { name, ip: *ip }, attempts_left, tls) {
+            match self.connect_address(host, Endpoint::Tcp { name, ip: *ip }, attempts_left, tls) {
                 Ok(session) => return Ok(session),
                 Err(error) => last = Some(error),
             }
@@ -141,31 +140,31 @@ impl Dialer {
         Err(last.unwrap_or_else(|| Error::new(ErrorKind::Connect, format!("{name} has no address"))))
     }
 
-    /// With TLS or without, in the order that the mode says.
-    fn dial_address(&self, host: &Host, endpoint: Endpoint<'_>, attempts_left: usize, tls: &Tls) -> Result<Session> {
+    /// With TLS, without, or first one and then the other, as the mode demands.
+    fn connect_address(&self, host: &Host, endpoint: Endpoint<'_>, attempts_left: usize, tls: &Tls) -> Result<Session> {
         let (first, second) = match self.target.tls.mode {
-            SslMode::Disable => (TlsWish::None, None),
-            SslMode::Allow => (TlsWish::None, Some(TlsWish::Required)),
-            SslMode::Prefer => (TlsWish::IfOffered, Some(TlsWish::None)),
-            SslMode::Require | SslMode::VerifyCa | SslMode::VerifyFull => (TlsWish::Required, None),
+            SslMode::Disable => (TlsUse::Never, None),
+            SslMode::Allow => (TlsUse::Never, Some(TlsUse::Always)),
+            SslMode::Prefer => (TlsUse::IfOffered, Some(TlsUse::Never)),
+            SslMode::Require | SslMode::VerifyCa | SslMode::VerifyFull => (TlsUse::Always, None),
         };
         let outcome = self.attempt(host, endpoint, first, attempts_left, tls);
         match (outcome, second) {
             (Err(Failure { error, may_be_encryption: true }), Some(second)) => {
-                log::info!("{host}: {error}; trying it {second}, as sslmode says");
-                // What was said first is about what the mode prefers.
+                log::info!("{host}: {error}; trying {second}, as sslmode allows");
+                // If both fail, the first error is about what the mode prefers.
                 self.attempt(host, endpoint, second, attempts_left, tls).map_err(|_| error)
             }
             (outcome, _) => outcome.map_err(Error::from),
         }
     }
 
-    /// One address. It may take its share of the time that is left, so that a silent one does not use up the time of the others.
+    /// One address, within its share of the time left, so that a silent one leaves time for the others.
     fn attempt(
         &self,
         host: &Host,
         endpoint: Endpoint<'_>,
-        wish: TlsWish,
+        tls_use: TlsUse,
         attempts_left: usize,
         tls: &Tls,
     ) -> std::result::Result<Session, Failure> {
@@ -179,149 +178,67 @@ impl Dialer {
             let deadline = deadline.clone();
             self.abort.on_set(move || deadline.abort())
         };
-        let mut connector = Connector::new(wish, tls.clone(), deadline.clone());
-        let mut config = self.base_config(share);
-        match endpoint {
-            Endpoint::Tcp { name, ip } => config.host(name).hostaddr(ip).port(host.port),
-            Endpoint::Unix => {
-                let detour = Detour::new(host.socket_path()).map_err(|error| errors::from_io(&error))?;
-                let port = detour.port().map_err(|error| errors::from_io(&error))?;
-                connector.detour = Some(detour);
-                config.host("localhost").hostaddr(std::net::Ipv4Addr::LOCALHOST.into()).port(port)
-            }
-        };
-        let no_password = self.set_password(&mut config, host);
+        let mut config = client_config::for_target(&self.target, share);
+        let unix_socket = set_endpoint(&mut config, host, endpoint)?;
+        let no_password = client_config::set_password(&mut config, self.password.as_ref(), &self.target, host);
+        let connector = Connector::new(tls_use, tls.clone(), unix_socket, deadline.clone());
         let armed = deadline.arm(share);
-        let client = config.connect(connector.clone()).map_err(|error| {
-            let mapped = errors::from_postgres(&error, deadline.tripped());
-            let told = match (deadline.tripped(), no_password) {
-                (Some(Trip::TimedOut), _) => {
-                    mapped.with_hint("the address does not answer like PostgreSQL: is it the right host and port?")
-                }
-                (_, Some(reason)) if errors::misses_password(&error) => mapped.with_hint(reason),
-                _ => mapped,
-            };
-            Failure { error: told, may_be_encryption: errors::may_be_encryption(&error) }
-        })?;
+        let client = config
+            .connect(connector.clone())
+            .map_err(|error| failure(&error, deadline.cancelled(), no_password.as_deref()))?;
         drop(armed);
         Ok(Session::new(client, connector, format!("PostgreSQL at {host}"), interrupt))
     }
+}
 
-    /// The password for this host, if there is one; otherwise perhaps a reason why not.
-    fn set_password(&self, config: &mut postgres::Config, host: &Host) -> Option<String> {
-        let target = &self.target;
-        // The file that is named in the configuration itself counts first.
-        if let Some(password) = self.password.as_ref().or(target.password.as_ref()) {
-            config.password(password.expose_secret());
-            return None;
+fn set_endpoint(config: &mut postgres::Config, host: &Host, endpoint: Endpoint<'_>) -> Result<Option<UnixSocket>> {
+    match endpoint {
+        Endpoint::Tcp { name, ip } => {
+            config.host(name).hostaddr(ip).port(host.port);
+            Ok(None)
         }
-        let database = target.database.as_ref().unwrap_or(&target.user);
-        match passfile::look_up(target.password_file.as_ref()?, host, database, &target.user) {
-            Lookup::Password(password) => {
-                config.password(password.expose_secret());
-                None
-            }
-            Lookup::Nothing => None,
-            Lookup::Unusable(reason) => {
-                log::warn!("{reason}");
-                Some(reason)
-            }
+        Endpoint::Unix => {
+            let unix_socket = UnixSocket::new(host.socket_path()).map_err(|error| errors::from_io(&error))?;
+            let port = unix_socket.decoy_port().map_err(|error| errors::from_io(&error))?;
+            config.host("localhost").hostaddr(Ipv4Addr::LOCALHOST.into()).port(port);
+            Ok(Some(unix_socket))
         }
-    }
-
-    fn base_config(&self, timeout: Duration) -> postgres::Config {
-        let target = &self.target;
-        let mut config = postgres::Config::new();
-        config
-            .ssl_mode(CrateSslMode::Require)
-            .ssl_negotiation(SslNegotiation::Direct)
-            .channel_binding(target.channel_binding)
-            .connect_timeout(timeout)
-            .user(&target.user)
-            .application_name(&target.application_name)
-            .target_session_attrs(target.session)
-            // Notices come from triggers and may show values; the crate's own callback would log them.
-            .notice_callback(|_| {});
-        if let Some(database) = &target.database {
-            config.dbname(database);
-        }
-        if let Some(options) = &target.options {
-            config.options(options);
-        }
-        let keepalive = target.keepalive;
-        config.keepalives(keepalive.enabled.unwrap_or(true));
-        if let Some(idle) = keepalive.idle {
-            config.keepalives_idle(idle);
-        }
-        if let Some(interval) = keepalive.interval {
-            config.keepalives_interval(interval);
-        }
-        if let Some(count) = keepalive.count {
-            config.keepalives_retries(count);
-        }
-        if let Some(timeout) = keepalive.tcp_user_timeout {
-            config.tcp_user_timeout(timeout);
-        }
-        config
     }
 }
 
-/// One error for all hosts: of the kind of the one that tells most, with the words of each.
+fn failure(error: &postgres::Error, cancelled: Option<Cancelled>, no_password: Option<&str>) -> Failure {
+    let mapped = errors::from_postgres(error, cancelled);
+    let mapped = match (cancelled, no_password) {
+        (Some(Cancelled::TimedOut), _) => {
+            mapped.with_hint("check host and port: the address does not answer like PostgreSQL")
+        }
+        (_, Some(reason)) if errors::misses_password(error) => mapped.with_hint(reason),
+        _ => mapped,
+    };
+    Failure { error: mapped, may_be_encryption: errors::may_be_encryption(error) }
+}
+
+/// One error for all hosts: the most informative one, with the messages of all.
 fn all_failed(failures: Vec<(&Host, Error)>) -> Error {
-    let words = |failures: &[(&Host, Error)]| {
+    let messages = |failures: &[(&Host, Error)]| {
         failures.iter().map(|(host, error)| format!("{host}: {}", error.message())).collect::<Vec<_>>().join("; ")
     };
-    let all = if failures.len() > 1 { Some(words(&failures)) } else { None };
-    // What a server said tells more than that another one is away; that a server is not the one to write to, less.
+    let all = if failures.len() > 1 { Some(messages(&failures)) } else { None };
+    // A server's own error says more than that another one is unreachable; that a server is read-only says less.
     let rank = |error: &Error| match error.sqlstate() {
-        Some(errors::READ_ONLY) => 1,
+        Some(READ_ONLY) => 1,
         Some(_) => 2,
         None => 0,
     };
-    let mut told: Option<Error> = None;
+    let mut best: Option<Error> = None;
     for (_, error) in failures {
-        if told.as_ref().is_none_or(|told| rank(&error) > rank(told)) {
-            told = Some(error);
+        if best.as_ref().is_none_or(|best| rank(&error) > rank(best)) {
+            best = Some(error);
         }
     }
-    let told = told.unwrap_or_else(errors::timed_out);
+    let best = best.unwrap_or_else(errors::timed_out);
     match all {
-        Some(all) => told.with_message(all),
-        None => told,
+        Some(all) => best.with_message(all),
+        None => best,
     }
-}
-
-/// The name of a host that has to be looked up.
-pub(crate) fn name_of(host: &Host) -> Option<&str> {
-    match &host.address {
-        Address::Tcp { name, ip: None } if name.parse::<IpAddr>().is_err() => Some(name),
-        _ => None,
-    }
-}
-
-/// Where a host is on the network; nothing for a Unix socket.
-pub(crate) fn addresses_of(host: &Host) -> Result<Vec<IpAddr>> {
-    match &host.address {
-        Address::Tcp { ip: Some(ip), .. } => Ok(vec![*ip]),
-        Address::Tcp { name, ip: None } => resolve(name, host.port),
-        Address::Unix(_) => Ok(Vec::new()),
-    }
-}
-
-fn resolve(name: &str, port: u16) -> Result<Vec<IpAddr>> {
-    if let Ok(ip) = name.parse() {
-        return Ok(vec![ip]);
-    }
-    let found = (name, port).to_socket_addrs().map_err(|error| {
-        Error::new(ErrorKind::Connect, format!("the name {name} cannot be resolved: {error}"))
-            .with_class(Class::Transient)
-            .with_hint("check the host in destination.url, and the network's DNS")
-    })?;
-    let mut addresses: Vec<IpAddr> = Vec::new();
-    for address in found {
-        if !addresses.contains(&address.ip()) {
-            addresses.push(address.ip());
-        }
-    }
-    Ok(addresses)
 }

@@ -1,126 +1,128 @@
-//! How a connection's bytes travel: puts the guarded stream, and TLS where asked for, between the `postgres` crate and the socket.
+//! Puts the deadline stream, and TLS where asked for, between the `postgres` crate and the socket.
 //!
-//! With `sslmode=require` and `sslnegotiation=direct` the crate sends nothing by itself and hands the connected socket to its
-//! TLS connector, whatever that then does. So this "TLS connector" is where every connection gets its deadline, plain ones
-//! too: it sends the `SSLRequest` by itself (PostgreSQL manual, "Frontend/Backend Protocol", SSL Session Encryption).
-//! That the crate stays silent is tested (`the_first_bytes_are_ours`).
-//!
-//! Unix sockets: the crate cannot hand those over, as TLS does not exist there. The crate is given a throw-away
-//! TCP connection to a listener of our own on the loopback interface ([`Detour`]), and the Unix socket is opened here instead.
+//! With `sslmode=require` and `sslnegotiation=direct` the crate itself sends nothing before it hands the connected socket to its
+//! TLS connector, and it accepts any stream in return. So this "TLS connector" gives every connection its deadline, plain ones
+//! too, and sends the `SSLRequest` itself (PostgreSQL manual, 53.2.10, "SSL Session Encryption"). The test
+//! `the_first_bytes_are_ours` holds that the crate stays silent.
 
 use std::fmt;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
-use std::task::{Context, Poll, ready};
 
 use postgres::Socket;
-use postgres::tls::{ChannelBinding, MakeTlsConnect, TlsConnect, TlsStream};
+use postgres::tls::{MakeTlsConnect, TlsConnect};
 use rustls::pki_types::ServerName;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::destination::postgres::connection::channel_binding::server_end_point;
-use crate::destination::postgres::connection::deadline::Deadline;
-use crate::destination::postgres::connection::deadline_stream::{Guarded, Io, poll_drain};
-use crate::destination::postgres::connection::startup::{GivenPid, Greeting};
-use crate::destination::postgres::connection::tls::NoTls;
+use super::deadline::Deadline;
+use super::deadline_stream::{ByteStream, DeadlineStream};
+use super::startup::{ReportedPid, StartupParser};
+use super::stream::{PgStream, Purpose, Wire};
+use super::tls::NoTls;
+use super::unix_socket::UnixSocket;
 use crate::tls::Encryption;
 
 /// Length 8, code 80877103.
 const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
 
-/// What one attempt to connect asks for.
+/// Whether one attempt to connect uses TLS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum TlsWish {
-    None,
-    /// TLS if the server is willing.
+pub(super) enum TlsUse {
+    Never,
     IfOffered,
-    Required,
+    Always,
 }
 
-impl fmt::Display for TlsWish {
+impl fmt::Display for TlsUse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::None => "without TLS",
+            Self::Never => "without TLS",
             Self::IfOffered => "with TLS if the server offers it",
-            Self::Required => "with TLS",
+            Self::Always => "with TLS",
         })
     }
 }
 
 /// Makes the streams of one connection: its own, and those of its cancel requests.
 #[derive(Clone)]
-pub(crate) struct Connector {
-    wish: TlsWish,
-    /// Absent only with `sslmode=disable`.
+pub(super) struct Connector {
+    tls_use: TlsUse,
+    /// `None` only with `sslmode=disable`.
     tls: Option<Arc<rustls::ClientConfig>>,
-    pub(crate) deadline: Deadline,
-    pub(crate) detour: Option<Detour>,
+    pub(super) deadline: Deadline,
+    unix_socket: Option<UnixSocket>,
     cancels: bool,
     host: String,
-    pub(crate) facts: Facts,
+    pub(super) facts: Facts,
 }
 
-/// What is learned about a connection on the way, for `check`.
+/// Facts about a connection, collected while it connects.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Facts {
-    pub(crate) given_pid: GivenPid,
-    /// Set once TLS is there.
+    pub(crate) reported_pid: ReportedPid,
+    /// Set after the TLS handshake.
     pub(crate) encryption: Arc<OnceLock<Encryption>>,
 }
 
 impl Connector {
-    pub(crate) fn new(wish: TlsWish, tls: Option<Arc<rustls::ClientConfig>>, deadline: Deadline) -> Self {
-        Self { wish, tls, deadline, detour: None, cancels: false, host: String::new(), facts: Facts::default() }
+    pub(super) fn new(
+        tls_use: TlsUse,
+        tls: Option<Arc<rustls::ClientConfig>>,
+        unix_socket: Option<UnixSocket>,
+        deadline: Deadline,
+    ) -> Self {
+        Self { tls_use, tls, deadline, unix_socket, cancels: false, host: String::new(), facts: Facts::default() }
     }
 
-    /// The same way to the same server, for a cancel request under a deadline of its own.
-    pub(crate) fn for_cancel(&self, deadline: Deadline) -> Self {
+    /// The same route to the same server, for a cancel request under a deadline of its own.
+    pub(super) fn for_cancel(&self, deadline: Deadline) -> Self {
         Self { deadline, cancels: true, ..self.clone() }
     }
 
-    async fn open(self, given: Socket) -> io::Result<PgStream> {
-        let io: Box<dyn Io> = match &self.detour {
-            None => Box::new(given),
-            Some(detour) => detour.open().await?,
+    async fn open(self, socket: Socket) -> io::Result<PgStream> {
+        let inner: Box<dyn ByteStream> = match &self.unix_socket {
+            None => Box::new(socket),
+            Some(unix_socket) => unix_socket.open().await?,
         };
-        let mut raw = Guarded::new(io, self.deadline);
-        let wire = match &self.tls {
-            Some(tls) if self.wish != TlsWish::None => {
-                if request_tls(&mut raw, self.wish).await? {
-                    let name = ServerName::try_from(self.host)
-                        .map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "the host is no name for TLS"))?;
-                    let connector = tokio_rustls::TlsConnector::from(Arc::clone(tls));
-                    let stream = connector.connect(name, raw).await?;
-                    if let Some(encryption) = Encryption::of(stream.get_ref().1) {
-                        // A cancel request's, which comes later, tells nothing new.
-                        drop(self.facts.encryption.set(encryption));
-                    }
-                    Wire::Tls(Box::new(stream))
-                } else {
-                    Wire::Plain(raw)
-                }
-            }
-            _ => Wire::Plain(raw),
+        let purpose = if self.cancels {
+            Purpose::CancelRequest
+        } else {
+            Purpose::Connection(Some(StartupParser::new(self.facts.reported_pid.clone())))
         };
-        let greeting = (!self.cancels).then(|| Greeting::new(self.facts.given_pid));
-        Ok(PgStream { wire, cancels: self.cancels, greeting })
+        let plain = DeadlineStream::new(inner, self.deadline.clone());
+        Ok(PgStream::new(self.encrypt(plain).await?, purpose))
+    }
+
+    async fn encrypt(self, mut plain: DeadlineStream) -> io::Result<Wire> {
+        let Some(tls) = self.tls.filter(|_| self.tls_use != TlsUse::Never) else { return Ok(Wire::Plain(plain)) };
+        if !request_tls(&mut plain, self.tls_use).await? {
+            return Ok(Wire::Plain(plain));
+        }
+        let name = ServerName::try_from(self.host)
+            .map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "the host is not a name for TLS"))?;
+        let stream = tokio_rustls::TlsConnector::from(tls).connect(name, plain).await?;
+        if let Some(encryption) = Encryption::of(stream.get_ref().1) {
+            // Set already when this is a cancel request.
+            drop(self.facts.encryption.set(encryption));
+        }
+        Ok(Wire::Tls(Box::new(stream)))
     }
 }
 
-/// Asks the server for TLS; true when it is willing.
-async fn request_tls(raw: &mut Guarded, wish: TlsWish) -> io::Result<bool> {
-    raw.write_all(&SSL_REQUEST).await?;
-    raw.flush().await?;
+/// Sends the `SSLRequest`; true if the server accepts.
+async fn request_tls(stream: &mut DeadlineStream, tls_use: TlsUse) -> io::Result<bool> {
+    stream.write_all(&SSL_REQUEST).await?;
+    stream.flush().await?;
     // One byte and no more: what follows must come from inside TLS (CVE-2021-23222).
     let mut answer = [0];
-    raw.read_exact(&mut answer).await?;
+    stream.read_exact(&mut answer).await?;
     match answer {
         [b'S'] => Ok(true),
-        [b'N'] if wish == TlsWish::IfOffered => Ok(false),
+        [b'N'] if tls_use == TlsUse::IfOffered => Ok(false),
         [b'N'] => Err(io::Error::other(NoTls)),
-        _ => Err(io::Error::new(io::ErrorKind::InvalidData, "the answer to a TLS request is not PostgreSQL's")),
+        _ => Err(io::Error::new(io::ErrorKind::InvalidData, "the answer to the TLS request is not PostgreSQL's")),
     }
 }
 
@@ -139,104 +141,7 @@ impl TlsConnect<Socket> for Connector {
     type Error = io::Error;
     type Future = Pin<Box<dyn Future<Output = io::Result<PgStream>> + Send>>;
 
-    fn connect(self, given: Socket) -> Self::Future {
-        Box::pin(self.open(given))
-    }
-}
-
-/// Lets a Unix socket take the place of the TCP socket that the `postgres` crate insists on.
-#[derive(Clone)]
-pub(crate) struct Detour {
-    /// Where the crate connects to; lives as long as the connection, because cancel requests go there too.
-    listener: Arc<std::net::TcpListener>,
-    path: std::path::PathBuf,
-}
-
-impl Detour {
-    pub(crate) fn new(path: std::path::PathBuf) -> io::Result<Self> {
-        let listener = std::net::TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0))?;
-        listener.set_nonblocking(true)?;
-        Ok(Self { listener: Arc::new(listener), path })
-    }
-
-    /// The loopback port that the crate is to be sent to.
-    pub(crate) fn port(&self) -> io::Result<u16> {
-        Ok(self.listener.local_addr()?.port())
-    }
-
-    #[cfg(unix)]
-    async fn open(&self) -> io::Result<Box<dyn Io>> {
-        // Whoever connected, the crate or a stranger, is turned away; nothing is ever read from there.
-        while self.listener.accept().is_ok() {}
-        Ok(Box::new(tokio::net::UnixStream::connect(&self.path).await?))
-    }
-
-    #[cfg(not(unix))]
-    async fn open(&self) -> io::Result<Box<dyn Io>> {
-        Err(io::Error::new(io::ErrorKind::Unsupported, "Unix sockets do not exist here"))
-    }
-}
-
-/// The stream under a connection.
-pub(crate) struct PgStream {
-    wire: Wire,
-    cancels: bool,
-    /// Read along until the start is over.
-    greeting: Option<Greeting>,
-}
-
-enum Wire {
-    Plain(Guarded),
-    Tls(Box<tokio_rustls::client::TlsStream<Guarded>>),
-}
-
-impl PgStream {
-    fn wire(self: Pin<&mut Self>) -> Pin<&mut (dyn Io + 'static)> {
-        match &mut self.get_mut().wire {
-            Wire::Plain(stream) => Pin::new(stream),
-            Wire::Tls(stream) => Pin::new(&mut **stream),
-        }
-    }
-}
-
-impl AsyncRead for PgStream {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        ready!(self.as_mut().wire().poll_read(cx, buf))?;
-        if let Some(greeting) = &mut self.greeting
-            && !greeting.hear(&buf.filled()[before..])
-        {
-            self.greeting = None;
-        }
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl AsyncWrite for PgStream {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        self.wire().poll_write(cx, buf)
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.wire().poll_flush(cx)
-    }
-
-    /// A cancel request waits for the server to close first, as libpq does: closing at once mostly does not cancel through
-    /// PgBouncer, and crashes version 1.18 (pgbouncer issue 801).
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.cancels {
-            ready!(poll_drain(self.as_mut().wire(), cx))?;
-        }
-        self.wire().poll_shutdown(cx)
-    }
-}
-
-impl TlsStream for PgStream {
-    fn channel_binding(&self) -> ChannelBinding {
-        let Wire::Tls(stream) = &self.wire else { return ChannelBinding::none() };
-        let certificate = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
-        certificate
-            .and_then(|certificate| server_end_point(certificate))
-            .map_or_else(ChannelBinding::none, ChannelBinding::tls_server_end_point)
+    fn connect(self, socket: Socket) -> Self::Future {
+        Box::pin(self.open(socket))
     }
 }

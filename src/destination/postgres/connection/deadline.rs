@@ -1,8 +1,8 @@
-//! A deadline and an abort for calls that would otherwise wait for ever.
+//! A deadline and an abort for calls that could otherwise block forever.
 //!
-//! The `postgres` crate has no timeout after the TCP connect: against a server that acknowledges but does not answer, every
-//! call blocks for good. So the stream under the connection ([`crate::destination::postgres::connection::deadline_stream`]) asks this shared deadline before each read
-//! and write. Another thread ends a call by [`Deadline::abort`], which wakes the blocked one.
+//! The `postgres` crate has no timeout after the TCP connect: a server that acknowledges but does not answer blocks every call.
+//! So the stream under the connection (`deadline_stream`) checks this shared deadline before each read and write. Another
+//! thread ends a call by [`Deadline::abort`], which wakes the blocked one.
 
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -11,28 +11,28 @@ use std::time::{Duration, Instant};
 
 use crate::threads::sync::lock;
 
-/// Why a connection was given up on.
+/// Why the calls on a connection were cancelled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Trip {
+pub(super) enum Cancelled {
     TimedOut,
     Aborted,
 }
 
-/// Shared by the connection's stream, its user and whoever may abort it. Once tripped it stays tripped: what the server was
-/// doing is unknown from then on, so the connection is of no further use.
+/// Shared by a connection's stream, its user and the stop signal. Once cancelled it stays cancelled: the state of the server is
+/// unknown from then on, so the connection is useless.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Deadline(Arc<Mutex<State>>);
+pub(super) struct Deadline(Arc<Mutex<State>>);
 
 #[derive(Debug, Default)]
 struct State {
     at: Option<Instant>,
-    trip: Option<Trip>,
+    cancelled: Option<Cancelled>,
     waker: Option<Waker>,
 }
 
 impl Deadline {
-    /// Lets calls run for `duration` at most while the guard lives. Nested guards: the earlier deadline wins.
-    pub(crate) fn arm(&self, duration: Duration) -> Armed {
+    /// Limits calls to `duration` while the guard lives. Of nested guards, the earlier deadline wins.
+    pub(super) fn arm(&self, duration: Duration) -> Armed {
         let mut state = lock(&self.0);
         let at = Instant::now() + duration;
         let previous = state.at;
@@ -40,33 +40,36 @@ impl Deadline {
         Armed { deadline: self.clone(), previous }
     }
 
-    /// Ends the running call and all later ones. May be called from any thread, at any time; does not block.
-    pub(crate) fn abort(&self) {
+    /// Cancels the running call and all later ones, from any thread and without blocking.
+    pub(super) fn abort(&self) {
         let waker = {
             let mut state = lock(&self.0);
-            state.trip.get_or_insert(Trip::Aborted);
+            state.cancelled.get_or_insert(Cancelled::Aborted);
             state.waker.take()
         };
-        // Outside the lock: waking may run code that asks this deadline.
+        // Outside the lock: waking may run code that locks this deadline.
         if let Some(waker) = waker {
             waker.wake();
         }
     }
 
-    pub(crate) fn tripped(&self) -> Option<Trip> {
-        lock(&self.0).trip
+    pub(super) fn cancelled(&self) -> Option<Cancelled> {
+        lock(&self.0).cancelled
     }
 
-    /// For the stream: fails when it is over, otherwise leaves the waker and says when it will be.
-    pub(crate) fn watch(&self, waker: &Waker) -> io::Result<Option<Instant>> {
+    /// For the stream: registers its waker and returns when the deadline will pass.
+    ///
+    /// # Errors
+    /// `TimedOut` or `ConnectionAborted`, once and for all later calls.
+    pub(super) fn watch(&self, waker: &Waker) -> io::Result<Option<Instant>> {
         let mut state = lock(&self.0);
-        if state.trip.is_none() && state.at.is_some_and(|at| at <= Instant::now()) {
-            state.trip = Some(Trip::TimedOut);
+        if state.cancelled.is_none() && state.at.is_some_and(|at| at <= Instant::now()) {
+            state.cancelled = Some(Cancelled::TimedOut);
         }
-        match state.trip {
-            Some(Trip::TimedOut) => Err(io::Error::new(io::ErrorKind::TimedOut, "the deadline has passed")),
-            // Not `Interrupted`: rustls and others try again at that.
-            Some(Trip::Aborted) => Err(io::Error::new(io::ErrorKind::ConnectionAborted, "the call was aborted")),
+        match state.cancelled {
+            Some(Cancelled::TimedOut) => Err(io::Error::new(io::ErrorKind::TimedOut, "the deadline has passed")),
+            // Not `Interrupted`, on which rustls and others try again.
+            Some(Cancelled::Aborted) => Err(io::Error::new(io::ErrorKind::ConnectionAborted, "the call was aborted")),
             None => {
                 if !state.waker.as_ref().is_some_and(|old| old.will_wake(waker)) {
                     state.waker = Some(waker.clone());
@@ -76,8 +79,8 @@ impl Deadline {
         }
     }
 
-    /// For the stream's end: a waker keeps the file descriptors of its connection's event loop open.
-    pub(crate) fn forget_waker(&self) {
+    /// For a stream that is dropped: a waker keeps the file descriptors of the connection's event loop open.
+    pub(super) fn forget_waker(&self) {
         let waker = lock(&self.0).waker.take();
         drop(waker);
     }
@@ -86,7 +89,7 @@ impl Deadline {
 /// Keeps a deadline armed. See [`Deadline::arm`].
 #[must_use = "the deadline is disarmed when the guard is dropped"]
 #[derive(Debug)]
-pub(crate) struct Armed {
+pub(super) struct Armed {
     deadline: Deadline,
     previous: Option<Instant>,
 }
@@ -117,15 +120,15 @@ mod tests {
     }
 
     #[test]
-    fn a_trip_is_kept_and_the_first_one_counts() {
+    fn the_first_cancellation_is_kept() {
         let deadline = Deadline::default();
         drop(deadline.arm(Duration::ZERO));
-        assert!(deadline.watch(Waker::noop()).is_ok(), "nobody waited while it was armed");
+        assert!(deadline.watch(Waker::noop()).is_ok(), "no call ran while it was armed");
         let armed = deadline.arm(Duration::ZERO);
         assert_eq!(deadline.watch(Waker::noop()).unwrap_err().kind(), io::ErrorKind::TimedOut);
         deadline.abort();
         drop(armed);
-        assert_eq!(deadline.tripped(), Some(Trip::TimedOut));
+        assert_eq!(deadline.cancelled(), Some(Cancelled::TimedOut));
         assert!(deadline.watch(Waker::noop()).is_err());
     }
 }

@@ -1,7 +1,7 @@
-//! A byte stream that gives up when its deadline has passed or its call was aborted.
+//! A byte stream that fails once its deadline has passed or its call was aborted.
 //!
-//! It lies under TLS, not above it, so that the TLS handshake is covered by the same code. The deadline is asked before each
-//! read even if data is ready: a peer that drips one byte at a time cannot outlive it.
+//! It lies under TLS, so that it covers the TLS handshake too. It checks the deadline before each read even if data is ready: a
+//! peer that sends one byte at a time cannot outlive it.
 
 use std::future::Future;
 use std::io;
@@ -12,22 +12,22 @@ use std::time::Instant;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
-use crate::destination::postgres::connection::deadline::Deadline;
+use super::deadline::Deadline;
 
-/// What a connection can run over: the `postgres` crate's TCP socket or a Unix socket.
-pub(crate) trait Io: AsyncRead + AsyncWrite + Unpin + Send {}
-impl<T: AsyncRead + AsyncWrite + Unpin + Send> Io for T {}
+/// The `postgres` crate's TCP socket, or a Unix socket.
+pub(super) trait ByteStream: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> ByteStream for T {}
 
-pub(crate) struct Guarded {
-    io: Box<dyn Io>,
+pub(super) struct DeadlineStream {
+    inner: Box<dyn ByteStream>,
     deadline: Deadline,
     /// The timer that wakes this stream when the deadline passes, and when that is.
     timer: Option<(Instant, Pin<Box<Sleep>>)>,
 }
 
-impl Guarded {
-    pub(crate) fn new(io: Box<dyn Io>, deadline: Deadline) -> Self {
-        Self { io, deadline, timer: None }
+impl DeadlineStream {
+    pub(super) fn new(inner: Box<dyn ByteStream>, deadline: Deadline) -> Self {
+        Self { inner, deadline, timer: None }
     }
 
     fn check(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
@@ -41,7 +41,7 @@ impl Guarded {
         if let Some((_, sleep)) = &mut self.timer
             && sleep.as_mut().poll(cx).is_ready()
         {
-            // It has passed just now: asking again says so, and keeps it.
+            // The deadline has just passed: this call records it.
             self.timer = None;
             self.deadline.watch(cx.waker())?;
             cx.waker().wake_by_ref();
@@ -50,38 +50,38 @@ impl Guarded {
     }
 }
 
-impl AsyncRead for Guarded {
+impl AsyncRead for DeadlineStream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         self.check(cx)?;
-        Pin::new(&mut self.io).poll_read(cx, buf)
+        Pin::new(&mut self.inner).poll_read(cx, buf)
     }
 }
 
-impl AsyncWrite for Guarded {
+impl AsyncWrite for DeadlineStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         self.check(cx)?;
-        Pin::new(&mut self.io).poll_write(cx, buf)
+        Pin::new(&mut self.inner).poll_write(cx, buf)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.check(cx)?;
-        Pin::new(&mut self.io).poll_flush(cx)
+        Pin::new(&mut self.inner).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.check(cx)?;
-        Pin::new(&mut self.io).poll_shutdown(cx)
+        Pin::new(&mut self.inner).poll_shutdown(cx)
     }
 }
 
-impl Drop for Guarded {
+impl Drop for DeadlineStream {
     fn drop(&mut self) {
         self.deadline.forget_waker();
     }
 }
 
 /// Reads and drops everything until the peer closes the connection.
-pub(crate) fn poll_drain(stream: Pin<&mut (impl AsyncRead + ?Sized)>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+pub(super) fn poll_drain(stream: Pin<&mut (impl AsyncRead + ?Sized)>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
     let mut stream = stream;
     loop {
         let mut space = [0; 256];

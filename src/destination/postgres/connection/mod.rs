@@ -1,11 +1,23 @@
 //! A connection to PostgreSQL in which every call has a deadline.
 
-pub(crate) mod channel_binding;
-pub(crate) mod connect;
-pub(crate) mod connector;
-pub(crate) mod deadline;
-pub(crate) mod deadline_stream;
-pub(crate) mod errors;
-pub(crate) mod session;
-pub(crate) mod startup;
-pub(crate) mod tls;
+mod channel_binding;
+mod client_config;
+mod connect;
+mod connector;
+mod deadline;
+mod deadline_stream;
+mod errors;
+mod resolve;
+mod session;
+mod sqlstate;
+mod startup;
+mod stream;
+mod tls;
+mod unix_socket;
+
+pub(super) use connect::connect;
+pub(super) use errors::{PgResult, from_io};
+pub(super) use resolve::{addresses_within, name_of};
+pub(super) use session::Session;
+pub(super) use sqlstate::{INSUFFICIENT_PRIVILEGE, UNDEFINED_TABLE, WRONG_OBJECT_TYPE};
+pub(super) use tls::client_config;

@@ -5,17 +5,16 @@ use std::time::Duration;
 
 use postgres::{CancelToken, Client};
 
-use crate::destination::postgres::connection::connector::{Connector, Facts};
-use crate::destination::postgres::connection::deadline::{Deadline, Trip};
-use crate::destination::postgres::connection::errors;
-use crate::destination::postgres::connection::errors::PgResult;
+use super::connector::{Connector, Facts};
+use super::deadline::{Cancelled, Deadline};
+use super::errors::{self, PgResult};
 use crate::error::{Error, Result};
 use crate::threads::spawn;
 use crate::threads::stop_signal::InterruptGuard;
 
-/// How long saying goodbye to the server may take.
+/// The deadline of the message `Terminate`.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
-/// How long a cancel request may take. Giving one up early is what crashes PgBouncer 1.18, so this is generous.
+/// The deadline of a cancel request. Generous, because one that is dropped early crashes PgBouncer 1.18.
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(5);
 
 pub(crate) struct Session {
@@ -30,14 +29,14 @@ pub(crate) struct Session {
 
 impl Session {
     /// `interrupt` aborts the connector's deadline when the sink aborts.
-    pub(crate) fn new(client: Client, connector: Connector, place: String, interrupt: InterruptGuard) -> Self {
+    pub(super) fn new(client: Client, connector: Connector, place: String, interrupt: InterruptGuard) -> Self {
         Self { cancel: client.cancel_token(), client: Some(client), connector, place, _interrupt: interrupt }
     }
 
-    /// Runs one call. `what` is what it tries, for the error: "reading the catalogue".
+    /// Runs one call. `action` begins the message of an error: "reading the catalogue".
     pub(crate) fn run<T>(
         &mut self,
-        what: &str,
+        action: &str,
         timeout: Duration,
         call: impl FnOnce(&mut Client) -> PgResult<T>,
     ) -> Result<T> {
@@ -46,68 +45,60 @@ impl Session {
         let result = call(client);
         drop(armed);
         result.map_err(|error| {
-            let trip = self.connector.deadline.tripped();
-            let mapped = errors::from_postgres(&error, trip);
-            match trip {
-                Some(Trip::Aborted) => {
-                    self.cancel();
-                    mapped
-                }
-                Some(Trip::TimedOut) => {
-                    self.cancel();
-                    self.explain(
-                        what,
-                        &mapped.with_hint(format!("the limit was {timeout:?}; is the server overloaded or locked?")),
-                    )
-                }
-                None => self.explain(what, &mapped),
+            let cancelled = self.connector.deadline.cancelled();
+            let error = errors::from_postgres(&error, cancelled);
+            if cancelled.is_some() {
+                self.send_cancel_request();
             }
+            let error = match cancelled {
+                Some(Cancelled::Aborted) => return error,
+                Some(Cancelled::TimedOut) => error.with_hint(format!(
+                    "the limit was {timeout:?}: look for load and locks on the server, or raise destination.statement_timeout"
+                )),
+                None => error,
+            };
+            error.while_doing(format_args!("{action}, {}", self.place))
         })
     }
 
-    fn explain(&self, what: &str, error: &Error) -> Error {
-        error.clone().while_doing(format_args!("{what}, {}", self.place))
-    }
-
-    /// Where this connection leads: `PostgreSQL at host:port`.
+    /// `PostgreSQL at host:port`
     pub(crate) fn place(&self) -> &str {
         &self.place
     }
 
-    /// What was learned while connecting.
     pub(crate) fn facts(&self) -> &Facts {
         &self.connector.facts
     }
 
-    /// The process that works for this connection; behind a pooler, for its present transaction.
+    /// The id of the server process; behind a pooler, of the one for the present transaction.
     pub(crate) fn backend_pid(&mut self, timeout: Duration) -> Result<i32> {
-        self.run("asking for its process id", timeout, |client| {
+        self.run("reading its process id", timeout, |client| {
             client.query_typed_one("SELECT pg_backend_pid()", &[])?.try_get(0)
         })
     }
 
-    /// Whether a pooler is in between: the process id that we were given is not the server's.
+    /// Whether the connection leads through a pooler: the process id that was reported is not the server's.
     pub(crate) fn is_pooled(&mut self, timeout: Duration) -> Result<bool> {
         let pid = self.backend_pid(timeout)?;
-        Ok(self.facts().given_pid.get().is_some_and(|given| given != pid))
+        Ok(self.facts().reported_pid.get().is_some_and(|reported| reported != pid))
     }
 
-    /// Whether the server has closed the connection, as far as we have noticed.
+    /// Whether the connection is known to be closed.
     pub(crate) fn is_closed(&self) -> bool {
         self.client.as_ref().is_none_or(Client::is_closed)
     }
 
-    /// Asks the server to end what it is doing for this connection, without waiting for it: otherwise an abandoned statement
-    /// runs on, holds its locks and takes one of the server's connections.
-    fn cancel(&self) {
+    /// Asks the server to cancel this connection's statement, and does not wait for it. Without that, an abandoned statement
+    /// goes on, holds its locks and occupies one of the server's connections.
+    fn send_cancel_request(&self) {
         let deadline = Deadline::default();
         let (token, connector) = (self.cancel.clone(), self.connector.for_cancel(deadline.clone()));
         let cancel = move || {
             let _armed = deadline.arm(CANCEL_TIMEOUT);
-            // The crate panics when the process is out of file descriptors. Nobody is there to hear of an error.
+            // The crate panics when the process is out of file descriptors. An error has no reader.
             let _ = catch_unwind(AssertUnwindSafe(|| token.cancel_query(connector)));
         };
-        // Without a thread to do it in, the server finds out by itself when it next writes to the closed connection.
+        // Without a thread, the server notices when it next writes to the closed connection.
         let _ = spawn::spawn("cxsink-cancel", cancel);
     }
 }

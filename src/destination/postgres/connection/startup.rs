@@ -1,37 +1,37 @@
-//! What the server says at the start of a connection and the `postgres` crate keeps for itself: its process id.
+//! The process id in a server's startup messages, which the `postgres` crate does not give out.
 //!
-//! A pooler makes up the id that it gives to its clients, as several of them share a server process. So one that is not the
-//! server's own word (`pg_backend_pid()`) tells that there is a pooler.
+//! A pooler invents the id that it reports, because its clients share server processes. So an id that differs from
+//! `pg_backend_pid()` reveals a pooler.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 
-/// No message before the end of the start is longer.
+/// The length of the longest startup message.
 const MESSAGE_BYTES_MAX: usize = 64 << 10;
 
-/// The process id that a connection was given; 0 until it is known.
+/// The process id that a server reported; 0 until then.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct GivenPid(Arc<AtomicI32>);
+pub(crate) struct ReportedPid(Arc<AtomicI32>);
 
-impl GivenPid {
+impl ReportedPid {
     pub(crate) fn get(&self) -> Option<i32> {
         Some(self.0.load(Ordering::Relaxed)).filter(|pid| *pid != 0)
     }
 }
 
-/// Reads along until the message `BackendKeyData` (PostgreSQL manual, "Message Formats").
-pub(crate) struct Greeting {
+/// Parses a copy of the startup messages up to `BackendKeyData` (PostgreSQL manual, "Message Formats").
+pub(super) struct StartupParser {
     unread: Vec<u8>,
-    pid: GivenPid,
+    pid: ReportedPid,
 }
 
-impl Greeting {
-    pub(crate) fn new(pid: GivenPid) -> Self {
+impl StartupParser {
+    pub(super) fn new(pid: ReportedPid) -> Self {
         Self { unread: Vec::new(), pid }
     }
 
-    /// Takes what the server has sent; false when there is nothing more to be heard.
-    pub(crate) fn hear(&mut self, bytes: &[u8]) -> bool {
+    /// Takes bytes that the server sent; false once it needs no more.
+    pub(super) fn push(&mut self, bytes: &[u8]) -> bool {
         self.unread.extend_from_slice(bytes);
         loop {
             let Some((kind, length)) = self
@@ -53,7 +53,7 @@ impl Greeting {
                     self.pid.0.store(i32::from_be_bytes(*pid), Ordering::Relaxed);
                     return false;
                 }
-                // ReadyForQuery, or an error: the start is over.
+                // ReadyForQuery, or an error: the startup is over.
                 (b'Z' | b'E', _) => return false,
                 _ => {}
             }
@@ -71,24 +71,24 @@ mod tests {
     ];
 
     #[test]
-    fn the_pid_is_found_however_the_bytes_are_cut() {
+    fn the_pid_is_found_however_the_bytes_are_split() {
         for cut in 0..START.len() {
-            let pid = GivenPid::default();
-            let mut greeting = Greeting::new(pid.clone());
-            let goes_on = greeting.hear(&START[..cut]);
-            assert_eq!(goes_on, pid.get().is_none());
-            if goes_on {
-                assert!(!greeting.hear(&START[cut..]));
+            let pid = ReportedPid::default();
+            let mut parser = StartupParser::new(pid.clone());
+            let needs_more = parser.push(&START[..cut]);
+            assert_eq!(needs_more, pid.get().is_none());
+            if needs_more {
+                assert!(!parser.push(&START[cut..]));
             }
             assert_eq!(pid.get(), Some(65538), "cut at {cut}");
         }
     }
 
     #[test]
-    fn what_is_no_greeting_ends_the_listening() {
+    fn other_messages_end_the_parsing() {
         let check = |bytes: &[u8]| {
-            let pid = GivenPid::default();
-            assert!(!Greeting::new(pid.clone()).hear(bytes));
+            let pid = ReportedPid::default();
+            assert!(!StartupParser::new(pid.clone()).push(bytes));
             assert_eq!(pid.get(), None);
         };
         check(&[b'E', 0, 0, 0, 5, 0]);

@@ -11,17 +11,17 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 
-use crate::config::{TlsConfig, TlsVersion};
-use crate::destination::postgres::params::ssl::{Roots, SslMode, TlsChoice};
+use crate::config::TlsConfig;
+use crate::destination::postgres::params::{Roots, SslMode, TlsParameters};
 use crate::error::{Class, Error, Result};
 use crate::tls::{FileNames, IN_SECTION, Problem, client_config_with, provider, refused, trusted};
 
-/// How messages call the files that libpq's parameters name.
+/// The names of the files in messages, where libpq's parameters give them.
 const IN_PARAMETERS: FileNames = FileNames { ca: "sslrootcert", cert: "sslcert", key: "sslkey" };
 
-/// The server offers no TLS although the mode asks for it: trying again does not change that.
+/// The server offers no TLS although the mode requires it. A retry does not change that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct NoTls;
+pub(super) struct NoTls;
 
 impl fmt::Display for NoTls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -31,29 +31,31 @@ impl fmt::Display for NoTls {
 
 impl std::error::Error for NoTls {}
 
-/// The settings of a choice, its files read anew; `None` if it uses no TLS. What it leaves open is as `section`, `[tls]`, says.
+/// The client's TLS configuration, from files that are read each time; `None` if it uses no TLS. `section`, `[tls]`, supplies
+/// what the connection string leaves open.
 ///
 /// # Errors
-/// `Config`, naming the file: it cannot be used, or others can read the key.
-pub(crate) fn client_config(choice: &TlsChoice, section: &TlsConfig) -> Result<Option<Arc<ClientConfig>>> {
-    if choice.mode == SslMode::Disable {
+/// `Config`, naming the file: it is not usable, or others can read the key.
+pub(crate) fn client_config(parameters: &TlsParameters, section: &TlsConfig) -> Result<Option<Arc<ClientConfig>>> {
+    if parameters.mode == SslMode::Disable {
         return Ok(None);
     }
-    let roots = if choice.mode.verifies_chain() { roots(&choice.roots, section)? } else { RootCertStore::empty() };
-    let verifier = Verifier { mode: choice.mode, roots, provider: provider() };
+    let roots =
+        if parameters.mode.verifies_chain() { roots(&parameters.roots, section)? } else { RootCertStore::empty() };
+    let verifier = Verifier { mode: parameters.mode, roots, provider: provider() };
     let mut files = section.clone();
-    files.min_version = choice.version_min.unwrap_or(section.min_version);
+    files.min_version = parameters.version_min.unwrap_or(section.min_version);
     let mut names = IN_SECTION;
-    if let Some((certificate, key)) = &choice.identity {
+    if let Some((certificate, key)) = &parameters.identity {
         refuse_open_key(key)?;
         (files.cert_file, files.key_file) = (Some(certificate.clone()), Some(key.clone()));
         names = IN_PARAMETERS;
     }
-    if !choice.shows_identity {
+    if !parameters.sends_identity {
         (files.cert_file, files.key_file) = (None, None);
     }
     let mut config = Arc::unwrap_or_clone(client_config_with(&files, names, &[], Arc::new(verifier))?);
-    config.enable_sni = choice.sni;
+    config.enable_sni = parameters.sni;
     Ok(Some(Arc::new(config)))
 }
 
@@ -65,19 +67,19 @@ fn roots(roots: &Roots, section: &TlsConfig) -> Result<RootCertStore> {
     }
 }
 
-/// libpq's rule: nobody but the owner may read the key; one of root's may be readable for its group.
+/// libpq's rule: only the owner may read the key, and for a key of root's, the group too.
 #[cfg(unix)]
 fn refuse_open_key(key: &Path) -> Result<()> {
     use std::os::unix::fs::MetadataExt;
-    // A file that is not there is told by whoever reads it.
+    // Reading the file reports that it is missing.
     let Ok(found) = std::fs::metadata(key) else { return Ok(()) };
     let (forbidden, allowed) = if found.uid() == 0 { (0o037, "0640") } else { (0o077, "0600") };
     if found.mode() & forbidden == 0 {
         return Ok(());
     }
-    Err(Error::config(format!("sslkey: {} can be read by others than its owner", key.display()))
+    Err(Error::config(format!("sslkey: {} is readable by other users", key.display()))
         .with_class(Class::Transient)
-        .with_hint(format!("chmod {allowed} it: whoever can read the key can connect as this user")))
+        .with_hint(format!("chmod {allowed} it: a reader of the key can connect as this user")))
 }
 
 #[cfg(not(unix))]
@@ -85,30 +87,29 @@ fn refuse_open_key(_: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Says what a failed handshake with `peer` means and what to do. A certificate that is refused is a misfit: it stays so until
-/// somebody changes something.
-pub(crate) fn handshake_failed(peer: &str, error: &rustls::Error) -> Error {
-    let told = refused(peer, error);
+/// The class and the hint of a failed handshake with the server. A refused certificate is a mismatch: a retry does not change it.
+pub(super) fn handshake_failed(error: &rustls::Error) -> Error {
+    let refused = refused("the server", error);
     match Problem::of(error) {
-        Problem::UnknownCa | Problem::WrongKey => told.with_class(Class::Mismatch).with_hint(
-            "name the certificate of the authority that signed it in sslrootcert, or in tls.ca_file; check that it is the right server",
+        Problem::UnknownCa | Problem::WrongKey => refused.with_class(Class::Mismatch).with_hint(
+            "set sslrootcert or tls.ca_file to the certificate of the authority that signed it; check that it is the right server",
         ),
-        Problem::WrongHost => told.with_class(Class::Mismatch).with_hint(
-            "connect by a name that its certificate holds as a subject alternative name (a common name alone does not count), with hostaddr for the address if need be; sslmode=verify-ca does not compare names",
+        Problem::WrongHost => refused.with_class(Class::Mismatch).with_hint(
+            "connect by a subject alternative name of its certificate (a common name does not count), with hostaddr for the address if needed; sslmode=verify-ca does not compare names",
         ),
-        Problem::ClientCertificate => told.with_class(Class::Mismatch).with_hint(
-            "name a certificate that the server takes in sslcert, and its key in sslkey (or in tls.cert_file and tls.key_file)",
+        Problem::ClientCertificate => refused.with_class(Class::Mismatch).with_hint(
+            "set sslcert to a certificate that the server accepts, and sslkey to its key (or tls.cert_file and tls.key_file)",
         ),
         Problem::Expired | Problem::NotYetValid | Problem::CaAsServer | Problem::BadCertificate => {
-            told.with_class(Class::Mismatch)
+            refused.with_class(Class::Mismatch)
         }
-        Problem::Version | Problem::NotTls | Problem::Refused | Problem::Other => told,
+        Problem::Version | Problem::NotTls | Problem::Refused | Problem::Other => refused,
     }
 }
 
 type Verified<T> = std::result::Result<T, rustls::Error>;
 
-/// Checks as much as the mode promises. Signatures of the handshake are checked in every mode.
+/// Verifies what the mode promises. It verifies the signatures of the handshake in every mode.
 #[derive(Debug)]
 struct Verifier {
     mode: SslMode,
@@ -117,7 +118,7 @@ struct Verifier {
 }
 
 impl Verifier {
-    /// Whether the server's certificate is itself one of those that are trusted.
+    /// Whether the server's certificate is itself a trusted one.
     fn is_trusted_itself(&self, certificate: &CertificateDer<'_>) -> bool {
         let mut own = RootCertStore::empty();
         own.add(certificate.clone().into_owned()).is_ok() && own.roots.iter().all(|own| self.roots.roots.contains(own))
@@ -137,7 +138,7 @@ impl ServerCertVerifier for Verifier {
             let certificate = ParsedCertificate::try_from(end_entity)?;
             let algorithms = self.provider.signature_verification_algorithms.all;
             match verify_server_cert_signed_by_trust_anchor(&certificate, &self.roots, intermediates, now, algorithms) {
-                // The manual's recipe, 19.9.5, makes such a certificate, which is then its own authority; libpq takes it.
+                // The manual's recipe, 19.9.5, makes such a certificate, its own authority; libpq accepts it.
                 Err(error) if Problem::of(&error) == Problem::CaAsServer && self.is_trusted_itself(end_entity) => {}
                 outcome => outcome?,
             }
@@ -170,11 +171,3 @@ impl ServerCertVerifier for Verifier {
         self.provider.signature_verification_algorithms.supported_schemes()
     }
 }
-
-/// For [`TlsChoice`]: no older version than 1.2 is ever spoken.
-pub(crate) const VERSIONS: [(&str, TlsVersion); 4] = [
-    ("TLSv1", TlsVersion::Tls12),
-    ("TLSv1.1", TlsVersion::Tls12),
-    ("TLSv1.2", TlsVersion::Tls12),
-    ("TLSv1.3", TlsVersion::Tls13),
-];

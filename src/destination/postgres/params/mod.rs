@@ -1,7 +1,14 @@
-//! Connection parameters as libpq reads them.
+//! Connection parameters as libpq reads them: from the connection string, a service, the environment and files.
 
-pub(crate) mod passfile;
-pub(crate) mod service;
-pub(crate) mod settings;
-pub(crate) mod ssl;
-pub(crate) mod target;
+mod hosts;
+mod known;
+mod passfile;
+mod service;
+mod settings;
+mod ssl;
+mod target;
+
+pub(super) use hosts::{Address, Host};
+pub(super) use passfile::{Lookup, look_up};
+pub(super) use ssl::{Roots, SslMode, TlsParameters};
+pub(super) use target::{Keepalive, Target};

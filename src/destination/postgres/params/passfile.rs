@@ -4,22 +4,22 @@ use std::path::Path;
 
 use secrecy::SecretString;
 
-use crate::destination::postgres::params::target::{Address, Host};
+use super::hosts::{Address, Host};
 
-/// The folders that distributions compile into libpq as the place of its socket: such a host stands in the file as `localhost`.
-const SOCKET_FOLDERS: [&str; 3] = ["/var/run/postgresql", "/run/postgresql", "/tmp"];
+/// The directories that distributions compile into libpq for its socket: the file calls such a host `localhost`.
+const DEFAULT_SOCKET_DIRECTORIES: [&str; 3] = ["/var/run/postgresql", "/run/postgresql", "/tmp"];
 
-/// What the file says.
+/// The result of a look-up.
 #[derive(Debug)]
 pub(crate) enum Lookup {
     Password(SecretString),
     /// No file, or no line for this connection.
     Nothing,
-    /// The file is there and must not be used, for this reason.
+    /// The file exists and must not be used, for this reason.
     Unusable(String),
 }
 
-/// The password of the first line that fits. The file is read anew each time.
+/// The password of the first line that matches. It reads the file each time.
 pub(crate) fn look_up(file: &Path, host: &Host, database: &str, user: &str) -> Lookup {
     let unusable = |why: String| Lookup::Unusable(format!("the password file {} is not used: {why}", file.display()));
     match std::fs::metadata(file) {
@@ -27,7 +27,7 @@ pub(crate) fn look_up(file: &Path, host: &Host, database: &str, user: &str) -> L
         Err(error) => return unusable(error.to_string()),
         Ok(found) if !found.is_file() => return unusable("it is not a plain file".into()),
         Ok(found) if is_open_to_others(&found) => {
-            return unusable("others than its owner may read or write it; chmod 0600 it".into());
+            return unusable("other users can read or write it; chmod 0600 it".into());
         }
         Ok(_) => {}
     }
@@ -36,8 +36,10 @@ pub(crate) fn look_up(file: &Path, host: &Host, database: &str, user: &str) -> L
         Err(error) => return unusable(error.to_string()),
     };
     let name = match &host.address {
-        Address::Unix(folder) if SOCKET_FOLDERS.iter().any(|known| folder == Path::new(known)) => "localhost".into(),
-        Address::Unix(folder) => folder.to_string_lossy().into_owned(),
+        Address::Unix(directory) if DEFAULT_SOCKET_DIRECTORIES.iter().any(|known| directory == Path::new(known)) => {
+            "localhost".into()
+        }
+        Address::Unix(directory) => directory.to_string_lossy().into_owned(),
         Address::Tcp { name, .. } => name.clone(),
     };
     let wanted = [name.as_str(), &host.port.to_string(), database, user];
@@ -47,13 +49,13 @@ pub(crate) fn look_up(file: &Path, host: &Host, database: &str, user: &str) -> L
 }
 
 #[cfg(unix)]
-pub(crate) fn is_open_to_others(file: &std::fs::Metadata) -> bool {
+fn is_open_to_others(file: &std::fs::Metadata) -> bool {
     std::os::unix::fs::PermissionsExt::mode(&file.permissions()) & 0o077 != 0
 }
 
-/// As in libpq: elsewhere the folder is taken to be private.
+/// As in libpq: on other systems the directory counts as private.
 #[cfg(not(unix))]
-pub(crate) fn is_open_to_others(_: &std::fs::Metadata) -> bool {
+fn is_open_to_others(_: &std::fs::Metadata) -> bool {
     false
 }
 
@@ -72,7 +74,7 @@ fn password_in(line: &str, wanted: [&str; 4]) -> Option<String> {
     Some(field(rest).0)
 }
 
-/// The field at the beginning without its backslashes, whether it is `*`, and what stands behind its colon.
+/// The first field without its backslashes, whether it is `*`, and the text after its colon.
 fn field(text: &str) -> (String, bool, Option<&str>) {
     let mut value = String::new();
     let mut characters = text.char_indices();
@@ -107,14 +109,14 @@ mod tests {
     }
 
     #[test]
-    fn the_first_line_that_fits_counts() {
+    fn the_first_matching_line_wins() {
         let text = "# db:5432:cx:me:comment\nnonsense\ndb:5433:cx:me:port\ndb:5432:cx:you:user\n\
                     d\\:b:*:c\\\\x:*:escaped\\:\\\\\n/run/x:5432:*:me:socket\n*:*:cx:me:first\n*:*:*:me:second:not\n";
         let socket = |folder: &str| Host { address: Address::Unix(folder.into()), port: 5432 };
         let cases = [
             (tcp("db"), "cx", "me", Some("first")),
             (tcp("db"), "other", "me", Some("second")),
-            (tcp("db"), "other", "nobody", None),
+            (tcp("db"), "other", "them", None),
             (tcp("db"), "cx", "you", Some("user")),
             (tcp("d:b"), "c\\x", "x", Some("escaped:\\")),
             (socket("/run/x"), "x", "me", Some("socket")),
@@ -129,7 +131,7 @@ mod tests {
 
     #[test]
     #[cfg(unix)]
-    fn a_file_that_others_can_read_is_not_used_and_the_reason_told() {
+    fn a_file_that_others_can_read_is_refused_with_the_reason() {
         use std::os::unix::fs::PermissionsExt;
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("pgpass");

@@ -5,16 +5,16 @@ use std::path::{Path, PathBuf};
 use crate::config::database::libpq::Libpq;
 use crate::error::{Error, Result};
 
-const OF_THE_USER: &str = ".pg_service.conf";
-const OF_THE_SYSTEM: &str = "pg_service.conf";
+const USER_FILE: &str = ".pg_service.conf";
+const SYSTEM_FILE: &str = "pg_service.conf";
 
-/// The parameters of a service, and how messages call it. `file`: the one to look in, and in no other for the user's services.
+/// The parameters of a service, and its name in messages. `file` replaces the user's own service file.
 ///
-/// libpq looks into its own installation's folder at the end; here `PGSYSCONFDIR` names that folder.
-pub(crate) fn read(service: &str, file: Option<PathBuf>, libpq: &Libpq) -> Result<(Vec<(String, String)>, String)> {
-    let of_the_user = file.or_else(|| libpq.home.as_ref().map(|home| home.join(OF_THE_USER)));
-    let of_the_system = libpq.system_folder.as_ref().map(|folder| folder.join(OF_THE_SYSTEM));
-    let files: Vec<PathBuf> = [of_the_user, of_the_system].into_iter().flatten().collect();
+/// libpq's last resort is its installation directory; here `PGSYSCONFDIR` names that directory.
+pub(super) fn read(service: &str, file: Option<PathBuf>, libpq: &Libpq) -> Result<(Vec<(String, String)>, String)> {
+    let user_file = file.or_else(|| libpq.home.as_ref().map(|home| home.join(USER_FILE)));
+    let system_file = libpq.system_folder.as_ref().map(|directory| directory.join(SYSTEM_FILE));
+    let files: Vec<PathBuf> = [user_file, system_file].into_iter().flatten().collect();
     for file in &files {
         let Some(text) = read_file(file)? else { continue };
         let place = |line: usize| format!("service {service:?} in {}:{line}", file.display());
@@ -22,10 +22,10 @@ pub(crate) fn read(service: &str, file: Option<PathBuf>, libpq: &Libpq) -> Resul
             return Ok((parameters, format!("service {service:?} in {}", file.display())));
         }
     }
-    let looked_in: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
-    let where_ = if looked_in.is_empty() { "nowhere".into() } else { looked_in.join(" and ") };
-    Err(Error::config(format!("there is no service {service:?}; looked for it in {where_}"))
-        .with_hint("write it into ~/.pg_service.conf, or into the file that PGSERVICEFILE or servicefile names"))
+    let searched: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
+    let searched = if searched.is_empty() { "no service file".into() } else { searched.join(" and ") };
+    Err(Error::config(format!("the service {service:?} does not exist in {searched}"))
+        .with_hint("add it to ~/.pg_service.conf, or to the file that PGSERVICEFILE or servicefile names"))
 }
 
 fn read_file(file: &Path) -> Result<Option<String>> {
@@ -36,10 +36,10 @@ fn read_file(file: &Path) -> Result<Option<String>> {
     }
 }
 
-/// The number of a line and what is wrong with it.
+/// The number of a line and its fault.
 type Line = (usize, &'static str);
 
-/// The lines of this service; `None` if it is not in the file. What is wrong elsewhere in the file is not looked at.
+/// The parameters of this service; `None` if the file does not have it. Faults elsewhere in the file do not matter.
 fn find(text: &str, service: &str) -> std::result::Result<Option<Vec<(String, String)>>, Line> {
     let mut found: Option<Vec<(String, String)>> = None;
     for (number, line) in text.lines().enumerate() {
@@ -70,7 +70,7 @@ fn find(text: &str, service: &str) -> std::result::Result<Option<Vec<(String, St
 }
 
 fn bad(place: &str, why: &str) -> Error {
-    Error::config(format!("{place} {why}")).with_hint("a line is `parameter=value`, without spaces around the `=`")
+    Error::config(format!("{place} {why}")).with_hint("write `parameter=value`, without spaces around the `=`")
 }
 
 #[cfg(test)]
@@ -94,16 +94,16 @@ mod tests {
         assert_eq!(read("system", None, &libpq).unwrap().0, [pair("host", "here")]);
         let error = read("missing", None, &libpq).unwrap_err();
         assert!(error.message().contains("\"missing\"") && error.message().contains("pg_service.conf"), "{error}");
-        // Another file takes the place of the user's own.
+        // Another file replaces the user's own.
         let own = folder.path().join("own.conf");
         std::fs::write(&own, "[cx]\nhost=own\n").unwrap();
         assert_eq!(read("cx", Some(own), &libpq).unwrap().0, [pair("host", "own")]);
-        assert!(read("cx", None, &Libpq::default()).unwrap_err().message().contains("nowhere"));
+        assert!(read("cx", None, &Libpq::default()).unwrap_err().message().contains("no service file"));
     }
 
     #[test]
-    fn a_bad_line_is_told_by_its_number_only() {
-        for (lines, says) in [
+    fn an_error_shows_the_number_of_a_bad_line_but_not_the_line() {
+        for (lines, expected) in [
             ("host hunter2", ":2 has no `=`"),
             ("ldap://hunter2", ":2 looks a service up by LDAP"),
             ("service=hunter2", ":2 names another service"),
@@ -112,7 +112,7 @@ mod tests {
             let file = folder.path().join("services");
             std::fs::write(&file, format!("[cx]\n{lines}\n")).unwrap();
             let error = read("cx", Some(file), &Libpq::default()).unwrap_err();
-            assert!(error.message().contains(says), "{error}");
+            assert!(error.message().contains(expected), "{error}");
             assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
         }
     }

@@ -1,32 +1,38 @@
-//! What libpq's parameters say about TLS: which protection, whom to trust, which certificate to show (PostgreSQL manual, 34.19,
-//! "SSL Support").
+//! libpq's parameters for TLS: protection, trust and the client's certificate (PostgreSQL manual, 34.19, "SSL Support").
 
 use std::path::PathBuf;
 
+use super::settings::{Parameter, Settings};
 use crate::config::TlsVersion;
 use crate::config::database::libpq::Libpq;
-use crate::destination::postgres::connection::tls::VERSIONS;
-use crate::destination::postgres::params::settings::{Found, Settings};
 use crate::error::Result;
 
-/// Where libpq has its files by default.
-const FOLDER: &str = ".postgresql";
-/// How a connection is protected.
+/// The default directory of libpq's files, in the home directory.
+const DIRECTORY: &str = ".postgresql";
+/// No version before 1.2 is ever used.
+const VERSIONS: [(&str, TlsVersion); 4] = [
+    ("TLSv1", TlsVersion::Tls12),
+    ("TLSv1.1", TlsVersion::Tls12),
+    ("TLSv1.2", TlsVersion::Tls12),
+    ("TLSv1.3", TlsVersion::Tls13),
+];
+
+/// The protection of a connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct TlsChoice {
+pub(crate) struct TlsParameters {
     pub(crate) mode: SslMode,
     pub(crate) roots: Roots,
-    /// The files of our own certificate and its key; `None`: what `[tls]` says.
+    /// The files of the client's certificate and its key; `None`: as in `[tls]`.
     pub(crate) identity: Option<(PathBuf, PathBuf)>,
-    /// Whether a server that asks for our certificate gets it.
-    pub(crate) shows_identity: bool,
-    /// Whether the server is told, readable for everybody on the way, which name is meant.
+    /// Whether to send the client's certificate to a server that requests it.
+    pub(crate) sends_identity: bool,
+    /// Whether to send SNI (in clear text).
     pub(crate) sni: bool,
-    /// The oldest version that is spoken; `None`: what `[tls]` says.
+    /// The oldest version; `None`: as in `[tls]`.
     pub(crate) version_min: Option<TlsVersion>,
 }
 
-/// libpq's `sslmode`, from the weakest on.
+/// libpq's `sslmode`, weakest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum SslMode {
     Disable,
@@ -37,10 +43,10 @@ pub(crate) enum SslMode {
     VerifyFull,
 }
 
-/// Whom to trust.
+/// The trusted authorities.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Roots {
-    /// What `[tls]` says, else the system's.
+    /// Those of `[tls]`, or the system's.
     Default,
     /// `sslrootcert=system`
     System,
@@ -48,7 +54,7 @@ pub(crate) enum Roots {
 }
 
 impl SslMode {
-    pub(crate) const ALL: [(&'static str, Self); 6] = [
+    pub(super) const ALL: [(&'static str, Self); 6] = [
         ("disable", Self::Disable),
         ("allow", Self::Allow),
         ("prefer", Self::Prefer),
@@ -62,43 +68,46 @@ impl SslMode {
     }
 }
 
-impl TlsChoice {
-    pub(crate) fn read(settings: &Settings, libpq: &Libpq) -> Result<Self> {
+impl TlsParameters {
+    pub(super) fn read(settings: &Settings, libpq: &Libpq) -> Result<Self> {
         let in_home = |name: &str| {
-            let file = libpq.home.as_ref()?.join(FOLDER).join(name);
+            let file = libpq.home.as_ref()?.join(DIRECTORY).join(name);
             file.exists().then_some(file)
         };
         let file = |parameter: &str, default: &str| {
-            settings.get(parameter).map(|found| PathBuf::from(found.text())).or_else(|| in_home(default))
+            settings.get(parameter).map(|parameter| PathBuf::from(parameter.text())).or_else(|| in_home(default))
         };
-        let found_root = settings.get("sslrootcert");
-        let roots = match found_root.map(Found::text) {
+        let root = settings.get("sslrootcert");
+        let roots = match root.map(Parameter::text) {
             Some("system") => Roots::System,
             _ => file("sslrootcert", "root.crt").map_or(Roots::Default, Roots::File),
         };
-        let chosen = settings.get("sslmode");
-        let mode = chosen.map(|found| found.choice(&SslMode::ALL)).transpose()?;
-        if let (Roots::System, Some(found), Some(mode)) = (&roots, chosen, mode)
-            && mode != SslMode::VerifyFull
-        {
-            return Err(found.bad("is too weak for sslrootcert=system").with_hint(
-                "use verify-full: anyone can get a certificate from an authority that the system trusts, so the name must be verified",
-            ));
-        }
-        let mode = match (mode, &roots) {
-            (None, Roots::System) => SslMode::VerifyFull,
-            // As in libpq: whoever names an authority does not want the server to come from another one.
-            (Some(SslMode::Require), Roots::File(_)) => SslMode::VerifyCa,
-            (mode, _) => mode.unwrap_or(SslMode::Prefer),
-        };
         Ok(Self {
-            mode,
+            mode: mode(settings, &roots)?,
             roots,
             identity: identity(file("sslcert", "postgresql.crt"), file("sslkey", "postgresql.key"), settings)?,
-            shows_identity: settings.get("sslcertmode").is_none_or(|found| found.text() != "disable"),
-            sni: settings.get("sslsni").is_none_or(|found| found.text() != "0"),
-            version_min: settings.get("ssl_min_protocol_version").map(|found| found.choice(&VERSIONS)).transpose()?,
+            sends_identity: settings.get("sslcertmode").is_none_or(|parameter| parameter.text() != "disable"),
+            sni: settings.get("sslsni").is_none_or(|parameter| parameter.text() != "0"),
+            version_min: settings
+                .get("ssl_min_protocol_version")
+                .map(|parameter| parameter.choice(&VERSIONS))
+                .transpose()?,
         })
+    }
+}
+
+fn mode(settings: &Settings, roots: &Roots) -> Result<SslMode> {
+    let Some(parameter) = settings.get("sslmode") else {
+        return Ok(if *roots == Roots::System { SslMode::VerifyFull } else { SslMode::Prefer });
+    };
+    match (parameter.choice(&SslMode::ALL)?, roots) {
+        (SslMode::VerifyFull, _) => Ok(SslMode::VerifyFull),
+        (_, Roots::System) => Err(parameter.bad("is too weak for sslrootcert=system").with_hint(
+            "use verify-full: anyone gets a certificate from an authority that the system trusts, so the name must be verified",
+        )),
+        // As in libpq: a named authority means that no other may have signed the server's certificate.
+        (SslMode::Require, Roots::File(_)) => Ok(SslMode::VerifyCa),
+        (mode, _) => Ok(mode),
     }
 }
 
@@ -109,13 +118,13 @@ fn identity(
 ) -> Result<Option<(PathBuf, PathBuf)>> {
     match (certificate, key, settings.get("sslcert"), settings.get("sslkey")) {
         (Some(certificate), Some(key), ..) => Ok(Some((certificate, key))),
-        (Some(_), None, Some(found), _) => {
-            Err(found.bad("has no key with it").with_hint("name the key's file in sslkey"))
+        (Some(_), None, Some(parameter), _) => {
+            Err(parameter.bad("has no key with it").with_hint("set sslkey to the key's file"))
         }
-        (None, Some(_), _, Some(found)) => {
-            Err(found.bad("has no certificate with it").with_hint("name the certificate's file in sslcert"))
+        (None, Some(_), _, Some(parameter)) => {
+            Err(parameter.bad("has no certificate with it").with_hint("set sslcert to the certificate's file"))
         }
-        // Half of a pair lies in the default place: that is nobody's wish.
+        // Half of a pair in the default place is an accident.
         _ => Ok(None),
     }
 }

@@ -86,7 +86,7 @@ fn tables_are_found_by_any_name() {
     }
     let url = format!("{}?options=-c%20search_path%3Dhidden", database.url());
     let mut by_path = PostgresDestination::new(
-        &super::super::test_server::config(&url, "other"),
+        &crate::destination::postgres::test_server::config(&url, "other"),
         &TlsConfig::default(),
         StopSignal::new(),
     )
@@ -104,7 +104,7 @@ fn a_view_is_refused_with_a_reason() {
 }
 
 #[test]
-fn init_db_makes_the_tables_once_and_its_sql_is_the_same() {
+fn init_db_creates_the_tables_once_and_its_sql_is_the_same() {
     let database = TestDatabase::new();
     database.execute("CREATE SCHEMA reporting");
     for name in ["cxone_events", "reporting.Events"] {
@@ -136,11 +136,11 @@ fn init_db_makes_the_tables_once_and_its_sql_is_the_same() {
 }
 
 #[test]
-fn init_db_puts_the_checkpoint_beside_a_table_that_is_there() {
+fn init_db_creates_the_checkpoint_table_beside_an_existing_table() {
     let database = TestDatabase::new();
     database.execute("CREATE SCHEMA app; CREATE TABLE public.cxone_events (k text PRIMARY KEY)");
     let url = format!("{}?options=-c%20search_path%3Dapp,public", database.url());
-    let config = super::super::test_server::config(&url, "cxone_events");
+    let config = crate::destination::postgres::test_server::config(&url, "cxone_events");
     PostgresDestination::new(&config, &TlsConfig::default(), StopSignal::new()).unwrap().init_db().unwrap();
     assert_eq!(
         database.query("SELECT to_regclass('app.cxone_events'), to_regclass('public.cxsink_checkpoint')"),

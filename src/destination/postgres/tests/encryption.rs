@@ -1,13 +1,13 @@
-//! Real connections: each `sslmode` to a server with TLS and to one without, certificates of both sides, passwords of each kind.
+//! Real connections: each `sslmode` with and without TLS at the server, certificates of both sides, passwords of each kind.
 #![cfg(unix)]
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use super::super::test_server::{PATIENCE, PrivateServer, config};
 use super::*;
 use crate::config::TlsConfig;
 use crate::config::database::libpq::{Libpq, LibpqVariable};
+use crate::destination::postgres::test_server::{PATIENCE, PrivateServer, config};
 use crate::tls::authority::{Authority, Certified};
 
 const ACCESS: &str = "
@@ -27,25 +27,25 @@ CREATE ROLE scram LOGIN PASSWORD 'hunter2';
 SET password_encryption = 'md5';
 CREATE ROLE md5 LOGIN PASSWORD 'hunter2'";
 
-/// A server with these users, an authority that signs its certificate, another one for its clients, and a folder for files.
-struct Bench {
+/// A server with these users, an authority that signs its certificate, another one for its clients, and a directory for files.
+struct Fixture {
     server: PrivateServer,
     ours: Authority,
     clients: Authority,
     folder: tempfile::TempDir,
 }
 
-impl Bench {
+impl Fixture {
     fn new() -> Self {
         let server = PrivateServer::start_new();
         server.execute(USERS);
-        let bench =
+        let fixture =
             Self { server, ours: Authority::new(), clients: Authority::new(), folder: tempfile::tempdir().unwrap() };
-        bench.server.write("pg_hba.conf", ACCESS);
-        bench.without_tls();
-        bench.file("ours.pem", &bench.ours.pem, 0o644);
-        bench.file("others.pem", &Authority::new().pem, 0o644);
-        bench
+        fixture.server.write("pg_hba.conf", ACCESS);
+        fixture.without_tls();
+        fixture.file("ours.pem", &fixture.ours.pem, 0o644);
+        fixture.file("others.pem", &Authority::new().pem, 0o644);
+        fixture
     }
 
     fn without_tls(&self) {
@@ -70,7 +70,7 @@ impl Bench {
         self.file("client.key", &certified.key, key_mode);
     }
 
-    /// Connects to `db.example`, which is this server; `FOLDER` stands for the folder of the files.
+    /// Connects to `db.example`, which is this server; replaces `FOLDER` by the directory of the files.
     fn connect(&self, parameters: &str) -> Result<String> {
         self.connect_with(parameters, &TlsConfig::default(), Libpq::default())
     }
@@ -85,15 +85,15 @@ impl Bench {
         );
         let config = DestinationConfig { libpq, ..config(&text, "t") };
         let mut destination = PostgresDestination::new(&config, tls, StopSignal::new())?;
-        destination.ensure_session()?;
+        destination.server.ensure_session()?;
         let sql = "SELECT CASE WHEN ssl THEN version || coalesce(' ' || client_dn, '') ELSE 'plain' END
                    FROM pg_stat_ssl WHERE pid = pg_backend_pid()";
         let rows =
-            destination.session.as_mut().unwrap().run("asking", PATIENCE, |client| client.query_typed(sql, &[]))?;
+            destination.server.session().unwrap().run("testing", PATIENCE, |client| client.query_typed(sql, &[]))?;
         Ok(rows[0].get(0))
     }
 
-    /// `expected`: how the connection is, or what the error says.
+    /// `expected`: the state of the connection, or a part of the error.
     fn check(&self, parameters: &str, expected: &str) {
         check(parameters, self.connect(parameters), expected);
     }
@@ -103,7 +103,7 @@ fn check(what: &str, outcome: Result<String>, expected: &str) {
     match outcome {
         Ok(found) => assert_eq!(found, expected, "{what}"),
         Err(error) => {
-            // Which may stand in an error too, as the name of a user.
+            // An error may contain these words too, as the name of a user.
             assert!(expected != PLAIN && !expected.starts_with("TLSv"), "{what}: not connected: {error:?}");
             assert!(error.message().contains(expected), "{what}: {error:?} does not say {expected:?}");
             assert!(error.hint().is_some(), "{what}: {error:?}");
@@ -118,9 +118,9 @@ const NO_TLS: &str = "does not offer TLS";
 const NOT_TRUSTED: &str = "comes from an authority that is not trusted here";
 
 #[test]
-fn each_sslmode_with_and_without_tls_at_the_server() {
-    let bench = Bench::new();
-    // Parameters; what comes of them without TLS at the server; and with it.
+fn each_sslmode_does_what_libpq_documents() {
+    let fixture = Fixture::new();
+    // Parameters, and the result without and with TLS at the server.
     let cases = [
         ("sslmode=disable", PLAIN, PLAIN),
         ("sslmode=allow", PLAIN, PLAIN),
@@ -148,43 +148,43 @@ fn each_sslmode_with_and_without_tls_at_the_server() {
         ("sslrootcert=system", NO_TLS, NOT_TRUSTED),
     ];
     for (parameters, without, _) in cases {
-        bench.check(parameters, without);
+        fixture.check(parameters, without);
     }
-    bench.with_tls(&bench.ours.server(&["db.example"]));
+    fixture.with_tls(&fixture.ours.server(&["db.example"]));
     for (parameters, _, with) in cases {
-        bench.check(parameters, with);
+        fixture.check(parameters, with);
     }
-    bench.check("sslmode=verify-ca sslrootcert=FOLDER/missing.pem", "sslrootcert: cannot use");
-    // What the parameters leave open is as `[tls]` says.
-    let trusting = |name: &str| TlsConfig { ca_file: Some(bench.folder.path().join(name)), ..TlsConfig::default() };
-    let connect = |parameters: &str, name: &str| bench.connect_with(parameters, &trusting(name), Libpq::default());
+    fixture.check("sslmode=verify-ca sslrootcert=FOLDER/missing.pem", "sslrootcert: cannot use");
+    // `[tls]` supplies what the parameters leave open.
+    let trusting = |name: &str| TlsConfig { ca_file: Some(fixture.folder.path().join(name)), ..TlsConfig::default() };
+    let connect = |parameters: &str, name: &str| fixture.connect_with(parameters, &trusting(name), Libpq::default());
     check("[tls]", connect("sslmode=verify-full", "ours.pem"), TLS);
     check("[tls]", connect("sslmode=verify-full", "others.pem"), NOT_TRUSTED);
     check("[tls]", connect("sslmode=verify-full sslrootcert=FOLDER/ours.pem", "others.pem"), TLS);
     check("[tls]", connect("sslmode=require", "others.pem"), TLS);
 
-    bench.with_tls(&bench.ours.server_valid(&["db.example"], 2020..2024));
-    bench.check("sslmode=verify-full sslrootcert=FOLDER/ours.pem", "expired on 2024-01-01");
-    bench.check("sslmode=require", TLS);
-    // The manual's recipe: a certificate that is its own authority.
-    bench.with_tls(&bench.ours.itself());
-    bench.check("sslmode=verify-ca sslrootcert=FOLDER/ours.pem", TLS);
-    bench.check("sslmode=verify-ca sslrootcert=FOLDER/others.pem", "certificate");
-    bench.check("sslmode=verify-full sslrootcert=FOLDER/ours.pem", "no name at all");
+    fixture.with_tls(&fixture.ours.server_valid(&["db.example"], 2020..2024));
+    fixture.check("sslmode=verify-full sslrootcert=FOLDER/ours.pem", "expired on 2024-01-01");
+    fixture.check("sslmode=require", TLS);
+    // The manual's recipe makes a certificate that is its own authority.
+    fixture.with_tls(&fixture.ours.itself());
+    fixture.check("sslmode=verify-ca sslrootcert=FOLDER/ours.pem", TLS);
+    fixture.check("sslmode=verify-ca sslrootcert=FOLDER/others.pem", "certificate");
+    fixture.check("sslmode=verify-full sslrootcert=FOLDER/ours.pem", "no name at all");
 }
 
 #[test]
-fn a_refused_certificate_is_a_misfit_and_a_missing_file_is_told_before_connecting() {
-    let bench = Bench::new();
-    bench.with_tls(&bench.ours.server(&["db.example"]));
-    let error = bench.connect("sslmode=verify-full sslrootcert=FOLDER/others.pem").unwrap_err();
+fn a_refused_certificate_is_a_mismatch_and_a_missing_file_fails_before_connecting() {
+    let fixture = Fixture::new();
+    fixture.with_tls(&fixture.ours.server(&["db.example"]));
+    let error = fixture.connect("sslmode=verify-full sslrootcert=FOLDER/others.pem").unwrap_err();
     assert_eq!(
         (error.class(), error.kind()),
         (Class::Mismatch, ErrorKind::Connect),
         "start() fails with it: {error:?}"
     );
     assert!(error.hint().unwrap().contains("sslrootcert"), "{error:?}");
-    let error = bench.connect("sslmode=verify-full sslrootcert=FOLDER/ours.pem host=other.example").unwrap_err();
+    let error = fixture.connect("sslmode=verify-full sslrootcert=FOLDER/ours.pem host=other.example").unwrap_err();
     assert!(error.hint().unwrap().contains("subject alternative name"), "{error:?}");
     let config = config("host=127.0.0.1 port=1 sslmode=verify-ca sslrootcert=/nowhere/ca.pem", "t");
     let error = PostgresDestination::new(&config, &TlsConfig::default(), StopSignal::new()).unwrap_err();
@@ -192,46 +192,46 @@ fn a_refused_certificate_is_a_misfit_and_a_missing_file_is_told_before_connectin
 }
 
 #[test]
-fn client_certificates_open_what_asks_for_them() {
-    let bench = Bench::new();
-    bench.with_tls(&bench.ours.server(&["db.example"]));
+fn client_certificates_are_sent_on_request() {
+    let fixture = Fixture::new();
+    fixture.with_tls(&fixture.ours.server(&["db.example"]));
     let with = "user=certified sslmode=require sslcert=FOLDER/client.crt sslkey=FOLDER/client.key";
-    bench.client_files(&bench.clients.client("certified"), 0o600);
-    bench.check(with, "TLSv1.3 /CN=certified");
-    bench.check("user=certified sslmode=require", "requires a valid client certificate");
-    bench.check(&format!("{with} sslcertmode=disable"), "requires a valid client certificate");
+    fixture.client_files(&fixture.clients.client("certified"), 0o600);
+    fixture.check(with, "TLSv1.3 /CN=certified");
+    fixture.check("user=certified sslmode=require", "requires a valid client certificate");
+    fixture.check(&format!("{with} sslcertmode=disable"), "requires a valid client certificate");
     let tls = TlsConfig {
-        cert_file: Some(bench.folder.path().join("client.crt")),
-        key_file: Some(bench.folder.path().join("client.key")),
+        cert_file: Some(fixture.folder.path().join("client.crt")),
+        key_file: Some(fixture.folder.path().join("client.key")),
         ..TlsConfig::default()
     };
     check(
         "[tls]",
-        bench.connect_with("user=certified sslmode=require", &tls, Libpq::default()),
+        fixture.connect_with("user=certified sslmode=require", &tls, Libpq::default()),
         "TLSv1.3 /CN=certified",
     );
 
-    bench.client_files(&bench.clients.client("somebody"), 0o600);
-    bench.check(with, "certificate authentication failed");
-    bench.client_files(&bench.ours.client("certified"), 0o600);
-    bench.check(with, "does not take this client's certificate");
-    bench.client_files(&bench.clients.client("certified"), 0o644);
-    bench.check(with, "can be read by others than its owner");
-    bench.client_files(&bench.clients.client("certified"), 0o600);
-    bench.file("client.key", &bench.clients.client("certified").key, 0o600);
-    bench.check(with, "the key is not that of the first certificate");
-    bench.file("client.key", "hunter2", 0o600);
-    bench.check(with, "sslkey: cannot use");
+    fixture.client_files(&fixture.clients.client("other"), 0o600);
+    fixture.check(with, "certificate authentication failed");
+    fixture.client_files(&fixture.ours.client("certified"), 0o600);
+    fixture.check(with, "does not take this client's certificate");
+    fixture.client_files(&fixture.clients.client("certified"), 0o644);
+    fixture.check(with, "is readable by other users");
+    fixture.client_files(&fixture.clients.client("certified"), 0o600);
+    fixture.file("client.key", &fixture.clients.client("certified").key, 0o600);
+    fixture.check(with, "the key is not that of the first certificate");
+    fixture.file("client.key", "hunter2", 0o600);
+    fixture.check(with, "sslkey: cannot use");
 }
 
-/// Certificates run out while a sink runs: what is on the disk at the next connection counts.
+/// Certificates expire while a sink runs: the next connection uses the files of that moment.
 #[test]
 fn certificates_are_read_again_for_each_connection() {
-    let bench = Bench::new();
-    bench.with_tls(&bench.ours.server(&["db.example"]));
-    bench.client_files(&bench.clients.client("certified"), 0o600);
-    let folder = bench.folder.path().display();
-    let address = bench.server.address();
+    let fixture = Fixture::new();
+    fixture.with_tls(&fixture.ours.server(&["db.example"]));
+    fixture.client_files(&fixture.clients.client("certified"), 0o600);
+    let folder = fixture.folder.path().display();
+    let address = fixture.server.address();
     let text = format!(
         "host=db.example hostaddr=127.0.0.1 port={} dbname=postgres user=certified sslmode=verify-full \
          sslrootcert={folder}/ours.pem sslcert={folder}/client.crt sslkey={folder}/client.key",
@@ -240,24 +240,24 @@ fn certificates_are_read_again_for_each_connection() {
     let mut destination =
         PostgresDestination::new(&config(&text, "t"), &TlsConfig::default(), StopSignal::new()).unwrap();
     let mut connect = || {
-        destination.hang_up();
-        destination.ensure_session()
+        destination.disconnect();
+        destination.server.ensure_session().map(drop)
     };
     connect().unwrap();
-    bench.client_files(&bench.ours.client("certified"), 0o600);
+    fixture.client_files(&fixture.ours.client("certified"), 0o600);
     assert_eq!(connect().unwrap_err().class(), Class::Mismatch);
-    bench.client_files(&bench.clients.client("certified"), 0o600);
+    fixture.client_files(&fixture.clients.client("certified"), 0o600);
     connect().unwrap();
     let successor = Authority::new();
-    bench.with_tls(&successor.server(&["db.example"]));
+    fixture.with_tls(&successor.server(&["db.example"]));
     assert!(connect().unwrap_err().message().contains(NOT_TRUSTED));
-    bench.file("ours.pem", &successor.pem, 0o644);
+    fixture.file("ours.pem", &successor.pem, 0o644);
     connect().unwrap();
 }
 
 #[test]
-fn passwords_by_scram_and_md5_and_scram_tied_to_the_connection() {
-    let bench = Bench::new();
+fn passwords_work_by_scram_and_md5_and_scram_with_channel_binding() {
+    let fixture = Fixture::new();
     let unbound = "channel binding";
     let cases = [
         ("user=scram password=hunter2", PLAIN, TLS),
@@ -271,29 +271,29 @@ fn passwords_by_scram_and_md5_and_scram_tied_to_the_connection() {
         ("user=open channel_binding=require", unbound, unbound),
     ];
     for (parameters, without, _) in cases {
-        bench.check(parameters, without);
+        fixture.check(parameters, without);
     }
-    bench.with_tls(&bench.ours.server(&["db.example"]));
+    fixture.with_tls(&fixture.ours.server(&["db.example"]));
     for (parameters, _, with) in cases {
-        bench.check(parameters, with);
+        fixture.check(parameters, with);
     }
 }
 
 #[test]
 fn password_files_services_and_the_environment_lead_to_a_connection() {
-    let bench = Bench::new();
-    let port = bench.server.address().port();
-    bench.file("pgpass", &format!("db.example:{port}:postgres:scram:hunter2\n*:*:*:*:wrong\n"), 0o600);
-    bench.check("user=scram passfile=FOLDER/pgpass", PLAIN);
-    bench.check("user=scram passfile=FOLDER/pgpass password=wrong", "28P01");
-    bench.check("user=md5 passfile=FOLDER/pgpass", "28P01");
-    bench.check("user=scram passfile=FOLDER/missing", "asks for a password");
-    bench.file("pgpass", &format!("db.example:{port}:postgres:scram:hunter2\n"), 0o640);
-    let error = bench.connect("user=scram passfile=FOLDER/pgpass").unwrap_err();
+    let fixture = Fixture::new();
+    let port = fixture.server.address().port();
+    fixture.file("pgpass", &format!("db.example:{port}:postgres:scram:hunter2\n*:*:*:*:wrong\n"), 0o600);
+    fixture.check("user=scram passfile=FOLDER/pgpass", PLAIN);
+    fixture.check("user=scram passfile=FOLDER/pgpass password=wrong", "28P01");
+    fixture.check("user=md5 passfile=FOLDER/pgpass", "28P01");
+    fixture.check("user=scram passfile=FOLDER/missing", "asks for a password");
+    fixture.file("pgpass", &format!("db.example:{port}:postgres:scram:hunter2\n"), 0o640);
+    let error = fixture.connect("user=scram passfile=FOLDER/pgpass").unwrap_err();
     assert!(error.hint().unwrap().contains("chmod 0600"), "{error:?}");
 
-    bench.file("services", "[cx]\nuser=scram\npassword=hunter2\n", 0o600);
-    let folder = bench.folder.path().to_str().unwrap();
+    fixture.file("services", "[cx]\nuser=scram\npassword=hunter2\n", 0o600);
+    let folder = fixture.folder.path().to_str().unwrap();
     let connect = |text: &str, variables: &[(&'static str, String)]| {
         let variables = variables.iter().map(|(parameter, value)| LibpqVariable {
             variable: "PGVARIABLE",
@@ -301,13 +301,13 @@ fn password_files_services_and_the_environment_lead_to_a_connection() {
             value: value.as_str().into(),
         });
         let libpq =
-            Libpq { variables: variables.collect(), home: Some(bench.folder.path().into()), ..Libpq::default() };
+            Libpq { variables: variables.collect(), home: Some(fixture.folder.path().into()), ..Libpq::default() };
         let config = DestinationConfig { libpq, ..config(text, "t") };
         let mut destination = PostgresDestination::new(&config, &TlsConfig::default(), StopSignal::new())?;
-        destination.ensure_session()?;
+        destination.server.ensure_session()?;
         let sql = "SELECT session_user::text || ' ' || current_setting('application_name')";
         let rows =
-            destination.session.as_mut().unwrap().run("asking", PATIENCE, |client| client.query_typed(sql, &[]))?;
+            destination.server.session().unwrap().run("testing", PATIENCE, |client| client.query_typed(sql, &[]))?;
         Ok(rows[0].get(0))
     };
     let place = [("hostaddr", "127.0.0.1".to_owned()), ("port", port.to_string()), ("dbname", "postgres".into())];
@@ -320,7 +320,7 @@ fn password_files_services_and_the_environment_lead_to_a_connection() {
     check("the environment", connect("user=open", &place), "open cxsink");
     let password = [&place[..], &[("password", "hunter2".to_owned())]].concat();
     check("the environment", connect("user=scram", &password), "scram cxsink");
-    bench.file(".pgpass", "*:*:*:scram:hunter2\n", 0o600);
+    fixture.file(".pgpass", "*:*:*:scram:hunter2\n", 0o600);
     check("the home folder", connect("user=scram", &place), "scram cxsink");
     assert!(Path::new(folder).join(".pgpass").exists());
 }

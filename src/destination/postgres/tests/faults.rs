@@ -1,8 +1,10 @@
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
-use super::super::test_server::{PATIENCE, StallProxy, config, error_response, scripted_server, silent_server};
 use super::*;
+use crate::destination::postgres::test_server::{
+    PATIENCE, StallProxy, config, error_response, scripted_server, silent_server,
+};
 
 /// How long a call may take that is to end at once: far more than it needs, far less than the deadlines it must not wait for.
 const AT_ONCE: Duration = Duration::from_secs(5);
@@ -12,7 +14,7 @@ fn destination_at(url: &str, connect_timeout: Duration, abort: &StopSignal) -> P
     PostgresDestination::new(&config, &TlsConfig::default(), abort.clone()).unwrap()
 }
 
-fn assert_outage(error: &Error, says: &str) {
+fn assert_transient(error: &Error, says: &str) {
     assert_eq!((error.class(), error.kind()), (Class::Transient, ErrorKind::Connect), "{error:?}");
     assert!(error.message().contains(says), "{error:?} does not say {says}");
 }
@@ -25,7 +27,7 @@ fn a_silent_server_is_given_up_on_at_the_deadline() {
         let begun = Instant::now();
         let error = destination_at(&url, Duration::from_millis(200), &StopSignal::new()).connect().unwrap_err();
         assert!(begun.elapsed() < AT_ONCE);
-        assert_outage(&error, "deadline");
+        assert_transient(&error, "deadline");
         assert!(!format!("{error:?}").contains("hunter2"));
     }
 }
@@ -76,7 +78,7 @@ fn black_hole() -> (std::net::TcpListener, Vec<TcpStream>, SocketAddr) {
 }
 
 #[test]
-fn an_abort_ends_connecting_while_the_network_swallows_everything() {
+fn an_abort_ends_connecting_when_packets_are_dropped() {
     let (_listener, _queue, address) = black_hole();
     let abort = StopSignal::new();
     let mut destination = destination_at(&format!("postgresql://u@{address}/d"), PATIENCE, &abort);
@@ -94,7 +96,7 @@ fn an_abort_ends_connecting_while_the_network_swallows_everything() {
 }
 
 #[test]
-fn a_set_abort_lets_nothing_begin() {
+fn after_an_abort_no_call_begins() {
     let abort = StopSignal::new();
     abort.set();
     let mut destination = destination_at("postgresql://u@127.0.0.1:1/d", PATIENCE, &abort);
@@ -103,30 +105,30 @@ fn a_set_abort_lets_nothing_begin() {
 }
 
 #[test]
-fn nobody_there() {
+fn an_unreachable_server_is_transient() {
     let (listener, address) = silent_server();
     drop(listener);
     let error = destination_at(&format!("postgresql://u:hunter2@{address}/d"), PATIENCE, &StopSignal::new()).connect();
     let error = error.unwrap_err();
-    assert_outage(&error, &address.to_string());
+    assert_transient(&error, &address.to_string());
     assert!(error.hint().unwrap().contains("running"), "{error:?}");
     assert!(!format!("{error:?}").contains("hunter2"));
 
     let error =
         destination_at("postgresql://u@no-such-host.invalid/d", PATIENCE, &StopSignal::new()).connect().unwrap_err();
-    assert_outage(&error, "no-such-host.invalid");
+    assert_transient(&error, "no-such-host.invalid");
 
     #[cfg(unix)]
     {
         let error =
             destination_at("postgresql:///d?host=/nowhere", PATIENCE, &StopSignal::new()).connect().unwrap_err();
-        assert_outage(&error, "/nowhere/.s.PGSQL.5432");
+        assert_transient(&error, "/nowhere/.s.PGSQL.5432");
         assert!(error.hint().unwrap().contains("Unix socket"), "{error:?}");
     }
 }
 
 #[test]
-fn a_server_that_says_no() {
+fn a_refused_login_has_its_class() {
     let cases = [
         ("28P01", "password authentication failed for user \"u\"", Class::Mismatch, ErrorKind::Database),
         ("3D000", "database \"d\" does not exist", Class::Mismatch, ErrorKind::Database),
@@ -149,7 +151,7 @@ fn a_server_that_says_no() {
 }
 
 #[test]
-fn tls_is_insisted_on_where_asked_for() {
+fn sslmode_require_refuses_a_server_without_tls() {
     let address = scripted_server(Vec::new());
     let url = format!("postgresql://u@{address}/d?sslmode=require");
     let error = destination_at(&url, PATIENCE, &StopSignal::new()).connect().unwrap_err();
@@ -158,7 +160,7 @@ fn tls_is_insisted_on_where_asked_for() {
 }
 
 #[test]
-fn a_dead_first_host_does_not_matter() {
+fn the_second_host_is_used_when_the_first_is_dead() {
     let database = TestDatabase::new();
     let (_listener, silent) = silent_server();
     database.execute("CREATE TABLE t (k text PRIMARY KEY)");
@@ -176,7 +178,7 @@ fn the_password_is_read_from_its_file_at_each_connect() {
     config.connect_timeout = Duration::from_millis(100);
     config.password_file = Some(file.path().into());
     let mut destination = PostgresDestination::new(&config, &TlsConfig::default(), StopSignal::new()).unwrap();
-    assert_outage(&destination.connect().unwrap_err(), "deadline");
+    assert_transient(&destination.connect().unwrap_err(), "deadline");
     file.close().unwrap();
     let error = destination.connect().unwrap_err();
     assert!(error.message().contains("password_file"), "{error}");
@@ -189,22 +191,22 @@ fn a_blocked_statement_ends_at_the_deadline_and_on_the_server_too() {
     let database = TestDatabase::new();
     let plan = small_table(&database, UpdateMode::Always);
     let mut destination = ready(&database, &plan);
-    destination.config.statement_timeout = Duration::from_millis(300);
+    destination.server.set_statement_timeout(Duration::from_millis(300));
     let mut blocker = database.client();
     let mut lock = blocker.transaction().unwrap();
     lock.batch_execute("LOCK TABLE t").unwrap();
     let begun = Instant::now();
     let error = apply_all(&mut destination, &rows!(&plan, ["a", Value::Int(1)])).unwrap_err();
     assert!(begun.elapsed() < AT_ONCE);
-    assert_outage(&error, "deadline");
+    assert_transient(&error, "deadline");
     assert!(error.message().starts_with("writing a batch, PostgreSQL at "), "{error}");
     database.wait_for(WAITING, "0");
     lock.commit().unwrap();
-    assert_eq!(database.query("SELECT count(*) FROM t"), ["0"], "it was cancelled, so it never came");
+    assert_eq!(database.query("SELECT count(*) FROM t"), ["0"], "it was cancelled, so it wrote nothing");
 
     let rows = rows!(&plan, ["a", Value::Int(1)]);
-    assert_eq!(apply_all(&mut destination, &rows).unwrap_err().class(), Class::Transient, "the connection is gone");
-    destination.config.statement_timeout = PATIENCE;
+    assert_eq!(apply_all(&mut destination, &rows).unwrap_err().class(), Class::Transient, "the connection is closed");
+    destination.server.set_statement_timeout(PATIENCE);
     destination.connect().unwrap();
     destination.prepare(&plan).unwrap();
     assert_eq!(apply_all(&mut destination, &rows).unwrap(), committed(1, 0));
@@ -214,7 +216,7 @@ fn abort_ends_a_blocked_statement(database: &TestDatabase, url: &str) {
     let plan = small_table(database, UpdateMode::Always);
     let abort = StopSignal::new();
     let mut destination = destination_at(url, PATIENCE, &abort);
-    destination.config.statement_timeout = Duration::from_secs(600);
+    destination.server.set_statement_timeout(Duration::from_secs(600));
     destination.connect().unwrap();
     destination.prepare(&plan).unwrap();
     let mut blocker = database.client();
@@ -257,20 +259,20 @@ fn unix_sockets_keep_the_same_promises() {
     let mut destination = destination_at(&url, PATIENCE, &StopSignal::new());
     destination.connect().unwrap();
     let sql = "SELECT client_addr IS NULL FROM pg_stat_activity WHERE pid = pg_backend_pid()";
-    let session = destination.session.as_mut().unwrap();
+    let session = destination.server.session().unwrap();
     let rows = session.run("testing", PATIENCE, |client| client.query_typed(sql, &[])).unwrap();
-    assert!(rows[0].get::<_, bool>(0), "it does not come over TCP");
+    assert!(rows[0].get::<_, bool>(0), "the connection is not TCP");
     drop(destination);
 
     let silent = tempfile::tempdir().unwrap();
     let _listener = std::os::unix::net::UnixListener::bind(silent.path().join(".s.PGSQL.5432")).unwrap();
     let url = format!("postgresql://u@/d?host={}", silent.path().display());
     let error = destination_at(&url, Duration::from_millis(200), &StopSignal::new()).connect().unwrap_err();
-    assert_outage(&error, "deadline");
+    assert_transient(&error, "deadline");
 }
 
 #[test]
-fn a_server_that_falls_silent_is_given_up_on_in_every_call() {
+fn every_call_to_a_silent_server_ends_at_the_deadline() {
     let database = TestDatabase::new();
     let plan = small_table(&database, UpdateMode::Always);
     let proxy = StallProxy::new(database.address());
@@ -286,10 +288,10 @@ fn a_server_that_falls_silent_is_given_up_on_in_every_call() {
         let mut destination = destination_at(&database.url_through(proxy.address), PATIENCE, &StopSignal::new());
         destination.connect().unwrap();
         destination.prepare(&plan).unwrap();
-        destination.config.statement_timeout = Duration::from_millis(200);
+        destination.server.set_statement_timeout(Duration::from_millis(200));
         proxy.stall(true);
         let begun = Instant::now();
-        assert_outage(&call(&mut destination), "deadline");
+        assert_transient(&call(&mut destination), "deadline");
         drop(destination);
         assert!(begun.elapsed() < AT_ONCE);
     }
@@ -297,7 +299,7 @@ fn a_server_that_falls_silent_is_given_up_on_in_every_call() {
 }
 
 #[test]
-fn a_killed_connection_is_an_outage() {
+fn a_killed_connection_is_transient() {
     let database = TestDatabase::new();
     let plan = small_table(&database, UpdateMode::Always);
     let mut destination = ready(&database, &plan);

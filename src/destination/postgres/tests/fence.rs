@@ -9,12 +9,12 @@ fn fence(from: u64, to: u64) -> Fence<'static> {
 }
 
 #[test]
-fn the_checkpoint_moves_with_its_batch_and_only_from_where_it_stands() {
+fn the_checkpoint_moves_with_its_batch_and_only_from_its_position() {
     let database = TestDatabase::new();
     database.execute(CHECKPOINT);
     let plan = small_table(&database, UpdateMode::Always);
     let mut destination = ready(&database, &plan);
-    assert_eq!(destination.position("spool", 5).unwrap(), Some(5), "made at what is applied");
+    assert_eq!(destination.position("spool", 5).unwrap(), Some(5), "created at the committed offset");
     assert_eq!(destination.position("other", 0).unwrap(), Some(0));
 
     let rows = rows!(&plan, ["a", Value::Int(1)], ["b", Value::Int(2)]);
@@ -22,10 +22,10 @@ fn the_checkpoint_moves_with_its_batch_and_only_from_where_it_stands() {
     let write = |from, to| Write { rows: &rows, merged: &merged, fence: Some(fence(from, to)) };
     assert_eq!(destination.apply(&write(4, 9)).unwrap(), Applied::Fenced);
     assert_eq!(database.query("SELECT count(*) FROM t"), ["0"]);
-    assert_eq!(destination.position("spool", 77).unwrap(), Some(5), "stays where it was");
+    assert_eq!(destination.position("spool", 77).unwrap(), Some(5), "unchanged");
 
     assert_eq!(destination.apply(&write(5, 7)).unwrap(), committed(2, 0));
-    // The answer was lost, so the same batch comes again.
+    // The transaction was in doubt, so the same batch comes again.
     assert_eq!(destination.apply(&write(5, 7)).unwrap(), Applied::Fenced);
     assert_eq!(destination.position("spool", 5).unwrap(), Some(7));
 
@@ -54,7 +54,7 @@ fn a_batch_that_fails_leaves_the_checkpoint() {
 }
 
 #[test]
-fn without_the_table_there_is_no_checkpoint() {
+fn without_its_table_there_is_no_checkpoint() {
     let database = TestDatabase::new();
     let plan = small_table(&database, UpdateMode::Always);
     let mut destination = ready(&database, &plan);
@@ -63,7 +63,7 @@ fn without_the_table_there_is_no_checkpoint() {
     assert_eq!(apply_all(&mut destination, &rows).unwrap(), committed(1, 0), "the connection is still good");
 }
 
-/// The batch of an abandoned connection is still running when its successor tries again: exactly one of them counts.
+/// The batch of an abandoned connection still runs when the next one repeats it: exactly one of them is applied.
 #[test]
 fn a_late_batch_and_its_repetition_apply_once() {
     let database = TestDatabase::new();

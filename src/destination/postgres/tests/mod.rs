@@ -9,11 +9,20 @@ mod upsert;
 
 use std::sync::Arc;
 
+use super::catalogue::Relation;
+use super::destination::PostgresDestination;
+use super::init_db;
+use super::pooler::indicates_pooler;
+use super::statement::Upsert;
 use super::test_server::TestDatabase;
-use super::*;
-use crate::config::UpdateMode;
-use crate::rows::batch::{Merged, Value};
+use crate::config::{DestinationConfig, TlsConfig, UpdateMode};
+use crate::destination::names::TableName;
+use crate::destination::{Applied, Destination, Write};
+use crate::error::{Class, Error, ErrorKind, Result};
+use crate::rows::Plan;
+use crate::rows::batch::{Merged, Rows, Value};
 use crate::rows::{Column, ColumnType, PlanColumn, Role, Source};
+use crate::threads::stop_signal::StopSignal;
 
 const TEXT: ColumnType = ColumnType::Text { chars_max: None };
 

@@ -1,14 +1,14 @@
-use super::super::test_server::PATIENCE;
 use super::*;
+use crate::destination::postgres::test_server::PATIENCE;
 
 fn batch_execute(destination: &mut PostgresDestination, sql: &str) {
-    let session = destination.session.as_mut().unwrap();
+    let session = destination.server.session().unwrap();
     session.run("testing", PATIENCE, |client| client.batch_execute(sql)).unwrap();
 }
 
-/// Our statement on this server connection: its name, as PostgreSQL knows it.
+/// The name of our statement on this server connection.
 fn prepared_name(destination: &mut PostgresDestination) -> Vec<String> {
-    let session = destination.session.as_mut().unwrap();
+    let session = destination.server.session().unwrap();
     let sql = "SELECT name FROM pg_prepared_statements";
     let rows = session.run("testing", PATIENCE, |client| client.query_typed(sql, &[])).unwrap();
     rows.iter().map(|row| row.get(0)).collect()
@@ -28,7 +28,7 @@ fn the_statement_is_prepared_once() {
 }
 
 #[test]
-fn a_pooler_that_forgets_statements_is_noticed() {
+fn a_pooler_that_forgets_statements_is_detected() {
     let database = TestDatabase::new();
     let plan = small_table(&database, UpdateMode::Always);
     let mut destination = ready(&database, &plan);
@@ -75,13 +75,13 @@ fn another_process_statement_under_our_name_writes_nothing() {
 }
 
 #[test]
-fn a_name_that_is_taken_is_noticed() {
+fn a_name_that_is_in_use_is_detected() {
     let database = TestDatabase::new();
     let plan = small_table(&database, UpdateMode::Always);
     let mut destination = ready(&database, &plan);
     let name = prepared_name(&mut destination).pop().unwrap();
     let number: u32 = name.trim_start_matches('s').parse().unwrap();
-    // The crate counts for the whole process, so other tests move the number too: take a good many.
+    // The crate counts for the whole process, so other tests move the number too: use many.
     let taken: Vec<_> = (number + 1..number + 1000).map(|i| format!("PREPARE s{i} AS SELECT 1;")).collect();
     batch_execute(&mut destination, &taken.concat());
     destination.prepare(&plan).unwrap();
@@ -90,38 +90,41 @@ fn a_name_that_is_taken_is_noticed() {
 }
 
 #[test]
-fn the_marks_of_a_pooler() {
+fn the_errors_of_a_pooler_are_recognised() {
     let with = |sqlstate: &str| Error::new(ErrorKind::Database, "x").with_sqlstate(sqlstate);
     for sqlstate in ["26000", "42P05", "08P01", "22P03"] {
-        assert!(shows_pooler(&with(sqlstate)), "{sqlstate}");
+        assert!(indicates_pooler(&with(sqlstate)), "{sqlstate}");
     }
     for sqlstate in ["42P01", "23505", "57P01", "08006"] {
-        assert!(!shows_pooler(&with(sqlstate)), "{sqlstate}");
+        assert!(!indicates_pooler(&with(sqlstate)), "{sqlstate}");
     }
 }
 
-/// Another client of the same server connection has left settings there: the table is found, made and filled all the same.
+/// Another client of the same server connection has left settings there: the table is still found, created and filled.
 #[test]
-fn what_others_leave_on_the_connection_does_not_matter() {
+fn settings_that_other_clients_leave_behind_have_no_effect() {
     let database = TestDatabase::new();
     let plan = small_table(&database, UpdateMode::Always);
     let mut destination = database.destination("t");
-    destination.ensure_session().unwrap();
+    destination.server.ensure_session().unwrap();
     batch_execute(
         &mut destination,
         "SET search_path = nowhere; SET DateStyle = 'German'; SET TimeZone = 'Asia/Kolkata'",
     );
-    let timeout = destination.timeout();
-    let session = destination.session.as_mut().unwrap();
-    let (relation, _) = super::super::catalogue::read(session, "t", &TableName::parse("t").unwrap(), timeout).unwrap();
+    let timeout = destination.server.timeout();
+    let session = destination.server.session().unwrap();
+    let (relation, _) =
+        crate::destination::postgres::catalogue::read(session, "t", &TableName::parse("t").unwrap(), timeout).unwrap();
     assert_eq!(relation.name.quoted(), "\"public\".\"t\"");
     destination.relation = Some(relation);
     destination.prepare(&plan).unwrap();
     assert_eq!(apply_all(&mut destination, &rows!(&plan, ["a", Value::Int(1)])).unwrap(), committed(1, 0));
-    let session = destination.session.as_mut().unwrap();
-    let path = |client: &mut Client| client.query_typed_one("SELECT current_setting('search_path')", &[])?.try_get(0);
-    let path: String = session.run("asking", timeout, path).unwrap();
-    assert_eq!(path, "nowhere", "theirs is as they left it");
+    let session = destination.server.session().unwrap();
+    let path = |client: &mut postgres::Client| {
+        client.query_typed_one("SELECT current_setting('search_path')", &[])?.try_get(0)
+    };
+    let path: String = session.run("testing", timeout, path).unwrap();
+    assert_eq!(path, "nowhere", "the other client's setting is unchanged");
     destination.table = TableName::parse("made").unwrap();
     destination.init_db().unwrap();
     assert_eq!(database.query("SELECT to_regclass('public.made') IS NOT NULL"), ["t"]);

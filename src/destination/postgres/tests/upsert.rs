@@ -132,7 +132,7 @@ fn changed_writes_only_differences() {
 }
 
 #[test]
-fn newer_ignores_what_is_older() {
+fn newer_ignores_older_rows() {
     let database = TestDatabase::new();
     database.execute("CREATE TABLE t (k text PRIMARY KEY, n int, ts timestamptz)");
     let columns = vec![
@@ -159,7 +159,7 @@ fn newer_ignores_what_is_older() {
 }
 
 #[test]
-fn a_table_of_nothing_but_its_key_keeps_what_is_there() {
+fn a_table_with_only_its_key_keeps_existing_rows() {
     let database = TestDatabase::new();
     database.execute("CREATE TABLE t (a text, b int, PRIMARY KEY (a, b))");
     let columns = vec![column("a", TEXT, Role::Key), column("b", ColumnType::Int4, Role::Key)];
@@ -191,7 +191,7 @@ fn any_name_works() {
 }
 
 #[test]
-fn partitioned_tables_count_too() {
+fn partitioned_tables_count_inserts_and_updates() {
     let database = TestDatabase::new();
     database.execute(
         "CREATE TABLE t (k text, n int, PRIMARY KEY (k)) PARTITION BY HASH (k);
@@ -210,7 +210,7 @@ fn partitioned_tables_count_too() {
 }
 
 #[test]
-fn five_thousand_rows_at_once() {
+fn five_thousand_rows_fit_one_batch() {
     let database = TestDatabase::new();
     let plan = small_table(&database, UpdateMode::Always);
     let mut rows = Rows::new(Arc::clone(&plan));
@@ -296,7 +296,7 @@ fn a_value_of_the_wrong_type_is_an_internal_error() {
 }
 
 #[test]
-fn what_does_not_fit_shows_when_preparing() {
+fn a_mismatch_shows_when_preparing() {
     let database = TestDatabase::new();
     database.execute(
         "CREATE TABLE t (k text, n int); CREATE TABLE u (k text PRIMARY KEY, n int); CREATE ROLE cxsink_reader LOGIN PASSWORD 'reader'",
@@ -318,7 +318,7 @@ fn what_does_not_fit_shows_when_preparing() {
     let url = database.url();
     let (_, server) = url.split_once('@').unwrap();
     let url = format!("postgresql://cxsink_reader:reader@{server}");
-    let config = super::super::test_server::config(&url, "u");
+    let config = crate::destination::postgres::test_server::config(&url, "u");
     let mut reader = PostgresDestination::new(&config, &TlsConfig::default(), StopSignal::new()).unwrap();
     reader.connect().unwrap();
     let error = reader.prepare(&plan("u", columns(), UpdateMode::Always)).unwrap_err();

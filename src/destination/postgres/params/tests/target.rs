@@ -1,17 +1,18 @@
-//! The forms of a connection string, and which source wins.
+//! The forms of a connection string, and the order of precedence.
 
 use secrecy::ExposeSecret;
 
 use super::*;
 use crate::config::database::libpq::LibpqVariable;
+use crate::destination::postgres::params::hosts::Address;
 use crate::destination::postgres::params::ssl::{Roots, SslMode};
 
-fn resolve(text: &str) -> Result<Target> {
-    Target::resolve(text, &Libpq::default())
+fn read(text: &str) -> Result<Target> {
+    Target::read(text, &Libpq::default())
 }
 
 fn target(text: &str) -> Target {
-    resolve(text).unwrap_or_else(|error| panic!("{text}: {error:?}"))
+    read(text).unwrap_or_else(|error| panic!("{text}: {error:?}"))
 }
 
 /// The environment of these variables.
@@ -79,7 +80,7 @@ fn credentials_in_both_forms() {
         assert_eq!(target.password.as_ref().map(ExposeSecret::expose_secret), password, "{text}");
         assert_eq!(target.database.as_deref(), database, "{text}");
     }
-    assert!(!target("host=db").user.is_empty(), "whoever runs this, as in libpq");
+    assert!(!target("host=db").user.is_empty(), "the user of this process, as in libpq");
 }
 
 #[test]
@@ -136,7 +137,7 @@ fn every_parameter_in_both_forms() {
 }
 
 #[test]
-fn every_sslmode_and_what_the_authority_makes_of_it() {
+fn an_authority_strengthens_sslmode() {
     for (word, mode) in SslMode::ALL {
         assert_eq!(target(&format!("sslmode={word}")).tls.mode, mode);
     }
@@ -144,12 +145,12 @@ fn every_sslmode_and_what_the_authority_makes_of_it() {
     assert_eq!(target("sslmode=require sslrootcert=/ca.pem").tls.mode, SslMode::VerifyCa, "as in libpq");
     let system = target("sslrootcert=system").tls;
     assert_eq!((system.mode, system.roots), (SslMode::VerifyFull, Roots::System));
-    assert!(resolve("sslrootcert=system sslmode=require").unwrap_err().message().contains("too weak"));
+    assert!(read("sslrootcert=system sslmode=require").unwrap_err().message().contains("too weak"));
 }
 
 /// `string > service > environment > default`, for each parameter by itself.
 #[test]
-fn the_connection_string_counts_more_than_the_service_and_that_more_than_the_environment() {
+fn the_connection_string_wins_over_the_service_and_that_over_the_environment() {
     let folder = tempfile::tempdir().unwrap();
     let services = folder.path().join("services.conf");
     std::fs::write(&services, "[cx]\nhost=of-service\nport=2\nuser=of-service\nsslmode=require\n").unwrap();
@@ -169,13 +170,13 @@ fn the_connection_string_counts_more_than_the_service_and_that_more_than_the_env
         ("PGSERVICEFILE", "servicefile", services),
     ];
     let shown = |text: &str, libpq: &Libpq| {
-        let target = Target::resolve(text, libpq).unwrap();
+        let target = Target::read(text, libpq).unwrap();
         (target.to_string(), target.user, target.database.unwrap_or_default(), target.tls.mode)
     };
     let from = |host: &str, user: &str, mode| (host.to_owned(), user.to_owned(), "of-environment".to_owned(), mode);
     let libpq = environment(&variables);
     assert_eq!(shown("postgresql://", &libpq), from("of-environment:3", "of-environment", SslMode::Disable));
-    let all = Target::resolve("postgresql://", &libpq).unwrap();
+    let all = Target::read("postgresql://", &libpq).unwrap();
     assert_eq!((&*all.application_name, all.options.as_deref()), ("of-environment", Some("-c a=b")));
     assert_eq!((all.connect_timeout, all.session), (Some(Duration::from_secs(9)), TargetSessionAttrs::Any));
     assert_eq!(all.password.unwrap().expose_secret(), "of-environment");
@@ -187,21 +188,21 @@ fn the_connection_string_counts_more_than_the_service_and_that_more_than_the_env
     assert_eq!(shown("host=h", &environment(&variables)), from("h:2", "of-service", SslMode::Require));
     let other_file = format!("service=cx servicefile={services}");
     let elsewhere = environment(&[("PGSERVICEFILE", "servicefile", "/nowhere")]);
-    assert_eq!(Target::resolve(&other_file, &elsewhere).unwrap().to_string(), "of-service:2");
+    assert_eq!(Target::read(&other_file, &elsewhere).unwrap().to_string(), "of-service:2");
 }
 
 #[test]
-fn files_of_the_home_folder_are_used_where_nothing_else_is_said() {
+fn files_of_the_home_directory_are_the_defaults() {
     let home = tempfile::tempdir().unwrap();
     let libpq = Libpq { home: Some(home.path().into()), ..Libpq::default() };
-    let bare = Target::resolve("sslmode=require", &libpq).unwrap();
+    let bare = Target::read("sslmode=require", &libpq).unwrap();
     assert_eq!((bare.tls.mode, bare.tls.roots, bare.tls.identity), (SslMode::Require, Roots::Default, None));
     let folder = home.path().join(".postgresql");
     std::fs::create_dir(&folder).unwrap();
     for name in ["root.crt", "postgresql.crt", "postgresql.key"] {
         std::fs::write(folder.join(name), "").unwrap();
     }
-    let found = Target::resolve("sslmode=require", &libpq).unwrap();
+    let found = Target::read("sslmode=require", &libpq).unwrap();
     assert_eq!(found.tls.roots, Roots::File(folder.join("root.crt")));
     assert_eq!(found.tls.mode, SslMode::VerifyCa);
     assert_eq!(found.tls.identity, Some((folder.join("postgresql.crt"), folder.join("postgresql.key"))));
@@ -209,7 +210,7 @@ fn files_of_the_home_folder_are_used_where_nothing_else_is_said() {
 }
 
 #[test]
-fn what_is_wrong_or_not_supported_is_named_without_the_password() {
+fn errors_name_the_parameter_and_show_no_password() {
     let cases = [
         ("postgresql://u:hunter2@h/d?sslcrl=x", "destination.url: sslcrl"),
         ("postgresql://u:hunter2@h/d?require_auth=scram-sha-256", "require_auth"),
@@ -229,8 +230,8 @@ fn what_is_wrong_or_not_supported_is_named_without_the_password() {
         ("password=hunter2 sslmode=on", "sslmode"),
         ("password=hunter2 channel_binding=yes", "channel_binding"),
         ("password=hunter2 target_session_attrs=standby", "target_session_attrs"),
-        ("password=hunter2 target_session_attrs=prefer-standby", "takes no writes"),
-        ("password=hunter2 target_session_attrs=read-only", "takes no writes"),
+        ("password=hunter2 target_session_attrs=prefer-standby", "that take no writes"),
+        ("password=hunter2 target_session_attrs=read-only", "that take no writes"),
         ("password=hunter2 ssl_min_protocol_version=SSLv3", "ssl_min_protocol_version"),
         ("password=hunter2 sslcert=/me.pem", "sslcert has no key"),
         ("password=hunter2 sslkey=/me.key", "sslkey has no certificate"),
@@ -252,7 +253,7 @@ fn what_is_wrong_or_not_supported_is_named_without_the_password() {
         ("password=hunter2 service=missing", "\"missing\""),
     ];
     for (text, expected) in cases {
-        let error = resolve(text).unwrap_err();
+        let error = read(text).unwrap_err();
         assert!(error.message().contains(expected), "{text}: {error}");
         assert!(error.hint().is_some(), "{text}");
         let everything = format!("{error} {error:?} {}", error.detail_json());
@@ -260,15 +261,15 @@ fn what_is_wrong_or_not_supported_is_named_without_the_password() {
     }
     let target = target("postgresql://u:hunter2@h/d");
     assert!(!format!("{target:?} {target}").contains("hunter2"));
-    let error = resolve("sslmod=require").unwrap_err();
+    let error = read("sslmod=require").unwrap_err();
     assert!(error.hint().unwrap().contains("nearest one is sslmode"), "{error:?}");
 }
 
 #[test]
-fn a_variable_and_a_service_are_named_as_such() {
-    let check = |variable, parameter, value: &str, says: &str| {
-        let error = Target::resolve("postgresql://h", &environment(&[(variable, parameter, value)])).unwrap_err();
-        assert!(error.message().contains(says), "{error}");
+fn errors_name_the_variable_or_the_service() {
+    let check = |variable, parameter, value: &str, expected: &str| {
+        let error = Target::read("postgresql://h", &environment(&[(variable, parameter, value)])).unwrap_err();
+        assert!(error.message().contains(expected), "{error}");
         assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
     };
     check("PGSSLCRL", "sslcrl", "hunter2", "environment: PGSSLCRL is not supported");
@@ -279,7 +280,7 @@ fn a_variable_and_a_service_are_named_as_such() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("services");
     std::fs::write(&file, "[cx]\nsslmode=hunter2\n").unwrap();
-    let error = resolve(&format!("service=cx servicefile={}", file.display())).unwrap_err();
+    let error = read(&format!("service=cx servicefile={}", file.display())).unwrap_err();
     assert!(error.message().starts_with("service \"cx\" in ") && error.message().contains("sslmode"), "{error}");
     assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
 }

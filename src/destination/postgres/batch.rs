@@ -1,0 +1,170 @@
+//! The upsert of the current plan: prepared where the connection keeps prepared statements, then run for each batch.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use postgres::types::{ToSql, Type};
+use postgres::{Client, Statement};
+
+use super::catalogue::Relation;
+use super::checkpoint::to_bigint;
+use super::connection::{PgResult, Session};
+use super::encode::{ColumnArray, arrays};
+use super::statement::{Upsert, UpsertOutcome};
+use crate::destination::{Applied, Fence, Write};
+use crate::error::{Class, Error, ErrorKind, Result};
+use crate::rows::Plan;
+use crate::rows::batch::Rows;
+
+/// The statement of a plan, in both variants.
+pub(super) struct Upserts {
+    nonce: String,
+    fenced: Variant,
+    unfenced: Variant,
+}
+
+struct Variant {
+    upsert: Upsert,
+    /// Prepared at its first use on this connection.
+    prepared: Option<Statement>,
+}
+
+/// The conditions of one run.
+pub(super) struct RunOptions {
+    pub(super) timeout: Duration,
+    pub(super) lock_timeout: Option<Duration>,
+    /// Prepare nothing.
+    pub(super) unnamed_only: bool,
+}
+
+impl Upserts {
+    pub(super) fn new(plan: &Plan, relation: &Relation, nonce: &str) -> Self {
+        let variant = |fenced| Variant { upsert: Upsert::new(plan, relation, nonce, fenced), prepared: None };
+        Self { nonce: nonce.into(), fenced: variant(true), unfenced: variant(false) }
+    }
+
+    /// Runs the unfenced statement with no rows.
+    pub(super) fn try_empty(&self, session: &mut Session, plan: &Plan, timeout: Duration) -> Result<()> {
+        let rows = Rows::new(Arc::new(plan.clone()));
+        let arrays = arrays(&rows, &[]);
+        let upsert = &self.unfenced.upsert;
+        let typed = with_types(&parameters(&self.nonce, &arrays, None), upsert);
+        session.run("trying the upsert", timeout, |client| client.query_typed(&upsert.sql, &typed)).map(drop)
+    }
+
+    pub(super) fn prepare(&mut self, session: &mut Session, fenced: bool, timeout: Duration) -> Result<()> {
+        self.variant(fenced).prepare(session, timeout)
+    }
+
+    pub(super) fn run(&mut self, session: &mut Session, write: &Write<'_>, options: &RunOptions) -> Result<Applied> {
+        let nonce = self.nonce.clone();
+        let variant = self.variant(write.fence.is_some());
+        if !options.unnamed_only {
+            variant.prepare(session, options.timeout)?;
+        }
+        let fence = write.fence.map(Positions::new).transpose()?;
+        let arrays = arrays(write.rows, write.merged);
+        let parameters = parameters(&nonce, &arrays, fence.as_ref());
+        let statement = variant.prepared.as_ref().filter(|_| !options.unnamed_only);
+        let run = |client: &mut Client| {
+            let rows = match statement {
+                Some(statement) => client.query(statement, &parameters)?,
+                None => client.query_typed(&variant.upsert.sql, &with_types(&parameters, &variant.upsert))?,
+            };
+            rows.first().map(UpsertOutcome::read).transpose()
+        };
+        let outcome = session.run("writing a batch", options.timeout, |client| match options.lock_timeout {
+            // One statement is a transaction by itself.
+            None => run(client),
+            Some(lock_timeout) => in_limited_transaction(client, lock_timeout, options.timeout, run),
+        })?;
+        applied(outcome)
+    }
+
+    fn variant(&mut self, fenced: bool) -> &mut Variant {
+        if fenced { &mut self.fenced } else { &mut self.unfenced }
+    }
+}
+
+impl Variant {
+    fn prepare(&mut self, session: &mut Session, timeout: Duration) -> Result<()> {
+        if self.prepared.is_none() {
+            let Upsert { sql, types } = &self.upsert;
+            self.prepared =
+                Some(session.run("preparing the upsert", timeout, |client| client.prepare_typed(sql, types))?);
+        }
+        Ok(())
+    }
+}
+
+/// Runs the upsert in a transaction with limits of its own: they end with it, so other clients of a pool do not inherit them. If
+/// this client vanishes, the server keeps the rows locked no longer than the client would have waited.
+fn in_limited_transaction(
+    client: &mut Client,
+    lock_timeout: Duration,
+    timeout: Duration,
+    run: impl FnOnce(&mut Client) -> PgResult<Option<UpsertOutcome>>,
+) -> PgResult<Option<UpsertOutcome>> {
+    let (lock, all) = (lock_timeout.as_millis(), timeout.as_millis());
+    client.batch_execute(&format!(
+        "BEGIN; SET LOCAL lock_timeout = {lock}; SET LOCAL statement_timeout = {all}; \
+         SET LOCAL idle_in_transaction_session_timeout = {all}"
+    ))?;
+    let outcome = run(client);
+    let is_ours = matches!(&outcome, Ok(Some(outcome)) if outcome.is_ours);
+    // The outcome counts, and not that of the clean-up.
+    if is_ours {
+        client.batch_execute("COMMIT")?;
+    } else {
+        drop(client.batch_execute("ROLLBACK"));
+    }
+    outcome
+}
+
+fn applied(outcome: Option<UpsertOutcome>) -> Result<Applied> {
+    match outcome {
+        Some(outcome) if outcome.is_ours && outcome.moved == 0 => Ok(Applied::Fenced),
+        Some(outcome) if outcome.is_ours => Ok(Applied::Committed {
+            inserted: outcome.inserted.unsigned_abs(),
+            updated: outcome.updated.unsigned_abs(),
+        }),
+        _ => Err(foreign_statement()),
+    }
+}
+
+fn foreign_statement() -> Error {
+    Error::new(ErrorKind::Protocol, "the server ran another statement than the one that was prepared")
+        .with_class(Class::Transient)
+        .with_hint("check the pooler: it mixes up prepared statements")
+}
+
+/// A fence in PostgreSQL's types.
+struct Positions<'a> {
+    spool_id: &'a str,
+    from: i64,
+    to: i64,
+}
+
+impl<'a> Positions<'a> {
+    fn new(fence: Fence<'a>) -> Result<Self> {
+        Ok(Self { spool_id: fence.spool_id, from: to_bigint(fence.from)?, to: to_bigint(fence.to)? })
+    }
+}
+
+/// In the order of [`Upsert`].
+fn parameters<'a>(
+    nonce: &'a String,
+    arrays: &'a [ColumnArray<'a>],
+    fence: Option<&'a Positions<'a>>,
+) -> Vec<&'a (dyn ToSql + Sync)> {
+    let mut parameters: Vec<&(dyn ToSql + Sync)> = vec![nonce];
+    parameters.extend(arrays.iter().map(|array| array as &(dyn ToSql + Sync)));
+    if let Some(fence) = fence {
+        parameters.extend([&fence.spool_id as &(dyn ToSql + Sync), &fence.from, &fence.to]);
+    }
+    parameters
+}
+
+fn with_types<'a>(parameters: &[&'a (dyn ToSql + Sync)], upsert: &Upsert) -> Vec<(&'a (dyn ToSql + Sync), Type)> {
+    parameters.iter().copied().zip(upsert.types.iter().cloned()).collect()
+}

@@ -1,0 +1,233 @@
+//! The port's implementation.
+
+use std::fmt;
+use std::sync::Arc;
+
+use postgres::{SimpleQueryMessage, SimpleQueryRow};
+
+use super::batch::{RunOptions, Upserts};
+use super::catalogue::{self, Relation};
+use super::pooler::indicates_pooler;
+use super::server::{Server, not_connected};
+use super::{checkpoint, examine, init_db};
+use crate::config::{DestinationConfig, TlsConfig};
+use crate::destination::names::TableName;
+use crate::destination::{Applied, Destination, Examination, Write};
+use crate::error::{Class, Result};
+use crate::report::finding::Finding;
+use crate::rows::{Plan, Table};
+use crate::threads::stop_signal::StopSignal;
+
+/// A table in PostgreSQL.
+pub(crate) struct PostgresDestination {
+    pub(super) server: Server,
+    pub(super) table: TableName,
+    /// Distinguishes our statements from another process's: see `statement`.
+    nonce: String,
+    /// Set once a pooler has shown that it does not keep prepared statements.
+    pub(super) unnamed_only: bool,
+    pub(super) relation: Option<Relation>,
+    upserts: Option<Upserts>,
+}
+
+impl fmt::Debug for PostgresDestination {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PostgresDestination")
+            .field("server", &self.server)
+            .field("table", &self.table)
+            .finish_non_exhaustive()
+    }
+}
+
+impl PostgresDestination {
+    /// Reads the connection string, the files that it names and the table's name; does not connect. `abort` ends every call.
+    pub(crate) fn new(config: &DestinationConfig, tls: &TlsConfig, abort: StopSignal) -> Result<Self> {
+        Ok(Self {
+            server: Server::new(config, tls, abort)?,
+            table: TableName::parse(&config.table)?,
+            nonce: std::iter::repeat_with(fastrand::alphanumeric).take(16).collect(),
+            unnamed_only: false,
+            relation: None,
+            upserts: None,
+        })
+    }
+
+    pub(super) fn disconnect(&mut self) {
+        // The statements first: each one closes itself on its connection.
+        self.upserts = None;
+        self.relation = None;
+        self.server.disconnect();
+    }
+
+    /// Runs a call, and disconnects after an error by which the connection is lost: the port's contract.
+    fn call<T>(&mut self, call: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        let result = call(self);
+        if result.as_ref().is_err_and(|error| self.server.is_lost_after(error)) {
+            self.disconnect();
+        }
+        result
+    }
+
+    fn try_connect(&mut self) -> Result<Table> {
+        self.server.ensure_session()?;
+        self.detect_pooler()?;
+        let (timeout, configured) = (self.server.timeout(), self.server.config().table.clone());
+        let (relation, table) = catalogue::read(self.server.session()?, &configured, &self.table, timeout)?;
+        self.relation = Some(relation);
+        Ok(table)
+    }
+
+    /// Through a pooler nothing is prepared: a named statement would stay behind on a server connection that other clients use.
+    fn detect_pooler(&mut self) -> Result<()> {
+        let timeout = self.server.timeout();
+        if !self.unnamed_only && self.server.session()?.is_pooled(timeout)? {
+            self.use_unnamed(&"it leads through a pooler");
+        }
+        Ok(())
+    }
+
+    fn use_unnamed(&mut self, reason: &dyn fmt::Display) {
+        if !self.unnamed_only {
+            self.unnamed_only = true;
+            log::info!(
+                "the connection to {} does not keep prepared statements: using unnamed ones from now on ({reason})",
+                self.server.target()
+            );
+        }
+    }
+
+    fn try_prepare(&mut self, plan: &Plan) -> Result<()> {
+        let relation = self.relation.as_ref().ok_or_else(not_connected)?;
+        let upserts = self.upserts.insert(Upserts::new(plan, relation, &self.nonce));
+        let timeout = self.server.timeout();
+        let session = self.server.session()?;
+        // An empty batch shows before the first event whether this user may write and whether the key has its index.
+        upserts.try_empty(session, plan, timeout)?;
+        if self.unnamed_only {
+            return Ok(());
+        }
+        match upserts.prepare(session, relation.has_checkpoint, timeout) {
+            Err(error) if indicates_pooler(&error) => {
+                self.use_unnamed(&error);
+                Ok(())
+            }
+            outcome => outcome,
+        }
+    }
+
+    fn try_apply(&mut self, write: &Write<'_>) -> Result<Applied> {
+        if write.merged.is_empty() && write.fence.is_none() {
+            return Ok(Applied::Committed { inserted: 0, updated: 0 });
+        }
+        match self.run_upsert(write) {
+            // Nothing was written: these errors come before the statement starts, or from a foreign statement.
+            Err(error) if !self.unnamed_only && indicates_pooler(&error) => {
+                self.use_unnamed(&error);
+                if self.server.is_disconnected() {
+                    return Err(error.with_class(Class::Transient));
+                }
+                self.run_upsert(write)
+            }
+            outcome => outcome,
+        }
+    }
+
+    fn run_upsert(&mut self, write: &Write<'_>) -> Result<Applied> {
+        let options = RunOptions {
+            timeout: self.server.timeout(),
+            lock_timeout: self.server.config().lock_timeout,
+            unnamed_only: self.unnamed_only,
+        };
+        let upserts = self.upserts.as_mut().ok_or_else(not_connected)?;
+        upserts.run(self.server.session()?, write, &options)
+    }
+
+    fn checkpoint_table(&self) -> Result<String> {
+        let relation = self.relation.as_ref().ok_or_else(not_connected)?;
+        Ok(relation.name.checkpoint().quoted())
+    }
+
+    fn try_init_db(&mut self) -> Result<()> {
+        let timeout = self.server.timeout();
+        let session = self.server.ensure_session()?;
+        let found = catalogue::find(session, &self.table, timeout)?;
+        let table = found.map_or_else(|| self.table.clone(), |found| found.relation.name);
+        // Behind a pooler, another client may have left its own search path.
+        let sql = format!("SET LOCAL search_path TO DEFAULT; {}", init_db::sql(&table));
+        session.run("creating the tables", timeout, |client| client.batch_execute(&sql))
+    }
+
+    fn try_peek(&mut self, count: usize) -> Result<Vec<Vec<Option<String>>>> {
+        let timeout = self.server.timeout();
+        let select = format!("SELECT * FROM {} ORDER BY 1 LIMIT {count}", self.table.quoted());
+        let messages =
+            self.server.session()?.run("reading the first rows", timeout, |client| client.simple_query(&select))?;
+        let as_texts = |row: &SimpleQueryRow| (0..row.len()).map(|index| row.get(index).map(Into::into)).collect();
+        Ok(messages
+            .iter()
+            .filter_map(|message| match message {
+                SimpleQueryMessage::Row(row) => Some(as_texts(row)),
+                _ => None,
+            })
+            .collect())
+    }
+}
+
+impl Destination for PostgresDestination {
+    fn connect(&mut self) -> Result<Table> {
+        self.disconnect();
+        self.call(Self::try_connect)
+    }
+
+    fn prepare(&mut self, plan: &Arc<Plan>) -> Result<()> {
+        self.call(|destination| destination.try_prepare(plan))
+    }
+
+    fn position(&mut self, spool_id: &str, committed: u64) -> Result<Option<u64>> {
+        self.call(|destination| {
+            let (table, timeout) = (destination.checkpoint_table()?, destination.server.timeout());
+            checkpoint::position(destination.server.session()?, &table, spool_id, committed, timeout)
+        })
+    }
+
+    fn checkpoints(&mut self, spool_id: &str) -> Result<Option<Vec<(String, u64)>>> {
+        self.call(|destination| {
+            let (table, timeout) = (destination.checkpoint_table()?, destination.server.timeout());
+            checkpoint::all(destination.server.session()?, &table, spool_id, timeout)
+        })
+    }
+
+    fn replace_checkpoints(&mut self, old: &[(String, u64)], new: &[String], position: u64) -> Result<()> {
+        self.call(|destination| {
+            let (table, timeout) = (destination.checkpoint_table()?, destination.server.timeout());
+            checkpoint::replace(destination.server.session()?, &table, old, new, position, timeout)
+        })
+    }
+
+    /// A table that the search path finds in another schema stays as it is, and gets its checkpoint table in that schema.
+    fn init_db(&mut self) -> Result<()> {
+        self.call(Self::try_init_db)
+    }
+
+    fn init_db_sql(&self) -> String {
+        init_db::sql(&self.table)
+    }
+
+    fn peek(&mut self, count: usize) -> Result<Vec<Vec<Option<String>>>> {
+        self.call(|destination| destination.try_peek(count))
+    }
+
+    fn examine(&mut self, what: Examination<'_>) -> Result<Option<Finding>> {
+        self.call(|destination| examine::examine(&mut destination.server, &destination.table, what))
+    }
+
+    fn apply(&mut self, write: &Write<'_>) -> Result<Applied> {
+        self.call(|destination| destination.try_apply(write))
+    }
+}
+
+impl Drop for PostgresDestination {
+    fn drop(&mut self) {
+        self.disconnect();
+    }
+}

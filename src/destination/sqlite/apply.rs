@@ -1,0 +1,87 @@
+//! Applying a batch: find each key, upsert each row, count what happened.
+
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::{Connection, ToSql, Transaction, TransactionBehavior, params_from_iter};
+
+use super::statement::Statements;
+use crate::destination::{Applied, Write};
+use crate::rows::batch::{Rows, Value};
+use crate::rows::{ColumnType, PlanColumn, Role};
+use crate::time::clock::{Clock, SystemClock};
+use crate::time::timestamp::{format_days, format_micros};
+
+/// Applies a batch in one transaction.
+pub(super) fn apply(
+    connection: &mut Connection,
+    statements: &Statements,
+    write: &Write<'_>,
+) -> rusqlite::Result<Applied> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    if let Some(fence) = write.fence {
+        let mut update = transaction
+            .prepare_cached("UPDATE cxsink_checkpoint SET position = ?1 WHERE spool_id = ?2 AND position = ?3")?;
+        if update.execute((fence.to, fence.spool_id, fence.from))? == 0 {
+            return Ok(Applied::Fenced);
+        }
+    }
+    let counts = upsert_rows(&transaction, statements, write)?;
+    transaction.commit()?;
+    Ok(counts)
+}
+
+fn upsert_rows(transaction: &Transaction<'_>, statements: &Statements, write: &Write<'_>) -> rusqlite::Result<Applied> {
+    let (mut inserted, mut updated) = (0, 0);
+    let plan = &write.rows.plan;
+    let now = format!("{}Z", format_micros(SystemClock.unix_micros()));
+    let mut find = transaction.prepare_cached(&statements.find)?;
+    let mut upsert = transaction.prepare_cached(&statements.upsert)?;
+    for merged in write.merged {
+        let parameter = |(index, column): (usize, &PlanColumn)| {
+            let row = if column.role == Role::Updated { merged.last } else { merged.first };
+            Parameter {
+                rows: write.rows,
+                value: write.rows.value(row as usize, index),
+                column_type: column.column_type,
+            }
+        };
+        let key = plan.key.iter().map(|&index| parameter((index, &plan.columns[index])));
+        let exists = find.exists(params_from_iter(key))?;
+        let values = plan.row_columns().iter().enumerate().map(parameter);
+        for (index, value) in values.enumerate() {
+            upsert.raw_bind_parameter(index + 1, value)?;
+        }
+        if plan.columns.len() > plan.width {
+            upsert.raw_bind_parameter(plan.width + 1, &now)?;
+        }
+        match (upsert.raw_execute()?, exists) {
+            (0, _) => {}
+            (_, false) => inserted += 1,
+            (_, true) => updated += 1,
+        }
+    }
+    Ok(Applied::Committed { inserted, updated })
+}
+
+/// A value of a row as a parameter.
+struct Parameter<'a> {
+    rows: &'a Rows,
+    value: Value,
+    column_type: ColumnType,
+}
+
+impl ToSql for Parameter<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(match self.value {
+            Value::Null => ToSqlOutput::Borrowed(ValueRef::Null),
+            Value::Bool(value) => ToSqlOutput::Borrowed(ValueRef::Integer(value.into())),
+            Value::Int(value) => ToSqlOutput::Borrowed(ValueRef::Integer(value)),
+            Value::Float(value) => ToSqlOutput::Borrowed(ValueRef::Real(value)),
+            Value::Micros(micros) if self.column_type == ColumnType::TimestampTz => {
+                ToSqlOutput::from(format!("{}Z", format_micros(micros)))
+            }
+            Value::Micros(micros) => ToSqlOutput::from(format_micros(micros)),
+            Value::Days(days) => ToSqlOutput::from(format_days(days)),
+            Value::Text { .. } => ToSqlOutput::Borrowed(ValueRef::Text(self.rows.text_of(self.value).as_bytes())),
+        })
+    }
+}

@@ -1,0 +1,169 @@
+//! The port's implementation.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rusqlite::Connection;
+use rusqlite::types::ValueRef;
+
+use super::apply::apply;
+use super::catalogue::read_table;
+use super::errors::{not_connected, sqlite_error};
+use super::statement::{Statements, init_db_sql};
+use super::{checkpoint, examine};
+use crate::config::DestinationConfig;
+use crate::destination::checkpoint::moved;
+use crate::destination::names::TableName;
+use crate::destination::{Applied, Destination, Examination, Write};
+use crate::error::{Class, Error, ErrorKind, Result};
+use crate::report::finding::Finding;
+use crate::rows::{Plan, Table};
+use crate::threads::stop_signal::{InterruptGuard, StopSignal};
+
+/// Short, because nothing interrupts this wait; the writer tries again.
+const BUSY_TIMEOUT: Duration = Duration::from_millis(50);
+
+/// A table in an SQLite file.
+pub(crate) struct SqliteDestination {
+    path: PathBuf,
+    table: TableName,
+    abort: StopSignal,
+    file: Option<OpenFile>,
+}
+
+struct OpenFile {
+    connection: Connection,
+    statements: Option<Statements>,
+    _interrupt: InterruptGuard,
+}
+
+impl SqliteDestination {
+    /// `path` follows `sqlite:` in `destination.url`.
+    pub(crate) fn new(path: &str, config: &DestinationConfig, abort: StopSignal) -> Result<Self> {
+        Ok(Self { path: PathBuf::from(path), table: TableName::parse(&config.table)?, abort, file: None })
+    }
+
+    fn open_file(&self) -> Result<Connection> {
+        let open = || -> rusqlite::Result<Connection> {
+            let connection = Connection::open(&self.path)?;
+            connection.busy_timeout(BUSY_TIMEOUT)?;
+            connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
+            Ok(connection)
+        };
+        open().map_err(|error| self.error("opening", &error))
+    }
+
+    fn file(&mut self) -> Result<&mut OpenFile> {
+        let path = &self.path;
+        self.file.as_mut().ok_or_else(|| not_connected(path))
+    }
+
+    /// `action` begins the message of an error: "reading".
+    fn run<T>(&mut self, action: &str, call: impl FnOnce(&mut Connection) -> rusqlite::Result<T>) -> Result<T> {
+        let result = call(&mut self.file()?.connection);
+        result.map_err(|error| self.error(action, &error))
+    }
+
+    fn error(&self, action: &str, error: &rusqlite::Error) -> Error {
+        sqlite_error(&self.path, action, error)
+    }
+}
+
+impl Destination for SqliteDestination {
+    fn connect(&mut self) -> Result<Table> {
+        self.file = None;
+        let connection = self.open_file()?;
+        let handle = connection.get_interrupt_handle();
+        let interrupt = self.abort.on_set(move || handle.interrupt());
+        let table =
+            read_table(&connection, &self.table.name).map_err(|error| self.error("reading the table in", &error))?;
+        if table.columns.is_empty() {
+            return Err(Error::new(
+                ErrorKind::Database,
+                format!("the SQLite database {} has no table {}", self.path.display(), self.table.quoted()),
+            )
+            .with_class(Class::Mismatch)
+            .with_hint("run `cxsink init-db`, which creates it"));
+        }
+        self.file = Some(OpenFile { connection, statements: None, _interrupt: interrupt });
+        Ok(table)
+    }
+
+    fn prepare(&mut self, plan: &Arc<Plan>) -> Result<()> {
+        let statements = Statements::new(plan, &self.table.quoted());
+        self.file()?.statements = Some(statements);
+        Ok(())
+    }
+
+    fn position(&mut self, spool_id: &str, committed: u64) -> Result<Option<u64>> {
+        self.run("reading the checkpoint in", |connection| checkpoint::position(connection, spool_id, committed))
+    }
+
+    fn checkpoints(&mut self, spool_id: &str) -> Result<Option<Vec<(String, u64)>>> {
+        self.run("reading the checkpoints in", |connection| checkpoint::all(connection, spool_id))
+    }
+
+    fn replace_checkpoints(&mut self, old: &[(String, u64)], new: &[String], position: u64) -> Result<()> {
+        let elsewhere =
+            self.run("replacing the checkpoints in", |connection| checkpoint::replace(connection, old, new, position))?;
+        elsewhere.map_or(Ok(()), |name| Err(moved(&name)))
+    }
+
+    fn init_db(&mut self) -> Result<()> {
+        let connection = self.open_file()?;
+        connection.execute_batch(&self.init_db_sql()).map_err(|error| self.error("creating the tables in", &error))
+    }
+
+    fn init_db_sql(&self) -> String {
+        init_db_sql(&self.table.quoted())
+    }
+
+    fn peek(&mut self, count: usize) -> Result<Vec<Vec<Option<String>>>> {
+        let select = format!("SELECT * FROM {} ORDER BY 1 LIMIT {count}", self.table.quoted());
+        self.run("reading", |connection| {
+            let mut select = connection.prepare(&select)?;
+            let columns = select.column_count();
+            let rows =
+                select.query_map([], |row| (0..columns).map(|index| Ok(as_text(row.get_ref(index)?))).collect())?;
+            rows.collect()
+        })
+    }
+
+    fn examine(&mut self, what: Examination<'_>) -> Result<Option<Finding>> {
+        let (path, table) = (self.path.clone(), self.table.quoted());
+        match what {
+            Examination::Names | Examination::Tcp | Examination::Tls | Examination::Pooler | Examination::Clock => {
+                Ok(None)
+            }
+            Examination::Connection => examine::file(&path).map(Some),
+            Examination::Privileges(plan) => {
+                examine::writing(&mut self.file()?.connection, &path, &table, plan).map(Some)
+            }
+            Examination::Checkpoint => examine::checkpoint(&self.file()?.connection, &path).map(Some),
+        }
+    }
+
+    fn apply(&mut self, write: &Write<'_>) -> Result<Applied> {
+        let path = self.path.clone();
+        let file = self.file()?;
+        let statements = file.statements.as_ref().ok_or_else(|| not_connected(&path))?;
+        let applied = apply(&mut file.connection, statements, write);
+        applied.map_err(|error| {
+            let error = self.error("writing to", &error);
+            if matches!(error.class(), Class::Transient | Class::Mismatch) {
+                self.file = None;
+            }
+            error
+        })
+    }
+}
+
+fn as_text(value: ValueRef<'_>) -> Option<String> {
+    match value {
+        ValueRef::Null => None,
+        ValueRef::Integer(value) => Some(value.to_string()),
+        ValueRef::Real(value) => Some(value.to_string()),
+        ValueRef::Text(text) | ValueRef::Blob(text) => Some(String::from_utf8_lossy(text).into_owned()),
+    }
+}

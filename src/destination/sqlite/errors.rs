@@ -1,0 +1,37 @@
+//! Errors of SQLite as the sink's.
+
+use std::path::Path;
+
+use rusqlite::ErrorCode;
+
+use crate::error::{Class, Error, ErrorKind};
+
+pub(super) fn not_connected(path: &Path) -> Error {
+    Error::new(ErrorKind::Database, format!("the SQLite database {} is not open", path.display()))
+        .with_class(Class::Transient)
+}
+
+/// `action` begins the message: "reading".
+pub(super) fn sqlite_error(path: &Path, action: &str, error: &rusqlite::Error) -> Error {
+    let (class, hint) = match error.sqlite_error_code() {
+        Some(ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch | ErrorCode::TooBig) => (Class::BadRow, None),
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+            (Class::Conflict, Some("end the transaction of the other program that has the file locked"))
+        }
+        Some(ErrorCode::DiskFull) => (Class::Transient, Some("free disk space; nothing is lost")),
+        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
+            (Class::Mismatch, Some("check destination.url: the file is not an SQLite database, or damaged"))
+        }
+        Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => {
+            (Class::Mismatch, Some("create the directory, and make it and the file writable for this user"))
+        }
+        Some(ErrorCode::Unknown) => (Class::Mismatch, Some("compare the table with `cxsink init-db --print`")),
+        _ => (Class::Transient, None),
+    };
+    let kind = if class == Class::BadRow { ErrorKind::Constraint } else { ErrorKind::Database };
+    let error = Error::new(kind, format!("{action} the SQLite database {}: {error}", path.display())).with_class(class);
+    match hint {
+        Some(hint) => error.with_hint(hint),
+        None => error,
+    }
+}

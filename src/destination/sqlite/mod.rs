@@ -1,0 +1,16 @@
+//! The embedded destination: a table in an SQLite file, for demos, tests and small deployments without a server.
+//!
+//! It behaves like PostgreSQL wherever SQLite can: the same checks, the same upsert, the same checkpoint. Times are text of fixed
+//! width in UTC, so that they sort and compare as times.
+
+mod apply;
+mod catalogue;
+mod checkpoint;
+mod destination;
+mod errors;
+mod examine;
+mod statement;
+
+pub(crate) use destination::SqliteDestination;
+#[cfg(test)]
+pub(crate) use statement::init_db_sql;
