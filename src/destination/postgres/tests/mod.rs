@@ -13,7 +13,7 @@ use super::test_server::TestDatabase;
 use super::*;
 use crate::config::UpdateMode;
 use crate::rows::batch::{Merged, Value};
-use crate::rows::{Column, ColumnType, PlanColumn, Role, Source};
+use crate::rows::{Column, ColumnSource, ColumnType, PlanColumn, Role};
 
 const TEXT: ColumnType = ColumnType::Text { chars_max: None };
 
@@ -22,20 +22,20 @@ fn column(name: &str, column_type: ColumnType, role: Role) -> PlanColumn {
     PlanColumn {
         name: name.into(),
         column_type,
-        source: Source::Pointer(vec![name.into()]),
+        source: ColumnSource::Pointer(vec![name.into()]),
         role,
         required: role == Role::Key,
     }
 }
 
 fn now(name: &str, role: Role) -> PlanColumn {
-    PlanColumn { source: Source::Now, ..column(name, ColumnType::TimestampTz, role) }
+    PlanColumn { source: ColumnSource::Now, ..column(name, ColumnType::TimestampTz, role) }
 }
 
 fn plan(table: &str, columns: Vec<PlanColumn>, update_mode: UpdateMode) -> Arc<Plan> {
     Arc::new(Plan {
         table: table.into(),
-        width: columns.iter().filter(|column| column.source != Source::Now).count(),
+        width: columns.iter().filter(|column| column.source != ColumnSource::Now).count(),
         key: (0..columns.len()).filter(|&i| columns[i].role == Role::Key).collect(),
         newer_by: columns.iter().position(|column| column.name == "ts"),
         is_guarded: false,
