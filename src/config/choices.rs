@@ -8,7 +8,7 @@ macro_rules! words {
         impl $type {
             pub(super) const WORDS: &'static [&'static str] = &[$($word),+];
 
-            /// The word that stands for this value in configuration files.
+            /// The word for this value in configuration files.
             pub const fn as_str(self) -> &'static str {
                 match self {
                     $(Self::$variant => $word),+

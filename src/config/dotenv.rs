@@ -31,7 +31,7 @@ pub(super) fn read(text: &str) -> Result<Variables> {
             Ok((name, value)) if is_ours(&name) => {
                 variables.push(Variable { origin: Origin::Dotenv { line: start + 1 }, name, value });
             }
-            // dotenvy's error quotes the line, which may hold a secret.
+            // dotenvy's error quotes the line, which may contain a secret.
             Err(_) if end - start > 1 || lines.get(start).is_none_or(|line| is_ours(name_in(line))) => {
                 return Err(Error::config(format!(".env:{}: not a line of the form NAME=value", start + 1)).with_hint(
                     "put a value with spaces, #, $, quotes or backslashes in single quotes, and close each quote",

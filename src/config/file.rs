@@ -1,4 +1,4 @@
-//! The layer of a TOML file. An error names the file and the line, and never quotes the line: it may hold a secret.
+//! The layer of a TOML file. An error names the file and the line, and never quotes the line: it may contain a secret.
 
 use toml::de::{DeTable, DeValue};
 

@@ -34,7 +34,7 @@ impl Variable {
     }
 }
 
-/// The variables of one layer, without the empty ones: templates of deployments leave a variable out by an empty value.
+/// The variables of one layer, without the empty ones: templates of deployments unset a variable by an empty value.
 #[derive(Default)]
 pub(super) struct Variables(Vec<Variable>);
 

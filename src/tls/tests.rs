@@ -286,8 +286,8 @@ fn without_a_file_the_systems_authorities_are_trusted() {
 fn each_problem_has_its_hint() {
     let check = |error: rustls::Error, problem: Problem, advice: &str| {
         assert_eq!(Problem::of(&error), problem, "{error}");
-        let told = refused("host:443", &error);
-        assert!(told.hint().unwrap().contains(advice), "{told:?}");
+        let refusal = refused("host:443", &error);
+        assert!(refusal.hint().unwrap().contains(advice), "{refusal:?}");
     };
     check(Bad::UnknownIssuer.into(), Problem::UnknownCa, "tls.ca_file");
     check(Bad::Expired.into(), Problem::Expired, "renewed");
