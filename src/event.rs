@@ -1,6 +1,11 @@
-//! Events on their way: the bytes as they came, many at a time.
+//! Events in bursts: the bytes as they arrived, many events at a time.
 
-/// Messages that arrived together, kept in two buffers so that a flood costs no allocation per event.
+/// A burst with this many events is full.
+pub(crate) const BURST_EVENTS_MAX: usize = 2000;
+/// A burst with this many bytes is full.
+pub(crate) const BURST_BYTES_MAX: usize = 512 * 1024;
+
+/// Events that arrived together, in two buffers: many events cost no allocation each.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(crate) struct Burst {
     bytes: Vec<u8>,
@@ -8,11 +13,11 @@ pub(crate) struct Burst {
 }
 
 impl Burst {
-    /// Appends one event. Events are at most 4 GiB long; the source enforces a far smaller limit.
+    /// Appends one event. Its length must be below 4 GiB; the source enforces a far smaller limit.
     pub(crate) fn push(&mut self, event: &[u8]) {
         debug_assert!(u32::try_from(event.len()).is_ok());
         self.bytes.extend_from_slice(event);
-        #[expect(clippy::cast_possible_truncation, reason = "bounded far below by whoever reads events")]
+        #[expect(clippy::cast_possible_truncation, reason = "the source enforces a far smaller limit")]
         self.lengths.push(event.len() as u32);
     }
 
@@ -35,11 +40,16 @@ impl Burst {
         self.bytes.len()
     }
 
+    /// Whether the burst has reached one of its limits.
+    pub(crate) fn is_full(&self) -> bool {
+        self.events() >= BURST_EVENTS_MAX || self.bytes() >= BURST_BYTES_MAX
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.lengths.is_empty()
     }
 
-    /// The events in the order of their arrival.
+    /// The events in order of arrival.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &[u8]> {
         let mut rest = self.bytes.as_slice();
         self.lengths.iter().map(move |&length| {

@@ -43,7 +43,7 @@ class Config:
     >>> Config({}, spool__pat="x")
     Traceback (most recent call last):
     cxsink.exceptions.ConfigError: unknown key "spool.pat"; the nearest known one is "spool.path"
-    Hint: docs/configuration.md lists all keys
+    Hint: see docs/configuration.md for all keys
     """
 
     __slots__ = ("_native",)

@@ -1,7 +1,8 @@
 //! Where the schema lets through what a column does not take: each such event would become a dead letter.
 
-use crate::rows::schema::{Allows, Schema, Values};
-use crate::rows::{ColumnType, Plan, PlanColumn, Source};
+use crate::rows::allows::{Allows, Values};
+use crate::rows::schema::Schema;
+use crate::rows::{ColumnSource, ColumnType, Plan, PlanColumn};
 
 /// A text without a limit is taken to be no longer than the columns of CXone's own table for these events: 255 characters.
 const CHARS_WITHOUT_LIMIT: u64 = 255;
@@ -12,7 +13,7 @@ pub(super) fn misfits(plan: &Plan, schema: &Schema) -> Vec<String> {
 }
 
 fn misfit(column: &PlanColumn, schema: &Schema) -> Option<String> {
-    let Source::Pointer(tokens) = &column.source else { return None };
+    let ColumnSource::Pointer(tokens) = &column.source else { return None };
     let name = &column.name;
     let pointer = tokens.iter().fold(String::new(), |pointer, token| format!("{pointer}/{token}"));
     let why = match schema.allows(tokens) {

@@ -1,14 +1,14 @@
-//! The values that are one word out of a few, and their words.
+//! The values that are one of a few words, with these words.
 
-use super::value::{Field, Value};
+use crate::config::value::{Field, Value};
 
-/// Gives each variant its word: the text in files, variables and [`get`](super::Config::get).
+/// Gives each variant its word: the text in files, variables and [`get`](crate::Config::get).
 macro_rules! words {
     ($type:ident { $($variant:ident = $word:literal),+ $(,)? }) => {
         impl $type {
             pub(super) const WORDS: &'static [&'static str] = &[$($word),+];
 
-            /// The word that stands for this value in configuration files.
+            /// The word for this value in configuration files.
             pub const fn as_str(self) -> &'static str {
                 match self {
                     $(Self::$variant => $word),+
@@ -37,41 +37,41 @@ pub enum OnNormalClose {
     /// Connect again.
     #[default]
     Reconnect,
-    /// Apply what is spooled and end.
+    /// Write the spooled events and end.
     Stop,
 }
 
 /// `schema.additional_properties`
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum AdditionalProperties {
-    /// An event with unknown top-level members is rejected, as the schema says.
+    /// An event with unknown top-level members becomes a dead letter, as the schema demands.
     #[default]
     Reject,
-    /// Unknown top-level members are kept in the column that takes the rest, if there is one.
+    /// Unknown top-level members are stored in the column whose source is `rest`, if there is one.
     Keep,
 }
 
 /// `destination.update`
 ///
-/// When an event whose key is already in the table changes the row.
+/// When an event updates the row that already has its key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum UpdateMode {
-    /// Every event does.
+    /// Always.
     #[default]
     Always,
-    /// Only an event that would change at least one column: an identical redelivery writes nothing.
+    /// If a column would get another value: an identical redelivery writes nothing.
     Changed,
-    /// Only an event whose timestamp is not older than the row's. The timestamp column then follows the event.
+    /// If the event's timestamp is not older than the row's. The timestamp column is then updated as well.
     Newer,
 }
 
 /// `spool.sync`
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum SpoolSync {
-    /// The end of the process.
+    /// A spooled event survives the end of the process.
     #[default]
     ProcessCrash,
-    /// Also the loss of power: each burst is flushed to the disk.
+    /// It also survives the loss of power: each burst is flushed to the disk.
     PowerLoss,
 }
 
@@ -88,14 +88,14 @@ pub enum TlsVersion {
 /// `log.level`
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum LogLevel {
-    /// Only what ends the sink.
+    /// Errors that end the sink.
     Error,
-    /// Also what needs attention.
+    /// Also conditions that need attention.
     Warn,
-    /// Also what happens now and then.
+    /// Also rare events, such as a new connection.
     #[default]
     Info,
-    /// Also each step.
+    /// Also single steps.
     Debug,
     /// Everything.
     Trace,
@@ -104,10 +104,10 @@ pub enum LogLevel {
 /// `log.format`
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum LogFormat {
-    /// A line for people.
+    /// A readable line.
     #[default]
     Text,
-    /// A JSON object a line.
+    /// One JSON object on each line.
     Json,
 }
 

@@ -1,11 +1,11 @@
 //! `mapping.columns` and lists of columns: from TOML, from one line of text, and back to text.
 //!
-//! The text form is `a=/x, b=now` and `a, b`. Names that hold one of its separators are written as an inline TOML table or
-//! array, `{"a,b" = "/x"}` and `["a,b"]`, which the text form accepts as well: so every value can be shown and read back.
+//! The text form is `a=/x, b=now` and `a, b`. A name with a separator in it is written as an inline TOML table or array,
+//! `{"a,b" = "/x"}` and `["a,b"]`. The text form accepts these too, so every value that is shown can be read back.
 
 use toml::de::{DeTable, DeValue};
 
-use super::units::shown;
+use crate::config::units::shown;
 use crate::error::{Error, Result};
 
 /// Column and source, in the order of the columns.
@@ -22,26 +22,26 @@ pub(super) fn columns_from_text(text: &str) -> Result<Columns> {
         .map(|part| match part.split_once('=') {
             Some((column, source)) => Ok((column.trim().into(), source.trim().into())),
             None => Err(Error::config(format!("{} is not of the form column=source", shown(part.trim())))
-                .with_hint("write column=source pairs, as in: interaction_id=/interactionId, updated_at=now")),
+                .with_hint("write column=source pairs, such as interaction_id=/interactionId, updated_at=now")),
         })
         .collect()
 }
 
 pub(super) fn columns_from_toml(value: &DeValue<'_>) -> Result<Columns> {
     let table = value.as_table().ok_or_else(|| {
-        Error::config(format!("is not a table of columns but of type {}", value.type_str()))
-            .with_hint("write [mapping.columns] and below it lines such as interaction_id = \"/interactionId\"")
+        Error::config(format!("expected a table of columns, found TOML type {}", value.type_str()))
+            .with_hint("write [mapping.columns], and below it lines such as interaction_id = \"/interactionId\"")
     })?;
     in_order(table)
         .into_iter()
         .map(|(_, column, source)| match source.as_str() {
             Some(source) => Ok((column.into(), source.into())),
-            None => Err(Error::config(format!("the source of column {} is not a text", shown(column)))),
+            None => Err(Error::config(format!("the source of column {} is not text", shown(column)))),
         })
         .collect()
 }
 
-/// The entries of a table as they stand in the file, with their places: the parser sorts them by name.
+/// The entries of a table with their positions, in the order of the file: the parser sorts them by name.
 pub(super) fn in_order<'t>(table: &'t DeTable<'_>) -> Vec<(usize, &'t str, &'t DeValue<'t>)> {
     let mut entries: Vec<(usize, &str, &DeValue<'_>)> =
         table.iter().map(|(name, value)| (name.span().start, name.get_ref().as_ref(), value.get_ref())).collect();
@@ -57,7 +57,8 @@ pub(super) fn names_from_text(text: &str) -> Result<Vec<String>> {
 }
 
 pub(super) fn names_from_toml(value: &DeValue<'_>) -> Result<Vec<String>> {
-    let bad = || Error::config("is not a list of column names").with_hint(r#"write a list of texts, as in ["a", "b"]"#);
+    let bad =
+        || Error::config("expected a list of column names").with_hint(r#"write a list of texts, such as ["a", "b"]"#);
     value
         .as_array()
         .ok_or_else(bad)?
@@ -67,7 +68,7 @@ pub(super) fn names_from_toml(value: &DeValue<'_>) -> Result<Vec<String>> {
 }
 
 fn inline(text: &str) -> Result<toml::Spanned<DeValue<'_>>> {
-    DeValue::parse(text).map_err(|e| Error::config(format!("is not an inline TOML value: {}", e.message())))
+    DeValue::parse(text).map_err(|e| Error::config(format!("not an inline TOML value: {}", e.message())))
 }
 
 pub(super) fn check_columns(columns: &Columns) -> Result<()> {
@@ -76,7 +77,7 @@ pub(super) fn check_columns(columns: &Columns) -> Result<()> {
     columns.iter().try_for_each(|(column, source)| {
         check_source(source).map_err(|reason| {
             Error::config(format!("the source {} of column {} {reason}", shown(source), shown(column))).with_hint(
-                "a source is a JSON pointer such as /interactionId or /attributes/queueName, or one of the words rest and now",
+                "write a JSON pointer such as /interactionId or /attributes/queueName, or one of the words rest and now",
             )
         })
     })
@@ -87,22 +88,22 @@ fn check_source(source: &str) -> std::result::Result<(), &'static str> {
         return Ok(());
     }
     if !source.starts_with('/') {
-        return Err("is not a JSON pointer, which starts with /");
+        return Err("is not a JSON pointer: it must start with /");
     }
-    // RFC 6901, 3: `~` stands only before 0 and 1.
+    // RFC 6901, section 3: only 0 or 1 may follow `~`.
     if source.split('~').skip(1).any(|rest| !rest.starts_with(['0', '1'])) {
-        return Err("holds a ~ that is not part of ~0 or ~1");
+        return Err("contains a ~ that is not part of ~0 or ~1");
     }
     Ok(())
 }
 
 pub(super) fn check_names(names: &[impl AsRef<str>], at_least: usize) -> Result<()> {
     if names.len() < at_least {
-        return Err(Error::config("names no column"));
+        return Err(Error::config("at least one column is required"));
     }
     if names.len() > COLUMNS_MAX {
         return Err(Error::config(format!(
-            "names {} columns; PostgreSQL tables have at most {COLUMNS_MAX}",
+            "{} columns are too many; a PostgreSQL table has at most {COLUMNS_MAX}",
             names.len()
         )));
     }
@@ -112,7 +113,7 @@ pub(super) fn check_names(names: &[impl AsRef<str>], at_least: usize) -> Result<
             return Err(Error::config(format!("{} is not a column name", shown(name))));
         }
         if !seen.insert(name) {
-            return Err(Error::config(format!("names the column {} twice", shown(name))));
+            return Err(Error::config(format!("the column {} is listed twice", shown(name))));
         }
     }
     Ok(())
@@ -138,7 +139,7 @@ pub(super) fn show_names(names: &[String]) -> String {
     format!("[{}]", names.join(", "))
 }
 
-/// Whether the text form can hold it.
+/// Whether the text form can represent it.
 fn is_plain(text: &str) -> bool {
     text.trim() == text && !text.contains(',')
 }
@@ -149,7 +150,7 @@ fn quoted(text: &str) -> String {
     for c in text.chars() {
         match c {
             '"' | '\\' => quoted.extend(['\\', c]),
-            // The control characters are those below U+00A0.
+            // All control characters are below U+00A0.
             c if c.is_control() => quoted.extend(format!("\\u{:04X}", u32::from(c)).chars()),
             c => quoted.push(c),
         }
@@ -183,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn bad_columns_are_refused() {
+    fn invalid_columns_are_refused() {
         let check = |text: &str, reason: &str| {
             let error = columns_from_text(text).and_then(|columns| check_columns(&columns)).unwrap_err();
             assert!(error.message().contains(reason), "{text}: {error:?}");
@@ -196,8 +197,8 @@ mod tests {
         check("a=/x~2", "~0 or ~1");
         check("a=/x~", "~0 or ~1");
         check("a=Now", "not a JSON pointer");
-        check("{}", "names no column");
-        check("{a = 1}", "not a text");
+        check("{}", "at least one column");
+        check("{a = 1}", "not text");
         check("{a = ", "not an inline TOML value");
     }
 
@@ -229,7 +230,7 @@ mod tests {
         }
     }
 
-    /// A name that stands twice cannot be written as TOML; the text form refuses it later.
+    /// TOML cannot represent a name that occurs twice; the text form refuses it later.
     fn dedup(columns: Columns) -> std::result::Result<Columns, String> {
         let mut seen = std::collections::HashSet::new();
         let twice = columns.iter().any(|(column, _)| !seen.insert(column.clone()));

@@ -1,13 +1,14 @@
-//! The layer of `.env`: the variables of the file in the working directory, which never reach the process's environment.
+//! The layer of `.env`: the variables of the file in the working directory. They never reach the process's environment.
 //!
-//! Such a file is shared with other programs. A line of theirs that dotenvy cannot read (an unquoted value with spaces, which
-//! other readers take) is passed over; a line that sets one of our variables is an error.
+//! Other programs share the file. A line of theirs that dotenvy cannot read (an unquoted value with spaces, which other
+//! readers accept) is skipped; such a line with one of our variables is an error.
 
 use std::cell::Cell;
 use std::io::{self, Read};
 use std::rc::Rc;
 
-use super::environment::{Origin, Variable, Variables, is_ours};
+use crate::config::environment::is_ours;
+use crate::config::variables::{Origin, Variable, Variables};
 use crate::error::{Error, Result};
 
 pub(super) fn read(text: &str) -> Result<Variables> {
@@ -30,10 +31,10 @@ pub(super) fn read(text: &str) -> Result<Variables> {
             Ok((name, value)) if is_ours(&name) => {
                 variables.push(Variable { origin: Origin::Dotenv { line: start + 1 }, name, value });
             }
-            // dotenvy's error quotes the line, which may hold a secret.
+            // dotenvy's error quotes the line, which may contain a secret.
             Err(_) if end - start > 1 || lines.get(start).is_none_or(|line| is_ours(name_in(line))) => {
                 return Err(Error::config(format!(".env:{}: not a line of the form NAME=value", start + 1)).with_hint(
-                    "put a value that holds spaces, #, $, quotes or backslashes in single quotes, and close each quote",
+                    "put a value with spaces, #, $, quotes or backslashes in single quotes, and close each quote",
                 ));
             }
             Ok(_) | Err(_) => {}
@@ -53,7 +54,7 @@ fn name_in(line: &str) -> &str {
     line.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).next().unwrap_or_default()
 }
 
-/// Hands over one line at each read, so that dotenvy's buffer never runs ahead and the count of lines tells where it is.
+/// Returns at most one line for each read: dotenvy's buffer never runs ahead, so the number of lines read is its position.
 struct LineByLine<'a> {
     rest: &'a [u8],
     lines_read: Rc<Cell<usize>>,
@@ -88,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn our_variables_are_read_with_their_lines() {
+    fn our_variables_have_their_line_numbers() {
         let text = "\u{feff}# comment\n\nOTHER=x\nCXONE_CLIENT_ID=one # comment\r\nexport DB_NAME='a #b $c'\n\n#\nDB_PASSWORD=\"x\ny\"\nDB_USER=me";
         let expected = [
             (".env:4", "CXONE_CLIENT_ID", "one"),
@@ -100,13 +101,13 @@ mod tests {
     }
 
     #[test]
-    fn other_programs_lines_are_passed_over() {
+    fn other_programs_lines_are_skipped() {
         let read = read_all("TITLE=My App\n%%%\nDB_NAME=cx\n");
         assert_eq!(read, [(".env:3".into(), "DB_NAME".into(), "cx".into())]);
     }
 
     #[test]
-    fn bad_lines_are_named_and_not_shown() {
+    fn errors_name_a_bad_line_and_never_quote_it() {
         let check = |text: &str, line: &str| {
             let error = read(text).err().unwrap();
             assert!(error.message().starts_with(line), "{error:?}");

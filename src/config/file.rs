@@ -1,12 +1,13 @@
-//! The layer of a TOML file. An error names the file and the line, and never quotes it: the line may hold a secret.
+//! The layer of a TOML file. An error names the file and the line, and never quotes the line: it may contain a secret.
 
 use toml::de::{DeTable, DeValue};
 
-use super::columns::in_order;
-use super::{Config, keys};
+use crate::config::columns::in_order;
+use crate::config::keys::{self, SECTIONS};
+use crate::config::sections::Config;
 use crate::error::{Error, Result};
 
-/// Applies the file's values; `name` is how errors call it.
+/// Applies the file's values; errors call the file `name`.
 pub(super) fn apply(config: &mut Config, name: &str, text: &str) -> Result<()> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let at = |place: usize| {
@@ -28,20 +29,19 @@ pub(super) fn apply(config: &mut Config, name: &str, text: &str) -> Result<()> {
 }
 
 fn section_table<'t>(section: &str, value: &'t DeValue<'t>) -> Result<&'t DeTable<'t>> {
-    let is_known = keys::SECTIONS.iter().any(|(known, _)| *known == section);
+    let is_known = SECTIONS.iter().any(|(known, _)| *known == section);
     match (is_known, value.as_table()) {
         (true, Some(table)) => Ok(table),
-        (true, None) => Err(Error::config(format!("{section} is a section"))
-            .with_hint(format!("write [{section}] and its keys below it"))),
+        (true, None) => Err(Error::config(format!("{section} is a section, not a key"))
+            .with_hint(format!("write [{section}], and its keys below it"))),
         (false, Some(_)) => Err(keys::unknown_section(section)),
         (false, None) => match keys::find(section) {
             Ok(_) => Err(keys::unknown_section(section)),
-            Err(e) => Err(e.with_hint("each key stands in a section, as in [oauth]")),
+            Err(e) => Err(e.with_hint("put the key below the name of its section, such as [oauth]")),
         },
     }
 }
 
 fn set(config: &mut Config, name: &str, value: &DeValue<'_>) -> Result<()> {
-    let key = keys::find(name)?;
-    key.kind.read_toml(value).and_then(|value| key.assign(config, value)).map_err(|e| e.while_doing(key.name))
+    keys::find(name)?.set_toml(config, value)
 }

@@ -1,35 +1,53 @@
-//! The table of keys: the one place that says which keys there are.
+//! The table of keys: the one place that defines which keys exist.
 
 use std::time::Duration;
 
-use super::Config;
-use super::choices::{AdditionalProperties, LogFormat, LogLevel, OnNormalClose, SpoolSync, TlsVersion, UpdateMode};
-use super::value::{Field, Value, put};
+use toml::de::DeValue;
+
+use crate::config::choices::{
+    AdditionalProperties, LogFormat, LogLevel, OnNormalClose, SpoolSync, TlsVersion, UpdateMode,
+};
+use crate::config::sections::{Config, MappingConfig};
+use crate::config::units::shown;
 use crate::config::url::Schemes;
-use crate::config::value_type::Kind;
+use crate::config::value::{Field, Value, put};
+use crate::config::value_type::ValueType;
 use crate::error::{Error, ErrorKind, Result};
 
 /// One key: a row of the table.
 pub(super) struct Key {
     /// `section.key`
     pub(super) name: &'static str,
-    pub(super) kind: Kind,
-    /// What it does, for the reference.
+    pub(super) value_type: ValueType,
+    /// The effect of the key, for the reference.
     pub(super) effect: &'static str,
     /// `None` if it is not set.
     pub(super) value: fn(&Config) -> Option<Value>,
-    /// `false` if the field does not take the value.
+    /// `false` if the field cannot hold the value.
     put: fn(&mut Config, Option<Value>) -> bool,
 }
 
 impl Key {
-    /// Puts a value, which the kind has read, into the plain data.
-    pub(super) fn assign(&self, config: &mut Config, value: Option<Value>) -> Result<()> {
+    /// Sets the key from a text, as a variable holds it.
+    pub(super) fn set(&self, config: &mut Config, text: &str) -> Result<()> {
+        self.assign(config, self.value_type.read_text(text))
+    }
+
+    /// Sets the key from a value of a TOML file.
+    pub(super) fn set_toml(&self, config: &mut Config, toml: &DeValue<'_>) -> Result<()> {
+        self.assign(config, self.value_type.read_toml(toml))
+    }
+
+    fn assign(&self, config: &mut Config, value: Result<Option<Value>>) -> Result<()> {
+        value.and_then(|value| self.put(config, value)).map_err(|error| error.while_doing(self.name))
+    }
+
+    fn put(&self, config: &mut Config, value: Option<Value>) -> Result<()> {
         let is_empty = value.is_none();
         match ((self.put)(config, value), is_empty) {
             (true, _) => Ok(()),
             (false, true) => Err(Error::config("must not be empty")),
-            (false, false) => Err(Error::new(ErrorKind::Internal, "the key's kind and its field do not fit")),
+            (false, false) => Err(Error::new(ErrorKind::Internal, "the field cannot hold a value of the key's type")),
         }
     }
 
@@ -43,16 +61,36 @@ impl Key {
     }
 }
 
+impl Config {
+    /// Sets the value of `section.key` from a text, as an environment variable would. An empty text unsets an optional value. On an
+    /// error nothing has changed.
+    ///
+    /// Setting `mapping.columns` also unsets the default of `mapping.update`, which fits the default columns only.
+    ///
+    /// # Errors
+    /// `Config`: the key is unknown, or the value is invalid.
+    pub fn set(&mut self, key: &str, value: &str) -> Result<()> {
+        find(key)?.set(self, value)
+    }
+
+    /// The value of `section.key` as a text that [`Config::set`] accepts; `None` if it is not set or the key is unknown.
+    /// A secret is shown as `***`, also the password within a URL.
+    pub fn get(&self, key: &str) -> Option<String> {
+        let key = find(key).ok()?;
+        (key.value)(self).map(|value| key.value_type.show(&value))
+    }
+}
+
 /// The names of all keys, `section.key`, in the order of the reference.
 pub fn keys() -> impl ExactSizeIterator<Item = &'static str> {
     KEYS.iter().map(|key| key.name)
 }
 
-/// The row of the table for `section.key`; else an error that names the nearest key.
+/// The row of the table for `section.key`; an error names the nearest key.
 pub(super) fn find(name: &str) -> Result<&'static Key> {
     KEYS.iter().find(|key| key.name == name).ok_or_else(|| {
         let mut error = unknown("key", name);
-        // A name without its section is compared with the keys' names alone.
+        // A name without a section is compared with the last parts of the keys' names.
         let by_last_part = KEYS.iter().map(|key| (key.name.rsplit('.').next().unwrap_or_default(), key.name));
         let candidates: Vec<_> = if name.contains('.') {
             KEYS.iter().map(|key| (key.name, key.name)).collect()
@@ -62,13 +100,13 @@ pub(super) fn find(name: &str) -> Result<&'static Key> {
         if let Some(nearest) = nearest(name, candidates) {
             error = unknown_near("key", name, nearest);
         }
-        error.with_hint("docs/configuration.md lists all keys")
+        error.with_hint("see docs/configuration.md for all keys")
     })
 }
 
 pub(super) fn unknown_section(name: &str) -> Error {
     let sections: Vec<_> = SECTIONS.iter().map(|(section, _)| *section).collect();
-    let hint = format!("the sections are {}", sections.join(", "));
+    let hint = format!("use one of the sections {}", sections.join(", "));
     match nearest(name, sections.iter().map(|section| (*section, *section))) {
         Some(nearest) => unknown_near("section", name, nearest),
         None => unknown("section", name),
@@ -77,57 +115,57 @@ pub(super) fn unknown_section(name: &str) -> Error {
 }
 
 fn unknown(what: &str, name: &str) -> Error {
-    Error::config(format!("unknown {what} {}", super::units::shown(name)))
+    Error::config(format!("unknown {what} {}", shown(name)))
 }
 
 pub(super) fn unknown_near(what: &str, name: &str, nearest: &str) -> Error {
-    Error::config(format!("unknown {what} {}; the nearest known one is {nearest:?}", super::units::shown(name)))
+    Error::config(format!("unknown {what} {}; the nearest known one is {nearest:?}", shown(name)))
 }
 
-/// Of pairs of a text and what it stands for, the one whose text is nearest.
+/// Of pairs of a text and its meaning, the meaning of the text nearest to `name`.
 pub(super) fn nearest<T>(name: &str, candidates: impl IntoIterator<Item = (impl AsRef<str>, T)>) -> Option<T> {
-    // Distance takes time in proportion to both lengths, and a name may be any text.
+    // The time of a comparison is proportional to both lengths, and a name may be any text.
     let name: String = name.chars().take(100).collect();
     let distance = |candidate: &str| strsim::osa_distance(&name, candidate);
     candidates.into_iter().min_by_key(|(candidate, _)| distance(candidate.as_ref())).map(|(_, meaning)| meaning)
 }
 
-/// The sections and what each is about.
+/// The sections, each with its subject.
 pub(super) const SECTIONS: [(&str, &str); 12] = [
-    ("oauth", "How to get a token (OAuth 2.0 client credentials)."),
+    ("oauth", "The token endpoint and the client's credentials (OAuth 2.0 client credentials)."),
     (
         "stream",
-        "Which stream to read, and how. Without any stream setting and without credentials the sink only takes events from the application.",
+        "The stream and its timeouts. If no setting of the stream and no credentials are set, the sink takes events from the application only.",
     ),
-    ("schema", "What a valid event is."),
-    ("mapping", "Which part of an event goes into which column."),
-    ("destination", "Where rows go."),
-    ("spool", "Where events wait until they are applied."),
+    ("schema", "The JSON Schema that events must match."),
+    ("mapping", "The source of each column of the table."),
+    ("destination", "The database and the table."),
+    ("spool", "The local file in which events wait until they are committed to the table."),
     (
         "batch",
-        "How much goes into one transaction. There is no timer: a batch is whatever has piled up since the last one.",
+        "The limits of one transaction. There is no timer: a batch takes all events that arrived during the previous transaction.",
     ),
-    ("dead_letters", "How much is kept of what was rejected. Dead letters are kept in the spool file."),
+    ("dead_letters", "The space for rejected events. Dead letters are stored in the spool file."),
     (
         "retry",
-        "How long to wait between tries, for connections and for the database: exponential growth with full jitter.",
+        "The delays between attempts to connect, and between attempts to write: exponential backoff with full jitter.",
     ),
     (
         "tls",
-        "Encrypted connections: to the token endpoint, the stream and the database. Files are PEM, and read again for each connection, so that a renewed certificate counts without a restart.",
+        "TLS settings of the connections to the token endpoint, the stream and the database. Files are PEM and are read again for each connection, so a renewed certificate takes effect without a restart.",
     ),
     (
         "proxy",
-        "The HTTP proxy (CONNECT) between this machine and CXone, for the token endpoint and the stream alike. Addresses with `http://` or `ws://`, which are on this machine, are never reached through it, nor is the database.",
+        "The HTTP proxy (CONNECT) between this machine and CXone, for the token endpoint and the stream. URLs with `http://` or `ws://`, which lead to this machine, and the database are never reached through it.",
     ),
-    ("log", "What the command line prints. The library itself prints nothing."),
+    ("log", "The log output of the command line. The library itself prints nothing."),
 ];
 
 macro_rules! key {
-    ($section:ident . $field:ident, $kind:expr, $effect:expr) => {
+    ($section:ident . $field:ident, $value_type:expr, $effect:expr) => {
         Key {
             name: concat!(stringify!($section), ".", stringify!($field)),
-            kind: $kind,
+            value_type: $value_type,
             effect: $effect,
             value: |config| config.$section.$field.to_value(),
             put: |config, value| put(&mut config.$section.$field, value),
@@ -147,193 +185,221 @@ const TIB: u64 = 1 << 40;
 
 /// The table, in the order of the sections.
 pub(super) static KEYS: &[Key] = &[
-    key!(oauth.url, Kind::Url(Schemes::HTTP), "The token endpoint."),
-    key!(oauth.client_id, Kind::Text, "The client's id."),
-    key!(oauth.client_secret, Kind::Secret, "The client's secret."),
+    key!(oauth.url, ValueType::Url(Schemes::HTTP), "The URL of the token endpoint."),
+    key!(oauth.client_id, ValueType::Text, "The client's id. Required for a stream."),
+    key!(
+        oauth.client_secret,
+        ValueType::Secret,
+        "The client's secret. A stream requires this key or `oauth.client_secret_file`."
+    ),
     key!(
         oauth.client_secret_file,
-        Kind::Path,
-        "A file that holds the client's secret, instead of `oauth.client_secret`. Read again for each token, so that a secret can be changed while the sink runs; line breaks at its end are left out."
+        ValueType::Path,
+        "A file that holds the client's secret, instead of `oauth.client_secret`. It is read again for each token, so the secret can be changed while the sink runs. Line breaks at its end are ignored."
     ),
-    key!(oauth.scope, Kind::Text, "The scope to ask for. An answer without it is an error."),
+    key!(
+        oauth.scope,
+        ValueType::Text,
+        "The scope to request. If the answer names a scope without it, that is an error."
+    ),
     key!(
         oauth.refresh_early,
-        Kind::Duration(Duration::ZERO, ms(30 * 60_000)),
-        "How long before its expiry a token is renewed."
+        ValueType::Duration(Duration::ZERO, ms(30 * 60_000)),
+        "A token is renewed this long before it expires."
     ),
     key!(
         oauth.request_timeout,
-        Kind::Duration(ms(10), MINUTE.saturating_mul(10)),
-        "How long one request for a token may take."
+        ValueType::Duration(ms(10), MINUTE.saturating_mul(10)),
+        "The time limit of one token request."
     ),
-    key!(stream.id, Kind::Text, "The stream's id. Takes the place of `{stream_id}` in `stream.url`, percent-encoded."),
+    key!(
+        stream.id,
+        ValueType::Text,
+        "The stream's id. Replaces `{stream_id}` in `stream.url`, percent-encoded. Required if the URL has this placeholder."
+    ),
     key!(
         stream.url,
-        Kind::Url(Schemes::WEBSOCKET),
-        "The stream's address. Without `{stream_id}` it is used as it stands."
+        ValueType::Url(Schemes::WEBSOCKET),
+        "The stream's URL. Without `{stream_id}` it is used unchanged."
     ),
     key!(
         stream.ping_interval,
-        Kind::Duration(ms(10), HOUR),
-        "How often a ping is sent. Must be shorter than `stream.idle_timeout`."
+        ValueType::Duration(ms(10), HOUR),
+        "The interval between two pings. Must be shorter than `stream.idle_timeout`."
     ),
     key!(
         stream.idle_timeout,
-        Kind::Duration(ms(20), HOUR.saturating_mul(24)),
-        "After how long without any message or pong the connection counts as lost."
+        ValueType::Duration(ms(20), HOUR.saturating_mul(24)),
+        "After this long without a message or a pong the connection counts as lost, and the sink connects again."
     ),
     key!(
         stream.connect_timeout,
-        Kind::Duration(ms(10), MINUTE.saturating_mul(10)),
-        "How long name resolution, TCP, TLS and the WebSocket handshake may take together."
+        ValueType::Duration(ms(10), MINUTE.saturating_mul(10)),
+        "The time limit for name resolution, TCP, TLS and the WebSocket handshake together."
     ),
     key!(
         stream.on_normal_close,
-        Kind::Word(OnNormalClose::WORDS),
-        "What to do when the server closes the stream with code 1000: connect again, or apply what is spooled and end."
+        ValueType::Word(OnNormalClose::WORDS),
+        "The reaction when the server closes the stream with code 1000: `reconnect` connects again, `stop` writes the spooled events and ends."
     ),
     key!(
         stream.renew_before_expiry,
-        Kind::Duration(Duration::ZERO, ms(30 * 60_000)),
-        "How long before the token expires with which the stream was opened the next connection is opened, with a new token. The old one is read until the new one is there, so that there is no gap; an event that comes on both is applied twice with the same result. At most half of the token's life. `0s`: the stream is opened again when the server has closed it."
+        ValueType::Duration(Duration::ZERO, ms(30 * 60_000)),
+        "The next connection is opened, with a new token, this long before the token of the current one expires; at most half of the token's life. The sink reads the old connection until the new one is ready, so no event is missed. An event that arrives on both is written twice, with the same result. `0s`: the sink connects again only after the server has closed the connection."
     ),
-    key!(stream.event_bytes_max, Kind::Size(64, 256 * MIB), "A larger event becomes a dead letter."),
-    key!(schema.file, Kind::Path, "A JSON Schema file that replaces the built-in schema."),
+    key!(
+        stream.event_bytes_max,
+        ValueType::Size(64, 256 * MIB),
+        "The largest event. A larger one becomes a dead letter."
+    ),
+    key!(schema.file, ValueType::Path, "A JSON Schema file that replaces the built-in schema."),
     key!(
         schema.additional_properties,
-        Kind::Word(AdditionalProperties::WORDS),
-        "What to do with an event that has unknown top-level members: reject it, as the schema says, or keep them in the column whose source is `rest`, if there is one."
+        ValueType::Word(AdditionalProperties::WORDS),
+        "The treatment of an event with unknown top-level members: `reject` makes it a dead letter, as the schema demands; `keep` stores the members in the column whose source is `rest`, if there is one."
     ),
     Key {
         put: put_columns,
         ..key!(
             mapping.columns,
-            Kind::Columns,
-            "Column and source of each column that is written; see below. Columns of the table that are not named keep their defaults."
+            ValueType::Columns,
+            "The source of each column that is written; see below. Other columns of the table keep their defaults."
         )
     },
     key!(
         mapping.key,
-        Kind::Names { at_least: 1 },
+        ValueType::Names { at_least: 1 },
         "The columns of the conflict key. The table needs a unique index on exactly these columns."
     ),
     Key {
         put: put_update,
         ..key!(
             mapping.update,
-            Kind::Names { at_least: 0 },
-            "The columns that an event changes when its key is already in the table; the others keep the values of the first event. With `mapping.columns` of one's own the default is every column outside the key, except `created_at`. `[]`: none."
+            ValueType::Names { at_least: 0 },
+            "The columns that an event updates if the table already has its key. The other columns keep the values of the first event. If `mapping.columns` is set, the default is every column outside the key, except `created_at`. `[]`: none."
         )
     },
     key!(
         destination.url,
-        Kind::DatabaseUrl,
-        "The database: `postgresql://USER:PASSWORD@HOST:PORT/DATABASE`, special characters percent-encoded; `host=HOST dbname=DATABASE user=USER`; or `sqlite:PATH`. See below for what else PostgreSQL's may hold."
+        ValueType::DatabaseUrl,
+        "The database; required. `postgresql://USER:PASSWORD@HOST:PORT/DATABASE`, with special characters percent-encoded; `host=HOST dbname=DATABASE user=USER`; or `sqlite:PATH`. See below for the parameters of PostgreSQL."
     ),
     key!(
         destination.password_file,
-        Kind::Path,
-        "A file that holds the database password, instead of a password in `destination.url`. Read again for each connection; line breaks at its end are left out."
+        ValueType::Path,
+        "A file that holds the database password, instead of a password in `destination.url`. It is read again for each connection. Line breaks at its end are ignored."
     ),
-    key!(destination.table, Kind::Text, "The table, possibly with its schema: `reporting.cxone_events`."),
+    key!(
+        destination.table,
+        ValueType::Text,
+        "The table, with or without its schema: `cxone_events`, `reporting.cxone_events`."
+    ),
     key!(
         destination.update,
-        Kind::Word(UpdateMode::WORDS),
-        "When an event whose key is already in the table changes the row: always; only if it would change a column, so that an identical redelivery writes nothing; or only if its timestamp is not older than the row's, which then follows it."
+        ValueType::Word(UpdateMode::WORDS),
+        "When an event updates the row that already has its key: `always`; `changed`, only if a column would get another value, so an identical redelivery writes nothing; `newer`, only if the event's timestamp is not older than the row's (the timestamp column is then updated as well)."
     ),
     key!(
         destination.connections,
-        Kind::Count(1, 16),
-        "How many connections to PostgreSQL write side by side. Each takes a share of the keys, so the events of a key stay in order; events of different keys do not, and a trigger or a policy that looks at other rows sees them in that order. A table whose rows are related by another unique index, an exclusion constraint or a foreign key to itself is written over one. Two hide the way to a distant server, and are faster where the server has a core for each. An SQLite file takes one writer whatever this says."
+        ValueType::Count(1, 16),
+        "The number of connections that write to PostgreSQL in parallel. Each one writes its own share of the keys. Events of one key stay in order; events of different keys do not, and triggers and policies that read other rows see that order. One connection is used if the table relates rows by another unique index, an exclusion constraint or a foreign key to itself, and for SQLite. More than one hides the latency of a distant server, and is faster if the server has a core for each."
     ),
     key!(
         destination.connect_timeout,
-        Kind::Duration(ms(10), MINUTE.saturating_mul(10)),
-        "How long connecting may take."
+        ValueType::Duration(ms(10), MINUTE.saturating_mul(10)),
+        "The time limit for connecting to the database."
     ),
     key!(
         destination.statement_timeout,
-        Kind::Duration(ms(10), HOUR),
-        "How long one transaction may take. Then the sink asks the server to cancel it, and connects anew."
+        ValueType::Duration(ms(10), HOUR),
+        "The time limit of one transaction. After it the sink requests its cancellation and connects again."
     ),
     key!(
         destination.lock_timeout,
-        Kind::Duration(ms(1), HOUR),
-        "PostgreSQL: how long one transaction may wait for a lock, before it is given up and tried again. Set for each transaction alone, so that it works behind a pooler, at the price of two more round trips. Not set: as the server or the role says, and no longer than `destination.statement_timeout`."
+        ValueType::Duration(ms(1), HOUR),
+        "PostgreSQL only: how long one transaction waits for a lock before it is rolled back and tried again. It is set in each transaction, so it works behind a pooler; that costs two round trips. Not set: the setting of the server or role applies, limited by `destination.statement_timeout`."
     ),
     key!(
         spool.path,
-        Kind::Path,
-        "The spool file, used by one process at a time; its directory is made if there is none. `:memory:` keeps nothing, for tests."
+        ValueType::Path,
+        "The spool file. Keep it on a local, persistent disk: it holds events that are not in the table yet. One process uses it at a time; a missing directory is created. `:memory:` keeps nothing, for tests."
     ),
     key!(
         spool.sync,
-        Kind::Word(SpoolSync::WORDS),
-        "What an event that was read survives: the end of the process, or also the loss of power, at the price of a flush to the disk for each burst."
+        ValueType::Word(SpoolSync::WORDS),
+        "The failure that a spooled event survives: `process-crash`, the end of the process; `power-loss`, also the loss of power, at the cost of a disk flush for each burst."
     ),
     key!(
         spool.bytes_max,
-        Kind::Size(64 * KIB, 64 * TIB),
-        "How large the spool may grow before the sink stops reading. Nothing is ever dropped."
+        ValueType::Size(64 * KIB, 64 * TIB),
+        "The maximum size of the spool file. A full spool stops the reading of the stream; no event is dropped."
     ),
-    key!(batch.events_max, Kind::Count(1, 100_000), "The most events of one transaction."),
+    key!(batch.events_max, ValueType::Count(1, 100_000), "The maximum number of events in one transaction."),
     key!(
         batch.bytes_max,
-        Kind::Size(KIB, 256 * MIB),
-        "The most bytes of events of one transaction; one event always fits."
+        ValueType::Size(KIB, 256 * MIB),
+        "The maximum size of the events in one transaction. A single larger event is still written."
     ),
-    key!(dead_letters.bytes_max, Kind::Size(4 * KIB, 64 * TIB), "How much space dead letters may take."),
-    key!(retry.delay_min, Kind::Duration(ms(1), HOUR), "The shortest delay."),
+    key!(
+        dead_letters.bytes_max,
+        ValueType::Size(4 * KIB, 64 * TIB),
+        "The maximum space for dead letters. When it is full, the oldest ones that were already read or exported are deleted; if there is none, the sink waits until some are read, exported or purged."
+    ),
+    key!(retry.delay_min, ValueType::Duration(ms(1), HOUR), "The shortest delay before an attempt."),
     key!(
         retry.delay_max,
-        Kind::Duration(ms(1), HOUR),
-        "The longest delay. Must not be shorter than `retry.delay_min`."
+        ValueType::Duration(ms(1), HOUR),
+        "The longest delay before an attempt. Must not be shorter than `retry.delay_min`."
     ),
     key!(
         tls.ca_file,
-        Kind::Path,
-        "The certificates of the authorities to trust, instead of those that the system trusts; one after the other if they are several."
+        ValueType::Path,
+        "The certificates of the trusted authorities, one or more. Not set: the authorities that the system trusts."
     ),
     key!(
         tls.cert_file,
-        Kind::Path,
-        "This client's certificate, for servers that ask for one (mTLS), followed by those that lead from it to its authority. Needs `tls.key_file`."
+        ValueType::Path,
+        "The client's certificate, followed by the intermediate ones, for servers that require one (mTLS). Requires `tls.key_file`."
     ),
     key!(
         tls.key_file,
-        Kind::Path,
-        "The key of `tls.cert_file`, not encrypted: PKCS#8, PKCS#1 or SEC1. May be the same file."
+        ValueType::Path,
+        "The private key of `tls.cert_file`, not encrypted: PKCS#8, PKCS#1 or SEC1. May be the same file."
     ),
-    key!(tls.min_version, Kind::Word(TlsVersion::WORDS), "The oldest version of TLS that is spoken."),
+    key!(tls.min_version, ValueType::Word(TlsVersion::WORDS), "The oldest version of TLS to accept."),
     key!(
         tls.server_name,
-        Kind::Text,
-        "The name that the certificates of the token endpoint and of the stream must hold, and that is sent to them (SNI), if it is not the host of their URL: for a gateway that is reached by its address. The database has a name of its own."
+        ValueType::Text,
+        "The name to expect in the certificates of the token endpoint and the stream, and to send to them (SNI): for a gateway that is reached by its address. Not set: the host of their URL. The database's name is not affected."
     ),
     key!(
         proxy.url,
-        Kind::ProxyUrl,
-        "The proxy: `http://HOST:PORT` or `http://USER:PASSWORD@HOST:PORT`, special characters percent-encoded; `https://` if the proxy itself is reached over TLS. Without it `HTTPS_PROXY` or `ALL_PROXY` counts; see above."
+        ValueType::ProxyUrl,
+        "The proxy: `http://HOST:PORT` or `http://USER:PASSWORD@HOST:PORT`, with special characters percent-encoded; `https://` if the proxy itself is reached over TLS. Not set: `HTTPS_PROXY` or `ALL_PROXY`, see above."
     ),
     key!(
         proxy.password_file,
-        Kind::Path,
-        "A file that holds the proxy's password, instead of a password in `proxy.url`. Read again for each connection; line breaks at its end are left out."
+        ValueType::Path,
+        "A file that holds the proxy's password, instead of a password in `proxy.url`. It is read again for each connection. Line breaks at its end are ignored."
     ),
     key!(
         proxy.no_proxy,
-        Kind::Text,
-        "What is reached without the proxy, separated by commas: a name, with all names below it; an IP address or a network (`10.0.0.0/8`); with `:PORT` for that port only; `*` for everything."
+        ValueType::Text,
+        "The hosts to reach without the proxy, separated by commas: a name, with all names below it; an IP address or a network (`10.0.0.0/8`); a name or an address with `:PORT`, for that port only; `*` for all."
     ),
-    key!(log.level, Kind::Word(LogLevel::WORDS), "The least severe level that is printed."),
-    key!(log.format, Kind::Word(LogFormat::WORDS), "A line for people, or a JSON object a line."),
+    key!(log.level, ValueType::Word(LogLevel::WORDS), "The least severe level to print."),
+    key!(
+        log.format,
+        ValueType::Word(LogFormat::WORDS),
+        "The format of the log: `text` prints readable lines, `json` one JSON object on each line."
+    ),
 ];
 
-/// The default of `mapping.update` names the default's columns, so it goes when other columns come.
+/// The default of `mapping.update` names columns of the default, so other columns unset it.
 fn put_columns(config: &mut Config, value: Option<Value>) -> bool {
     let mapping = &mut config.mapping;
     let done = put(&mut mapping.columns, value);
-    if done && !mapping.update_chosen && mapping.update == super::MappingConfig::default().update {
+    if done && !mapping.update_chosen && mapping.update == MappingConfig::default().update {
         mapping.update = None;
     }
     done
@@ -349,14 +415,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_key_has_a_section_that_is_listed_in_the_same_order() {
+    fn the_keys_follow_the_order_of_the_sections() {
         let mut sections: Vec<_> = KEYS.iter().map(Key::section).collect();
         sections.dedup();
         assert_eq!(sections, SECTIONS.map(|(name, _)| name));
     }
 
     #[test]
-    fn every_key_takes_back_what_it_shows() {
+    fn every_key_accepts_the_value_it_shows() {
         for key in KEYS {
             let mut config = Config::default();
             config.oauth.client_id = Some("id".into());
@@ -384,7 +450,7 @@ mod tests {
         let config = Config::default();
         for key in KEYS {
             if let Some(value) = (key.value)(&config) {
-                key.kind.check(&value).unwrap_or_else(|e| panic!("{}: {e}", key.name));
+                key.value_type.check(&value).unwrap_or_else(|e| panic!("{}: {e}", key.name));
             }
         }
     }

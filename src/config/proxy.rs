@@ -1,18 +1,19 @@
-//! `[proxy]`: where the proxy is, and what is reached without it.
+//! `[proxy]`: the proxy's URL, and the hosts to reach without it.
 //!
-//! Follows what curl and others made the custom, since `HTTPS_PROXY` and `NO_PROXY` are written for all programs at once.
+//! Follows the conventions of curl and Go, because `HTTPS_PROXY` and `NO_PROXY` are set for all programs at once.
 
 use std::net::IpAddr;
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::sections::ProxyConfig;
-use super::{percent, secrets};
+use crate::config::sections::ProxyConfig;
+use crate::config::url::{parse_port, split_authority};
+use crate::config::{percent, secrets};
 use crate::error::{Error, Result};
 
 const FORM: &str = "write http://HOST:PORT or http://USER:PASSWORD@HOST:PORT, special characters percent-encoded";
 
-/// A proxy's URL, taken apart.
+/// The parts of a proxy's URL.
 #[derive(Debug)]
 pub(crate) struct ProxyAddress {
     /// Whether the proxy itself is reached over TLS: `https://`.
@@ -24,42 +25,39 @@ pub(crate) struct ProxyAddress {
     password: Option<SecretString>,
 }
 
-/// Takes a proxy's URL apart. Never shows any part of it: it may hold a password where none is expected.
+/// Splits a proxy's URL. Errors never quote it: a password may stand anywhere in it.
 pub(super) fn parse(url: &str) -> Result<ProxyAddress> {
     let bad = |reason: &str| Error::config(reason).with_hint(FORM);
-    // As in curl, a proxy without a scheme is one that speaks HTTP.
+    // As in curl, a proxy without a scheme speaks HTTP.
     let (scheme, rest) = url.split_once("://").unwrap_or(("http", url));
     let tls = scheme.eq_ignore_ascii_case("https");
     if !tls && !scheme.eq_ignore_ascii_case("http") {
         let is_socks = scheme.to_ascii_lowercase().starts_with("socks");
         return Err(bad(if is_socks {
-            "is a SOCKS proxy, which is not supported: only HTTP proxies (CONNECT) are"
+            "SOCKS proxies are not supported, only HTTP proxies (CONNECT)"
         } else {
-            "has a scheme that cannot be used here"
+            "the scheme must be http:// or https://"
         }));
     }
     if url.contains(|c: char| !c.is_ascii_graphic() || c == '\\') {
-        return Err(bad("holds a character that a URL may not hold"));
+        return Err(bad("contains a character that a URL must not contain"));
     }
     let (credentials, place) = match rest.rsplit_once('@') {
         Some((credentials, place)) => (Some(credentials), place),
         None => (None, rest),
     };
     let place = place.strip_suffix('/').unwrap_or(place);
-    let (host, port) = match place.strip_prefix('[') {
-        Some(rest) => rest.split_once("]:").ok_or_else(|| bad("names no port"))?,
-        None => place.split_once(':').ok_or_else(|| bad("names no port"))?,
-    };
+    let (host, port) = split_authority(place).ok_or_else(|| bad("the host is missing or malformed"))?;
     let is_host = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
-    let is_valid = if place.starts_with('[') { host.parse::<IpAddr>().is_ok() } else { host.chars().all(is_host) };
-    if host.is_empty() || !is_valid {
-        return Err(bad("has no valid host"));
+    if !place.starts_with('[') && !host.chars().all(is_host) {
+        return Err(bad("the host is missing or malformed"));
     }
-    let port = port.parse().ok().filter(|port| *port > 0).ok_or_else(|| bad("has no valid port"))?;
+    let port = port.ok_or_else(|| bad("the port is missing"))?;
+    let port = parse_port(port).ok_or_else(|| bad("the port must be 1 to 65535"))?;
     let decode = |text: &str| {
         percent::decode(text)
             .filter(|text| !text.contains(char::is_control))
-            .ok_or_else(|| bad("has a user or a password with a character that cannot be sent"))
+            .ok_or_else(|| bad("user or password contain a character that cannot be sent"))
     };
     let (user, password) =
         match credentials.map(|text| text.split_once(':').map_or((text, None), |(u, p)| (u, Some(p)))) {
@@ -67,12 +65,12 @@ pub(super) fn parse(url: &str) -> Result<ProxyAddress> {
             Some((user, password)) => (Some(decode(user)?), password.map(decode).transpose()?),
         };
     if user.as_ref().is_some_and(|user| user.contains(':')) {
-        return Err(bad("has a user with a colon, which cannot be sent (RFC 7617)"));
+        return Err(bad("the user contains a colon, which cannot be sent (RFC 7617)"));
     }
     Ok(ProxyAddress { tls, host: host.into(), port, user, password: password.map(Into::into) })
 }
 
-/// The URL with `***` in place of the password; hides rather too much than too little.
+/// The URL with `***` in place of the password. In doubt it hides too much.
 pub(super) fn without_password(url: &str) -> String {
     let (scheme, rest) = url.split_once("://").map_or(("", url), |(scheme, rest)| (scheme, rest));
     let separator = if scheme.is_empty() { "" } else { "://" };
@@ -92,7 +90,7 @@ impl ProxyConfig {
         parse(url.expose_secret()).map(Some).map_err(|error| error.while_doing("proxy.url"))
     }
 
-    /// The password: from `password_file`, which is read anew, or else from the URL.
+    /// The password: the content of `password_file`, which is read again, or the one in the URL.
     pub(crate) fn password(&self, address: &ProxyAddress) -> Result<Option<SecretString>> {
         match &self.password_file {
             None => Ok(address.password.clone()),
@@ -100,16 +98,16 @@ impl ProxyConfig {
         }
     }
 
-    /// Checks what fits together only as a whole.
+    /// Checks the values of the section together.
     pub(super) fn validate(&self) -> Result<()> {
         let Some(address) = self.address()? else { return Ok(()) };
         if self.password_file.is_some() {
             if address.password.is_some() {
-                return Err(Error::config("proxy.password_file is set and proxy.url holds a password")
-                    .with_hint("keep one of them"));
+                return Err(Error::config("proxy.password_file is set, and proxy.url contains a password")
+                    .with_hint("set one of them"));
             }
             if address.user.is_none() {
-                return Err(Error::config("proxy.password_file is set and proxy.url names no user").with_hint(FORM));
+                return Err(Error::config("proxy.password_file is set, but proxy.url contains no user").with_hint(FORM));
             }
         }
         self.password(&address).map(drop)
@@ -117,8 +115,8 @@ impl ProxyConfig {
 
     /// Whether `host`, a name or an IP address without brackets, is reached without the proxy.
     ///
-    /// As in curl and Go: names match themselves and what is below them, with a dot in front or without; addresses match
-    /// themselves or by a prefix (`10.0.0.0/8`); a port behind an entry restricts it; `*` is everything.
+    /// As in curl and Go: a name matches itself and all names below it, with or without a leading dot; an address matches itself,
+    /// a network (`10.0.0.0/8`) its addresses; a port restricts an entry; `*` matches everything.
     pub(crate) fn is_excepted(&self, host: &str, port: u16) -> bool {
         let entries = self.no_proxy.as_deref().unwrap_or_default();
         let entries = entries.split([',', ' ', '\t']).filter(|entry| !entry.is_empty());
@@ -147,7 +145,7 @@ fn excepts(entry: &str, host: &str, ip: Option<IpAddr>, port: u16) -> bool {
     !entry.is_empty() && (host == entry || host.strip_suffix(entry).is_some_and(|above| above.ends_with('.')))
 }
 
-/// `host:port`, `[::1]:port`, `[::1]`; a bare IPv6 address holds colons and no port.
+/// `host:port`, `[::1]:port`, `[::1]`; a bare IPv6 address has colons but no port.
 fn split_port(entry: &str) -> (&str, Option<u16>) {
     if let Some((address, rest)) = entry.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         return (address, rest.strip_prefix(':').and_then(|port| port.parse().ok()));
@@ -177,7 +175,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn urls_are_taken_apart() {
+    fn urls_are_split_into_their_parts() {
         let check = |url: &str, tls, host: &str, port, user: Option<&str>, password: Option<&str>| {
             let address = parse(url).unwrap();
             assert_eq!((address.tls, &*address.host, address.port, address.user.as_deref()), (tls, host, port, user));
@@ -192,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_supported_is_named_and_nothing_is_shown() {
+    fn errors_name_the_reason_and_never_quote_the_url() {
         let check = |url: &str, why: &str| {
             let error = parse(url).unwrap_err();
             assert!(error.message().contains(why), "{url}: {error}");
@@ -201,18 +199,18 @@ mod tests {
         check("socks5://me:hunter2@proxy:1080", "SOCKS");
         check("socks5h://proxy:1080", "SOCKS");
         check("ftp://proxy:21", "scheme");
-        check("http://me:hunter2@proxy", "names no port");
-        check("http://[::1]", "names no port");
-        check("http://proxy:0", "no valid port");
-        check("http://proxy:http", "no valid port");
-        check("http://proxy:3128/path", "no valid port");
-        check("http://:3128", "no valid host");
-        check("http://[hunter2]:3128", "no valid host");
-        check("http://me:hunter2 @proxy:1", "may not hold");
-        check("http://me:hunter2%0D%0AX: y@proxy:1", "may not hold");
+        check("http://me:hunter2@proxy", "port is missing");
+        check("http://[::1]", "port is missing");
+        check("http://proxy:0", "must be 1 to 65535");
+        check("http://proxy:http", "must be 1 to 65535");
+        check("http://proxy:3128/path", "must be 1 to 65535");
+        check("http://:3128", "host is missing");
+        check("http://[hunter2]:3128", "malformed");
+        check("http://me:hunter2 @proxy:1", "must not contain");
+        check("http://me:hunter2%0D%0AX: y@proxy:1", "must not contain");
         check("http://me:hunter2%0D%0AX@proxy:1", "cannot be sent");
         check("http://me:hunter2%ff@proxy:1", "cannot be sent");
-        check("http://m%3Ae:hunter2@proxy:1", "with a colon");
+        check("http://m%3Ae:hunter2@proxy:1", "contains a colon");
     }
 
     #[test]
@@ -226,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn exceptions_are_those_of_other_programs() {
+    fn exceptions_match_as_in_other_programs() {
         let check = |list: &str, host: &str, expected: bool| {
             let config = ProxyConfig { no_proxy: Some(list.into()), ..ProxyConfig::default() };
             assert_eq!(config.is_excepted(host, 443), expected, "{list} and {host}");

@@ -1,4 +1,4 @@
-//! Secrets that stand in files: read anew at each use, so that they can be changed while the sink runs.
+//! Secrets in files: read again at each use, so that they can be changed while the sink runs.
 
 use std::fs::File;
 use std::io::Read;
@@ -6,22 +6,22 @@ use std::path::Path;
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::sections::{DestinationConfig, OauthConfig};
 use crate::config::database::url;
+use crate::config::sections::{DestinationConfig, OauthConfig};
 use crate::error::{Error, Result};
 
-/// Far above any secret; keeps a wrong path such as `/dev/zero` from filling the memory.
+/// Far above any secret. Prevents a wrong path such as `/dev/zero` from filling the memory.
 const FILE_BYTES_MAX: u64 = 64 << 10;
 
 impl OauthConfig {
-    /// The client's secret: from `client_secret_file`, which is read anew, or else `client_secret`.
+    /// The client's secret: the content of `client_secret_file`, which is read again, or `client_secret`.
     ///
     /// # Errors
-    /// `Config`: there is no secret, there are two, or the file cannot be used.
+    /// `Config`: no secret is set, both are set, or the file cannot be used.
     pub fn client_secret(&self) -> Result<SecretString> {
         match (&self.client_secret, &self.client_secret_file) {
             (Some(_), Some(_)) => Err(Error::config("oauth.client_secret and oauth.client_secret_file are both set")
-                .with_hint("keep one of them; the variable CXONE_CLIENT_SECRET sets oauth.client_secret")),
+                .with_hint("set one of them; the variable CXONE_CLIENT_SECRET sets oauth.client_secret")),
             (Some(secret), None) => Ok(secret.clone()),
             (None, Some(file)) => read(file).map_err(|e| e.while_doing("oauth.client_secret_file")),
             (None, None) => Err(Error::config("oauth.client_secret is missing")
@@ -31,34 +31,35 @@ impl OauthConfig {
 }
 
 impl DestinationConfig {
-    /// The password from `password_file`, which is read anew; `None` if there is no such file, so that what `url` says holds.
+    /// The password from `password_file`, which is read again; `None` if that is not set, so that the one in `url` counts.
     ///
     /// # Errors
-    /// `Config`: `url` holds a password as well, or the file cannot be used.
+    /// `Config`: `url` contains a password as well, or the file cannot be used.
     pub fn password(&self) -> Result<Option<SecretString>> {
         let Some(file) = &self.password_file else { return Ok(None) };
         if self.url.as_ref().is_some_and(|url| url::has_password(url.expose_secret())) {
-            return Err(Error::config("destination.password_file is set and destination.url holds a password")
-                .with_hint("keep one of them; the variable DB_PASSWORD puts a password into destination.url"));
+            return Err(Error::config("destination.password_file is set, and destination.url contains a password")
+                .with_hint("set one of them; the variable DB_PASSWORD puts a password into destination.url"));
         }
         read(file).map(Some).map_err(|e| e.while_doing("destination.password_file"))
     }
 }
 
+/// Reads a secret from a file, without the line breaks at its end.
 pub(super) fn read(path: &Path) -> Result<SecretString> {
-    let bad = |reason: &dyn std::fmt::Display| Error::config(format!("cannot use {}: {reason}", path.display()));
+    let bad = |reason: &dyn std::fmt::Display| Error::config(format!("reading {}: {reason}", path.display()));
     let mut bytes = Vec::new();
     File::open(path).and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes)).map_err(|e| bad(&e))?;
     if bytes.len() as u64 > FILE_BYTES_MAX {
-        return Err(bad(&"it is larger than 64 KiB"));
+        return Err(bad(&"larger than 64 KiB"));
     }
-    let text = String::from_utf8(bytes).map_err(|_| bad(&"it is not UTF-8"))?;
+    let text = String::from_utf8(bytes).map_err(|_| bad(&"not UTF-8"))?;
     let secret = text.trim_end_matches(['\r', '\n']);
     if secret.is_empty() {
-        return Err(bad(&"it is empty"));
+        return Err(bad(&"empty"));
     }
     if secret.contains(char::is_control) {
-        return Err(bad(&"it holds more than one line, or a control character"));
+        return Err(bad(&"more than one line, or a control character"));
     }
     Ok(SecretString::from(secret))
 }
@@ -74,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_read_anew_at_each_use() {
+    fn a_file_is_read_again_at_each_use() {
         let path = file(b"first\n");
         let oauth = OauthConfig { client_secret_file: Some(path.to_path_buf()), ..OauthConfig::default() };
         assert_eq!(oauth.client_secret().unwrap().expose_secret(), "first");
@@ -83,13 +84,13 @@ mod tests {
     }
 
     #[test]
-    fn the_plain_secret_serves_without_a_file() {
+    fn the_plain_secret_is_used_without_a_file() {
         let oauth = OauthConfig { client_secret: Some("plain".into()), ..OauthConfig::default() };
         assert_eq!(oauth.client_secret().unwrap().expose_secret(), "plain");
     }
 
     #[test]
-    fn bad_files_are_named() {
+    fn errors_name_an_unusable_file() {
         let check = |content: &[u8], reason: &str| {
             let path = file(content);
             let destination =
@@ -110,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn none_or_two_are_errors() {
+    fn no_secret_or_two_secrets_are_errors() {
         let oauth = OauthConfig::default();
         assert!(oauth.client_secret().unwrap_err().hint().unwrap().contains("CXONE_CLIENT_SECRET"));
         let both = OauthConfig { client_secret: Some("a".into()), client_secret_file: Some("b".into()), ..oauth };

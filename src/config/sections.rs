@@ -1,30 +1,72 @@
-//! The sections: plain data, one struct each, with the defaults.
+//! The configuration as plain data: one struct for each section, with the defaults.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use secrecy::SecretString;
 
-use super::choices::{AdditionalProperties, LogFormat, LogLevel, OnNormalClose, SpoolSync, TlsVersion, UpdateMode};
+use crate::config::choices::{
+    AdditionalProperties, LogFormat, LogLevel, OnNormalClose, SpoolSync, TlsVersion, UpdateMode,
+};
 use crate::config::database::libpq::Libpq;
+
+/// The configuration of a sink. [`Config::default`] lacks only credentials, a stream and a destination.
+///
+/// ```
+/// # use cxsink::Config;
+/// let mut config = Config::default();
+/// config.set("destination.url", "sqlite:events.db")?;
+/// config.set("spool.bytes_max", "1GiB")?;
+/// assert_eq!(config.spool.bytes_max, 1 << 30);
+/// assert!(config.set("spool.bytes_max", "1 bit").is_err());
+/// # Ok::<(), cxsink::Error>(())
+/// ```
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct Config {
+    /// The token endpoint and the client's credentials.
+    pub oauth: OauthConfig,
+    /// The stream and its timeouts.
+    pub stream: StreamConfig,
+    /// The JSON Schema that events must match.
+    pub schema: SchemaConfig,
+    /// The source of each column.
+    pub mapping: MappingConfig,
+    /// The database and the table.
+    pub destination: DestinationConfig,
+    /// The local file in which events wait for the database.
+    pub spool: SpoolConfig,
+    /// The limits of one transaction.
+    pub batch: BatchConfig,
+    /// The space for rejected events.
+    pub dead_letters: DeadLettersConfig,
+    /// The delays between attempts.
+    pub retry: RetryConfig,
+    /// Trusted authorities, and this client's certificate.
+    pub tls: TlsConfig,
+    /// The proxy between this machine and CXone.
+    pub proxy: ProxyConfig,
+    /// The log output of the command line.
+    pub log: LogConfig,
+}
 
 /// `[oauth]`
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct OauthConfig {
-    /// The token endpoint.
+    /// The URL of the token endpoint.
     pub url: String,
     /// The client's id.
     pub client_id: Option<String>,
     /// The client's secret.
     pub client_secret: Option<SecretString>,
-    /// A file with the client's secret, read again for each token.
+    /// A file that holds the client's secret; read again for each token.
     pub client_secret_file: Option<PathBuf>,
-    /// The scope to ask for; the answer must hold it.
+    /// The scope to request; the token must have it.
     pub scope: String,
-    /// How long before its expiry a token is renewed.
+    /// The time before its expiry at which a token is renewed.
     pub refresh_early: Duration,
-    /// How long one request may take.
+    /// The time limit of one token request.
     pub request_timeout: Duration,
 }
 
@@ -32,21 +74,21 @@ pub struct OauthConfig {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct StreamConfig {
-    /// The stream's id, put into `url`.
+    /// The stream's id; replaces `{stream_id}` in `url`.
     pub id: Option<String>,
-    /// The stream's address; `{stream_id}` is replaced by `id`.
+    /// The stream's URL.
     pub url: String,
-    /// How often a ping is sent.
+    /// The interval between two pings.
     pub ping_interval: Duration,
-    /// After how long without any message or pong the connection counts as lost.
+    /// The time without a message or pong after which the connection counts as lost.
     pub idle_timeout: Duration,
-    /// How long name resolution, TCP, TLS and the handshake may take together.
+    /// The time limit for name resolution, TCP, TLS and the handshake together.
     pub connect_timeout: Duration,
-    /// What to do when the server closes the stream with code 1000.
+    /// The reaction to close code 1000.
     pub on_normal_close: OnNormalClose,
-    /// How long before the token expires the next connection is opened; zero: not at all.
+    /// The time before the token's expiry at which the next connection is opened; zero: not at all.
     pub renew_before_expiry: Duration,
-    /// A larger event becomes a dead letter.
+    /// The largest event, in bytes; a larger one becomes a dead letter.
     pub event_bytes_max: u64,
 }
 
@@ -56,7 +98,7 @@ pub struct StreamConfig {
 pub struct SchemaConfig {
     /// A JSON Schema file that replaces the built-in schema.
     pub file: Option<PathBuf>,
-    /// What to do with unknown top-level members.
+    /// The treatment of unknown top-level members.
     pub additional_properties: AdditionalProperties,
 }
 
@@ -68,9 +110,9 @@ pub struct MappingConfig {
     pub columns: Vec<(String, String)>,
     /// The columns of the conflict key.
     pub key: Vec<String>,
-    /// The columns that an update touches; `None`: every column outside the key, except one filled with `now` named `created_at`.
+    /// The columns that an update changes; `None`: every column outside the key, except one filled with `now` named `created_at`.
     pub update: Option<Vec<String>>,
-    /// Whether `update` was chosen, rather than being the default's list, which fits the default's columns only.
+    /// Whether `update` was set. The default's list fits the default's columns only.
     pub(super) update_chosen: bool,
 }
 
@@ -80,21 +122,21 @@ pub struct MappingConfig {
 pub struct DestinationConfig {
     /// `postgresql://…`, `host=… dbname=…` or `sqlite:PATH`.
     pub url: Option<SecretString>,
-    /// A file with the database password, read again for each connection.
+    /// A file that holds the database password; read again for each connection.
     pub password_file: Option<PathBuf>,
-    /// The table, possibly with its schema.
+    /// The table, with or without its schema.
     pub table: String,
-    /// When an event whose key is already in the table changes the row.
+    /// When an event updates the row that already has its key.
     pub update: UpdateMode,
-    /// How many connections write side by side.
+    /// The number of connections that write in parallel.
     pub connections: u32,
-    /// How long connecting may take.
+    /// The time limit for connecting.
     pub connect_timeout: Duration,
-    /// How long one transaction may take.
+    /// The time limit of one transaction.
     pub statement_timeout: Duration,
-    /// How long one transaction may wait for a lock; `None`: as the server says.
+    /// The time one transaction waits for a lock; `None`: the server's setting.
     pub lock_timeout: Option<Duration>,
-    /// The defaults that libpq would find in the environment.
+    /// The defaults that libpq would take from the environment.
     pub(crate) libpq: Libpq,
 }
 
@@ -104,9 +146,9 @@ pub struct DestinationConfig {
 pub struct SpoolConfig {
     /// The spool file; `:memory:` keeps nothing.
     pub path: PathBuf,
-    /// What an appended event survives.
+    /// The failure that an appended event survives.
     pub sync: SpoolSync,
-    /// How large the spool may grow before the sink stops reading.
+    /// The size of the spool, in bytes, at which the sink stops reading.
     pub bytes_max: u64,
 }
 
@@ -114,9 +156,9 @@ pub struct SpoolConfig {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct BatchConfig {
-    /// The most events of one transaction.
+    /// The maximum number of events in one transaction.
     pub events_max: u32,
-    /// The most bytes of one transaction.
+    /// The maximum number of bytes in one transaction.
     pub bytes_max: u64,
 }
 
@@ -124,7 +166,7 @@ pub struct BatchConfig {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct DeadLettersConfig {
-    /// How much space dead letters may take.
+    /// The maximum space for dead letters, in bytes.
     pub bytes_max: u64,
 }
 
@@ -140,33 +182,33 @@ pub struct RetryConfig {
 
 /// `[tls]`
 ///
-/// The files are PEM, and read again for each connection.
+/// The files are PEM and are read again for each connection.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct TlsConfig {
-    /// The authorities that are trusted; `None`: those of the system.
+    /// The certificates of the trusted authorities; `None`: those of the system.
     pub ca_file: Option<PathBuf>,
-    /// The client's certificate, followed by those that lead to its authority.
+    /// The client's certificate, followed by the intermediate ones.
     pub cert_file: Option<PathBuf>,
-    /// The client's key.
+    /// The client's private key.
     pub key_file: Option<PathBuf>,
-    /// The oldest version that is spoken.
+    /// The oldest version of TLS to accept.
     pub min_version: TlsVersion,
-    /// The name that the certificates of token endpoint and stream must hold; `None`: the host of their URL.
+    /// The name to expect in the certificates of token endpoint and stream; `None`: the host of their URL.
     pub server_name: Option<String>,
 }
 
 /// `[proxy]`
 ///
-/// For the token endpoint and the stream, where they are reached over TLS; never for the database.
+/// For the token endpoint and the stream, if their URL is encrypted; never for the database.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct ProxyConfig {
     /// `http://USER:PASSWORD@HOST:PORT`, or `https://…` for a proxy that is itself reached over TLS.
     pub url: Option<SecretString>,
-    /// A file with the proxy's password, read again for each connection.
+    /// A file that holds the proxy's password; read again for each connection.
     pub password_file: Option<PathBuf>,
-    /// What is reached without the proxy: names, addresses, networks, separated by commas; `*` is everything.
+    /// The hosts to reach without the proxy: names, addresses, networks, separated by commas; `*` for all.
     pub no_proxy: Option<String>,
 }
 
@@ -174,9 +216,9 @@ pub struct ProxyConfig {
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct LogConfig {
-    /// The least severe level that is printed.
+    /// The least severe level to print.
     pub level: LogLevel,
-    /// How a line looks.
+    /// The format of a line.
     pub format: LogFormat,
 }
 

@@ -1,7 +1,7 @@
 //! Durations and sizes as text: a whole number and a unit.
 //!
-//! A bare number is refused for durations, since whether `30` means seconds or milliseconds is exactly what such files get
-//! wrong. For sizes a bare number is bytes.
+//! A duration without a unit is refused: readers disagree on whether `30` means seconds or milliseconds. A size without a unit is
+//! in bytes.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 /// Largest first: a duration is shown in the largest unit that divides it.
 const DURATION_UNITS: [(&str, u64); 4] = [("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
 
-/// Binary units first, so that 64 MiB is not shown in a decimal unit.
+/// Binary units first, so that 64 MiB is shown in MiB.
 const SIZE_UNITS: [(&str, u64); 9] = [
     ("TiB", 1 << 40),
     ("GiB", 1 << 30),
@@ -28,7 +28,7 @@ pub(crate) fn parse_duration(text: &str) -> Result<Duration> {
     let (number, unit) = split(text);
     let bad = |reason: &str| {
         Error::config(format!("{} {reason}", shown(text)))
-            .with_hint(r#"write a whole number and its unit, as in "500ms", "30s", "2m" or "1h""#)
+            .with_hint(r#"write a whole number and its unit, such as "500ms", "30s", "2m" or "1h""#)
     };
     if number.is_empty() {
         return Err(bad("is not a duration"));
@@ -43,7 +43,7 @@ pub(crate) fn parse_duration(text: &str) -> Result<Duration> {
     Ok(Duration::from_millis(ms))
 }
 
-/// The refusal of a duration that is only a number.
+/// The error about a duration that is only a number.
 pub(super) fn unitless_duration(number: &str) -> Error {
     let number: String = number.chars().take(20).collect();
     Error::config(format!("{number} has no unit"))
@@ -61,12 +61,12 @@ pub(super) fn show_duration(duration: Duration) -> String {
     show(ms, &DURATION_UNITS)
 }
 
-/// `"64MiB"`, `"1GiB"`, `"500KB"`; without a unit bytes.
+/// `"64MiB"`, `"1GiB"`, `"500KB"`; without a unit: bytes.
 pub(super) fn parse_size(text: &str) -> Result<u64> {
     let (number, unit) = split(text);
     let bad = |reason: &str| {
         Error::config(format!("{} {reason}", shown(text)))
-            .with_hint(r#"write a whole number and its unit, as in "64MiB", "1GiB" or "500KB""#)
+            .with_hint(r#"write a whole number and its unit, such as "64MiB", "1GiB" or "500KB""#)
     };
     let unit = if unit.is_empty() { "B" } else { unit };
     let bytes = SIZE_UNITS.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit)).map(|(_, bytes)| *bytes);
@@ -92,7 +92,7 @@ fn split(text: &str) -> (&str, &str) {
     (&text[..end], text[end..].trim_start())
 }
 
-/// A value that is not secret, as a message shows it: quoted, and never long.
+/// A value for a message: quoted, and never long. Not for secrets.
 pub(super) fn shown(text: &str) -> String {
     const CHARS_MAX: usize = 60;
     if text.chars().nth(CHARS_MAX).is_none() {
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_duration_is_refused() {
+    fn other_text_than_a_duration_is_refused() {
         let check = |text: &str, reason: &str| {
             let error = parse_duration(text).unwrap_err();
             assert!(error.message().contains(reason), "{text}: {error:?}");
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_size_is_refused() {
+    fn other_text_than_a_size_is_refused() {
         for text in ["", "MiB", "-1", "1.5GiB", "64M", "64Mbit", "1 MiB 2", "99999999999999999999", "16777216TiB"] {
             let error = parse_size(text).unwrap_err();
             assert!(error.hint().is_some(), "{text}: {error:?}");

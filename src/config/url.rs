@@ -37,7 +37,7 @@ pub(crate) struct EndpointUrl {
 }
 
 impl EndpointUrl {
-    /// Splits `url`. Errors never quote it, except for its host: it may hold secrets.
+    /// Splits `url`. Errors quote no more of it than the host: it may contain secrets.
     ///
     /// # Errors
     /// `Config`, without the name of the key: the URL is malformed, or credentials would be sent unencrypted to another machine.

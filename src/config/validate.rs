@@ -1,25 +1,25 @@
-//! What must hold before a sink opens: each value again, since a program can set the plain data, and what fits together.
+//! The checks before a sink opens: each value by itself, because a program can set the plain data, and all values together.
 
 use secrecy::ExposeSecret;
 
-use super::keys::KEYS;
-use super::percent::{self, RESERVED};
-use super::{Config, DestinationConfig, MappingConfig, TlsConfig};
-use crate::config::database::url;
+use crate::config::database::url::sqlite_path;
+use crate::config::keys::KEYS;
+use crate::config::percent;
+use crate::config::sections::{Config, DestinationConfig, MappingConfig, TlsConfig};
 use crate::error::{Error, Result};
 
 const STREAM_ID: &str = "{stream_id}";
 
 impl Config {
-    /// Checks that the configuration is complete and that its values fit together. Opening a sink does this first.
+    /// Checks that the configuration is complete and consistent. Opening a sink does this first.
     ///
     /// # Errors
-    /// `Config`, naming the key: a value is missing or out of its range, or two do not fit together; or a token or a secret
-    /// would be sent unencrypted to another machine.
+    /// `Config`, naming the key: a value is missing or out of range, two values contradict each other, or credentials would be
+    /// sent unencrypted to another machine.
     pub fn validate(&self) -> Result<()> {
         for key in KEYS {
             if let Some(value) = (key.value)(self) {
-                key.kind.check(&value).map_err(|e| e.while_doing(key.name))?;
+                key.value_type.check(&value).map_err(|e| e.while_doing(key.name))?;
             }
         }
         self.validate_stream()?;
@@ -28,13 +28,13 @@ impl Config {
         self.tls.validate()?;
         self.proxy.validate()?;
         if self.retry.delay_min > self.retry.delay_max {
-            return Err(Error::config("retry.delay_min is longer than retry.delay_max"));
+            return Err(Error::config("retry.delay_min: must not be longer than retry.delay_max"));
         }
         Ok(())
     }
 
-    /// Whether there is a stream to read; otherwise the sink only takes events from the application. Any setting of a stream's
-    /// own counts, so that a forgotten one is an error ([`Config::validate`]) and not a sink that reads nothing.
+    /// Whether a stream is configured; otherwise the sink takes events from the application only. Any setting of the stream
+    /// counts, so that a missing one is an error ([`Config::validate`]) and not a sink that reads nothing.
     pub fn has_stream(&self) -> bool {
         self.stream.id.is_some()
             || !self.stream.url.contains(STREAM_ID)
@@ -43,10 +43,10 @@ impl Config {
             || self.oauth.client_secret_file.is_some()
     }
 
-    /// The address of the stream: `stream.url` with `stream.id` in place of `{stream_id}`.
+    /// The URL of the stream: `stream.url` with `stream.id` in place of `{stream_id}`.
     ///
     /// # Errors
-    /// `Config`: the id is needed and missing.
+    /// `Config`: the id is required and missing.
     pub fn stream_url(&self) -> Result<String> {
         if !self.stream.url.contains(STREAM_ID) {
             return Ok(self.stream.url.clone());
@@ -55,15 +55,15 @@ impl Config {
             return Err(Error::config("stream.id is missing").with_hint("set CXONE_STREAM_ID or stream.id"));
         };
         if id == "." || id == ".." {
-            return Err(Error::config("stream.id: is not an id but a step in a path"));
+            return Err(Error::config("stream.id: `.` and `..` are path segments, not ids"));
         }
-        Ok(self.stream.url.replace(STREAM_ID, &percent::encode(id, RESERVED)))
+        Ok(self.stream.url.replace(STREAM_ID, &percent::encode(id, percent::RESERVED)))
     }
 
     fn validate_stream(&self) -> Result<()> {
         if self.stream.ping_interval >= self.stream.idle_timeout {
-            return Err(Error::config("stream.ping_interval is not shorter than stream.idle_timeout")
-                .with_hint("without a ping in between, every quiet connection would count as lost"));
+            return Err(Error::config("stream.ping_interval: must be shorter than stream.idle_timeout")
+                .with_hint("lower it, so that an idle connection is pinged before it counts as lost"));
         }
         if !self.has_stream() {
             return Ok(());
@@ -76,9 +76,8 @@ impl Config {
     }
 
     fn validate_destination(&self) -> Result<()> {
-        if url::sqlite_path(self.destination.url()?).is_some_and(|path| self.spool.path == *path && path != ":memory:")
-        {
-            return Err(Error::config("destination.url and spool.path name the same file"));
+        if sqlite_path(self.destination.url()?).is_some_and(|path| self.spool.path == *path && path != ":memory:") {
+            return Err(Error::config("destination.url and spool.path are the same file"));
         }
         self.destination.password().map(drop)
     }
@@ -103,7 +102,7 @@ impl TlsConfig {
             _ => return Ok(()),
         };
         Err(Error::config(format!("{set} is set and {missing} is not"))
-            .with_hint("set both, also when one file holds certificate and key"))
+            .with_hint("set both, even if one file holds certificate and key"))
     }
 }
 
@@ -113,8 +112,8 @@ impl MappingConfig {
             match self.source(column) {
                 None => return Err(self.no_such_column("mapping.key", column)),
                 Some("now") => {
-                    return Err(Error::config(format!("mapping.key: the column {column:?} is filled with the time"))
-                        .with_hint("a key must be the same each time an event is delivered"));
+                    return Err(Error::config(format!("mapping.key: the source of column {column:?} is `now`"))
+                        .with_hint("choose a column whose value is the same in each delivery of an event"));
                 }
                 Some(_) => {}
             }
@@ -124,8 +123,8 @@ impl MappingConfig {
                 return Err(self.no_such_column("mapping.update", column));
             }
             if self.key.contains(column) {
-                return Err(Error::config(format!("mapping.update: the column {column:?} is part of mapping.key"))
-                    .with_hint("a key cannot change; leave the column out of mapping.update"));
+                return Err(Error::config(format!("mapping.update: column {column:?} is part of mapping.key"))
+                    .with_hint("remove the column from mapping.update: a key does not change"));
             }
         }
         Ok(())
@@ -137,7 +136,7 @@ impl MappingConfig {
 
     fn no_such_column(&self, key: &str, column: &str) -> Error {
         let columns: Vec<_> = self.columns.iter().map(|(name, _)| name.as_str()).collect();
-        Error::config(format!("{key}: the column {column:?} is not in mapping.columns"))
-            .with_hint(format!("set {key}; mapping.columns has {}", columns.join(", ")))
+        Error::config(format!("{key}: column {column:?} is not in mapping.columns"))
+            .with_hint(format!("set {key} to columns of mapping.columns: {}", columns.join(", ")))
     }
 }

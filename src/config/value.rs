@@ -1,4 +1,4 @@
-//! What a key's value can be, once understood, and how it gets into and out of the plain data.
+//! Parsed values, and how they get into and out of the plain data.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -23,11 +23,11 @@ pub(super) trait Field: Sized {
     /// `None` if the field is not set.
     fn to_value(&self) -> Option<Value>;
 
-    /// `None` in: not set. `None` out: the field does not take this value.
+    /// `None` in: not set. `None` out: the field cannot hold the value.
     fn from_value(value: Option<Value>) -> Option<Self>;
 }
 
-/// Puts the value into the field; `false` if the field does not take it.
+/// Puts the value into the field; `false` if the field cannot hold it.
 #[must_use]
 pub(super) fn put<F: Field>(field: &mut F, value: Option<Value>) -> bool {
     F::from_value(value).map(|value| *field = value).is_some()

@@ -1,19 +1,18 @@
-//! What a key takes: its type, its range, and how a value of it is read, checked and shown.
+//! The types of values: their ranges, and how a value is read, checked and shown.
 
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 use toml::de::DeValue;
 
-use crate::config::columns;
-use crate::config::units;
-use crate::config::units::shown;
+use crate::config::units::{self, shown};
 use crate::config::url::{EndpointUrl, Schemes};
 use crate::config::value::Value;
-use crate::config::{database, proxy};
+use crate::config::{columns, database, proxy};
 use crate::error::{Error, Result};
 
-pub(super) enum Kind {
+/// The type of a key's value, with its range.
+pub(super) enum ValueType {
     Text,
     Secret,
     Path,
@@ -21,11 +20,11 @@ pub(super) enum Kind {
     Url(Schemes),
     DatabaseUrl,
     ProxyUrl,
-    /// The shortest and the longest.
+    /// The shortest and the longest one.
     Duration(Duration, Duration),
-    /// The smallest and the largest, in bytes.
+    /// The smallest and the largest one, in bytes.
     Size(u64, u64),
-    /// The least and the most.
+    /// The smallest and the largest one.
     Count(u32, u32),
     Word(&'static [&'static str]),
     Columns,
@@ -34,8 +33,8 @@ pub(super) enum Kind {
     },
 }
 
-impl Kind {
-    /// Reads a value as it stands in a variable. Empty: not set.
+impl ValueType {
+    /// Reads the value of a variable. Empty: not set.
     pub(super) fn read_text(&self, text: &str) -> Result<Option<Value>> {
         if text.is_empty() {
             return Ok(None);
@@ -55,7 +54,7 @@ impl Kind {
         Ok(Some(value))
     }
 
-    /// Reads a value as it stands in a TOML file.
+    /// Reads a value of a TOML file.
     pub(super) fn read_toml(&self, toml: &DeValue<'_>) -> Result<Option<Value>> {
         let value = match (self, toml) {
             (Self::Columns, toml) => Value::Columns(columns::columns_from_toml(toml)?),
@@ -71,18 +70,17 @@ impl Kind {
             (Self::Count(..), DeValue::Integer(number)) => Value::Count(
                 u32::from_str_radix(number.as_str(), number.radix()).map_err(|_| self.out_of_range(number.as_str()))?,
             ),
-            // The value is left out: it may be a secret without its quotes.
+            // Without the value: it may be a secret that lacks its quotes.
             (_, other) => {
-                let expected = self.type_name();
-                return Err(Error::config(format!("is not a {expected} but of type {}", other.type_str()))
-                    .with_hint("write the value in quotes"));
+                return Err(Error::config(format!("expected a {}, found TOML type {}", self.name(), other.type_str()))
+                    .with_hint("put the value in quotes"));
             }
         };
         self.check(&value)?;
         Ok(Some(value))
     }
 
-    /// Checks what holds for the value alone. Also run over the plain data, which a program can set without any reading.
+    /// Checks the value by itself. [`Config::validate`](crate::Config::validate) checks each value again, because a program can set the plain data.
     pub(super) fn check(&self, value: &Value) -> Result<()> {
         match (self, value) {
             (Self::Text, Value::Text(text)) => check_text(text),
@@ -90,7 +88,7 @@ impl Kind {
             (Self::Secret, Value::Secret(secret)) => check_text(secret.expose_secret()),
             (Self::DatabaseUrl, Value::Secret(url)) => database::url::check(url.expose_secret()),
             (Self::ProxyUrl, Value::Secret(url)) => proxy::parse(url.expose_secret()).map(drop),
-            (Self::Path, Value::Path(path)) if path.as_os_str().is_empty() => Err(Error::config("is empty")),
+            (Self::Path, Value::Path(path)) if path.as_os_str().is_empty() => Err(Error::config(EMPTY)),
             (Self::Duration(least, most), Value::Duration(duration)) if duration < least || duration > most => {
                 Err(self.out_of_range(&units::show_duration(*duration)))
             }
@@ -108,7 +106,7 @@ impl Kind {
 
     fn out_of_range(&self, shown: &str) -> Error {
         let range = self.range().unwrap_or_default();
-        Error::config(format!("{shown} is out of range: it must be {range}"))
+        Error::config(format!("{shown} is out of range ({range})"))
     }
 
     fn range(&self) -> Option<String> {
@@ -121,37 +119,37 @@ impl Kind {
         Some(format!("{least} to {most}"))
     }
 
-    fn type_name(&self) -> &'static str {
+    fn name(&self) -> &'static str {
         match self {
             Self::Text | Self::Word(_) => "text",
-            Self::Secret => "secret text",
+            Self::Secret => "secret",
             Self::Path => "path",
             Self::Url(_) | Self::DatabaseUrl | Self::ProxyUrl => "URL",
             Self::Duration(..) => "duration",
             Self::Size(..) => "size",
-            Self::Count(..) => "number",
+            Self::Count(..) => "whole number",
             Self::Columns => "table of columns",
             Self::Names { .. } => "list of columns",
         }
     }
 
-    /// The type with its range or its words, for the reference.
+    /// The type with its range or words, for the reference.
     pub(super) fn describe(&self) -> String {
         match self {
             Self::Word(words) => words.iter().map(|word| format!("`\"{word}\"`")).collect::<Vec<_>>().join(", "),
             Self::Url(Schemes { encrypted, plain }) => {
-                format!("URL, `{encrypted}://`; `{plain}://` to this machine only")
+                format!("URL, `{encrypted}://`; `{plain}://` for this machine only")
             }
             Self::ProxyUrl => "URL, `http://` or `https://`".into(),
             Self::DatabaseUrl => "URL, `postgresql://` or `sqlite:`; or `name=value` pairs".into(),
             _ => match self.range() {
-                Some(range) => format!("{}, {range}", self.type_name()),
-                None => self.type_name().into(),
+                Some(range) => format!("{}, {range}", self.name()),
+                None => self.name().into(),
             },
         }
     }
 
-    /// The value as a text that [`read_text`](Self::read_text) takes, without its secrets.
+    /// The value as a text that [`read_text`](Self::read_text) accepts, without its secrets.
     pub(super) fn show(&self, value: &Value) -> String {
         match value {
             Value::Secret(url) if matches!(self, Self::DatabaseUrl) => {
@@ -171,13 +169,15 @@ impl Kind {
     }
 }
 
-/// Most often the line break of a file or of a copied text.
+const EMPTY: &str = "must not be empty";
+
+/// A control character is usually the line break of a file or of a copied text.
 fn check_text(text: &str) -> Result<()> {
     if text.is_empty() {
-        return Err(Error::config("is empty"));
+        return Err(Error::config(EMPTY));
     }
     if text.contains(char::is_control) {
-        return Err(Error::config("holds a control character, such as a line break"));
+        return Err(Error::config("contains a control character, such as a line break"));
     }
     Ok(())
 }
@@ -185,7 +185,7 @@ fn check_text(text: &str) -> Result<()> {
 fn parse_count(text: &str) -> Result<u32> {
     let digits = text.trim();
     let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-    // A number that is too large for the type is larger than any range.
+    // A number that exceeds the type exceeds every range.
     is_number
         .then(|| digits.parse().unwrap_or(u32::MAX))
         .ok_or_else(|| Error::config(format!("{} is not a whole number", shown(text))))

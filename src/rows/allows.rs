@@ -1,33 +1,33 @@
-//! What the schema lets through at one place of an event, as far as it says so plainly.
+//! The values that a schema allows at one place of an event, as far as they are easy to find.
 //!
-//! Only `properties` are followed: where a schema combines others (`$ref`, `anyOf`, `if` and so on) nothing is known.
+//! Only `properties` are followed: below a keyword that combines schemas (`$ref`, `anyOf`, `if` and so on) nothing is known.
 
 use serde_json::{Map, Value as Json};
 
 use crate::rows::schema::Schema;
 
-/// What is known of one place.
+/// The values that are allowed at one place.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Allows {
-    /// Nothing: the schema does not say, or not plainly.
+    /// The schema does not restrict the place, or not in an easy way.
     Unknown,
-    /// No value at all.
+    /// No value.
     Nothing,
     Values(Values),
 }
 
-/// The values of a place.
+/// The restrictions of a place.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Values {
-    /// JSON Schema's names of types; `None` for all.
+    /// The names of the allowed types in JSON Schema; `None`: all.
     types: Option<Vec<String>>,
-    /// The longest text; `None` if the schema sets no limit.
+    /// The maximum length of a text; `None`: no limit.
     pub(crate) chars_max: Option<u64>,
-    /// The largest distance of a number from zero; `None` if the schema sets none.
+    /// The maximum absolute value of a number; `None`: no limit.
     pub(crate) magnitude_max: Option<f64>,
-    /// The format that a text has to have: `date-time`.
+    /// The required format of a text, such as `date-time`.
     pub(crate) format: Option<String>,
-    /// Whether each event has a value here other than null.
+    /// Whether each event has a value other than null here.
     pub(crate) is_required: bool,
 }
 
@@ -51,7 +51,7 @@ const COMBINING: [&str; 10] = [
 ];
 
 impl Schema {
-    /// What is allowed where this JSON pointer, taken apart, leads.
+    /// The values that are allowed at a JSON pointer, given as its tokens.
     pub(crate) fn allows(&self, tokens: &[String]) -> Allows {
         let mut place = &self.document;
         let mut is_required = true;

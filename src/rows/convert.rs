@@ -1,7 +1,7 @@
-//! One event to one row: each value is turned into what its column holds, or found not to fit.
+//! Conversion of an event into a row: each value becomes a value of its column, or does not fit.
 //!
-//! What is found here costs one event its place in the batch; what only the database finds costs the whole batch a retry.
-//! So the rules are PostgreSQL's, as its input functions apply them to the text of a JSON value. Reasons never hold values.
+//! A misfit that is found here costs one event; one that the database finds costs the whole batch another attempt. So the rules are
+//! those of PostgreSQL's input functions for the text of a JSON value. Reasons never contain values.
 
 use std::fmt::Write as _;
 
@@ -10,7 +10,7 @@ use serde_json::{Map, Value as Json};
 use crate::error::{Error, ErrorKind, Result, Violation};
 use crate::rows::batch::{Rows, Value};
 use crate::rows::decimal::Decimal;
-use crate::rows::plan::{ColumnType, PlanColumn, Source};
+use crate::rows::plan::{ColumnSource, ColumnType, PlanColumn};
 use crate::time::timestamp::DateTime;
 
 /// Appends the event as one row, or leaves `rows` as they were.
@@ -23,17 +23,17 @@ pub(crate) fn map_event(event: &Json, offset: u64, rows: &mut Rows) -> Result<()
     let mut misfits = Vec::new();
     for column in plan.row_columns() {
         let value = match &column.source {
-            Source::Pointer(tokens) => match resolve(event, tokens) {
+            ColumnSource::Pointer(tokens) => match resolve(event, tokens) {
                 None | Some(Json::Null) => Ok(Value::Null),
                 Some(json) => convert(json, column.column_type, &mut rows.text),
             },
-            Source::Rest => rest(event, plan.row_columns())
+            ColumnSource::Rest => rest(event, plan.row_columns())
                 .map_or(Ok(Value::Null), |rest| convert(&Json::Object(rest), column.column_type, &mut rows.text)),
-            Source::Now => continue,
+            ColumnSource::Now => continue,
         };
         match value {
             Ok(Value::Null) if column.required => {
-                misfits.push((column, "is missing or null, but the column needs a value"));
+                misfits.push((column, "is missing or null, but the column requires a value"));
             }
             Ok(value) => rows.values.push(value),
             Err(reason) => misfits.push((column, reason)),
@@ -63,15 +63,15 @@ fn unmapped(misfits: &[(&PlanColumn, &'static str)]) -> Error {
         .with_violations(violations)
 }
 
-fn pointer(source: &Source) -> String {
-    let Source::Pointer(tokens) = source else { return String::new() };
+fn pointer(source: &ColumnSource) -> String {
+    let ColumnSource::Pointer(tokens) = source else { return String::new() };
     tokens.iter().fold(String::new(), |mut pointer, token| {
         let _ = write!(pointer, "/{}", token.replace('~', "~0").replace('/', "~1"));
         pointer
     })
 }
 
-/// The value a JSON pointer leads to (RFC 6901 section 4).
+/// The value at a JSON pointer (RFC 6901 section 4).
 fn resolve<'a>(event: &'a Json, tokens: &[String]) -> Option<&'a Json> {
     tokens.iter().try_fold(event, |json, token| match json {
         Json::Object(members) => members.get(token),
@@ -83,13 +83,12 @@ fn resolve<'a>(event: &'a Json, tokens: &[String]) -> Option<&'a Json> {
     })
 }
 
-/// The members that no pointer takes: those of the event, with those of its `attributes` lifted up beside them.
-/// `None` if nothing is left.
+/// The members of the event and of its `attributes` that no pointer selects, side by side; `None` if there are none.
 fn rest(event: &Json, columns: &[PlanColumn]) -> Option<Map<String, Json>> {
     let is_taken = |path: &[&str]| {
-        columns
-            .iter()
-            .any(|column| matches!(&column.source, Source::Pointer(tokens) if !tokens.is_empty() && tokens == path))
+        columns.iter().any(
+            |column| matches!(&column.source, ColumnSource::Pointer(tokens) if !tokens.is_empty() && tokens == path),
+        )
     };
     let members = event.as_object()?;
     let mut rest = Map::new();
@@ -101,7 +100,7 @@ fn rest(event: &Json, columns: &[PlanColumn]) -> Option<Map<String, Json>> {
         if is_taken(&[name]) || (name == ATTRIBUTES && value.is_object()) {
             continue;
         }
-        // A name that attributes has as well is kept under its pointer, so that neither hides the other.
+        // A name that attributes also has is stored under its pointer, so that neither hides the other.
         let name = if rest.contains_key(name) { format!("/{name}") } else { name.clone() };
         rest.insert(name, value.clone());
     }
@@ -110,7 +109,7 @@ fn rest(event: &Json, columns: &[PlanColumn]) -> Option<Map<String, Json>> {
 
 const ATTRIBUTES: &str = "attributes";
 
-/// A value as its column holds it; `json` is not null. The error is the reason why it does not fit.
+/// The value for a column; `json` is not null. The error is the reason for a misfit.
 fn convert(json: &Json, column_type: ColumnType, text: &mut String) -> std::result::Result<Value, &'static str> {
     match column_type {
         ColumnType::Text { chars_max } => to_text(json, chars_max, text),
@@ -130,12 +129,12 @@ fn convert(json: &Json, column_type: ColumnType, text: &mut String) -> std::resu
         ColumnType::Timestamp => date_time(json)?.local_micros().map(Value::Micros),
         ColumnType::Date => date_time(json)?.days().map(Value::Days),
         ColumnType::Uuid => to_uuid(json, text),
-        ColumnType::Jsonb if holds_nul(json) => Err(HAS_NUL),
+        ColumnType::Jsonb if has_nul(json) => Err(HAS_NUL),
         ColumnType::Json | ColumnType::Jsonb => Ok(push_text(text, &json.to_string())),
     }
 }
 
-const HAS_NUL: &str = "holds the NUL character (\\u0000), which PostgreSQL does not store";
+const HAS_NUL: &str = "contains the NUL character (\\u0000), which PostgreSQL does not store";
 const NOT_A_NUMBER: &str = "is not a number";
 
 fn push_text(text: &mut String, value: &str) -> Value {
@@ -157,14 +156,13 @@ fn to_text(json: &Json, chars_max: Option<u32>, text: &mut String) -> std::resul
     fit_chars(value, chars_max).map(|value| push_text(text, value))
 }
 
-/// `varchar(n)` refuses more than n characters, unless the excess is spaces, which it cuts off
-/// (PostgreSQL manual, "Character Types").
+/// `varchar(n)` refuses more than n characters, but cuts off excess spaces (PostgreSQL manual, "Character Types").
 fn fit_chars(value: &str, chars_max: Option<u32>) -> std::result::Result<&str, &'static str> {
     let Some(chars_max) = chars_max.map(|n| n as usize).filter(|&n| value.len() > n) else { return Ok(value) };
     match value.char_indices().nth(chars_max) {
         None => Ok(value),
         Some((end, _)) if value[end..].bytes().all(|byte| byte == b' ') => Ok(&value[..end]),
-        Some(_) => Err("has more characters than the column takes"),
+        Some(_) => Err("has more characters than the column allows"),
     }
 }
 
@@ -173,7 +171,7 @@ fn to_int(json: &Json, min: i64, max: i64) -> std::result::Result<Value, &'stati
         Json::Number(number) => match (number.as_i64(), number.as_f64()) {
             (Some(value), _) => value,
             (None, Some(value)) if value.fract() != 0.0 => return Err("is not a whole number"),
-            // 2^63, the first number above the range, is exact in f64; i64::MAX is not.
+            // 2^63, the first number beyond the range, is exact in f64; i64::MAX is not.
             #[expect(clippy::cast_possible_truncation, reason = "checked to be whole and in range")]
             (None, Some(value)) if (-TWO_POW_63..TWO_POW_63).contains(&value) => value as i64,
             _ => return Err("is out of the column's range"),
@@ -186,7 +184,7 @@ fn to_int(json: &Json, min: i64, max: i64) -> std::result::Result<Value, &'stati
 
 const TWO_POW_63: f64 = 9_223_372_036_854_775_808.0;
 
-/// Parsed from the number's text, so that `real` is rounded once, from decimal, as PostgreSQL does.
+/// Parses the number's text, so that `real` is rounded once, from decimal, as in PostgreSQL.
 fn to_float<F: std::str::FromStr + Into<f64>>(json: &Json) -> std::result::Result<Value, &'static str> {
     let number = match json {
         Json::Number(number) => number.to_string(),
@@ -215,7 +213,7 @@ fn to_numeric(
     if decimal.fits(precision_scale) {
         Ok(push_text(text, &number))
     } else {
-        Err("has more digits before the decimal point than the column takes")
+        Err("has more digits before the decimal point than the column allows")
     }
 }
 
@@ -223,8 +221,8 @@ fn date_time(json: &Json) -> std::result::Result<DateTime, &'static str> {
     json.as_str().and_then(DateTime::parse_date).ok_or("is not a date-time of RFC 3339")
 }
 
-/// The forms that PostgreSQL reads: 32 hexadecimal digits, a hyphen allowed after each group of four, braces around
-/// (PostgreSQL manual, "UUID Type"); written in the standard form.
+/// Reads the forms that PostgreSQL reads: 32 hexadecimal digits, optionally with a hyphen after any group of four and with braces
+/// around them (PostgreSQL manual, "UUID Type"). Writes the standard form.
 fn to_uuid(json: &Json, text: &mut String) -> std::result::Result<Value, &'static str> {
     const NOT_A_UUID: &str = "is not a UUID";
     let given = json.as_str().ok_or(NOT_A_UUID)?;
@@ -245,11 +243,11 @@ fn to_uuid(json: &Json, text: &mut String) -> std::result::Result<Value, &'stati
     Ok(push_text(text, &standard))
 }
 
-fn holds_nul(json: &Json) -> bool {
+fn has_nul(json: &Json) -> bool {
     match json {
         Json::String(value) => value.contains('\0'),
-        Json::Array(items) => items.iter().any(holds_nul),
-        Json::Object(members) => members.iter().any(|(name, value)| name.contains('\0') || holds_nul(value)),
+        Json::Array(items) => items.iter().any(has_nul),
+        Json::Object(members) => members.iter().any(|(name, value)| name.contains('\0') || has_nul(value)),
         _ => false,
     }
 }

@@ -1,19 +1,19 @@
-//! Decimal numbers as text, and whether `numeric(precision, scale)` takes them.
+//! Decimal numbers as text, and whether they fit `numeric(precision, scale)`.
 #![expect(clippy::cast_possible_wrap, reason = "lengths of texts in memory, far below i64::MAX")]
 
-/// A decimal number as `0.digits · 10^point`, without zeros at either end of `digits`; zero has no digits.
+/// A decimal number `0.digits · 10^point`, without zeros at either end of `digits`. Zero has no digits.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Decimal {
     digits: Vec<u8>,
     point: i64,
 }
 
-/// What `numeric` without precision takes at most before and after the point (PostgreSQL manual, "Numeric Types").
+/// The limits of `numeric` without precision (PostgreSQL manual, "Numeric Types").
 const DIGITS_BEFORE_POINT_MAX: i64 = 131_072;
 const DIGITS_AFTER_POINT_MAX: i64 = 16_383;
 
 impl Decimal {
-    /// Reads `-12.50e3` and the like: JSON's numbers, and what people write in strings.
+    /// Parses numbers such as `-12.50e3`: those of JSON, and the forms that are usual in strings.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
         let (mantissa, exponent) = match unsigned.split_once(['e', 'E']) {
@@ -46,7 +46,7 @@ impl Decimal {
                 && self.digits.len() as i64 - self.point <= DIGITS_AFTER_POINT_MAX;
         };
         let kept = self.point + i64::from(scale);
-        // Rounding adds a digit in front when it carries through nothing but nines.
+        // Rounding adds a digit in front if it carries through nines only.
         let carries = usize::try_from(kept).is_ok_and(|kept| {
             self.digits.get(kept).is_some_and(|&next| next >= b'5')
                 && self.digits[..kept].iter().all(|&digit| digit == b'9')
@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn precision_and_scale_are_postgresqls() {
+    fn precision_and_scale_follow_postgresql() {
         let check = |text: &str, precision_scale, fits| {
             assert_eq!(Decimal::parse(text).map(|d| d.fits(precision_scale)), fits, "{text} {precision_scale:?}");
         };

@@ -1,8 +1,8 @@
-//! Which part of an event goes into which column.
+//! From event to row.
 //!
-//! [`Table`] is what the catalogue says, [`Plan`] what the configuration makes of it: the columns that are written, where
-//! each value comes from, and which columns an update touches. `mapping::convert` turns one JSON value into one column value,
-//! and finds what does not fit before the database sees it.
+//! [`schema`] validates the event. [`Table`] is the table of the catalogue; [`Plan`] combines it with the configuration: the columns
+//! to write, the source of each value, and the columns that an update changes. [`map_event`] converts the event into a row, and finds
+//! a value that does not fit its column before the database does.
 
 pub(crate) mod allows;
 pub(crate) mod batch;
@@ -17,5 +17,5 @@ mod tests;
 
 pub(crate) use convert::map_event;
 pub(crate) use plan::{
-    Column, ColumnType, OnConflict, OnlyIf, Plan, PlanColumn, Role, Source, Table, check_unique_key,
+    Column, ColumnSource, ColumnType, OnConflict, OnlyIf, Plan, PlanColumn, Role, Table, check_unique_key,
 };

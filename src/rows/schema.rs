@@ -1,15 +1,14 @@
-//! What a valid event is: JSON that matches a JSON Schema (draft 2020-12 unless the schema says otherwise).
+//! Validation of events: JSON that matches a JSON Schema (draft 2020-12, unless the schema declares another).
 //!
-//! Formats are asserted, every violation is reported with its JSON pointer, and no message holds a value of the event.
-//! References to other files or addresses are never followed, and patterns run in linear time, so that no schema can stall
-//! or open up the sink.
+//! Formats are asserted, each violation has a JSON pointer, and no message contains a value of the event. References to other files
+//! or URLs are never followed, and patterns run in linear time, so a schema can neither stall the sink nor make it read other
+//! resources.
 
 use jsonschema::{PatternOptions, Validator};
 use serde_json::Value as Json;
 
 use crate::config::{AdditionalProperties, SchemaConfig};
 use crate::error::{Error, ErrorKind, Result, Violation};
-pub(crate) use crate::rows::allows::{Allows, Values};
 use crate::time::timestamp::DateTime;
 
 /// The schema of CXone interaction events, used unless `schema.file` names another.
@@ -20,19 +19,19 @@ const BUILT_IN: &str = include_str!("event.schema.json");
 pub(crate) struct Schema {
     validator: Validator,
     pub(super) document: Json,
-    /// A larger event is rejected unseen.
+    /// A larger event is rejected without parsing.
     bytes_max: u64,
 }
 
 impl Schema {
-    /// Compiles the configured schema. Keywords that no draft knows are logged: they check nothing.
+    /// Compiles the configured schema, and logs keywords that no draft defines: they check nothing.
     pub(crate) fn load(config: &SchemaConfig, bytes_max: u64) -> Result<Self> {
         let (name, text) = match &config.file {
             None => ("the built-in schema".to_owned(), BUILT_IN.to_owned()),
             Some(path) => {
                 let text = std::fs::read_to_string(path).map_err(|error| {
                     Error::config(format!("reading the JSON Schema {}: {error}", path.display()))
-                        .with_hint("schema.file must name a readable JSON file; leave it out for the built-in schema")
+                        .with_hint("set schema.file to a readable JSON file, or unset it for the built-in schema")
                 })?;
                 (format!("the JSON Schema {}", path.display()), text)
             }
@@ -45,7 +44,7 @@ impl Schema {
             root.remove("additionalProperties");
         }
         for keyword in unknown_keywords(&document) {
-            log::warn!("{name}: the keyword {keyword} is not part of JSON Schema and checks nothing");
+            log::warn!("{name}: the keyword {keyword} is unknown to JSON Schema and checks nothing");
         }
         let validator = jsonschema::options()
             .offline()
@@ -55,9 +54,8 @@ impl Schema {
             .with_pattern_options(PatternOptions::regex())
             .build(&document)
             .map_err(|error| {
-                Error::config(format!("compiling {name}: at {}: {error}", error.schema_path())).with_hint(
-                    "formats must be known ones, and patterns may use neither look-around nor back-references",
-                )
+                Error::config(format!("compiling {name}: at {}: {error}", error.schema_path()))
+                    .with_hint("use known formats only, and patterns without look-around and back-references")
             })?;
         Ok(Self { validator, document, bytes_max })
     }
@@ -65,11 +63,11 @@ impl Schema {
     /// Parses and checks one event.
     ///
     /// # Errors
-    /// `JSON` if it is no JSON text (RFC 8259) or larger than `stream.event_bytes_max`; `SCHEMA` with every violation.
+    /// `JSON`: not a JSON text (RFC 8259), or larger than `stream.event_bytes_max`. `SCHEMA`, with the violations.
     pub(crate) fn parse(&self, event: &[u8]) -> Result<Json> {
         if event.len() as u64 > self.bytes_max {
             return Err(not_json(format!(
-                "the event has {} bytes, more than stream.event_bytes_max = {}",
+                "{} bytes are more than stream.event_bytes_max = {}",
                 event.len(),
                 self.bytes_max
             )));
@@ -78,7 +76,7 @@ impl Schema {
             return Err(not_json("the message is empty"));
         }
         let text = std::str::from_utf8(event)
-            .map_err(|error| not_json(format!("not UTF-8 from byte {} on", error.valid_up_to())))?;
+            .map_err(|error| not_json(format!("not UTF-8 from byte {}", error.valid_up_to())))?;
         let value: Json = serde_json::from_str(text).map_err(|error| not_json(json_reason(&error)))?;
         if self.validator.is_valid(&value) {
             return Ok(value);
@@ -102,9 +100,9 @@ impl Schema {
     }
 }
 
-/// One event may break a schema in any number of places; this many are enough to see why.
+/// The maximum number of violations of one event in an error.
 const VIOLATIONS_MAX: usize = 100;
-/// Unexpected member names are part of a message, and may be as long as the event.
+/// A message contains the names of unexpected members, which may be as long as the event.
 const MESSAGE_CHARS_MAX: usize = 300;
 
 fn shorten(mut message: String) -> String {
@@ -119,12 +117,12 @@ fn not_json(reason: impl Into<String>) -> Error {
     Error::new(ErrorKind::Json, format!("the event is not JSON: {}", reason.into()))
 }
 
-/// `serde_json`'s words for syntax errors hold no values, only its data errors do; those cannot occur for `Value`.
+/// serde_json's syntax errors never quote values. Its data errors do, but do not occur for `Value`.
 fn json_reason(error: &serde_json::Error) -> String {
     if error.is_data() { format!("at line {} column {}", error.line(), error.column()) } else { error.to_string() }
 }
 
-/// Keywords of the drafts up to 2020-12, and of comments that people carry along included.
+/// The keywords of the drafts up to 2020-12.
 const KEYWORDS: &[&str] = &[
     "$anchor",
     "$comment",
@@ -191,7 +189,7 @@ const KEYWORDS: &[&str] = &[
     "id",
 ];
 
-/// JSON pointers of the members of schema objects that are no keywords, such as a misspelt `maxLenght`.
+/// JSON pointers of the unknown keywords in a schema, such as a misspelt `maxLenght`.
 fn unknown_keywords(document: &Json) -> Vec<String> {
     fn visit(schema: &Json, path: &str, found: &mut Vec<String>) {
         let Json::Object(members) = schema else { return };

@@ -5,7 +5,6 @@ use std::io::BufRead;
 use super::handle::Sink;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Burst;
-use crate::source::{BURST_BYTES_MAX, BURST_EVENTS_MAX};
 
 impl Sink {
     /// Takes events from JSON Lines: one event a line, empty lines skipped. Returns how many were taken.
@@ -28,9 +27,8 @@ impl Sink {
             if !event.is_empty() {
                 burst.push(event);
             }
-            let is_full = burst.events() >= BURST_EVENTS_MAX || burst.bytes() >= BURST_BYTES_MAX;
             let is_end = !matches!(read, Ok(1..));
-            if !burst.is_empty() && (is_full || is_end) {
+            if !burst.is_empty() && (burst.is_full() || is_end) {
                 self.append(&burst, None).map_err(|error| error.while_doing(format_args!("after {taken} events")))?;
                 taken += burst.events() as u64;
                 burst.clear();

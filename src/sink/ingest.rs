@@ -6,7 +6,6 @@ use super::handle::{ROOM_CHECK, Sink};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Burst;
 use crate::report::stats::Counter;
-use crate::source::{BURST_BYTES_MAX, BURST_EVENTS_MAX};
 use crate::spool::Appended;
 
 impl Sink {
@@ -64,7 +63,7 @@ impl Sink {
                 return Err(error.with_index(taken));
             }
             burst.push(event);
-            if burst.events() >= BURST_EVENTS_MAX || burst.bytes() >= BURST_BYTES_MAX {
+            if burst.is_full() {
                 self.append_counted(&mut burst, &mut taken, deadline)?;
             }
         }

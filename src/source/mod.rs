@@ -24,8 +24,8 @@ pub(crate) trait Source: Send {
     /// Opens the stream, fetching a token first if there is none or it expires soon.
     fn connect(&mut self) -> Result<()>;
 
-    /// Blocks until a message is there, then takes what else has already arrived, up to the burst's limits
-    /// ([`BURST_EVENTS_MAX`], [`BURST_BYTES_MAX`]), and appends it all to `burst`.
+    /// Blocks until a message is there, then takes what else has already arrived, until the burst
+    /// is full ([`Burst::is_full`]), and appends it all to `burst`.
     ///
     /// What is in `burst` when an error is returned has been read and must be kept.
     fn read(&mut self, burst: &mut Burst) -> Result<Read>;
@@ -43,11 +43,6 @@ pub(crate) enum Read {
     /// The server closed the stream in order (close code 1000, RFC 6455 section 7.4.1).
     Closed,
 }
-
-/// A burst is handed to the spool when it holds this many events, even if more are there.
-pub(crate) const BURST_EVENTS_MAX: usize = 2000;
-/// A burst is handed to the spool when it is this large, even if more is there.
-pub(crate) const BURST_BYTES_MAX: usize = 512 * 1024;
 
 /// The servers of a source, examined step by step for `check`. Each step uses the connection that the step before it made.
 pub(crate) trait Probe {

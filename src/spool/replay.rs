@@ -14,11 +14,10 @@ use super::dead_letters::{COLUMNS, dead_letter};
 use super::{Spool, file};
 use crate::config::Config;
 use crate::error::{Result, violations_json};
-use crate::event::Burst;
+use crate::event::{BURST_BYTES_MAX, Burst};
 use crate::report::dead_letter::DeadLetter;
 use crate::report::dead_letter::Rejection;
 use crate::report::replay::{Fate, Replayed, Selection};
-use crate::source::BURST_BYTES_MAX;
 use crate::spool::offline::Outside;
 use crate::time::clock::{Clock, SystemClock};
 

@@ -1,4 +1,4 @@
-//! Threads and how they wait: spawning, locks, the stop signal.
+//! Threads: spawning, locks, the stop signal.
 
 pub(crate) mod spawn;
 pub(crate) mod stop_signal;

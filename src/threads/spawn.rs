@@ -1,7 +1,8 @@
-//! Which sink a log record is of: the `log` façade has one logger for the whole process, and a record says nothing of it.
+//! Spawning of threads, and the log scope that they inherit.
 //!
-//! A scope is a mark on the current thread. Every thread of the library is started by [`spawn`] here, which passes the mark on, so
-//! the records of a sink carry the mark of the thread that started it, whichever of its threads they come from.
+//! The `log` façade has one logger for the whole process, and a record does not name its sink. A scope marks the current thread.
+//! [`spawn`] starts every thread of the library and passes the scope on, so all threads of a sink have the scope of the thread that
+//! started it.
 
 use std::any::Any;
 use std::cell::RefCell;
@@ -11,7 +12,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
 
-/// A mark by which an application's logger tells the records of its sinks apart.
+/// The scope of log records, by which an application's logger distinguishes its sinks.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -19,7 +20,7 @@ use std::thread::{Builder, JoinHandle};
 ///
 /// let scope = LogScope::new(Arc::new("the stream of the support team"));
 /// let entered = scope.enter();
-/// // A sink that is opened and started here has threads with this scope, and a logger finds it by:
+/// // The threads of a sink that is opened and started here have this scope. A logger finds it by:
 /// let found = LogScope::current().and_then(|scope| scope.value::<&str>().copied());
 /// assert_eq!(found, Some("the stream of the support team"));
 /// drop(entered);
@@ -33,24 +34,24 @@ thread_local! {
 }
 
 impl LogScope {
-    /// A scope that stands for this value.
+    /// A scope with this value.
     pub fn new<T: Any + Send + Sync>(value: Arc<T>) -> Self {
         Self(value)
     }
 
-    /// The value, if it is of this type.
+    /// The value, if it has this type.
     pub fn value<T: Any>(&self) -> Option<&T> {
         self.0.downcast_ref()
     }
 
-    /// Marks this thread until the guard is dropped; the mark that it had before comes back then.
+    /// Sets the scope of this thread until the guard is dropped, which restores the previous one.
     pub fn enter(&self) -> EnteredScope {
         enter(Some(self.clone()))
     }
 
-    /// The scope of this thread.
+    /// The scope of this thread, if it has one.
     pub fn current() -> Option<Self> {
-        // A thread that ends has none any more.
+        // None while the thread is being destroyed.
         CURRENT.try_with(|current| current.borrow().clone()).unwrap_or_default()
     }
 }
@@ -61,12 +62,12 @@ impl fmt::Debug for LogScope {
     }
 }
 
-/// A thread's mark; see [`LogScope::enter`].
+/// The guard of a thread's scope; see [`LogScope::enter`].
 #[derive(Debug)]
-#[must_use = "the thread is marked only as long as this lives"]
+#[must_use = "the scope ends when the guard is dropped"]
 pub struct EnteredScope {
     before: Option<LogScope>,
-    /// It must be dropped on the thread that it marks.
+    /// The guard must be dropped on its own thread.
     not_send: PhantomData<*const ()>,
 }
 
@@ -84,7 +85,7 @@ fn replace(scope: Option<LogScope>) -> Option<LogScope> {
     CURRENT.try_with(|current| current.replace(scope)).unwrap_or_default()
 }
 
-/// Starts a thread of the library: with a name that a debugger shows, and in the scope of the one that starts it.
+/// Starts a thread with a name, which debuggers show, and with the scope of the calling thread.
 pub(crate) fn spawn<T: Send + 'static>(
     name: &str,
     body: impl FnOnce() -> T + Send + 'static,
@@ -105,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn a_thread_has_the_scope_of_the_one_that_started_it() {
+    fn a_thread_inherits_the_scope_of_its_parent() {
         let outer = LogScope::new(Arc::new(1_u32)).enter();
         {
             let _inner = LogScope::new(Arc::new(2_u32)).enter();

@@ -1,7 +1,7 @@
-//! One flag that every wait listens to.
+//! The signal that ends every wait.
 //!
-//! A thread that sleeps does so in [`StopSignal::wait`]; a thread that blocks in a socket or a database call registers an
-//! interrupt that ends the call. Setting the signal does both, so a stop is seen at once wherever the engine stands.
+//! A thread sleeps in [`StopSignal::wait`]. A thread that blocks in a socket or a database call registers an interrupt that ends
+//! the call. Setting the signal wakes the sleepers and runs the interrupts, so every thread notices a stop at once.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,10 +9,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use crate::threads::sync;
-use crate::threads::sync::Condition;
+use crate::threads::sync::{self, Condition};
 
-/// Shared by its clones. Once set it stays set.
+/// A flag that is shared by its clones. Once set, it stays set.
 #[derive(Clone, Default)]
 pub(crate) struct StopSignal(Arc<Shared>);
 
@@ -34,13 +33,13 @@ impl StopSignal {
         Self::default()
     }
 
-    /// Sets the signal, wakes every waiter and runs every registered interrupt. Repeating it does nothing.
+    /// Sets the signal, wakes every waiting thread and runs every registered interrupt. A second call does nothing.
     pub(crate) fn set(&self) {
         let mut interrupts = sync::lock(&self.0.interrupts);
         self.0.set.store(true, Ordering::SeqCst);
         self.0.changed.notify_all();
         let taken = std::mem::take(&mut interrupts.by_id);
-        // Unlocked first: an interrupt may drop a guard of this very signal.
+        // Unlock first: an interrupt may drop a guard of this signal.
         drop(interrupts);
         for (_, interrupt) in taken {
             interrupt();
@@ -51,7 +50,7 @@ impl StopSignal {
         self.0.set.load(Ordering::SeqCst)
     }
 
-    /// Sleeps for `duration` or until the signal is set; true when it is set.
+    /// Sleeps for `duration`, or until the signal is set; returns whether it is set.
     pub(crate) fn wait(&self, duration: Duration) -> bool {
         let deadline = Instant::now() + duration;
         let mut interrupts = sync::lock(&self.0.interrupts);
@@ -64,9 +63,9 @@ impl StopSignal {
         true
     }
 
-    /// Runs `interrupt` once when the signal is set, at once if it is set already; dropping the guard forgets it.
+    /// Runs `interrupt` once when the signal is set, at once if it is already set. Dropping the guard unregisters it.
     ///
-    /// The interrupt runs on the thread that sets the signal: it must be short and must not block.
+    /// The interrupt runs on the thread that sets the signal, so it must be short and must not block.
     pub(crate) fn on_set(&self, interrupt: impl FnOnce() + Send + 'static) -> InterruptGuard {
         let mut interrupts = sync::lock(&self.0.interrupts);
         let id = interrupts.next_id;
@@ -88,7 +87,7 @@ impl fmt::Debug for StopSignal {
 }
 
 /// Keeps an interrupt registered. See [`StopSignal::on_set`].
-#[must_use = "the interrupt is forgotten when the guard is dropped"]
+#[must_use = "dropping the guard unregisters the interrupt"]
 #[derive(Debug)]
 pub(crate) struct InterruptGuard {
     signal: StopSignal,
@@ -97,8 +96,9 @@ pub(crate) struct InterruptGuard {
 
 impl Drop for InterruptGuard {
     fn drop(&mut self) {
-        let forgotten = sync::lock(&self.signal.0.interrupts).by_id.remove(&self.id);
-        drop(forgotten);
+        // Dropped after the lock is released: the interrupt may own another guard of this signal.
+        let unregistered = sync::lock(&self.signal.0.interrupts).by_id.remove(&self.id);
+        drop(unregistered);
     }
 }
 
@@ -108,7 +108,7 @@ mod tests {
     use std::sync::mpsc;
 
     #[test]
-    fn a_sleeper_wakes_at_once() {
+    fn a_sleeping_thread_wakes_at_once() {
         let signal = StopSignal::new();
         let sleeper = signal.clone();
         let thread = std::thread::spawn(move || sleeper.wait(Duration::from_secs(60)));
@@ -120,8 +120,8 @@ mod tests {
     fn an_interrupt_runs_once_and_only_while_guarded() {
         let signal = StopSignal::new();
         let (sender, receiver) = mpsc::channel();
-        let forgotten = sender.clone();
-        drop(signal.on_set(move || forgotten.send("forgotten").unwrap()));
+        let dropped = sender.clone();
+        drop(signal.on_set(move || dropped.send("dropped").unwrap()));
         let kept = sender.clone();
         let _guard = signal.on_set(move || kept.send("kept").unwrap());
         signal.set();

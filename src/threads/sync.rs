@@ -1,19 +1,20 @@
-//! Locks without poison: a panic in one of the sink's threads already ends the sink as `failed`, and the state behind
-//! these locks is valid after every statement, so the other threads may go on to shut down in order.
+//! Locks without poisoning: a panic in a thread already ends the sink as `failed`. The state behind these locks is valid after
+//! every statement, so the other threads can shut down in order.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+/// Locks the mutex, poisoned or not.
 pub(crate) fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A condition variable that makes no system call where nobody waits: the engine notifies for every event, and under load
-/// hardly anybody sleeps.
+/// A condition variable that notifies without a system call if no thread waits: the engine notifies for every event, and under load
+/// its threads rarely wait.
 ///
-/// What is waited for must change with the mutex locked. Then a waiter has either been counted before the change, and is
-/// notified, or sees the change.
+/// The state must change with the mutex locked. Then a waiter either was counted before the change, and is notified, or sees the
+/// change.
 #[derive(Debug, Default)]
 pub(crate) struct Condition {
     condvar: Condvar,
@@ -21,9 +22,9 @@ pub(crate) struct Condition {
 }
 
 impl Condition {
-    /// Waits until notified or until `timeout` has passed; `None` waits for ever.
+    /// Waits until notified, or until `timeout` has passed; `None` waits forever.
     pub(crate) fn wait<'a, T>(&self, guard: MutexGuard<'a, T>, timeout: Option<Duration>) -> MutexGuard<'a, T> {
-        // The mutex orders this and the look of whoever notifies.
+        // Relaxed: the mutex orders the counter before the check of a notifier.
         self.waiting.fetch_add(1, Ordering::Relaxed);
         let guard = match timeout {
             None => self.condvar.wait(guard).unwrap_or_else(PoisonError::into_inner),
@@ -33,14 +34,14 @@ impl Condition {
         guard
     }
 
-    /// Wakes everybody who waits.
+    /// Wakes all waiting threads.
     pub(crate) fn notify_all(&self) {
         if self.waiting.load(Ordering::Relaxed) > 0 {
             self.condvar.notify_all();
         }
     }
 
-    /// Wakes one of those who wait.
+    /// Wakes one waiting thread.
     pub(crate) fn notify_one(&self) {
         if self.waiting.load(Ordering::Relaxed) > 0 {
             self.condvar.notify_one();
@@ -52,7 +53,7 @@ impl Condition {
 mod tests {
     use super::*;
 
-    /// Without a timeout: one notification that is lost, and it hangs.
+    /// Without a timeout: a single lost notification makes the test hang.
     #[test]
     fn no_notification_is_lost() {
         let (turn, changed) = (Mutex::new(0_u32), Condition::default());

@@ -1,7 +1,7 @@
-//! How long to wait before the next try: exponential growth with full jitter.
+//! The delay before the next attempt: exponential backoff with full jitter.
 //!
-//! Full jitter spreads the reconnects of many clients evenly over the whole interval, which is what keeps a server that
-//! comes back from being knocked over again (Marc Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015).
+//! Full jitter spreads the reconnects of many clients evenly over the interval, so that they do not overload a server that just
+//! came back (Marc Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015).
 
 use std::time::Duration;
 
@@ -9,29 +9,29 @@ use std::time::Duration;
 pub(crate) struct Backoff {
     delay_min: Duration,
     delay_max: Duration,
-    tries: u32,
+    attempts: u32,
 }
 
 impl Backoff {
     pub(crate) fn new(delay_min: Duration, delay_max: Duration) -> Self {
-        Self { delay_min, delay_max: delay_max.max(delay_min), tries: 0 }
+        Self { delay_min, delay_max: delay_max.max(delay_min), attempts: 0 }
     }
 
-    /// The next delay: at least `delay_min`, at most twice that at the first try, doubling up to `delay_max`.
+    /// The next delay: at least `delay_min`; at most twice that at the first attempt, doubling up to `delay_max`.
     pub(crate) fn next_delay(&mut self) -> Duration {
         self.delay_for(fastrand::f64())
     }
 
-    /// `fraction` is the draw, in 0..1.
+    /// The delay for a random `fraction` of 0..1.
     fn delay_for(&mut self, fraction: f64) -> Duration {
-        let ceiling = self.delay_min.saturating_mul(2 << self.tries.min(20)).min(self.delay_max);
-        self.tries = self.tries.saturating_add(1);
+        let ceiling = self.delay_min.saturating_mul(2 << self.attempts.min(20)).min(self.delay_max);
+        self.attempts = self.attempts.saturating_add(1);
         self.delay_min + ceiling.saturating_sub(self.delay_min).mul_f64(fraction)
     }
 
-    /// The connection proved stable: start again from the shortest delay.
+    /// Starts again from the shortest delay, after a success.
     pub(crate) fn reset(&mut self) {
-        self.tries = 0;
+        self.attempts = 0;
     }
 }
 
@@ -51,7 +51,7 @@ mod tests {
     }
 
     #[test]
-    fn draws_cover_the_interval() {
+    fn random_delays_cover_the_interval() {
         let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(30));
         let _warm_up: Vec<_> = (0..10).map(|_| backoff.next_delay()).collect();
         let draws: Vec<_> = (0..1000).map(|_| backoff.next_delay()).collect();

@@ -1,13 +1,13 @@
-//! Time as a value: what the wall clock and a steady clock say, so that expiry and backoff can be tested without waiting.
+//! Time as a value, from a wall clock and a steady clock, so that tests of expiry and backoff need not wait.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// The two clocks the engine reads.
+/// The wall clock and the steady clock.
 pub(crate) trait Clock: Send + Sync + std::fmt::Debug {
-    /// A clock that never goes back; for durations and deadlines.
+    /// The steady clock, which never goes back; for durations and deadlines.
     fn steady(&self) -> Instant;
 
-    /// Microseconds since 1970-01-01 UTC; for what is shown and stored. May jump.
+    /// The wall clock, in microseconds since 1970-01-01 UTC; for times that are shown or stored. It may jump.
     fn unix_micros(&self) -> i64;
 }
 

@@ -1,4 +1,4 @@
-//! Time as a value: the clock, backoff, timestamps.
+//! Time: clocks, backoff, timestamps.
 
 pub(crate) mod backoff;
 pub(crate) mod clock;

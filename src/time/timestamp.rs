@@ -1,23 +1,23 @@
-//! Date-times as events write them, and as PostgreSQL reads them.
+//! Date-times: read as PostgreSQL reads them, and written as RFC 3339.
 //!
-//! RFC 3339 with the liberties that common validators and PostgreSQL both take: a space or a tab for the `T`, an offset as
-//! `+0000` or `+00`. Fractions of a second are rounded to microseconds the way PostgreSQL's text input does it (to nearest,
-//! ties to even, on the double-precision value), because what the table shows must be what PostgreSQL makes of the text;
-//! the usual date libraries truncate.
+//! The parser accepts RFC 3339 with the liberties of PostgreSQL and of common validators: a space or a tab for the `T`, an offset
+//! as `+0000` or `+00`. It rounds fractions of a second to microseconds like PostgreSQL's text input (to nearest, ties to even, on
+//! the double-precision value), so the table shows the same time as if PostgreSQL had read the text. Date libraries truncate, so
+//! only the calendar is a library's.
 
-/// A date-time, taken apart but not yet judged by what a column can hold.
+use chrono::{Datelike as _, NaiveDate};
+
+/// A parsed date-time, before the checks of a column's type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct DateTime {
-    year: i32,
-    month: i32,
-    day: i32,
-    /// Microseconds since midnight, in local time; 24:00 and second 60 are in the next day or minute.
+    date: NaiveDate,
+    /// Microseconds since midnight, in local time. Second 60 belongs to the next minute.
     micros_of_day: i64,
-    /// East of UTC, in minutes. `None` where a date stands alone.
+    /// East of UTC, in minutes. `None` for a date alone.
     offset_minutes: Option<i32>,
 }
 
-/// PostgreSQL takes no offset of 16 hours or more (`MAX_TZDISP_HOUR` in its datetime.h).
+/// PostgreSQL refuses an offset of 16 hours or more (`MAX_TZDISP_HOUR` in its datetime.h).
 const OFFSET_MINUTES_MAX: i32 = 15 * 60 + 59;
 const MICROS_PER_DAY: i64 = 86_400_000_000;
 
@@ -31,16 +31,16 @@ impl DateTime {
         if !matches!(separator, b'T' | b't' | b' ' | b'\t') || clock[2] != b':' || clock[5] != b':' {
             return None;
         }
-        let hour = digits(&clock[..2])?;
-        let minute = digits(&clock[3..5])?;
-        let second = digits(&clock[6..8])?;
+        let hour = number(&clock[..2])?;
+        let minute = number(&clock[3..5])?;
+        let second = number(&clock[6..8])?;
         if hour > 23 || minute > 59 || second > 60 {
             return None;
         }
         let (fraction, rest) = split_fraction(rest)?;
         let offset = offset_minutes(rest)?;
         if second == 60 {
-            // A leap second exists only at the end of a UTC day (RFC 3339 section 5.7).
+            // A leap second occurs only at the end of a UTC day (RFC 3339 section 5.7).
             let utc_minute = (hour * 60 + minute - offset).rem_euclid(24 * 60);
             if utc_minute != 24 * 60 - 1 {
                 return None;
@@ -60,27 +60,16 @@ impl DateTime {
         if date[4] != b'-' || date[7] != b'-' {
             return None;
         }
-        let year = digits(&date[..4])?;
-        let month = digits(&date[5..7])?;
-        let day = digits(&date[8..])?;
-        let last_day = match month {
-            1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
-            4 | 6 | 9 | 11 => 30,
-            2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
-            2 => 28,
-            _ => return None,
-        };
-        if day == 0 || day > last_day {
-            return None;
-        }
-        Some(Self { year, month, day, micros_of_day: 0, offset_minutes: None })
+        let (month, day) = (number(&date[5..7])?, number(&date[8..])?);
+        let date = NaiveDate::from_ymd_opt(number(&date[..4])?, month.try_into().ok()?, day.try_into().ok()?)?;
+        Some(Self { date, micros_of_day: 0, offset_minutes: None })
     }
 
     /// Microseconds since 1970-01-01 UTC, for `timestamptz`.
     pub(crate) fn utc_micros(&self) -> Result<i64, &'static str> {
         let offset = self.offset_minutes.ok_or("has no time and no offset from UTC")?;
         if offset.abs() > OFFSET_MINUTES_MAX {
-            return Err("has an offset from UTC of 16 hours or more, which PostgreSQL does not take");
+            return Err("has an offset from UTC of 16 hours or more, which PostgreSQL does not accept");
         }
         Ok(self.local_micros()? - i64::from(offset) * 60_000_000)
     }
@@ -88,60 +77,55 @@ impl DateTime {
     /// Microseconds since 1970-01-01 on the local clock, for `timestamp`, which ignores the offset.
     pub(crate) fn local_micros(&self) -> Result<i64, &'static str> {
         if self.micros_of_day > MICROS_PER_DAY {
-            return Err("is a fraction of a leap second, which PostgreSQL does not take");
+            return Err("is a fraction of a leap second, which PostgreSQL does not accept");
         }
         Ok(i64::from(self.days()?) * MICROS_PER_DAY + self.micros_of_day)
     }
 
     /// Days since 1970-01-01 on the local calendar, for `date`, which ignores time and offset.
     pub(crate) fn days(&self) -> Result<i32, &'static str> {
-        if self.year == 0 {
-            return Err("is in the year 0000, which PostgreSQL does not take");
+        if self.date.year() == 0 {
+            return Err("is in the year 0000, which PostgreSQL does not accept");
         }
-        // Days from the civil calendar, counting years from March so that the leap day comes last.
-        let (year, month) = (self.year - i32::from(self.month <= 2), self.month);
-        let era = year.div_euclid(400);
-        let year_of_era = year.rem_euclid(400);
-        let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + self.day - 1;
-        let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-        Ok(era * 146_097 + day_of_era - 719_468)
+        Ok(self.date.num_days_from_ce() - EPOCH_DAYS)
     }
+}
+
+/// The number of 1970-01-01 in chrono's count of days, which begins with 0001-01-01 as day 1.
+const EPOCH_DAYS: i32 = 719_163;
+
+/// The date of a day since 1970-01-01; a day beyond chrono's calendar becomes its last one.
+fn date_of(days: i64) -> NaiveDate {
+    let days = i32::try_from(days + i64::from(EPOCH_DAYS)).ok();
+    days.and_then(NaiveDate::from_num_days_from_ce_opt).unwrap_or(NaiveDate::MAX)
 }
 
 /// Writes days since 1970-01-01 as `2025-01-31`.
 pub(crate) fn format_days(days: i32) -> String {
-    let (year, month, day) = civil_date(days);
-    format!("{year:04}-{month:02}-{day:02}")
+    date_of(days.into()).to_string()
 }
 
-/// Year, month and day in the Gregorian calendar, from days since 1970-01-01.
-fn civil_date(days: i32) -> (i32, i32, i32) {
-    // The civil calendar from days, counting years from March so that the leap day comes last.
-    let days = days + 719_468;
-    let era = days.div_euclid(146_097);
-    let day_of_era = days.rem_euclid(146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    (era * 400 + year_of_era + i32::from(month <= 2), month, day)
+/// Writes microseconds since 1970-01-01 as `2025-01-31T12:00:00.000000`.
+pub(crate) fn format_micros(micros: i64) -> String {
+    let date = date_of(micros.div_euclid(MICROS_PER_DAY));
+    let of_day = micros.rem_euclid(MICROS_PER_DAY);
+    let (seconds, fraction) = (of_day / 1_000_000, of_day % 1_000_000);
+    let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    format!("{date}T{hour:02}:{minute:02}:{second:02}.{fraction:06}")
 }
 
-/// Appends milliseconds since 1970-01-01 as `2025-01-31T12:00:00.000Z`, up to the year 9999.
-///
-/// Writes digits instead of formatting, because the simulator stamps each event.
+/// Appends milliseconds since 1970-01-01 as `2026-01-01T00:00:00.000Z`, up to the year 9999. Allocates nothing: the simulator writes
+/// one for each event.
 #[cfg(feature = "simulator")]
-pub(crate) fn push_millis(out: &mut Vec<u8>, unix_millis: u64) {
+pub(crate) fn push_millis(out: &mut Vec<u8>, millis: u64) {
     const MILLIS_PER_DAY: u64 = 86_400_000;
-    let (year, month, day) = civil_date(i32::try_from(unix_millis / MILLIS_PER_DAY).unwrap_or(0));
-    #[expect(clippy::cast_possible_truncation, clippy::cast_possible_wrap, reason = "less than a day")]
-    let of_day = (unix_millis % MILLIS_PER_DAY) as i32;
+    let date = date_of(i64::try_from(millis / MILLIS_PER_DAY).unwrap_or(i64::MAX / 2));
+    let of_day = millis % MILLIS_PER_DAY;
     let mut text = *b"0000-00-00T00:00:00.000Z";
     for (at, digits, mut number) in [
-        (0, 4, year),
-        (5, 2, month),
-        (8, 2, day),
+        (0, 4, u64::from(date.year().unsigned_abs())),
+        (5, 2, date.month().into()),
+        (8, 2, date.day().into()),
         (11, 2, of_day / 3_600_000),
         (14, 2, of_day / 60_000 % 60),
         (17, 2, of_day / 1000 % 60),
@@ -155,22 +139,12 @@ pub(crate) fn push_millis(out: &mut Vec<u8>, unix_millis: u64) {
     out.extend_from_slice(&text);
 }
 
-/// Writes microseconds since 1970-01-01 as `2025-01-31T12:00:00.000000`.
-pub(crate) fn format_micros(micros: i64) -> String {
-    #[expect(clippy::cast_possible_truncation, reason = "292,000 years fit")]
-    let days = micros.div_euclid(MICROS_PER_DAY) as i32;
-    let of_day = micros.rem_euclid(MICROS_PER_DAY);
-    let (seconds, fraction) = (of_day / 1_000_000, of_day % 1_000_000);
-    let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    format!("{}T{hour:02}:{minute:02}:{second:02}.{fraction:06}", format_days(days))
-}
-
 /// A number of at most four decimal digits.
-fn digits(text: &[u8]) -> Option<i32> {
+fn number(text: &[u8]) -> Option<i32> {
     text.iter().try_fold(0, |value, &byte| byte.is_ascii_digit().then(|| value * 10 + i32::from(byte - b'0')))
 }
 
-/// Takes `.ddd` off the front, as microseconds.
+/// Splits `.ddd` off the front, in microseconds.
 fn split_fraction(rest: &[u8]) -> Option<(i64, &[u8])> {
     let Some((b'.', after_point)) = rest.split_first() else { return Some((0, rest)) };
     let count = after_point.iter().take_while(|byte| byte.is_ascii_digit()).count();
@@ -193,9 +167,9 @@ fn offset_minutes(text: &[u8]) -> Option<i32> {
         _ => return None,
     };
     let (hours, minutes) = match hours_minutes.len() {
-        2 => (digits(hours_minutes)?, 0),
-        4 => (digits(&hours_minutes[..2])?, digits(&hours_minutes[2..])?),
-        5 if hours_minutes[2] == b':' => (digits(&hours_minutes[..2])?, digits(&hours_minutes[3..])?),
+        2 => (number(hours_minutes)?, 0),
+        4 => (number(&hours_minutes[..2])?, number(&hours_minutes[2..])?),
+        5 if hours_minutes[2] == b':' => (number(&hours_minutes[..2])?, number(&hours_minutes[3..])?),
         _ => return None,
     };
     (hours <= 23 && minutes <= 59).then_some(sign * (hours * 60 + minutes))
@@ -206,7 +180,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_what_postgresql_reads() {
+    fn texts_are_read_as_postgresql_reads_them() {
         let check = |text: &str, expected: Option<i64>| {
             let micros = DateTime::parse(text).and_then(|parsed| parsed.utc_micros().ok());
             assert_eq!(micros, expected, "{text}");
@@ -251,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn formats_what_it_reads() {
+    fn a_formatted_time_reads_back() {
         for text in [
             "0001-01-01T00:00:00.000000",
             "1969-12-31T23:59:59.999999",
@@ -266,8 +240,8 @@ mod tests {
 
     #[cfg(feature = "simulator")]
     #[test]
-    fn milliseconds_are_written_as_the_calendar_has_them() {
-        let cases = [
+    fn milliseconds_are_written_as_rfc_3339() {
+        for (millis, expected) in [
             (0, "1970-01-01T00:00:00.000Z"),
             (1_767_225_600_000, "2026-01-01T00:00:00.000Z"),
             (951_782_399_999, "2000-02-28T23:59:59.999Z"),
@@ -276,12 +250,23 @@ mod tests {
             (1_709_210_096_007, "2024-02-29T12:34:56.007Z"),
             (4_107_542_400_000, "2100-03-01T00:00:00.000Z"),
             (253_402_300_799_999, "9999-12-31T23:59:59.999Z"),
-        ];
-        for (unix_millis, expected) in cases {
+        ] {
             let mut out = Vec::new();
-            push_millis(&mut out, unix_millis);
+            push_millis(&mut out, millis);
             assert_eq!(String::from_utf8(out).unwrap(), expected);
         }
+    }
+
+    #[test]
+    fn no_time_panics() {
+        for micros in [i64::MIN, i64::MAX] {
+            format_micros(micros);
+        }
+        for days in [i32::MIN, i32::MAX] {
+            format_days(days);
+        }
+        #[cfg(feature = "simulator")]
+        push_millis(&mut Vec::new(), u64::MAX);
     }
 
     #[test]

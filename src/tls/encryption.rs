@@ -1,4 +1,4 @@
-//! What a TLS connection is, for `check`: the protocol, and for how long its certificates are good.
+//! The encryption of a connection, for `check`: the protocol, and how long its certificates are valid.
 
 use std::time::Duration;
 
@@ -9,16 +9,17 @@ use rustls::{CertificateError, ClientConnection, RootCertStore};
 
 use crate::report::finding::Finding;
 use crate::time::clock::Clock;
+use crate::tls::provider::provider;
 
-/// Certificates are renewed weeks before their end: whoever has only this many days left has been forgotten.
+/// Certificates are usually renewed weeks before they expire: with fewer days left, the renewal has failed.
 const DAYS_LEFT_MIN: i64 = 14;
 const DAY_SECONDS: i64 = 24 * 3600;
 
-/// A connection's encryption.
+/// The encryption of a connection.
 #[derive(Debug, Clone)]
 pub(crate) struct Encryption {
     protocol: &'static str,
-    /// The server's certificate and those that it sent along.
+    /// The server's certificate and the intermediate ones that it sent.
     chain: Vec<CertificateDer<'static>>,
 }
 
@@ -34,7 +35,7 @@ impl Encryption {
         Some(Self { protocol, chain })
     }
 
-    /// `verified`: what was made sure of about the server.
+    /// The finding of `check`; `verified` states what was verified about the server.
     pub(crate) fn finding(&self, verified: &str, clock: &dyn Clock) -> Finding {
         let Self { protocol, chain } = self;
         let chain = match chain.len() {
@@ -42,29 +43,29 @@ impl Encryption {
             count => format!("{count} certificates"),
         };
         let Some(end) = self.valid_until() else {
-            return Finding::good(format!("{protocol}, {verified}; {chain}, good without an end"));
+            return Finding::good(format!("{protocol}, {verified}; {chain}, valid without an end"));
         };
         let days = (end - clock.unix_micros() / 1_000_000).div_euclid(DAY_SECONDS);
-        let message = format!("{protocol}, {verified}; {chain}, good for {days} days");
+        let message = format!("{protocol}, {verified}; {chain}, valid for {days} days");
         if days >= DAYS_LEFT_MIN {
             return Finding::good(message);
         }
-        Finding::warning(message, "the server must renew its certificate: without it nothing connects any more")
+        Finding::warning(message, "have the server's certificate renewed: after it expires, no connection succeeds")
     }
 
-    /// When the first of the certificates ends, in seconds since 1970-01-01 UTC; `None` if none ever does.
+    /// The first expiry of the certificates, in seconds since 1970-01-01 UTC; `None` if none expires.
     fn valid_until(&self) -> Option<i64> {
         self.chain.iter().filter_map(not_after).min()
     }
 }
 
-/// rustls reads certificates for itself alone. But asked about the end of time it says when a certificate has ended by then,
-/// before it says anything else about it.
+/// rustls has no accessor for a certificate's fields. Verified at the end of time, however, it reports a certificate's expiry, and
+/// does so before any other error.
 fn not_after(certificate: &CertificateDer<'_>) -> Option<i64> {
-    // 9999-12-31T23:59:59Z, the end of those that never end (RFC 5280 section 4.1.2.5).
+    // 9999-12-31T23:59:59Z, for certificates that never expire (RFC 5280 section 4.1.2.5).
     let at = UnixTime::since_unix_epoch(Duration::from_secs(253_402_300_799));
     let parsed = ParsedCertificate::try_from(certificate).ok()?;
-    let algorithms = super::provider().signature_verification_algorithms.all;
+    let algorithms = provider().signature_verification_algorithms.all;
     match verify_server_cert_signed_by_trust_anchor(&parsed, &RootCertStore::empty(), &[], at, algorithms) {
         Err(rustls::Error::InvalidCertificate(CertificateError::ExpiredContext { not_after, .. })) => {
             i64::try_from(not_after.as_secs()).ok()
@@ -79,10 +80,10 @@ mod tests {
 
     use rustls::pki_types::pem::PemObject as _;
 
-    use super::super::authority::Authority;
     use super::*;
+    use crate::tls::authority::Authority;
 
-    /// Stands at a second since 1970.
+    /// A clock that stands still at a second since 1970.
     #[derive(Debug)]
     struct At(i64);
 
@@ -104,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_end_of_all_certificates_counts_and_is_told_two_weeks_before() {
+    fn the_first_expiry_counts_and_is_a_warning_two_weeks_before() {
         let authority = Authority::new();
         let until = |year| der(&authority.server_valid(&["localhost"], 2020..year).certificate);
         let check = |chain: Vec<CertificateDer<'static>>, days_before: i64, says: &str, is_warning: bool| {
@@ -113,11 +114,11 @@ mod tests {
             assert!(finding.message.contains(says), "{finding:?}");
             assert_eq!(finding.advice.is_some(), is_warning, "{finding:?}");
         };
-        check(vec![until(2030)], 80, "TLS 1.3, verified; 1 certificate, good for 80 days", false);
-        check(vec![until(2030)], 14, "good for 14 days", false);
-        check(vec![until(2030)], 13, "good for 13 days", true);
-        check(vec![until(2030)], -1, "good for -1 days", true);
-        check(vec![until(2040), until(2030)], 3, "2 certificates, good for 3 days", true);
-        check(vec![until(2040), der(&authority.pem)], 3, "good for 3655 days", false);
+        check(vec![until(2030)], 80, "TLS 1.3, verified; 1 certificate, valid for 80 days", false);
+        check(vec![until(2030)], 14, "valid for 14 days", false);
+        check(vec![until(2030)], 13, "valid for 13 days", true);
+        check(vec![until(2030)], -1, "valid for -1 days", true);
+        check(vec![until(2040), until(2030)], 3, "2 certificates, valid for 3 days", true);
+        check(vec![until(2040), der(&authority.pem)], 3, "valid for 3655 days", false);
     }
 }

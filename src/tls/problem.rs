@@ -1,4 +1,4 @@
-//! What is wrong when a TLS handshake fails, in words that say what to do.
+//! The reasons for a failed TLS handshake, each with a hint.
 
 use rustls::pki_types::UnixTime;
 use rustls::{AlertDescription as Alert, CertificateError as Bad, PeerIncompatible};
@@ -6,10 +6,10 @@ use rustls::{AlertDescription as Alert, CertificateError as Bad, PeerIncompatibl
 use crate::error::{Error, ErrorKind};
 use crate::time::timestamp::format_micros;
 
-/// How many of a certificate's names are shown.
+/// The number of a certificate's names in an error.
 const NAMES_SHOWN: usize = 5;
 
-/// What is wrong, for those who choose a hint or a class by it.
+/// The reason for a failed handshake, from which callers choose a hint or an error class.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Problem {
     /// The server's certificate has expired.
@@ -18,19 +18,19 @@ pub(crate) enum Problem {
     NotYetValid,
     /// The server's certificate is for other names.
     WrongHost,
-    /// Nobody who is trusted has signed the server's certificate.
+    /// No trusted authority signed the server's certificate.
     UnknownCa,
-    /// An authority of a trusted one's name has signed the server's certificate, but not with that one's key.
+    /// An authority with the name of a trusted one, but another key, signed the server's certificate.
     WrongKey,
-    /// The server shows the certificate of an authority as its own.
+    /// The server uses the certificate of an authority as its own.
     CaAsServer,
-    /// The server's certificate is no good for another reason.
+    /// The server's certificate is invalid for another reason.
     BadCertificate,
-    /// There is no version of TLS that both allow.
+    /// Client and server have no version of TLS in common.
     Version,
-    /// The server asks for a client certificate, and got none or one that it does not take.
+    /// The server requires a client certificate, and got none or one that it does not accept.
     ClientCertificate,
-    /// What answers does not speak TLS.
+    /// The peer does not speak TLS.
     NotTls,
     /// The server ended the handshake with an alert.
     Refused,
@@ -39,7 +39,7 @@ pub(crate) enum Problem {
 }
 
 impl Problem {
-    /// What `error` means.
+    /// The reason for `error`.
     pub(crate) fn of(error: &rustls::Error) -> Self {
         use rustls::Error as Tls;
         match error {
@@ -77,35 +77,33 @@ impl Problem {
 
     fn hint(self) -> &'static str {
         match self {
-            Self::Expired => "check this machine's clock; if it is right, the server's certificate must be renewed",
-            Self::NotYetValid => "check this machine's clock; if it is right, the server needs another certificate",
+            Self::Expired => "check this machine's clock; if it is right, have the server's certificate renewed",
+            Self::NotYetValid => "check this machine's clock; if it is right, have the server's certificate replaced",
             Self::WrongHost => {
-                "check the host in the configuration; if it is the right server under another name, set tls.server_name to a name in its certificate"
+                "check the host in the configuration; if it is the right server under another name, set tls.server_name to a name of its certificate"
             }
             Self::UnknownCa => {
-                "set tls.ca_file to the certificate of the authority that signed it, or install that with the system's; check that no proxy replaces the certificate"
+                "set tls.ca_file to the certificate of the authority that signed it, or install that in the system; check that no proxy replaces the server's certificate"
             }
             Self::WrongKey => {
-                "if the authority has a new key, give tls.ca_file its new certificate; check that no proxy replaces the server's certificate"
+                "if the authority has a new key, put its new certificate into tls.ca_file; check that no proxy replaces the server's certificate"
             }
             Self::CaAsServer => {
-                "the server needs a certificate of its own, without `CA:TRUE`, that the authority has signed; tls.ca_file names the authority's"
+                "give the server its own certificate, without `CA:TRUE`, signed by the authority; set tls.ca_file to the authority's"
             }
-            Self::BadCertificate => "the server needs another certificate; check that no proxy replaces it",
-            Self::Version => "let the server speak TLS 1.3, or at least 1.2 with tls.min_version = \"1.2\"",
+            Self::BadCertificate => "have the server's certificate replaced; check that no proxy replaces it",
+            Self::Version => "enable TLS 1.3 on the server, or at least 1.2 with tls.min_version = \"1.2\"",
             Self::ClientCertificate => {
-                "set tls.cert_file and tls.key_file to a certificate that the server takes; if they are set, ask who runs the server which authority must have signed it"
+                "set tls.cert_file and tls.key_file to a certificate that the server accepts; if they are set, ask the server's operator which authority must sign it"
             }
-            Self::NotTls => "the port does not seem to speak TLS: check scheme and port in the configuration",
-            Self::Refused => {
-                "the server's log may say why; it may ask for a client certificate (tls.cert_file, tls.key_file)"
-            }
-            Self::Other => "check the address in the configuration, and that no proxy is in between",
+            Self::NotTls => "check scheme and port in the configuration: the port does not seem to speak TLS",
+            Self::Refused => "see the server's log; it may require a client certificate (tls.cert_file, tls.key_file)",
+            Self::Other => "check the address in the configuration, and that no proxy intercepts the connection",
         }
     }
 }
 
-/// Says what a failed TLS handshake with `peer`, a host with its port, means and what to do. Of kind `Connect`, an outage.
+/// The error about a failed TLS handshake with `peer`, a host with its port. Of kind `Connect`, transient.
 pub(crate) fn refused(peer: &str, error: &rustls::Error) -> Error {
     let problem = Problem::of(error);
     Error::new(ErrorKind::Connect, format!("TLS with {peer}: {}", what(problem, error))).with_hint(problem.hint())
@@ -130,22 +128,21 @@ fn what(problem: Problem, error: &rustls::Error) -> String {
         (Problem::Expired, _) => "the server's certificate has expired".into(),
         (Problem::NotYetValid, _) => "the server's certificate is not valid yet".into(),
         (Problem::WrongHost, _) => "the server's certificate is for another name".into(),
-        (Problem::UnknownCa, _) => "the server's certificate comes from an authority that is not trusted here".into(),
+        (Problem::UnknownCa, _) => "the server's certificate was signed by an authority that is not trusted".into(),
         (Problem::WrongKey, _) => {
-            "the authority that is trusted here has not signed the server's certificate, though one of its name has"
-                .into()
+            "the server's certificate was signed by an authority with the name of a trusted one, but another key".into()
         }
-        (Problem::CaAsServer, _) => "the server shows the certificate of an authority as its own".into(),
-        (Problem::Version, _) => format!("no version of TLS that both sides allow ({error})"),
+        (Problem::CaAsServer, _) => "the server uses the certificate of an authority as its own".into(),
+        (Problem::Version, _) => format!("client and server have no version of TLS in common ({error})"),
         (Problem::ClientCertificate, _) => {
-            format!("the server does not take this client's certificate, or none ({error})")
+            format!("the server requires a client certificate that it accepts ({error})")
         }
         (Problem::NotTls, _) => format!("the answer is not TLS ({error})"),
         _ => error.to_string(),
     }
 }
 
-/// The names come from the server: they are shortened, and what could play with a terminal is escaped.
+/// The names come from the server: they are shortened, and control sequences for a terminal are escaped.
 fn names(presented: &[String]) -> String {
     let mut shown: Vec<String> = presented
         .iter()
@@ -153,7 +150,7 @@ fn names(presented: &[String]) -> String {
         .map(|name| bare(name).chars().take(100).flat_map(char::escape_default).collect())
         .collect();
     match presented.len() {
-        0 => shown.push("no name at all".into()),
+        0 => shown.push("no name".into()),
         count if count > NAMES_SHOWN => shown.push(format!("{} more", count - NAMES_SHOWN)),
         _ => {}
     }

@@ -1,5 +1,6 @@
 use std::io;
 use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
 use std::thread;
 
 use rustls::pki_types::pem::PemObject as _;
@@ -7,16 +8,18 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{
     AlertDescription, CertificateError as Bad, ProtocolVersion, RootCertStore, ServerConfig, ServerConnection,
-    SupportedProtocolVersion,
+    SupportedProtocolVersion, version,
 };
 
 use super::authority::{Authority, Certified};
-use super::problem::Problem;
+use super::provider::client_config;
 use super::*;
+use crate::config::{TlsConfig, TlsVersion};
+use crate::error::{ErrorKind, Result};
 
 const BOTH: &[&SupportedProtocolVersion] = &[&version::TLS12, &version::TLS13];
 
-/// A server's settings; with `clients` it asks for a certificate that this authority has signed.
+/// A server's settings; with `clients` it requires a certificate that this authority signed.
 fn server_config(
     certified: &Certified,
     clients: Option<&Authority>,
@@ -39,10 +42,10 @@ fn server_config(
     Arc::new(config)
 }
 
-/// What the two agree on: protocol and version.
+/// The negotiated application protocol and version.
 type Agreed = (Option<Vec<u8>>, Option<ProtocolVersion>);
 
-/// A handshake over a real socket, and one byte from the server after it, by which TLS 1.3 shows a refused client.
+/// A handshake over a real socket, then one byte from the server: with TLS 1.3 only this read fails for a refused client.
 fn shake(tls: &TlsConfig, server: Arc<ServerConfig>, host: &str) -> Result<Agreed> {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -51,7 +54,7 @@ fn shake(tls: &TlsConfig, server: Arc<ServerConfig>, host: &str) -> Result<Agree
         let mut session = ServerConnection::new(server).unwrap();
         let mut stream = rustls::Stream::new(&mut session, &mut tcp);
         let _ = io::Write::write_all(&mut stream, b"!");
-        // Closing with the client's last words unread would be a reset, which can overtake the alert.
+        // A close with unread data would cause a reset, which can overtake the alert.
         let _ = io::copy(&mut tcp, &mut io::sink());
     });
     let mut session = session(tls, host)?;
@@ -77,10 +80,10 @@ fn trusting(directory: &tempfile::TempDir, authorities: &[&Authority]) -> TlsCon
 }
 
 #[test]
-fn a_certificate_of_a_trusted_authority_is_good() {
+fn a_certificate_of_a_trusted_authority_is_accepted() {
     let directory = tempfile::tempdir().unwrap();
     let (other, authority) = (Authority::new(), Authority::new());
-    // The second of two in the file counts as much.
+    // The second authority in the file is trusted as well.
     let tls = trusting(&directory, &[&other, &authority]);
     let certified = authority.server(&["localhost", "127.0.0.1", "::1"]);
     for host in ["localhost", "LOCALHOST", "127.0.0.1", "::1"] {
@@ -91,7 +94,7 @@ fn a_certificate_of_a_trusted_authority_is_good() {
 }
 
 #[test]
-fn each_bad_certificate_is_named_with_what_to_do() {
+fn each_invalid_certificate_has_its_error_and_hint() {
     let directory = tempfile::tempdir().unwrap();
     let authority = Authority::named("ours");
     let check = |certified: &Certified, what: &str, hint: &str| {
@@ -107,14 +110,14 @@ fn each_bad_certificate_is_named_with_what_to_do() {
     check(&authority.server_valid(&["localhost"], 2100..2110), "not valid before 2100-01-01 00:00:00 UTC", "clock");
     check(&authority.server(&["other.example", "127.0.0.1"]), "not for localhost, but for", "tls.server_name");
     check(&authority.server(&["other.example"]), "other.example", "check the host");
-    check(&authority.server(&[]), "no name at all", "check the host");
+    check(&authority.server(&[]), "no name", "check the host");
     check(&Authority::new().server(&["localhost"]), "authority that is not trusted", "tls.ca_file");
-    check(&Authority::named("ours").server(&["localhost"]), "though one of its name has", "new certificate");
+    check(&Authority::named("ours").server(&["localhost"]), "but another key", "new certificate");
     check(&authority.itself(), "the certificate of an authority as its own", "without `CA:TRUE`");
 }
 
 #[test]
-fn a_server_name_of_ones_own_takes_the_hosts_place() {
+fn tls_server_name_replaces_the_host() {
     let directory = tempfile::tempdir().unwrap();
     let authority = Authority::new();
     let certified = authority.server(&["api.example"]);
@@ -128,7 +131,7 @@ fn a_server_name_of_ones_own_takes_the_hosts_place() {
 }
 
 #[test]
-fn a_client_certificate_is_shown_where_it_is_asked_for() {
+fn a_client_certificate_is_sent_if_the_server_requires_it() {
     let directory = tempfile::tempdir().unwrap();
     let (authority, clients) = (Authority::new(), Authority::new());
     let certified = authority.server(&["localhost"]);
@@ -147,12 +150,12 @@ fn a_client_certificate_is_shown_where_it_is_asked_for() {
         let foreign = authority.client("me").write(&directory.path().join("foreign.pem"));
         (tls.cert_file, tls.key_file) = (Some(foreign.clone()), Some(foreign));
         let error = shake(&tls, server, "localhost").unwrap_err();
-        assert!(error.message().contains("does not take this client's certificate"), "{error}");
+        assert!(error.message().contains("requires a client certificate that it accepts"), "{error}");
     }
 }
 
 #[test]
-fn the_oldest_version_is_kept() {
+fn versions_below_min_version_are_refused() {
     let directory = tempfile::tempdir().unwrap();
     let authority = Authority::new();
     let certified = authority.server(&["localhost"]);
@@ -161,7 +164,7 @@ fn the_oldest_version_is_kept() {
     assert_eq!(shake(&tls, Arc::clone(&old), "localhost").unwrap().1, Some(ProtocolVersion::TLSv1_2));
     tls.min_version = TlsVersion::Tls13;
     let error = shake(&tls, old, "localhost").unwrap_err();
-    assert!(error.message().contains("no version of TLS that both sides allow"), "{error}");
+    assert!(error.message().contains("no version of TLS in common"), "{error}");
     assert!(error.hint().unwrap().contains("tls.min_version"), "{error:?}");
     assert_eq!(
         shake(&tls, server_config(&certified, None, BOTH), "localhost").unwrap().1,
@@ -170,7 +173,7 @@ fn the_oldest_version_is_kept() {
 }
 
 #[test]
-fn files_are_read_anew() {
+fn files_are_read_again_for_each_connection() {
     let directory = tempfile::tempdir().unwrap();
     let (old, new) = (Authority::new(), Authority::new());
     let server = server_config(&new.server(&["localhost"]), Some(&new), BOTH);
@@ -185,7 +188,7 @@ fn files_are_read_anew() {
 }
 
 #[test]
-fn keys_may_be_pkcs8_pkcs1_or_sec1() {
+fn keys_in_pkcs8_pkcs1_and_sec1_are_accepted() {
     let directory = tempfile::tempdir().unwrap();
     let check = |certificate: &str, key: &str| {
         let tls = TlsConfig {
@@ -198,13 +201,12 @@ fn keys_may_be_pkcs8_pkcs1_or_sec1() {
     let client = Authority::new().client("me");
     check(&client.certificate, &client.key);
     check(&client.certificate, &sec1(&client.key));
-    // rcgen makes no RSA keys with ring, so this one is a file.
+    // rcgen with ring generates no RSA keys, so this one is a file.
     let rsa = include_str!("testdata/rsa_pkcs1.pem");
     check(rsa, rsa);
 }
 
-/// A P-256 key in PKCS#8 is a frame around its SEC1 form (RFC 5208, RFC 5915), which begins with the sequence whose first member
-/// is the version 1.
+/// A P-256 key in PKCS#8 contains its SEC1 form (RFC 5208, RFC 5915): the sequence whose first member is the version 1.
 fn sec1(pkcs8: &str) -> String {
     let PrivateKeyDer::Pkcs8(der) = PrivateKeyDer::from_pem_slice(pkcs8.as_bytes()).unwrap() else { panic!() };
     let der = der.secret_pkcs8_der();
@@ -212,7 +214,6 @@ fn sec1(pkcs8: &str) -> String {
     let length = usize::from(der[version - 1]);
     let sec1 = &der[version - 2..version + length];
     assert_eq!(sec1[0], 0x30);
-    // PEM is Base64, which the tests have no other use for.
     let text = rcgen_pem(sec1);
     format!("-----BEGIN EC PRIVATE KEY-----\n{text}\n-----END EC PRIVATE KEY-----\n")
 }
@@ -223,7 +224,7 @@ fn rcgen_pem(der: &[u8]) -> String {
 }
 
 #[test]
-fn bad_files_are_named_with_their_key_and_what_is_wrong() {
+fn errors_name_the_key_the_file_and_the_reason() {
     let directory = tempfile::tempdir().unwrap();
     let good = Authority::new().client("me");
     let good_path = good.write(&directory.path().join("good.pem"));
@@ -246,17 +247,17 @@ fn bad_files_are_named_with_their_key_and_what_is_wrong() {
     };
     let broken = good.certificate.replace("-----END", "c2VjcmV0*\n-----END");
     for key in ["tls.ca_file", "tls.cert_file"] {
-        check(key, b"", "holds no `BEGIN CERTIFICATE`");
-        check(key, good.key.as_bytes(), "holds no `BEGIN CERTIFICATE`");
-        check(key, b"\x30\x82\x01", "holds no `BEGIN CERTIFICATE`");
+        check(key, b"", "no `BEGIN CERTIFICATE`");
+        check(key, good.key.as_bytes(), "no `BEGIN CERTIFICATE`");
+        check(key, b"\x30\x82\x01", "no `BEGIN CERTIFICATE`");
         check(key, b"-----BEGIN CERTIFICATE-----\nc2VjcmV0", "no matching `END`");
         check(key, broken.as_bytes(), "not Base64");
         check(key, &vec![b'x'; 5 << 20], "larger than 4 MiB");
     }
     let not_a_certificate = "-----BEGIN CERTIFICATE-----\nc2VjcmV0\n-----END CERTIFICATE-----\n";
-    check("tls.ca_file", format!("{}{not_a_certificate}", good.certificate).as_bytes(), "certificate 2 in it");
-    check("tls.key_file", good.certificate.as_bytes(), "holds no `BEGIN PRIVATE KEY`");
-    check("tls.key_file", Authority::new().client("me").key.as_bytes(), "not that of the first certificate");
+    check("tls.ca_file", format!("{}{not_a_certificate}", good.certificate).as_bytes(), "certificate 2: ");
+    check("tls.key_file", good.certificate.as_bytes(), "no `BEGIN PRIVATE KEY`");
+    check("tls.key_file", Authority::new().client("me").key.as_bytes(), "does not belong to the first certificate");
     let encrypted = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nc2VjcmV0\n-----END ENCRYPTED PRIVATE KEY-----\n";
     check("tls.key_file", encrypted.as_bytes(), "is encrypted");
     let traditional = "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,46C4\n\nc2VjcmV0\n-----END RSA PRIVATE KEY-----\n";
@@ -264,12 +265,12 @@ fn bad_files_are_named_with_their_key_and_what_is_wrong() {
 
     let missing = TlsConfig { ca_file: Some("/nowhere/ca.pem".into()), ..TlsConfig::default() };
     let error = client_config(&missing, &[]).unwrap_err();
-    assert!(error.message().contains("tls.ca_file: cannot use /nowhere/ca.pem: "), "{error}");
+    assert!(error.message().contains("tls.ca_file: reading /nowhere/ca.pem: "), "{error}");
 }
 
 #[test]
-fn without_a_file_the_system_decides() {
-    // Ours is none of this machine's authorities.
+fn without_a_file_the_systems_authorities_are_trusted() {
+    // The test's authority is none of the system's.
     let authority = Authority::new();
     let server = server_config(&authority.server(&["localhost"]), None, BOTH);
     let roots =
@@ -280,11 +281,11 @@ fn without_a_file_the_system_decides() {
 }
 
 #[test]
-fn each_problem_has_its_advice() {
+fn each_problem_has_its_hint() {
     let check = |error: rustls::Error, problem: Problem, advice: &str| {
         assert_eq!(Problem::of(&error), problem, "{error}");
-        let told = refused("host:443", &error);
-        assert!(told.hint().unwrap().contains(advice), "{told:?}");
+        let refusal = refused("host:443", &error);
+        assert!(refusal.hint().unwrap().contains(advice), "{refusal:?}");
     };
     check(Bad::UnknownIssuer.into(), Problem::UnknownCa, "tls.ca_file");
     check(Bad::Expired.into(), Problem::Expired, "renewed");

@@ -1,4 +1,4 @@
-//! Configuration: every source gives the same result, a mistake is named where it was made, and no secret is ever shown.
+//! Configuration: every layer gives the same result, an error names the place of a mistake, and no secret is ever shown.
 
 use std::process::Command;
 use std::time::Duration;
@@ -24,7 +24,7 @@ fn destination(config: &Config) -> Option<&str> {
     config.destination.url.as_ref().map(ExposeSecret::expose_secret)
 }
 
-/// The error is about the configuration and says each of these.
+/// The error is about the configuration and contains each of these.
 fn check_error(result: Result<impl Sized, Error>, parts: &[&str]) {
     let Err(error) = result else { panic!("no error that says {parts:?}") };
     assert_eq!(error.kind(), ErrorKind::Config, "{error:?}");
@@ -67,7 +67,7 @@ fn the_reference_names_every_key_and_every_deployment_variable() {
     }
 }
 
-/// The names that others build on; they never change.
+/// The names that deployments rely on; they never change.
 #[test]
 fn the_fixed_keys_are_there() {
     let fixed = "oauth.url oauth.client_id oauth.client_secret oauth.client_secret_file oauth.scope oauth.refresh_early \
@@ -82,11 +82,11 @@ fn the_fixed_keys_are_there() {
 }
 
 #[test]
-fn the_example_of_a_dotenv_file_works_as_it_stands() {
+fn the_example_of_a_dotenv_file_is_valid() {
     let text = include_str!("../../.env.example");
     let config = Layers::default().dotenv(text).config().unwrap();
     config.validate().unwrap();
-    // Each line that is commented out works as well, taken one by one.
+    // Each line that is commented out is valid by itself.
     for line in
         text.lines().filter_map(|line| line.strip_prefix("#").filter(|line| !line.starts_with(' ') && !line.is_empty()))
     {
@@ -97,7 +97,7 @@ fn the_example_of_a_dotenv_file_works_as_it_stands() {
 // One key, four ways
 
 #[test]
-fn every_source_sets_the_same_values() {
+fn every_layer_sets_the_same_values() {
     let toml = r#"
         [oauth]
         client_secret = "s"
@@ -162,7 +162,7 @@ fn every_source_sets_the_same_values() {
 }
 
 #[test]
-fn what_get_shows_set_takes() {
+fn set_accepts_the_text_that_get_shows() {
     let mut config = Config::default();
     assert_eq!(config.get("retry.delay_max").as_deref(), Some("30s"));
     assert_eq!(config.get("spool.bytes_max").as_deref(), Some("4GiB"));
@@ -171,13 +171,13 @@ fn what_get_shows_set_takes() {
     config.set("stream.id", "calls").unwrap();
     assert_eq!(config.get("stream.id").as_deref(), Some("calls"));
     config.set("stream.id", "").unwrap();
-    assert_eq!(config.get("stream.id"), None, "an empty text takes an optional value back");
+    assert_eq!(config.get("stream.id"), None, "an empty text unsets an optional value");
     check_error(config.set("spool.path", ""), &["spool.path: must not be empty"]);
     check_error(config.set("stream.idle_time", "1s"), &["unknown key \"stream.idle_time\"", "\"stream.idle_timeout\""]);
 }
 
 #[test]
-fn a_refused_value_changes_nothing() {
+fn an_invalid_value_changes_nothing() {
     let mut config = Config::default();
     let before = config.get("mapping.columns");
     check_error(config.set("mapping.columns", "a=/x, a=/y"), &["mapping.columns", "twice"]);
@@ -185,19 +185,19 @@ fn a_refused_value_changes_nothing() {
     assert!(config.mapping.update.is_some());
 }
 
-// Where a mistake was made
+// The place of a mistake
 
 #[test]
-fn mistakes_in_a_file_are_named_with_their_line() {
+fn errors_name_the_line_of_a_file() {
     let check = |text: &str, parts: &[&str]| check_error(from_toml(text), parts);
     check("[oauth]\nclientid = 'x'", &["cxsink.toml:2:", "unknown key \"oauth.clientid\"", "\"oauth.client_id\""]);
     check("\n\n[strem]\nid = 'x'", &["cxsink.toml:3:", "unknown section \"strem\"", "\"stream\"", "dead_letters"]);
     check("client_id = 'x'", &["cxsink.toml:1:", "\"oauth.client_id\"", "section"]);
-    check("stream = 'x'", &["cxsink.toml:1:", "stream is a section"]);
+    check("stream = 'x'", &["cxsink.toml:1:", "stream is a section, not a key"]);
     check("[oauth]\n\nrefresh_early = 30", &["cxsink.toml:3:", "oauth.refresh_early", "30 has no unit", "\"30s\""]);
     check("[oauth]\nrefresh_early = 1.5", &["cxsink.toml:2:", "1.5 has no unit"]);
     check("[oauth]\nrefresh_early = '30'", &["cxsink.toml:2:", "30 has no unit"]);
-    check("[oauth]\nrefresh_early = true", &["cxsink.toml:2:", "is not a duration but of type boolean"]);
+    check("[oauth]\nrefresh_early = true", &["cxsink.toml:2:", "expected a duration, found TOML type boolean"]);
     check("[oauth]\nrequest_timeout = '0s'", &["cxsink.toml:2:", "0s is out of range", "10ms to 10m"]);
     check("[retry]\ndelay_max = '2h'", &["2h is out of range", "1ms to 1h"]);
     check("[batch]\nevents_max = 0", &["0 is out of range", "1 to 100000"]);
@@ -206,25 +206,25 @@ fn mistakes_in_a_file_are_named_with_their_line() {
     check("[spool]\nbytes_max = 1", &["1B is out of range", "64KiB to 64TiB"]);
     check("[spool]\nbytes_max = -5", &["-5 is out of range", "64KiB to 64TiB"]);
     check("[spool]\nsync = 'yes'", &["\"yes\" is not one of \"process-crash\", \"power-loss\""]);
-    check("[stream]\nid = 5", &["stream.id: is not a text but of type integer"]);
+    check("[stream]\nid = 5", &["stream.id: expected a text, found TOML type integer"]);
     check("[stream]\nid = \"a\\nb\"", &["stream.id", "control character"]);
-    check("[mapping]\ncolumns = 'a=/x'", &["mapping.columns", "is not a table"]);
+    check("[mapping]\ncolumns = 'a=/x'", &["mapping.columns", "expected a table of columns"]);
     check(
         "[mapping]\n[mapping.columns]\na = 'x'",
         &["cxsink.toml:2:", "mapping.columns", "not a JSON pointer", "/interactionId"],
     );
-    check("[mapping]\nkey = 'a'", &["mapping.key", "is not a list"]);
-    check("[mapping]\nkey = []", &["mapping.key", "names no column"]);
+    check("[mapping]\nkey = 'a'", &["mapping.key", "expected a list"]);
+    check("[mapping]\nkey = []", &["mapping.key", "at least one column is required"]);
     check("[destination]\nurl = 'mysql://db'", &["cxsink.toml:2:", "destination.url", "postgresql://"]);
     check("[log]\nlevel = 'info'\nlevel = 'warn'", &["cxsink.toml:3:", "not valid TOML"]);
     check("[log\nlevel = 'info'", &["cxsink.toml:1:", "not valid TOML"]);
     check("[log]\nlevel = 'info", &["cxsink.toml:2:", "not valid TOML"]);
-    // The first mistake in the file is the one that is named, not the first in the alphabet.
+    // The error is about the first mistake in the file, not in the alphabet.
     check("[stream]\nx = 1\n[batch]\ny = 1", &["cxsink.toml:2:"]);
 }
 
 #[test]
-fn mistakes_in_variables_are_named() {
+fn errors_name_the_variable() {
     let check = |name: &str, value: &str, parts: &[&str]| {
         check_error(from_variables(&[("PATH", "/bin"), (name, value)]), &[parts, &["environment"]].concat());
         let dotenv = format!("PATH=/bin\n{name}='{value}'");
@@ -244,7 +244,7 @@ fn mistakes_in_variables_are_named() {
 }
 
 #[test]
-fn other_programs_variables_are_left_alone() {
+fn variables_of_other_programs_are_ignored() {
     let config = from_variables(&[
         ("CXSINK_BIN", "/opt/bin/cxsink"),
         ("CXSINK_TEST_POSTGRES", "elsewhere"),
@@ -257,22 +257,22 @@ fn other_programs_variables_are_left_alone() {
         ("DB_PASSWORD", "x"),
         ("PGUSER", "x"),
     ]);
-    assert_eq!(destination(&config.unwrap()), None, "a user or a password alone is no destination");
+    assert_eq!(destination(&config.unwrap()), None, "a user or a password alone does not locate a database");
 }
 
 #[cfg(unix)]
 #[test]
-fn a_variable_that_is_not_utf8_is_refused_only_if_it_is_ours() {
+fn a_variable_that_is_not_utf8_is_an_error_only_if_it_is_ours() {
     use std::ffi::OsString;
     use std::os::unix::ffi::OsStringExt;
     let bad = || OsString::from_vec(b"hunter2\xff".to_vec());
     let with = |name: &str| Layers::default().environment([(OsString::from(name), bad())]).config();
-    check_error(with("DB_PASSWORD"), &["DB_PASSWORD: is not UTF-8"]);
+    check_error(with("DB_PASSWORD"), &["DB_PASSWORD: not UTF-8"]);
     assert!(with("LESSOPEN").is_ok());
 }
 
 #[test]
-fn files_that_cannot_be_read_are_named() {
+fn errors_name_an_unreadable_file() {
     let folder = tempfile::tempdir().unwrap();
     let missing = folder.path().join("missing.toml");
     check_error(Config::load(&missing), &["cannot read the configuration file", "missing.toml"]);
@@ -318,11 +318,11 @@ fn later_layers_override_earlier_ones() {
     assert_eq!(with(&[("CXONE_STREAM_ID", "environment")]), "environment");
     assert_eq!(with(&[("CXONE_STREAM_ID", "plain"), ("CXSINK_STREAM__ID", "named")]), "named");
     assert_eq!(with(&[("CXONE_STREAM_ID", "")]), "dotenv", "an empty variable counts as not set");
-    assert_eq!(layers.config().unwrap().batch.events_max, 1, "what no later layer sets stays");
+    assert_eq!(layers.config().unwrap().batch.events_max, 1, "a value that no later layer sets stays");
 }
 
 #[test]
-fn a_plain_environment_beats_a_named_variable_in_dotenv() {
+fn a_deployment_variable_of_the_environment_overrides_a_named_one_of_dotenv() {
     let layers = Layers::default().dotenv("CXSINK_STREAM__ID=dotenv").environment([("CXONE_STREAM_ID", "environment")]);
     assert_eq!(layers.config().unwrap().stream.id.as_deref(), Some("environment"));
 }
@@ -349,12 +349,12 @@ fn the_destination_comes_from_the_first_of_its_variables() {
     check(11, "postgresql://named/cx");
     check(10, "postgresql://url/cx");
     check(9, "postgresql://u:p@db:5432/cx");
-    // Whatever libpq's variables say is a default, and kept beside the URL.
+    // libpq's variables are defaults, stored beside the URL.
     check(5, "postgresql://");
 }
 
 #[test]
-fn parts_of_the_destination_may_come_from_both_layers() {
+fn the_destination_is_composed_of_both_layers() {
     let layers = Layers::default()
         .dotenv("DB_HOST=/run/postgresql\nDB_NAME=db\nDB_USER=user\nDB_PASSWORD=old")
         .environment([("DB_PASSWORD", "p@ss/w:rd %")]);
@@ -390,7 +390,7 @@ fn the_proxy_comes_from_the_first_of_its_variables() {
     check(&all[..1], Some("http://all-capital:1"));
     check(&[("HTTP_PROXY", "http://plain:1"), ("http_proxy", "http://plain:1"), ("HTTPS_PROXY", "")], None);
 
-    // A file, and `.env`, set the sink's own proxy as well.
+    // A file and `.env` set `proxy.url` as well.
     let layers = Layers::default().environment([("HTTPS_PROXY", "http://out:1")]);
     let file = layers.clone().file("c.toml", "[proxy]\nurl = \"http://own:1\"").config().unwrap();
     assert_eq!(file.get("proxy.url").as_deref(), Some("http://own:1"));
@@ -404,7 +404,7 @@ fn the_proxy_comes_from_the_first_of_its_variables() {
 }
 
 #[test]
-fn exceptions_from_the_proxy_add_up_with_this_machine() {
+fn no_proxy_variables_add_to_this_machine() {
     let no_proxy = |variables: &[(&str, &str)]| from_variables(variables).unwrap().proxy.no_proxy.unwrap();
     assert_eq!(no_proxy(&[]), "localhost,127.0.0.0/8,::1");
     assert_eq!(no_proxy(&[("NO_PROXY", ".corp")]), ".corp,localhost,127.0.0.0/8,::1");
@@ -413,7 +413,7 @@ fn exceptions_from_the_proxy_add_up_with_this_machine() {
 }
 
 #[test]
-fn a_port_that_is_none_is_named() {
+fn errors_name_an_invalid_port() {
     for port in ["x", "0", "65536", "5432 ", "+1"] {
         check_error(from_variables(&[("DB_HOST", "db"), ("DB_PORT", port)]), &["environment: DB_PORT", "1 to 65535"]);
     }
@@ -425,7 +425,7 @@ fn a_port_that_is_none_is_named() {
 }
 
 #[test]
-fn what_is_overridden_within_its_layer_is_not_looked_at() {
+fn a_variable_that_is_overridden_within_its_layer_is_not_checked() {
     let bad_port = [("DATABASE_URL", "sqlite:x.db"), ("DB_HOST", "db"), ("DB_PORT", "x")];
     assert_eq!(destination(&from_variables(&bad_port).unwrap()), Some("sqlite:x.db"));
     let another_programs = [("DATABASE_URL", "mysql://db"), ("CXSINK_DESTINATION__URL", "sqlite:x.db")];
@@ -435,7 +435,7 @@ fn what_is_overridden_within_its_layer_is_not_looked_at() {
 // The mapping
 
 #[test]
-fn own_columns_take_back_the_default_updates() {
+fn setting_columns_unsets_the_default_updates() {
     let columns = "[mapping]\ncolumns = { idempotency_key = '/idempotencyKey', x = '/x' }\n";
     let config = from_toml(columns).unwrap();
     assert_eq!((config.mapping.key, config.mapping.update), (vec!["idempotency_key".to_owned()], None));
@@ -521,7 +521,7 @@ fn a_sink_without_a_stream_is_valid() {
 }
 
 #[test]
-fn any_setting_of_a_stream_asks_for_the_others() {
+fn any_setting_of_a_stream_requires_the_others() {
     for (key, value) in [
         ("stream.id", "calls"),
         ("stream.url", "wss://example.com/fixed"),
@@ -537,7 +537,7 @@ fn any_setting_of_a_stream_asks_for_the_others() {
 }
 
 #[test]
-fn an_id_is_one_segment_of_the_path() {
+fn a_stream_id_is_one_segment_of_the_path() {
     let mut config = complete();
     config.stream.id = Some("a/b?c d".into());
     assert!(config.stream_url().unwrap().ends_with("/stream/a%2Fb%3Fc%20d"));
@@ -550,7 +550,7 @@ fn an_id_is_one_segment_of_the_path() {
 }
 
 #[test]
-fn what_is_missing_or_does_not_fit_together_is_named() {
+fn errors_name_missing_and_contradicting_values() {
     let check = |change: fn(&mut Config), parts: &[&str]| {
         let mut config = complete();
         change(&mut config);
@@ -577,24 +577,24 @@ fn what_is_missing_or_does_not_fit_together_is_named() {
     check(|c| c.destination.table = String::new(), &["destination.table", "empty"]);
     check(|c| c.spool.path = "".into(), &["spool.path", "empty"]);
     check(|c| c.mapping.key = vec!["x".into()], &["mapping.key", "\"x\" is not in mapping.columns"]);
-    check(|c| c.mapping.key = vec![], &["mapping.key", "names no column"]);
-    check(|c| c.mapping.key = vec!["updated_at".into()], &["mapping.key", "filled with the time"]);
+    check(|c| c.mapping.key = vec![], &["mapping.key", "at least one column is required"]);
+    check(|c| c.mapping.key = vec!["updated_at".into()], &["mapping.key", "is `now`"]);
     check(|c| c.mapping.update = Some(vec!["x".into()]), &["mapping.update", "\"x\" is not in mapping.columns"]);
     check(|c| c.mapping.update = Some(vec!["idempotency_key".into()]), &["mapping.update", "part of mapping.key"]);
     check(|c| c.tls.cert_file = Some("x".into()), &["tls.cert_file is set and tls.key_file is not"]);
     check(|c| c.tls.key_file = Some("x".into()), &["tls.key_file is set and tls.cert_file is not"]);
     check(|c| c.proxy.url = Some("socks5://p:1".into()), &["proxy.url", "SOCKS"]);
-    check(|c| c.proxy.url = Some("http://p".into()), &["proxy.url", "names no port"]);
+    check(|c| c.proxy.url = Some("http://p".into()), &["proxy.url", "the port is missing"]);
     let two_passwords = |c: &mut Config| {
         c.proxy.url = Some("http://me:pw@p:1".into());
         c.proxy.password_file = Some("x".into());
     };
-    check(two_passwords, &["proxy.password_file", "proxy.url holds a password"]);
+    check(two_passwords, &["proxy.password_file", "proxy.url contains a password"]);
     let no_user = |c: &mut Config| {
         c.proxy.url = Some("http://p:1".into());
         c.proxy.password_file = Some("x".into());
     };
-    check(no_user, &["proxy.password_file", "names no user"]);
+    check(no_user, &["proxy.password_file", "contains no user"]);
     let no_file = |c: &mut Config| {
         c.proxy.url = Some("http://me@p:1".into());
         c.proxy.password_file = Some("/nowhere/password".into());
@@ -604,11 +604,11 @@ fn what_is_missing_or_does_not_fit_together_is_named() {
         c.destination.url = Some("sqlite:x.db".into());
         c.spool.path = "x.db".into();
     };
-    check(same_file, &["destination.url and spool.path name the same file"]);
+    check(same_file, &["destination.url and spool.path are the same file"]);
 }
 
 #[test]
-fn plain_connections_to_this_machine_are_fine() {
+fn plain_connections_to_this_machine_are_valid() {
     let mut config = complete();
     config.oauth.url = "http://127.0.0.1:8080/oauth/token".into();
     config.stream.url = "ws://[::1]:8080/stream/{stream_id}".into();
@@ -617,7 +617,7 @@ fn plain_connections_to_this_machine_are_fine() {
 
 // Properties
 
-/// Text that looks enough like a configuration to get far.
+/// Text that resembles a configuration.
 fn toml_like() -> impl Strategy<Value = String> {
     let key = prop::sample::select(config::keys().map(|key| key.split_once('.').unwrap()).collect::<Vec<_>>());
     let value = prop::sample::select(vec![
@@ -642,7 +642,7 @@ fn toml_like() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    // A failure prints its input; it then becomes a test of its own.
+    // A failure prints its input, which then becomes a test.
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
@@ -705,14 +705,14 @@ proptest! {
 }
 
 #[test]
-fn nothing_is_needed_and_nothing_is_set_by_default() {
+fn without_layers_the_configuration_is_the_default() {
     let config = Layers::default().environment(NO_VARIABLES).config().unwrap();
     assert_eq!(format!("{config:?}"), format!("{:?}", Config::default()));
 }
 
-/// What the client makes of the URL is what the deployment said, whatever characters that holds.
+/// The client reads the values that the deployment set, with any characters.
 #[cfg(unix)]
-mod as_the_client_reads_it {
+mod in_the_client {
     use postgres::config::Host;
 
     use super::*;

@@ -1,4 +1,4 @@
-//! TLS between the sink and CXone: token and stream follow one section `[tls]`, and what is wrong is told with what to do.
+//! TLS between the sink and CXone: token and stream follow one section `[tls]`, and each failure has its error and hint.
 
 use cxsink::config::TlsVersion;
 use cxsink::simulator::SimulatorOptions;
@@ -27,9 +27,9 @@ fn token_and_stream_over_tls_fill_the_table() {
     assert_eq!((report.connections, report.tokens_issued), (1, 1), "{report}");
 }
 
-/// Token and stream each fail by themselves, with the other one reached without TLS.
+/// Token and stream fail separately: the other one is reached without TLS.
 #[test]
-fn what_is_wrong_with_a_certificate_is_told_for_token_and_stream() {
+fn an_invalid_certificate_has_its_error_for_token_and_stream() {
     let authority = Authority::new();
     let check = |certified: &Certified, what: &str, hint: &str| {
         for of_stream in [false, true] {
@@ -52,14 +52,14 @@ fn what_is_wrong_with_a_certificate_is_told_for_token_and_stream() {
             assert_eq!(bench.simulator.report().connections, 0);
         }
     };
-    check(&authority.server_valid(&["localhost"], 2020..2025), "expired on 2025-01-01", "must be renewed");
+    check(&authority.server_valid(&["localhost"], 2020..2025), "expired on 2025-01-01", "certificate renewed");
     check(&authority.server_valid(&["localhost"], 2100..2110), "not valid before 2100-01-01", "clock");
     check(&authority.server(&["cxone.example"]), "not for localhost, but for cxone.example", "tls.server_name");
-    check(&Authority::new().server(&["localhost"]), "authority that is not trusted here", "tls.ca_file");
+    check(&Authority::new().server(&["localhost"]), "authority that is not trusted", "tls.ca_file");
 }
 
 #[test]
-fn a_gateway_under_another_name_is_reached_with_the_name_in_its_certificate() {
+fn a_gateway_is_reached_under_the_name_of_its_certificate() {
     let authority = Authority::new();
     let mut bench = Bench::new(stream_of(Some(100)), &authority.server(&["cxone.example"]), &authority);
     bench.config.tls.server_name = Some("cxone.example".into());
@@ -67,7 +67,7 @@ fn a_gateway_under_another_name_is_reached_with_the_name_in_its_certificate() {
 }
 
 #[test]
-fn a_server_that_asks_for_a_client_certificate_gets_it() {
+fn a_client_certificate_is_sent_if_the_server_requires_it() {
     let (authority, clients) = (Authority::new(), Authority::new());
     let certified = authority.server(&["localhost"]);
     let mut bench = Bench::new(stream_of(Some(100)), &certified, &authority);
@@ -84,21 +84,21 @@ fn a_server_that_asks_for_a_client_certificate_gets_it() {
 }
 
 #[test]
-fn an_old_version_is_spoken_unless_a_newer_one_is_asked_for() {
+fn an_old_version_is_accepted_unless_min_version_excludes_it() {
     let authority = Authority::new();
     let certified = authority.server(&["localhost"]);
     let mut bench = Bench::new(stream_of(Some(100)), &certified, &authority);
     bench.front.change(server_config(&certified, None, true));
     bench.config.tls.min_version = TlsVersion::Tls13;
     let error = bench.error();
-    assert!(error.message().contains("no version of TLS that both sides allow"), "{error}");
+    assert!(error.message().contains("no version of TLS in common"), "{error}");
     assert!(error.hint().unwrap().contains("tls.min_version"), "{error:?}");
     bench.config.tls.min_version = TlsVersion::Tls12;
     assert_eq!(support::run_to_the_end(&bench.started()).inserted, 100);
 }
 
 #[test]
-fn renewed_files_count_at_the_next_connection() {
+fn renewed_files_take_effect_at_the_next_connection() {
     let (old, new) = (Authority::new(), Authority::new());
     let mut bench = Bench::new(stream_of(None), &old.server(&["localhost"]), &old);
     let client = bench.directory.path().join("client.pem");
@@ -108,21 +108,21 @@ fn renewed_files_count_at_the_next_connection() {
     let sink = bench.started();
     support::wait_until("events come", || sink.stats().received > 0);
 
-    // The other side moves to a new authority, for itself and for its clients.
+    // The server moves to a new authority, for itself and for its clients.
     bench.front.change(server_config(&new.server(&["localhost"]), Some(&new), false));
     bench.front.cut_all();
-    let told = |sink: &Sink, what: &str| {
+    let reported = |sink: &Sink, what: &str| {
         support::wait_for_notice(sink, what, |notice| match notice {
             Notice::Error(error) => format!("{error:?}").contains(what).then_some(()),
             _ => None,
         });
     };
-    told(&sink, "authority that is not trusted here");
-    // A file in the middle of being replaced is no end.
+    reported(&sink, "authority that is not trusted");
+    // A file that is being replaced does not end the sink.
     file(bench.directory.path(), "ca.pem", "");
-    told(&sink, "holds no `BEGIN CERTIFICATE`");
+    reported(&sink, "no `BEGIN CERTIFICATE`");
     file(bench.directory.path(), "ca.pem", &new.pem);
-    told(&sink, "tls.cert_file");
+    reported(&sink, "tls.cert_file");
     let before = sink.stats().received;
     new.client("the sink").write(&client);
     support::wait_until("events come again", || sink.stats().received > before);
@@ -131,10 +131,10 @@ fn renewed_files_count_at_the_next_connection() {
 }
 
 #[test]
-fn files_that_cannot_be_used_are_told_when_the_sink_starts() {
+fn a_start_with_an_unreadable_file_is_an_error() {
     let authority = Authority::new();
     let mut bench = Bench::new(stream_of(Some(1)), &authority.server(&["localhost"]), &authority);
     bench.config.tls.ca_file = Some("/nowhere/ca.pem".into());
     let error = Sink::open(&bench.config).unwrap().start().unwrap_err();
-    assert!(error.message().contains("tls.ca_file: cannot use /nowhere/ca.pem"), "{error}");
+    assert!(error.message().contains("tls.ca_file: reading /nowhere/ca.pem"), "{error}");
 }

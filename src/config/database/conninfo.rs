@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 
-/// Whether a text that has no scheme of its own is of this form: as in libpq, an equals sign tells.
+/// Whether the text has this form: as in libpq, an equals sign comes before any scheme.
 pub(super) fn is_pairs(text: &str) -> bool {
     match (text.find('='), text.find("://")) {
         (Some(equals), Some(scheme)) => equals < scheme,
@@ -11,7 +11,7 @@ pub(super) fn is_pairs(text: &str) -> bool {
     }
 }
 
-/// The names and values in their order. No error shows a part of the text: any may be a piece of the password.
+/// The names and values in their order. Errors never quote the text: any part of it may belong to the password.
 pub(super) fn pairs(text: &str) -> Result<Vec<(String, String)>> {
     let mut pairs = Vec::new();
     let mut rest = text.trim_start();
@@ -53,7 +53,7 @@ fn value(text: &str) -> Result<(String, &str)> {
     Ok((value, ""))
 }
 
-/// Puts a text of this form together again, with `***` in place of each secret.
+/// The text in a normal form, with `***` in place of each secret.
 pub(super) fn without_secrets(text: &str) -> String {
     let Ok(pairs) = pairs(text) else { return "***".into() };
     let shown = pairs.into_iter().map(|(name, value)| {

@@ -1,17 +1,17 @@
-//! What libpq would find in the environment: its `PG…` variables, and where its files are (PostgreSQL manual, 34.15,
+//! libpq's settings in the environment: its `PG…` variables, and the location of its files (PostgreSQL manual, 34.15,
 //! "Environment Variables").
 //!
-//! They are defaults: a connection string counts for more, and so does a service. They are gathered where the rest of the
-//! environment is read, so that a configuration made by a program alone depends on nothing outside of it.
+//! They are defaults: a connection string and a service override them. They are read together with the rest of the
+//! environment, so a configuration that a program makes itself does not depend on them.
 
 use std::path::PathBuf;
 
 use secrecy::SecretString;
 
-use crate::config::environment::Stack;
+use crate::config::variables::Stack;
 
-/// The variables that stand for a parameter of a connection, also those whose parameter is refused: a variable that asks for
-/// protection which does not exist here must not be passed over. `PGDATESTYLE`, `PGTZ`, `PGGEQO`, `PGCLIENTENCODING` and GSSAPI's do not matter to a sink.
+/// The variables that set a connection parameter, including the refused ones: a variable that demands a protection which cxsink
+/// lacks must not be ignored. `PGDATESTYLE`, `PGTZ`, `PGGEQO`, `PGCLIENTENCODING` and those of GSSAPI have no effect on a sink.
 const PARAMETERS: [(&str, &str); 27] = [
     ("PGHOST", "host"),
     ("PGHOSTADDR", "hostaddr"),
@@ -42,18 +42,18 @@ const PARAMETERS: [(&str, &str); 27] = [
     ("PGREQUIREPEER", "requirepeer"),
 ];
 
-/// These say where a database is; a user or a password alone does not.
-const PLACES: [&str; 4] = ["PGHOST", "PGHOSTADDR", "PGDATABASE", "PGSERVICE"];
+/// The variables that locate a database. A user or a password alone does not.
+const LOCATIONS: [&str; 4] = ["PGHOST", "PGHOSTADDR", "PGDATABASE", "PGSERVICE"];
 const SYSTEM_FOLDER: &str = "PGSYSCONFDIR";
 const HOME: &str = "HOME";
 
-/// What the environment said when the configuration was read; empty if it was not read from there.
+/// libpq's settings in the environment; empty if the configuration was not read from there.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Libpq {
     pub(crate) variables: Vec<LibpqVariable>,
     /// The user's folder, for `.pgpass`, `.pg_service.conf` and `.postgresql/`.
     pub(crate) home: Option<PathBuf>,
-    /// `PGSYSCONFDIR`, where the services of the whole machine may be.
+    /// `PGSYSCONFDIR`, for the machine's `pg_service.conf`.
     pub(crate) system_folder: Option<PathBuf>,
 }
 
@@ -62,12 +62,12 @@ pub(crate) struct Libpq {
 pub(crate) struct LibpqVariable {
     pub(crate) variable: &'static str,
     pub(crate) parameter: &'static str,
-    /// Any may hold the password by mistake, so none is shown.
+    /// Secret, because any of them may contain the password by mistake.
     pub(crate) value: SecretString,
 }
 
 impl Libpq {
-    pub(crate) fn read(stack: Stack<'_>) -> Self {
+    pub(in crate::config) fn read(stack: Stack<'_>) -> Self {
         let variable = |(variable, parameter): (&'static str, &'static str)| {
             let value = stack.get(variable)?.value.as_str().into();
             Some(LibpqVariable { variable, parameter, value })
@@ -80,23 +80,23 @@ impl Libpq {
         }
     }
 
-    /// Whether they say where a database is.
-    pub(crate) fn names_a_place(&self) -> bool {
-        self.variables.iter().any(|variable| PLACES.contains(&variable.variable))
+    /// Whether the variables locate a database.
+    pub(in crate::config) fn locates_database(&self) -> bool {
+        self.variables.iter().any(|variable| LOCATIONS.contains(&variable.variable))
     }
 }
 
-/// Whether it is one that is gathered from the environment and from `.env`.
-pub(crate) fn is_ours(name: &str) -> bool {
+/// Whether the variable is read, from the environment and from `.env`.
+pub(in crate::config) fn is_ours(name: &str) -> bool {
     name == SYSTEM_FOLDER || PARAMETERS.iter().any(|(variable, _)| *variable == name)
 }
 
-/// Whether it is one that only the environment has.
-pub(crate) fn is_of_the_environment(name: &str) -> bool {
+/// Whether the variable is read from the environment only.
+pub(in crate::config) fn is_environment_only(name: &str) -> bool {
     name == HOME
 }
 
-/// For the reference.
-pub(crate) fn variables() -> impl Iterator<Item = &'static str> {
+/// The variables, for the reference.
+pub(in crate::config) fn variables() -> impl Iterator<Item = &'static str> {
     PARAMETERS.into_iter().map(|(variable, _)| variable)
 }

@@ -3,7 +3,7 @@
 use super::{conninfo, uri};
 use crate::error::{Error, Result};
 
-/// Checks the form. No error shows a part of the text: any may be a piece of the password.
+/// Checks the form. Errors never quote the text: any part of it may belong to the password.
 pub(crate) fn check(url: &str) -> Result<()> {
     let bad = |reason: &str| {
         Error::config(reason).with_hint(
@@ -22,7 +22,7 @@ pub(crate) fn check(url: &str) -> Result<()> {
         };
     }
     if !uri::is_uri(url) {
-        return Err(bad("is neither a postgresql:// nor a sqlite: address"));
+        return Err(bad("neither a postgresql:// nor a sqlite: URL"));
     }
     if url.contains(char::is_control) {
         return Err(bad("holds a control character, such as a line break"));
@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn passwords_are_hidden_wherever_they_stand() {
+    fn passwords_are_hidden_in_every_place() {
         let check = |url: &str, expected: &str| {
             assert_eq!(without_password(url), expected);
             assert_eq!(has_password(url), expected.contains("***"), "{url}");

@@ -16,7 +16,7 @@ use postgres::types::Type;
 use super::catalogue::Relation;
 use super::connection::PgResult;
 use crate::destination::names::quote;
-use crate::rows::{ColumnType, OnConflict, OnlyIf, Plan, PlanColumn, Source};
+use crate::rows::{ColumnSource, ColumnType, OnConflict, OnlyIf, Plan, PlanColumn};
 
 /// SQL and the types of its parameters: the nonce, an array for each of the plan's row columns, and with a fence
 /// spool id, position to move from, position to move to.
@@ -86,7 +86,7 @@ fn push_insert(sql: &mut String, plan: &Plan, relation: &Relation, condition: &s
     let row_columns = plan.row_columns();
     let names = list(plan.columns.iter().map(|column| quote(&column.name)));
     let values = list(plan.columns.iter().enumerate().map(|(i, column)| match column.source {
-        Source::Now => "now()".into(),
+        ColumnSource::Now => "now()".into(),
         _ => format!("v.c{i}{}", cast(column.column_type)),
     }));
     let arrays = list(

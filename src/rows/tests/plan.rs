@@ -1,4 +1,4 @@
-//! What fits a column, what does not, and the plan that says so.
+//! Plans of upserts, and values that fit their columns or not.
 
 use std::sync::Arc;
 
@@ -70,7 +70,7 @@ fn plan_of(column_type: ColumnType) -> Arc<Plan> {
     Arc::new(Plan::new(&mapping, UpdateMode::Always, &table).unwrap())
 }
 
-/// What column `c` gets: `Ok` as text, or the reason for which it does not fit.
+/// The value of column `c` as text, or the reason for the misfit.
 fn converted(column_type: ColumnType, value: &serde_json::Value) -> std::result::Result<String, String> {
     let mut rows = Rows::new(plan_of(column_type));
     match map_event(&json!({"k": "key", "c": value}), 0, &mut rows) {
@@ -95,7 +95,7 @@ fn converted(column_type: ColumnType, value: &serde_json::Value) -> std::result:
 }
 
 #[test]
-fn values_fit_their_columns_or_are_refused_with_the_reason() {
+fn values_are_converted_or_refused_with_the_reason() {
     use ColumnType::*;
     let check = |column_type, value: serde_json::Value, expected: Result<&str, &str>| match (
         converted(column_type, &value),
@@ -176,7 +176,7 @@ fn values_fit_their_columns_or_are_refused_with_the_reason() {
 }
 
 #[test]
-fn the_rest_keeps_what_has_no_column() {
+fn the_rest_has_the_members_without_a_column() {
     let check = |event: serde_json::Value, expected: Option<&str>| {
         let mut rows = Rows::new(Arc::new(default_plan()));
         let mut whole =
@@ -199,7 +199,7 @@ fn the_rest_keeps_what_has_no_column() {
 }
 
 #[test]
-fn a_null_where_a_value_is_needed_is_refused() {
+fn a_null_in_a_required_column_is_refused() {
     let mut table = default_table();
     table.columns[5].not_null = true;
     let plan = Plan::new(&MappingConfig::default(), UpdateMode::Always, &table).unwrap();
@@ -235,7 +235,7 @@ fn pointers_follow_rfc_6901() {
 }
 
 #[test]
-fn the_default_plan_is_the_contract() {
+fn the_default_plan_follows_the_contract() {
     let plan = default_plan();
     let names = |role| plan.columns.iter().filter(|c| c.role == role).map(|c| c.name.as_str()).collect::<Vec<_>>();
     assert_eq!(names(Role::Key), ["idempotency_key"]);
@@ -252,7 +252,7 @@ fn the_default_plan_is_the_contract() {
 }
 
 #[test]
-fn a_table_that_does_not_fit_is_told_with_the_fix() {
+fn a_mismatch_of_the_table_has_its_error_and_hint() {
     let check = |change: &dyn Fn(&mut Table, &mut MappingConfig), class: Class, expected: &str, hint: &str| {
         let (mut table, mut mapping) = (default_table(), MappingConfig::default());
         change(&mut table, &mut mapping);
@@ -272,7 +272,12 @@ fn a_table_that_does_not_fit_is_told_with_the_fix() {
         "no unique index over exactly (idempotency_key)",
         "CREATE UNIQUE INDEX",
     );
-    check(&|t, _| t.columns[5].column_type = None, Class::Mismatch, "has the type Int4", "cxsink fills");
+    check(
+        &|t, _| t.columns[5].column_type = None,
+        Class::Mismatch,
+        "has the unsupported type Int4",
+        "use text, varchar",
+    );
     check(
         &|t, _| t.columns.push(Column { not_null: true, ..column("tenant", ColumnType::Int4) }),
         Class::Mismatch,
@@ -288,8 +293,8 @@ fn a_table_that_does_not_fit_is_told_with_the_fix() {
     check(
         &|_, m| m.columns[4].1 = "now".into(),
         Class::Permanent,
-        "cannot be filled this way",
-        "`now` needs a time column",
+        "cannot have this source",
+        "map `now` to a time column",
     );
-    check(&|_, m| m.columns[1].1 = "/other".into(), Class::Permanent, "newer needs a column", "map /timestamp");
+    check(&|_, m| m.columns[1].1 = "/other".into(), Class::Permanent, "requires a timestamp column", "map /timestamp");
 }

@@ -9,7 +9,7 @@ use crate::event::Burst;
 use crate::threads::stop_signal::StopSignal;
 use crate::time::clock::Clock;
 
-use super::super::{BURST_BYTES_MAX, BURST_EVENTS_MAX, Read};
+use super::super::Read;
 use super::frames::{Close, Frame, Frames, Violation, encode_control};
 use super::heartbeat::{Due, Heartbeat};
 use crate::source::net::transport::Transport;
@@ -115,7 +115,7 @@ impl Connection {
         stop: &StopSignal,
     ) -> Result<Read, End> {
         let before = burst.events();
-        if is_full(burst) {
+        if burst.is_full() {
             return Ok(Read::Events);
         }
         let mut has_read = false;
@@ -183,7 +183,7 @@ impl Connection {
 
     /// Decodes what has been read, up to the burst's limits or a close frame.
     fn decode(&mut self, burst: &mut Burst) -> Result<Decoded, End> {
-        while self.closing.is_none() && !is_full(burst) {
+        while self.closing.is_none() && !burst.is_full() {
             match self.frames.next(burst) {
                 Ok(None) => return Ok(Decoded::Everything),
                 Ok(Some(Frame::Message | Frame::Pong)) => {}
@@ -266,10 +266,6 @@ impl Connection {
         }
         End::Closed(close)
     }
-}
-
-fn is_full(burst: &Burst) -> bool {
-    burst.events() >= BURST_EVENTS_MAX || burst.bytes() >= BURST_BYTES_MAX
 }
 
 impl Drop for Connection {

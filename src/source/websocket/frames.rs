@@ -13,8 +13,6 @@ use tungstenite::protocol::frame::FrameHeader;
 use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 
 use crate::event::Burst;
-#[cfg(feature = "bench")]
-use crate::source::BURST_BYTES_MAX;
 
 /// What one system call reads at most. Larger buffers are not faster. Small in tests, so that few bytes take several calls.
 const INPUT_BYTES: usize = if cfg!(test) { 4 << 10 } else { 64 << 10 };
@@ -254,7 +252,7 @@ pub(crate) fn decode(mut stream: &[u8]) -> usize {
         while let Ok(Some(Frame::Message)) = frames.next(&mut burst) {
             messages += 1;
         }
-        if burst.bytes() >= BURST_BYTES_MAX {
+        if burst.is_full() {
             burst.clear();
         }
     }

@@ -1,8 +1,8 @@
 use super::super::test_server::HandClock;
 use super::super::test_server::{PATIENCE, Peer, TestServer, TlsPeer, answer, close, frame, stop_when, token_answer};
-use super::super::{BURST_BYTES_MAX, BURST_EVENTS_MAX};
 use super::*;
 use crate::error::{Class, ErrorKind};
+use crate::event::{BURST_BYTES_MAX, BURST_EVENTS_MAX};
 use crate::time::clock::SystemClock;
 use std::io::{Read as _, Write as _};
 use std::sync::Mutex;

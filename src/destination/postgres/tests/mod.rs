@@ -21,7 +21,7 @@ use crate::destination::{Applied, Destination, Write};
 use crate::error::{Class, Error, ErrorKind, Result};
 use crate::rows::Plan;
 use crate::rows::batch::{Merged, Rows, Value};
-use crate::rows::{Column, ColumnType, PlanColumn, Role, Source};
+use crate::rows::{Column, ColumnType, PlanColumn, Role, ColumnSource};
 use crate::threads::stop_signal::StopSignal;
 
 const TEXT: ColumnType = ColumnType::Text { chars_max: None };
@@ -31,20 +31,20 @@ fn column(name: &str, column_type: ColumnType, role: Role) -> PlanColumn {
     PlanColumn {
         name: name.into(),
         column_type,
-        source: Source::Pointer(vec![name.into()]),
+        source: ColumnSource::Pointer(vec![name.into()]),
         role,
         required: role == Role::Key,
     }
 }
 
 fn now(name: &str, role: Role) -> PlanColumn {
-    PlanColumn { source: Source::Now, ..column(name, ColumnType::TimestampTz, role) }
+    PlanColumn { source: ColumnSource::Now, ..column(name, ColumnType::TimestampTz, role) }
 }
 
 fn plan(table: &str, columns: Vec<PlanColumn>, update_mode: UpdateMode) -> Arc<Plan> {
     Arc::new(Plan {
         table: table.into(),
-        width: columns.iter().filter(|column| column.source != Source::Now).count(),
+        width: columns.iter().filter(|column| column.source != ColumnSource::Now).count(),
         key: (0..columns.len()).filter(|&i| columns[i].role == Role::Key).collect(),
         newer_by: columns.iter().position(|column| column.name == "ts"),
         is_guarded: false,

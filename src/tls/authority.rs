@@ -1,4 +1,4 @@
-//! A certificate authority of the tests' own, and the certificates that it signs.
+//! A certificate authority for tests, and the certificates that it signs. The integration tests include this file too.
 
 #![allow(
     dead_code,
@@ -14,7 +14,7 @@ use rcgen::{
     date_time_ymd,
 };
 
-/// Signs certificates; nobody trusts it who is not told to.
+/// An authority that no system trusts.
 pub struct Authority {
     issuer: Issuer<'static, KeyPair>,
     /// Its own certificate.
