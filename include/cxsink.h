@@ -293,7 +293,7 @@ typedef uint32_t cxsink_purge_flag;
 #endif // __cplusplus
 
 /**
- * One of a sink's numbers. At every quiet moment
+ * A counter of a sink. Whenever no batch is in progress,
  * received + recovered + replayed = inserted + updated + unchanged + confirmed + collapsed + dead_lettered + pending.
  */
 enum cxsink_counter
@@ -306,57 +306,58 @@ enum cxsink_counter
      */
     CXSINK_COUNTER_RECEIVED = 0,
     /**
-     * Events found in the spool when it was opened that were not yet applied.
+     * Events found in the spool when it was opened that were not committed to the table yet.
      */
     CXSINK_COUNTER_RECOVERED = 1,
     /**
+     * Dead letters put into the spool again by a replay, since the sink was opened.
+     */
+    CXSINK_COUNTER_REPLAYED = 2,
+    /**
      * Events that made a new row.
      */
-    CXSINK_COUNTER_INSERTED = 2,
+    CXSINK_COUNTER_INSERTED = 3,
     /**
      * Events that changed a row.
      */
-    CXSINK_COUNTER_UPDATED = 3,
+    CXSINK_COUNTER_UPDATED = 4,
     /**
-     * Events that left their row as it was.
+     * Events that left their row as it was (`destination.update` = `changed` or `newer`, or nothing to update).
      */
-    CXSINK_COUNTER_UNCHANGED = 4,
+    CXSINK_COUNTER_UNCHANGED = 5,
     /**
-     * Events whose commit was not answered but was found done afterwards.
+     * Events of an in-doubt transaction that turned out to be committed: inserted, updated or unchanged, it is not known which.
      */
-    CXSINK_COUNTER_CONFIRMED = 5,
+    CXSINK_COUNTER_CONFIRMED = 6,
     /**
      * Events merged with a later one of the same key in the same batch.
      */
-    CXSINK_COUNTER_COLLAPSED = 6,
+    CXSINK_COUNTER_COLLAPSED = 7,
     /**
      * Events kept as dead letters.
      */
-    CXSINK_COUNTER_DEAD_LETTERED = 7,
+    CXSINK_COUNTER_DEAD_LETTERED = 8,
     /**
-     * Events in the spool, not yet applied.
+     * Events in the spool that are not committed to the table yet: the lag.
      */
-    CXSINK_COUNTER_PENDING = 8,
+    CXSINK_COUNTER_PENDING = 9,
     /**
-     * Connections to the stream that were opened because the one before was lost or closed.
+     * Connections to the stream opened because the one before was lost or closed. A planned one, which takes over before the
+     * token expires (`stream.renew_before_expiry`), does not count; its token does, in `token_renewals`.
      */
-    CXSINK_COUNTER_RECONNECTS = 9,
+    CXSINK_COUNTER_RECONNECTS = 10,
     /**
      * Tokens fetched after the first.
      */
-    CXSINK_COUNTER_TOKEN_RENEWALS = 10,
+    CXSINK_COUNTER_TOKEN_RENEWALS = 11,
     /**
      * Transactions committed.
      */
-    CXSINK_COUNTER_BATCHES = 11,
+    CXSINK_COUNTER_BATCHES = 12,
     /**
      * Notices dropped because the application did not poll in time.
      */
-    CXSINK_COUNTER_NOTICES_DROPPED = 12,
-    /**
-     * Dead letters put into the spool again by a replay, since the sink was opened.
-     */
-    CXSINK_COUNTER_REPLAYED = 13,
+    CXSINK_COUNTER_NOTICES_DROPPED = 13,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
