@@ -127,11 +127,10 @@ impl Spool {
             (state.noted, state.deleted) = (state.next, before.applied);
         }
         state.marked_at = outcome.marked_at.or(state.marked_at);
-        let is_time = state.is_time_to_prepare_ahead();
+        let is_time = state.is_time_to_prepare();
         drop(state);
-        self.wanted.notify_all();
         if is_time {
-            self.plenty.notify_all();
+            self.wanted.notify_all();
         }
         if outcome.bytes_deleted > 0 {
             self.changed.notify_all();
@@ -170,10 +169,10 @@ impl Spool {
         state.applied = before.max(offset);
         state.ahead = state.ahead.saturating_sub(state.applied - before);
         let is_much = state.applied - state.deleted >= DELETE_EVENTS_MAX || state.bytes >= self.bytes_max / 2;
-        let are_events_waiting = state.next > state.applied;
+        let is_time = state.is_time_to_prepare();
         drop(state);
         self.changed.notify_all();
-        if are_events_waiting {
+        if is_time {
             self.wanted.notify_all();
         }
         let is_asked = || self.checkpointer.as_ref().is_some_and(Checkpointer::ask_to_delete);
