@@ -83,7 +83,7 @@ impl Spool {
         let is_due = before.next + burst.events() as u64 - before.noted >= UNNOTED_EVENTS_MAX;
         let outcome = self.append_rows(&transaction, &before, burst, received_at, is_due)?;
         transaction.commit()?;
-        self.note_appended(&before, burst, received_at, &outcome);
+        self.note_appended(&before, burst, &outcome);
         Ok(before.next)
     }
 
@@ -118,8 +118,7 @@ impl Spool {
     }
 
     /// After the commit of what [`append_rows`](Self::append_rows) did, with the writer still locked.
-    pub(super) fn note_appended(&self, before: &State, burst: &Burst, received_at: i64, outcome: &Outcome) {
-        sync::lock(&self.tail).note(before.next, burst, received_at, before.applied);
+    pub(super) fn note_appended(&self, before: &State, burst: &Burst, outcome: &Outcome) {
         let mut state = self.state();
         state.next = before.next + burst.events() as u64;
         state.bytes = state.bytes + outcome.bytes_appended - outcome.bytes_deleted;

@@ -21,7 +21,6 @@ mod purge;
 mod read;
 mod replay;
 mod reserve;
-mod tail;
 #[cfg(test)]
 mod tests;
 mod transaction;
@@ -45,7 +44,6 @@ use crate::threads::sync;
 use crate::threads::sync::Condition;
 use file::SpoolFile;
 use reserve::Reserve;
-use tail::Tail;
 use wal::Checkpointer;
 
 /// The queue. Every method may be called from any thread.
@@ -69,8 +67,6 @@ pub(crate) struct Spool {
     /// Up to where each lane's events are settled. Locked before `state`.
     lanes: Mutex<Vec<u64>>,
     state: Mutex<State>,
-    /// Locked by itself, or with `writer` locked.
-    tail: Mutex<Tail>,
     /// There is something to prepare: more events, or nothing left for the writers to do.
     wanted: Condition,
     /// Events were applied or deleted.
@@ -173,7 +169,6 @@ impl Spool {
                 is_interrupted: false,
                 intake_ended: false,
             }),
-            tail: Mutex::default(),
             wanted: Condition::default(),
             changed: Condition::default(),
             lock: Mutex::new(lock),
@@ -304,12 +299,6 @@ impl Spool {
             state = changed.wait(state, Some(left));
         }
         state
-    }
-
-    /// The next read is from the file.
-    #[cfg(test)]
-    pub(crate) fn forget_tail(&self) {
-        sync::lock(&self.tail).clear();
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

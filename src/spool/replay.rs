@@ -97,7 +97,7 @@ impl Spool {
             // Noted at once: a letter that counts as replayed may be dropped before the next note, and would be judged anew after a crash.
             let outcome = self.append_rows(&transaction, &before, &burst, now, true)?;
             transaction.commit()?;
-            self.note_appended(&before, &burst, now, &outcome);
+            self.note_appended(&before, &burst, &outcome);
             Ok(Some(fates))
         };
         self.beside_reserve(&mut writer, u64::MAX, replay)
