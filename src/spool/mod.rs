@@ -92,8 +92,6 @@ struct State {
     ahead: u64,
     /// What `applied` was when rows were last deleted.
     deleted: u64,
-    /// What `next` was when the places were last noted in the file.
-    noted: u64,
     /// Every event below this offset was taken from here to be written.
     taken: u64,
     /// When the event of the last mark was received, if there is one of this process; see `forgotten`.
@@ -162,7 +160,6 @@ impl Spool {
                 applied,
                 ahead: 0,
                 deleted: applied,
-                noted: next,
                 taken: applied,
                 marked_at: None,
                 bytes,
