@@ -21,12 +21,6 @@ impl Burst {
         self.lengths.push(event.len() as u32);
     }
 
-    /// Appends the events of another burst.
-    pub(crate) fn extend(&mut self, other: &Self) {
-        self.bytes.extend_from_slice(&other.bytes);
-        self.lengths.extend_from_slice(&other.lengths);
-    }
-
     pub(crate) fn clear(&mut self) {
         self.bytes.clear();
         self.lengths.clear();

@@ -94,14 +94,16 @@ impl Pipeline {
         self.changed.notify_all();
     }
 
-    /// For a writer that has seen the table: the same as before for this plan, unless that is the course already.
-    pub(crate) fn follow(&self, plan: &Arc<Plan>, from: u64) {
+    /// For a writer that has seen the table: the same as before for this plan, unless that is the course already; true if it was
+    /// not.
+    pub(crate) fn follow(&self, plan: &Arc<Plan>, from: u64) -> bool {
         let mut inner = sync::lock(&self.inner);
-        let Some(course) = inner.course.as_ref().filter(|course| course.plan != *plan) else { return };
+        let Some(course) = inner.course.as_ref().filter(|course| course.plan != *plan) else { return false };
         let (lanes, writers) = (course.lanes, course.writers);
         inner.set_course(Arc::clone(plan), from, lanes, writers);
         drop(inner);
         self.changed.notify_all();
+        true
     }
 
     /// Whether there is a course for so many writers.
@@ -186,16 +188,6 @@ impl Pipeline {
     /// A newer course than the one of this generation, if there is one; with `None`, any.
     pub(crate) fn newer_course(&self, generation: Option<u64>) -> Option<Course> {
         sync::lock(&self.inner).course.as_ref().filter(|course| Some(course.generation) > generation).cloned()
-    }
-
-    /// Whether a batch waits to be taken.
-    pub(crate) fn has_waiting(&self) -> bool {
-        !sync::lock(&self.inner).batches.is_empty()
-    }
-
-    /// Whether nothing is taken any more.
-    pub(crate) fn is_closed(&self) -> bool {
-        sync::lock(&self.inner).is_closed
     }
 
     /// For the preparer: waits until the batch before is taken, or there is a newer course than `generation`. Nothing is prepared

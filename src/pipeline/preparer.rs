@@ -1,12 +1,11 @@
 //! Between spool and writers: reads what has piled up, parses, validates, maps and collapses it.
 //!
-//! It takes whatever is there: under light load a batch is one event, under load batches grow, without a timer. A thread of its
-//! own prepares the next batch while the writers wait for the database. A writer that is the only one, and has nothing left to
-//! do, prepares a few events itself: waking another thread would take longer.
+//! It takes whatever is there: under light load a batch is one event, under load batches grow, without a timer. It prepares the
+//! next batch while the writers wait for the database.
 
 use std::mem;
+use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::config::BatchConfig;
@@ -19,8 +18,7 @@ use crate::rows::batch::Rows;
 use crate::rows::partition::split;
 use crate::rows::schema::Schema;
 use crate::rows::{Plan, map_event};
-use crate::spool::{Spool, SpooledEvents};
-use crate::threads::sync;
+use crate::spool::{Next, Spool, SpooledEvents};
 
 /// After so long without events the spool is tidied.
 const IDLE: Duration = Duration::from_millis(200);
@@ -34,13 +32,6 @@ pub(crate) struct Preparer {
     status: Arc<Status>,
     schema: Arc<Schema>,
     batch: BatchConfig,
-    /// Locked until a batch that was prepared has been handed over, so that batches stay in order.
-    progress: Mutex<Progress>,
-}
-
-/// How far the events are prepared.
-#[derive(Debug, Default)]
-struct Progress {
     /// Where to go on, and for which plan; `None` before the first.
     course: Option<Course>,
     /// The offsets that have a dead letter already, from an earlier try.
@@ -63,93 +54,57 @@ impl Preparer {
             status: Arc::clone(status),
             schema: Arc::clone(schema),
             batch: batch.clone(),
-            progress: Mutex::default(),
+            course: None,
+            decided: Vec::new(),
+            events: SpooledEvents::default(),
         }
     }
 
-    /// For the thread: runs until the pipeline is closed: by the writer, when the spool is drained after a stop, or by an abort.
+    /// Runs until the pipeline is closed: by the writer, when the spool is drained after a stop, or by an abort.
     ///
     /// # Errors
     /// The spool cannot be read.
-    pub(crate) fn run(&self) -> Result<()> {
+    pub(crate) fn run(&mut self) -> Result<()> {
         let outcome = self.prepare_all();
         self.pipeline.finish();
         outcome
     }
 
-    fn prepare_all(&self) -> Result<()> {
+    fn prepare_all(&mut self) -> Result<()> {
         if self.pipeline.first_course().is_none() {
             return Ok(());
         }
         let mut requests_due = Instant::now();
         let mut seen = 0;
         loop {
-            let Some(course) = self.follow(&mut sync::lock(&self.progress))?.cloned() else { return Ok(()) };
+            let Some(course) = self.follow()?.cloned() else { return Ok(()) };
             if Instant::now() >= requests_due {
                 requests_due = Instant::now() + self.answer_request(&course.plan);
             }
-            let is_time = if course.writers == 1 {
-                self.spool.wait_to_prepare_ahead(IDLE)
-            } else {
-                self.spool.wait_to_prepare(IDLE)
-            };
-            if !is_time {
-                if self.spool.is_intake_ended() {
-                    if self.pipeline.finish_course(course.generation).is_none() {
-                        return Ok(());
-                    }
-                } else {
+            match self.spool.wait_to_prepare(IDLE) {
+                Next::Events => {}
+                Next::Changed => continue,
+                Next::Idle => {
                     let next = self.spool.next();
                     if mem::replace(&mut seen, next) == next && self.spool.applied() == next {
                         self.tidy();
                     }
+                    continue;
                 }
-                continue;
+                Next::End => match self.pipeline.finish_course(course.generation) {
+                    Some(_) => continue,
+                    None => return Ok(()),
+                },
             }
             if !self.pipeline.wait_for_place(course.generation) {
                 return Ok(());
             }
-            let mut progress = sync::lock(&self.progress);
-            let is_open = match self.next(&mut progress) {
+            let is_open = match self.next() {
                 Ok(prepared) => prepared.is_none_or(|prepared| self.pipeline.put(prepared)),
-                Err(error) => {
-                    drop(progress);
-                    !self.is_stopped_by(error)?
-                }
+                Err(error) => !self.is_stopped_by(error)?,
             };
             if !is_open {
                 return Ok(());
-            }
-        }
-    }
-
-    /// For a writer that is the only one and has nothing left to do: the batch that waits for it, or else one that is prepared now, of a few events.
-    /// `None` when everything is written after the end of the intake, or the pipeline is closed.
-    ///
-    /// # Errors
-    /// The spool cannot be read.
-    pub(crate) fn take(&self) -> Result<Option<Arc<Prepared>>> {
-        loop {
-            let mut progress = sync::lock(&self.progress);
-            if self.pipeline.has_waiting() || self.spool.has_plenty() || self.spool.is_intake_ended() {
-                // The thread's: large batches, so that their memory is taken and given back in one place, and the last, because
-                // it knows when there is nothing left.
-                drop(progress);
-                return Ok(self.pipeline.take(0));
-            }
-            if self.pipeline.is_closed() {
-                return Ok(None);
-            }
-            let prepared = self.next(&mut progress);
-            drop(progress);
-            match prepared {
-                Ok(Some(prepared)) => return Ok(Some(Arc::new(prepared))),
-                Ok(None) => drop(self.spool.wait_for_events(IDLE)),
-                Err(error) => {
-                    if self.is_stopped_by(error)? {
-                        return Ok(None);
-                    }
-                }
             }
         }
     }
@@ -184,40 +139,42 @@ impl Preparer {
     }
 
     /// Goes over to the latest course.
-    fn follow<'a>(&self, progress: &'a mut Progress) -> Result<Option<&'a Course>> {
-        if let Some(newer) = self.pipeline.newer_course(progress.course.as_ref().map(|course| course.generation)) {
-            progress.decided = self.spool.dead_offsets(newer.from)?;
+    fn follow(&mut self) -> Result<Option<&Course>> {
+        if let Some(newer) = self.pipeline.newer_course(self.course.as_ref().map(|course| course.generation)) {
+            self.decided = self.spool.dead_offsets(newer.from)?;
             self.spool.note_taken(newer.from);
-            progress.course = Some(newer);
+            self.course = Some(newer);
         }
-        Ok(progress.course.as_ref())
+        Ok(self.course.as_ref())
     }
 
     /// Prepares the next batch, if there are events for one.
-    fn next(&self, progress: &mut Progress) -> Result<Option<Prepared>> {
-        self.follow(progress)?;
-        let Progress { course: Some(course), decided, events } = progress else { return Ok(None) };
+    fn next(&mut self) -> Result<Option<Prepared>> {
+        self.follow()?;
+        let Some(course) = &self.course else { return Ok(None) };
         let bytes_max = usize::try_from(self.batch.bytes_max).unwrap_or(usize::MAX);
-        self.spool.read(course.from, self.batch.events_max as usize, bytes_max, events)?;
-        let Some(to) = events.end() else { return Ok(None) };
-        let prepared = self.prepare(course, to, decided, events);
-        course.from = to;
-        decided.retain(|&offset| offset >= to);
+        self.spool.read(course.from, self.batch.events_max as usize, bytes_max, &mut self.events)?;
+        let Some(to) = self.events.end() else { return Ok(None) };
+        let prepared = self.prepare(course, to);
+        if let Some(course) = &mut self.course {
+            course.from = to;
+        }
+        self.decided.retain(|&offset| offset >= to);
         self.spool.note_taken(to);
         Ok(Some(prepared))
     }
 
-    fn prepare(&self, course: &Course, to: u64, decided_before: &[u64], events: &SpooledEvents) -> Prepared {
-        let mut rows = Rows::with_capacity(Arc::clone(&course.plan), events.len(), events.bytes());
+    fn prepare(&self, course: &Course, to: u64) -> Prepared {
+        let mut rows = Rows::with_capacity(Arc::clone(&course.plan), self.events.len(), self.events.bytes());
         let mut dead_letters = Vec::new();
         let mut decided = Vec::new();
         let mut receipts: Vec<(i64, u64)> = Vec::new();
-        for (offset, received_at, event) in events.iter() {
+        for (offset, received_at, event) in self.events.iter() {
             match receipts.last_mut() {
                 Some((at, count)) if *at == received_at => *count += 1,
                 _ => receipts.push((received_at, 1)),
             }
-            if decided_before.binary_search(&offset).is_ok() {
+            if self.decided.binary_search(&offset).is_ok() {
                 decided.push(offset);
                 continue;
             }

@@ -86,8 +86,8 @@ impl Engine {
         let (spool, status, pipeline) = (&self.spool, &self.status, &self.pipeline);
         let aborts: Vec<StopSignal> = parts.links.iter().map(|link| link.abort.clone()).collect();
         let end_calls = status.abort.on_set(move || aborts.iter().for_each(StopSignal::set));
-        let preparer = Arc::new(Preparer::new(spool, pipeline, status, &self.schema, &config.batch));
-        let mut writers = Writer::all(spool, pipeline, &preparer, status, config, parts.links);
+        let mut preparer = Preparer::new(spool, pipeline, status, &self.schema, &config.batch);
+        let mut writers = Writer::all(spool, pipeline, status, config, parts.links);
         let connect = move || writers.iter_mut().try_for_each(Writer::try_connect).map(|()| writers);
         let writers = away_from_the_caller(connect)?;
         let reader = parts.source.map(|source| Reader {

@@ -3,9 +3,7 @@
 //! Deletes ride on an append: they cost next to nothing there, and a transaction of their own elsewhere. When nothing
 //! is appended, or much has piled up, threads delete that nobody waits for.
 //!
-//! Where the rows begin and end is noted with the deletes, and not with each append of a few events: a second page for each
-//! would be a tenth of what an event costs under light load. Rows beyond the note speak for themselves: each names its place
-//! and is checked.
+//! Where the rows begin and end is noted in the same transaction, so that a row that goes missing is missed.
 
 use std::sync::MutexGuard;
 
@@ -24,8 +22,6 @@ use crate::threads::sync;
 const ROW_BYTES_MAX: usize = 64 * 1024;
 /// So much that is applied may stay in the file before it is deleted without waiting for an append.
 pub(super) const DELETE_EVENTS_MAX: u64 = 20_000;
-/// So many events may be appended until the next one notes the places and deletes what is applied.
-const UNNOTED_EVENTS_MAX: u64 = 16;
 /// How many free pages go back to the file system at a time.
 const SHRINK_PAGES: u32 = 1024;
 /// Free pages below this are kept for what comes next.
@@ -80,31 +76,24 @@ impl Spool {
     fn append_to(&self, writer: &mut Connection, burst: &Burst, received_at: i64) -> rusqlite::Result<u64> {
         let before = *self.state();
         let transaction = Transaction::begin(writer)?;
-        let is_due = before.next + burst.events() as u64 - before.noted >= UNNOTED_EVENTS_MAX;
-        let outcome = self.append_rows(&transaction, &before, burst, received_at, is_due)?;
+        let outcome = self.append_rows(&transaction, &before, burst, received_at)?;
         transaction.commit()?;
-        self.note_appended(&before, burst, received_at, &outcome);
+        self.note_appended(&before, burst, &outcome);
         Ok(before.next)
     }
 
-    /// Appends the burst within the caller's transaction. If it `is_due`, deletes what is applied and notes the places.
+    /// Within the caller's transaction: deletes what is applied, appends the burst, and notes the places.
     pub(super) fn append_rows(
         &self,
         transaction: &Connection,
         before: &State,
         burst: &Burst,
         received_at: i64,
-        is_due: bool,
     ) -> rusqlite::Result<Outcome> {
-        let mut outcome = Outcome { is_noted: is_due, ..Outcome::default() };
-        if is_due {
-            outcome.bytes_deleted = self.note_rows(transaction, before, before.next + burst.events() as u64)?;
-        }
-        if checkpoint_history::mark(transaction, before.next, received_at, before.marked_at)? {
-            outcome.marked_at = Some(received_at);
-        }
-        outcome.bytes_appended = insert_rows(transaction, before.next, burst, received_at)?;
-        Ok(outcome)
+        let bytes_deleted = self.note_rows(transaction, before, before.next + burst.events() as u64)?;
+        let is_marked = checkpoint_history::mark(transaction, before.next, received_at, before.marked_at)?;
+        let bytes_appended = insert_rows(transaction, before.next, burst, received_at)?;
+        Ok(Outcome { bytes_appended, bytes_deleted, marked_at: is_marked.then_some(received_at) })
     }
 
     /// Deletes what is applied and notes where the rows begin and end; returns the size of what is deleted.
@@ -118,20 +107,16 @@ impl Spool {
     }
 
     /// After the commit of what [`append_rows`](Self::append_rows) did, with the writer still locked.
-    pub(super) fn note_appended(&self, before: &State, burst: &Burst, received_at: i64, outcome: &Outcome) {
-        sync::lock(&self.tail).note(before.next, burst, received_at, before.applied);
+    pub(super) fn note_appended(&self, before: &State, burst: &Burst, outcome: &Outcome) {
         let mut state = self.state();
         state.next = before.next + burst.events() as u64;
         state.bytes = state.bytes + outcome.bytes_appended - outcome.bytes_deleted;
-        if outcome.is_noted {
-            (state.noted, state.deleted) = (state.next, before.applied);
-        }
+        state.deleted = before.applied;
         state.marked_at = outcome.marked_at.or(state.marked_at);
-        let is_time = state.is_time_to_prepare_ahead();
+        let is_time = state.is_time_to_prepare();
         drop(state);
-        self.wanted.notify_all();
         if is_time {
-            self.plenty.notify_all();
+            self.wanted.notify_all();
         }
         if outcome.bytes_deleted > 0 {
             self.changed.notify_all();
@@ -170,10 +155,10 @@ impl Spool {
         state.applied = before.max(offset);
         state.ahead = state.ahead.saturating_sub(state.applied - before);
         let is_much = state.applied - state.deleted >= DELETE_EVENTS_MAX || state.bytes >= self.bytes_max / 2;
-        let are_events_waiting = state.next > state.applied;
+        let is_time = state.is_time_to_prepare();
         drop(state);
         self.changed.notify_all();
-        if are_events_waiting {
+        if is_time {
             self.wanted.notify_all();
         }
         let is_asked = || self.checkpointer.as_ref().is_some_and(Checkpointer::ask_to_delete);
@@ -215,7 +200,7 @@ impl Spool {
 
     pub(super) fn delete_from(&self, writer: &mut Connection) -> rusqlite::Result<()> {
         let before = *self.state();
-        if before.deleted == before.applied && before.noted == before.next {
+        if before.deleted == before.applied {
             return Ok(());
         }
         let transaction = Transaction::begin(writer)?;
@@ -223,7 +208,7 @@ impl Spool {
         transaction.commit()?;
         let mut state = self.state();
         state.bytes -= bytes;
-        (state.noted, state.deleted) = (before.next, before.applied);
+        state.deleted = before.applied;
         drop(state);
         self.changed.notify_all();
         Ok(())
@@ -252,12 +237,9 @@ pub(super) fn empty_log(connection: &Connection) -> rusqlite::Result<bool> {
 }
 
 /// What [`Spool::append_rows`] did.
-#[derive(Default)]
 pub(super) struct Outcome {
     bytes_appended: u64,
     bytes_deleted: u64,
-    /// What is applied was deleted, and the places noted.
-    is_noted: bool,
     /// The time of the mark, if there is a new one.
     marked_at: Option<i64>,
 }
@@ -331,7 +313,7 @@ fn delete_rows(connection: &Connection, applied: u64) -> rusqlite::Result<u64> {
 }
 
 /// Notes what is applied, no row of which is left, and where the rows end.
-pub(super) fn note_places(connection: &Connection, applied: u64, next: u64) -> rusqlite::Result<()> {
+fn note_places(connection: &Connection, applied: u64, next: u64) -> rusqlite::Result<()> {
     let mut update = connection.prepare_cached("UPDATE spool SET applied = ?1, next = ?2, checksum = ?3")?;
     update.execute(params![applied, next, checksum::of_places(applied, next)]).map(drop)
 }

@@ -33,7 +33,7 @@ fn crashed() -> Crashed {
     let path = directory.path().join("crashed.db");
     let events: Vec<Vec<u8>> = (0..300).map(|n| format!("event {n} {}", "x".repeat(n % 97)).into_bytes()).collect();
     let spool = Spool::open(&config(&live)).unwrap();
-    // The last few alone, so that no place beyond them is noted.
+    // The last few a few at a time.
     let (groups, last) = events.split_at(288);
     for (index, group) in groups.chunks(20).chain(last.chunks(3)).enumerate() {
         append(&spool, &group.iter().map(Vec::as_slice).collect::<Vec<_>>());
@@ -163,7 +163,8 @@ fn rows_that_contradict_themselves() {
         ("UPDATE bursts SET received_at = 'never'", "no time"),
         ("DELETE FROM bursts WHERE position = 100", "a missing row"),
         ("DELETE FROM bursts WHERE position >= 260", "the last rows are missing"),
-        ("DELETE FROM bursts WHERE position = 291", "a missing row among those after the note"),
+        ("DELETE FROM bursts WHERE position = 291", "a missing row among the last"),
+        ("DELETE FROM bursts WHERE position = 297", "the last row is missing"),
         ("UPDATE bursts SET position = 9223372036854775800 WHERE position = 280", "an offset beyond all others"),
         ("UPDATE bursts SET position = -1 WHERE position = 280", "a negative offset"),
         ("UPDATE spool SET applied = 200", "events that count as applied"),

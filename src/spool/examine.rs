@@ -104,10 +104,6 @@ pub(crate) fn lock(path: &Path) -> Result<Finding> {
     }
 }
 
-/// Events that were appended since the places were last noted are in no place but their rows.
-const WAITING: &str =
-    "SELECT coalesce((SELECT position + events FROM bursts ORDER BY position DESC LIMIT 1), next) - applied FROM spool";
-
 /// Looks into the file, if there is one.
 pub(crate) fn file(path: &Path) -> Result<Finding> {
     if !path.exists() {
@@ -130,7 +126,7 @@ pub(crate) fn file(path: &Path) -> Result<Finding> {
             if !is_made {
                 return Ok((0, 0));
             }
-            Ok((count(WAITING)?, count("SELECT count(*) FROM dead_letters")?))
+            Ok((count("SELECT next - applied FROM spool")?, count("SELECT count(*) FROM dead_letters")?))
         })
         .map_err(|error| fail(&error))?;
     let (waiting, dead) = counted;

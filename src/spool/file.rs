@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
-use super::append::note_places;
 use super::read::SpooledBurst;
 use super::reserve::Reserve;
 use super::{BUSY_TIMEOUT, beside, checksum, damaged, own_file_error, spool_error, synchronous};
@@ -25,8 +24,7 @@ const FORMAT: i32 = 1;
 /// it was first opened after the two were last compared. A crash of the machine may cost an unflushed spool its last events
 /// although they are applied already; what is appended then gets their offsets, and must not be taken for them.
 ///
-/// No event below `spool.applied` has a row any more, unless its row has later events too. `spool.next` is where the rows
-/// ended when that was last noted; a few events may have been appended since, and if the last of those were missing, nothing would tell.
+/// No event below `spool.applied` has a row any more, unless its row has later events too. `spool.next` is where the rows end.
 /// Checksums are explained in [`checksum`].
 /// `spool.dead_letter_bytes` is kept by triggers, because other processes delete dead letters too.
 ///
@@ -317,10 +315,10 @@ fn letters_end(connection: &Connection) -> rusqlite::Result<u64> {
 
 fn count(connection: &Connection) -> rusqlite::Result<(String, u64, u64, u64)> {
     let places = "SELECT id, applied, next, checksum FROM spool";
-    let (id, applied, noted, checksum) = connection.query_row(places, [], |row| {
+    let (id, applied, next, checksum) = connection.query_row(places, [], |row| {
         Ok((row.get(0)?, row.get::<_, u64>(1)?, row.get::<_, u64>(2)?, row.get::<_, i64>(3)?))
     })?;
-    if checksum != checksum::of_places(applied, noted) || applied > noted {
+    if checksum != checksum::of_places(applied, next) || applied > next {
         return Err(damaged("it does not know where its events begin and end"));
     }
     let edge = |order: &str| {
@@ -332,17 +330,14 @@ fn count(connection: &Connection) -> rusqlite::Result<(String, u64, u64, u64)> {
         };
         connection.query_row(&select, [], range).optional()
     };
-    let (is_whole, next) = match (edge("ASC")?, edge("DESC")?) {
-        (Some((begin, _)), Some((_, end))) => (begin <= applied && end >= noted, end),
-        _ => (applied == noted, noted),
+    let is_whole = match (edge("ASC")?, edge("DESC")?) {
+        (Some((begin, _)), Some((_, end))) => begin <= applied && end == next,
+        _ => applied == next,
     };
     // A letter comes after the event that it is about.
     let is_whole = is_whole && letters_end(connection)? <= next;
     if !is_whole {
         return Err(damaged("events are missing"));
-    }
-    if next > noted {
-        note_places(connection, applied, next)?;
     }
     let bytes = connection.query_row("SELECT total(length(bytes)) FROM bursts", [], |row| row.get::<_, f64>(0))?;
     // Counted once, so that no mistake in it lasts; from here on the triggers keep it.

@@ -21,7 +21,6 @@ mod purge;
 mod read;
 mod replay;
 mod reserve;
-mod tail;
 #[cfg(test)]
 mod tests;
 mod transaction;
@@ -45,7 +44,6 @@ use crate::threads::sync;
 use crate::threads::sync::Condition;
 use file::SpoolFile;
 use reserve::Reserve;
-use tail::Tail;
 use wal::Checkpointer;
 
 /// The queue. Every method may be called from any thread.
@@ -69,12 +67,8 @@ pub(crate) struct Spool {
     /// Up to where each lane's events are settled. Locked before `state`.
     lanes: Mutex<Vec<u64>>,
     state: Mutex<State>,
-    /// Locked by itself, or with `writer` locked.
-    tail: Mutex<Tail>,
     /// There is something to prepare: more events, or nothing left for the writers to do.
     wanted: Condition,
-    /// It is time to prepare ahead.
-    plenty: Condition,
     /// Events were applied or deleted.
     changed: Condition,
     /// Held as long as the spool is open: one process at a time.
@@ -98,14 +92,14 @@ struct State {
     ahead: u64,
     /// What `applied` was when rows were last deleted.
     deleted: u64,
-    /// What `next` was when the places were last noted in the file.
-    noted: u64,
     /// Every event below this offset was taken from here to be written.
     taken: u64,
     /// When the event of the last mark was received, if there is one of this process; see `forgotten`.
     marked_at: Option<i64>,
     /// The size of the rows in the file.
     bytes: u64,
+    /// The wait for events is to end although there are none.
+    is_interrupted: bool,
     /// No event comes any more: appends are refused and no wait lasts.
     intake_ended: bool,
 }
@@ -115,14 +109,23 @@ impl State {
         self.next > self.taken && (self.applied >= self.taken || self.has_plenty())
     }
 
-    fn is_time_to_prepare_ahead(&self) -> bool {
-        self.next > self.taken && self.has_plenty()
-    }
-
     /// Whether preparing takes a while, or no more events will join those that there are.
     fn has_plenty(&self) -> bool {
         self.next.saturating_sub(self.taken) >= AHEAD_EVENTS_MIN || self.intake_ended
     }
+}
+
+/// What the preparer is to do next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// There are events, and it is time to prepare them.
+    Events,
+    /// What is to be prepared has changed: see [`Spool::interrupt_wait`].
+    Changed,
+    /// Nothing came.
+    Idle,
+    /// Nothing is left, and nothing comes any more.
+    End,
 }
 
 /// How much is in the spool.
@@ -157,15 +160,13 @@ impl Spool {
                 applied,
                 ahead: 0,
                 deleted: applied,
-                noted: next,
                 taken: applied,
                 marked_at: None,
                 bytes,
+                is_interrupted: false,
                 intake_ended: false,
             }),
-            tail: Mutex::default(),
             wanted: Condition::default(),
-            plenty: Condition::default(),
             changed: Condition::default(),
             lock: Mutex::new(lock),
         })
@@ -213,37 +214,32 @@ impl Spool {
 
     /// The events below `offset` are with the writers, or on the way to them; those from there on are to be prepared.
     pub(crate) fn note_taken(&self, offset: u64) {
-        let mut state = self.state();
-        state.taken = offset;
-        let is_time = state.is_time_to_prepare_ahead();
-        drop(state);
-        if is_time {
-            self.plenty.notify_all();
-        }
-    }
-
-    /// Waits until there are events that are not taken, the intake ends, or `timeout` has passed; true if there are.
-    pub(crate) fn wait_for_events(&self, timeout: Duration) -> bool {
-        self.wait_until(&self.wanted, timeout, |state| state.next > state.taken)
-    }
-
-    /// Whether there are so many events that a thread of its own is to prepare them.
-    pub(crate) fn has_plenty(&self) -> bool {
-        self.state().is_time_to_prepare_ahead()
+        self.state().taken = offset;
     }
 
     /// Waits until there are events to prepare, and the writers have nothing left to do or preparing them takes a while; until
-    /// the intake ends, or `timeout` has passed. True if it is time.
+    /// the wait is interrupted, the intake ends, or `timeout` has passed.
     ///
     /// A few events are not prepared ahead: what is handed over is closed, and later events would have to wait for another
     /// batch. Left here until the writers are free, they go with all that come meanwhile.
-    pub(crate) fn wait_to_prepare(&self, timeout: Duration) -> bool {
-        self.wait_until(&self.wanted, timeout, State::is_time_to_prepare)
+    pub(crate) fn wait_to_prepare(&self, timeout: Duration) -> Next {
+        let mut state =
+            self.wait_while(&self.wanted, timeout, |state| !state.is_interrupted && !state.is_time_to_prepare());
+        if std::mem::take(&mut state.is_interrupted) {
+            Next::Changed
+        } else if state.is_time_to_prepare() {
+            Next::Events
+        } else if state.intake_ended {
+            Next::End
+        } else {
+            Next::Idle
+        }
     }
 
-    /// The same beside a writer that prepares a few events itself when it has nothing left to do: true where there are more.
-    pub(crate) fn wait_to_prepare_ahead(&self, timeout: Duration) -> bool {
-        self.wait_until(&self.plenty, timeout, State::is_time_to_prepare_ahead)
+    /// Ends the wait for events, the one under way or the next one: what is to be prepared has changed.
+    pub(crate) fn interrupt_wait(&self) {
+        self.state().is_interrupted = true;
+        self.wanted.notify_all();
     }
 
     /// Waits until every event is applied, the intake ends, or `timeout` has passed; true if all are applied.
@@ -255,7 +251,6 @@ impl Spool {
     pub(crate) fn end_intake(&self) {
         self.state().intake_ended = true;
         self.wanted.notify_all();
-        self.plenty.notify_all();
         self.changed.notify_all();
         if let Some(checkpointer) = &self.checkpointer {
             checkpointer.wake();
@@ -281,24 +276,26 @@ impl Spool {
     }
 
     fn wait_until(&self, changed: &Condition, timeout: Duration, is_so: impl Fn(&State) -> bool) -> bool {
+        is_so(&self.wait_while(changed, timeout, |state| !is_so(state)))
+    }
+
+    /// Waits as long as it is so, but not beyond the end of the intake, or `timeout`.
+    fn wait_while(
+        &self,
+        changed: &Condition,
+        timeout: Duration,
+        is_so: impl Fn(&State) -> bool,
+    ) -> MutexGuard<'_, State> {
         let deadline = std::time::Instant::now() + timeout;
         let mut state = self.state();
-        loop {
-            if is_so(&state) {
-                return true;
-            }
+        while is_so(&state) && !state.intake_ended {
             let left = deadline.saturating_duration_since(std::time::Instant::now());
-            if state.intake_ended || left.is_zero() {
-                return false;
+            if left.is_zero() {
+                break;
             }
             state = changed.wait(state, Some(left));
         }
-    }
-
-    /// The next read is from the file.
-    #[cfg(test)]
-    pub(crate) fn forget_tail(&self) {
-        sync::lock(&self.tail).clear();
+        state
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -93,10 +93,9 @@ impl Spool {
                 let skipped = fates.into_iter().map(|(offset, _)| (offset, Fate::Skipped));
                 return Ok(Some(skipped.collect()));
             }
-            // Noted at once: a letter that counts as replayed may be dropped before the next note, and would be judged anew after a crash.
-            let outcome = self.append_rows(&transaction, &before, &burst, now, true)?;
+            let outcome = self.append_rows(&transaction, &before, &burst, now)?;
             transaction.commit()?;
-            self.note_appended(&before, &burst, now, &outcome);
+            self.note_appended(&before, &burst, &outcome);
             Ok(Some(fates))
         };
         self.beside_reserve(&mut writer, u64::MAX, replay)

@@ -1,4 +1,4 @@
-//! Who prepares what, and in which order it is written.
+//! What is in a batch, and in which order batches come.
 
 use std::path::Path;
 
@@ -8,17 +8,50 @@ use crate::pipeline::handoff::tests::plan;
 use crate::pipeline::preparer::*;
 use crate::time::clock::SystemClock;
 
-fn preparer() -> Preparer {
-    let mut config = Config::default();
-    config.spool.path = Path::new(":memory:").into();
-    let schema = Schema::load(&config.schema, u64::MAX).unwrap();
-    let status = Arc::new(Status::new(Arc::new(SystemClock)));
-    let spool = Arc::new(Spool::open(&config).unwrap());
-    Preparer::new(&spool, &Arc::default(), &status, &Arc::new(schema), &config.batch)
+/// A preparer on a thread of its own, with the spool before it and the hand-over behind it.
+struct Road {
+    spool: Arc<Spool>,
+    pipeline: Arc<Pipeline>,
+    events_max: u32,
 }
 
-/// Ends the threads also when an assertion fails: the scope waits for them.
-struct Ending<'a>(&'a Preparer);
+impl Road {
+    /// Ends the thread also when an assertion fails: the scope waits for it.
+    fn run(test: impl FnOnce(&Self)) {
+        let mut config = Config::default();
+        config.spool.path = Path::new(":memory:").into();
+        let schema = Arc::new(Schema::load(&config.schema, u64::MAX).unwrap());
+        let status = Arc::new(Status::new(Arc::new(SystemClock)));
+        let road = Self {
+            spool: Arc::new(Spool::open(&config).unwrap()),
+            pipeline: Arc::default(),
+            events_max: config.batch.events_max,
+        };
+        let mut preparer = Preparer::new(&road.spool, &road.pipeline, &status, &schema, &config.batch);
+        std::thread::scope(|scope| {
+            let thread = scope.spawn(move || preparer.run());
+            {
+                let _ending = Ending(&road);
+                road.pipeline.set_course(plan(), 0, 1, 1);
+                test(&road);
+            }
+            thread.join().unwrap().unwrap();
+        });
+    }
+
+    fn append(&self, events: u32) {
+        let mut burst = Burst::default();
+        (0..events).for_each(|_| burst.push(b"{}"));
+        self.spool.append(&burst, 0).unwrap();
+    }
+
+    /// The offsets of the batch that the only writer gets next.
+    fn taken(&self) -> Option<(u64, u64)> {
+        self.pipeline.take(0).map(|prepared| (prepared.from, prepared.to))
+    }
+}
+
+struct Ending<'a>(&'a Road);
 
 impl Drop for Ending<'_> {
     fn drop(&mut self) {
@@ -27,85 +60,53 @@ impl Drop for Ending<'_> {
     }
 }
 
-impl Preparer {
-    fn append(&self, events: usize) {
-        let mut burst = Burst::default();
-        (0..events).for_each(|_| burst.push(b"{}"));
-        self.spool.append(&burst, 0).unwrap();
-    }
-
-    /// The offsets of the batch that the only writer gets next.
-    fn taken(&self) -> Option<(u64, u64)> {
-        self.take().unwrap().map(|prepared| (prepared.from, prepared.to))
-    }
-}
-
 #[test]
-fn a_writer_that_is_free_prepares_what_there_is_without_the_thread() {
-    let preparer = preparer();
-    preparer.pipeline.set_course(plan(), 0, 1, 1);
-    preparer.append(1);
-    assert_eq!(preparer.taken(), Some((0, 1)));
-    preparer.append(2);
-    preparer.append(3);
-    assert_eq!(preparer.taken(), Some((1, 6)), "with all that has come meanwhile");
-    preparer.pipeline.close();
-    assert_eq!(preparer.taken(), None);
-}
-
-#[test]
-fn a_free_writer_waits_for_an_event_and_wakes() {
-    let preparer = preparer();
-    preparer.pipeline.set_course(plan(), 0, 1, 1);
-    std::thread::scope(|scope| {
-        let writer = scope.spawn(|| preparer.taken());
-        preparer.append(1);
-        assert_eq!(writer.join().unwrap(), Some((0, 1)));
+fn a_lone_event_is_a_batch_and_those_that_come_while_it_is_written_are_the_next() {
+    Road::run(|road| {
+        road.append(1);
+        assert_eq!(road.taken(), Some((0, 1)));
+        road.append(2);
+        road.append(3);
+        road.spool.mark_applied(1).unwrap();
+        assert_eq!(road.taken(), Some((1, 6)));
+        road.pipeline.close();
+        assert_eq!(road.taken(), None);
     });
 }
 
-/// Every event is prepared once, in order, whoever does it.
 #[test]
-fn what_the_thread_has_prepared_comes_before_what_the_writer_prepares() {
-    let preparer = preparer();
-    preparer.pipeline.set_course(plan(), 0, 1, 1);
-    let batch = preparer.batch.events_max;
-    preparer.append(3 * batch as usize);
-    std::thread::scope(|scope| {
-        let _ending = Ending(&preparer);
-        let thread = scope.spawn(|| preparer.run());
-        let mut expected = 0;
-        for _ in 0..3 {
-            let (from, to) = preparer.taken().unwrap();
-            assert_eq!(from, expected);
-            // The writer is at work, and there is plenty: the thread prepares ahead.
-            while to < preparer.spool.next() && !preparer.pipeline.has_waiting() {
-                std::thread::yield_now();
-            }
-            preparer.spool.mark_applied(to).unwrap();
-            expected = to;
-        }
-        assert_eq!(expected, preparer.spool.next());
-        preparer.spool.end_intake();
-        assert_eq!(preparer.taken(), None);
-        thread.join().unwrap().unwrap();
+fn a_writer_that_waits_gets_an_event_that_comes_later() {
+    Road::run(|road| {
+        std::thread::scope(|scope| {
+            let writer = scope.spawn(|| road.taken());
+            road.append(1);
+            assert_eq!(writer.join().unwrap(), Some((0, 1)));
+        });
+    });
+}
+
+#[test]
+fn many_events_are_prepared_while_the_writer_is_at_work_and_come_in_order() {
+    Road::run(|road| {
+        road.append(3 * road.events_max);
+        let batches: Vec<_> = (0..3).map(|_| road.taken().unwrap()).collect();
+        let max = u64::from(road.events_max);
+        assert_eq!(batches, [(0, max), (max, 2 * max), (2 * max, 3 * max)]);
+        road.spool.end_intake();
+        assert_eq!(road.taken(), None);
     });
 }
 
 #[test]
 fn a_writer_that_is_sent_back_gets_the_same_events_again_also_at_the_end() {
-    let preparer = preparer();
-    preparer.pipeline.set_course(plan(), 0, 1, 1);
-    preparer.append(10);
-    preparer.spool.end_intake();
-    std::thread::scope(|scope| {
-        let _ending = Ending(&preparer);
-        let thread = scope.spawn(|| preparer.run());
-        assert_eq!(preparer.taken(), Some((0, 10)));
-        preparer.pipeline.set_course(plan(), 0, 1, 1);
-        assert_eq!(preparer.taken(), Some((0, 10)));
-        preparer.spool.mark_applied(10).unwrap();
-        assert_eq!(preparer.taken(), None);
-        thread.join().unwrap().unwrap();
+    Road::run(|road| {
+        road.append(10);
+        road.spool.end_intake();
+        assert_eq!(road.taken(), Some((0, 10)));
+        road.pipeline.set_course(plan(), 0, 1, 1);
+        road.spool.interrupt_wait();
+        assert_eq!(road.taken(), Some((0, 10)));
+        road.spool.mark_applied(10).unwrap();
+        assert_eq!(road.taken(), None);
     });
 }

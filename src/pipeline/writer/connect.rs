@@ -42,8 +42,8 @@ impl Writer {
         self.is_connected = true;
         if has_new_lanes && self.is_first() {
             self.set_course(&plan);
-        } else {
-            self.pipeline.follow(&plan, self.spool.applied());
+        } else if self.pipeline.follow(&plan, self.spool.applied()) {
+            self.spool.interrupt_wait();
         }
         // A destination that lets us in but takes no rows has not recovered.
         if !was_known || self.spool.backlog().events == 0 {
@@ -184,6 +184,8 @@ impl Writer {
         if let Some(layout) = self.layout {
             let writers = if layout.lanes == self.writers { self.writers } else { 1 };
             self.pipeline.set_course(Arc::clone(plan), self.spool.applied(), layout.lanes, writers);
+            // The preparer may be waiting for events beyond those that it prepares again.
+            self.spool.interrupt_wait();
         }
     }
 

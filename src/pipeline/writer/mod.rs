@@ -17,7 +17,6 @@ use crate::config::Config;
 use crate::destination::{Applied, Destination, Fence, Link, Write};
 use crate::error::{Class, Error, ErrorKind, Result};
 use crate::pipeline::handoff::{Pipeline, Prepared};
-use crate::pipeline::preparer::Preparer;
 use crate::report::notice::Notice;
 use crate::report::stats::Counter;
 use crate::report::stats::Stored;
@@ -32,7 +31,6 @@ use crate::time::backoff::Backoff;
 pub(crate) struct Writer {
     pub(crate) spool: Arc<Spool>,
     pub(crate) pipeline: Arc<Pipeline>,
-    preparer: Arc<Preparer>,
     pub(crate) status: Arc<Status>,
     config: Config,
     destination: Box<dyn Destination>,
@@ -118,7 +116,6 @@ impl Writer {
     pub(crate) fn all(
         spool: &Arc<Spool>,
         pipeline: &Arc<Pipeline>,
-        preparer: &Arc<Preparer>,
         status: &Arc<Status>,
         config: &Config,
         links: Vec<Link>,
@@ -127,7 +124,6 @@ impl Writer {
         let writer = |(index, link): (usize, Link)| Self {
             spool: Arc::clone(spool),
             pipeline: Arc::clone(pipeline),
-            preparer: Arc::clone(preparer),
             status: Arc::clone(status),
             config: config.clone(),
             destination: link.destination,
@@ -183,20 +179,12 @@ impl Writer {
             return Ok(());
         }
         while self.change_layout()? {
-            let Some(prepared) = self.take()? else { break };
+            let Some(prepared) = self.pipeline.take(self.index) else { break };
             if self.write(&prepared)? == Done::GivenUp {
                 break;
             }
         }
         Ok(())
-    }
-
-    fn take(&self) -> Result<Option<Arc<Prepared>>> {
-        if self.is_first() && self.pipeline.is_for(1) {
-            self.preparer.take()
-        } else {
-            Ok(self.pipeline.take(self.index))
-        }
     }
 
     // ---- a batch ----
