@@ -435,7 +435,7 @@ fn what_cxone_refuses_is_told_at_the_step_that_fails() {
         &[("granted_scope", "other")],
         "oauth.token",
         "lacks the scope data-actions:read",
-        "give the client this scope",
+        "grant the client this scope",
     );
     check(
         &[("handshake_failures", "401")],
@@ -459,7 +459,7 @@ fn what_cxone_refuses_is_told_at_the_step_that_fails() {
     fails(&found, "oauth.tcp", "Connection refused", "check host and port");
     says(&found, "oauth.token", CheckStatus::Skipped, "as oauth.tcp failed", "");
     stream.config.set("oauth.url", "https://nowhere.invalid/token").unwrap();
-    fails(&stream.check(), "oauth.names", "looking up the name nowhere.invalid", "DNS");
+    fails(&stream.check(), "oauth.names", "resolving the name nowhere.invalid", "DNS");
 }
 
 #[test]
