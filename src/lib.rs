@@ -71,6 +71,7 @@ pub mod config;
 mod destination;
 mod error;
 mod event;
+mod net;
 mod pipeline;
 mod report;
 mod rows;

@@ -16,6 +16,11 @@ pub(crate) fn encode(text: &str, reserved: &'static AsciiSet) -> String {
     utf8_percent_encode(text, reserved).to_string()
 }
 
+/// A value of a form (`application/x-www-form-urlencoded`).
+pub(crate) fn encode_in_form(text: &str) -> String {
+    form_urlencoded::byte_serialize(text.as_bytes()).collect()
+}
+
 /// The decoded text; `None` if it is not UTF-8.
 pub(crate) fn decode(text: &str) -> Option<String> {
     Some(percent_decode_str(text).decode_utf8().ok()?.into_owned())
@@ -31,6 +36,7 @@ mod tests {
         assert_eq!(encode("p@ss:w/rd %?#\u{e4}", RESERVED), "p%40ss%3Aw%2Frd%20%25%3F%23%C3%A4");
         assert_eq!(encode("/run/x,y", RESERVED_IN_PATH), "/run/x%2Cy");
         assert_eq!(encode("[::1]%", RESERVED_IN_IPV6), "[::1]%25");
+        assert_eq!(encode_in_form("a b&*~\u{e4}"), "a+b%26*%7E%C3%A4");
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::event::Burst;
 use crate::pipeline::connection_log::Ledger;
 use crate::report::stats::Counter;
 use crate::report::status::{Side, Status};
-use crate::source::{Read, Source};
+use crate::source::{ReadOutcome, Source};
 use crate::spool::{Appended, Spool};
 use crate::time::backoff::Backoff;
 
@@ -92,9 +92,9 @@ impl Reader {
                 return Ok(());
             }
             match outcome? {
-                Read::Events | Read::Idle => {}
-                Read::Renewed => self.ledger.renewed(),
-                Read::Closed => return Ok(()),
+                ReadOutcome::Events | ReadOutcome::Idle => {}
+                ReadOutcome::Rotated => self.ledger.renewed(),
+                ReadOutcome::Closed => return Ok(()),
             }
         }
     }

@@ -42,16 +42,16 @@ pub(super) fn close(code: u16, reason: &str) -> Vec<u8> {
     frame(8, true, &[&code.to_be_bytes(), reason.as_bytes()].concat())
 }
 
-/// An HTTP answer with its length.
-pub(super) fn answer(status: &str, headers: &str, body: &str) -> String {
+/// An HTTP response with its length.
+pub(super) fn response(status: &str, headers: &str, body: &str) -> String {
     format!("HTTP/1.1 {status}\r\n{headers}Content-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len())
 }
 
 /// A token with the usual fields.
-pub(super) fn token_answer(token: &str) -> String {
+pub(super) fn token_response(token: &str) -> String {
     let body =
         format!(r#"{{"access_token":"{token}","token_type":"Bearer","expires_in":3600,"scope":"data-actions:read"}}"#);
-    answer("200 OK", "Content-Type: application/json\r\n", &body)
+    response("200 OK", "Content-Type: application/json\r\n", &body)
 }
 
 /// The server's side of one connection.
@@ -69,11 +69,11 @@ impl Peer {
 
     /// Answers the handshake as a good server does, with `tail` in the same packet.
     pub(super) fn open(&mut self, tail: &[u8]) {
-        let answer = self.good_answer("Upgrade");
-        self.send([answer.as_bytes(), tail].concat());
+        let response = self.good_response("Upgrade");
+        self.send([response.as_bytes(), tail].concat());
     }
 
-    pub(super) fn good_answer(&self, connection: &str) -> String {
+    pub(super) fn good_response(&self, connection: &str) -> String {
         let key = self.request.lines().find_map(|line| line.strip_prefix("Sec-WebSocket-Key: ")).unwrap();
         let accept = tungstenite::handshake::derive_accept_key(key.as_bytes());
         format!(
@@ -206,7 +206,7 @@ impl TestServer {
         Self::http_on(listener, move |_, peer| {
             if peer.request.starts_with("POST /token ") {
                 let number = tokens.fetch_add(1, Ordering::SeqCst);
-                peer.send(token_answer(&format!("token-{number}")));
+                peer.send(token_response(&format!("token-{number}")));
             } else {
                 script(streams.fetch_add(1, Ordering::SeqCst), peer);
             }
@@ -253,7 +253,7 @@ pub(super) fn stop_when(stop: &StopSignal, reached: std::sync::mpsc::Receiver<()
     })
 }
 
-/// A steady clock that moves when told to.
+/// A steady clock that a test moves.
 #[derive(Debug)]
 pub(super) struct HandClock {
     start: Instant,

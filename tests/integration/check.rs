@@ -130,7 +130,7 @@ fn a_database_that_is_not_reached_is_told_at_the_step_that_fails() {
         says(&check, "destination.privileges", CheckStatus::Skipped, &format!("as {name} failed"), "");
     };
     let with_host = |host: &str| url.replacen("127.0.0.1", host, 1);
-    check(&with_host("nowhere.invalid"), "destination.names", "nowhere.invalid cannot be resolved", "DNS");
+    check(&with_host("nowhere.invalid"), "destination.names", "resolving the name nowhere.invalid", "DNS");
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let port = format!(":{}/", deployment.database.address().port());
     let closed = url.replacen(&port, &format!(":{}/", closed.port()), 1);
@@ -435,7 +435,7 @@ fn what_cxone_refuses_is_told_at_the_step_that_fails() {
         &[("granted_scope", "other")],
         "oauth.token",
         "lacks the scope data-actions:read",
-        "give the client this scope",
+        "grant the client this scope",
     );
     check(
         &[("handshake_failures", "401")],
@@ -459,7 +459,7 @@ fn what_cxone_refuses_is_told_at_the_step_that_fails() {
     fails(&found, "oauth.tcp", "Connection refused", "check host and port");
     says(&found, "oauth.token", CheckStatus::Skipped, "as oauth.tcp failed", "");
     stream.config.set("oauth.url", "https://nowhere.invalid/token").unwrap();
-    fails(&stream.check(), "oauth.names", "looking up the name nowhere.invalid", "DNS");
+    fails(&stream.check(), "oauth.names", "resolving the name nowhere.invalid", "DNS");
 }
 
 #[test]

@@ -63,9 +63,9 @@ fn a_proxy_that_misbehaves_is_waited_for() {
     const BAD: [(&str, &str); 5] = [
         ("HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", "refused with status 407 Proxy Authentication Required"),
         ("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n", "refused with status 503"),
-        ("", "ended the connection without an answer"),
-        ("HTTP/1.1 200", "ended the connection without an answer"),
-        ("220 mail.example ESMTP\r\n", "its answer is not HTTP/1.1"),
+        ("", "closed the connection without a response"),
+        ("HTTP/1.1 200", "closed the connection without a response"),
+        ("220 mail.example ESMTP\r\n", "its response is not HTTP/1.1"),
     ];
     let mut bench = bench(1000);
     // Each once for the token, and each once for the stream.

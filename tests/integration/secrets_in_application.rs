@@ -198,7 +198,7 @@ fn an_application_that_logs_everything_sees_no_secret() {
         let proxy = echoing_server("407 Proxy Authentication Required");
         config.proxy.url = Some(deployment.proxy_url(&proxy.to_string()).into());
     });
-    run("a proxy that echoes and connects", "went on speaking", &|config| {
+    run("a proxy that echoes and connects", "sent more after its response", &|config| {
         config.proxy.url = Some(deployment.proxy_url(&echoing_server("200 OK").to_string()).into());
     });
     run("a proxy that is not there", "refused", &|config| {

@@ -39,6 +39,10 @@ impl Server {
         &self.target
     }
 
+    pub(super) fn abort(&self) -> &StopSignal {
+        &self.abort
+    }
+
     pub(super) fn timeout(&self) -> Duration {
         self.config.statement_timeout
     }

@@ -18,7 +18,7 @@ use crate::event::Burst;
 use crate::report::dead_letter::Stage;
 use crate::report::finding::Finding;
 use crate::rows::{Plan, Table};
-use crate::source::{Read, Source};
+use crate::source::{ReadOutcome, Source};
 use crate::threads::stop_signal::StopSignal;
 
 /// What goes wrong, in the order of the calls to the destination.
@@ -151,7 +151,7 @@ impl Source for Scripted {
         Ok(())
     }
 
-    fn read(&mut self, burst: &mut Burst) -> Result<Read> {
+    fn read(&mut self, burst: &mut Burst) -> Result<ReadOutcome> {
         match self.bursts.pop_front() {
             Some(events) => {
                 for event in events {
@@ -160,11 +160,11 @@ impl Source for Scripted {
                 // The last burst comes with the error: it has been read all the same.
                 match self.end.take_if(|_| self.bursts.is_empty()) {
                     Some(error) => Err(error),
-                    None => Ok(Read::Events),
+                    None => Ok(ReadOutcome::Events),
                 }
             }
             None if self.stop.wait(Duration::from_millis(1)) => Err(Error::stopped()),
-            None => Ok(Read::Closed),
+            None => Ok(ReadOutcome::Closed),
         }
     }
 }

@@ -1,13 +1,12 @@
-//! Where to connect: a URL taken apart once, and refused here if a secret would travel over it in the clear.
+//! The address of a server of the source.
 
 use std::fmt;
-use std::net::IpAddr;
 
-use tungstenite::http::Uri;
+use crate::config::url::{EndpointUrl, Schemes, default_port};
+use crate::error::Result;
+use crate::net::host::host_and_port;
 
-use crate::error::{Error, Result};
-
-/// What a URL is for: decides its schemes.
+/// A server of the source; decides the key of its URL and the schemes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Purpose {
     /// `oauth.url`: `https://…`
@@ -25,71 +24,26 @@ impl Purpose {
         }
     }
 
-    /// The scheme without and with TLS.
-    fn schemes(self) -> (&'static str, &'static str) {
+    fn schemes(self) -> Schemes {
         match self {
-            Self::Token => ("http", "https"),
-            Self::Stream => ("ws", "wss"),
+            Self::Token => Schemes::HTTP,
+            Self::Stream => Schemes::WEBSOCKET,
         }
     }
 }
 
-/// A URL's parts. `Display` shows it without its query, which may hold secrets.
+/// A URL that may get a secret. `Display` shows it without its query, which may hold another one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Address {
-    pub(crate) tls: bool,
-    /// A name or an IP address, without brackets.
-    pub(crate) host: String,
-    pub(crate) port: u16,
-    /// Path and query, at least `/`.
-    pub(crate) target: String,
-    scheme: &'static str,
+pub(crate) struct ServerAddress {
+    pub(crate) url: EndpointUrl,
     purpose: Purpose,
 }
 
-impl Address {
-    /// Parses the value of `purpose`'s key. The URL itself is not repeated in errors: a user may have put secrets into it.
+impl ServerAddress {
+    /// Parses the value of `purpose`'s key. Errors do not repeat the URL.
     pub(crate) fn parse(purpose: Purpose, url: &str) -> Result<Self> {
-        let key = purpose.key();
-        let (plain, secure) = purpose.schemes();
-        let bad = |why: String| {
-            Error::config(format!("{key}: {why}")).with_hint(format!("give a URL such as {secure}://host/path"))
-        };
-        let uri: Uri = url.parse().map_err(|error| bad(format!("not a URL: {error}")))?;
-        let scheme = uri.scheme_str().unwrap_or_default();
-        let tls = scheme.eq_ignore_ascii_case(secure);
-        if !tls && !scheme.eq_ignore_ascii_case(plain) {
-            return Err(bad(format!("the scheme must be {secure}://, not `{scheme}`")));
-        }
-        let authority = uri.authority().map_or("", |authority| authority.as_str());
-        if authority.contains('@') {
-            return Err(bad("credentials do not belong into the URL".into()));
-        }
-        let host = uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']').to_owned();
-        if host.is_empty() {
-            return Err(bad("the host is missing".into()));
-        }
-        let port = match uri.port() {
-            Some(port) => port.as_u16(),
-            None if authority.ends_with(':') || has_port(authority) => {
-                return Err(bad("the port is not a number".into()));
-            }
-            None => default_port(tls),
-        };
-        if port == 0 {
-            return Err(bad("port 0 cannot be connected to".into()));
-        }
-        if !tls && !is_loopback(&host) {
-            return Err(Error::config(format!(
-                "{key}: {plain}:// would send a secret in the clear to {host}; only loopback addresses may be reached without TLS"
-            ))
-            .with_hint(format!("use {secure}://")));
-        }
-        let mut target = uri.path_and_query().map_or("/", |target| target.as_str()).to_owned();
-        if !target.starts_with('/') {
-            target.insert(0, '/');
-        }
-        Ok(Self { tls, host, port, target, scheme: if tls { secure } else { plain }, purpose })
+        let url = EndpointUrl::parse(url, purpose.schemes()).map_err(|error| error.while_doing(purpose.key()))?;
+        Ok(Self { url, purpose })
     }
 
     /// The key of the configuration that holds it.
@@ -97,47 +51,31 @@ impl Address {
         self.purpose.key()
     }
 
-    /// Host and port for errors and for the `Host` header; the port is left out where it is the scheme's own.
+    /// Host and port for errors and for the `Host` header; without the port where it is the scheme's own.
     pub(crate) fn host_header(&self) -> String {
-        let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
-        if self.port == default_port(self.tls) { host } else { format!("{host}:{}", self.port) }
-    }
-
-    /// The query, without the question mark.
-    pub(crate) fn query(&self) -> Option<&str> {
-        self.target.split_once('?').map(|(_, query)| query)
+        let with_port = self.host_and_port();
+        if self.url.port != default_port(self.url.tls) {
+            return with_port;
+        }
+        with_port.rsplit_once(':').map_or_else(String::new, |(host, _)| host.into())
     }
 
     /// Host and port, always both.
     pub(crate) fn host_and_port(&self) -> String {
-        host_and_port(&self.host, self.port)
+        host_and_port(&self.url.host, self.url.port)
+    }
+
+    /// The query, without the question mark.
+    pub(crate) fn query(&self) -> Option<&str> {
+        self.url.target.split_once('?').map(|(_, query)| query)
     }
 }
 
-/// An IPv6 address stands in brackets.
-pub(crate) fn host_and_port(host: &str, port: u16) -> String {
-    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
-}
-
-impl fmt::Display for Address {
+impl fmt::Display for ServerAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let path = self.target.split('?').next().unwrap_or_default();
-        write!(f, "{}://{}{path}", self.scheme, self.host_header())
+        let path = self.url.target.split('?').next().unwrap_or_default();
+        write!(f, "{}://{}{path}", self.url.scheme, self.host_header())
     }
-}
-
-fn default_port(tls: bool) -> u16 {
-    if tls { 443 } else { 80 }
-}
-
-/// Whether something follows the host (`[::1]` holds colons itself).
-fn has_port(authority: &str) -> bool {
-    authority.rsplit(']').next().is_some_and(|rest| rest.contains(':'))
-}
-
-/// `localhost` is loopback by RFC 6761 section 6.3; other names are not trusted to be.
-fn is_loopback(host: &str) -> bool {
-    host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 #[cfg(test)]
@@ -145,41 +83,42 @@ mod tests {
     use super::*;
 
     #[test]
-    fn urls_are_taken_apart() {
-        let check = |purpose, url, shown: &str, host_and_port: &str, target: &str| {
-            let address = Address::parse(purpose, url).unwrap();
+    fn an_address_is_shown_without_its_query_and_its_usual_port() {
+        let check = |purpose, url, shown: &str, host_and_port: &str, query: Option<&str>| {
+            let address = ServerAddress::parse(purpose, url).unwrap();
             assert_eq!(address.to_string(), shown);
             assert_eq!(address.host_and_port(), host_and_port);
-            assert_eq!(address.target, target);
+            assert_eq!(address.query(), query);
         };
         let stream = "wss://api.cxp.cxone.com/data-actions/v1/stream/s-1";
-        check(Purpose::Stream, stream, stream, "api.cxp.cxone.com:443", "/data-actions/v1/stream/s-1");
-        check(Purpose::Stream, "WSS://h:8443?k=secret", "wss://h:8443/", "h:8443", "/?k=secret");
-        check(Purpose::Stream, "ws://[::1]:9/x", "ws://[::1]:9/x", "[::1]:9", "/x");
-        check(Purpose::Token, "https://[2001:db8::1]/t", "https://[2001:db8::1]/t", "[2001:db8::1]:443", "/t");
-        check(Purpose::Token, "http://127.3.2.1/t", "http://127.3.2.1/t", "127.3.2.1:80", "/t");
-        check(Purpose::Token, "http://LOCALHOST:1/t", "http://LOCALHOST:1/t", "LOCALHOST:1", "/t");
+        check(Purpose::Stream, stream, stream, "api.cxp.cxone.com:443", None);
+        check(Purpose::Stream, "wss://h:8443?k=secret", "wss://h:8443/", "h:8443", Some("k=secret"));
+        check(Purpose::Stream, "ws://[::1]:9/x", "ws://[::1]:9/x", "[::1]:9", None);
+        check(Purpose::Token, "https://[2001:db8::1]/t", "https://[2001:db8::1]/t", "[2001:db8::1]:443", None);
+        check(Purpose::Token, "http://127.3.2.1/t", "http://127.3.2.1/t", "127.3.2.1:80", None);
+        check(Purpose::Token, "http://LOCALHOST:1/t", "http://LOCALHOST:1/t", "LOCALHOST:1", None);
     }
 
     #[test]
-    fn bad_urls_are_refused_without_showing_them() {
+    fn a_bad_url_is_refused_with_its_key_and_without_its_text() {
         let check = |purpose, url: &str, why: &str| {
-            let error = Address::parse(purpose, url).unwrap_err();
+            let error = ServerAddress::parse(purpose, url).unwrap_err();
+            assert!(error.message().starts_with(&format!("{}: ", purpose.key())), "{error}");
             assert!(error.message().contains(why), "{url}: {error}");
             assert!(!error.message().contains("hunter2"), "{error}");
         };
-        check(Purpose::Stream, "ws://example.com/hunter2", "in the clear to example.com");
-        check(Purpose::Stream, "ws://127.0.0.1.example.com/", "in the clear");
-        check(Purpose::Stream, "ws://10.0.0.1/", "in the clear");
-        check(Purpose::Token, "http://example.com/", "in the clear");
-        check(Purpose::Token, "wss://example.com/", "must be https://, not `wss`");
+        check(Purpose::Stream, "ws://example.com/hunter2", "unencrypted to \"example.com\"");
+        check(Purpose::Stream, "ws://127.0.0.1.example.com/", "unencrypted");
+        check(Purpose::Stream, "ws://10.0.0.1/", "unencrypted");
+        check(Purpose::Token, "http://example.com/", "unencrypted");
+        check(Purpose::Token, "wss://example.com/", "must be https://");
         check(Purpose::Stream, "https://example.com/", "must be wss://");
-        check(Purpose::Stream, "example.com/stream", "stream.url: ");
-        check(Purpose::Stream, "", "stream.url: not a URL");
+        check(Purpose::Stream, "example.com/stream", "not a URL");
+        check(Purpose::Stream, "", "not a URL");
         check(Purpose::Stream, "wss://user:hunter2@example.com/", "credentials");
-        check(Purpose::Stream, "wss://example.com:99999/", "stream.url: ");
-        check(Purpose::Stream, "wss://example.com:0/", "port 0");
-        check(Purpose::Stream, "wss://example.com:/", "port is not a number");
-        check(Purpose::Stream, "wss://exa mple.com/", "not a URL");
+        check(Purpose::Stream, "wss://example.com:99999/", "port");
+        check(Purpose::Stream, "wss://example.com:0/", "port");
+        check(Purpose::Stream, "wss://example.com:/", "port");
+        check(Purpose::Stream, "wss://exa mple.com/", "character");
     }
 }

@@ -66,7 +66,7 @@ pub(crate) fn read_head(stream: &mut impl Read) -> Result<(Head, Vec<u8>), Fault
     }
 }
 
-/// Reads to the next empty line, beginning with what was `received` before; leaves there what came after it.
+/// Reads to the next empty line, beginning with the bytes `received` before; leaves later bytes there.
 pub(crate) fn read_head_bytes(stream: &mut impl Read, received: &mut Vec<u8>) -> Result<Vec<u8>, Fault> {
     let mut seen = 0;
     loop {

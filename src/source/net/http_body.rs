@@ -10,7 +10,7 @@ use crate::source::net::http::{Fault, read_some};
 const CHUNK_LINE_BYTES_MAX: usize = 4 << 10;
 
 /// Reads the body behind a head, of which `body` holds the first bytes. A body of more than `bytes_max` is read a little beyond that and
-/// no further. After an error, `body` holds what came before it.
+/// no further. After an error, `body` holds the bytes before it.
 pub(crate) fn read_body(
     stream: &mut impl Read,
     status: u16,

@@ -1,7 +1,6 @@
-//! An HTTP proxy in between (RFC 9110 section 9.3.6, CONNECT): it passes on bytes that it cannot read, because TLS with the server
-//! comes after it.
+//! An HTTP proxy (RFC 9110 section 9.3.6, CONNECT): it passes on bytes that it cannot read, because TLS with the server comes after it.
 //!
-//! So an address without TLS, which is one of this machine, is never reached through a proxy: it would see the token.
+//! A server without TLS is on this machine, and is never reached through a proxy: the proxy would see the token.
 
 use std::time::Duration;
 
@@ -13,14 +12,14 @@ use crate::config::{ProxyAddress, ProxyConfig, TlsConfig};
 use crate::error::{Error, ErrorKind, Result};
 use crate::tls;
 
-use crate::source::net::address::{Address, host_and_port};
-use crate::source::net::failure::shown;
-use crate::source::net::http;
-use crate::source::net::http::{Fault, Head, USER_AGENT};
-use crate::source::net::route::step_failed;
+use crate::net::host::host_and_port;
+use crate::source::net::address::ServerAddress;
+use crate::source::net::failure::step_failed;
+use crate::source::net::http::{self, Fault, Head, USER_AGENT};
+use crate::source::net::server_text::shown;
 use crate::source::net::transport::Transport;
 
-const HINT: &str = "check proxy.url (or HTTPS_PROXY, ALL_PROXY), and that the proxy runs; proxy.no_proxy (NO_PROXY) lists what is reached without it";
+const HINT: &str = "check proxy.url (or HTTPS_PROXY, ALL_PROXY), and that the proxy runs; proxy.no_proxy (NO_PROXY) lists the hosts that need no proxy";
 
 /// The proxy of one connection.
 pub(crate) struct Proxy {
@@ -30,10 +29,10 @@ pub(crate) struct Proxy {
 }
 
 impl Proxy {
-    /// The proxy on the way to `server`, if there is one.
-    pub(crate) fn towards(config: &ProxyConfig, server: &Address) -> Result<Option<Self>> {
+    /// The proxy in front of `server`, if there is one.
+    pub(crate) fn for_server(config: &ProxyConfig, server: &ServerAddress) -> Result<Option<Self>> {
         let Some(address) = config.address()? else { return Ok(None) };
-        if !server.tls || config.is_excepted(&server.host, server.port) {
+        if !server.url.tls || config.is_excepted(&server.url.host, server.url.port) {
             return Ok(None);
         }
         let basic = match &address.user {
@@ -64,7 +63,7 @@ impl Proxy {
     pub(crate) fn connect(
         &self,
         transport: &mut Transport,
-        server: &Address,
+        server: &ServerAddress,
         tls: &TlsConfig,
         timeout: Duration,
     ) -> Result<()> {
@@ -84,9 +83,9 @@ impl Proxy {
         if head.status / 100 != 2 {
             return Err(self.refused(&target, &head));
         }
-        // TLS begins with the client: who speaks before it is not the server.
+        // TLS begins with the client: bytes before that are not the server's.
         if !rest.is_empty() {
-            let why = "it went on speaking after its answer".into();
+            let why = "it sent more after its response".into();
             return Err(failed(Fault::NoHttp { why, beginning: rest }));
         }
         log::debug!("the proxy {} connects to {target}", self.name());
@@ -107,35 +106,37 @@ impl Proxy {
         match fault {
             Fault::Io(error) => step_failed(&step, &proxy, &error, timeout, HINT),
             Fault::Ended => {
-                Error::new(ErrorKind::Connect, format!("{step} {proxy}: it ended the connection without an answer"))
+                Error::new(ErrorKind::Connect, format!("{step} {proxy}: it closed the connection without a response"))
                     .with_hint(HINT)
             }
             Fault::NoHttp { why, beginning } => {
                 let line = beginning.split(|byte| *byte == b'\n').next().unwrap_or_default();
                 let line = self.shown(line, 60);
-                Error::new(ErrorKind::Connect, format!("{step} {proxy}: its answer is not HTTP/1.1 ({why}): {line}"))
+                Error::new(ErrorKind::Connect, format!("{step} {proxy}: its response is not HTTP/1.1 ({why}): {line}"))
                     .with_hint(HINT)
             }
         }
     }
 
-    /// What the proxy said, without the credentials if it says them back.
+    /// Text of the proxy, without the credentials if it sends them back.
     fn shown(&self, text: &[u8], chars_max: usize) -> String {
         let basic = self.basic.as_ref().map_or("", ExposeSecret::expose_secret);
         shown(text, &[basic], chars_max)
     }
 
-    /// An outage in any case: what a proxy refuses now, it may allow after its own configuration or directory is repaired.
+    /// Transient in any case: a proxy that refuses now may connect once its configuration or its directory is repaired.
     fn refused(&self, target: &str, head: &Head) -> Error {
-        const CREDENTIALS: &str = "give proxy.url a user, and the password there or in proxy.password_file; if both are there, they may be wrong, or the proxy may ask for another scheme than Basic";
+        const CREDENTIALS: &str = "set a user in proxy.url, and a password there or in proxy.password_file; if both are set, check them, and that the proxy accepts Basic authentication";
         let hint = match head.status {
-            // tinyproxy says 401 to wrong credentials.
+            // tinyproxy answers wrong credentials with 401.
             401 | 407 => CREDENTIALS,
-            403 | 405 => "ask who runs the proxy to allow connections to this host and port",
+            403 | 405 => "ask the operator of the proxy to allow connections to this host and port",
             300..=399 => {
-                "check proxy.url: what answers there is no proxy, or asks for a sign-in; redirects are not followed"
+                "check proxy.url: the server there is no proxy, or asks for a sign-in; redirects are not followed"
             }
-            502..=504 => "check the host in the configuration, and that the proxy can look its name up and reach it",
+            502..=504 => {
+                "check the host in the configuration, and that the proxy can resolve its name and connect to it"
+            }
             _ => HINT,
         };
         let reason = self.shown(head.reason.as_bytes(), 100);

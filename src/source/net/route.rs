@@ -1,128 +1,104 @@
-//! The way to a server: its name, TCP, the proxy, TLS, all before one deadline and ended at once by a stop.
+//! The route to a server: name, TCP, proxy, TLS, before one deadline and ended at once by a stop.
 //!
-//! Token endpoint and stream are reached in the same way, so what works for one works for the other.
+//! Token endpoint and stream have the same kind of route, so what works for one works for the other.
 
 use std::io;
 use std::time::{Duration, Instant};
 
 use crate::config::{Config, ProxyConfig, TlsConfig};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
+use crate::net::connect::connect;
+use crate::net::resolve::{Resolver, system_resolver};
+use crate::source::net::address::{Purpose, ServerAddress};
+use crate::source::net::failure::step_failed;
+use crate::source::net::proxy::Proxy;
+use crate::source::net::transport::Transport;
 use crate::threads::stop_signal::{InterruptGuard, StopSignal};
 use crate::tls;
 
-use crate::source::net::address::{Address, Purpose};
-use crate::source::net::connect;
-use crate::source::net::connect::Resolve;
-use crate::source::net::proxy::Proxy;
-use crate::source::net::transport::Transport;
-
-/// How one server is reached. See the [module documentation](self).
-pub(crate) struct Way {
-    pub(crate) address: Address,
+/// See the [module documentation](self).
+pub(crate) struct Route {
+    pub(crate) address: ServerAddress,
+    pub(crate) resolver: Resolver,
     tls: TlsConfig,
     proxy: ProxyConfig,
-    resolve: Resolve,
 }
 
 /// A connection that a stop ends, as long as this lives.
-pub(crate) struct Reached {
+pub(crate) struct Connected {
     pub(crate) transport: Transport,
     pub(crate) interrupt: InterruptGuard,
 }
 
-impl Way {
+impl Route {
     /// Checks the configuration; connects to nothing.
     pub(crate) fn new(purpose: Purpose, url: &str, config: &Config) -> Result<Self> {
-        let address = Address::parse(purpose, url)?;
-        if address.tls {
-            // Made anew for each connection; here only to fail early.
-            tls::session(&config.tls, &address.host)?;
+        let address = ServerAddress::parse(purpose, url)?;
+        if address.url.tls {
+            // To fail early: each connection makes its own session.
+            tls::session(&config.tls, &address.url.host)?;
         }
         let (tls, proxy) = (config.tls.clone(), config.proxy.clone());
-        let way = Self { address, tls, proxy, resolve: connect::system_resolver() };
-        way.proxy()?;
-        Ok(way)
+        let route = Self { address, resolver: system_resolver(), tls, proxy };
+        route.proxy()?;
+        Ok(route)
     }
 
-    /// Opens a connection; `timeout` is counted from now, and is also the deadline for what is done on the transport next.
-    pub(crate) fn open(&self, timeout: Duration, stop: &StopSignal) -> Result<Reached> {
+    /// Opens a connection. `timeout` starts now; it is also the deadline of what the caller does on the transport next.
+    pub(crate) fn open(&self, timeout: Duration, stop: &StopSignal) -> Result<Connected> {
         let proxy = self.proxy()?;
-        let mut reached = self.dial(proxy.as_ref(), timeout, stop)?;
+        let mut connected = self.connect_tcp(proxy.as_ref(), timeout, stop)?;
         if let Some(proxy) = &proxy {
-            self.pass(proxy, &mut reached, timeout)?;
+            self.pass_proxy(proxy, &mut connected, timeout)?;
         }
-        self.encrypt(&mut reached, timeout)?;
-        Ok(reached)
+        self.start_tls(&mut connected, timeout)?;
+        Ok(connected)
     }
 
-    /// The first step: TCP, to the server or to the proxy on the way to it.
-    pub(crate) fn dial(&self, proxy: Option<&Proxy>, timeout: Duration, stop: &StopSignal) -> Result<Reached> {
+    /// The first step: TCP, to the server or to its proxy.
+    pub(crate) fn connect_tcp(&self, proxy: Option<&Proxy>, timeout: Duration, stop: &StopSignal) -> Result<Connected> {
         let deadline = Instant::now() + timeout;
-        let (host, port) = self.first_stop(proxy);
-        let tcp = connect::dial(host, port, deadline, stop, &self.resolve).map_err(|error| in_context(proxy, error))?;
+        let (host, port) = self.first_hop(proxy);
+        let tcp = connect(host, port, deadline, stop, &self.resolver).map_err(|error| about_proxy(proxy, error))?;
         let transport = Transport::new(tcp, deadline).map_err(|error| self.failed("TCP", &error, timeout))?;
         let interrupt = transport.interrupt().map_err(|error| self.failed("TCP", &error, timeout))?;
-        Ok(Reached { transport, interrupt: stop.on_set(interrupt) })
+        Ok(Connected { transport, interrupt: stop.on_set(interrupt) })
     }
 
-    /// The second one, where there is a proxy.
-    pub(crate) fn pass(&self, proxy: &Proxy, reached: &mut Reached, timeout: Duration) -> Result<()> {
-        proxy.connect(&mut reached.transport, &self.address, &self.tls, timeout)
+    /// The second step, where there is a proxy.
+    pub(crate) fn pass_proxy(&self, proxy: &Proxy, connected: &mut Connected, timeout: Duration) -> Result<()> {
+        proxy.connect(&mut connected.transport, &self.address, &self.tls, timeout)
     }
 
-    /// The third one, where the server speaks TLS.
-    pub(crate) fn encrypt(&self, reached: &mut Reached, timeout: Duration) -> Result<()> {
-        if self.address.tls {
-            let session = tls::session(&self.tls, &self.address.host)?;
-            reached.transport.start_tls(session).map_err(|error| self.failed("TLS", &error, timeout))?;
+    /// The third step, where the server speaks TLS.
+    pub(crate) fn start_tls(&self, connected: &mut Connected, timeout: Duration) -> Result<()> {
+        if self.address.url.tls {
+            let session = tls::session(&self.tls, &self.address.url.host)?;
+            connected.transport.start_tls(session).map_err(|error| self.failed("TLS", &error, timeout))?;
         }
         Ok(())
     }
 
-    /// The host that TCP leads to, with its port.
-    pub(crate) fn first_stop<'a>(&'a self, proxy: Option<&'a Proxy>) -> (&'a str, u16) {
-        proxy.map_or((&self.address.host, self.address.port), Proxy::host_and_port)
+    /// Host and port of the TCP connection.
+    pub(crate) fn first_hop<'a>(&'a self, proxy: Option<&'a Proxy>) -> (&'a str, u16) {
+        proxy.map_or((&self.address.url.host, self.address.url.port), Proxy::host_and_port)
     }
 
     pub(crate) fn proxy(&self) -> Result<Option<Proxy>> {
-        Proxy::towards(&self.proxy, &self.address)
+        Proxy::for_server(&self.proxy, &self.address)
     }
 
-    /// A step of the way failed, or of what came after it: a server that refuses the client's certificate says so only then.
+    /// The error of a step, or of a read after the last step: a server refuses a client's certificate only then.
     pub(crate) fn failed(&self, step: &str, error: &io::Error, timeout: Duration) -> Error {
-        let peer = self.address.host_and_port();
-        let place = format!("check {}, and that no firewall or proxy is in between", self.address.key());
-        step_failed(step, &peer, error, timeout, &place)
+        let hint = format!("check {}, and that no firewall or proxy is in between", self.address.key());
+        step_failed(step, &self.address.host_and_port(), error, timeout, &hint)
     }
 }
 
-/// Says so if it was about the proxy.
-pub(crate) fn in_context(proxy: Option<&Proxy>, error: Error) -> Error {
+/// Makes an error say that it is about the proxy, if there is one.
+pub(crate) fn about_proxy(proxy: Option<&Proxy>, error: Error) -> Error {
     match proxy {
         Some(proxy) => proxy.in_context(error),
         None => error,
-    }
-}
-
-/// What an I/O error in a step with `peer` means.
-pub(crate) fn step_failed(step: &str, peer: &str, error: &io::Error, timeout: Duration, hint: &str) -> Error {
-    if let Some(error) = tls::inside(error) {
-        return tls::refused(peer, error);
-    }
-    let why = match error.kind() {
-        io::ErrorKind::WouldBlock => format!("no answer within {timeout:?}"),
-        io::ErrorKind::UnexpectedEof => "the other end closed the connection".into(),
-        _ => error.to_string(),
-    };
-    Error::new(ErrorKind::Connect, format!("{step} with {peer}: {why}")).with_hint(hint)
-}
-
-#[cfg(test)]
-impl Way {
-    pub(crate) fn resolve_with(
-        &mut self,
-        resolve: impl Fn(&str, u16) -> io::Result<Vec<std::net::SocketAddr>> + Send + Sync + 'static,
-    ) {
-        self.resolve = std::sync::Arc::new(resolve);
     }
 }

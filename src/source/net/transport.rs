@@ -37,10 +37,10 @@ impl Transport {
         Ok(Self { socket, sessions: Vec::new() })
     }
 
-    /// Ends every call on this transport, from any thread, now and later.
+    /// Returns a call that ends every call on this transport, from any thread, now and later.
     pub(crate) fn interrupt(&self) -> io::Result<impl FnOnce() + Send + 'static> {
         let tcp = self.socket.tcp.try_clone()?;
-        // It fails when the connection is gone already, which is as good.
+        // It fails when the connection is gone already; the effect is the same.
         Ok(move || drop(tcp.shutdown(Shutdown::Both)))
     }
 
@@ -72,7 +72,7 @@ impl Transport {
         self.through_all(|mut stream| -> io::Result<()> {
             while session.is_handshaking() {
                 // It ends at the end of the stream without an error, and without having got further.
-                let step = session.complete_io(&mut stream).map_err(|error| last_words(&mut session, stream, error))?;
+                let step = session.complete_io(&mut stream).map_err(|error| alert_or(&mut session, stream, error))?;
                 if step == (0, 0) {
                     return Err(io::ErrorKind::UnexpectedEof.into());
                 }
@@ -87,18 +87,18 @@ impl Transport {
         !self.sessions.is_empty()
     }
 
-    /// What TLS with the server is; `None` if there is none.
+    /// TLS with the server; `None` without.
     pub(crate) fn encryption(&self) -> Option<Encryption> {
         self.sessions.last().and_then(Encryption::of)
     }
 
-    /// As [`last_words`], of the innermost session.
+    /// As [`alert_or`], of the innermost session.
     fn reason_for(&mut self, error: io::Error) -> io::Error {
         let socket = &mut self.socket;
         match &mut self.sessions[..] {
             [] => error,
-            [tls] => last_words(tls, socket, error),
-            [outer, inner, ..] => last_words(inner, &mut rustls::Stream::new(outer, socket), error),
+            [tls] => alert_or(tls, socket, error),
+            [outer, inner, ..] => alert_or(inner, &mut rustls::Stream::new(outer, socket), error),
         }
     }
 
@@ -116,8 +116,8 @@ impl Transport {
     }
 }
 
-/// A server that refuses us ends the connection, so that what we write next fails before its reason is read. Reads it then.
-fn last_words(session: &mut ClientConnection, stream: &mut dyn ReadWrite, error: io::Error) -> io::Error {
+/// The alert of a server that refused us, or else `error`: it closed the connection, so our next write fails before the alert is read.
+fn alert_or(session: &mut ClientConnection, stream: &mut dyn ReadWrite, error: io::Error) -> io::Error {
     if !matches!(
         error.kind(),
         io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted
@@ -136,8 +136,8 @@ fn last_words(session: &mut ClientConnection, stream: &mut dyn ReadWrite, error:
 impl Read for Transport {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self.through_all(|stream| stream.read(buffer)) {
-            // Many servers close the connection without TLS's own goodbye; the WebSocket close frame, or the length of an answer, is
-            // what we go by.
+            // Many servers close the connection without TLS's close_notify. The WebSocket close frame, or the length of a response,
+            // decides.
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(0),
             read => read,
         }
@@ -165,15 +165,15 @@ impl<T: Read + Write> ReadWrite for T {}
 /// A wait may be cut in two from here on.
 const LONG_WAIT: Duration = Duration::from_secs(1);
 
-/// The TCP stream: turns the deadline into the socket's timeout before each system call, so that a peer that sends a byte now
-/// and then cannot stretch it.
+/// The TCP stream: turns the deadline into the socket's timeout before each system call, so that a server that sends single bytes
+/// cannot stretch it.
 #[derive(Debug)]
 struct Socket {
     tcp: TcpStream,
     mode: Mode,
-    /// What the socket's timeout for reading was last set to.
+    /// The socket's timeout for reading, as set last.
     read_timeout: Option<Duration>,
-    /// The last read got less than it asked for.
+    /// The last read returned less than its buffer holds.
     is_drained: bool,
 }
 
@@ -188,8 +188,8 @@ impl Socket {
         }
     }
 
-    /// Sets the socket's timeout, unless the one that it has will do. A shorter one costs another try at the end of a long wait, and
-    /// saves a system call for each read of a stream whose deadline moves on with every event.
+    /// Sets the socket's timeout, unless the present one suffices. A shorter one costs another try at the end of a long wait, and saves a
+    /// system call for each read of a stream whose deadline moves on with every event.
     fn set_read_timeout(&mut self, left: Duration) -> io::Result<()> {
         if self.read_timeout.is_some_and(|timeout| timeout <= left && timeout >= left / 2) {
             return Ok(());

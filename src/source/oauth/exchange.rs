@@ -17,9 +17,9 @@ use ureq::http::{HeaderMap, Request, StatusCode, Uri};
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, LazyBuffers, NextTimeout};
 
-use crate::source::net::failure::spellings;
 use crate::source::net::http::{self, Fault, HEAD_BYTES_MAX, USER_AGENT};
 use crate::source::net::http_body::read_body;
+use crate::source::net::server_text::spellings;
 use crate::source::net::transport::Transport;
 use crate::threads::sync;
 

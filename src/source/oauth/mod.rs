@@ -1,4 +1,4 @@
-//! OAuth 2.0 client credentials (RFC 6749 section 4.4): one token for all who need it.
+//! OAuth 2.0 client credentials (RFC 6749 section 4.4): one token for every connection.
 
 pub(crate) mod exchange;
 pub(crate) mod request;

@@ -4,39 +4,27 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use secrecy::{ExposeSecret, SecretString};
-use ureq::http::{HeaderMap, HeaderName, Request, header};
+use ureq::http::{Request, header};
 
+use crate::config::percent::encode_in_form;
 use crate::config::{Config, OauthConfig};
 use crate::error::{Class, Error, ErrorKind, Result};
 use crate::threads::stop_signal::StopSignal;
 use crate::tls;
 
 use crate::source::net::address::Purpose;
-use crate::source::net::failure::{form_encoded, shown};
 use crate::source::net::http::Fault;
-use crate::source::net::route::{Reached, Way};
-use crate::source::oauth::exchange::{self, BODY_BYTES_MAX, Exchanged, Hidden};
-use crate::source::oauth::response;
-use crate::source::oauth::response::Granted;
+use crate::source::net::route::{Connected, Route};
+use crate::source::net::server_text::shown;
+use crate::source::oauth::exchange::{self, Hidden};
+use crate::source::oauth::response::{self, Granted, TokenResponse};
 
-/// What to ask, and where.
+/// The request for a token.
 pub(crate) struct TokenRequest {
     oauth: OauthConfig,
     client_id: String,
-    pub(crate) way: Way,
+    pub(crate) route: Route,
     pub(crate) connect_timeout: Duration,
-}
-
-/// What came back, whatever its status.
-#[derive(Debug)]
-pub(crate) struct TokenResponse {
-    pub(crate) status: u16,
-    pub(crate) retry_after: Option<String>,
-    /// What time the server says it is.
-    pub(crate) date: Option<String>,
-    pub(crate) location: Option<String>,
-    pub(crate) content_type: Option<String>,
-    pub(crate) body: Vec<u8>,
 }
 
 impl TokenRequest {
@@ -44,39 +32,40 @@ impl TokenRequest {
         let client_id = config.oauth.client_id.clone().ok_or_else(|| {
             Error::config("oauth.client_id is missing").with_hint("set oauth.client_id or CXONE_CLIENT_ID")
         })?;
-        // Read here only to fail early.
-        config.oauth.client_secret()?;
-        Ok(Self {
-            way: Way::new(Purpose::Token, &config.oauth.url, config)?,
+        let request = Self {
+            route: Route::new(Purpose::Token, &config.oauth.url, config)?,
             client_id,
             connect_timeout: config.stream.connect_timeout.min(config.oauth.request_timeout),
             oauth: config.oauth.clone(),
-        })
+        };
+        // To fail early.
+        request.http_request(&request.secret()?)?;
+        Ok(request)
     }
 
-    /// The client's secret, read anew so that it can be rotated.
+    /// The client's secret; a file is read again each time, so that the secret can be rotated.
     pub(crate) fn secret(&self) -> Result<SecretString> {
         self.oauth.client_secret()
     }
 
     /// Sends the request; ends early, with an error, when `stop` is set.
     pub(crate) fn send(&self, secret: &SecretString, stop: &StopSignal) -> Result<TokenResponse> {
-        let answer = self.exchange(secret, stop);
-        // Whatever else was found then, the stop is the reason.
-        if stop.is_set() { Err(Error::stopped()) } else { answer.map_err(|error| self.in_context(error)) }
+        let response = self.exchange(secret, stop);
+        // After a stop, every other error is its consequence.
+        if stop.is_set() { Err(Error::stopped()) } else { response.map_err(|error| self.in_context(error)) }
     }
 
     fn exchange(&self, secret: &SecretString, stop: &StopSignal) -> Result<TokenResponse> {
         let deadline = Instant::now() + self.oauth.request_timeout;
         let failed = |fault| self.failed(fault, secret);
         let (request, hidden) = self.http_request(secret)?;
-        let Reached { mut transport, interrupt: _interrupt } = self.way.open(self.connect_timeout, stop)?;
+        let Connected { mut transport, interrupt: _interrupt } = self.route.open(self.connect_timeout, stop)?;
         transport.wait_until(deadline).map_err(|error| failed(error.into()))?;
         let exchanged = exchange::exchange(transport, request, hidden).map_err(failed)?;
         match exchanged.end {
-            // Of an error the status says enough; a token must be complete.
+            // A token must be complete; of an error, the status says enough.
             Err(fault) if exchanged.status.is_success() => Err(failed(fault)),
-            _ => Ok(TokenResponse::new(exchanged)),
+            _ => Ok(exchanged.into()),
         }
     }
 
@@ -84,7 +73,7 @@ impl TokenRequest {
     /// which may be one.
     fn http_request(&self, secret: &SecretString) -> Result<(Request<String>, Vec<Hidden>)> {
         let secret = secret.expose_secret();
-        let mut hidden = vec![Hidden::new("client_secret=", form_encoded(secret), secret)];
+        let mut hidden = vec![Hidden::new("client_secret=", encode_in_form(secret), secret)];
         let mut form = form_urlencoded::Serializer::new(String::new());
         form.append_pair("grant_type", "client_credentials");
         form.append_pair("client_id", &self.client_id);
@@ -92,8 +81,8 @@ impl TokenRequest {
         if !self.oauth.scope.trim().is_empty() {
             form.append_pair("scope", &self.oauth.scope);
         }
-        let mut url = self.way.address.to_string();
-        if let Some(query) = self.way.address.query() {
+        let mut url = self.route.address.to_string();
+        if let Some(query) = self.route.address.query() {
             let query = Hidden::new("?", query, query);
             url = format!("{url}?{}", query.placeholder());
             hidden.push(query);
@@ -106,25 +95,25 @@ impl TokenRequest {
         Ok((request, hidden))
     }
 
-    /// Turns an answer into a token or into the error it means.
-    pub(crate) fn judge(&self, answer: &TokenResponse, secret: &SecretString) -> Result<Granted> {
-        let judged = if (200..300).contains(&answer.status) {
-            response::granted(answer, &self.oauth.scope)
+    /// The token in a response, or the error that the response means.
+    pub(crate) fn granted(&self, response: &TokenResponse, secret: &SecretString) -> Result<Granted> {
+        let granted = if (200..300).contains(&response.status) {
+            response::granted(response, &self.oauth.scope)
         } else {
-            Err(response::refused(answer, &[secret.expose_secret(), &self.client_id]))
+            Err(response::refused(response, &[secret.expose_secret(), &self.client_id]))
         };
-        judged.map_err(|error| self.in_context(error))
+        granted.map_err(|error| self.in_context(error))
     }
 
     fn in_context(&self, error: Error) -> Error {
-        error.while_doing(format_args!("getting a token from {}", self.way.address))
+        error.while_doing(format_args!("getting a token from {}", self.route.address))
     }
 
-    /// There is no answer although there was a connection.
+    /// There is no response although there was a connection.
     fn failed(&self, fault: Fault, secret: &SecretString) -> Error {
-        let (peer, timeout) = (self.way.address.host_and_port(), self.oauth.request_timeout);
+        let (peer, timeout) = (self.route.address.host_and_port(), self.oauth.request_timeout);
         let connect = |why: String| Error::new(ErrorKind::Connect, why).with_hint(CHECK_PATH);
-        let cut = || connect(format!("{peer} ended the connection before its answer was complete"));
+        let cut = || connect(format!("{peer} closed the connection before its response was complete"));
         match fault {
             Fault::Ended => cut(),
             Fault::NoHttp { why, beginning } => {
@@ -134,36 +123,14 @@ impl TokenRequest {
                     .with_class(Class::Transient)
                     .with_hint("check oauth.url: this does not look like a token endpoint")
             }
-            Fault::Io(error) if tls::inside(&error).is_some() => self.way.failed("TLS", &error, timeout),
+            Fault::Io(error) if tls::inside(&error).is_some() => self.route.failed("TLS", &error, timeout),
             Fault::Io(error) => match error.kind() {
                 io::ErrorKind::WouldBlock => connect(format!("{peer} did not answer within {timeout:?}")),
                 io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => cut(),
-                _ => connect(format!("asking {peer}: {error}")),
+                _ => connect(format!("the request to {peer}: {error}")),
             },
         }
     }
 }
 
 const CHECK_PATH: &str = "check oauth.url, and that no firewall or proxy is in between";
-
-impl TokenResponse {
-    fn new(Exchanged { status, headers, body, .. }: Exchanged) -> Self {
-        let text = |name| header_text(&headers, name);
-        Self {
-            status: status.as_u16(),
-            retry_after: text(header::RETRY_AFTER),
-            date: text(header::DATE),
-            location: text(header::LOCATION),
-            content_type: text(header::CONTENT_TYPE),
-            body,
-        }
-    }
-
-    pub(crate) fn is_too_long(&self) -> bool {
-        self.body.len() > BODY_BYTES_MAX
-    }
-}
-
-fn header_text(headers: &HeaderMap, name: HeaderName) -> Option<String> {
-    headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
-}

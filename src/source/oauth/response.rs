@@ -1,16 +1,16 @@
-//! What the token endpoint's answer means (RFC 6749 section 5): a token, or which error.
+//! The meaning of the token endpoint's response (RFC 6749 section 5): a token, or an error.
 //!
-//! The body of a good answer holds the token, so it is never shown, not even when it cannot be understood.
+//! The body of a 2xx response holds the token, so no error shows it, not even when it is malformed.
 
 use std::time::Duration;
 
 use serde_json::Value;
-use tungstenite::http::HeaderValue;
+use ureq::http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use crate::error::{Class, Error, ErrorKind, Result};
-
-use crate::source::net::failure::{refusal, shown};
-use crate::source::oauth::request::TokenResponse;
+use crate::source::net::failure::refusal;
+use crate::source::net::server_text::shown;
+use crate::source::oauth::exchange::{BODY_BYTES_MAX, Exchanged};
 
 /// Section 5.1 leaves `expires_in` out only where the lifetime is known otherwise; an hour is usual.
 const LIFETIME_DEFAULT: Duration = Duration::from_secs(3600);
@@ -26,16 +26,52 @@ pub(crate) struct Granted {
     pub(crate) lifetime: Duration,
 }
 
-/// Reads the body of a 2xx answer. `scope` is what was asked for.
-pub(crate) fn granted(answer: &TokenResponse, scope: &str) -> Result<Granted> {
-    if answer.is_too_long() {
+/// The response of the token endpoint, whatever its status.
+#[derive(Debug)]
+pub(crate) struct TokenResponse {
+    pub(crate) status: u16,
+    pub(crate) retry_after: Option<String>,
+    /// The server's time, to the second.
+    pub(crate) date: Option<String>,
+    pub(crate) location: Option<String>,
+    pub(crate) content_type: Option<String>,
+    pub(crate) body: Vec<u8>,
+}
+
+impl From<Exchanged> for TokenResponse {
+    fn from(Exchanged { status, headers, body, .. }: Exchanged) -> Self {
+        let text = |name| header_text(&headers, name);
+        Self {
+            status: status.as_u16(),
+            retry_after: text(header::RETRY_AFTER),
+            date: text(header::DATE),
+            location: text(header::LOCATION),
+            content_type: text(header::CONTENT_TYPE),
+            body,
+        }
+    }
+}
+
+impl TokenResponse {
+    fn is_too_long(&self) -> bool {
+        self.body.len() > BODY_BYTES_MAX
+    }
+}
+
+fn header_text(headers: &HeaderMap, name: HeaderName) -> Option<String> {
+    headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+}
+
+/// The token in the body of a 2xx response. `scope` is the requested one.
+pub(crate) fn granted(response: &TokenResponse, scope: &str) -> Result<Granted> {
+    if response.is_too_long() {
         return Err(unusable("is too long for a token"));
     }
-    // To a Value first: its errors tell the place, never the content.
-    let value: Value = serde_json::from_slice(&answer.body).map_err(|error| {
-        let content_type = answer.content_type.as_deref().unwrap_or("no content type");
+    // To a Value first: its errors name the place, never the content.
+    let value: Value = serde_json::from_slice(&response.body).map_err(|error| {
+        let content_type = response.content_type.as_deref().unwrap_or("no content type");
         let content_type = shown(content_type.as_bytes(), &[], 60);
-        unusable(format!("is not JSON ({content_type}, {} bytes): {error}", answer.body.len()))
+        unusable(format!("is not JSON ({content_type}, {} bytes): {error}", response.body.len()))
     })?;
     let fields = value.as_object().ok_or_else(|| unusable("is not a JSON object"))?;
     check_token_type(fields.get("token_type"))?;
@@ -49,7 +85,7 @@ pub(crate) fn granted(answer: &TokenResponse, scope: &str) -> Result<Granted> {
     Ok(granted)
 }
 
-/// Section 5.1: required, compared without regard to case. Left out by some; it can only mean bearer then.
+/// Section 5.1: required, in any case of letters. Some servers leave it out, which can only mean bearer.
 fn check_token_type(token_type: Option<&Value>) -> Result<()> {
     match token_type {
         None | Some(Value::Null) => Ok(()),
@@ -72,12 +108,12 @@ fn bearer(token: &str) -> Result<HeaderValue> {
     Ok(header)
 }
 
-/// Seconds, as a number or, from some servers, as a string of digits. A time that cannot be meant is refused rather than
-/// guessed: a guess would end in tokens that expire in use, or in one request after the other.
+/// Seconds, as a number or, from some servers, as a string of digits. An impossible time is refused rather than guessed: a guess
+/// would end in tokens that expire in use, or in one request after the other.
 fn lifetime(expires_in: Option<&Value>) -> Result<Duration> {
     let seconds = match expires_in {
         None | Some(Value::Null) => {
-            log::debug!("the token endpoint does not say how long its token lives: assuming {LIFETIME_DEFAULT:?}");
+            log::debug!("the token endpoint gives no lifetime for its token: assuming {LIFETIME_DEFAULT:?}");
             return Ok(LIFETIME_DEFAULT);
         }
         Some(Value::Number(number)) => number.as_f64(),
@@ -92,42 +128,42 @@ fn lifetime(expires_in: Option<&Value>) -> Result<Duration> {
     }
 }
 
-/// Section 5.1: an answer without `scope` grants what was asked for.
-fn check_scope(granted: Option<&Value>, asked: &str) -> Result<()> {
+/// Section 5.1: a response without `scope` grants the requested one.
+fn check_scope(granted: Option<&Value>, requested: &str) -> Result<()> {
     let granted: Vec<&str> = match granted {
         None | Some(Value::Null) => return Ok(()),
         Some(Value::String(scope)) => scope.split_whitespace().collect(),
         Some(Value::Array(scopes)) => scopes.iter().filter_map(Value::as_str).collect(),
         Some(_) => return Err(unusable("has a `scope` that is not a string")),
     };
-    let missing: Vec<&str> = asked.split_whitespace().filter(|asked| !granted.contains(asked)).collect();
+    let missing: Vec<&str> = requested.split_whitespace().filter(|scope| !granted.contains(scope)).collect();
     if missing.is_empty() {
         return Ok(());
     }
     let granted = shown(granted.join(" ").as_bytes(), &[], 200);
     let message = format!("the token lacks the scope {}: the server granted `{granted}`", missing.join(" "));
     Err(Error::new(ErrorKind::Auth, message)
-        .with_hint("give the client this scope in CXone's administration, or change oauth.scope"))
+        .with_hint("grant the client this scope in CXone's administration, or change oauth.scope"))
 }
 
-/// A good status with a body that is none. The server may be repaired without us.
+/// A 2xx response without a usable token. The server may be repaired, so this is transient.
 fn unusable(why: impl Into<String>) -> Error {
-    Error::new(ErrorKind::Protocol, format!("the answer {}", why.into()))
+    Error::new(ErrorKind::Protocol, format!("the response {}", why.into()))
         .with_class(Class::Transient)
         .with_hint("check oauth.url: it must be the token endpoint itself, with no sign-in page in front of it")
 }
 
 /// The error that a status other than 2xx means.
-pub(crate) fn refused(answer: &TokenResponse, secrets: &[&str]) -> Error {
-    let status = answer.status;
-    let location = answer.location.as_deref().map(str::as_bytes);
-    let message = refusal(&format!("status {status}"), location, &answer.body, secrets, BODY_CHARS_SHOWN);
-    let (kind, class, hint) = meaning(status, &answer.body);
+pub(crate) fn refused(response: &TokenResponse, secrets: &[&str]) -> Error {
+    let status = response.status;
+    let location = response.location.as_deref().map(str::as_bytes);
+    let message = refusal(&format!("status {status}"), location, &response.body, secrets, BODY_CHARS_SHOWN);
+    let (kind, class, hint) = meaning(status, &response.body);
     Error::new(kind, message).with_class(class).with_status(status).with_hint(hint)
 }
 
 fn meaning(status: u16, body: &[u8]) -> (ErrorKind, Class, &'static str) {
-    const SCOPE: &str = "the client may not have the scope in oauth.scope: give it the scope in CXone's administration, or change oauth.scope";
+    const SCOPE: &str = "grant the client the scope in oauth.scope in CXone's administration, or change oauth.scope";
     const CREDENTIALS: &str = "check oauth.client_id and oauth.client_secret (CXONE_CLIENT_ID, CXONE_CLIENT_SECRET): \
                                mistyped, revoked, or for another tenant";
     match status {
@@ -148,9 +184,15 @@ fn meaning(status: u16, body: &[u8]) -> (ErrorKind, Class, &'static str) {
             "check oauth.url, and that no sign-in page is in between: redirects are not followed with a secret",
         ),
         429 => {
-            (ErrorKind::Connect, Class::Transient, "the server limits how often it is asked: it is asked again later")
+            (ErrorKind::Connect, Class::Transient, "the server limits the rate of requests: the sink tries again later")
         }
-        500.. => (ErrorKind::Connect, Class::Transient, "the server has a problem of its own: it is asked again later"),
-        _ => (ErrorKind::Protocol, Class::Transient, "check oauth.url: this does not look like a token endpoint"),
+        500.. => {
+            (ErrorKind::Connect, Class::Transient, "the server has an internal problem: the sink tries again later")
+        }
+        _ => (
+            ErrorKind::Protocol,
+            Class::Transient,
+            "check oauth.url: the server there does not look like a token endpoint",
+        ),
     }
 }

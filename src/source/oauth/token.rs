@@ -1,29 +1,28 @@
-//! The OAuth 2.0 token (client credentials, RFC 6749 section 4.4): fetched when needed, kept until shortly before its expiry.
+//! The OAuth 2.0 token (client credentials, RFC 6749 section 4.4): fetched on demand, kept until shortly before its expiry.
 
 use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 use secrecy::SecretString;
-use tungstenite::http::HeaderValue;
+use ureq::http::HeaderValue;
 
 use crate::config::Config;
 use crate::error::{Error, Result};
+use crate::source::net::retry_after::retry_after;
+use crate::source::net::route::Route;
+use crate::source::oauth::request::TokenRequest;
+use crate::source::oauth::response::Granted;
+use crate::source::{Observer, SourceEvent};
 use crate::threads::stop_signal::StopSignal;
 use crate::threads::sync;
 use crate::time::clock::Clock;
 
-use crate::source::net::failure::retry_after;
-use crate::source::net::route::Way;
-use crate::source::oauth::request::TokenRequest;
-use crate::source::oauth::response;
-use crate::source::{Observer, SourceEvent};
-
-/// How often a 429 is waited out before it becomes an error.
+/// Retries after a 429 before it becomes an error.
 const RETRIES_MAX: u32 = 3;
 
-/// Gives out tokens. Whoever asks while one is being fetched waits for that one.
-pub(crate) struct TokenSource {
+/// Gives out tokens. A caller that comes during a fetch waits for that token.
+pub(crate) struct TokenCache {
     request: TokenRequest,
     refresh_early: Duration,
     stop: StopSignal,
@@ -52,30 +51,30 @@ pub(crate) struct Token {
     pub(crate) header: HeaderValue,
     /// Whether it was fetched just now: if the stream refuses it, its age is not the reason.
     pub(crate) fresh: bool,
-    /// When its life began, at the latest.
-    pub(crate) begun_at: Instant,
-    /// How long it may be used, counted from `begun_at`.
+    /// When the request for it was sent. The server issued it later, so expiry counted from here errs on the early side.
+    pub(crate) requested_at: Instant,
+    /// How long it may be used, counted from `requested_at`.
     pub(crate) lifetime: Duration,
     number: u64,
 }
 
-/// A token, and what else the answer told.
-pub(crate) struct Asked {
+/// A token that no cache keeps, and the facts around it.
+pub(crate) struct FetchedToken {
     pub(crate) token: Token,
     /// The server's time, to the second.
     pub(crate) date: Option<SystemTime>,
-    /// How long it took to get the answer.
+    /// The time from the request to the response.
     pub(crate) took: Duration,
 }
 
 impl Token {
-    /// The token itself, to keep it out of what is shown.
+    /// The token itself, by which errors find and hide it.
     pub(crate) fn secret(&self) -> &str {
         self.header.to_str().unwrap_or_default().trim_start_matches("Bearer ")
     }
 }
 
-impl TokenSource {
+impl TokenCache {
     pub(crate) fn new(config: &Config, stop: StopSignal, clock: Arc<dyn Clock>, observer: Observer) -> Result<Self> {
         Ok(Self {
             request: TokenRequest::new(config)?,
@@ -87,8 +86,8 @@ impl TokenSource {
         })
     }
 
-    /// The cached token, or a new one if there is none or it expires soon. `replaced` is one that will not do any more,
-    /// although it has not expired.
+    /// The cached token, or a new one if there is none or it expires soon. A `replaced` token counts as
+    /// expired.
     pub(crate) fn token(&self, replaced: Option<&Token>) -> Result<Token> {
         let mut cache = sync::lock(&self.cache);
         if let Some(CachedToken { token, renew_at }) = &cache.token
@@ -97,20 +96,19 @@ impl TokenSource {
         {
             return Ok(Token { fresh: false, ..token.clone() });
         }
-        // Its life begins when the server makes it, which is after we ask: counting from here errs on the early side.
-        let asked_at = self.clock.steady();
+        let requested_at = self.clock.steady();
         let granted = self.fetch()?;
         cache.fetched += 1;
         let token = Token {
             header: granted.header,
             fresh: true,
-            begun_at: asked_at,
+            requested_at,
             lifetime: granted.lifetime,
             number: cache.fetched,
         };
-        // A token that lives shorter than twice `refresh_early` would else be fetched anew for each connection.
+        // A token that lives shorter than twice `refresh_early` would otherwise be fetched again for each connection.
         let early = self.refresh_early.min(granted.lifetime / 2);
-        cache.token = asked_at
+        cache.token = requested_at
             .checked_add(granted.lifetime.saturating_sub(early))
             .map(|renew_at| CachedToken { token: token.clone(), renew_at });
         log::info!("got a token, valid for {} s", granted.lifetime.as_secs());
@@ -118,21 +116,20 @@ impl TokenSource {
         Ok(token)
     }
 
-    /// Asks once, for `check`: nothing is kept, and a 429 is not waited out.
-    pub(crate) fn ask(&self) -> Result<Asked> {
-        let (secret, asked_at) = (self.request.secret()?, self.clock.steady());
-        let answer = self.request.send(&secret, &self.stop)?;
-        let took = self.clock.steady().saturating_duration_since(asked_at);
-        let granted = self.request.judge(&answer, &secret)?;
-        let token =
-            Token { header: granted.header, fresh: true, begun_at: asked_at, lifetime: granted.lifetime, number: 1 };
-        let date = answer.date.as_deref().and_then(|date| httpdate::parse_http_date(date).ok());
-        Ok(Asked { token, date, took })
+    /// Fetches a token for `check`: past the cache, and without a retry after a 429.
+    pub(crate) fn fetch_once(&self) -> Result<FetchedToken> {
+        let (secret, requested_at) = (self.request.secret()?, self.clock.steady());
+        let response = self.request.send(&secret, &self.stop)?;
+        let took = self.clock.steady().saturating_duration_since(requested_at);
+        let granted = self.request.granted(&response, &secret)?;
+        let token = Token { header: granted.header, fresh: true, requested_at, lifetime: granted.lifetime, number: 1 };
+        let date = response.date.as_deref().and_then(|date| httpdate::parse_http_date(date).ok());
+        Ok(FetchedToken { token, date, took })
     }
 
-    /// The way to the token endpoint.
-    pub(crate) fn way(&self) -> (&Way, Duration) {
-        (&self.request.way, self.request.connect_timeout)
+    /// The route to the token endpoint, and its timeout.
+    pub(crate) fn route(&self) -> (&Route, Duration) {
+        (&self.request.route, self.request.connect_timeout)
     }
 
     /// The stream refused `token`: the next call of [`token`](Self::token) fetches a new one. A newer one stays.
@@ -143,19 +140,19 @@ impl TokenSource {
         }
     }
 
-    fn fetch(&self) -> Result<response::Granted> {
+    fn fetch(&self) -> Result<Granted> {
         let mut retries = 0;
         loop {
             if self.stop.is_set() {
                 return Err(Error::stopped());
             }
             let secret: SecretString = self.request.secret()?;
-            let answer = self.request.send(&secret, &self.stop)?;
-            if answer.status != 429 || retries == RETRIES_MAX {
-                return self.request.judge(&answer, &secret);
+            let response = self.request.send(&secret, &self.stop)?;
+            if response.status != 429 || retries == RETRIES_MAX {
+                return self.request.granted(&response, &secret);
             }
             retries += 1;
-            let wait = retry_after(answer.retry_after.as_deref(), self.clock.unix_micros());
+            let wait = retry_after(response.retry_after.as_deref(), self.clock.unix_micros());
             log::warn!(
                 "the token endpoint asks for fewer requests (429): waiting {wait:?}, then retry {retries} of {RETRIES_MAX}"
             );
@@ -166,9 +163,9 @@ impl TokenSource {
     }
 }
 
-impl fmt::Debug for TokenSource {
+impl fmt::Debug for TokenCache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TokenSource").finish_non_exhaustive()
+        f.debug_struct("TokenCache").finish_non_exhaustive()
     }
 }
 

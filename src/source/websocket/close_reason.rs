@@ -1,4 +1,4 @@
-//! What a refused or lost stream means: the error, and whether the token is to blame.
+//! The meaning of a refused or lost stream: an error, and whether the token is its reason.
 
 use std::time::Duration;
 
@@ -6,51 +6,58 @@ use tungstenite::http::{HeaderMap, HeaderValue, header};
 
 use crate::config::StreamConfig;
 use crate::error::{Class, Error, ErrorKind};
-use crate::tls;
-
-use crate::source::net::failure::{refusal, retry_after, shown};
+use crate::source::net::failure::refusal;
 use crate::source::net::http::Fault;
-use crate::source::net::route::Way;
+use crate::source::net::retry_after::retry_after;
+use crate::source::net::route::Route;
+use crate::source::net::server_text::shown;
 use crate::source::oauth::token::Token;
 use crate::source::websocket::connection::End;
 use crate::source::websocket::handshake::Refusal;
+use crate::tls;
 
 /// How much of an error's body is shown.
 const BODY_CHARS_SHOWN: usize = 300;
 
-/// An error and what it asks for.
+/// An error, and what must follow from it.
 #[derive(Debug)]
-pub(super) struct Verdict {
+pub(super) struct StreamFailure {
     pub(super) error: Error,
-    /// The server does not want this token any more.
+    /// The server refuses this token from now on.
     pub(super) forget_token: bool,
-    /// The server wants to be left alone for this long.
+    /// The server asks for no connection for this long.
     pub(super) wait: Option<Duration>,
 }
 
-impl From<Error> for Verdict {
+impl From<Error> for StreamFailure {
     fn from(error: Error) -> Self {
         Self { error, forget_token: false, wait: None }
     }
 }
 
-/// The server did not open the stream.
-pub(super) fn refused(refusal: Refusal, way: &Way, timeout: Duration, token: &Token, unix_micros: i64) -> Verdict {
+/// The failure of a handshake.
+pub(super) fn refused(
+    refusal: Refusal,
+    route: &Route,
+    timeout: Duration,
+    token: &Token,
+    unix_micros: i64,
+) -> StreamFailure {
     match refusal {
         Refusal::Fault(Fault::Io(error)) => {
             // With TLS 1.3 a server refuses a client only after the handshake.
             let step = if tls::inside(&error).is_some() { "TLS" } else { "the WebSocket handshake" };
-            way.failed(step, &error, timeout).into()
+            route.failed(step, &error, timeout).into()
         }
         Refusal::Fault(Fault::Ended) => {
-            protocol("the server closed the connection without an answer to the handshake").into()
+            protocol("the server closed the connection without a response to the handshake").into()
         }
         Refusal::Fault(Fault::NoHttp { why, beginning }) => {
             let line = beginning.split(|byte| *byte == b'\n').next().unwrap_or_default();
             let line = shown(line, &[token.secret()], 60);
-            protocol(format!("the answer is not HTTP/1.1 ({why}): {line}")).into()
+            protocol(format!("the response is not HTTP/1.1 ({why}): {line}")).into()
         }
-        Refusal::BadUpgrade(why) => protocol(format!("the answer does not open a WebSocket: {why}")).into(),
+        Refusal::BadUpgrade(why) => protocol(format!("the response does not open a WebSocket: {why}")).into(),
         Refusal::Status { head, body } => refused_with(head.status, &head.headers, &body, token, unix_micros),
     }
 }
@@ -58,21 +65,21 @@ pub(super) fn refused(refusal: Refusal, way: &Way, timeout: Duration, token: &To
 fn protocol(what: impl Into<String>) -> Error {
     Error::new(ErrorKind::Protocol, what)
         .with_class(Class::Transient)
-        .with_hint("check stream.url: something other than the event stream may answer there")
+        .with_hint("check stream.url: the server there may not be the event stream")
 }
 
-fn refused_with(status: u16, headers: &HeaderMap, body: &[u8], token: &Token, unix_micros: i64) -> Verdict {
+fn refused_with(status: u16, headers: &HeaderMap, body: &[u8], token: &Token, unix_micros: i64) -> StreamFailure {
     let secrets = [token.secret()];
     let what = format!("the server refused it with status {status}");
     let location = headers.get(header::LOCATION).map(HeaderValue::as_bytes);
     let message = refusal(&what, location, body, &secrets, BODY_CHARS_SHOWN);
     let (kind, class, hint) = meaning(status, token.fresh);
-    let asked = headers.get(header::RETRY_AFTER);
-    let asks_to_wait = status == 429 || (status == 503 && asked.is_some());
-    Verdict {
+    let wait = headers.get(header::RETRY_AFTER);
+    let asks_to_wait = status == 429 || (status == 503 && wait.is_some());
+    StreamFailure {
         error: Error::new(kind, message).with_class(class).with_status(status).with_hint(hint),
         forget_token: matches!(status, 401 | 403),
-        wait: asks_to_wait.then(|| retry_after(asked.and_then(|value| value.to_str().ok()), unix_micros)),
+        wait: asks_to_wait.then(|| retry_after(wait.and_then(|value| value.to_str().ok()), unix_micros)),
     }
 }
 
@@ -94,14 +101,14 @@ fn meaning(status: u16, token_is_fresh: bool) -> (ErrorKind, Class, &'static str
         404 | 410 => (Config, Permanent, "there is no such stream: check stream.id (CXONE_STREAM_ID) and stream.url"),
         301 | 308 => (Config, Permanent, "set stream.url to the new address: redirects are not followed with a token"),
         300..=399 => (Protocol, Transient, "redirects are not followed with a token: check stream.url"),
-        429 => (Connect, Transient, "the server limits how often it is called: it is called again later"),
-        500.. => (Connect, Transient, "the server has a problem of its own: it is called again later"),
-        _ => (Protocol, Transient, "check stream.url: something other than the event stream may answer there"),
+        429 => (Connect, Transient, "the server limits the rate of connections: the sink tries again later"),
+        500.. => (Connect, Transient, "the server has an internal problem: the sink tries again later"),
+        _ => (Protocol, Transient, "check stream.url: the server there may not be the event stream"),
     }
 }
 
-/// The error that the end of an open stream means; none when the server closed it in order.
-pub(super) fn judge(end: End, settings: &StreamConfig, token: &Token) -> Option<Verdict> {
+/// The failure that the end of an open stream means; `None` if the server closed it in order.
+pub(super) fn lost(end: End, settings: &StreamConfig, token: &Token) -> Option<StreamFailure> {
     let lost = |what: String| Error::new(ErrorKind::Connect, what).with_hint("the sink connects again by itself");
     let error = match end {
         End::Closed(Some(close)) if close.code == 1000 => return None,
@@ -114,7 +121,7 @@ pub(super) fn judge(end: End, settings: &StreamConfig, token: &Token) -> Option<
                     .with_class(Class::Transient)
                     .with_status(close.code)
                     .with_hint("the token was dropped: the next try uses a new one");
-                return Some(Verdict { forget_token: true, ..error.into() });
+                return Some(StreamFailure { forget_token: true, ..error.into() });
             }
             lost(message).with_status(close.code)
         }
@@ -128,7 +135,7 @@ pub(super) fn judge(end: End, settings: &StreamConfig, token: &Token) -> Option<
             protocol(format!("the server broke the WebSocket protocol: {}", shown(why.as_bytes(), &[], 200)))
         }
         End::Silent(silence) => lost(format!(
-            "nothing came for {:.1} s, not even an answer to a ping (stream.idle_timeout is {:?}): the connection counts as lost",
+            "nothing came for {:.1} s, not even a pong (stream.idle_timeout is {:?}): the connection counts as lost",
             silence.as_secs_f64(),
             settings.idle_timeout
         )),

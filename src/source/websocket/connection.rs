@@ -1,4 +1,4 @@
-//! One open stream: reads messages into bursts, answers pings, sends pings, notices the end.
+//! One open stream: reads messages into bursts, answers pings, sends pings, detects the end.
 
 use std::io::{self, Write as _};
 use std::time::{Duration, Instant};
@@ -9,20 +9,20 @@ use crate::event::Burst;
 use crate::threads::stop_signal::StopSignal;
 use crate::time::clock::Clock;
 
-use super::super::Read;
 use super::frames::{Close, Frame, Frames, Violation, encode_control};
 use super::heartbeat::{Due, Heartbeat};
+use crate::source::ReadOutcome;
 use crate::source::net::transport::Transport;
 
-/// How often a burst is topped up before it is handed over, so that a flood of pings or a huge message does not hold it back.
+/// Reads for one burst at most, so that a flood of pings or a huge message does not hold it back.
 const TOP_UPS_MAX: usize = 64;
-/// When so little was all that there was, nothing more is expected to be there already, and the system calls that would tell are
-/// saved. Under load the server goes on sending while we read.
+/// After a read of so few bytes that emptied the socket, no further read is tried: it would only cost system calls. Under load the
+/// server goes on sending while we read.
 const TRICKLE_BYTES: usize = 4096;
 /// How long the server may take to end the connection after its close frame (RFC 6455 section 7.1.1 has the client wait).
 const CLOSE_WAIT: Duration = Duration::from_secs(1);
 
-/// How a stream ended.
+/// The end of a stream.
 #[derive(Debug)]
 pub(super) enum End {
     /// A close frame came, with a code or without.
@@ -33,7 +33,7 @@ pub(super) enum End {
     Io(io::Error),
     /// The server broke the protocol.
     Violation(String),
-    /// Nothing was heard for this long.
+    /// Nothing arrived for this long.
     Silent(Duration),
     /// The stop signal is set.
     Stopped,
@@ -55,21 +55,21 @@ pub(super) struct Connection {
     transport: Transport,
     frames: Frames,
     heartbeat: Heartbeat,
-    /// A close frame that came behind events; it counts once they have been handed over.
+    /// A close frame that came after events; it counts once the caller has them.
     closing: Option<Closing>,
-    /// The latest ping that has not been answered: older ones need no answer any more (RFC 6455 section 5.5.3).
+    /// The latest unanswered ping: older ones need no answer any more (RFC 6455 section 5.5.3).
     ping: Option<Vec<u8>>,
-    /// What is still to be sent, at most a few control frames.
+    /// Bytes to send: a few control frames at most.
     out: Vec<u8>,
-    /// Nothing can or may be sent any more: a close frame was sent, or sending failed. What the server sent before may still
-    /// be there to be read, so this alone is no end.
+    /// Nothing can or may be sent any more: a close frame was sent, or sending failed. Earlier bytes of the server may still have to be
+    /// read, so this alone is no end.
     mute: bool,
 }
 
 /// A close frame, with a code or without.
 struct Closing(Option<Close>);
 
-/// What decoding stopped at.
+/// Why decoding stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Decoded {
     Everything,
@@ -81,28 +81,28 @@ impl Connection {
         Self { transport, frames, heartbeat, closing: None, ping: None, out: Vec::new(), mute: false }
     }
 
-    /// See [`Source::read`](super::super::Source::read); [`Read::Closed`] is [`End::Closed`] here. With `until` it is
-    /// [`Read::Idle`] at that time if nothing came before; what has arrived is not taken any more when it has passed already.
+    /// See [`Source::read`](crate::source::Source::read); [`ReadOutcome::Closed`] is [`End::Closed`] here. With `until` it is
+    /// [`ReadOutcome::Idle`] at that time if nothing came before; after that time, no read is tried.
     pub(super) fn read(
         &mut self,
         burst: &mut Burst,
         until: Option<Instant>,
         clock: &dyn Clock,
         stop: &StopSignal,
-    ) -> Result<Read, End> {
+    ) -> Result<ReadOutcome, End> {
         self.heartbeat.come_back(clock.steady());
         let read = self.read_burst(burst, until, clock, stop);
         self.heartbeat.leave(clock.steady());
         read
     }
 
-    /// Tells the server that we leave in order (1000, section 7.4.1). What it sent before its answer can still be read; the answer,
-    /// or whatever else ends the stream, is an [`End`].
-    pub(super) fn say_goodbye(&mut self) {
+    /// Begins the close handshake (code 1000, section 7.4.1). Events that the server sent before its Close can still be read; its Close,
+    /// or any other end of the stream, is an [`End`].
+    pub(super) fn send_close(&mut self) {
         // Nothing may follow a close frame (section 5.5.1).
         self.ping = None;
         encode_control(Control::Close, &1000_u16.to_be_bytes(), &mut self.out);
-        // If it cannot be sent there is no answer, and the caller does not wait for ever.
+        // If it cannot be sent, no Close comes back, and the caller does not wait forever.
         drop(self.send_pending());
         self.mute = true;
     }
@@ -113,10 +113,10 @@ impl Connection {
         until: Option<Instant>,
         clock: &dyn Clock,
         stop: &StopSignal,
-    ) -> Result<Read, End> {
+    ) -> Result<ReadOutcome, End> {
         let before = burst.events();
         if burst.is_full() {
-            return Ok(Read::Events);
+            return Ok(ReadOutcome::Events);
         }
         let mut has_read = false;
         let decoded = loop {
@@ -134,7 +134,7 @@ impl Connection {
             let now = clock.steady();
             match self.heartbeat.due(now) {
                 Due::Lost(silence) => {
-                    // What lies in the socket was not silence: this thread may have been kept from running.
+                    // Bytes in the socket mean no silence: this thread may have been kept from running.
                     self.transport.wait_never()?;
                     if !self.fill(clock)? {
                         return Err(End::Silent(silence));
@@ -143,12 +143,12 @@ impl Connection {
                 Due::Ping => {
                     self.send_ping()?;
                     self.heartbeat.pinged(now);
-                    return Ok(Read::Idle);
+                    return Ok(ReadOutcome::Idle);
                 }
-                Due::WaitUntil(_) if until.is_some_and(|until| until <= now) => return Ok(Read::Idle),
+                Due::WaitUntil(_) if until.is_some_and(|until| until <= now) => return Ok(ReadOutcome::Idle),
                 Due::WaitUntil(when) => {
                     let when = until.map_or(when, |until| until.min(when));
-                    // The clock may be a test's; the socket knows only the machine's.
+                    // The clock may be a test's; the socket knows the machine's only.
                     self.transport.wait_until(Instant::now() + when.saturating_duration_since(now))?;
                     has_read = self.fill(clock)?;
                 }
@@ -158,16 +158,16 @@ impl Connection {
         if decoded == Decoded::Everything && self.closing.is_none() && !is_trickle {
             self.drain(burst, clock, stop)?;
         }
-        // Only now: to a server that has already left an answer means a reset, which loses what was not read.
+        // Only now: if the server has closed already, writing causes a reset, which loses unread bytes.
         self.send_pending()?;
         if self.heartbeat.due(clock.steady()) == Due::Ping {
             self.send_ping()?;
             self.heartbeat.pinged(clock.steady());
         }
-        Ok(Read::Events)
+        Ok(ReadOutcome::Events)
     }
 
-    /// Takes what else has arrived, without waiting for more.
+    /// Reads all that has arrived, without waiting for more.
     fn drain(&mut self, burst: &mut Burst, clock: &dyn Clock, stop: &StopSignal) -> Result<(), End> {
         self.transport.wait_never()?;
         for _ in 0..TOP_UPS_MAX {
@@ -181,7 +181,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Decodes what has been read, up to the burst's limits or a close frame.
+    /// Decodes the bytes that were read, until the burst is full or a close frame comes.
     fn decode(&mut self, burst: &mut Burst) -> Result<Decoded, End> {
         while self.closing.is_none() && !burst.is_full() {
             match self.frames.next(burst) {
@@ -190,7 +190,7 @@ impl Connection {
                 Ok(Some(Frame::Ping(payload))) => self.ping = Some(payload),
                 Ok(Some(Frame::Close(close))) => self.closing = Some(Closing(close)),
                 Err(violation) => {
-                    // 1002: protocol error (section 7.4.1). Telling the server is a courtesy.
+                    // 1002: protocol error (section 7.4.1), a courtesy to the server.
                     encode_control(Control::Close, &1002_u16.to_be_bytes(), &mut self.out);
                     self.send_pending()?;
                     self.mute = true;
@@ -210,22 +210,22 @@ impl Connection {
                 Ok(true)
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
-            // Not an end; the caller looks at the time and comes again.
+            // Not an end: the caller checks the time and reads again.
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(true),
             Err(error) => Err(error.into()),
         }
     }
 
     fn send_ping(&mut self) -> io::Result<()> {
-        // A server that does not even take what is waiting would not get a second ping any sooner.
+        // A server that does not read the waiting bytes would not get a second ping any sooner.
         if self.out.is_empty() {
             encode_control(Control::Ping, b"", &mut self.out);
         }
         self.send_pending()
     }
 
-    /// Sends what there is to send, as far as the socket takes it without waiting: a server that does not read must not keep
-    /// us from reading.
+    /// Sends the waiting bytes, as far as the socket takes them without waiting: a server that does not read must not keep us from
+    /// reading.
     fn send_pending(&mut self) -> io::Result<()> {
         if self.mute || (self.out.is_empty() && self.ping.is_none()) {
             return Ok(());
@@ -248,12 +248,12 @@ impl Connection {
                 }
             }
         }
-        // With TLS a written record may still wait in the session. What does not go out now goes with the next read or write.
+        // With TLS a written record may still wait in the session. It goes out with the next read or write at the latest.
         drop(self.transport.flush());
         Ok(())
     }
 
-    /// Answers a close frame and waits shortly for the server to end the connection, as it should.
+    /// Answers a close frame, and waits a short time for the server to end the connection, as it should.
     fn finish(&mut self, close: Option<Close>) -> End {
         let code = close.as_ref().map(|close| close.code.to_be_bytes());
         encode_control(Control::Close, code.as_ref().map_or(&[], |code| code), &mut self.out);
@@ -269,7 +269,7 @@ impl Connection {
 }
 
 impl Drop for Connection {
-    /// A courtesy to the server when we leave (1001, section 7.4.1); after a stop or an end the socket does not take it.
+    /// Code 1001 (section 7.4.1), a courtesy to the server; after a stop or an end the socket does not take it.
     fn drop(&mut self) {
         if self.out.is_empty() {
             encode_control(Control::Close, &1001_u16.to_be_bytes(), &mut self.out);

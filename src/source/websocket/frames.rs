@@ -1,9 +1,10 @@
 //! WebSocket frames (RFC 6455 section 5), from the socket's bytes straight into the burst.
 //!
-//! tungstenite decodes the frame headers; putting messages together is done here, for the sake of "nothing read is lost":
-//! its `WebSocket` throws away a text message that is not UTF-8 and one that is too large, and a stream that delivers such a
-//! message again after each reconnect would then never get past it. Here both become events, and later dead letters. It also
-//! writes payloads to the log, at the level `trace`.
+//! tungstenite parses the frame headers; this file assembles the messages, for three reasons:
+//! - A text that is not UTF-8, and a message that is too large, must become dead letters. tungstenite 0.30's `WebSocket` goes on after
+//!   such a message, but returns an error in place of its bytes.
+//! - It writes payloads to the log at level `trace`, and refuses the bit RSV1, which compression (RFC 7692) needs later.
+//! - Bytes go from the socket into the burst without a message of their own in between.
 //!
 //! RFC 6455 section 8.1 has a client close the connection when text is not UTF-8; this is the one rule that is not followed.
 
@@ -14,16 +15,16 @@ use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 
 use crate::event::Burst;
 
-/// What one system call reads at most. Larger buffers are not faster. Small in tests, so that few bytes take several calls.
+/// The limit of one system call. Larger buffers are not faster. Small in tests, so that few bytes take several calls.
 const INPUT_BYTES: usize = if cfg!(test) { 4 << 10 } else { 64 << 10 };
 /// Control frames have at most 125 bytes (section 5.5).
 const CONTROL_BYTES_MAX: usize = 125;
-/// A message larger than this is no event any more, but an attack or bytes that are no WebSocket frames.
+/// A larger message is an attack, or bytes that are no WebSocket frames.
 const MESSAGE_BYTES_MAX: u64 = 1 << 30;
-/// A buffer that one large message has blown up further than this is not kept.
+/// A buffer that grew larger for one message is not kept.
 const BUFFER_BYTES_KEPT: usize = 1 << 20;
 
-/// What has been decoded.
+/// A decoded frame or message.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Frame {
     /// A message is complete and in the burst.
@@ -33,14 +34,14 @@ pub(super) enum Frame {
     Close(Option<Close>),
 }
 
-/// Why the server closes the stream (section 5.5.1).
+/// The content of a close frame (section 5.5.1).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Close {
     pub(super) code: u16,
     pub(super) reason: Vec<u8>,
 }
 
-/// The server broke a rule of the protocol: nothing after this can be understood.
+/// The server broke a rule of the protocol: no byte after this can be decoded.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Violation(pub(super) String);
 
@@ -75,14 +76,14 @@ struct Payload {
 }
 
 impl Frames {
-    /// `tail` came in together with the end of the handshake. Of a message larger than `kept_max` only the beginning is kept.
-    pub(super) fn new(tail: &[u8], kept_max: u64) -> Self {
-        let mut input = vec![0; INPUT_BYTES.max(tail.len())];
-        input[..tail.len()].copy_from_slice(tail);
+    /// `first_bytes` came behind the handshake's response. Of a message larger than `kept_max`, the first bytes are kept.
+    pub(super) fn new(first_bytes: &[u8], kept_max: u64) -> Self {
+        let mut input = vec![0; INPUT_BYTES.max(first_bytes.len())];
+        input[..first_bytes.len()].copy_from_slice(first_bytes);
         Self {
             input,
             start: 0,
-            end: tail.len(),
+            end: first_bytes.len(),
             frame: None,
             fragmented: false,
             message: Vec::new(),
@@ -91,14 +92,14 @@ impl Frames {
         }
     }
 
-    /// Reads what `source` has, once. Only to be called when [`next`](Self::next) has nothing more: what is left then is at
-    /// most a header or a control frame, so there is always room.
-    pub(super) fn fill(&mut self, source: &mut impl Read) -> io::Result<usize> {
+    /// Reads once. The caller calls this only after [`next`](Self::next) returned `None`: at most a header or a control frame is left
+    /// then, so there is always room.
+    pub(super) fn fill(&mut self, stream: &mut impl Read) -> io::Result<usize> {
         self.input.copy_within(self.start..self.end, 0);
         self.end -= self.start;
         self.start = 0;
         debug_assert!(self.end + 14 + CONTROL_BYTES_MAX < self.input.len() || self.end == 0);
-        let read = source.read(&mut self.input[self.end..])?;
+        let read = stream.read(&mut self.input[self.end..])?;
         self.end += read;
         Ok(read)
     }
@@ -154,12 +155,12 @@ impl Frames {
         Ok(())
     }
 
-    /// Takes what is there of a data frame's payload.
+    /// Takes the available part of a data frame's payload.
     fn take_payload(&mut self, payload: Payload, burst: &mut Burst) -> Progress {
-        let there = &self.input[self.start..self.end];
-        let complete = payload.left <= there.len() as u64;
-        let taken = if complete { usize::try_from(payload.left).unwrap_or(there.len()) } else { there.len() };
-        let part = &there[..taken];
+        let available = &self.input[self.start..self.end];
+        let complete = payload.left <= available.len() as u64;
+        let taken = if complete { usize::try_from(payload.left).unwrap_or(available.len()) } else { available.len() };
+        let part = &available[..taken];
         self.start += taken;
 
         let is_whole_message = complete && payload.is_final && !self.fragmented && self.message.is_empty();
@@ -232,7 +233,7 @@ fn close(payload: &[u8]) -> Result<Option<Close>, Violation> {
 }
 
 /// Appends a control frame with at most 125 bytes of payload, masked as a client must (section 5.3). The mask guards proxies
-/// against scripts that choose what is sent; nothing here is chosen by a script, so a fast generator will do.
+/// against scripts that choose the bytes; no script chooses these, so a fast generator is enough.
 pub(super) fn encode_control(control: Control, payload: &[u8], out: &mut Vec<u8>) {
     let payload = &payload[..payload.len().min(CONTROL_BYTES_MAX)];
     let length = u8::try_from(payload.len()).unwrap_or(u8::MAX);
@@ -347,7 +348,7 @@ mod tests {
     fn broken_rules_are_named() {
         let check = |bytes: &[u8], why: &str| {
             let (events, _, violation) = decode(&[frame(1, true, b"before"), bytes.to_vec()].concat(), 1, 1 << 20);
-            assert_eq!(events, [b"before".to_vec()], "what came before is kept");
+            assert_eq!(events, [b"before".to_vec()], "earlier events are kept");
             let violation = violation.unwrap_or_else(|| panic!("{why}: nothing noticed"));
             assert!(violation.0.contains(why), "{why}: {}", violation.0);
         };
@@ -375,7 +376,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_sent_is_masked() {
+    fn sent_frames_are_masked() {
         let mut out = Vec::new();
         encode_control(Control::Pong, b"hello", &mut out);
         assert_eq!(out[..2], [0x8a, 0x85]);

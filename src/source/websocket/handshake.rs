@@ -1,8 +1,8 @@
 //! The opening handshake (RFC 6455 section 4.1).
 //!
-//! Key and accept value are tungstenite's; its own handshake is not used, because it writes the request with its token to the log
-//! (level `trace`), loses the status of an HTTP/1.0 answer and most of an error's body, refuses the legal `Connection: keep-alive,
-//! Upgrade`, and takes an answer that comes byte by byte for an attack.
+//! Key and accept value are tungstenite's. Its own handshake writes the request with its token to the log (level `trace`), loses the
+//! status of an HTTP/1.0 response and most of an error's body, refuses the legal `Connection: keep-alive, Upgrade`, and takes a response
+//! that comes byte by byte for an attack.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -11,24 +11,24 @@ use tungstenite::handshake::client::generate_key;
 use tungstenite::handshake::derive_accept_key;
 use tungstenite::http::{HeaderMap, HeaderValue, header};
 
-use crate::source::net::address::Address;
+use crate::source::net::address::ServerAddress;
 use crate::source::net::http::{self, Fault, Head, USER_AGENT};
 use crate::source::net::http_body::read_body;
 use crate::source::net::transport::Transport;
 
-/// Of an error's body, enough to say what is wrong.
+/// Enough of an error's body to show the reason.
 const BODY_BYTES_MAX: usize = 4 << 10;
-/// How long an error's body is waited for.
+/// The deadline for an error's body.
 const BODY_WAIT: Duration = Duration::from_secs(1);
 
 /// Why there is no stream.
 #[derive(Debug)]
 pub(super) enum Refusal {
-    /// There is no answer, or it is none.
+    /// No response, or no HTTP response.
     Fault(Fault),
-    /// An answer in HTTP with another status than 101.
+    /// A response with another status than 101.
     Status { head: Box<Head>, body: Vec<u8> },
-    /// A 101 that does not make a WebSocket.
+    /// A 101 that does not open a WebSocket.
     BadUpgrade(&'static str),
 }
 
@@ -44,10 +44,10 @@ impl From<io::Error> for Refusal {
     }
 }
 
-/// Asks for the stream; returns what the server has sent beyond its answer.
+/// Requests the stream; returns the bytes behind the response.
 pub(super) fn open(
     transport: &mut Transport,
-    address: &Address,
+    address: &ServerAddress,
     authorization: &HeaderValue,
 ) -> Result<Vec<u8>, Refusal> {
     let key = generate_key();
@@ -57,7 +57,7 @@ pub(super) fn open(
         101 if head.is_http_1_0 => Err(Refusal::BadUpgrade("it is in HTTP/1.0")),
         101 => check_upgrade(&head.headers, &key).map(|()| rest).map_err(Refusal::BadUpgrade),
         _ => {
-            // What there is of it, for a short while: how it ends does not matter.
+            // Whatever arrives of it within a short time; its end does not matter.
             if transport.wait_until(Instant::now() + BODY_WAIT).is_ok() {
                 let _ = read_body(transport, head.status, &head.headers, &mut rest, BODY_BYTES_MAX);
             }
@@ -66,7 +66,7 @@ pub(super) fn open(
     }
 }
 
-fn request(address: &Address, key: &str, authorization: &HeaderValue) -> Vec<u8> {
+fn request(address: &ServerAddress, key: &str, authorization: &HeaderValue) -> Vec<u8> {
     let mut request = format!(
         "GET {target} HTTP/1.1\r\n\
          Host: {host}\r\n\
@@ -77,7 +77,7 @@ fn request(address: &Address, key: &str, authorization: &HeaderValue) -> Vec<u8>
          Accept: application/json\r\n\
          User-Agent: {USER_AGENT}\r\n\
          Authorization: ",
-        target = address.target,
+        target = address.url.target,
         host = address.host_header(),
     )
     .into_bytes();
@@ -86,7 +86,7 @@ fn request(address: &Address, key: &str, authorization: &HeaderValue) -> Vec<u8>
     request
 }
 
-/// RFC 6455 section 4.1, the numbered list on the server's answer.
+/// RFC 6455 section 4.1, the numbered list on the server's response.
 fn check_upgrade(headers: &HeaderMap, key: &str) -> Result<(), &'static str> {
     let lists = |name: header::HeaderName, wanted: &str| {
         headers
@@ -104,13 +104,13 @@ fn check_upgrade(headers: &HeaderMap, key: &str) -> Result<(), &'static str> {
     }
     let accept = headers.get(header::SEC_WEBSOCKET_ACCEPT);
     if accept.is_none_or(|accept| accept.as_bytes() != derive_accept_key(key.as_bytes()).as_bytes()) {
-        return Err("its `Sec-WebSocket-Accept` does not fit our key: a cache or a proxy may have answered");
+        return Err("its `Sec-WebSocket-Accept` does not match our key: a cache or a proxy may have answered");
     }
     if headers.contains_key(header::SEC_WEBSOCKET_EXTENSIONS) {
-        return Err("it uses an extension that was not asked for");
+        return Err("it uses an extension that was not requested");
     }
     if headers.contains_key(header::SEC_WEBSOCKET_PROTOCOL) {
-        return Err("it uses a subprotocol that was not asked for");
+        return Err("it uses a subprotocol that was not requested");
     }
     Ok(())
 }

@@ -1,14 +1,13 @@
-//! When to send a ping and when to give a silent connection up, as a pure function of time.
+//! When to send a ping, and when a silent connection is lost, as a pure function of time.
 //!
-//! A connection whose other end is gone without a word (a pulled cable, a forgetful firewall) looks like a quiet one; only
-//! that a ping stays unanswered tells them apart.
+//! A half-open connection (cable pulled, NAT entry expired) looks idle. An unanswered ping detects it.
 
 use std::time::{Duration, Instant};
 
-/// What to do now.
+/// The next action.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Due {
-    /// Nothing was heard for longer than the idle timeout.
+    /// Nothing arrived for longer than the idle timeout.
     Lost(Duration),
     /// Send a ping.
     Ping,
@@ -22,7 +21,7 @@ pub(super) struct Heartbeat {
     idle_timeout: Duration,
     heard_at: Instant,
     pinged_at: Instant,
-    /// When the reader went away to do something else, for example because the spool is full; at first it has not come yet.
+    /// Since when no read is running, for example because the spool is full; from the beginning until the first read.
     left_at: Option<Instant>,
 }
 
@@ -33,7 +32,7 @@ impl Heartbeat {
         Self { ping_interval, idle_timeout, heard_at: now, pinged_at: now, left_at: Some(now) }
     }
 
-    /// Anything has arrived: an event, a ping, a pong, or a part of one.
+    /// Bytes have arrived: an event, a ping, a pong, or a part of one.
     pub(super) fn heard(&mut self, now: Instant) {
         self.heard_at = now;
     }
@@ -42,12 +41,12 @@ impl Heartbeat {
         self.pinged_at = now;
     }
 
-    /// Nobody listens from now on.
+    /// No read is running from now on.
     pub(super) fn leave(&mut self, now: Instant) {
         self.left_at = Some(now);
     }
 
-    /// Somebody listens again. That nothing was heard meanwhile says nothing about the peer.
+    /// A read is running again. The silence in between says nothing about the server.
     pub(super) fn come_back(&mut self, now: Instant) {
         if let Some(left_at) = self.left_at.take() {
             self.heard_at += now.saturating_duration_since(left_at);
@@ -77,7 +76,7 @@ mod tests {
         let mut heart = Heartbeat::new(Duration::from_secs(20), Duration::from_secs(60), start);
         assert_eq!(heart.due(start), Due::WaitUntil(at(20)));
         heart.heard(at(19));
-        assert_eq!(heart.due(at(20)), Due::Ping, "also on a busy stream: proxies want to hear from both sides");
+        assert_eq!(heart.due(at(20)), Due::Ping, "on a busy stream too: a proxy may time each direction");
         heart.pinged(at(20));
         assert_eq!(heart.due(at(21)), Due::WaitUntil(at(40)));
         heart.pinged(at(70));
@@ -86,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_that_waits_for_its_turn_is_not_silent() {
+    fn a_connection_that_waits_for_its_first_read_is_not_silent() {
         let start = Instant::now();
         let mut heart = Heartbeat::new(Duration::from_secs(20), Duration::from_secs(60), start);
         heart.come_back(start + Duration::from_secs(100));
@@ -94,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn time_in_which_nobody_listened_is_no_silence() {
+    fn time_without_a_read_is_not_silence() {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
         let mut heart = Heartbeat::new(Duration::from_secs(20), Duration::from_secs(60), start);

@@ -1,32 +1,32 @@
-//! The steps to CXone one by one, for `check`: name, TCP, proxy and TLS of the token endpoint and of the stream, a token, and the
-//! stream itself, opened and closed again.
+//! The steps to CXone one by one, for `check`: name, TCP, proxy and TLS of the token endpoint and of the stream, a token, and the stream
+//! itself, opened and closed again.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Burst;
+use crate::net::resolve::resolve;
 use crate::report::finding::Finding;
+use crate::source::net::route::{Connected, Route, about_proxy};
+use crate::source::oauth::token::FetchedToken;
+use crate::source::websocket::connector::{OpenStream, StreamConnector};
+use crate::source::{Probe, ProbeStep, Server};
 use crate::threads::stop_signal::StopSignal;
 use crate::time::clock::SystemClock;
 
-use crate::source::net::connect;
-use crate::source::net::route::{Reached, Way, in_context};
-use crate::source::oauth::token::{Asked, Token};
-use crate::source::websocket::connector::{Open, Opener};
-use crate::source::{Probe, ProbeStep, Server};
-
-/// How long the server may take to answer our goodbye.
-const GOODBYE: Duration = Duration::from_secs(1);
+/// How long the server may take for its Close.
+const CLOSE_WAIT: Duration = Duration::from_secs(1);
 
 /// See the [module documentation](self).
 pub(crate) struct WebsocketProbe {
-    opener: Opener,
+    connector: StreamConnector,
     scope: String,
-    /// The connection that the next step goes on with.
-    reached: Option<Reached>,
-    asked: Option<Asked>,
+    /// The connection that the next step continues.
+    connected: Option<Connected>,
+    fetched: Option<FetchedToken>,
 }
 
 impl Probe for WebsocketProbe {
@@ -46,87 +46,87 @@ impl Probe for WebsocketProbe {
 impl WebsocketProbe {
     /// Checks the configuration; connects to nothing.
     pub(crate) fn new(config: &Config) -> Result<Self> {
-        let opener = Opener::new(config, StopSignal::new(), Arc::new(SystemClock), Arc::new(|_| ()))?;
-        Ok(Self { opener, scope: config.oauth.scope.clone(), reached: None, asked: None })
+        let connector = StreamConnector::new(config, StopSignal::new(), Arc::new(SystemClock), Arc::new(|_| ()))?;
+        Ok(Self { connector, scope: config.oauth.scope.clone(), connected: None, fetched: None })
     }
 
-    fn way(&self, server: Server) -> (&Way, Duration) {
+    fn route(&self, server: Server) -> (&Route, Duration) {
         match server {
-            Server::TokenEndpoint => self.opener.tokens.way(),
-            Server::Stream => (&self.opener.way, self.opener.settings.connect_timeout),
+            Server::TokenEndpoint => self.connector.tokens.route(),
+            Server::Stream => (&self.connector.route, self.connector.settings.connect_timeout),
         }
     }
 
-    /// `None` if it is an address already.
+    /// `None` if the host is an address.
     fn names(&mut self, server: Server) -> Result<Option<Finding>> {
-        self.reached = None;
-        let (way, timeout) = self.way(server);
-        let proxy = way.proxy()?;
-        let (host, port) = way.first_stop(proxy.as_ref());
-        if host.parse::<std::net::IpAddr>().is_ok() {
+        self.connected = None;
+        let (route, timeout) = self.route(server);
+        let proxy = route.proxy()?;
+        let (host, port) = route.first_hop(proxy.as_ref());
+        if host.parse::<IpAddr>().is_ok() {
             return Ok(None);
         }
-        let found = connect::look_up(host, port, Instant::now() + timeout, &self.opener.stop)
-            .map_err(|error| in_context(proxy.as_ref(), error))?;
+        let found = resolve(host, port, Instant::now() + timeout, &self.connector.stop, &route.resolver)
+            .map_err(|error| about_proxy(proxy.as_ref(), error))?;
         let addresses: Vec<String> = found.iter().map(|address| address.ip().to_string()).collect();
         let whose = if proxy.is_some() { "the proxy " } else { "" };
         Ok(Some(Finding::good(format!("{whose}{host} is {}", addresses.join(", ")))))
     }
 
     fn tcp(&mut self, server: Server) -> Result<Finding> {
-        let (way, timeout) = self.way(server);
-        let proxy = way.proxy()?;
-        let reached = way.dial(proxy.as_ref(), timeout, &self.opener.stop)?;
+        let (route, timeout) = self.route(server);
+        let proxy = route.proxy()?;
+        let connected = route.connect_tcp(proxy.as_ref(), timeout, &self.connector.stop)?;
         let message = match &proxy {
             Some(proxy) => format!("the proxy {}", proxy.name()),
-            None => way.address.host_and_port(),
+            None => route.address.host_and_port(),
         };
-        self.reached = Some(reached);
+        self.connected = Some(connected);
         Ok(Finding::good(message))
     }
 
-    /// `None` if there is no proxy on the way.
+    /// `None` if the route has no proxy.
     fn proxy(&mut self, server: Server) -> Result<Option<Finding>> {
-        let mut reached = self.reached.take().ok_or_else(not_reached)?;
-        let (way, timeout) = self.way(server);
-        let Some(proxy) = way.proxy()? else {
-            self.reached = Some(reached);
+        let mut connected = self.connected.take().ok_or_else(no_earlier_step)?;
+        let (route, timeout) = self.route(server);
+        let Some(proxy) = route.proxy()? else {
+            self.connected = Some(connected);
             return Ok(None);
         };
-        way.pass(&proxy, &mut reached, timeout)?;
-        let finding = Finding::good(format!("{} connects to {}", proxy.name(), way.address.host_and_port()));
-        self.reached = Some(reached);
+        route.pass_proxy(&proxy, &mut connected, timeout)?;
+        let finding = Finding::good(format!("{} connects to {}", proxy.name(), route.address.host_and_port()));
+        self.connected = Some(connected);
         Ok(Some(finding))
     }
 
-    /// Ends the connection: what comes next makes its own.
+    /// Ends the connection: later steps make their own.
     fn tls(&mut self, server: Server) -> Result<Finding> {
-        let mut reached = self.reached.take().ok_or_else(not_reached)?;
-        let (way, timeout) = self.way(server);
-        way.encrypt(&mut reached, timeout)?;
-        Ok(match reached.transport.encryption() {
+        let mut connected = self.connected.take().ok_or_else(no_earlier_step)?;
+        let (route, timeout) = self.route(server);
+        route.start_tls(&mut connected, timeout)?;
+        Ok(match connected.transport.encryption() {
             Some(encryption) => encryption.finding("certificate and host name verified", &SystemClock),
-            // Only an address of this machine may be reached in the clear.
+            // Only a server on this machine may be without TLS.
             None => Finding::good("none: the connection does not leave this machine"),
         })
     }
 
     fn token(&mut self) -> Result<Finding> {
-        let asked = self.asked.insert(self.opener.tokens.ask()?);
+        let fetched = self.fetched.insert(self.connector.tokens.fetch_once()?);
         let scope = if self.scope.trim().is_empty() {
             "without a scope".into()
         } else {
             format!("with the scope {}", self.scope.trim())
         };
-        Ok(Finding::good(format!("a token for {} s, {scope}", asked.token.lifetime.as_secs())))
+        Ok(Finding::good(format!("a token for {} s, {scope}", fetched.token.lifetime.as_secs())))
     }
 
-    /// `None` if the token endpoint does not tell the time.
+    /// `None` if the token endpoint sends no date.
     fn clock(&self) -> Option<Finding> {
-        let asked = self.asked.as_ref()?;
-        let theirs = asked.date?;
-        // The header has whole seconds, and was written somewhen between question and answer.
-        let uncertainty = 0.5 + asked.took.as_secs_f64();
+        let fetched = self.fetched.as_ref()?;
+        let theirs = fetched.date?;
+        // The header has whole seconds, and was written at some time between request and response.
+        let uncertainty = 0.5 + fetched.took.as_secs_f64();
         let ahead = match theirs.duration_since(SystemTime::now()) {
             Ok(ahead) => ahead.as_secs_f64(),
             Err(behind) => -behind.duration().as_secs_f64(),
@@ -134,29 +134,29 @@ impl WebsocketProbe {
         Some(Finding::clock("the token endpoint's clock", ahead + 0.5, uncertainty))
     }
 
-    /// Opens the stream and says goodbye at once. What the server has sent by then cannot be given back.
+    /// Opens the stream and closes it at once. Events that the server sends before its Close are lost.
     fn handshake(&mut self) -> Result<Finding> {
-        let token: &Token = &self.asked.as_ref().ok_or_else(not_reached)?.token;
-        let address = &self.opener.way.address;
-        let open = self.opener.open_stream(token);
+        let token = &self.fetched.as_ref().ok_or_else(no_earlier_step)?.token;
+        let address = &self.connector.route.address;
+        let open = self.connector.open_stream(token);
         let mut open =
-            open.map_err(|verdict| verdict.error.while_doing(format_args!("opening the stream {address}")))?;
-        let events = self.leave(&mut open);
+            open.map_err(|failure| failure.error.while_doing(format_args!("opening the stream {address}")))?;
+        let events = self.close(&mut open);
         let message = format!("{address} opens, and is closed again");
         Ok(match events {
             0 => Finding::good(message),
             count => Finding::warning(
-                format!("{message}; {count} events had come by then, and were not kept"),
-                "check while no events are sent, or without the stream (--only): what one connection was given no other one gets",
+                format!("{message}; {count} events arrived in between and were not kept"),
+                "check while no events are sent, or without the stream (--only): no other connection gets these events",
             ),
         })
     }
 
-    /// How many events came before the end.
-    fn leave(&self, open: &mut Open) -> usize {
-        let (clock, stop) = (&*self.opener.clock, &self.opener.stop);
-        open.connection.say_goodbye();
-        let until = Instant::now() + GOODBYE;
+    /// The number of events before the end.
+    fn close(&self, open: &mut OpenStream) -> usize {
+        let (clock, stop) = (&*self.connector.clock, &self.connector.stop);
+        open.connection.send_close();
+        let until = Instant::now() + CLOSE_WAIT;
         let mut events = 0;
         while Instant::now() < until {
             let mut burst = Burst::default();
@@ -170,17 +170,17 @@ impl WebsocketProbe {
     }
 }
 
-fn not_reached() -> Error {
-    Error::new(ErrorKind::Internal, "a step of the check was tried before the one that it needs")
+fn no_earlier_step() -> Error {
+    Error::new(ErrorKind::Internal, "a step of the check ran before the one that it needs")
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::test_server::{TestServer, frame};
     use super::*;
+    use crate::source::test_server::{TestServer, frame};
 
     #[test]
-    fn events_that_come_meanwhile_are_told() {
+    fn events_before_the_close_are_counted() {
         let check = |events: usize, says: &str| {
             let server = TestServer::stream(move |_, peer| {
                 peer.open(&frame(1, true, b"{}").repeat(events));
@@ -193,6 +193,6 @@ mod tests {
             assert_eq!(finding.advice.is_some(), events > 0, "{finding:?}");
         };
         check(0, "opens, and is closed again");
-        check(3, "3 events had come by then, and were not kept");
+        check(3, "3 events arrived in between and were not kept");
     }
 }

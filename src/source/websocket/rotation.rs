@@ -1,9 +1,9 @@
-//! Make before break: the next connection, with a new token, is opened before the token of the open one expires.
+//! Rotation to the next connection, make before break: it is opened, with a new token, before the token of the open one expires.
 //!
-//! A server closes a stream whose token has expired, and what it sends between that and our next handshake is missed. So the
-//! next connection is opened on a thread of its own while the old one is read on. Once it is there, the old one is read until
-//! it is quiet, told goodbye, and read to the server's answer: TCP keeps the order, so nothing sent before the answer is
-//! missed. Only then the new one is read, so events stay in order; what comes on both is harmless downstream.
+//! A server closes a stream whose token has expired, and events sent between that and our next handshake would be missed. So a thread of
+//! its own opens the next connection while the reader reads the old one. When the old connection is idle, the close handshake begins:
+//! send Close, and read until the server's Close, so that nothing in flight is lost. Only then is the next connection read, so events stay
+//! in order. An event that comes on both is harmless: the destination upserts it.
 //!
 //! A connection that is being opened is never abandoned: the server may have begun to send on it, and only on it.
 
@@ -14,50 +14,49 @@ use std::time::{Duration, Instant};
 
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
+use crate::net::detached::no_thread;
+use crate::source::ReadOutcome;
+use crate::source::oauth::token::Token;
+use crate::source::websocket::connector::{OpenStream, StreamConnector};
 use crate::threads::spawn;
 use crate::time::backoff::Backoff;
 
-use crate::source::Read;
-use crate::source::net::connect;
-use crate::source::oauth::token::Token;
-use crate::source::websocket::connector::{Open, Opener};
-
-/// A token that lives shorter than this is not worth the effort; it would mean a new connection several times a second.
+/// A token that lives shorter than this would mean a new connection several times a second: no rotation.
 const LIFETIME_MIN: Duration = Duration::from_secs(1);
-/// How often the reader looks whether the next connection is there.
-const LOOK_EVERY: Duration = Duration::from_millis(20);
-/// The old connection is quiet when nothing came for this long.
-const QUIET: Duration = Duration::from_millis(20);
-/// How long the old connection is read in the hope that it becomes quiet, and how long its server may take for its answer.
-const FAREWELL_MAX: Duration = Duration::from_secs(2);
-/// More than a socket's buffers hold in full bursts. Time alone is no measure: the reader may be away for long when the spool is full.
-const FAREWELL_READS: u32 = 64;
+/// How often the reader checks whether the next connection is open.
+const CHECK_EVERY: Duration = Duration::from_millis(20);
+/// The old connection is idle when nothing came for this long.
+const IDLE: Duration = Duration::from_millis(20);
+/// How long the reader waits for the old connection to become idle, and then for the server's Close.
+const CLOSE_MAX: Duration = Duration::from_secs(2);
+/// More than a socket's buffers hold in full bursts. Time alone is no measure: a full spool may keep the reader away for long.
+const CLOSE_READS: u32 = 64;
 
-/// Where the change to the next connection stands.
-pub(super) struct Renewal {
+/// The state of the change to the next connection.
+pub(super) struct Rotation {
     before_expiry: Duration,
     backoff: Backoff,
     stage: Stage,
 }
 
 enum Stage {
-    /// Nothing to do before this; `None`: not at all.
+    /// Nothing to do before this; `None`: never.
     Waiting(Option<Instant>),
-    Opening(Receiver<Result<Open>>),
-    Leaving(Box<Farewell>),
+    Opening(Receiver<Result<OpenStream>>),
+    Closing(Box<Closing>),
 }
 
-/// The old connection's end.
-struct Farewell {
-    next: Open,
-    /// Whether the server has been told.
-    told: bool,
-    /// When this part of it began, and how often was read since.
+/// The end of the old connection.
+struct Closing {
+    next: OpenStream,
+    /// Whether Close was sent.
+    is_sent: bool,
+    /// The beginning of this part of it, and the reads since then.
     since: Instant,
     reads: u32,
 }
 
-impl Renewal {
+impl Rotation {
     pub(super) fn new(config: &Config) -> Self {
         Self {
             before_expiry: config.stream.renew_before_expiry,
@@ -69,67 +68,67 @@ impl Renewal {
     /// A connection has been opened with this token.
     pub(super) fn begin(&mut self, token: &Token) {
         self.backoff.reset();
-        self.stage = Stage::Waiting(due_at(token.begun_at, token.lifetime, self.before_expiry));
+        self.stage = Stage::Waiting(due_at(token.requested_at, token.lifetime, self.before_expiry));
     }
 
-    /// Does what is due, without waiting; returns until when `open` may be read before this wants to be called again.
-    pub(super) fn advance(&mut self, opener: &Arc<Opener>, open: &mut Open) -> Option<Instant> {
-        let now = opener.clock.steady();
+    /// Does what is due, without waiting. Returns until when the caller may read `open` before it calls this again.
+    pub(super) fn advance(&mut self, connector: &Arc<StreamConnector>, open: &mut OpenStream) -> Option<Instant> {
+        let now = connector.clock.steady();
         match &mut self.stage {
             Stage::Waiting(due) if due.is_none_or(|due| now < due) => return *due,
-            Stage::Waiting(_) => match start(opener, &open.token) {
+            Stage::Waiting(_) => match start(connector, &open.token) {
                 Ok(opening) => self.stage = Stage::Opening(opening),
                 Err(error) => return self.failed(&error, now),
             },
             Stage::Opening(opening) => match opening.try_recv() {
                 Ok(Ok(next)) => {
-                    log::info!("the next connection to the stream is open, with a new token; leaving the old one");
-                    self.stage = Stage::Leaving(Box::new(Farewell { next, told: false, since: now, reads: 0 }));
+                    log::info!("the next connection to the stream is open, with a new token; closing the old one");
+                    self.stage = Stage::Closing(Box::new(Closing { next, is_sent: false, since: now, reads: 0 }));
                 }
                 Ok(Err(error)) => return self.failed(&error, now),
-                Err(TryRecvError::Disconnected) => return self.failed(&no_answer(), now),
+                Err(TryRecvError::Disconnected) => return self.failed(&no_result(), now),
                 Err(TryRecvError::Empty) => {}
             },
-            Stage::Leaving(_) => {}
+            Stage::Closing(_) => {}
         }
         Some(match &self.stage {
-            Stage::Leaving(farewell) if farewell.told => (farewell.since + FAREWELL_MAX).max(now + QUIET),
-            Stage::Leaving(_) => now + QUIET,
-            Stage::Waiting(_) | Stage::Opening(_) => now + LOOK_EVERY,
+            Stage::Closing(closing) if closing.is_sent => (closing.since + CLOSE_MAX).max(now + IDLE),
+            Stage::Closing(_) => now + IDLE,
+            Stage::Waiting(_) | Stage::Opening(_) => now + CHECK_EVERY,
         })
     }
 
-    /// Looks at what reading `open` gave; true when the old connection has been read for long enough.
-    pub(super) fn has_left(&mut self, open: &mut Open, read: &Read, now: Instant) -> bool {
-        let Stage::Leaving(farewell) = &mut self.stage else {
+    /// Moves the close handshake on by the outcome of a read of `open`; true when the old connection has been read for long enough.
+    pub(super) fn is_closed_after(&mut self, open: &mut OpenStream, read: &ReadOutcome, now: Instant) -> bool {
+        let Stage::Closing(closing) = &mut self.stage else {
             return false;
         };
-        farewell.reads += 1;
-        let is_late = now.saturating_duration_since(farewell.since) >= FAREWELL_MAX;
-        let is_idle = *read == Read::Idle;
-        let is_done = is_late && (is_idle || farewell.reads >= FAREWELL_READS);
-        if farewell.told {
+        closing.reads += 1;
+        let is_late = now.saturating_duration_since(closing.since) >= CLOSE_MAX;
+        let is_idle = *read == ReadOutcome::Idle;
+        let is_done = is_late && (is_idle || closing.reads >= CLOSE_READS);
+        if closing.is_sent {
             return is_done;
         }
         if is_idle || is_done {
-            open.connection.say_goodbye();
-            (farewell.told, farewell.since, farewell.reads) = (true, now, 0);
+            open.connection.send_close();
+            (closing.is_sent, closing.since, closing.reads) = (true, now, 0);
         }
         false
     }
 
-    /// Whether the next connection is open.
-    pub(super) fn is_leaving(&self) -> bool {
-        matches!(self.stage, Stage::Leaving(_))
+    /// Whether the next connection is open, and the old one is being closed.
+    pub(super) fn is_closing(&self) -> bool {
+        matches!(self.stage, Stage::Closing(_))
     }
 
-    /// The next connection, if it is open or becomes so; waits for that.
-    pub(super) fn take_next(&mut self) -> Option<Open> {
+    /// The next connection. Waits for one that is being opened.
+    pub(super) fn take_next(&mut self) -> Option<OpenStream> {
         match mem::replace(&mut self.stage, Stage::Waiting(None)) {
             Stage::Waiting(_) => None,
-            Stage::Leaving(farewell) => Some(farewell.next),
+            Stage::Closing(closing) => Some(closing.next),
             // The thread listens to the stop signal and has a deadline for everything.
-            Stage::Opening(opening) => opening.recv().unwrap_or_else(|_| Err(no_answer())).inspect_err(warn).ok(),
+            Stage::Opening(opening) => opening.recv().unwrap_or_else(|_| Err(no_result())).inspect_err(warn).ok(),
         }
     }
 
@@ -143,30 +142,30 @@ impl Renewal {
 }
 
 fn warn(error: &Error) {
-    log::warn!("changing to the next connection before the token expires: {error}");
+    log::warn!("opening the next connection before the token expires: {error}");
 }
 
-fn no_answer() -> Error {
-    Error::new(ErrorKind::Internal, "the thread cxsink-renewal ended without an answer")
+fn no_result() -> Error {
+    Error::new(ErrorKind::Internal, "the thread cxsink-rotation ended without a result")
 }
 
-/// When the next connection is to be opened; `None`: not ahead of time.
-fn due_at(begun_at: Instant, lifetime: Duration, before_expiry: Duration) -> Option<Instant> {
+/// When to open the next connection; `None`: never ahead of time.
+fn due_at(requested_at: Instant, lifetime: Duration, before_expiry: Duration) -> Option<Instant> {
     if before_expiry.is_zero() || lifetime < LIFETIME_MIN {
         return None;
     }
-    begun_at.checked_add(lifetime.saturating_sub(before_expiry.min(lifetime / 2)))
+    requested_at.checked_add(lifetime.saturating_sub(before_expiry.min(lifetime / 2)))
 }
 
 /// Opens a connection on a thread of its own.
-fn start(opener: &Arc<Opener>, replaced: &Token) -> Result<Receiver<Result<Open>>> {
+fn start(connector: &Arc<StreamConnector>, replaced: &Token) -> Result<Receiver<Result<OpenStream>>> {
     let (sender, receiver) = mpsc::channel();
-    let (opener, replaced) = (Arc::clone(opener), replaced.clone());
-    let spawned = spawn::spawn("cxsink-renewal", move || {
-        // Nobody listens any more when the source is gone; the connection is closed then.
-        drop(sender.send(opener.open(Some(&replaced))));
+    let (connector, replaced) = (Arc::clone(connector), replaced.clone());
+    let spawned = spawn::spawn("cxsink-rotation", move || {
+        // Without a receiver the source is gone, and the connection is closed here.
+        drop(sender.send(connector.open(Some(&replaced))));
     });
-    spawned.map(|_detached| receiver).map_err(|error| connect::no_thread(&error))
+    spawned.map(|_detached| receiver).map_err(|error| no_thread(&error))
 }
 
 #[cfg(test)]

@@ -128,7 +128,7 @@ impl ConnectTask {
             }
             Address::Tcp { name, .. } => name,
         };
-        let addresses = addresses_of(host)?;
+        let addresses = addresses_of(host, self.until, &self.abort)?;
         let mut last = None;
         for (i, ip) in addresses.iter().enumerate() {
             let attempts_left = hosts_left - 1 + addresses.len() - i;

@@ -17,7 +17,7 @@ mod unix_socket;
 
 pub(super) use connect::connect;
 pub(super) use errors::{PgResult, from_io};
-pub(super) use resolve::{addresses_within, name_of};
+pub(super) use resolve::{addresses_of, name_of};
 pub(super) use session::Session;
 pub(super) use sqlstate::{INSUFFICIENT_PRIVILEGE, UNDEFINED_TABLE, WRONG_OBJECT_TYPE};
 pub(super) use tls::client_config;

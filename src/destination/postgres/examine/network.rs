@@ -5,11 +5,12 @@ use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
-use crate::destination::postgres::connection::{addresses_within, from_io, name_of};
+use crate::destination::postgres::connection::{addresses_of, from_io, name_of};
 use crate::destination::postgres::params::{Address, Host};
 use crate::destination::postgres::server::Server;
 use crate::error::{Error, ErrorKind, Result};
 use crate::report::finding::Finding;
+use crate::threads::stop_signal::StopSignal;
 
 /// `None` if there are only addresses and Unix sockets.
 pub(super) fn names(server: &Server) -> Result<Option<Finding>> {
@@ -20,7 +21,7 @@ pub(super) fn names(server: &Server) -> Result<Option<Finding>> {
         .iter()
         .filter_map(|host| Some((host, name_of(host)?)))
         .map(|(host, name)| {
-            let found = addresses_within(host, timeout)?;
+            let found = addresses_of(host, Instant::now() + timeout, server.abort())?;
             let shown: Vec<String> = found.iter().map(ToString::to_string).collect();
             Ok(format!("{name} is {}", shown.join(", ")))
         })
@@ -30,17 +31,17 @@ pub(super) fn names(server: &Server) -> Result<Option<Finding>> {
 
 pub(super) fn tcp(server: &Server) -> Result<Finding> {
     let timeout = server.config().connect_timeout;
-    summary(server.target().hosts.iter().map(|host| reach(host, timeout)).collect())
+    summary(server.target().hosts.iter().map(|host| reach(host, timeout, server.abort())).collect())
 }
 
 /// Connects to one of the host's addresses, and returns it.
-fn reach(host: &Host, timeout: Duration) -> Result<String> {
+fn reach(host: &Host, timeout: Duration, abort: &StopSignal) -> Result<String> {
     #[cfg(unix)]
     if let Address::Unix(_) = &host.address {
         let connected = std::os::unix::net::UnixStream::connect(host.socket_path());
         return connected.map(|_| host.to_string()).map_err(|error| connect_failed(host, &error));
     }
-    let addresses = addresses_within(host, timeout)?;
+    let addresses = addresses_of(host, Instant::now() + timeout, abort)?;
     let until = Instant::now() + timeout;
     let mut last = None;
     for (tried, ip) in addresses.iter().enumerate() {

@@ -69,7 +69,7 @@ fn more_than_is_allowed_is_not_read() {
     assert!(length_of(format!("HTTP/1.1 200 OK\r\n\r\n{long}")) > 100);
     assert!(length_of(format!("HTTP/1.1 200 OK\r\nContent-Length: 150\r\n\r\n{long}")) > 100);
     assert!(length_of(format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n96\r\n{long}\r\n")) > 100);
-    // The rest never comes, and is not waited for.
+    // The rest never comes, and nothing waits for it.
     assert!(length_of(format!("HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n{long}")) > 100);
 }
 

@@ -7,11 +7,11 @@ use std::time::Instant;
 use crate::config::Config;
 use crate::source::net::address::Purpose;
 use crate::source::net::proxy::*;
-use crate::source::net::route::{Reached, Way};
-use crate::source::test_server::{PATIENCE, Peer, TestServer, TlsPeer, answer, stop_when};
+use crate::source::net::route::{Connected, Route};
+use crate::source::test_server::{PATIENCE, Peer, TestServer, TlsPeer, response, stop_when};
 use crate::threads::stop_signal::StopSignal;
 
-/// A server that greets whoever reaches it over TLS.
+/// A server that greets its clients over TLS.
 fn server() -> TestServer {
     TestServer::tls(|stream| {
         let _ = stream.write_all(b"hello");
@@ -27,15 +27,15 @@ fn config(server: &TestServer, proxy: &str) -> Config {
     config
 }
 
-fn open(config: &Config) -> Result<Reached> {
+fn open(config: &Config) -> Result<Connected> {
     open_url("https://api.example/token", config, Duration::from_secs(10))
 }
 
-fn open_url(url: &str, config: &Config, timeout: Duration) -> Result<Reached> {
-    Way::new(Purpose::Token, url, config)?.open(timeout, &StopSignal::new())
+fn open_url(url: &str, config: &Config, timeout: Duration) -> Result<Connected> {
+    Route::new(Purpose::Token, url, config)?.open(timeout, &StopSignal::new())
 }
 
-fn greeting(mut reached: Reached) -> String {
+fn greeting(mut reached: Connected) -> String {
     let mut greeting = [0; 5];
     reached.transport.read_exact(&mut greeting).unwrap();
     String::from_utf8(greeting.to_vec()).unwrap()
@@ -56,7 +56,7 @@ fn tunnel(peer: &Peer, to: SocketAddr) {
 }
 
 #[test]
-fn the_proxy_is_asked_for_name_and_port_and_led_through() {
+fn the_proxy_connects_to_name_and_port() {
     let server = server();
     let to = server.address;
     let proxy = TestServer::http(move |_, peer| {
@@ -71,7 +71,7 @@ fn the_proxy_is_asked_for_name_and_port_and_led_through() {
 }
 
 #[test]
-fn an_answer_in_pieces_is_an_answer() {
+fn a_response_in_pieces_is_a_response() {
     let server = server();
     let to = server.address;
     let proxy = TestServer::http(move |_, peer| {
@@ -87,9 +87,9 @@ fn an_answer_in_pieces_is_an_answer() {
 }
 
 #[test]
-fn credentials_are_sent_and_a_password_file_is_read_anew() {
+fn credentials_are_sent_and_a_password_file_is_read_again() {
     let server = server();
-    let proxy = TestServer::http(|_, peer| peer.send(answer("407 Proxy Authentication Required", "", "")));
+    let proxy = TestServer::http(|_, peer| peer.send(response("407 Proxy Authentication Required", "", "")));
     let authorization = |config: &Config| {
         let error = open(config).map(|_| ()).unwrap_err();
         assert_eq!(error.status(), Some(407));
@@ -142,15 +142,15 @@ fn proxies_that_do_not_connect_say_why() {
         "status 302",
         "redirects are not followed",
     );
-    check("HTTP/1.1 502 \r\n\r\n", Some(502), "status 502", "look its name up");
+    check("HTTP/1.1 502 \r\n\r\n", Some(502), "status 502", "resolve its name");
     check("HTTP/1.1 500 Oops\r\n\r\n", Some(500), "status 500 Oops", "proxy.url");
     // me:hunter2
     check("HTTP/1.1 400 Bad bWU6aHVudGVyMg==\r\n\r\n", Some(400), "status 400 Bad ***", "proxy.url");
     check("Proxy-Authorization: Basic bWU6aHVudGVyMg==\r\n", None, ": Proxy-Authorization: Basic ***", "proxy.url");
-    check("", None, "ended the connection without an answer", "proxy.url");
-    check("HTTP/1.1 200 OK\r\nX:", None, "ended the connection without an answer", "proxy.url");
+    check("", None, "closed the connection without a response", "proxy.url");
+    check("HTTP/1.1 200 OK\r\nX:", None, "closed the connection without a response", "proxy.url");
     check("SSH-2.0-OpenSSH_9.6\r\n", None, "is not HTTP/1.1 (it does not begin with HTTP/1.): SSH-2.0", "proxy.url");
-    check("HTTP/1.1 200 OK\r\n\r\nwelcome", None, "went on speaking after its answer", "proxy.url");
+    check("HTTP/1.1 200 OK\r\n\r\nwelcome", None, "sent more after its response", "proxy.url");
 }
 
 #[test]
@@ -182,9 +182,10 @@ fn a_stop_ends_the_wait_for_a_proxy() {
         peer.wait_for_end();
     });
     let stop = StopSignal::new();
-    let way = Way::new(Purpose::Token, "https://api.example/", &config(&server, &format!("http://{}", proxy.address)));
+    let route =
+        Route::new(Purpose::Token, "https://api.example/", &config(&server, &format!("http://{}", proxy.address)));
     let stopping = stop_when(&stop, reached);
-    assert!(way.unwrap().open(PATIENCE, &stop).is_err());
+    assert!(route.unwrap().open(PATIENCE, &stop).is_err());
     assert!(stopping.join().unwrap().elapsed() < Duration::from_secs(1));
 }
 

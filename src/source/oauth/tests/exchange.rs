@@ -9,11 +9,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use ureq::http::header;
 
+use crate::config::percent::encode_in_form;
 use crate::source::net::address::Purpose;
-use crate::source::net::failure::form_encoded;
-use crate::source::net::route::Way;
+use crate::source::net::route::Route;
 use crate::source::oauth::exchange::*;
-use crate::source::test_server::{PATIENCE, TestServer, answer};
+use crate::source::test_server::{PATIENCE, TestServer, response};
 use crate::threads::stop_signal::StopSignal;
 
 const SECRET: &str = "Hunter2-&ä=%*~ 0123456789";
@@ -65,8 +65,8 @@ fn assert_hidden(log: &str, secret: &str) {
 }
 
 fn send(server: &TestServer, request: Request<String>, hidden: Vec<Hidden>) -> Result<Exchanged, Fault> {
-    let way = Way::new(Purpose::Token, &format!("http://{}/token", server.address), &server.config()).unwrap();
-    let mut connection = way.open(PATIENCE, &StopSignal::new()).unwrap();
+    let route = Route::new(Purpose::Token, &format!("http://{}/token", server.address), &server.config()).unwrap();
+    let mut connection = route.open(PATIENCE, &StopSignal::new()).unwrap();
     connection.transport.wait_until(Instant::now() + PATIENCE).unwrap();
     exchange(connection.transport, request, hidden)
 }
@@ -76,8 +76,8 @@ fn server() -> TestServer {
     TestServer::http(|_, peer| {
         let echo = peer.request.lines().find(|line| line.to_ascii_lowercase().starts_with("authorization"));
         let echo = echo.map_or_else(String::new, |line| format!("X-Echo: {line}\r\n"));
-        let headers = format!("{echo}Location: /?{}\r\nX-Plain: {SECRET}\r\n", form_encoded(SECRET));
-        peer.send(answer("200 OK", &headers, TOKEN));
+        let headers = format!("{echo}Location: /?{}\r\nX-Plain: {SECRET}\r\n", encode_in_form(SECRET));
+        peer.send(response("200 OK", &headers, TOKEN));
     })
 }
 
@@ -88,17 +88,17 @@ fn post(server: &TestServer, query: &str) -> ureq::http::request::Builder {
 #[test]
 fn a_secret_in_the_form_is_sent_and_never_logged() {
     let server = server();
-    let hidden = Hidden::new("client_secret=", form_encoded(SECRET), SECRET);
+    let hidden = Hidden::new("client_secret=", encode_in_form(SECRET), SECRET);
     let form = format!("client_id=me&client_secret={}&scope=x", hidden.placeholder());
     let request = post(&server, "").body(form).unwrap();
     let (response, log) = logged(|| send(&server, request, vec![hidden]).unwrap());
     assert!(response.end.is_ok() && response.body == TOKEN.as_bytes());
     let sent = server.requests.lock().unwrap()[0].clone();
-    let expected = format!("client_id=me&client_secret={}&scope=x", form_encoded(SECRET));
+    let expected = format!("client_id=me&client_secret={}&scope=x", encode_in_form(SECRET));
     assert!(sent.ends_with(&format!("\r\n\r\n{expected}")), "{sent}");
     assert!(sent.to_ascii_lowercase().contains(&format!("content-length: {}\r\n", expected.len())), "{sent}");
     assert!(log.contains("TRACE ureq_proto"), "the log is everything: {log}");
-    for secret in [SECRET, &form_encoded(SECRET), TOKEN] {
+    for secret in [SECRET, &encode_in_form(SECRET), TOKEN] {
         assert_hidden(&log, secret);
     }
 }
@@ -106,7 +106,7 @@ fn a_secret_in_the_form_is_sent_and_never_logged() {
 #[test]
 fn a_secret_in_a_head_is_sent_and_never_logged() {
     let server = server();
-    let credentials = BASE64.encode(format!("me:{}", form_encoded(SECRET)));
+    let credentials = BASE64.encode(format!("me:{}", encode_in_form(SECRET)));
     let hidden = Hidden::new("Basic ", credentials.clone(), SECRET);
     let query = Hidden::new("?", "key=another-secret", "another-secret");
     let request = post(&server, &format!("?{}", query.placeholder()))
@@ -120,7 +120,7 @@ fn a_secret_in_a_head_is_sent_and_never_logged() {
     // What the server sent back.
     assert_eq!(response.headers["x-echo"], format!("authorization: Basic {}", "*".repeat(credentials.len())));
     assert!(log.contains("TRACE ureq_proto"), "the log is everything: {log}");
-    for secret in [SECRET, &form_encoded(SECRET), &credentials, "another-secret", TOKEN] {
+    for secret in [SECRET, &encode_in_form(SECRET), &credentials, "another-secret", TOKEN] {
         assert_hidden(&log, secret);
     }
 }
@@ -142,7 +142,7 @@ fn a_placeholder_is_found_by_the_text_in_front_of_it() {
 
 #[test]
 fn a_redirect_is_returned_and_not_followed() {
-    let server = TestServer::http(|_, peer| peer.send(answer("307 Elsewhere", "Location: /other\r\n", "")));
+    let server = TestServer::http(|_, peer| peer.send(response("307 Elsewhere", "Location: /other\r\n", "")));
     let response = send(&server, post(&server, "").body("form".into()).unwrap(), Vec::new()).unwrap();
     assert_eq!(response.status, 307);
     assert_eq!(server.requests.lock().unwrap().len(), 1);
@@ -153,7 +153,7 @@ fn interim_responses_come_before_the_final_one() {
     let server = TestServer::http(|_, peer| {
         peer.send("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n");
         std::thread::sleep(Duration::from_millis(20));
-        peer.send(answer("200 OK", "", "final"));
+        peer.send(response("200 OK", "", "final"));
     });
     let response = send(&server, post(&server, "").body("form".into()).unwrap(), Vec::new()).unwrap();
     assert_eq!((response.status.as_u16(), &*response.body), (200, &b"final"[..]));

@@ -1,15 +1,15 @@
 use crate::error::{Class, ErrorKind};
 use crate::source::oauth::token::*;
-use crate::source::test_server::{HandClock, PATIENCE, TestServer, answer, stop_when, token_answer};
+use crate::source::test_server::{HandClock, PATIENCE, TestServer, response, stop_when, token_response};
 use crate::time::clock::SystemClock;
 use std::sync::mpsc;
 use std::thread;
 
-fn source(config: &Config) -> TokenSource {
-    TokenSource::new(config, StopSignal::new(), Arc::new(SystemClock), Arc::new(|_| ())).unwrap()
+fn source(config: &Config) -> TokenCache {
+    TokenCache::new(config, StopSignal::new(), Arc::new(SystemClock), Arc::new(|_| ())).unwrap()
 }
 
-/// What `text`, sent as the endpoint's only answer, becomes.
+/// The token, or the error, after `text` as the endpoint's only response.
 fn answered(text: impl AsRef<[u8]>) -> Result<Token> {
     let text = text.as_ref().to_vec();
     let server = TestServer::http(move |_, peer| peer.send(&text));
@@ -17,7 +17,7 @@ fn answered(text: impl AsRef<[u8]>) -> Result<Token> {
 }
 
 fn body(body: &str) -> Result<Token> {
-    answered(answer("200 OK", "Content-Type: application/json\r\n", body))
+    answered(response("200 OK", "Content-Type: application/json\r\n", body))
 }
 
 /// Nothing that is shown may hold a secret.
@@ -30,8 +30,8 @@ fn assert_clean(error: &Error) {
 }
 
 #[test]
-fn the_request_is_a_form_as_the_rfc_has_it() {
-    let server = TestServer::http(|_, peer| peer.send(token_answer("abc")));
+fn the_request_is_the_form_of_the_rfc() {
+    let server = TestServer::http(|_, peer| peer.send(token_response("abc")));
     let token = source(&server.config()).token(None).unwrap();
     assert_eq!(token.header, "Bearer abc");
     assert_eq!(token.secret(), "abc");
@@ -51,12 +51,12 @@ fn the_request_is_a_form_as_the_rfc_has_it() {
 
 #[test]
 fn a_token_is_kept_until_shortly_before_its_expiry() {
-    let server = TestServer::http(|number, peer| peer.send(token_answer(&format!("token-{number}"))));
+    let server = TestServer::http(|number, peer| peer.send(token_response(&format!("token-{number}"))));
     let clock = HandClock::new();
     let events = Arc::new(Mutex::new(Vec::new()));
     let log = Arc::clone(&events);
     let observer: Observer = Arc::new(move |event| log.lock().unwrap().push(event));
-    let tokens = TokenSource::new(&server.config(), StopSignal::new(), Arc::clone(&clock) as _, observer).unwrap();
+    let tokens = TokenCache::new(&server.config(), StopSignal::new(), Arc::clone(&clock) as _, observer).unwrap();
     let check = |at, expected: &str, fresh| {
         clock.move_to(Duration::from_secs(at));
         let token = tokens.token(None).unwrap();
@@ -75,13 +75,13 @@ fn a_token_is_kept_until_shortly_before_its_expiry() {
 }
 
 #[test]
-fn a_short_life_is_used_by_half() {
+fn half_of_a_short_lifetime_is_used() {
     let server = TestServer::http(|number, peer| {
-        peer.send(answer("200 OK", "", &format!(r#"{{"access_token":"token-{number}","expires_in":40}}"#)));
+        peer.send(response("200 OK", "", &format!(r#"{{"access_token":"token-{number}","expires_in":40}}"#)));
     });
     let clock = HandClock::new();
     let tokens =
-        TokenSource::new(&server.config(), StopSignal::new(), Arc::clone(&clock) as _, Arc::new(|_| ())).unwrap();
+        TokenCache::new(&server.config(), StopSignal::new(), Arc::clone(&clock) as _, Arc::new(|_| ())).unwrap();
     for (at, expected) in [(0, "token-0"), (19, "token-0"), (20, "token-1")] {
         clock.move_to(Duration::from_secs(at));
         assert_eq!(tokens.token(None).unwrap().secret(), expected, "at {at} s");
@@ -89,23 +89,23 @@ fn a_short_life_is_used_by_half() {
 }
 
 #[test]
-fn many_who_ask_cause_one_request() {
+fn many_callers_cause_one_request() {
     let (arrived, has_arrived) = mpsc::channel();
     let (release, released) = mpsc::channel::<()>();
     let released = Mutex::new(released);
     let server = TestServer::http(move |_, peer| {
         arrived.send(()).unwrap();
         released.lock().unwrap().recv().unwrap();
-        peer.send(token_answer("one"));
+        peer.send(token_response("one"));
     });
     let tokens = Arc::new(source(&server.config()));
-    let ask = || {
+    let call = || {
         let tokens = Arc::clone(&tokens);
         thread::spawn(move || tokens.token(None).unwrap().fresh)
     };
-    let first = ask();
+    let first = call();
     has_arrived.recv_timeout(PATIENCE).unwrap();
-    let others: Vec<_> = (0..8).map(|_| ask()).collect();
+    let others: Vec<_> = (0..8).map(|_| call()).collect();
     release.send(()).unwrap();
     assert!(first.join().unwrap());
     for other in others {
@@ -115,7 +115,7 @@ fn many_who_ask_cause_one_request() {
 }
 
 #[test]
-fn good_answers_in_all_their_forms() {
+fn good_responses_in_all_their_forms_give_a_token() {
     let check = |text: &str| match body(text) {
         Ok(token) => assert_eq!(token.secret(), "tok", "{text}"),
         Err(error) => panic!("{text}: {error}"),
@@ -125,7 +125,7 @@ fn good_answers_in_all_their_forms() {
     check(r#"{"access_token":"tok","token_type":"BEARER","expires_in":"3600","scope":"a data-actions:read b"}"#);
     check(r#"{"access_token":"tok","token_type":null,"expires_in":null,"scope":null,"more":[1]}"#);
     check(r#"{"access_token":"tok","expires_in":3599.5,"scope":["data-actions:read"]}"#);
-    let created = answer("201 Created", "", r#"{"access_token":"tok"}"#);
+    let created = response("201 Created", "", r#"{"access_token":"tok"}"#);
     assert_eq!(answered(created).unwrap().secret(), "tok");
     let chunked =
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n8\r\n{\"access\r\ne\r\n_token\":\"tok\"}\r\n0\r\n\r\n";
@@ -133,7 +133,7 @@ fn good_answers_in_all_their_forms() {
 }
 
 #[test]
-fn good_statuses_with_bad_bodies_say_what_is_wrong() {
+fn a_good_status_with_a_bad_body_names_the_fault() {
     let check = |text: &str, why: &str| {
         let error = body(text).unwrap_err();
         assert!(error.message().contains(why), "{text}: {error}");
@@ -165,7 +165,7 @@ fn good_statuses_with_bad_bodies_say_what_is_wrong() {
 }
 
 #[test]
-fn a_missing_scope_is_fatal_and_named() {
+fn a_missing_scope_is_permanent_and_named() {
     let check = |text: &str, granted: &str| {
         let error = body(text).unwrap_err();
         assert_eq!((error.kind(), error.class()), (ErrorKind::Auth, Class::Permanent));
@@ -179,12 +179,12 @@ fn a_missing_scope_is_fatal_and_named() {
 }
 
 #[test]
-fn statuses_become_errors_with_their_bodies() {
+fn a_status_becomes_an_error_with_the_body() {
     use Class::{Permanent, Transient};
     use ErrorKind::{Auth, Config, Connect, Protocol};
     let check = |status: &str, headers: &str, kind, class, hint: &str| {
         let text = "{\"error\":\"x\"} hunter2&co hunter2%26co client-4711\r\n\u{1b}[31m";
-        let error = answered(answer(status, headers, text)).unwrap_err();
+        let error = answered(response(status, headers, text)).unwrap_err();
         assert_eq!((error.kind(), error.class()), (kind, class), "{error}");
         assert_eq!(error.status(), Some(status[..3].parse().unwrap()));
         assert!(error.message().contains(&format!("status {}", &status[..3])), "{error}");
@@ -204,20 +204,20 @@ fn statuses_become_errors_with_their_bodies() {
     let error = check("302 Found", "Location: https://elsewhere/t?x=hunter2\r\n", Protocol, Transient, "redirects");
     assert!(error.message().contains("a redirect to https://elsewhere/t:"), "{error}");
 
-    let error = answered(answer("400 Bad Request", "", r#"{"error":"invalid_scope"}"#)).unwrap_err();
+    let error = answered(response("400 Bad Request", "", r#"{"error":"invalid_scope"}"#)).unwrap_err();
     assert!(error.hint().unwrap().contains("oauth.scope"), "{error:?}");
-    let error = answered(answer("500 Oops", "", &"é".repeat(40_000))).unwrap_err();
+    let error = answered(response("500 Oops", "", &"é".repeat(40_000))).unwrap_err();
     assert!(error.message().ends_with(&format!("{}…", "é".repeat(500))), "long bodies are cut");
 }
 
 #[test]
-fn a_limit_is_waited_out_three_times() {
+fn a_429_is_retried_three_times() {
     let serve = |refusals| {
         TestServer::http(move |number, peer| {
             if number < refusals {
-                peer.send(answer("429 Slow Down", "Retry-After: 0\r\n", ""));
+                peer.send(response("429 Slow Down", "Retry-After: 0\r\n", ""));
             } else {
-                peer.send(token_answer("late"));
+                peer.send(token_response("late"));
             }
         })
     };
@@ -232,7 +232,7 @@ fn a_limit_is_waited_out_three_times() {
 }
 
 #[test]
-fn peers_that_are_no_token_endpoint() {
+fn a_server_that_is_no_token_endpoint_is_named() {
     let check = |text: &'static [u8], kind, why: &str| {
         let error = answered(text).unwrap_err();
         assert_eq!((error.kind(), error.class()), (kind, Class::Transient), "{error}");
@@ -240,9 +240,9 @@ fn peers_that_are_no_token_endpoint() {
         assert!(error.hint().is_some());
         assert_clean(&error);
     };
-    check(b"", ErrorKind::Connect, "ended the connection");
-    check(b"HTTP/1.1 200 OK\r\nContent-Le", ErrorKind::Connect, "ended the connection");
-    check(b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n{\"access", ErrorKind::Connect, "ended the connection");
+    check(b"", ErrorKind::Connect, "closed the connection");
+    check(b"HTTP/1.1 200 OK\r\nContent-Le", ErrorKind::Connect, "closed the connection");
+    check(b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n{\"access", ErrorKind::Connect, "closed the connection");
     check(b"SSH-2.0-OpenSSH_9.6\r\n", ErrorKind::Protocol, "did not answer in HTTP");
     check(b"\x00\xff\x13\x37\r\n\r\n", ErrorKind::Protocol, "did not answer in HTTP");
 }
@@ -265,7 +265,7 @@ fn refused_and_unknown_hosts_are_named() {
     assert!(error.message().contains(&format!("connecting to {closed}: ")), "{error}");
     assert!(error.message().contains("refused"), "{error}");
 
-    // A label longer than 63 characters is refused by the resolver itself, with no query to anybody.
+    // A label longer than 63 characters is refused by the resolver itself, with no query to a server.
     let host = format!("{}.invalid", "x".repeat(64));
     config.oauth.url = format!("https://{host}/token");
     let tls = TestServer::tls(|_| ());
@@ -273,7 +273,7 @@ fn refused_and_unknown_hosts_are_named() {
     config.tls = crate::config::TlsConfig { server_name: Some("localhost".into()), ..tls.config().tls };
     let error = source(&config).token(None).unwrap_err();
     assert_eq!((error.kind(), error.class()), (ErrorKind::Connect, Class::Transient));
-    assert!(error.message().contains(&format!("looking up the name {host}")), "{error}");
+    assert!(error.message().contains(&format!("resolving the name {host}")), "{error}");
 }
 
 #[test]
@@ -292,12 +292,12 @@ fn a_stop_ends_a_request_and_a_wait() {
         let (arrived, has_arrived) = mpsc::channel();
         let server = TestServer::http(move |_, peer| {
             script(peer);
-            // A client that gives up and asks again would send twice; then nobody listens any more.
+            // A client that tries again sends twice; there is no receiver any more then.
             let _ = arrived.send(());
             peer.wait_for_end();
         });
         let stop = StopSignal::new();
-        let tokens = TokenSource::new(&server.config(), stop.clone(), Arc::new(SystemClock), Arc::new(|_| ())).unwrap();
+        let tokens = TokenCache::new(&server.config(), stop.clone(), Arc::new(SystemClock), Arc::new(|_| ())).unwrap();
         let stopping = stop_when(&stop, has_arrived);
         let error = tokens.token(None).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::State, "{error}");
@@ -305,11 +305,11 @@ fn a_stop_ends_a_request_and_a_wait() {
     };
     check(|_| ());
     check(|peer| peer.send("HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n{"));
-    check(|peer| peer.send(answer("429 Slow Down", "Retry-After: 60\r\n", "")));
+    check(|peer| peer.send(response("429 Slow Down", "Retry-After: 60\r\n", "")));
 }
 
 #[test]
-fn tls_works_with_a_known_authority_and_says_what_is_wrong_with_others() {
+fn tls_accepts_a_known_authority_and_names_the_fault_of_others() {
     let check = |is_known: bool| {
         let server = TestServer::tls(|stream| {
             let mut byte = [0];
@@ -319,7 +319,7 @@ fn tls_works_with_a_known_authority_and_says_what_is_wrong_with_others() {
             {
                 seen.push(byte[0]);
             }
-            let _ = std::io::Write::write_all(stream, token_answer("over-tls").as_bytes());
+            let _ = std::io::Write::write_all(stream, token_response("over-tls").as_bytes());
         });
         let mut config = server.config();
         config.oauth.url = format!("https://localhost:{}/token", server.address.port());
@@ -347,8 +347,8 @@ fn tls_works_with_a_known_authority_and_says_what_is_wrong_with_others() {
 }
 
 #[test]
-fn a_secret_file_is_read_anew_for_each_token() {
-    let server = TestServer::http(|number, peer| peer.send(token_answer(&format!("token-{number}"))));
+fn a_secret_file_is_read_again_for_each_token() {
+    let server = TestServer::http(|number, peer| peer.send(token_response(&format!("token-{number}"))));
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("secret");
     std::fs::write(&file, "first\n").unwrap();
@@ -365,15 +365,15 @@ fn a_secret_file_is_read_anew_for_each_token() {
 }
 
 #[test]
-fn what_is_missing_is_found_at_once() {
+fn a_missing_setting_is_found_at_once() {
     let check = |change: fn(&mut Config), why: &str| {
         let mut config = TestServer::http(|_, _| ()).config();
         change(&mut config);
-        let error = TokenSource::new(&config, StopSignal::new(), Arc::new(SystemClock), Arc::new(|_| ())).unwrap_err();
+        let error = TokenCache::new(&config, StopSignal::new(), Arc::new(SystemClock), Arc::new(|_| ())).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Config);
         assert!(error.message().contains(why), "{error}");
     };
     check(|config| config.oauth.client_id = None, "oauth.client_id");
     check(|config| config.oauth.client_secret = None, "oauth.client_secret");
-    check(|config| config.oauth.url = "http://example.com/token".into(), "in the clear");
+    check(|config| config.oauth.url = "http://example.com/token".into(), "unencrypted");
 }

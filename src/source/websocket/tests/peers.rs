@@ -1,4 +1,4 @@
-//! Awkward peers and networks: what a company's wires, gateways and name servers do to a stream.
+//! Awkward servers and networks: what a company's wires, gateways and name servers do to a stream.
 
 use std::io;
 use std::net::{Ipv6Addr, SocketAddr, TcpListener};
@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use super::super::test_server::{HandClock, PATIENCE, TestServer, answer, close, frame, token_answer};
 use super::*;
 use crate::error::{Class, ErrorKind};
+use crate::source::test_server::{HandClock, PATIENCE, TestServer, close, frame, response, token_response};
 use crate::time::clock::SystemClock;
 
 fn source(config: &Config) -> WebsocketSource {
@@ -19,27 +19,35 @@ fn source_at(config: &Config, clock: Arc<dyn Clock>) -> WebsocketSource {
     WebsocketSource::new(config, StopSignal::new(), clock, Arc::new(|_| ())).unwrap()
 }
 
+/// Puts a resolver in place of the system's.
+fn resolve_with(
+    source: &mut WebsocketSource,
+    resolver: impl Fn(&str, u16) -> io::Result<Vec<SocketAddr>> + Send + Sync + 'static,
+) {
+    Arc::get_mut(&mut source.connector).unwrap().route.resolver = Arc::new(resolver);
+}
+
 /// Reads until something other than events comes; returns the events and that.
-fn read_all(source: &mut WebsocketSource) -> (Vec<Vec<u8>>, Result<Read>) {
+fn read_all(source: &mut WebsocketSource) -> (Vec<Vec<u8>>, Result<ReadOutcome>) {
     let mut all = Vec::new();
     loop {
         let mut burst = Burst::default();
         let read = source.read(&mut burst);
         all.extend(burst.iter().map(<[u8]>::to_vec));
-        if !matches!(read, Ok(Read::Events | Read::Idle)) {
+        if !matches!(read, Ok(ReadOutcome::Events | ReadOutcome::Idle)) {
             return (all, read);
         }
     }
 }
 
 #[test]
-fn a_redirect_is_named_and_nobody_goes_there() {
+fn a_redirect_is_named_and_not_followed() {
     let elsewhere = TestServer::http(|_, peer| peer.open(b""));
     let location = format!("Location: ws://{}/s\r\n", elsewhere.address);
     for status in
         ["301 Moved Permanently", "302 Found", "303 See Other", "307 Temporary Redirect", "308 Permanent Redirect"]
     {
-        let text = answer(status, &location, "");
+        let text = response(status, &location, "");
         let server = TestServer::stream(move |_, peer| peer.send(&text));
         let error = source(&server.config()).connect().unwrap_err();
         assert!(error.message().contains(&format!("a redirect to ws://{}/s", elsewhere.address)), "{error}");
@@ -52,14 +60,14 @@ fn a_redirect_is_named_and_nobody_goes_there() {
 fn the_upgrade_may_stand_among_others() {
     for connection in ["keep-alive, Upgrade", "Upgrade,keep-alive", "upgrade", "close\r\nConnection: UPGRADE"] {
         let server = TestServer::stream(move |_, peer| {
-            let answer = peer.good_answer(connection);
-            peer.send([answer.as_bytes(), &frame(1, true, b"x"), &close(1000, "")].concat());
+            let response = peer.good_response(connection);
+            peer.send([response.as_bytes(), &frame(1, true, b"x"), &close(1000, "")].concat());
             peer.finish();
         });
         let mut source = source(&server.config());
         source.connect().unwrap();
         let (all, end) = read_all(&mut source);
-        assert_eq!((all, end.unwrap()), (vec![b"x".to_vec()], Read::Closed), "{connection}");
+        assert_eq!((all, end.unwrap()), (vec![b"x".to_vec()], ReadOutcome::Closed), "{connection}");
     }
 }
 
@@ -80,11 +88,11 @@ fn a_message_in_many_fragments_among_pings_is_whole() {
     let mut source = source(&server.config());
     source.connect().unwrap();
     let (all, end) = read_all(&mut source);
-    assert_eq!(end.unwrap(), Read::Closed);
+    assert_eq!(end.unwrap(), ReadOutcome::Closed);
     assert_eq!(all, [b"0123456789".repeat(2000)]);
 }
 
-/// Our answers pile up in the sockets until these take no more; reading must go on, and leaving too.
+/// Pongs fill the sockets until these take no more; reading must go on, and closing too.
 #[cfg(feature = "simulator")]
 #[test]
 fn a_server_that_stops_reading_does_not_stop_us() {
@@ -102,7 +110,7 @@ fn a_server_that_stops_reading_does_not_stop_us() {
             peer.send(&round);
             is_read.lock().unwrap().recv_timeout(PATIENCE).unwrap();
         }
-        // The client is gone; what it could send is here.
+        // The client is gone; all that it could send is here.
         let pong_bytes = 6 + 125;
         counted.send(peer.wait_for_end().len() / pong_bytes).unwrap();
     });
@@ -121,7 +129,7 @@ fn a_server_that_stops_reading_does_not_stop_us() {
     // It waits for nothing; the bound is for a busy machine.
     assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
     let pongs = count.recv_timeout(PATIENCE).unwrap();
-    assert!(pongs > 0 && pongs < ROUNDS, "the sockets were never full: {pongs} answers to {ROUNDS} pings");
+    assert!(pongs > 0 && pongs < ROUNDS, "the sockets were never full: {pongs} pongs to {ROUNDS} pings");
 }
 
 /// By a clock that the test moves: slow is not silent.
@@ -153,7 +161,7 @@ fn a_byte_a_second_is_a_living_connection() {
     let mut source = source_at(&config, clock);
     source.connect().unwrap();
     let (all, end) = read_all(&mut source);
-    assert_eq!((all, end.unwrap()), (vec![event], Read::Closed));
+    assert_eq!((all, end.unwrap()), (vec![event], ReadOutcome::Closed));
 }
 
 #[test]
@@ -173,7 +181,7 @@ fn ipv6_is_a_network_like_another() {
     assert!(server.requests.lock().unwrap()[1].contains(&format!("\r\nHost: [::1]:{port}\r\n")));
 }
 
-/// A name with an address of IPv6 where nobody listens, and one of IPv4 where somebody does; and the other way round.
+/// A name with an IPv6 address without a listener and an IPv4 address with one, in both orders.
 #[test]
 fn of_two_addresses_the_living_one_is_found() {
     for six_first in [true, false] {
@@ -189,14 +197,14 @@ fn of_two_addresses_the_living_one_is_found() {
         let mut config = server.config();
         config.stream.url = format!("ws://localhost:{}/", server.address.port());
         let mut source = source(&config);
-        Arc::get_mut(&mut source.opener).unwrap().way.resolve_with(move |_, _| Ok(addresses.clone()));
+        resolve_with(&mut source, move |_, _| Ok(addresses.clone()));
         source.connect().unwrap();
         assert_eq!(read_all(&mut source).0, [b"found"]);
     }
 }
 
 #[test]
-fn names_that_cannot_be_looked_up_are_asked_for_again() {
+fn a_name_that_does_not_resolve_is_resolved_again_later() {
     let server = TestServer::stream(|_, peer| {
         peer.open(&[frame(1, true, b"back"), close(1000, "")].concat());
         peer.finish();
@@ -205,17 +213,17 @@ fn names_that_cannot_be_looked_up_are_asked_for_again() {
     let mut config = server.config();
     config.stream.url = format!("ws://localhost:{}/", address.port());
     let mut source = source(&config);
-    let asked = AtomicUsize::new(0);
-    let answers = move |_: &str, _| match asked.fetch_add(1, Ordering::SeqCst) {
+    let calls = AtomicUsize::new(0);
+    let resolver = move |_: &str, _| match calls.fetch_add(1, Ordering::SeqCst) {
         0 => Err(io::Error::other("Temporary failure in name resolution")),
         1 => Ok(Vec::new()),
         _ => Ok(vec![address]),
     };
-    Arc::get_mut(&mut source.opener).unwrap().way.resolve_with(answers);
+    resolve_with(&mut source, resolver);
     for why in ["Temporary failure in name resolution", "the name has no address"] {
         let error = source.connect().unwrap_err();
         assert_eq!((error.kind(), error.class()), (ErrorKind::Connect, Class::Transient));
-        assert!(error.message().contains(&format!("looking up the name localhost: {why}")), "{error}");
+        assert!(error.message().contains(&format!("resolving the name localhost: {why}")), "{error}");
     }
     source.connect().unwrap();
     assert_eq!(read_all(&mut source).0, [b"back"]);
@@ -252,7 +260,7 @@ fn a_wall_clock_that_jumps_changes_neither_tokens_nor_connections() {
         source.connect().unwrap();
         let mut burst = Burst::default();
         clock.unix_micros.fetch_add(jump, Ordering::SeqCst);
-        assert_eq!(source.read(&mut burst).unwrap(), Read::Events);
+        assert_eq!(source.read(&mut burst).unwrap(), ReadOutcome::Events);
         assert_eq!(burst.iter().collect::<Vec<_>>(), [number.to_string().as_bytes()]);
     }
     let tokens = server.requests.lock().unwrap().iter().filter(|request| request.starts_with("POST")).count();
@@ -287,13 +295,13 @@ fn a_steady_clock_that_jumps_costs_one_reconnect_with_a_new_token() {
     assert!(error.message().contains("nothing came for 7200.0 s") && error.is_retryable(), "{error}");
     source.connect().unwrap();
     let (all, end) = read_all(&mut source);
-    assert_eq!((all, end.unwrap()), (vec![b"Bearer token-1".to_vec()], Read::Closed));
+    assert_eq!((all, end.unwrap()), (vec![b"Bearer token-1".to_vec()], ReadOutcome::Closed));
 }
 
 #[test]
-fn a_token_redirect_is_named_and_nobody_goes_there() {
-    let elsewhere = TestServer::http(|_, peer| peer.send(token_answer("stolen")));
-    let text = answer("307 Temporary Redirect", &format!("Location: http://{}/t\r\n", elsewhere.address), "");
+fn a_token_redirect_is_named_and_not_followed() {
+    let elsewhere = TestServer::http(|_, peer| peer.send(token_response("stolen")));
+    let text = response("307 Temporary Redirect", &format!("Location: http://{}/t\r\n", elsewhere.address), "");
     let server = TestServer::http(move |_, peer| peer.send(&text));
     let error = source(&server.config()).connect().unwrap_err();
     assert!(error.message().contains(&format!("a redirect to http://{}/t", elsewhere.address)), "{error}");
@@ -310,7 +318,7 @@ fn all_dead_addresses_are_named() {
     config.stream.url = format!("ws://localhost:{}/", dead[0].port());
     let mut source = source(&config);
     let addresses = dead.clone();
-    Arc::get_mut(&mut source.opener).unwrap().way.resolve_with(move |_, _| Ok(addresses.clone()));
+    resolve_with(&mut source, move |_, _| Ok(addresses.clone()));
     let error = source.connect().unwrap_err();
     for address in dead {
         assert!(error.message().contains(&address.to_string()), "{error}");

@@ -1,8 +1,8 @@
-//! The change to the next connection, against a server that decides what comes when.
+//! The change to the next connection, against a server that decides the order of events.
 
+use super::*;
 use crate::error::ErrorKind;
-use crate::source::test_server::{PATIENCE, Peer, TestServer, answer, close, frame, stop_when};
-use crate::source::websocket::*;
+use crate::source::test_server::{PATIENCE, Peer, TestServer, close, frame, response, stop_when};
 use crate::time::clock::SystemClock;
 use std::sync::{Condvar, Mutex, mpsc};
 use std::thread;
@@ -56,7 +56,7 @@ fn server(
         }
         let lifetime = if number == 0 { 1 } else { 3600 };
         let body = format!(r#"{{"access_token":"token-{number}","expires_in":{lifetime}}}"#);
-        peer.send(answer("200 OK", "", &body));
+        peer.send(response("200 OK", "", &body));
     })
 }
 
@@ -80,11 +80,11 @@ fn read(source: &mut WebsocketSource, count: usize) -> Vec<String> {
         let mut burst = Burst::default();
         let read = source.read(&mut burst).unwrap();
         match read {
-            Read::Events => assert!(!burst.is_empty()),
-            Read::Idle => assert!(burst.is_empty()),
+            ReadOutcome::Events => assert!(!burst.is_empty()),
+            ReadOutcome::Idle => assert!(burst.is_empty()),
             // With the last events of the old connection, or without.
-            Read::Renewed => {}
-            Read::Closed => panic!("closed after {all:?}"),
+            ReadOutcome::Rotated => {}
+            ReadOutcome::Closed => panic!("closed after {all:?}"),
         }
         all.extend(burst.iter().map(|event| String::from_utf8(event.to_vec()).unwrap()));
         assert!(Instant::now() < until, "only {all:?}");
@@ -92,7 +92,7 @@ fn read(source: &mut WebsocketSource, count: usize) -> Vec<String> {
     all
 }
 
-/// However the old connection ends once the next one is on its way: all it sent comes first, and there is no error.
+/// However the old connection ends once the next one is on its route: all it sent comes first, and there is no error.
 #[test]
 fn the_old_connection_is_read_to_its_end_and_the_next_one_then() {
     let check = |end: fn(&Steps, &mut Peer)| {
@@ -106,7 +106,7 @@ fn the_old_connection_is_read_to_its_end_and_the_next_one_then() {
                     end(&on_server, peer);
                     on_server.take("over");
                 } else {
-                    on_server.take("asked for the next");
+                    on_server.take("requested the next");
                     if on_server.has("closes early") {
                         on_server.wait_for("closed");
                     }
@@ -125,16 +125,16 @@ fn the_old_connection_is_read_to_its_end_and_the_next_one_then() {
         assert_eq!(requests.len(), 4, "two tokens, two handshakes");
         assert!(requests[3].contains("Bearer token-1"), "{}", requests[3]);
         steps.wait_for("over");
-        assert!(!steps.has("spoken to after the goodbye"));
+        assert!(!steps.has("written to after Close"));
     };
-    // As it should be; events were on their way when the goodbye came.
+    // The usual case: events were in flight when Close came.
     check(|steps, peer| {
         assert_eq!(peer.receive(), (8, 1000_u16.to_be_bytes().to_vec()));
         peer.send(event("b"));
         steps.wait_for("b was read");
         peer.send([event("c"), close(1000, "")].concat());
     });
-    // Nothing follows a close frame, not even a pong; and the server ends without an answer.
+    // Nothing follows a close frame, not even a pong; and the server ends without a Close of its own.
     check(|steps, peer| {
         peer.finish();
         peer.send([frame(9, true, b"still there?"), event("b")].concat());
@@ -142,10 +142,10 @@ fn the_old_connection_is_read_to_its_end_and_the_next_one_then() {
         peer.send(event("c"));
         let _ = peer.stream.shutdown(std::net::Shutdown::Write);
         if !peer.wait_for_end().is_empty() {
-            steps.take("spoken to after the goodbye");
+            steps.take("written to after Close");
         }
     });
-    // It never answers.
+    // The server never sends Close.
     check(|steps, peer| {
         peer.finish();
         peer.send(event("b"));
@@ -164,7 +164,7 @@ fn the_old_connection_is_read_to_its_end_and_the_next_one_then() {
     // It expires while the next connection is being opened.
     check(|steps, peer| {
         steps.take("closes early");
-        steps.wait_for("asked for the next");
+        steps.wait_for("requested the next");
         peer.send(event("b"));
         steps.wait_for("b was read");
         peer.send([event("c"), close(1008, "token expired")].concat());
@@ -179,7 +179,7 @@ fn while_no_token_is_given_the_old_connection_is_read_on() {
     let (failing, closing) = (Arc::clone(&steps), Arc::clone(&steps));
     let server = server(
         move |number, peer| match number {
-            1 => peer.send(answer("500 Oops", "", "")),
+            1 => peer.send(response("500 Oops", "", "")),
             2 => {
                 failing.take("failed");
                 failing.wait_for("read on");
@@ -207,7 +207,7 @@ fn while_no_token_is_given_the_old_connection_is_read_on() {
 
 /// A connection that is lost is lost; but the next one, which the server may send on already, is not opened twice.
 #[test]
-fn a_loss_while_the_next_connection_is_being_opened() {
+fn a_loss_while_the_next_connection_is_being_opened_is_an_error() {
     let steps = Arc::new(Steps::default());
     let on_server = Arc::clone(&steps);
     let server = server(
@@ -215,9 +215,9 @@ fn a_loss_while_the_next_connection_is_being_opened() {
         move |number, peer| {
             if number == 0 {
                 peer.open(&event("a"));
-                on_server.wait_for("asked for the next");
+                on_server.wait_for("requested the next");
             } else {
-                on_server.take("asked for the next");
+                on_server.take("requested the next");
                 on_server.wait_for("lost");
                 peer.open(&event("b"));
                 peer.wait_for_end();
@@ -241,8 +241,8 @@ fn a_loss_while_the_next_connection_is_being_opened() {
 }
 
 #[test]
-fn a_stop_ends_a_renewal_at_once() {
-    // Whether it is the token or the handshake that is not answered, and whether the old connection is closed meanwhile.
+fn a_stop_ends_a_rotation_at_once() {
+    // Without a response to the token request or to the handshake; with the old connection open or closed.
     let check = |in_token: bool, is_closed: bool| {
         let steps = Arc::new(Steps::default());
         let (on_token, on_stream) = (Arc::clone(&steps), Arc::clone(&steps));
@@ -260,7 +260,7 @@ fn a_stop_ends_a_renewal_at_once() {
                     if is_closed {
                         peer.send(close(4001, ""));
                         peer.finish();
-                        // From now on the source has nothing but the renewal to wait for.
+                        // From now on the source has nothing but the rotation to wait for.
                         let _ = peer.stream.shutdown(std::net::Shutdown::Write);
                     }
                     on_stream.take("to be stopped");

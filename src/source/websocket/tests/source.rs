@@ -1,8 +1,10 @@
-use super::super::test_server::HandClock;
-use super::super::test_server::{PATIENCE, Peer, TestServer, TlsPeer, answer, close, frame, stop_when, token_answer};
 use super::*;
 use crate::error::{Class, ErrorKind};
 use crate::event::{BURST_BYTES_MAX, BURST_EVENTS_MAX};
+use crate::source::test_server::HandClock;
+use crate::source::test_server::{
+    PATIENCE, Peer, TestServer, TlsPeer, close, frame, response, stop_when, token_response,
+};
 use crate::time::clock::SystemClock;
 use std::io::{Read as _, Write as _};
 use std::sync::Mutex;
@@ -23,26 +25,26 @@ fn events(burst: &Burst) -> Vec<Vec<u8>> {
 }
 
 /// Reads until something other than events comes; returns all events and that.
-fn read_all(source: &mut WebsocketSource) -> (Vec<Vec<u8>>, Result<Read>) {
+fn read_all(source: &mut WebsocketSource) -> (Vec<Vec<u8>>, Result<ReadOutcome>) {
     let mut all = Vec::new();
     loop {
         let mut burst = Burst::default();
         let read = source.read(&mut burst);
         all.extend(events(&burst));
         match read {
-            Ok(Read::Events) => assert!(!burst.is_empty()),
-            Ok(Read::Idle) => assert!(burst.is_empty()),
+            Ok(ReadOutcome::Events) => assert!(!burst.is_empty()),
+            Ok(ReadOutcome::Idle) => assert!(burst.is_empty()),
             end => return (all, end),
         }
     }
 }
 
 /// Opens a stream on which the server sends `bytes` and ends the connection.
-fn stream_of(bytes: Vec<u8>) -> (Vec<Vec<u8>>, Result<Read>) {
+fn stream_of(bytes: Vec<u8>) -> (Vec<Vec<u8>>, Result<ReadOutcome>) {
     let server = TestServer::stream(move |_, peer| {
         peer.open(b"");
         peer.send(&bytes);
-        // Closing with something unread would be a reset, which throws away what is on its way to the client.
+        // Closing with unread bytes causes a reset, which discards bytes in flight to the client.
         let _ = peer.stream.shutdown(std::net::Shutdown::Write);
         peer.wait_for_end();
     });
@@ -101,7 +103,7 @@ fn messages_of_every_kind_arrive_in_order() {
     let expected: [&[u8]; 7] =
         [b"{\"text\":1}", b"{\"binary\":1}", b"", &[b'"', 0xff, 0xfe, b'"'], b"{\"fragmented\":1}", &large, b"last"];
     assert!(all.iter().map(Vec::as_slice).eq(expected));
-    assert_eq!(end.unwrap(), Read::Closed);
+    assert_eq!(end.unwrap(), ReadOutcome::Closed);
 }
 
 #[test]
@@ -115,7 +117,7 @@ fn messages_in_the_packet_of_the_handshake_are_not_lost() {
     source.connect().unwrap();
     let (all, end) = read_all(&mut source);
     assert_eq!(all, [b"a", b"b"]);
-    assert_eq!(end.unwrap(), Read::Closed);
+    assert_eq!(end.unwrap(), ReadOutcome::Closed);
 }
 
 #[test]
@@ -141,7 +143,7 @@ fn a_flood_comes_in_bursts_within_the_limits_and_whole() {
         assert!(burst.events() <= BURST_EVENTS_MAX);
         assert!(burst.bytes() < BURST_BYTES_MAX + big.len(), "full at the first event over the limit");
         all.extend(events(&burst));
-        if read == Read::Closed {
+        if read == ReadOutcome::Closed {
             break;
         }
     }
@@ -166,7 +168,7 @@ fn a_burst_takes_all_that_is_there() {
     source.connect().unwrap();
     sent.recv_timeout(PATIENCE).unwrap();
     let mut burst = Burst::default();
-    assert_eq!(source.read(&mut burst).unwrap(), Read::Events);
+    assert_eq!(source.read(&mut burst).unwrap(), ReadOutcome::Events);
     assert_eq!(burst.events(), 20);
 }
 
@@ -180,7 +182,7 @@ fn a_full_burst_is_not_made_fuller() {
     source.connect().unwrap();
     let mut burst = Burst::default();
     (0..BURST_EVENTS_MAX).for_each(|_| burst.push(b"old"));
-    assert_eq!(source.read(&mut burst).unwrap(), Read::Events);
+    assert_eq!(source.read(&mut burst).unwrap(), ReadOutcome::Events);
     assert_eq!(burst.events(), BURST_EVENTS_MAX);
     burst.clear();
     source.read(&mut burst).unwrap();
@@ -228,12 +230,12 @@ fn a_close_is_answered_with_its_code() {
     });
     let mut source = source(&server.config());
     source.connect().unwrap();
-    assert_eq!(source.read(&mut Burst::default()).unwrap(), Read::Closed);
+    assert_eq!(source.read(&mut Burst::default()).unwrap(), ReadOutcome::Closed);
     assert_eq!(receiver.recv_timeout(PATIENCE).unwrap(), (8, 1000_u16.to_be_bytes().to_vec()));
 }
 
 #[test]
-fn leaving_and_broken_rules_are_told_to_the_server() {
+fn the_server_gets_a_close_frame_on_leaving_and_on_broken_rules() {
     let (sender, receiver) = mpsc::channel();
     let server = TestServer::stream(move |number, peer| {
         peer.open(if number == 0 { b"" } else { &[0xc1, 0] });
@@ -272,7 +274,7 @@ fn pings_are_answered_also_when_no_event_comes() {
     source.connect().unwrap();
     let (all, end) = read_all(&mut source);
     assert_eq!(all, [b"after"]);
-    assert_eq!(end.unwrap(), Read::Closed);
+    assert_eq!(end.unwrap(), ReadOutcome::Closed);
     assert_eq!(receiver.recv_timeout(PATIENCE).unwrap(), (10, b"first".to_vec()));
 }
 
@@ -293,13 +295,13 @@ fn pings_are_sent_and_an_answer_keeps_the_connection() {
     source.connect().unwrap();
     let mut burst = Burst::default();
     for _ in 0..5 {
-        assert_eq!(source.read(&mut burst).unwrap(), Read::Idle, "an idle tick with each ping");
+        assert_eq!(source.read(&mut burst).unwrap(), ReadOutcome::Idle, "an idle tick with each ping");
     }
     loop {
         match source.read(&mut burst).unwrap() {
-            Read::Idle => {}
+            ReadOutcome::Idle => {}
             read => {
-                assert_eq!(read, Read::Closed);
+                assert_eq!(read, ReadOutcome::Closed);
                 break;
             }
         }
@@ -328,7 +330,7 @@ fn whatever_is_heard_keeps_the_connection() {
     let config = server.config();
     let mut source = WebsocketSource::new(&config, StopSignal::new(), clock, Arc::new(|_| ())).unwrap();
     source.connect().unwrap();
-    assert_eq!(read_all(&mut source).1.unwrap(), Read::Closed);
+    assert_eq!(read_all(&mut source).1.unwrap(), ReadOutcome::Closed);
 }
 
 #[test]
@@ -355,7 +357,7 @@ fn silence_is_a_lost_connection() {
 fn a_byte_now_and_then_is_no_silence_and_loses_nothing() {
     let server = TestServer::stream(|_, peer| {
         let bytes =
-            [peer.good_answer("keep-alive, Upgrade").as_bytes(), &frame(1, true, b"slow"), &close(1000, "")].concat();
+            [peer.good_response("keep-alive, Upgrade").as_bytes(), &frame(1, true, b"slow"), &close(1000, "")].concat();
         for byte in bytes {
             peer.send([byte]);
             // The client reads with its own rhythm; this only keeps the bytes apart.
@@ -369,7 +371,7 @@ fn a_byte_now_and_then_is_no_silence_and_loses_nothing() {
     source.connect().unwrap();
     let (all, end) = read_all(&mut source);
     assert_eq!(all, [b"slow"]);
-    assert_eq!(end.unwrap(), Read::Closed);
+    assert_eq!(end.unwrap(), ReadOutcome::Closed);
 }
 
 /// Connects once to a server that answers the handshake with `text` and keeps the connection open.
@@ -391,7 +393,7 @@ fn refusals_say_what_the_server_said() {
     use Class::{Permanent, Transient};
     use ErrorKind::{Auth, Config, Connect, Protocol};
     let check = |status: &str, headers: &str, kind, class, hint: &str| {
-        let error = refused_by(answer(status, headers, "why\r\nBearer token-0"));
+        let error = refused_by(response(status, headers, "why\r\nBearer token-0"));
         assert_eq!((error.kind(), error.class()), (kind, class), "{error}");
         assert_eq!(error.status(), Some(status[..3].parse().unwrap()));
         assert!(error.message().contains(&format!("status {}", &status[..3])), "{error}");
@@ -441,18 +443,19 @@ fn answers_that_are_none() {
     check(format!("HTTP/1.1 101 X\r\n{many}\r\n").as_bytes(), "not HTTP/1.1");
 
     let server = TestServer::stream(|_, peer| {
-        let extended =
-            peer.good_answer("Upgrade").replace("\r\n\r\n", "\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n");
+        let extended = peer
+            .good_response("Upgrade")
+            .replace("\r\n\r\n", "\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n");
         peer.send(extended);
         peer.wait_for_end();
     });
     let error = source(&server.config()).connect().unwrap_err();
-    assert!(error.message().contains("an extension that was not asked for"), "{error}");
+    assert!(error.message().contains("an extension that was not requested"), "{error}");
 
     let server = TestServer::stream(|_, _| ());
     let error = source(&server.config()).connect().unwrap_err();
     assert_eq!((error.kind(), error.class()), (ErrorKind::Protocol, Class::Transient), "{error}");
-    assert!(error.message().contains("without an answer"), "{error}");
+    assert!(error.message().contains("without a response"), "{error}");
 }
 
 #[test]
@@ -479,8 +482,8 @@ fn a_refused_token_is_replaced() {
         source.read(&mut burst).unwrap();
         assert_eq!(events(&burst), [b"Bearer token-0", b"Bearer token-1"]);
     };
-    check(|peer| peer.send(answer("401 Unauthorized", "", "")), 401);
-    check(|peer| peer.send(answer("403 Forbidden", "", "")), 403);
+    check(|peer| peer.send(response("401 Unauthorized", "", "")), 401);
+    check(|peer| peer.send(response("403 Forbidden", "", "")), 403);
     check(|peer| peer.open(&close(4001, "token expired")), 4001);
     check(|peer| peer.open(&close(1008, "policy")), 1008);
 }
@@ -536,14 +539,14 @@ fn bytes_now_and_then_do_not_stretch_the_deadline() {
 fn a_server_that_asks_to_wait_is_left_alone_until_then() {
     let (sender, refused) = mpsc::channel();
     let server = TestServer::stream(move |_, peer| {
-        peer.send(answer("429 Slow Down", "Retry-After: 60\r\n", ""));
+        peer.send(response("429 Slow Down", "Retry-After: 60\r\n", ""));
         sender.send(()).unwrap();
     });
     let stop = StopSignal::new();
     let mut source = source_with(&server.config(), &stop);
     assert_eq!(source.connect().unwrap_err().status(), Some(429));
     let stopping = stop_when(&stop, refused);
-    // Nobody answers this one with an error: it waits until the stop.
+    // This one waits until the stop.
     assert_eq!(source.connect().unwrap_err().kind(), ErrorKind::State);
     assert!(stopping.join().unwrap().elapsed() < Duration::from_secs(1));
     assert_eq!(server.requests.lock().unwrap().len(), 2, "one token and one handshake");
@@ -625,18 +628,18 @@ fn a_closed_port_is_named_and_tried_again_later() {
 }
 
 #[test]
-fn a_token_is_not_sent_in_the_clear() {
+fn a_token_is_not_sent_unencrypted() {
     let mut config = TestServer::stream(|_, _| ()).config();
     config.stream.url = "ws://example.com/stream/{stream_id}".into();
     let error = WebsocketSource::new(&config, StopSignal::new(), Arc::new(SystemClock), Arc::new(|_| ())).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Config);
-    assert!(error.message().contains("in the clear"), "{error}");
+    assert!(error.message().contains("unencrypted"), "{error}");
 }
 
 /// A TLS server for the stream, and a configuration that takes its tokens from a plain one.
 fn over_tls(script: impl Fn(&mut TlsPeer) + Send + Sync + 'static) -> (Config, [TestServer; 2]) {
     let server = TestServer::tls(script);
-    let tokens = TestServer::http(|_, peer| peer.send(token_answer("token-0")));
+    let tokens = TestServer::http(|_, peer| peer.send(token_response("token-0")));
     let mut config = server.config();
     config.oauth.url = tokens.config().oauth.url;
     config.stream.url = format!("wss://localhost:{}/stream/{{stream_id}}", server.address.port());
@@ -655,10 +658,10 @@ fn open_over_tls(stream: &mut TlsPeer) {
     let request = String::from_utf8(request).unwrap();
     let key = request.lines().find_map(|line| line.strip_prefix("Sec-WebSocket-Key: ")).unwrap();
     let accept = tungstenite::handshake::derive_accept_key(key.as_bytes());
-    let answer = format!(
+    let response = format!(
         "HTTP/1.1 101 OK\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n\r\n"
     );
-    stream.write_all(answer.as_bytes()).unwrap();
+    stream.write_all(response.as_bytes()).unwrap();
     stream.flush().unwrap();
 }
 
@@ -682,7 +685,7 @@ fn tls_carries_a_flood_pings_and_the_close() {
     let mut source = source(&config);
     source.connect().unwrap();
     let (all, end) = read_all(&mut source);
-    assert_eq!(end.unwrap(), Read::Closed);
+    assert_eq!(end.unwrap(), ReadOutcome::Closed);
     assert_eq!(all.len(), count + 1);
     assert!(all[..count].iter().enumerate().all(|(number, event)| event == number.to_string().as_bytes()));
     assert_eq!(all[count].len(), 300_000);
@@ -714,7 +717,7 @@ fn tls_ends_on_silence_and_on_a_stop() {
 }
 
 #[test]
-fn tls_without_its_goodbye_is_a_cut_connection() {
+fn tls_without_close_notify_is_a_cut_connection() {
     let (config, _servers) = over_tls(|stream| {
         open_over_tls(stream);
         stream.write_all(&frame(1, true, b"before")).unwrap();

@@ -1,0 +1,6 @@
+//! Names and TCP with one deadline and an immediate end when the sink stops, for every connection of source and destination.
+
+pub(crate) mod connect;
+pub(crate) mod detached;
+pub(crate) mod host;
+pub(crate) mod resolve;

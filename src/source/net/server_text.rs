@@ -1,0 +1,62 @@
+//! Text of a server in an error of ours.
+//!
+//! A server can send anything: long pages, terminal escapes, even our own request with its secrets. Everything that an error repeats
+//! goes through [`shown`].
+
+use crate::config::percent::{RESERVED, encode, encode_in_form};
+
+/// Makes a server's text fit for one line of an error: `secrets` become `***`, control characters are escaped, and text longer than
+/// `chars_max` is cut.
+pub(crate) fn shown(text: &[u8], secrets: &[&str], chars_max: usize) -> String {
+    let mut text = String::from_utf8_lossy(text).into_owned();
+    // Before cutting, so that no part of a secret is left at the end.
+    for secret in secrets {
+        for spelling in spellings(secret) {
+            text = text.replace(&spelling, "***");
+        }
+    }
+    let mut line = String::new();
+    for (count, c) in text.trim().chars().enumerate() {
+        if count == chars_max {
+            line.push('…');
+            break;
+        }
+        if c.is_control() || is_reordering(c) { line.extend(c.escape_default()) } else { line.push(c) }
+    }
+    line
+}
+
+/// As it is, as in a URL or a form, and as in JSON: the ways in which a server may send a value back. Longest first.
+pub(crate) fn spellings(secret: &str) -> Vec<String> {
+    if secret.is_empty() {
+        return Vec::new();
+    }
+    let json = serde_json::Value::from(secret).to_string();
+    let json = json.trim_matches('"').to_owned();
+    let mut spellings = vec![encode(secret, RESERVED), encode_in_form(secret), json, secret.to_owned()];
+    spellings.sort_by_key(|spelling| std::cmp::Reverse(spelling.len()));
+    spellings.dedup();
+    spellings
+}
+
+/// Characters that make a terminal show a line in another order than it has.
+fn is_reordering(c: char) -> bool {
+    matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn foreign_text_becomes_one_harmless_line() {
+        let check = |text: &[u8], expected: &str| assert_eq!(shown(text, &["s3cr&t \"x", ""], 20), expected);
+        check(b"plain", "plain");
+        check(b" a\r\nb\x1b[31m\xff ", "a\\r\\nb\\u{1b}[31m\u{fffd}");
+        check("a\u{202e}b".as_bytes(), "a\\u{202e}b");
+        check(b"aaaaaaaaaaaaaaaaaaaaXX", "aaaaaaaaaaaaaaaaaaaa…");
+        check(b"[s3cr&t \"x] [s3cr&t \\\"x]", "[***] [***]");
+        check(b"[s3cr%26t%20%22x] [s3cr%26t+%22x]", "[***] [***]");
+        check(b"aaaaaaaaaaaaaaas3cr&t \"x", "aaaaaaaaaaaaaaa***");
+    }
+}

@@ -1,0 +1,27 @@
+//! The steps of `check` on the way to the stream.
+
+/// A server of a source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Server {
+    TokenEndpoint,
+    Stream,
+}
+
+/// One step of [`Probe::examine`](crate::source::Probe::examine).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ProbeStep {
+    /// Resolves the name of the server, or of its proxy.
+    Names(Server),
+    /// Connects.
+    Tcp(Server),
+    /// Has the proxy connect.
+    Proxy(Server),
+    /// Encrypts, verifies the certificate, and disconnects.
+    Tls(Server),
+    /// Fetches a token.
+    Token,
+    /// Compares the clock of the token endpoint with ours.
+    Clock,
+    /// Opens the stream and closes it again.
+    Handshake,
+}

@@ -1,0 +1,115 @@
+//! [`Source`] over WebSocket: the open connection, and the change to the next one.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::event::Burst;
+use crate::source::websocket::close_reason;
+use crate::source::websocket::connection::End;
+use crate::source::websocket::connector::{OpenStream, StreamConnector};
+use crate::source::websocket::rotation::Rotation;
+use crate::source::{Observer, ReadOutcome, Source};
+use crate::threads::stop_signal::StopSignal;
+use crate::time::clock::Clock;
+
+/// See the [module documentation](self).
+pub(crate) struct WebsocketSource {
+    connector: Arc<StreamConnector>,
+    open: Option<OpenStream>,
+    rotation: Rotation,
+}
+
+impl WebsocketSource {
+    /// Checks the configuration; connects to nothing.
+    pub(crate) fn new(config: &Config, stop: StopSignal, clock: Arc<dyn Clock>, observer: Observer) -> Result<Self> {
+        let connector = Arc::new(StreamConnector::new(config, stop, clock, observer)?);
+        Ok(Self { connector, open: None, rotation: Rotation::new(config) })
+    }
+
+    /// Reads this connection from now on. Closes the one before.
+    fn switch_to(&mut self, open: OpenStream) {
+        self.rotation.begin(&open.token);
+        self.open = Some(open);
+        log::info!("the stream {} is open", self.connector.route.address);
+    }
+
+    /// The connection that was read is gone.
+    fn ended(&mut self, old: &OpenStream, end: End) -> Result<ReadOutcome> {
+        // A close while the next connection is being opened is due to expiry; if it is not, the next one will be closed too. The reader
+        // must know of any other end; `connect` takes the next connection then.
+        let next =
+            if self.rotation.is_closing() || matches!(end, End::Closed(_)) { self.rotation.take_next() } else { None };
+        if self.connector.stop.is_set() {
+            return Err(Error::stopped());
+        }
+        if let Some(next) = next {
+            self.switch_to(next);
+            return Ok(ReadOutcome::Rotated);
+        }
+        match close_reason::lost(end, &self.connector.settings, &old.token) {
+            None => Ok(ReadOutcome::Closed),
+            Some(failure) => {
+                self.connector.act_on(&failure, &old.token);
+                Err(failure.error.while_doing(format_args!("reading the stream {}", self.connector.route.address)))
+            }
+        }
+    }
+
+    /// After a stop, every other error is its consequence.
+    fn unless_stopped<T>(&self, result: Result<T>) -> Result<T> {
+        result.map_err(|error| if self.connector.stop.is_set() { Error::stopped() } else { error })
+    }
+}
+
+impl Source for WebsocketSource {
+    fn connect(&mut self) -> Result<()> {
+        self.open = None;
+        if self.connector.stop.is_set() {
+            return Err(Error::stopped());
+        }
+        let opened = self.rotation.take_next().map_or_else(|| self.connector.open(None), Ok);
+        let open = self.unless_stopped(opened)?;
+        self.switch_to(open);
+        Ok(())
+    }
+
+    fn read(&mut self, burst: &mut Burst) -> Result<ReadOutcome> {
+        let Some(mut open) = self.open.take() else {
+            return self.unless_stopped(Err(close_reason::not_open()));
+        };
+        let until = self.rotation.advance(&self.connector, &mut open);
+        let (clock, stop) = (&*self.connector.clock, &self.connector.stop);
+        match open.connection.read(burst, until, clock, stop) {
+            Err(end) => self.ended(&open, end),
+            Ok(read) => {
+                let is_closed = self.rotation.is_closed_after(&mut open, &read, clock.steady());
+                match if is_closed { self.rotation.take_next() } else { None } {
+                    Some(next) => self.switch_to(next),
+                    None => self.open = Some(open),
+                }
+                Ok(read)
+            }
+        }
+    }
+}
+
+impl fmt::Debug for WebsocketSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WebsocketSource")
+            .field("connector", &self.connector)
+            .field("open", &self.open.is_some())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+#[path = "tests/peers.rs"]
+mod peer_tests;
+#[cfg(test)]
+#[path = "tests/rotation.rs"]
+mod rotation_tests;
+#[cfg(test)]
+#[path = "tests/source.rs"]
+mod tests;
