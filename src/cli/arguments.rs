@@ -135,8 +135,8 @@ pub(super) enum Command {
     },
     /// Simulate CXone on this machine: token endpoint and stream, with faults on demand
     ///
-    /// Prints the environment variables for a sink that shall read from it, and at the end a JSON object with what it sent. Runs until
-    /// a signal, or, with --close-at-end true, until it has sent every event.
+    /// Prints the environment variables for a sink to read from it, and at the end a JSON object with the counters. Runs until a
+    /// signal, or, with --close-at-end true, until it has sent every event.
     Simulate(Simulate),
     /// Write a simulated stream to a table, without an account or a database
     Demo(Demo),

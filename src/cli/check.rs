@@ -7,14 +7,14 @@ use log::LevelFilter;
 
 use super::arguments::{CheckOptions, Settings};
 use super::format::duration;
-use super::print::say;
+use super::print::print_out;
 use crate::{Check, CheckArea, CheckStatus, CheckStep};
 
 pub(super) fn check(settings: &Settings, options: &CheckOptions) -> ExitCode {
     let started = Instant::now();
     let show = |step: &CheckStep| {
         if !options.json {
-            say!("{}", line(step));
+            print_out!("{}", line(step));
         }
     };
     let check = match settings.load() {
@@ -33,9 +33,9 @@ pub(super) fn check(settings: &Settings, options: &CheckOptions) -> ExitCode {
         }
     };
     if options.json {
-        say!("{}", check.to_json());
+        print_out!("{}", check.to_json());
     } else {
-        say!("{}", summary(&check, started.elapsed()));
+        print_out!("{}", summary(&check, started.elapsed()));
     }
     ExitCode::from(u8::from(!check.is_ok()))
 }

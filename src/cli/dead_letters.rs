@@ -10,7 +10,7 @@ use comfy_table::CellAlignment::{Left, Right};
 
 use super::arguments::DeadLetters as Action;
 use super::format::{count, counted, list, printable, utc};
-use super::print::say;
+use super::print::print_out;
 use super::replay;
 use crate::{Config, DeadLetter, DeadLetters, Error, ErrorKind, Purge, Result};
 
@@ -42,7 +42,7 @@ fn show_list(letters: &DeadLetters, from: u64, limit: usize) -> Result<()> {
     let total = letters.count()?;
     let page = letters.list(from, limit)?;
     if page.is_empty() {
-        say!("no dead letters");
+        print_out!("no dead letters");
         return Ok(());
     }
     let head = [("offset", Right), ("rejected at", Left), ("stage", Left), ("handled", Left), ("reason", Left)];
@@ -50,10 +50,10 @@ fn show_list(letters: &DeadLetters, from: u64, limit: usize) -> Result<()> {
         let reason = letter.reason.to_string();
         [letter.offset.to_string(), utc(letter.rejected_at), letter.stage.to_string(), handled(letter).into(), reason]
     });
-    say!("{}", list(head, rows));
-    say!("{} of {}; to see an event: cxsink dead-letters show OFFSET", page.len(), counted(total, "dead letter"));
+    print_out!("{}", list(head, rows));
+    print_out!("{} of {}; to see an event: cxsink dead-letters show OFFSET", page.len(), counted(total, "dead letter"));
     if let Some(last) = page.last().filter(|_| page.len() == limit) {
-        say!("the next ones, if any: cxsink dead-letters list --from {}", last.offset + 1);
+        print_out!("the next ones, if any: cxsink dead-letters list --from {}", last.offset + 1);
     }
     Ok(())
 }
@@ -68,12 +68,12 @@ fn handled(letter: &DeadLetter) -> &'static str {
 
 fn delete(letters: &DeadLetters, purge: &Purge) -> Result<()> {
     let purged = letters.purge(purge)?;
-    say!("{} deleted", counted(purged.deleted, "dead letter"));
+    print_out!("{} deleted", counted(purged.deleted, "dead letter"));
     if purged.unseen > 0 {
-        say!("{} not deleted: neither exported nor replayed; use --all to delete them too", count(purged.unseen));
+        print_out!("{} not deleted: neither exported nor replayed; use --all to delete them too", count(purged.unseen));
     }
     if purged.unfinished > 0 {
-        say!(
+        print_out!(
             "{} not deleted: their batch is not committed yet; try again once the sink has written it",
             count(purged.unfinished)
         );
@@ -86,7 +86,7 @@ fn show_one(letters: &DeadLetters, offset: u64) -> Result<()> {
         Error::new(ErrorKind::InvalidArgument, format!("there is no dead letter with offset {offset}"))
             .with_hint("list them with `cxsink dead-letters list`")
     })?;
-    say!("{}", describe(&letter).trim_end());
+    print_out!("{}", describe(&letter).trim_end());
     Ok(())
 }
 
@@ -151,7 +151,7 @@ fn export(letters: &DeadLetters, file: &Path) -> Result<()> {
         from = last.offset + 1;
     }
     if !is_stdout {
-        say!("{} exported to {}", counted(exported, "dead letter"), file.display());
+        print_out!("{} exported to {}", counted(exported, "dead letter"), file.display());
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::arguments::{Demo, Settings};
 use super::follow::follow;
 use super::format::{counted, rows, summary, terminal_width};
-use super::print::say;
+use super::print::print_out;
 use super::signals::stop_on_signal;
 use super::{dead_letters, logging};
 use crate::config::OnNormalClose;
@@ -35,7 +35,7 @@ pub(super) fn demo(options: &Demo, settings: &Settings) -> Result<ExitCode> {
     simulator.apply_to(&mut config);
     crate::init_db(&config)?;
     let url = config.get("destination.url").unwrap_or_default();
-    say!("A simulated CXone sends {}; the sink writes them to {url}\n", counted(options.events, "event"));
+    print_out!("A simulated CXone sends {}; the sink writes them to {url}\n", counted(options.events, "event"));
 
     let started = Instant::now();
     let sink = Sink::open(&config)?;
@@ -45,14 +45,14 @@ pub(super) fn demo(options: &Demo, settings: &Settings) -> Result<ExitCode> {
     let elapsed = started.elapsed();
     let letters = sink.dead_letters(0, 1)?;
 
-    say!("{}", summary(&stats, elapsed));
+    print_out!("{}", summary(&stats, elapsed));
     let first = crate::peek(&config, 5)?;
     let rows = rows(&first.columns, &first.rows, terminal_width());
-    say!("The first rows of {}:\n{rows}\n", config.destination.table);
+    print_out!("The first rows of {}:\n{rows}\n", config.destination.table);
     if let Some(letter) = letters.first() {
-        say!("The first dead letter:\n{}", dead_letters::describe(letter));
+        print_out!("The first dead letter:\n{}", dead_letters::describe(letter));
     }
-    say!("The spool{} in {DIRECTORY}/", if options.destination.is_none() { " and the table are" } else { " is" });
+    print_out!("The spool{} in {DIRECTORY}/", if options.destination.is_none() { " and the table are" } else { " is" });
     if stats.is_balanced() && stats.pending == 0 {
         return Ok(ExitCode::SUCCESS);
     }

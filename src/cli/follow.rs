@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::format::summary;
 use super::live::Live;
-use super::print::tell;
+use super::print::print_err;
 use crate::config::LogFormat;
 use crate::{Config, Notice, Poll, Result, Sink, Stats};
 
@@ -81,7 +81,7 @@ fn is_closed(sink: &Sink) -> Result<bool> {
 /// Prints the counters of the run: lines for people, or one JSON object where the log is JSON too.
 pub(super) fn sum_up(config: &Config, stats: &Stats, elapsed: Duration) {
     match config.log.format {
-        LogFormat::Text => tell!("{}", summary(stats, elapsed).trim_end()),
-        LogFormat::Json => tell!("{}", json!({ "elapsed_s": elapsed.as_secs_f64(), "stats": stats.to_value() })),
+        LogFormat::Text => print_err!("{}", summary(stats, elapsed).trim_end()),
+        LogFormat::Json => print_err!("{}", json!({ "elapsed_s": elapsed.as_secs_f64(), "stats": stats.to_value() })),
     }
 }

@@ -99,7 +99,7 @@ pub(super) fn list<const N: usize>(
 /// Rows of a database table: one line each, with long cells cut. Columns beyond `width` are left out.
 pub(super) fn rows(head: &[String], rows: &[Vec<Option<String>>], width: Option<u16>) -> String {
     const CELL_MAX: u16 = 24;
-    let style = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
+    let style = TableStyle::new().header_separator(LineStyle::none().fill('─'));
     let mut table = new_table(style, head);
     table.set_truncation_indicator("…");
     for row in rows {

@@ -5,20 +5,20 @@ use std::process::ExitCode;
 use comfy_table::CellAlignment::{Left, Right};
 
 use super::format::{list, utc};
-use super::print::say;
+use super::print::print_out;
 use crate::{Config, Connections, Gap, Result};
 
 pub(super) fn gaps(config: &Config, json: bool) -> Result<ExitCode> {
     let gaps = Connections::open(config)?.gaps()?;
     if json {
         for gap in &gaps {
-            say!("{}", gap.to_json());
+            print_out!("{}", gap.to_json());
         }
     } else if gaps.is_empty() {
-        say!("no gaps");
+        print_out!("no gaps");
     } else {
         let head = [("from", Left), ("to", Left), ("seconds", Right), ("cause", Left)];
-        say!("{}", list(head, gaps.iter().map(row)));
+        print_out!("{}", list(head, gaps.iter().map(row)));
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -2,15 +2,15 @@
 
 use std::process::ExitCode;
 
-use super::print::say;
+use super::print::print_out;
 use crate::{Config, Result};
 
 pub(super) fn init_db(config: &Config, print: bool) -> Result<ExitCode> {
     if print {
-        say!("{}", crate::init_db_sql(config)?.trim_end());
+        print_out!("{}", crate::init_db_sql(config)?.trim_end());
     } else {
         crate::init_db(config)?;
-        say!("the tables {} and cxsink_checkpoint exist", config.destination.table);
+        print_out!("the tables {} and cxsink_checkpoint exist", config.destination.table);
     }
     Ok(ExitCode::SUCCESS)
 }

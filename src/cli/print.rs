@@ -5,16 +5,16 @@ use std::io::Write;
 use crate::Error;
 
 /// Prints a line to the standard output.
-macro_rules! say {
+macro_rules! print_out {
     ($($argument:tt)*) => { $crate::cli::print::line(&mut std::io::stdout().lock(), format_args!($($argument)*)) };
 }
 
 /// Prints a line to the standard error stream.
-macro_rules! tell {
+macro_rules! print_err {
     ($($argument:tt)*) => { $crate::cli::print::line(&mut std::io::stderr().lock(), format_args!($($argument)*)) };
 }
 
-pub(super) use {say, tell};
+pub(super) use {print_err, print_out};
 
 pub(super) fn line(out: &mut impl Write, text: std::fmt::Arguments<'_>) {
     let _ = writeln!(out, "{text}");
@@ -22,8 +22,8 @@ pub(super) fn line(out: &mut impl Write, text: std::fmt::Arguments<'_>) {
 
 /// Prints an error and its hint.
 pub(super) fn report(error: &Error) {
-    tell!("cxsink: {error}");
+    print_err!("cxsink: {error}");
     if let Some(hint) = error.hint() {
-        tell!("        {hint}");
+        print_err!("        {hint}");
     }
 }

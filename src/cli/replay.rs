@@ -4,14 +4,14 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use super::format::count;
-use super::print::say;
+use super::print::print_out;
 use crate::{Config, Fate, Replayed, Result, Selection};
 
 pub(super) fn replay(config: &Config, ids: &[u64], dry_run: bool, timeout: Duration) -> Result<()> {
     let selection = if ids.is_empty() { Selection::All } else { Selection::Offsets(ids.to_vec()) };
     let report =
         if dry_run { crate::replay_dry_run(config, &selection)? } else { crate::replay(config, &selection, timeout)? };
-    say!("{}", describe(&report, dry_run));
+    print_out!("{}", describe(&report, dry_run));
     Ok(())
 }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::arguments::{Settings, Simulate};
-use super::print::{say, tell};
+use super::print::{print_err, print_out};
 use super::{logging, signals};
 use crate::simulator::{OptionKey, Simulator, SimulatorOptions};
 use crate::{Config, Error, ErrorKind, Result};
@@ -22,12 +22,12 @@ pub(super) fn simulate(arguments: &Simulate, settings: &Settings) -> Result<Exit
     let closes_at_end = options.close_at_end;
     let signals = signals::watch(|| ())?;
     let simulator = Simulator::start(options)?;
-    say!("CXSINK_OAUTH__URL={}", simulator.oauth_url());
-    say!("CXSINK_STREAM__URL={}", simulator.stream_url());
-    say!("CXONE_CLIENT_ID={}", simulator.client_id());
-    say!("CXONE_CLIENT_SECRET={}", simulator.client_secret());
-    say!("CXONE_STREAM_ID={}", simulator.stream_id());
-    tell!("simulating CXone until Ctrl-C; start a sink with these environment variables");
+    print_out!("CXSINK_OAUTH__URL={}", simulator.oauth_url());
+    print_out!("CXSINK_STREAM__URL={}", simulator.stream_url());
+    print_out!("CXONE_CLIENT_ID={}", simulator.client_id());
+    print_out!("CXONE_CLIENT_SECRET={}", simulator.client_secret());
+    print_out!("CXONE_STREAM_ID={}", simulator.stream_id());
+    print_err!("simulating CXone until Ctrl-C; start a sink with these environment variables");
     let mut is_finished = false;
     while signals.load(Ordering::SeqCst) == 0 && !(is_finished && closes_at_end) {
         is_finished = simulator.wait_finished(Duration::from_millis(100));
@@ -37,7 +37,7 @@ pub(super) fn simulate(arguments: &Simulate, settings: &Settings) -> Result<Exit
         }
     }
     simulator.stop();
-    say!("{}", simulator.report().to_json());
+    print_out!("{}", simulator.report().to_json());
     Ok(ExitCode::SUCCESS)
 }
 
@@ -47,8 +47,8 @@ fn show(key: &OptionKey) {
         Some(default) => format!(" [default: {default}]"),
         None => String::new(),
     };
-    say!("  --{:<22} {}", key.name.replace('_', "-"), key.about);
-    say!("  {:24} {}{default}", "", key.takes);
+    print_out!("  --{:<22} {}", key.name.replace('_', "-"), key.about);
+    print_out!("  {:24} {}{default}", "", key.takes);
 }
 
 /// Parses pairs: `--name value`, `--name=value` or `name=value`.

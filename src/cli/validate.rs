@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use super::format::count;
 use super::input;
-use super::print::say;
+use super::print::print_out;
 use crate::{Config, Error, ErrorKind, Result, Validator};
 
 pub(super) fn validate(config: &Config, file: &Path) -> Result<ExitCode> {
@@ -24,14 +24,14 @@ pub(super) fn validate(config: &Config, file: &Path) -> Result<ExitCode> {
             Err(error) => {
                 invalid += 1;
                 if error.violations().is_empty() {
-                    say!("line {}: {error}", number + 1);
+                    print_out!("line {}: {error}", number + 1);
                 }
                 for violation in error.violations() {
-                    say!("line {}: {violation}", number + 1);
+                    print_out!("line {}: {violation}", number + 1);
                 }
             }
         }
     }
-    say!("{} valid, {} invalid", count(valid), count(invalid));
+    print_out!("{} valid, {} invalid", count(valid), count(invalid));
     Ok(if invalid == 0 { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }

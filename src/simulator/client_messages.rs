@@ -184,7 +184,7 @@ mod tests {
             (b"\x09\x80\x00\x00\x00\x00", Some(CODE_PROTOCOL)),
             (b"\xC1\x80\x00\x00\x00\x00", Some(CODE_PROTOCOL)),
             (&long_ping, Some(CODE_PROTOCOL)),
-            (b"\x82\xFF\x00\x00\x00\xFF\x00\x00\x00\x00", Some(CODE_TOO_BIG)),
+            (b"\x82\xFF\x00\x00\x00\xFF\x00\x00\x00\x00mask", Some(CODE_TOO_BIG)),
             (b"\x81\x81\x00\x00\x00\x00\xFF", Some(CODE_NOT_UTF8)),
         ];
         for (bytes, expected) in cases {

@@ -130,7 +130,7 @@ const KEYS: &[OptionKey] = &[
     ),
     key!(
         repeat_window,
-        "Distance of a redelivery or an update from its earlier event, in events, at most",
+        "Maximum distance, in events, between an event and its redelivery or update",
         Some("1000"),
         NUMBER,
         number

@@ -38,7 +38,7 @@ pub struct SimulatorOptions {
     /// Share of events, in percent, that have an earlier event's key with other attributes and another timestamp; one in eight is
     /// older than the event that it updates, and one in eight has another type.
     pub update_percent: f64,
-    /// Distance of a redelivery or an update from its earlier event, in valid events, at most; at least 1.
+    /// Maximum distance, in valid events, between an event and its redelivery or update; at least 1.
     pub repeat_window: u32,
     /// Share of events, in percent, that a sink must reject.
     pub invalid_percent: f64,

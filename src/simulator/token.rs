@@ -134,7 +134,7 @@ pub(super) fn failure_response(status: u16, retry_after: RetryAfter) -> Response
         500..=599 => "server_error",
         _ => "invalid_request",
     };
-    let mut response = refusal(status, code, "the simulator was asked to refuse this");
+    let mut response = refusal(status, code, "an option of the simulator refuses this request");
     if let (429 | 503, Some(value)) = (status, retry_after_value(retry_after)) {
         response.headers_mut().insert(RETRY_AFTER, value);
     }
