@@ -44,21 +44,21 @@ fn split_or(text: &str, separator: char) -> (&str, &str) {
 
 /// The parameters in their order. Lists of hosts and ports come as libpq has them, separated by commas.
 pub(super) fn parameters(uri: &str) -> Result<Vec<(String, String)>> {
-    let parts = Parts::split(uri).ok_or_else(|| bad("it starts with neither postgresql:// nor postgres://"))?;
+    let split = Parts::split(uri).ok_or_else(|| bad("it starts with neither postgresql:// nor postgres://"))?;
     let mut parameters = Vec::new();
     let mut push = |name: &str, value: String| parameters.push((name.to_owned(), value));
-    if let Some(credentials) = parts.credentials {
+    if let Some(credentials) = split.credentials {
         let (user, password) = split_or(credentials, ':');
         push("user", decode("the user", user)?);
         push("password", decode("the password", password)?);
     }
-    push("dbname", decode("the database", parts.database)?);
-    if !parts.hosts.is_empty() {
-        let (hosts, ports) = split_hosts(parts.hosts)?;
+    push("dbname", decode("the database", split.database)?);
+    if !split.hosts.is_empty() {
+        let (hosts, ports) = split_hosts(split.hosts)?;
         push("host", hosts);
         push("port", ports);
     }
-    for parameter in parts.query.split('&').filter(|parameter| !parameter.is_empty()) {
+    for parameter in split.query.split('&').filter(|parameter| !parameter.is_empty()) {
         let (name, value) = split_parameter(parameter)?;
         push(&name, value);
     }
