@@ -31,7 +31,7 @@ pub(super) fn tls(server: &mut Server) -> Result<Finding> {
         SslMode::VerifyFull => "certificate and host name verified",
         SslMode::VerifyCa => "certificate verified",
         SslMode::Disable | SslMode::Allow | SslMode::Prefer | SslMode::Require => {
-            "certificate not verified, as sslmode says"
+            "certificate not verified, as sslmode allows"
         }
     };
     Ok(match &server.session()?.facts().encryption.get() {
