@@ -178,7 +178,10 @@ fn the_command_replays_with_a_sink_of_its_own() {
     let path = directory.path();
     import(&only_chats(path, &config), &[event("a", "call", 1), "not json".into(), event("b", "fax", 2)]);
     let (code, out, err) = run(path, &["dead-letters", "replay", "--dry-run"]);
-    assert!(code == 0 && out.contains("0  valid") && out.contains("1 would be replayed, 2 still rejected"), "{out}{err}");
+    assert!(
+        code == 0 && out.contains("0  valid") && out.contains("1 would be replayed, 2 still rejected"),
+        "{out}{err}"
+    );
     assert!(out.contains("still rejected (schema)") && out.contains("still rejected (json)"), "{out}");
     assert_eq!(rows(path), []);
     let (code, out, err) = run(path, &["dead-letters", "replay", "--id", "0", "--id", "9"]);

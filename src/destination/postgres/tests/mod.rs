@@ -21,7 +21,7 @@ use crate::destination::{Applied, Destination, Write};
 use crate::error::{Class, Error, ErrorKind, Result};
 use crate::rows::Plan;
 use crate::rows::batch::{Merged, Rows, Value};
-use crate::rows::{Column, ColumnType, PlanColumn, Role, ColumnSource};
+use crate::rows::{Column, ColumnSource, ColumnType, PlanColumn, Role};
 use crate::threads::stop_signal::StopSignal;
 
 const TEXT: ColumnType = ColumnType::Text { chars_max: None };
