@@ -1,17 +1,22 @@
-//! The port to the database. The writer knows only this; `postgres` and `sqlite` are its adapters.
+//! The port to the database. The writer depends on nothing else; `postgres` and `sqlite` are its adapters.
 
 mod checkpoint;
+mod examination;
+mod link;
 mod names;
 pub(crate) mod postgres;
 pub(crate) mod sqlite;
+mod write;
 
 use std::sync::Arc;
 
 use crate::error::Result;
 use crate::report::finding::Finding;
-use crate::rows::batch::{Merged, Rows};
 use crate::rows::{Plan, Table};
-use crate::threads::stop_signal::StopSignal;
+
+pub(crate) use examination::Examination;
+pub(crate) use link::Link;
+pub(crate) use write::{Applied, Fence, Write};
 
 /// A database table that takes batches of rows.
 ///
@@ -57,57 +62,4 @@ pub(crate) trait Destination: Send {
 
     /// Upserts the rows in one transaction, together with the move of the checkpoint if there is one.
     fn apply(&mut self, write: &Write<'_>) -> Result<Applied>;
-}
-
-/// One connection to the destination, and the signal that aborts its running call.
-pub(crate) struct Link {
-    pub(crate) destination: Box<dyn Destination>,
-    pub(crate) abort: StopSignal,
-}
-
-/// A step of [`Destination::examine`].
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Examination<'a> {
-    /// The addresses of the host names.
-    Names,
-    /// A TCP connection to each host.
-    Tcp,
-    /// The login, and the server's version.
-    Connection,
-    /// The encryption, and the validity of the certificate.
-    Tls,
-    /// The pooler in between, and its mode.
-    Pooler,
-    /// The server's clock.
-    Clock,
-    /// The privileges to write rows of this plan.
-    Privileges(&'a Arc<Plan>),
-    /// The checkpoint table, and the privileges to write it.
-    Checkpoint,
-}
-
-/// The work of one transaction.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Write<'a> {
-    pub(crate) rows: &'a Rows,
-    /// One entry for each row to write, sorted by key; each key at most once.
-    pub(crate) merged: &'a [Merged],
-    pub(crate) fence: Option<Fence<'a>>,
-}
-
-/// A compare-and-set on the checkpoint, in the same transaction as a batch: the batch is refused unless the position is `from`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Fence<'a> {
-    pub(crate) spool_id: &'a str,
-    pub(crate) from: u64,
-    pub(crate) to: u64,
-}
-
-/// The outcome of a batch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Applied {
-    /// Committed. Rows in neither count stayed as they were (update modes `changed` and `newer`, or a key-only table).
-    Committed { inserted: u64, updated: u64 },
-    /// The checkpoint was not at `fence.from`: nothing was changed. Read [`Destination::position`] again.
-    Fenced,
 }

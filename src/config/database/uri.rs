@@ -1,7 +1,7 @@
 //! libpq's connection URI (PostgreSQL manual, 34.1.1.2, "Connection URIs"): read, written, and shown without its password.
 //!
 //! The rules are libpq's and not the WHATWG URL's: several hosts with a port each, a Unix socket's directory as a host, no path
-//! but the database's name, parameters that stand for parts. No library for URLs reads that.
+//! but the database's name, parameters in place of parts. No library for URLs reads that.
 
 use super::conninfo;
 use crate::config::percent::{self, RESERVED, RESERVED_IN_IPV6, RESERVED_IN_PATH};
@@ -27,7 +27,7 @@ struct Parts<'a> {
 impl<'a> Parts<'a> {
     fn split(uri: &'a str) -> Option<Self> {
         let (rest, query) = split_or(without_scheme(uri)?, '?');
-        // The last @, because a password that was not encoded may hold others; a / may stand there too.
+        // The last @, because a password that was not encoded may hold others, and slashes.
         let (credentials, rest) = match rest.rsplit_once('@') {
             Some((credentials, rest)) => (Some(credentials), rest),
             None => (None, rest),
@@ -44,21 +44,21 @@ fn split_or(text: &str, separator: char) -> (&str, &str) {
 
 /// The parameters in their order. Lists of hosts and ports come as libpq has them, separated by commas.
 pub(super) fn parameters(uri: &str) -> Result<Vec<(String, String)>> {
-    let parts = Parts::split(uri).ok_or_else(|| bad("it starts with neither postgresql:// nor postgres://"))?;
+    let split = Parts::split(uri).ok_or_else(|| bad("it starts with neither postgresql:// nor postgres://"))?;
     let mut parameters = Vec::new();
     let mut push = |name: &str, value: String| parameters.push((name.to_owned(), value));
-    if let Some(credentials) = parts.credentials {
+    if let Some(credentials) = split.credentials {
         let (user, password) = split_or(credentials, ':');
         push("user", decode("the user", user)?);
         push("password", decode("the password", password)?);
     }
-    push("dbname", decode("the database", parts.database)?);
-    if !parts.hosts.is_empty() {
-        let (hosts, ports) = split_hosts(parts.hosts)?;
+    push("dbname", decode("the database", split.database)?);
+    if !split.hosts.is_empty() {
+        let (hosts, ports) = split_hosts(split.hosts)?;
         push("host", hosts);
         push("port", ports);
     }
-    for parameter in parts.query.split('&').filter(|parameter| !parameter.is_empty()) {
+    for parameter in split.query.split('&').filter(|parameter| !parameter.is_empty()) {
         let (name, value) = split_parameter(parameter)?;
         push(&name, value);
     }
@@ -111,7 +111,7 @@ pub(super) fn without_password(uri: &str) -> String {
     let Some((credentials, rest)) = rest.rsplit_once('@') else {
         return format!("{scheme}://{}", without_password_parameters(rest));
     };
-    // The @ may be one of a password that stands in a parameter.
+    // The @ may belong to a password in a parameter.
     if split_or(credentials, '?').1.contains('=') && without_password_parameters(credentials) != credentials {
         return format!("{scheme}://{HIDDEN}");
     }
@@ -124,7 +124,7 @@ pub(super) fn without_password(uri: &str) -> String {
 
 const HIDDEN: &str = "***";
 
-/// Hides the value of each parameter whose name says that it is secret.
+/// Hides the value of each secret parameter.
 fn without_password_parameters(text: &str) -> String {
     let hide = |parameter: &str| match parameter.split_once('=') {
         Some((name, _)) if percent::decode(name).is_none_or(|name| conninfo::is_secret(&name)) => {
@@ -176,7 +176,7 @@ pub(crate) fn compose(components: &Components<'_>) -> String {
     format!("postgresql://{credentials}{hosts}/{name}{separator}{}", parameters.join("&"))
 }
 
-/// An IPv6 address stands in brackets, which the configuration may have already.
+/// Puts an IPv6 address in brackets, unless the configuration has done so.
 fn host_and_port(host: &str, port: &str) -> String {
     let is_bracketed = host.starts_with('[');
     if !is_bracketed && host.matches(':').count() < 2 {

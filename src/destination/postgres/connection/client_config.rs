@@ -12,7 +12,7 @@ use crate::destination::postgres::params::{Host, Keepalive, Lookup, Target, look
 pub(super) fn for_target(target: &Target, timeout: Duration) -> Config {
     let mut config = Config::new();
     config
-        // What makes the crate hand every socket to our connector: see `connector`.
+        // With these the crate hands every socket to our connector: see `connector`.
         .ssl_mode(SslMode::Require)
         .ssl_negotiation(SslNegotiation::Direct)
         .channel_binding(target.channel_binding)

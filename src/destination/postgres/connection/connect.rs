@@ -224,7 +224,7 @@ fn all_failed(failures: Vec<(&Host, Error)>) -> Error {
         failures.iter().map(|(host, error)| format!("{host}: {}", error.message())).collect::<Vec<_>>().join("; ")
     };
     let all = if failures.len() > 1 { Some(messages(&failures)) } else { None };
-    // A server's own error says more than that another one is unreachable; that a server is read-only says less.
+    // A server's own error is more informative than an unreachable server, and a read-only server less.
     let rank = |error: &Error| match error.sqlstate() {
         Some(READ_ONLY) => 1,
         Some(_) => 2,

@@ -86,7 +86,7 @@ pub(super) fn from_postgres(error: &postgres::Error, cancelled: Option<Cancelled
 /// An error of the login that the crate itself raises.
 fn from_login(error: &postgres::Error, text: &str) -> Option<Error> {
     if misses_password(error) {
-        let error = Error::new(ErrorKind::Database, "the server asks for a password and none is configured");
+        let error = Error::new(ErrorKind::Database, "the server requires a password and none is configured");
         return Some(error.with_class(Class::Mismatch).with_hint(
             "put it into a file named by destination.password_file, into ~/.pgpass, or into destination.url",
         ));
@@ -103,7 +103,7 @@ fn from_login(error: &postgres::Error, text: &str) -> Option<Error> {
     })
 }
 
-/// Whether the server asks for a password and none is configured.
+/// Whether the server requires a password and none is configured.
 pub(super) fn misses_password(error: &postgres::Error) -> bool {
     error.to_string() == "invalid configuration"
         && error.source().is_some_and(|source| source.to_string() == "password missing")

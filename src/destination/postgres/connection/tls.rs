@@ -138,7 +138,7 @@ impl ServerCertVerifier for Verifier {
             let certificate = ParsedCertificate::try_from(end_entity)?;
             let algorithms = self.provider.signature_verification_algorithms.all;
             match verify_server_cert_signed_by_trust_anchor(&certificate, &self.roots, intermediates, now, algorithms) {
-                // The manual's recipe, 19.9.5, makes such a certificate, its own authority; libpq accepts it.
+                // The manual's recipe, 19.9.5, yields such a certificate, its own authority; libpq accepts it.
                 Err(error) if Problem::of(&error) == Problem::CaAsServer && self.is_trusted_itself(end_entity) => {}
                 outcome => outcome?,
             }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use super::deadline_stream::ByteStream;
 
-/// A Unix socket, and the decoy that stands for it.
+/// A Unix socket and its decoy.
 #[derive(Clone)]
 pub(super) struct UnixSocket {
     /// Lives as long as the connection, because cancel requests go there too.

@@ -1,8 +1,8 @@
 //! Login, encryption and clock.
 
-use std::net::IpAddr;
 use std::time::Instant;
 
+use crate::config::url::is_this_machine;
 use crate::destination::postgres::params::{Address, Host, SslMode};
 use crate::destination::postgres::server::Server;
 use crate::error::Result;
@@ -31,7 +31,7 @@ pub(super) fn tls(server: &mut Server) -> Result<Finding> {
         SslMode::VerifyFull => "certificate and host name verified",
         SslMode::VerifyCa => "certificate verified",
         SslMode::Disable | SslMode::Allow | SslMode::Prefer | SslMode::Require => {
-            "certificate not verified, as sslmode says"
+            "certificate not verified, as sslmode allows"
         }
     };
     Ok(match &server.session()?.facts().encryption.get() {
@@ -48,7 +48,7 @@ fn is_local(host: &Host) -> bool {
     match &host.address {
         Address::Unix(_) => true,
         Address::Tcp { ip: Some(ip), .. } => ip.is_loopback(),
-        Address::Tcp { name, ip: None } => name == "localhost" || name.parse().is_ok_and(|ip: IpAddr| ip.is_loopback()),
+        Address::Tcp { name, ip: None } => is_this_machine(name),
     }
 }
 

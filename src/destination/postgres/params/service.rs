@@ -58,7 +58,7 @@ fn find(text: &str, service: &str) -> std::result::Result<Option<Vec<(String, St
         }
         let Some(parameters) = &mut found else { continue };
         if line.starts_with("ldap") {
-            return Err((number + 1, "looks a service up by LDAP, which is not supported"));
+            return Err((number + 1, "refers to LDAP, which is not supported"));
         }
         let Some((name, value)) = line.split_once('=') else { return Err((number + 1, "has no `=`")) };
         if name == "service" || name == "servicefile" {
@@ -105,7 +105,7 @@ mod tests {
     fn an_error_shows_the_number_of_a_bad_line_but_not_the_line() {
         for (lines, expected) in [
             ("host hunter2", ":2 has no `=`"),
-            ("ldap://hunter2", ":2 looks a service up by LDAP"),
+            ("ldap://hunter2", ":2 refers to LDAP"),
             ("service=hunter2", ":2 names another service"),
         ] {
             let folder = tempfile::tempdir().unwrap();

@@ -264,7 +264,7 @@ fn passwords_work_by_scram_and_md5_and_scram_with_channel_binding() {
         ("user=md5 password=hunter2", PLAIN, TLS),
         ("user=scram password=wrong", "28P01", "28P01"),
         ("user=md5 password=wrong", "28P01", "28P01"),
-        ("user=scram", "asks for a password", "asks for a password"),
+        ("user=scram", "requires a password", "requires a password"),
         ("user=scram password=hunter2 channel_binding=disable", PLAIN, TLS),
         ("user=scram password=hunter2 channel_binding=require", unbound, TLS),
         ("user=md5 password=hunter2 channel_binding=require", unbound, unbound),
@@ -287,7 +287,7 @@ fn password_files_services_and_the_environment_lead_to_a_connection() {
     fixture.check("user=scram passfile=FOLDER/pgpass", PLAIN);
     fixture.check("user=scram passfile=FOLDER/pgpass password=wrong", "28P01");
     fixture.check("user=md5 passfile=FOLDER/pgpass", "28P01");
-    fixture.check("user=scram passfile=FOLDER/missing", "asks for a password");
+    fixture.check("user=scram passfile=FOLDER/missing", "requires a password");
     fixture.file("pgpass", &format!("db.example:{port}:postgres:scram:hunter2\n"), 0o640);
     let error = fixture.connect("user=scram passfile=FOLDER/pgpass").unwrap_err();
     assert!(error.hint().unwrap().contains("chmod 0600"), "{error:?}");

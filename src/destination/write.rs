@@ -1,0 +1,29 @@
+//! The work of one transaction, and its outcome.
+
+use crate::rows::batch::{Merged, Rows};
+
+/// The work of one transaction.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Write<'a> {
+    pub(crate) rows: &'a Rows,
+    /// One entry for each row to write, sorted by key; each key at most once.
+    pub(crate) merged: &'a [Merged],
+    pub(crate) fence: Option<Fence<'a>>,
+}
+
+/// A compare-and-set on the checkpoint, in the same transaction as a batch: the batch is refused unless the position is `from`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Fence<'a> {
+    pub(crate) spool_id: &'a str,
+    pub(crate) from: u64,
+    pub(crate) to: u64,
+}
+
+/// The outcome of a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Applied {
+    /// Committed. Rows in neither count stayed as they were (update modes `changed` and `newer`, or a key-only table).
+    Committed { inserted: u64, updated: u64 },
+    /// The checkpoint was not at `fence.from`: nothing was changed. Read [`position`](super::Destination::position) again.
+    Fenced,
+}
