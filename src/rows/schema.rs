@@ -117,7 +117,7 @@ fn not_json(reason: impl Into<String>) -> Error {
     Error::new(ErrorKind::Json, format!("the event is not JSON: {}", reason.into()))
 }
 
-/// serde_json's syntax errors never quote values. Its data errors do, but do not occur for `Value`.
+/// `serde_json`'s syntax errors never quote values. Its data errors do, but do not occur for `Value`.
 fn json_reason(error: &serde_json::Error) -> String {
     if error.is_data() { format!("at line {} column {}", error.line(), error.column()) } else { error.to_string() }
 }

@@ -495,7 +495,7 @@ fn certificates_that_do_not_do_are_told_at_their_step() {
         &behind(&authority.server_valid(&["localhost"], 2020..2021)),
         "oauth.tls",
         "expired on 2021-01-01",
-        "must be renewed",
+        "certificate renewed",
     );
     fails(
         &behind(&authority.server(&["other.example"])),
