@@ -430,7 +430,7 @@ fn what_cxone_refuses_is_told_at_the_step_that_fails() {
         fails(&Stream::new(options).check(), name, message, hint);
     };
     check(&[("token_failures", "401")], "oauth.token", "status 401", "check oauth.client_id and oauth.client_secret");
-    check(&[("token_failures", "429")], "oauth.token", "status 429", "asked again later");
+    check(&[("token_failures", "429")], "oauth.token", "status 429", "tries again later");
     check(
         &[("granted_scope", "other")],
         "oauth.token",
