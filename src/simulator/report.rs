@@ -46,7 +46,7 @@ pub struct SimulatorReport {
     pub requests_refused: u64,
     /// Close frames that the simulator sent first, the one at the end included.
     pub closes: u64,
-    /// Connections ended without a close frame, as `cut_after` asks for.
+    /// Connections ended without a close frame, because of `cut_after`.
     pub cuts: u64,
     /// Connections that fell silent.
     pub silences: u64,

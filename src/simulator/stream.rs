@@ -1,4 +1,4 @@
-//! One open stream: sends the next events, plays the faults that the options ask for, and replies to the client between them.
+//! One open stream: sends the next events, plays the faults of the options, and replies to the client between them.
 
 use std::io::{self, Write};
 use std::net::{Shutdown, TcpStream};

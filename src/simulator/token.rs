@@ -1,17 +1,16 @@
 //! The token endpoint: OAuth 2.0 client credentials (RFC 6749 section 4.4), checked as strictly as a real server would.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Mutex;
 use std::time::{Duration, Instant, SystemTime};
 
-use percent_encoding::percent_decode;
 use secrecy::ExposeSecret;
 use tungstenite::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
 use tungstenite::http::{HeaderValue, Method};
 
 use super::http::{self, Request, Response, refusal};
 use super::options::{RetryAfter, SimulatorOptions};
+use crate::config::percent;
 use crate::threads::sync;
 
 pub(super) const TOKEN_PATH: &str = "/oauth/token";
@@ -105,27 +104,23 @@ fn check(options: &SimulatorOptions, request: &Request) -> Result<(), Response> 
 /// Parses a form; `None` for anything else, or when a field comes twice (RFC 6749 section 3.2).
 fn parse_form(body: &[u8]) -> Option<HashMap<String, String>> {
     let mut fields = HashMap::new();
-    for pair in body.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()) {
-        let at = pair.iter().position(|byte| *byte == b'=')?;
-        let previous = fields.insert(decode(&pair[..at])?, decode(&pair[at + 1..])?);
-        if previous.is_some() {
+    for pair in str::from_utf8(body).ok()?.split('&').filter(|pair| !pair.is_empty()) {
+        let (name, value) = pair.split_once('=')?;
+        if fields.insert(decode(name)?, decode(value)?).is_some() {
             return None;
         }
     }
     Some(fields)
 }
 
-/// Decodes one name or value of a form, more strictly than `form_urlencoded` does: `None` for a bad escape and for bytes that are not UTF-8.
-fn decode(text: &[u8]) -> Option<String> {
-    let text: Vec<u8> = text.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect();
-    let is_escape = |after: &[u8]| after.len() >= 2 && after[..2].iter().all(u8::is_ascii_hexdigit);
-    if !text.split(|byte| *byte == b'%').skip(1).all(is_escape) {
-        return None;
-    }
-    percent_decode(&text).decode_utf8().ok().map(Cow::into_owned)
+/// Decodes a name or a value of a form, more strictly than `form_urlencoded` does: `None` also for a bad escape.
+fn decode(text: &str) -> Option<String> {
+    let is_escape = |after: &str| after.len() >= 2 && after.bytes().take(2).all(|byte| byte.is_ascii_hexdigit());
+    let is_well_formed = text.split('%').skip(1).all(is_escape);
+    is_well_formed.then(|| percent::decode(&text.replace('+', " ")))?
 }
 
-/// The response that an option asks for, to a token request or to a handshake.
+/// The refusal of a token request or a handshake that an option demands.
 pub(super) fn failure_response(status: u16, retry_after: RetryAfter) -> Response {
     let code = match status {
         401 => "invalid_client",

@@ -1,4 +1,4 @@
-//! The command line as a user meets it: help, exit codes, messages, signals.
+//! The command line as a user sees it: help, exit codes, messages, signals.
 
 use std::path::Path;
 
@@ -12,7 +12,7 @@ fn run(directory: &Path, arguments: &[&str]) -> (i32, String, String) {
 }
 
 #[test]
-fn help_stands_alone() {
+fn help_names_every_command_and_the_exit_codes() {
     let directory = tempfile::tempdir().unwrap();
     let (code, out, _) = run(directory.path(), &["--help"]);
     assert_eq!(code, 0);
@@ -30,7 +30,7 @@ fn help_stands_alone() {
 }
 
 #[test]
-fn bad_configuration_is_exit_code_2_and_names_its_source() {
+fn wrong_configuration_is_exit_code_2_and_names_its_source() {
     let directory = tempfile::tempdir().unwrap();
     let check = |arguments: &[&str], says: &[&str]| {
         let (code, _, err) = run(directory.path(), arguments);
@@ -53,7 +53,7 @@ fn bad_configuration_is_exit_code_2_and_names_its_source() {
 }
 
 #[test]
-fn import_takes_json_lines_through_the_whole_path() {
+fn import_writes_json_lines_to_the_table() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path();
     let (code, out, _) = run(path, &["init-db", "--print"]);
@@ -61,11 +61,11 @@ fn import_takes_json_lines_through_the_whole_path() {
         code == 0 && out.contains("CREATE TABLE IF NOT EXISTS \"cxone_events\"") && out.contains("cxsink_checkpoint"),
         "{out}"
     );
-    assert!(!path.join("table.db").exists(), "printing makes nothing");
+    assert!(!path.join("table.db").exists(), "printing creates nothing");
     let (code, _, err) = run(path, &["import", "-"]);
     assert!(code == 1 && err.contains("no table") && err.contains("init-db"), "{err}");
     assert_eq!(run(path, &["init-db"]).0, 0);
-    assert_eq!(run(path, &["init-db"]).0, 0, "again is fine");
+    assert_eq!(run(path, &["init-db"]).0, 0, "a second time is not an error");
 
     std::fs::write(path.join("events.jsonl"), format!("{VALID}\n\nnot json\n{{\"type\":\"fax\"}}\n{VALID}\n")).unwrap();
     let (code, out, _) = run(path, &["validate", "events.jsonl"]);
@@ -111,7 +111,7 @@ fn import_takes_json_lines_through_the_whole_path() {
 }
 
 #[test]
-fn a_log_for_machines_is_json() {
+fn every_line_of_a_json_log_is_json() {
     let directory = tempfile::tempdir().unwrap();
     run(directory.path(), &["init-db"]);
     std::fs::write(directory.path().join("events.jsonl"), "bad\n").unwrap();
@@ -126,9 +126,9 @@ fn a_log_for_machines_is_json() {
     assert!(lines.iter().all(|line| line["time"].as_str().unwrap().ends_with('Z')), "{err}");
 }
 
-/// A simulator in one process, the sink in another: the first signal drains and ends with 0, the second one ends at once.
+/// A simulator in one process, the sink in another.
 #[test]
-fn signals_drain_then_end() {
+fn a_signal_drains_the_spool_and_ends_with_exit_code_0() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path();
     assert_eq!(run(path, &["init-db"]).0, 0);
@@ -175,9 +175,9 @@ fn the_simulator_lists_its_options_and_refuses_others() {
     assert!(code == 2 && err.contains("--list"), "{err}");
 }
 
-/// `… | head`: a reader that goes away is no reason to panic.
+/// As in `cxsink validate … | head`.
 #[test]
-fn a_closed_pipe_is_no_panic() {
+fn a_closed_pipe_is_not_an_error() {
     let directory = tempfile::tempdir().unwrap();
     std::fs::write(directory.path().join("events.jsonl"), "bad\n".repeat(20_000)).unwrap();
     let mut process = Running::start(cxsink(directory.path()).args(["validate", "events.jsonl"]));
@@ -188,7 +188,7 @@ fn a_closed_pipe_is_no_panic() {
 }
 
 #[test]
-fn the_demo_shows_everything() {
+fn the_demo_prints_counters_rows_and_a_dead_letter() {
     let directory = tempfile::tempdir().unwrap();
     let (code, out, err) = output(cxsink(directory.path()).args(["demo", "--events", "3000"]));
     assert_eq!(code, 0, "{out}{err}");

@@ -1,4 +1,4 @@
-//! The simulator does what its options say, seen through real sockets.
+//! The simulator behaves as its options say, tested through real sockets.
 
 use std::collections::{HashMap, HashSet};
 use std::io::{ErrorKind, Read, Write};
@@ -31,12 +31,12 @@ fn expected(simulator: &Simulator) -> Vec<Vec<u8>> {
     simulator.events().collect()
 }
 
-/// Waits for what the simulator has yet to notice.
-fn wait_for(simulator: &Simulator, what: impl Fn(&SimulatorReport) -> bool) -> SimulatorReport {
+/// Waits until the simulator's report fulfils a condition.
+fn wait_for(simulator: &Simulator, condition: impl Fn(&SimulatorReport) -> bool) -> SimulatorReport {
     let deadline = Instant::now() + DEADLINE;
     loop {
         let report = simulator.report();
-        if what(&report) {
+        if condition(&report) {
             return report;
         }
         assert!(Instant::now() < deadline, "{report}");
@@ -59,14 +59,14 @@ fn agent() -> ureq::Agent {
     ureq::Agent::config_builder().http_status_as_error(false).proxy(None).timeout_global(Some(DEADLINE)).build().into()
 }
 
-fn ask_token(simulator: &Simulator, form: Vec<(&str, String)>) -> (u16, Option<String>, String) {
+fn request_token(simulator: &Simulator, form: Vec<(&str, String)>) -> (u16, Option<String>, String) {
     let mut response = agent().post(simulator.oauth_url()).send_form(form).unwrap();
     let retry_after = response.headers().get("retry-after").map(|value| value.to_str().unwrap().to_owned());
     (response.status().as_u16(), retry_after, response.body_mut().read_to_string().unwrap())
 }
 
 fn token(simulator: &Simulator) -> String {
-    let (status, _, body) = ask_token(simulator, form(simulator));
+    let (status, _, body) = request_token(simulator, form(simulator));
     assert_eq!(status, 200, "{body}");
     let answer: Value = serde_json::from_str(&body).unwrap();
     answer["access_token"].as_str().unwrap().to_owned()
@@ -103,8 +103,8 @@ fn open(simulator: &Simulator) -> Stream {
     open_with(simulator, &token(simulator)).unwrap()
 }
 
-/// A stream whose reader's machine takes little and never more: the rest waits in the sender's machine. A segment of the
-/// loopback interface must fit, or reading takes minutes.
+/// A stream with a small receive buffer of fixed size: the rest waits in the sender's buffer. A segment of the loopback
+/// interface must fit, or reading takes minutes.
 fn open_narrow(simulator: &Simulator) -> Stream {
     let socket = tcp(simulator);
     socket2::SockRef::from(&socket).set_recv_buffer_size(128 * 1024).unwrap();
@@ -119,11 +119,11 @@ enum End {
     Reset,
     /// The end of the TCP stream, without a close frame.
     Cut,
-    /// Nothing came for as long as the socket waits.
+    /// Nothing came until the socket's timeout.
     Nothing,
 }
 
-/// The next event, or the end. Pings are answered on the way.
+/// Reads the next event, or the end, and replies to pings.
 fn next(stream: &mut Stream) -> Result<Vec<u8>, End> {
     use tungstenite::error::ProtocolError;
     let mut close = None;
@@ -160,8 +160,8 @@ fn read_to_end(stream: &mut Stream) -> (Vec<Vec<u8>>, End) {
     }
 }
 
-/// What has already arrived, without waiting for more.
-fn read_what_is_there(stream: &mut Stream) -> (Vec<Vec<u8>>, End) {
+/// Reads everything that has arrived, without waiting for more.
+fn read_arrived(stream: &mut Stream) -> (Vec<Vec<u8>>, End) {
     stream.get_ref().set_read_timeout(Some(Duration::from_millis(300))).unwrap();
     let found = read_to_end(stream);
     stream.get_ref().set_read_timeout(Some(DEADLINE)).unwrap();
@@ -205,8 +205,8 @@ fn schema() -> jsonschema::Validator {
     jsonschema::options().should_validate_formats(true).build(&schema).unwrap()
 }
 
-/// The rule that refuses an event: a keyword of the schema, `json` or `size`.
-fn refused_by(schema: &jsonschema::Validator, event: &[u8]) -> Option<String> {
+/// The rule that rejects an event: a keyword of the schema, `json` or `size`.
+fn rejected_by(schema: &jsonschema::Validator, event: &[u8]) -> Option<String> {
     if event.len() > 1 << 20 {
         return Some("size".into());
     }
@@ -219,7 +219,7 @@ fn refused_by(schema: &jsonschema::Validator, event: &[u8]) -> Option<String> {
 }
 
 #[test]
-fn a_seed_decides_every_byte() {
+fn the_same_seed_gives_the_same_bytes() {
     let with_seed = |seed: &str| generate(&options(&[&MIXED[..], &[("seed", seed)]].concat())).collect::<Vec<_>>();
     assert_eq!(with_seed("7"), with_seed("7"));
     let differing = with_seed("7").iter().zip(with_seed("8")).filter(|(a, b)| *a != b).count();
@@ -245,7 +245,7 @@ fn a_seeds_events_stay_the_same_from_release_to_release() {
 }
 
 #[test]
-fn what_arrives_is_what_is_generated_whatever_the_framing() {
+fn every_framing_delivers_the_generated_events() {
     for framing in [("binary", "false"), ("binary", "true"), ("frames_per_write", "1"), ("frames_per_write", "7")] {
         let simulator = start(&[&MIXED[..], &[framing, ("close_at_end", "true")]].concat());
         let (events, end) = read_to_end(&mut open(&simulator));
@@ -255,7 +255,7 @@ fn what_arrives_is_what_is_generated_whatever_the_framing() {
 }
 
 #[test]
-fn messages_are_text_unless_asked_otherwise() {
+fn messages_are_text_or_binary_as_set() {
     for (binary, expected) in [("false", true), ("true", false)] {
         let simulator = start(&[("binary", binary)]);
         assert_eq!(open(&simulator).read().unwrap().is_text(), expected);
@@ -287,7 +287,7 @@ fn valid_events_look_like_those_of_a_contact_centre() {
     let mut kinds_of_duration = HashSet::new();
     let (mut bare, mut extra) = (0, 0);
     for event in &events {
-        assert_eq!(refused_by(&schema, event), None, "{}", text(event));
+        assert_eq!(rejected_by(&schema, event), None, "{}", text(event));
         let value: Value = serde_json::from_slice(event).unwrap();
         match value.get("attributes").and_then(Value::as_object) {
             None => bare += 1,
@@ -309,7 +309,7 @@ fn valid_events_look_like_those_of_a_contact_centre() {
 }
 
 #[test]
-fn each_kind_of_invalid_event_is_refused_by_its_rule() {
+fn each_kind_of_invalid_event_is_rejected_by_its_rule() {
     let schema = schema();
     for (kind, rule) in [
         (InvalidKind::NotJson, "json"),
@@ -323,14 +323,14 @@ fn each_kind_of_invalid_event_is_refused_by_its_rule() {
         let count = if kind == InvalidKind::Oversize { 5 } else { 500 };
         let settings = [("events", &*count.to_string()), ("invalid_percent", "100"), ("invalid_kinds", kind.name())];
         for event in generate(&options(&settings)) {
-            assert_eq!(refused_by(&schema, &event).as_deref(), Some(rule), "{}", text(&event[..event.len().min(500)]));
+            assert_eq!(rejected_by(&schema, &event).as_deref(), Some(rule), "{}", text(&event[..event.len().min(500)]));
             assert!(std::str::from_utf8(&event).is_ok(), "a text message must be UTF-8");
         }
     }
 }
 
 #[test]
-fn an_oversize_event_is_otherwise_valid_and_as_long_as_asked() {
+fn an_oversize_event_is_valid_except_for_its_length() {
     let simulator = start(&[
         ("events", "3"),
         ("invalid_percent", "100"),
@@ -340,11 +340,11 @@ fn an_oversize_event_is_otherwise_valid_and_as_long_as_asked() {
     ]);
     let (events, _) = read_to_end(&mut open(&simulator));
     assert_eq!(events.iter().map(Vec::len).collect::<Vec<_>>(), [70_000; 3]);
-    assert!(events.iter().all(|event| refused_by(&schema(), event).is_none()));
+    assert!(events.iter().all(|event| rejected_by(&schema(), event).is_none()));
 }
 
 #[test]
-fn the_report_counts_what_arrived() {
+fn the_report_counts_the_events_that_arrived() {
     let simulator = start(&[&MIXED[..], &[("close_at_end", "true"), ("invalid_mix", "random")]].concat());
     let (events, _) = read_to_end(&mut open(&simulator));
     let report = wait_for(&simulator, |report| report.events_confirmed == 3000);
@@ -353,7 +353,7 @@ fn the_report_counts_what_arrived() {
     let (mut keys, mut seen, mut rules) = (HashSet::new(), HashSet::new(), HashMap::<String, u64>::new());
     let (mut redeliveries, mut updates) = (0, 0);
     for event in events {
-        if let Some(rule) = refused_by(&schema, &event) {
+        if let Some(rule) = rejected_by(&schema, &event) {
             *rules.entry(rule).or_default() += 1;
             continue;
         }
@@ -385,7 +385,7 @@ fn the_report_counts_what_arrived() {
 }
 
 #[test]
-fn the_wall_clock_stamps_events_when_asked() {
+fn the_wall_clock_stamps_events_when_set() {
     let stamp = |settings: &[(&str, &str)]| {
         let event: Value = serde_json::from_slice(&generate(&options(settings)).next().unwrap()).unwrap();
         event["timestamp"].as_str().unwrap().to_owned()
@@ -405,7 +405,7 @@ fn the_wall_clock_stamps_events_when_asked() {
 #[test]
 fn a_good_request_gets_a_token_with_its_lifetime_and_scope() {
     let simulator = start(&[("token_lifetime", "90s")]);
-    let (status, _, body) = ask_token(&simulator, form(&simulator));
+    let (status, _, body) = request_token(&simulator, form(&simulator));
     let answer: Value = serde_json::from_str(&body).unwrap();
     assert_eq!(status, 200);
     assert_eq!((&answer["token_type"], &answer["expires_in"]), (&"Bearer".into(), &90.into()));
@@ -415,7 +415,7 @@ fn a_good_request_gets_a_token_with_its_lifetime_and_scope() {
 }
 
 #[test]
-fn a_bad_token_request_is_refused_as_rfc_6749_says() {
+fn a_bad_token_request_is_refused_with_the_error_of_rfc_6749() {
     let simulator = start(&[]);
     let change = |name: &'static str, value: Option<&str>| {
         let mut form = form(&simulator);
@@ -436,7 +436,7 @@ fn a_bad_token_request_is_refused_as_rfc_6749_says() {
     ];
     let count = cases.len() as u64;
     for (form, expected_status, code) in cases {
-        let (status, _, body) = ask_token(&simulator, form.clone());
+        let (status, _, body) = request_token(&simulator, form.clone());
         let answer: Value = serde_json::from_str(&body).unwrap();
         assert_eq!((status, &answer["error"]), (expected_status, &code.into()), "{form:?}");
         assert!(!answer["error_description"].as_str().unwrap().is_empty());
@@ -451,12 +451,12 @@ fn a_bad_token_request_is_refused_as_rfc_6749_says() {
 }
 
 #[test]
-fn the_first_token_requests_fail_as_asked() {
+fn the_first_token_requests_fail_with_the_given_statuses() {
     for (retry_after, expected) in [("absent", None), ("7", Some("7"))] {
         let simulator = start(&[("token_failures", "401,403,429*2,500,503"), ("retry_after", retry_after)]);
         let statuses = [401, 403, 429, 429, 500, 503];
         for status in statuses {
-            let (found, header, body) = ask_token(&simulator, form(&simulator));
+            let (found, header, body) = request_token(&simulator, form(&simulator));
             assert_eq!(found, status);
             assert!(serde_json::from_str::<Value>(&body).unwrap()["error"].is_string());
             let expected = expected.filter(|_| [429, 503].contains(&status));
@@ -472,25 +472,25 @@ fn the_first_token_requests_fail_as_asked() {
 fn retry_after_can_be_a_date() {
     let simulator = start(&[("token_failures", "429"), ("retry_after", "date:100")]);
     let before = SystemTime::now();
-    let (_, header, _) = ask_token(&simulator, form(&simulator));
+    let (_, header, _) = request_token(&simulator, form(&simulator));
     let date = httpdate::parse_http_date(&header.unwrap()).unwrap();
     // The date has whole seconds.
     assert!(date >= before + Duration::from_secs(99) && date <= SystemTime::now() + Duration::from_secs(100));
 }
 
 #[test]
-fn the_token_answer_can_be_wrong() {
+fn a_wrong_token_response_is_sent_as_given() {
     let simulator = start(&[("granted_scope", "other:read")]);
-    assert!(ask_token(&simulator, form(&simulator)).2.contains("other:read"));
+    assert!(request_token(&simulator, form(&simulator)).2.contains("other:read"));
     let simulator = start(&[("granted_scope", "")]);
-    assert!(!ask_token(&simulator, form(&simulator)).2.contains("scope"));
+    assert!(!request_token(&simulator, form(&simulator)).2.contains("scope"));
     let simulator = start(&[("token_answer", "<html>")]);
-    let (status, _, body) = ask_token(&simulator, form(&simulator));
+    let (status, _, body) = request_token(&simulator, form(&simulator));
     assert_eq!((status, body.as_str()), (200, "<html>"));
 }
 
 #[test]
-fn the_first_handshakes_fail_as_asked() {
+fn the_first_handshakes_fail_with_the_given_statuses() {
     let simulator = start(&[("handshake_failures", "401,403,404,429,503"), ("retry_after", "3")]);
     let token = token(&simulator);
     for status in [401, 403, 404, 429, 503] {
@@ -504,7 +504,7 @@ fn the_first_handshakes_fail_as_asked() {
     assert_eq!((report.handshakes_refused, report.connections), (5, 1));
 }
 
-/// Sends bytes and returns the status and the whole answer.
+/// Sends bytes and returns the status and the whole response.
 fn raw(simulator: &Simulator, request: &[u8]) -> (u16, String) {
     let mut socket = tcp(simulator);
     socket.write_all(request).unwrap();
@@ -517,7 +517,7 @@ fn raw(simulator: &Simulator, request: &[u8]) -> (u16, String) {
 }
 
 #[test]
-fn a_handshake_is_checked() {
+fn a_wrong_handshake_is_refused_and_a_good_one_accepted() {
     let simulator = start(&[]);
     let token = token(&simulator);
     let path = "/data-actions/v1/stream/simulator-stream";
@@ -560,7 +560,7 @@ fn a_handshake_is_checked() {
         assert!(serde_json::from_str::<Value>(body).unwrap()["error"].is_string(), "{answer}");
         assert_eq!(status == 401, answer.contains("www-authenticate: Bearer"));
     }
-    // The key and its answer are those of RFC 6455, section 1.3.
+    // The key and its accept value are those of RFC 6455, section 1.3.
     let mut socket = tcp(&simulator);
     socket.write_all(request(&format!("GET {path}"), &good).as_bytes()).unwrap();
     let mut answer = [0; 129];
@@ -569,7 +569,7 @@ fn a_handshake_is_checked() {
 }
 
 #[test]
-fn a_token_expires() {
+fn an_expired_token_is_refused() {
     let simulator = start(&[("token_lifetime", "300ms")]);
     let old = token(&simulator);
     let deadline = Instant::now() + DEADLINE;
@@ -588,14 +588,14 @@ fn a_token_expires() {
 }
 
 #[test]
-fn a_stream_ends_with_its_token_when_asked() {
+fn a_stream_closes_when_its_token_expires_if_set() {
     let simulator = start(&[("token_lifetime", "1s"), ("close_when_expired", "true"), ("events", "3")]);
     let (events, end) = read_to_end(&mut open(&simulator));
     assert_eq!((events.len(), end), (3, End::Closed(4001, "token expired".into())));
 }
 
 #[test]
-fn garbage_is_refused_and_harms_nobody() {
+fn garbage_is_refused_and_other_clients_are_served() {
     let simulator = start(&[("events", "5")]);
     let huge = [b"GET / HTTP/1.1\r\nA: ".as_slice(), &vec![b'x'; 40_000]].concat();
     let cases: [(&[u8], u16); 6] = [
@@ -616,7 +616,7 @@ fn garbage_is_refused_and_harms_nobody() {
 // ------------------------------------------------------------------------------------------------- faults of streams
 
 #[test]
-fn a_stream_is_closed_with_any_code_after_exactly_so_many_events() {
+fn a_stream_closes_with_its_code_after_exactly_n_events() {
     for (code, after, seen) in [
         ("1000", 0, 1000),
         ("1001", 1, 1001),
@@ -646,26 +646,26 @@ fn a_stream_is_closed_with_any_code_after_exactly_so_many_events() {
 }
 
 #[test]
-fn a_cut_at_the_end_loses_nothing_that_was_sent() {
+fn a_cut_with_a_fin_loses_no_sent_event() {
     let simulator = start(&[("cut_after", "5000"), ("cut_how", "end")]);
     let mut stream = open_narrow(&simulator);
     wait_for(&simulator, |report| report.cuts == 1);
-    // A connection that is really closed answers this with a reset.
+    // A socket that is already closed would respond to this with a reset.
     stream.send(Message::Ping("anybody?".into())).unwrap();
     let (events, end) = read_to_end(&mut stream);
     assert_eq!((events.len(), end), (5000, End::Cut));
 }
 
 #[test]
-fn a_reset_is_no_orderly_end() {
+fn a_cut_with_a_reset_is_seen_as_a_reset() {
     let simulator = start(&[("cut_after", "5000"), ("cut_how", "reset")]);
     let mut stream = open_narrow(&simulator);
     let (events, end) = read_to_end(&mut stream);
-    assert!(events.len() <= 5000, "what was under way may be lost");
+    assert!(events.len() <= 5000, "events on the way may be lost");
     assert_eq!(end, End::Reset);
     let report = simulator.report();
     assert_eq!((report.events, report.cuts, report.closes), (5000, 1, 0));
-    assert_eq!(read(&mut open(&simulator), 1), expected(&simulator)[5000..5001], "the next connection goes on");
+    assert_eq!(read(&mut open(&simulator), 1), expected(&simulator)[5000..5001], "the next connection continues");
 }
 
 #[test]
@@ -679,18 +679,18 @@ fn the_earliest_fault_comes_first() {
 }
 
 #[test]
-fn a_silent_connection_stays_but_says_nothing() {
+fn a_silent_connection_stays_open_and_sends_nothing() {
     let simulator = start(&[("silence_after", "5")]);
     let mut stream = open(&simulator);
     assert_eq!(read(&mut stream, 5), expected(&simulator)[..5]);
     stream.send(Message::Ping("are you there?".into())).unwrap();
-    // It has the ping; an answer would be here by the time a second ping has arrived as well.
+    // The simulator has the ping; a pong would be here by the time a second ping has arrived.
     wait_for(&simulator, |report| report.pings_received == 1);
     stream.send(Message::Ping("hello?".into())).unwrap();
     let report = wait_for(&simulator, |report| report.pings_received == 2);
     assert_eq!((report.events, report.silences, report.closes), (5, 1, 0));
-    assert_eq!(read_what_is_there(&mut stream), (vec![], End::Nothing));
-    assert_eq!(read(&mut open(&simulator), 1), expected(&simulator)[5..6], "the next connection goes on");
+    assert_eq!(read_arrived(&mut stream), (vec![], End::Nothing));
+    assert_eq!(read(&mut open(&simulator), 1), expected(&simulator)[5..6], "the next connection continues");
 }
 
 #[test]
@@ -716,13 +716,13 @@ fn the_last_events_come_again_after_a_reconnect() {
 }
 
 #[test]
-fn a_new_connection_takes_over_and_gives_back() {
+fn a_new_connection_gets_the_events_until_it_ends() {
     let simulator = start(&[("events", "endless"), ("rate", "2000")]);
     let mut old = open(&simulator);
     let mut events = read(&mut old, 10);
     let mut new = open(&simulator);
     let first_of_new = read(&mut new, 50);
-    let (rest_of_old, end) = read_what_is_there(&mut old);
+    let (rest_of_old, end) = read_arrived(&mut old);
     assert_eq!(end, End::Nothing, "the old one stays open, without events");
     events.extend(rest_of_old);
     events.extend(first_of_new);
@@ -732,15 +732,15 @@ fn a_new_connection_takes_over_and_gives_back() {
     old.send(Message::Ping("still there".into())).unwrap();
     assert_eq!(old.read().unwrap(), Message::Pong("still there".into()));
     drop(new);
-    assert!(next(&mut old).is_ok(), "it is the newest one again");
+    assert!(next(&mut old).is_ok(), "it is the newest connection again");
 }
 
 #[test]
-fn a_connection_takes_over_from_one_that_is_not_read() {
+fn a_new_connection_takes_over_from_one_that_is_not_read() {
     let (simulator, mut old) = stuck();
     let mut new = open(&simulator);
     let of_new = read(&mut new, 100);
-    let (mut events, end) = read_what_is_there(&mut old);
+    let (mut events, end) = read_arrived(&mut old);
     assert_eq!(end, End::Nothing);
     events.extend(of_new);
     let expected: Vec<_> = simulator.events().take(events.len()).collect();
@@ -750,7 +750,7 @@ fn a_connection_takes_over_from_one_that_is_not_read() {
 // -------------------------------------------------------------------------------------------- pings, pace, the end
 
 #[test]
-fn pings_come_in_time_and_pongs_confirm() {
+fn pings_come_after_n_events_and_pongs_confirm_them() {
     let simulator = start(&[("events", "95"), ("ping_every", "10")]);
     let mut stream = open(&simulator);
     let mut so_far = 0;
@@ -771,12 +771,12 @@ fn pings_come_in_time_and_pongs_confirm() {
 }
 
 #[test]
-fn nothing_is_confirmed_that_was_not_read() {
+fn unread_events_are_not_confirmed() {
     let simulator = start(&[("events", "30"), ("ping_every", "10")]);
     let mut stream = open(&simulator);
     assert!(simulator.wait_finished(DEADLINE));
     assert_eq!(simulator.report().events_confirmed, 0);
-    // The 15th event stands behind the ping for the first ten.
+    // The 15th event comes after the ping for the first ten.
     read(&mut stream, 15);
     let report = wait_for(&simulator, |report| report.events_confirmed > 0);
     assert_eq!(report.events_confirmed, 10);
@@ -792,17 +792,17 @@ fn an_idle_stream_is_pinged_at_its_interval() {
 }
 
 #[test]
-fn a_clients_ping_is_answered_amid_events_and_after_them() {
+fn a_clients_ping_gets_its_pong_between_events_and_after_them() {
     let simulator = start(&[("events", "20000")]);
     let mut stream = open(&simulator);
     stream.send(Message::Ping("amid".into())).unwrap();
-    let mut is_answered = false;
+    let mut has_pong = false;
     for _ in 0..20_000 {
         while !matches!(stream.read().unwrap(), Message::Text(_)) {
-            is_answered = true;
+            has_pong = true;
         }
     }
-    if !is_answered {
+    if !has_pong {
         while stream.read().unwrap() != Message::Pong("amid".into()) {}
     }
     stream.send(Message::Ping("after".into())).unwrap();
@@ -817,17 +817,17 @@ fn events_come_no_faster_than_the_rate() {
     next(&mut stream).unwrap();
     let since_first = Instant::now();
     read(&mut stream, 100);
-    // The first event is due at once, and may have been on its way for a while.
+    // The first event is due at once and may have been sent before the second one was due.
     assert!(since_first.elapsed() > Duration::from_millis(150), "{:?}", since_first.elapsed());
 }
 
 #[test]
-fn the_end_is_a_close_or_an_open_stream() {
+fn the_stream_closes_after_the_last_event_only_if_set() {
     let simulator = start(&[("events", "10")]);
     let mut stream = open(&simulator);
     assert_eq!(read(&mut stream, 10).len(), 10);
     assert!(simulator.wait_finished(DEADLINE));
-    assert_eq!(read_what_is_there(&mut stream), (vec![], End::Nothing));
+    assert_eq!(read_arrived(&mut stream), (vec![], End::Nothing));
 
     let simulator = start(&[("events", "0"), ("close_at_end", "true")]);
     assert!(simulator.report().finished);
@@ -835,9 +835,9 @@ fn the_end_is_a_close_or_an_open_stream() {
 }
 
 #[test]
-fn waiting_for_the_end_has_an_end() {
+fn waiting_for_the_end_ends_with_its_timeout_or_a_stop() {
     let simulator = start(&[("events", "10")]);
-    assert!(!simulator.wait_finished(Duration::from_millis(10)), "nobody has read anything");
+    assert!(!simulator.wait_finished(Duration::from_millis(10)), "no client has read anything");
     std::thread::scope(|scope| {
         let waiting = scope.spawn(|| simulator.wait_finished(Duration::MAX));
         simulator.stop();
@@ -846,18 +846,18 @@ fn waiting_for_the_end_has_an_end() {
 }
 
 #[test]
-fn a_client_may_close() {
+fn a_clients_close_is_replied_with_its_code() {
     let simulator = start(&[("events", "endless")]);
     let mut stream = open(&simulator);
     read(&mut stream, 10);
     let frame = tungstenite::protocol::CloseFrame { code: CloseCode::Away, reason: "done".into() };
     stream.close(Some(frame)).unwrap();
     assert_eq!(read_to_end(&mut stream).1, End::Closed(1001, String::new()));
-    assert_eq!(simulator.report().closes, 0, "it was the client who closed");
+    assert_eq!(simulator.report().closes, 0, "the client closed");
 }
 
 #[test]
-fn a_client_that_breaks_the_protocol_is_told() {
+fn a_client_that_breaks_the_protocol_is_closed_with_1002() {
     let simulator = start(&[("events", "0")]);
     let mut stream = open(&simulator);
     // Not masked.
@@ -867,14 +867,14 @@ fn a_client_that_breaks_the_protocol_is_told() {
 
 // ------------------------------------------------------------------------------------------------ start and stop
 
-/// Sends to a reader that does not read, until the socket takes no more.
+/// A simulator whose client does not read, so that its socket's buffers are full.
 fn stuck() -> (Simulator, Stream) {
     let simulator = start(&[("events", "endless")]);
     let stream = open_narrow(&simulator);
     let mut sent = wait_for(&simulator, |report| report.events > 0).events;
     let deadline = Instant::now() + DEADLINE;
     loop {
-        // Not to wait for something, but to see that nothing happens. TCP's own timers make pauses of 200 ms.
+        // This does not wait for something, but sees that nothing happens. TCP's own timers cause pauses of 200 ms.
         std::thread::sleep(Duration::from_millis(700));
         let report = simulator.report();
         if report.events == sent {
@@ -886,7 +886,7 @@ fn stuck() -> (Simulator, Stream) {
 }
 
 #[test]
-fn a_reader_that_does_not_read_holds_the_sender_back() {
+fn a_reader_that_does_not_read_blocks_the_sender() {
     let (simulator, mut stream) = stuck();
     let held = simulator.report().events;
     assert!(held < 200_000, "{held} events are more than socket buffers hold");
@@ -899,13 +899,13 @@ fn stop_ends_a_blocked_sender_at_once() {
     let (simulator, _stream) = stuck();
     let started = Instant::now();
     simulator.stop();
-    // It takes a millisecond or so; the limit is for a machine under load.
+    // It takes about a millisecond; the limit is for a machine under load.
     assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
     simulator.stop();
 }
 
 #[test]
-fn stop_ends_every_kind_of_connection_and_frees_the_port() {
+fn stop_ends_every_connection_and_frees_the_port() {
     let simulator = start(&[("silence_after", "5"), ("events", "10")]);
     let (mut idle, mut half) = (tcp(&simulator), tcp(&simulator));
     half.write_all(b"GET /data-ac").unwrap();
@@ -923,7 +923,7 @@ fn stop_ends_every_kind_of_connection_and_frees_the_port() {
 }
 
 #[test]
-fn a_port_that_is_taken_is_named() {
+fn a_used_port_is_named_in_the_error() {
     let first = start(&[]);
     let error = Simulator::start(options(&[("port", &first.port().to_string())])).unwrap_err();
     assert_eq!(error.kind(), cxsink::ErrorKind::Connect);
@@ -932,7 +932,7 @@ fn a_port_that_is_taken_is_named() {
 }
 
 #[test]
-fn options_that_make_no_sense_are_named() {
+fn an_option_out_of_range_is_named_in_the_error() {
     let cases: [(&[(&str, &str)], &str); 8] = [
         (&[("redelivery_percent", "60"), ("update_percent", "60")], "120 together"),
         (&[("invalid_percent", "1"), ("invalid_kinds", "")], "invalid_kinds is empty"),
