@@ -1,5 +1,6 @@
 //! A connection to PostgreSQL in which every call has a deadline.
 
+mod attempts;
 mod channel_binding;
 mod client_config;
 mod connect;
