@@ -197,11 +197,7 @@ pub(super) static KEYS: &[Key] = &[
         ValueType::Path,
         "A file that holds the client's secret, instead of `oauth.client_secret`. It is read again for each token, so the secret can be changed while the sink runs. Line breaks at its end are ignored."
     ),
-    key!(
-        oauth.scope,
-        ValueType::Text,
-        "The scope to request. A token that lacks it is an error."
-    ),
+    key!(oauth.scope, ValueType::Text, "The scope to request. A token that lacks it is an error."),
     key!(
         oauth.refresh_early,
         ValueType::Duration(Duration::ZERO, ms(30 * 60_000)),
