@@ -197,11 +197,7 @@ pub(super) static KEYS: &[Key] = &[
         ValueType::Path,
         "A file that holds the client's secret, instead of `oauth.client_secret`. It is read again for each token, so the secret can be changed while the sink runs. Line breaks at its end are ignored."
     ),
-    key!(
-        oauth.scope,
-        ValueType::Text,
-        "The scope to request. If the answer names a scope without it, that is an error."
-    ),
+    key!(oauth.scope, ValueType::Text, "The scope to request. A token that lacks it is an error."),
     key!(
         oauth.refresh_early,
         ValueType::Duration(Duration::ZERO, ms(30 * 60_000)),
@@ -343,7 +339,7 @@ pub(super) static KEYS: &[Key] = &[
     key!(
         dead_letters.bytes_max,
         ValueType::Size(4 * KIB, 64 * TIB),
-        "The maximum space for dead letters. When it is full, the oldest ones that were already read or exported are deleted; if there is none, the sink waits until some are read, exported or purged."
+        "The maximum space for dead letters. When it is full, the oldest ones that were exported or replayed are deleted; if there are none, the sink waits until some are exported, replayed or purged."
     ),
     key!(retry.delay_min, ValueType::Duration(ms(1), HOUR), "The shortest delay before an attempt."),
     key!(

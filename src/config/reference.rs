@@ -60,7 +60,7 @@ const POSTGRESQL: &str = "
 | `host`, `hostaddr`, `port` | Names, addresses, directories of Unix sockets. The entries of a list are tried in order. No host: `localhost` (libpq: a Unix socket in a compiled-in directory). |
 | `target_session_attrs` | Default `read-write` (libpq: `any`): of several hosts or addresses the sink finds the one that accepts writes, also after a failover. `primary` has the same effect. `any` skips the check. `read-only`, `standby` and `prefer-standby` are refused: the sink has to write. |
 | `user`, `dbname` | Default: the system user that runs the sink; a database of that name. |
-| `password`, `passfile` | The password, or a file that holds it; default `~/.pgpass`. `destination.password_file` overrides them. A file that other users may read is ignored, with a warning in the log. |
+| `password`, `passfile` | The password, or a file of passwords in the format of `.pgpass`; default `~/.pgpass`. `destination.password_file` overrides them. A file that other users may read is ignored, with a warning in the log. |
 | `service`, `servicefile` | The service, and the file that defines it; default `~/.pg_service.conf`, then `pg_service.conf` in `PGSYSCONFDIR`. |
 | `sslmode` | `disable`, `allow`, `prefer` (the default), `require`, `verify-ca`, `verify-full`. Use `verify-full` for every connection that leaves the machine: only this mode detects a foreign server. |
 | `sslrootcert` | The trusted authorities: a file, or `system`, which implies `verify-full`. Default: `~/.postgresql/root.crt` if it exists, then `tls.ca_file`, then those of the system. With it, `require` means `verify-ca`. |
