@@ -13,7 +13,7 @@ use crate::threads::spawn;
 use crate::threads::stop_signal::{InterruptGuard, StopSignal};
 
 /// Calls on detached threads, and their results.
-pub(super) struct DetachedCalls<T> {
+pub(crate) struct DetachedCalls<T> {
     sender: Sender<Report<T>>,
     receiver: Receiver<Report<T>>,
     _interrupt: InterruptGuard,
@@ -25,7 +25,7 @@ enum Report<T> {
 }
 
 impl<T: Send + 'static> DetachedCalls<T> {
-    pub(super) fn new(stop: &StopSignal) -> Self {
+    pub(crate) fn new(stop: &StopSignal) -> Self {
         let (sender, receiver) = mpsc::channel();
         let stopped = sender.clone();
         let interrupt = stop.on_set(move || drop(stopped.send(Report::Stopped)));
@@ -33,14 +33,14 @@ impl<T: Send + 'static> DetachedCalls<T> {
     }
 
     /// Starts a call. A result that comes too late is dropped.
-    pub(super) fn start(&self, thread: &str, call: impl FnOnce() -> T + Send + 'static) -> Result<()> {
+    pub(crate) fn start(&self, thread: &str, call: impl FnOnce() -> T + Send + 'static) -> Result<()> {
         let sender = self.sender.clone();
         let spawned = spawn::spawn(thread, move || drop(sender.send(Report::Done(call()))));
         spawned.map(drop).map_err(|error| no_thread(&error))
     }
 
     /// The next result; `None` if none comes before `until`.
-    pub(super) fn next(&self, until: Instant) -> Result<Option<T>> {
+    pub(crate) fn next(&self, until: Instant) -> Result<Option<T>> {
         match self.receiver.recv_timeout(until.saturating_duration_since(Instant::now())) {
             Ok(Report::Done(result)) => Ok(Some(result)),
             Ok(Report::Stopped) => Err(Error::stopped()),

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use secrecy::SecretString;
 
@@ -10,14 +10,14 @@ use super::client_config;
 use super::connector::{Connector, TlsUse};
 use super::deadline::{Cancelled, Deadline};
 use super::errors;
-use super::resolve::addresses_of;
 use super::session::Session;
 use super::sqlstate::READ_ONLY;
 use super::tls;
 use super::unix_socket::UnixSocket;
 use crate::config::TlsConfig;
 use crate::destination::postgres::params::{Address, Host, SslMode, Target};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
+use crate::net::resolve::{resolve, system_resolver};
 use crate::threads::stop_signal::StopSignal;
 
 /// Everything that an attempt needs.
@@ -76,23 +76,27 @@ impl Attempts {
     }
 
     fn connect_host(&self, host: &Host, hosts_left: usize, tls: &Tls) -> Result<Session> {
-        let name = match &host.address {
-            Address::Unix(_) => {
-                let outcome = self.attempt(host, Endpoint::Unix, TlsUse::Never, hosts_left, &None);
-                return outcome.map_err(Error::from);
-            }
-            Address::Tcp { name, .. } => name,
+        let Address::Tcp { name, .. } = &host.address else {
+            let outcome = self.attempt(host, Endpoint::Unix, TlsUse::Never, hosts_left, &None);
+            return outcome.map_err(Error::from);
         };
-        let addresses = addresses_of(host, self.until, &self.abort)?;
+        let until = Instant::now() + self.share(hosts_left);
+        let addresses = resolve(&host.network_address(), host.port, until, &self.abort, &system_resolver())?;
         let mut last = None;
-        for (i, ip) in addresses.iter().enumerate() {
+        for (i, address) in addresses.iter().enumerate() {
             let attempts_left = hosts_left - 1 + addresses.len() - i;
-            match self.connect_address(host, Endpoint::Tcp { name, ip: *ip }, attempts_left, tls) {
+            match self.connect_address(host, Endpoint::Tcp { name, ip: address.ip() }, attempts_left, tls) {
                 Ok(session) => return Ok(session),
                 Err(error) => last = Some(error),
             }
         }
-        Err(last.unwrap_or_else(|| Error::new(ErrorKind::Connect, format!("{name} has no address"))))
+        Err(last.unwrap_or_else(errors::timed_out))
+    }
+
+    /// The part of the time left that one of several attempts may take, so that a silent one leaves time for the others.
+    fn share(&self, attempts_left: usize) -> Duration {
+        let left = self.until.saturating_duration_since(Instant::now());
+        left / u32::try_from(attempts_left.max(1)).unwrap_or(u32::MAX)
     }
 
     /// With TLS, without, or first one and then the other, as the mode demands.
@@ -114,7 +118,7 @@ impl Attempts {
         }
     }
 
-    /// One address, within its share of the time left, so that a silent one leaves time for the others.
+    /// One address, within its share of the time left.
     fn attempt(
         &self,
         host: &Host,
@@ -123,8 +127,7 @@ impl Attempts {
         attempts_left: usize,
         tls: &Tls,
     ) -> std::result::Result<Session, Failure> {
-        let left = self.until.saturating_duration_since(Instant::now());
-        let share = left / u32::try_from(attempts_left.max(1)).unwrap_or(u32::MAX);
+        let share = self.share(attempts_left);
         if share.is_zero() {
             return Err(errors::timed_out().into());
         }

@@ -1,11 +1,9 @@
 //! Connecting under one deadline, on a thread of its own.
 //!
-//! The thread (`cxsink-connect`) is needed because neither name resolution nor the TCP handshake of the `postgres` crate can be
-//! interrupted. The caller waits for the connection, the deadline or the abort, whichever comes first. A thread that is left
-//! behind ends by its own deadlines, which are not longer.
+//! The TCP handshake of the `postgres` crate cannot be interrupted. So a thread that is left behind makes the attempts
+//! (`cxsink-connect`); it ends by its own deadlines, which are not longer.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use secrecy::SecretString;
@@ -16,7 +14,7 @@ use super::session::Session;
 use crate::config::TlsConfig;
 use crate::destination::postgres::params::Target;
 use crate::error::{Error, ErrorKind, Result};
-use crate::threads::spawn;
+use crate::net::detached::DetachedCalls;
 use crate::threads::stop_signal::StopSignal;
 
 /// The caller waits longer than the connecting thread by this, so that the thread's better error is the one shown.
@@ -30,29 +28,15 @@ pub(crate) fn connect(
     timeout: Duration,
     abort: &StopSignal,
 ) -> Result<Session> {
-    let timeout = target.connect_timeout.unwrap_or(timeout);
-    let (sender, receiver) = mpsc::channel();
-    let aborted = sender.clone();
-    // A failed send only means that the caller has its result already.
-    let _interrupt = abort.on_set(move || drop(aborted.send(Err(Error::stopped()))));
-    let attempts = Attempts {
-        target: target.clone(),
-        tls: tls.clone(),
-        password,
-        until: Instant::now() + timeout,
-        abort: abort.clone(),
-    };
-    let run = move || {
+    let until = Instant::now() + target.connect_timeout.unwrap_or(timeout);
+    let attempts = Attempts { target: target.clone(), tls: tls.clone(), password, until, abort: abort.clone() };
+    let calls = DetachedCalls::new(abort);
+    calls.start("cxsink-connect", move || {
         // The crate panics when the process is out of file descriptors.
-        let result = catch_unwind(AssertUnwindSafe(|| attempts.connect()))
-            .unwrap_or_else(|_| Err(Error::new(ErrorKind::Connect, "no event loop: out of file descriptors?")));
-        drop(sender.send(result));
-    };
-    spawn::spawn("cxsink-connect", run)
-        .map_err(|error| Error::new(ErrorKind::Connect, format!("no thread to connect with: {error}")))?;
-    let result = receiver.recv_timeout(timeout + GRACE).unwrap_or_else(|_| {
-        Err(errors::timed_out().with_hint("check the network's DNS: the host's name was not resolved in time"))
-    });
+        catch_unwind(AssertUnwindSafe(|| attempts.connect()))
+            .unwrap_or_else(|_| Err(Error::new(ErrorKind::Connect, "no event loop: out of file descriptors?")))
+    })?;
+    let result = calls.next(until + GRACE)?.unwrap_or_else(|| Err(errors::timed_out()));
     if abort.is_set() {
         return Err(Error::stopped());
     }

@@ -8,7 +8,6 @@ mod connector;
 mod deadline;
 mod deadline_stream;
 mod errors;
-mod resolve;
 mod session;
 mod sqlstate;
 mod startup;
@@ -18,7 +17,6 @@ mod unix_socket;
 
 pub(super) use connect::connect;
 pub(super) use errors::{PgResult, from_io};
-pub(super) use resolve::{addresses_of, name_of};
 pub(super) use session::Session;
 pub(super) use sqlstate::{INSUFFICIENT_PRIVILEGE, UNDEFINED_TABLE, WRONG_OBJECT_TYPE};
 pub(super) use tls::client_config;

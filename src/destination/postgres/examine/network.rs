@@ -1,63 +1,53 @@
 //! Name resolution and TCP.
 
-use std::fmt::Display;
-use std::io;
-use std::net::{SocketAddr, TcpStream};
-use std::time::{Duration, Instant};
+use std::net::IpAddr;
+use std::time::Instant;
 
-use crate::destination::postgres::connection::{addresses_of, from_io, name_of};
+use crate::destination::postgres::connection::from_io;
 use crate::destination::postgres::params::{Address, Host};
 use crate::destination::postgres::server::Server;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
+use crate::net::connect::connect;
+use crate::net::resolve::{resolve, system_resolver};
 use crate::report::finding::Finding;
-use crate::threads::stop_signal::StopSignal;
 
 /// `None` if there are only addresses and Unix sockets.
 pub(super) fn names(server: &Server) -> Result<Option<Finding>> {
-    let timeout = server.config().connect_timeout;
-    let resolved: Vec<Result<String>> = server
-        .target()
-        .hosts
-        .iter()
-        .filter_map(|host| Some((host, name_of(host)?)))
-        .map(|(host, name)| {
-            let found = addresses_of(host, Instant::now() + timeout, server.abort())?;
-            let shown: Vec<String> = found.iter().map(ToString::to_string).collect();
-            Ok(format!("{name} is {}", shown.join(", ")))
-        })
-        .collect();
+    let needs_resolver = |host: &&Host| {
+        let address = host.network_address();
+        !address.is_empty() && address.parse::<IpAddr>().is_err()
+    };
+    let hosts = server.target().hosts.iter().filter(needs_resolver);
+    let resolved: Vec<_> = hosts.map(|host| resolve_name(server, host)).collect();
     if resolved.is_empty() { Ok(None) } else { summary(resolved).map(Some) }
 }
 
+fn resolve_name(server: &Server, host: &Host) -> Result<String> {
+    let (name, deadline) = (host.network_address(), Instant::now() + server.config().connect_timeout);
+    let found = resolve(&name, host.port, deadline, server.abort(), &system_resolver())?;
+    let shown: Vec<String> = found.iter().map(|address| address.ip().to_string()).collect();
+    Ok(format!("{name} is {}", shown.join(", ")))
+}
+
 pub(super) fn tcp(server: &Server) -> Result<Finding> {
-    let timeout = server.config().connect_timeout;
-    summary(server.target().hosts.iter().map(|host| reach(host, timeout, server.abort())).collect())
+    summary(server.target().hosts.iter().map(|host| reach(server, host)).collect())
 }
 
 /// Connects to one of the host's addresses, and returns it.
-fn reach(host: &Host, timeout: Duration, abort: &StopSignal) -> Result<String> {
+fn reach(server: &Server, host: &Host) -> Result<String> {
     #[cfg(unix)]
     if let Address::Unix(_) = &host.address {
         let connected = std::os::unix::net::UnixStream::connect(host.socket_path());
-        return connected.map(|_| host.to_string()).map_err(|error| connect_failed(host, &error));
+        return connected
+            .map(|_| host.to_string())
+            .map_err(|error| from_io(&error).while_doing(format_args!("connecting to PostgreSQL at {host}")));
     }
-    let addresses = addresses_of(host, Instant::now() + timeout, abort)?;
-    let until = Instant::now() + timeout;
-    let mut last = None;
-    for (tried, ip) in addresses.iter().enumerate() {
-        let address = SocketAddr::new(*ip, host.port);
-        let left = until.saturating_duration_since(Instant::now());
-        let share = left / u32::try_from(addresses.len() - tried).unwrap_or(u32::MAX);
-        match TcpStream::connect_timeout(&address, share.max(Duration::from_millis(1))) {
-            Ok(_) => return Ok(address.to_string()),
-            Err(error) => last = Some(connect_failed(&address, &error)),
-        }
-    }
-    Err(last.unwrap_or_else(|| Error::new(ErrorKind::Connect, format!("{host} has no address"))))
-}
-
-fn connect_failed(place: &dyn Display, error: &io::Error) -> Error {
-    from_io(error).while_doing(format_args!("connecting to PostgreSQL at {place}"))
+    let deadline = Instant::now() + server.config().connect_timeout;
+    let connected = connect(&host.network_address(), host.port, deadline, server.abort(), &system_resolver());
+    let stream = connected.map_err(|error| {
+        error.with_hint("check that PostgreSQL is running there, on this port, and that no firewall is in between")
+    })?;
+    Ok(stream.peer_addr().map_or_else(|_| host.to_string(), |address| address.to_string()))
 }
 
 /// One finding for all hosts: one that works is enough, but all should.

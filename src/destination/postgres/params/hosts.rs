@@ -35,6 +35,15 @@ impl fmt::Display for Host {
 }
 
 impl Host {
+    /// The name or IP address to connect to; empty for a Unix socket.
+    pub(crate) fn network_address(&self) -> String {
+        match &self.address {
+            Address::Tcp { ip: Some(ip), .. } => ip.to_string(),
+            Address::Tcp { name, ip: None } => name.clone(),
+            Address::Unix(_) => String::new(),
+        }
+    }
+
     /// The Unix socket's file.
     pub(crate) fn socket_path(&self) -> PathBuf {
         match &self.address {
