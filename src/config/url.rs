@@ -58,7 +58,8 @@ impl EndpointUrl {
         }
         let (authority, target) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
         if authority.contains('@') {
-            return Err(bad("credentials do not belong into the URL").with_hint("credentials have keys of their own"));
+            return Err(bad("credentials do not belong into the URL")
+                .with_hint("remove them, and set oauth.client_id and oauth.client_secret"));
         }
         let (host, port) = split_authority(authority).ok_or_else(|| bad("the host is missing or malformed"))?;
         let tls = scheme == encrypted;
