@@ -87,18 +87,18 @@ impl Queue {
 
     /// Reads the oldest events that are not applied; returns how many.
     pub fn read(&mut self, events_max: usize) -> Result<usize> {
-        self.spool.read(self.spool.applied(), events_max, usize::MAX, &mut self.read)?;
+        self.spool.read(self.spool.committed(), events_max, usize::MAX, &mut self.read)?;
         Ok(self.read.iter().count())
     }
 
     /// Marks everything as applied. Its rows go with a later append, or with [`delete`](Self::delete).
     pub fn mark_applied(&self) -> Result<()> {
-        self.spool.mark_applied(self.spool.next())
+        self.spool.commit_all(self.spool.end())
     }
 
     /// Deletes what is applied, in a transaction of its own.
     pub fn delete(&self) -> Result<()> {
-        self.spool.delete_applied()
+        self.spool.delete_committed()
     }
 }
 

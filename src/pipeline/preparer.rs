@@ -83,10 +83,10 @@ impl Preparer {
             }
             match self.spool.wait_to_prepare(IDLE) {
                 Next::Events => {}
-                Next::Changed => continue,
+                Next::Interrupted => continue,
                 Next::Idle => {
-                    let next = self.spool.next();
-                    if mem::replace(&mut seen, next) == next && self.spool.applied() == next {
+                    let next = self.spool.end();
+                    if mem::replace(&mut seen, next) == next && self.spool.committed() == next {
                         self.tidy();
                     }
                     continue;
@@ -140,9 +140,9 @@ impl Preparer {
 
     /// Goes over to the latest course.
     fn follow(&mut self) -> Result<Option<&Course>> {
-        if let Some(newer) = self.pipeline.newer_course(self.course.as_ref().map(|course| course.generation)) {
+        if let Some(mut newer) = self.pipeline.newer_course(self.course.as_ref().map(|course| course.generation)) {
+            newer.from = self.spool.rewind();
             self.decided = self.spool.dead_offsets(newer.from)?;
-            self.spool.note_taken(newer.from);
             self.course = Some(newer);
         }
         Ok(self.course.as_ref())
@@ -160,7 +160,7 @@ impl Preparer {
             course.from = to;
         }
         self.decided.retain(|&offset| offset >= to);
-        self.spool.note_taken(to);
+        self.spool.take(to);
         Ok(Some(prepared))
     }
 

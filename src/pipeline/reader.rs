@@ -152,7 +152,7 @@ impl Reader {
 }
 
 fn full(spool: &Spool) -> Error {
-    let bytes = spool.backlog().bytes;
+    let bytes = spool.pending().bytes;
     Error::spool(format!(
         "the spool {} is full ({bytes} bytes): not reading until the destination has taken some",
         spool.path().display()

@@ -29,25 +29,25 @@ pub(crate) fn first(
     let names = wanted.checkpoints(spool.id());
     let Some(mut found) = destination.checkpoints(spool.id())? else { return Ok(None) };
     if found.is_empty() {
-        if is_first && spool.confirmed_max() > 0 {
-            lost_checkpoint(spool, status, spool.confirmed_max());
+        if is_first && spool.checkpoint_max() > 0 {
+            lost_checkpoint(spool, status, spool.checkpoint_max());
         }
-        spool.replace_confirmed(&[], 0);
-        let made = names.iter().map(|name| destination.position(name, spool.applied()));
+        spool.replace_checkpoints(&[], 0);
+        let made = names.iter().map(|name| destination.position(name, spool.committed()));
         let positions: Option<Vec<u64>> = made.collect::<Result<_>>()?;
         return Ok(positions.map(|positions| (wanted, positions)));
     }
     if is_first {
         for (name, position) in &found {
-            went_back(spool, status, name, spool.confirmed(name).unwrap_or(0), *position);
+            went_back(spool, status, name, spool.checkpoint(name).unwrap_or(0), *position);
         }
         forget_lost_tail(spool, destination, plan, &mut found)?;
         // A lane in which nothing came stands behind.
         let applied = found.iter().map(|(_, position)| *position).min().unwrap_or(0);
-        status.counters.subtract(Counter::Recovered, applied.saturating_sub(spool.applied()));
+        status.counters.subtract(Counter::Recovered, applied.saturating_sub(spool.committed()));
         mark_applied(spool, status, applied);
     }
-    let applied = spool.applied();
+    let applied = spool.committed();
     let is_level = found.iter().all(|(_, position)| *position <= applied);
     match Layout::of(spool.id(), &found) {
         Some((layout, positions)) if layout == wanted || (!is_level && layout == Layout::new(layout.lanes, plan)) => {
@@ -62,7 +62,7 @@ pub(crate) fn first(
                 );
             }
             destination.replace_checkpoints(&found, &names, applied)?;
-            spool.replace_confirmed(&names, applied);
+            spool.replace_checkpoints(&names, applied);
             Ok(Some((wanted, vec![applied; names.len()])))
         }
     }
@@ -77,7 +77,7 @@ fn forget_lost_tail(
 ) -> Result<()> {
     let numbered_alike = spool.unchecked_from();
     // A row that the destination has just made stands where the spool does, whatever the numbering was before.
-    let end = numbered_alike.max(spool.applied());
+    let end = numbered_alike.max(spool.committed());
     for (checkpoint, position) in found.iter_mut().filter(|(_, position)| *position > end) {
         log::warn!(
             "the spool {} ends {} events before the destination's checkpoint: the machine went down before they were flushed; \
@@ -147,7 +147,7 @@ pub(crate) fn lost_checkpoint(spool: &Spool, status: &Status, known: u64) {
 
 /// An error, and a gap in the ledger for a backfill.
 fn tell_forgotten(spool: &Spool, status: &Status, from: u64, message: String) {
-    if let Err(error) = spool.note_forgotten(from, status.clock.unix_micros(), &message) {
+    if let Err(error) = spool.note_regression(from, status.clock.unix_micros(), &message) {
         log::warn!("{error}: `cxsink gaps` will not know of it");
     }
     status.report(&Error::new(ErrorKind::Database, message).with_class(Class::Transient).with_hint(
@@ -157,7 +157,7 @@ fn tell_forgotten(spool: &Spool, status: &Status, from: u64, message: String) {
 
 /// What is applied is so whether or not its rows can be deleted now: a full disk must not keep the destination from being used.
 fn mark_applied(spool: &Spool, status: &Status, position: u64) {
-    if let Err(error) = spool.mark_applied(position) {
+    if let Err(error) = spool.commit_all(position) {
         status.report(&error);
     }
 }

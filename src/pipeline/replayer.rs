@@ -38,7 +38,7 @@ impl Replayer<'_> {
 
     /// One page of what another process asks for; the request knows how far it has come.
     pub(crate) fn answer(&self, request: &Request) -> Result<()> {
-        let page = self.spool.replayable(&request.selection, request.from, self.spool.applied())?;
+        let page = self.spool.replayable(&request.selection, request.from, self.spool.committed())?;
         if self.replay(&page, Some(request))?.is_some() && page.next.is_none() {
             log::info!("dead letters were replayed as another process asked");
         }

@@ -49,7 +49,7 @@ impl Engine {
     /// Over an open spool; nothing runs yet.
     pub(super) fn new(spool: Spool, schema: Schema) -> Self {
         let status = Status::new(Arc::new(SystemClock));
-        let recovered = spool.backlog().events;
+        let recovered = spool.pending().events;
         status.counters.add(Counter::Recovered, recovered);
         if recovered > 0 {
             log::info!("the spool {} holds {recovered} events of an earlier run", spool.path().display());

@@ -124,14 +124,14 @@ impl Sink {
     /// The sink's numbers, at this moment.
     pub fn stats(&self) -> Stats {
         let engine = &self.0.engine;
-        let backlog = engine.spool.backlog();
+        let backlog = engine.spool.pending();
         engine.status.counters.snapshot(engine.status.state(), backlog.events, backlog.bytes)
     }
 
     /// One of the sink's numbers.
     pub fn counter(&self, counter: Counter) -> u64 {
         match counter {
-            Counter::Pending => self.0.engine.spool.backlog().events,
+            Counter::Pending => self.0.engine.spool.pending().events,
             other => self.0.engine.status.counters.get(other),
         }
     }
@@ -169,7 +169,7 @@ impl Sink {
     /// # Errors
     /// `SPOOL` if the file cannot be read.
     pub fn gaps(&self) -> Result<Vec<Gap>> {
-        let forgotten = self.0.engine.spool.forgotten()?;
+        let forgotten = self.0.engine.spool.regressions()?;
         self.connections().map(|connections| gaps(&connections, forgotten))
     }
 

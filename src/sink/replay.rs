@@ -41,7 +41,7 @@ impl Sink {
         let Engine { spool, status, schema, .. } = &**engine;
         let replayer = Replayer { spool, status, schema, plan: plan.as_ref() };
         // Dead letters that come of this replay are not replayed by it.
-        let to = spool.applied();
+        let to = spool.committed();
         let mut report = Replayed::default();
         let mut from = 0;
         loop {

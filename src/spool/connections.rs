@@ -1,16 +1,20 @@
-//! The ledger of connections in the spool's file: a row when one opens, the rest when it ends, and now and then in between.
+//! The log of the stream's connections: a row when one opens, updated every few seconds and when it ends.
 
 use rusqlite::{Connection, Row, params};
 
-use super::Spool;
-use super::transaction::Transaction;
+use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::report::stream_connection::{PROCESS_GONE, StreamConnection};
+use crate::report::stream_connection::{self, Gap, StreamConnection};
+use crate::spool::checkpoint_history;
+use crate::spool::lock;
+use crate::spool::offline::Offline;
+use crate::spool::queue::Spool;
+use crate::spool::statements::Transaction;
 
-/// How many connections are kept.
+/// The connections that are kept.
 const CONNECTIONS_MAX: u64 = 10_000;
 
-/// What was read over a connection so far.
+/// The events of a connection so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Tally {
     pub(crate) first_event_at: Option<i64>,
@@ -19,7 +23,7 @@ pub(crate) struct Tally {
 }
 
 impl Spool {
-    /// A connection is open, after this many tries that failed, the last one for this reason. Returns its number.
+    /// Notes an open connection, after so many failed tries, the last one for this reason. Returns its number.
     pub(crate) fn connection_opened(&self, at: i64, tries_failed: u64, try_error: Option<&str>) -> Result<u64> {
         let insert = |writer: &mut Connection| -> rusqlite::Result<u64> {
             let transaction = Transaction::begin(writer)?;
@@ -34,16 +38,16 @@ impl Spool {
             transaction.commit()?;
             Ok(id)
         };
-        insert(&mut self.writer()).map_err(|error| self.ledger_error(&error))
+        insert(&mut self.writer()).map_err(|error| self.log_error(&error))
     }
 
-    /// What was read over it until now.
+    /// Notes the events of an open connection until now.
     pub(crate) fn connection_read(&self, id: u64, tally: &Tally) -> Result<()> {
         let update = "UPDATE connections SET first_event_at = ?2, last_event_at = ?3, events = ?4 WHERE id = ?1";
         self.update(update, params![id, tally.first_event_at, tally.last_event_at, tally.events])
     }
 
-    /// It ended, for this reason, with this close code.
+    /// Notes the end of a connection, with its reason and close code.
     pub(crate) fn connection_ended(
         &self,
         id: u64,
@@ -65,21 +69,15 @@ impl Spool {
 
     fn update(&self, sql: &str, params: impl rusqlite::Params) -> Result<()> {
         let update = |writer: &Connection| writer.prepare_cached(sql)?.execute(params);
-        update(&self.writer()).map(drop).map_err(|error| self.ledger_error(&error))
+        update(&self.writer()).map(drop).map_err(|error| self.log_error(&error))
     }
 
-    fn ledger_error(&self, error: &rusqlite::Error) -> Error {
+    fn log_error(&self, error: &rusqlite::Error) -> Error {
         self.error("noting a connection in", error)
     }
 }
 
-/// Nobody has the file open but the caller: what is still noted as open ended with its process.
-pub(super) fn note_gone(connection: &Connection) -> rusqlite::Result<()> {
-    let update = "UPDATE connections SET cause = ?1 WHERE ended_at IS NULL AND cause IS NULL";
-    connection.execute(update, [PROCESS_GONE]).map(drop)
-}
-
-pub(super) fn list(connection: &Connection) -> rusqlite::Result<Vec<StreamConnection>> {
+fn list(connection: &Connection) -> rusqlite::Result<Vec<StreamConnection>> {
     let mut select = connection.prepare_cached(
         "SELECT id, opened_at, first_event_at, last_event_at, events, ended_at, cause, status, tries_failed, try_error
          FROM connections ORDER BY id",
@@ -100,4 +98,53 @@ fn stream_connection(row: &Row<'_>) -> rusqlite::Result<StreamConnection> {
         tries_failed: row.get(8)?,
         try_error: row.get(9)?,
     })
+}
+
+/// The log of the stream's connections in a spool file, also while a sink has it open.
+///
+/// ```no_run
+/// # fn main() -> cxsink::Result<()> {
+/// let connections = cxsink::Connections::open(&cxsink::Config::load("cxsink.toml")?)?;
+/// for gap in connections.gaps()? {
+///     println!("from {} to {:?}: {}", gap.from, gap.to, gap.cause);
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Connections(Offline);
+
+impl Connections {
+    /// Opens the file that `spool.path` names; it must exist.
+    ///
+    /// # Errors
+    /// `SPOOL` if there is no such file or it is not a spool.
+    pub fn open(config: &Config) -> Result<Self> {
+        Offline::open(config).map(Self)
+    }
+
+    /// The last 10,000 connections, the oldest first.
+    ///
+    /// # Errors
+    /// `SPOOL` if the file cannot be read.
+    pub fn list(&self) -> Result<Vec<StreamConnection>> {
+        let mut connections =
+            list(&self.0.connection).map_err(|error| self.0.error("reading the connections from", &error))?;
+        // Only a sink that runs can have one open.
+        if lock::holder(&self.0.path).is_none() {
+            connections.iter_mut().for_each(StreamConnection::note_gone);
+        }
+        Ok(connections)
+    }
+
+    /// The times in which events may have been missed, the oldest first: between two connections, and since the last one if
+    /// it has ended. A gap ends only when the stream is open again, so it includes the time in which no process ran.
+    ///
+    /// # Errors
+    /// `SPOOL` if the file cannot be read.
+    pub fn gaps(&self) -> Result<Vec<Gap>> {
+        let regressions = checkpoint_history::list(&self.0.connection);
+        let regressions = regressions.map_err(|error| self.0.error("reading the gaps from", &error))?;
+        self.list().map(|connections| stream_connection::gaps(&connections, regressions))
+    }
 }

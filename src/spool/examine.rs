@@ -1,4 +1,4 @@
-//! What `check` looks at: the directory, the lock, the file and the space for it. Nothing is left behind.
+//! The checks of the spool: the directory, the lock, the file and the space for it. Nothing is left behind.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -6,10 +6,12 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::reserve::Reserve;
-use super::{BUSY_TIMEOUT, file, spool_error};
 use crate::error::{Error, Result};
 use crate::report::finding::Finding;
+use crate::spool::disk::Reserve;
+use crate::spool::errors::spool_error;
+use crate::spool::file::{BUSY_TIMEOUT, check_format};
+use crate::spool::lock::{holder, in_use};
 
 /// As much as a large burst takes.
 static PROBE: [u8; 64 << 10] = [0; 64 << 10];
@@ -98,8 +100,8 @@ fn unfit(_: &Path) -> Option<&'static str> {
 
 /// Whether another process has the spool.
 pub(crate) fn lock(path: &Path) -> Result<Finding> {
-    match file::holder(path) {
-        Some(holder) => Err(file::in_use(path, &holder)),
+    match holder(path) {
+        Some(holder) => Err(in_use(path, &holder)),
         None => Ok(Finding::good("no other process has the spool open")),
     }
 }
@@ -114,7 +116,7 @@ pub(crate) fn file(path: &Path) -> Result<Finding> {
     let fail = |error: &rusqlite::Error| spool_error(path, "opening", error);
     let connection = Connection::open_with_flags(path, flags).map_err(|error| fail(&error))?;
     connection.busy_timeout(BUSY_TIMEOUT).map_err(|error| fail(&error))?;
-    file::check_format(&connection, path)?;
+    check_format(&connection, path)?;
     if connection.is_readonly("main").map_err(|error| fail(&error))? {
         return Err(Error::spool(format!("opening the spool {}: this user may only read it", path.display()))
             .with_hint("make the user that the sink runs as the owner of the spool's files"));
@@ -126,7 +128,7 @@ pub(crate) fn file(path: &Path) -> Result<Finding> {
             if !is_made {
                 return Ok((0, 0));
             }
-            Ok((count("SELECT next - applied FROM spool")?, count("SELECT count(*) FROM dead_letters")?))
+            Ok((count("SELECT end_offset - deleted_offset FROM spool")?, count("SELECT count(*) FROM dead_letters")?))
         })
         .map_err(|error| fail(&error))?;
     let (waiting, dead) = counted;

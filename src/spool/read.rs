@@ -1,9 +1,12 @@
-//! Reading what is pending, a batch at a time.
+//! Reading pending events, a batch at a time.
 
 use std::ops::Range;
 
-use super::{Spool, checksum, damaged};
 use crate::error::Result;
+use crate::spool::errors::damaged;
+use crate::spool::queue::Spool;
+use crate::spool::row::BurstRow;
+use crate::spool::statements::READ_BURSTS;
 
 /// Events read from the spool, in one buffer that is used again for the next batch.
 #[derive(Debug, Default)]
@@ -42,14 +45,14 @@ impl SpooledEvents {
     }
 
     /// Empties it. From here on it takes at most so many events and, beyond the first, at most so many bytes.
-    pub(super) fn start(&mut self, events_max: usize, bytes_max: usize) {
+    fn start(&mut self, events_max: usize, bytes_max: usize) {
         self.bytes.clear();
         self.events.clear();
         (self.events_max, self.bytes_max) = (events_max, bytes_max);
     }
 
     /// Appends the event; false if it is full.
-    pub(super) fn push(&mut self, offset: u64, received_at: i64, event: &[u8]) -> bool {
+    fn push(&mut self, offset: u64, received_at: i64, event: &[u8]) -> bool {
         let is_full = self.events.len() == self.events_max || self.bytes.len() + event.len() > self.bytes_max;
         if is_full && !self.events.is_empty() {
             return false;
@@ -59,90 +62,52 @@ impl SpooledEvents {
         self.events.push(SpooledEvent { offset, received_at, range: start..self.bytes.len() });
         true
     }
-}
 
-/// From the burst on that holds the offset ?1.
-pub(super) const READ: &str = "SELECT position, events, received_at, bytes, checksum FROM bursts
-     WHERE position >= coalesce((SELECT max(position) FROM bursts WHERE position <= ?1), ?1) ORDER BY position";
+    /// Appends the events of a row from `from` to below `end`; false if it is full.
+    fn push_row(&mut self, row: &BurstRow<'_>, from: u64, end: u64) -> rusqlite::Result<bool> {
+        for event in row.iter()? {
+            let (offset, event) = event?;
+            if offset >= from && (offset >= end || !self.push(offset, row.received_at, event)) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
 
 impl Spool {
     /// Reads events from `from` on: at most `events_max` of them and, beyond the first, at most `bytes_max` bytes.
     ///
     /// A burst can be seen in the file a moment before its append has returned. It is not read before that: otherwise it could
-    /// be applied before it counts as received.
+    /// be committed before it counts as received.
     pub(crate) fn read(&self, from: u64, events_max: usize, bytes_max: usize, into: &mut SpooledEvents) -> Result<()> {
         into.start(events_max, bytes_max);
-        let next = self.next();
-        if from >= next {
+        let end = self.end();
+        if from >= end {
             return Ok(());
         }
-        let read = |into: &mut SpooledEvents| -> rusqlite::Result<()> {
-            let reader = self.reader();
-            let mut select = reader.prepare_cached(READ)?;
-            let mut rows = select.query([from])?;
-            let mut expected = None;
-            while let Some(row) = rows.next()? {
-                let burst = SpooledBurst::from_row(row)?;
-                let position = burst.position;
-                let follows = expected.map_or(position <= from, |expected| position == expected);
-                if !follows && position < next {
-                    return Err(damaged("a burst is missing"));
-                }
-                expected = Some(position + burst.events);
-                let (lengths, mut rest) = burst.split()?;
-                for (offset, length) in (position..).zip(lengths) {
-                    let length = u32::from_le_bytes(*length) as usize;
-                    let (event, tail) = rest.split_at_checked(length).ok_or_else(too_short)?;
-                    rest = tail;
-                    if offset < from {
-                        continue;
-                    }
-                    if offset >= next || !into.push(offset, burst.received_at, event) {
-                        return Ok(());
-                    }
-                }
-            }
-            if into.events.is_empty() && from < next {
-                return Err(damaged("the bursts that are to come are missing"));
-            }
-            Ok(())
-        };
-        read(into).map_err(|error| self.error("reading from", &error))
+        self.read_rows(from, end, into).map_err(|error| self.error("reading from", &error))
     }
-}
 
-/// A row of `bursts`, as it was written: its checksum fits.
-pub(super) struct SpooledBurst<'a> {
-    pub(super) position: u64,
-    pub(super) events: u64,
-    received_at: i64,
-    bytes: &'a [u8],
-}
-
-impl<'a> SpooledBurst<'a> {
-    /// From position, events, time of receipt, bytes and checksum.
-    pub(super) fn from_row(row: &'a rusqlite::Row<'_>) -> rusqlite::Result<Self> {
-        let burst = Self {
-            position: row.get(0)?,
-            events: row.get(1)?,
-            received_at: row.get(2)?,
-            bytes: row.get_ref(3)?.as_blob()?,
-        };
-        let Self { position, events, received_at, bytes } = burst;
-        if row.get::<_, i64>(4)? != checksum::of_burst(position, events, received_at, bytes) {
-            return Err(damaged("a burst is not as it was written"));
+    fn read_rows(&self, from: u64, end: u64, into: &mut SpooledEvents) -> rusqlite::Result<()> {
+        let reader = self.reader();
+        let mut select = reader.prepare_cached(READ_BURSTS)?;
+        let mut rows = select.query([from])?;
+        let mut expected = None;
+        while let Some(row) = rows.next()? {
+            let row = BurstRow::from_row(row)?;
+            let follows = expected.map_or(row.position <= from, |expected| row.position == expected);
+            if !follows && row.position < end {
+                return Err(damaged("a burst is missing"));
+            }
+            expected = Some(row.end());
+            if !into.push_row(&row, from, end)? {
+                return Ok(());
+            }
         }
-        Ok(burst)
+        if into.events.is_empty() {
+            return Err(damaged("pending bursts are missing"));
+        }
+        Ok(())
     }
-
-    /// The lengths of the events, and the events.
-    fn split(&self) -> rusqlite::Result<(&'a [[u8; 4]], &'a [u8])> {
-        let lengths = usize::try_from(self.events).ok().and_then(|events| events.checked_mul(4));
-        let split = lengths.and_then(|lengths| self.bytes.split_at_checked(lengths));
-        split.map(|(lengths, events)| (lengths.as_chunks().0, events)).ok_or_else(too_short)
-    }
-}
-
-fn too_short() -> rusqlite::Error {
-    damaged("a burst is shorter than it says")
 }

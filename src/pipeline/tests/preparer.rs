@@ -67,7 +67,7 @@ fn a_lone_event_is_a_batch_and_those_that_come_while_it_is_written_are_the_next(
         assert_eq!(road.taken(), Some((0, 1)));
         road.append(2);
         road.append(3);
-        road.spool.mark_applied(1).unwrap();
+        road.spool.commit_all(1).unwrap();
         assert_eq!(road.taken(), Some((1, 6)));
         road.pipeline.close();
         assert_eq!(road.taken(), None);
@@ -106,7 +106,7 @@ fn a_writer_that_is_sent_back_gets_the_same_events_again_also_at_the_end() {
         road.pipeline.set_course(plan(), 0, 1, 1);
         road.spool.interrupt_wait();
         assert_eq!(road.taken(), Some((0, 10)));
-        road.spool.mark_applied(10).unwrap();
+        road.spool.commit_all(10).unwrap();
         assert_eq!(road.taken(), None);
     });
 }

@@ -42,11 +42,11 @@ impl Writer {
         self.is_connected = true;
         if has_new_lanes && self.is_first() {
             self.set_course(&plan);
-        } else if self.pipeline.follow(&plan, self.spool.applied()) {
+        } else if self.pipeline.follow(&plan, self.spool.committed()) {
             self.spool.interrupt_wait();
         }
         // A destination that lets us in but takes no rows has not recovered.
-        if !was_known || self.spool.backlog().events == 0 {
+        if !was_known || self.spool.pending().events == 0 {
             self.backoff.reset();
             self.status.recover(self.side());
         }
@@ -96,11 +96,11 @@ impl Writer {
             if let Some((layout, positions)) = found {
                 let has_new_lanes = self.serve(layout);
                 for (name, position) in layout.checkpoints(self.spool.id()).iter().zip(&positions) {
-                    self.spool.note_confirmed(name, *position);
+                    self.spool.note_checkpoint(name, *position);
                 }
                 for lane in &mut self.lanes {
                     lane.position = positions.get(lane.index).copied();
-                    lane.settled = lane.settled.max(self.spool.applied());
+                    lane.settled = lane.settled.max(self.spool.committed());
                 }
                 self.is_compared = true;
                 self.note_comparison();
@@ -168,9 +168,9 @@ impl Writer {
             return false;
         }
         if self.is_first() {
-            self.spool.set_lanes(layout.lanes);
+            self.spool.repartition(layout.lanes);
         }
-        let settled = self.spool.applied();
+        let settled = self.spool.committed();
         // Of what an earlier process had spooled, a statement may still be under way on the server.
         let unanswered_to = self.recovered_to;
         let names = layout.checkpoints(self.spool.id()).into_iter().enumerate();
@@ -183,7 +183,7 @@ impl Writer {
     fn set_course(&self, plan: &Arc<Plan>) {
         if let Some(layout) = self.layout {
             let writers = if layout.lanes == self.writers { self.writers } else { 1 };
-            self.pipeline.set_course(Arc::clone(plan), self.spool.applied(), layout.lanes, writers);
+            self.pipeline.set_course(Arc::clone(plan), self.spool.committed(), layout.lanes, writers);
             // The preparer may be waiting for events beyond those that it prepares again.
             self.spool.interrupt_wait();
         }
@@ -200,7 +200,7 @@ impl Writer {
         let Lane { position: known, unanswered_to, .. } = self.lanes[lane];
         reconcile::again(&self.spool, &self.status, &self.lanes[lane].checkpoint, known, unanswered_to, position)?;
         self.lanes[lane].position = Some(position);
-        self.spool.note_confirmed(&self.lanes[lane].checkpoint, position);
+        self.spool.note_checkpoint(&self.lanes[lane].checkpoint, position);
         Ok(())
     }
 
@@ -210,7 +210,7 @@ impl Writer {
         loop {
             let Some(plan) = self.plan.clone() else { return Ok(true) };
             let wanted = self.wanted(&plan);
-            let applied = self.spool.applied();
+            let applied = self.spool.committed();
             let is_level = self.lanes.iter().all(|lane| lane.position.is_some_and(|position| position <= applied));
             if !self.is_first() || self.layout == Some(wanted) || !is_level || self.status.stop.is_set() {
                 return Ok(true);
@@ -221,7 +221,7 @@ impl Writer {
             match self.destination.replace_checkpoints(&old, &new, applied) {
                 Ok(()) => {
                     self.serve(wanted);
-                    self.spool.replace_confirmed(&new, applied);
+                    self.spool.replace_checkpoints(&new, applied);
                     for lane in &mut self.lanes {
                         lane.position = Some(applied);
                     }

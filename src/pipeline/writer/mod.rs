@@ -140,7 +140,7 @@ impl Writer {
             backoff: Backoff::new(config.retry.delay_min, config.retry.delay_max),
             rows_max: config.batch.events_max as usize,
             commits_in_time: 0,
-            recovered_to: spool.next(),
+            recovered_to: spool.end(),
             dead_letters_logged: None,
             dead_letters_unlogged: 0,
         };
@@ -254,7 +254,7 @@ impl Writer {
                         *position = Some(to);
                         // The fences of those are behind the checkpoint now.
                         *unanswered_to = 0;
-                        self.spool.note_confirmed(&self.lanes[lane].checkpoint, to);
+                        self.spool.note_checkpoint(&self.lanes[lane].checkpoint, to);
                     }
                     self.note_success();
                     let (events, written) = (rows.len() as u64, merged.len() as u64);
@@ -389,7 +389,7 @@ impl Writer {
         *settled = to.max(*settled);
         let events = stored.counts().iter().map(|(_, count)| count).sum();
         self.status.counters.add_stored(&stored);
-        if let Err(error) = self.spool.settle(*index, *settled, events) {
+        if let Err(error) = self.spool.commit(*index, *settled, events) {
             // They are applied; their rows go with the next delete.
             self.status.report(&error);
         }

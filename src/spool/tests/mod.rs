@@ -1,15 +1,23 @@
-//! The spool by itself: what goes in comes out, in order, whatever happens to the process.
+//! The spool by itself: events come out as they went in, in order, whatever happens to the process.
 
+mod damage;
 mod replay;
 
+use std::path::Path;
 use std::time::Duration;
 
 use proptest::prelude::*;
+use rusqlite::Connection;
 
-use super::*;
-use crate::error::ErrorKind;
+use crate::config::{Config, SpoolSync};
+use crate::error::{Error, ErrorKind};
 use crate::event::Burst;
 use crate::report::dead_letter::DeadLetter;
+use crate::spool::disk::DELETE_EVENTS_MAX;
+use crate::spool::lock::beside;
+use crate::spool::queue::AHEAD_EVENTS_MIN;
+use crate::spool::statements::{DELETE_BURSTS, READ_BURSTS};
+use crate::spool::*;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -93,23 +101,23 @@ fn what_is_applied_leaves_the_file_and_offsets_go_on() {
         let spool = Spool::open(&config(&path)).unwrap();
         append(&spool, &[b"a", b"b", b"c"]);
         append(&spool, &[b"d", b"e"]);
-        spool.mark_applied(4).unwrap();
-        assert_eq!(spool.backlog().events, 1);
+        spool.commit_all(4).unwrap();
+        assert_eq!(spool.pending().events, 1);
         spool.tidy().unwrap();
-        assert_eq!(spool.backlog().bytes, 2 + 8, "only the burst that is applied in part is left");
+        assert_eq!(spool.pending().bytes, 2 + 8, "only the burst that is applied in part is left");
         spool.id().to_owned()
     };
     let spool = Spool::open(&config(&path)).unwrap();
-    assert_eq!((spool.id(), spool.applied(), spool.next()), (id.as_str(), 4, 5));
-    assert_eq!(read(&spool, spool.applied(), 10, 100), [(4, b"e".to_vec())]);
-    spool.mark_applied(5).unwrap();
+    assert_eq!((spool.id(), spool.committed(), spool.end()), (id.as_str(), 4, 5));
+    assert_eq!(read(&spool, spool.committed(), 10, 100), [(4, b"e".to_vec())]);
+    spool.commit_all(5).unwrap();
     assert_eq!(append(&spool, &[b"f"]), 5);
-    assert_eq!(spool.backlog().bytes, 1 + 4, "deleting rides on an append");
-    spool.mark_applied(6).unwrap();
+    assert_eq!(spool.pending().bytes, 1 + 4, "deleting rides on an append");
+    spool.commit_all(6).unwrap();
     spool.tidy().unwrap();
     drop(spool);
     let spool = Spool::open(&config(&path)).unwrap();
-    assert_eq!((spool.applied(), spool.next()), (6, 6), "an empty spool still knows where it was");
+    assert_eq!((spool.committed(), spool.end()), (6, 6), "an empty spool still knows where it was");
 }
 
 /// What every event costs: the pages that its append writes to the log, its row's and the one that notes the places.
@@ -120,7 +128,7 @@ fn an_event_alone_is_two_pages_of_the_log() {
     // The first one has a mark too; see `checkpoint_history`.
     append(&spool, &[b"x"]);
     for n in 1..160 {
-        spool.mark_applied(n).unwrap();
+        spool.commit_all(n).unwrap();
         let before = log_bytes(&spool);
         append(&spool, &[b"x"]);
         assert_eq!(log_bytes(&spool) - before, 2 * (24 + 4096));
@@ -148,12 +156,12 @@ fn what_is_confirmed_is_kept_with_the_delete() {
     let path = directory.path().join("spool.db");
     let spool = Spool::open(&config(&path)).unwrap();
     append(&spool, &[b"a".as_slice(); 16]);
-    spool.note_confirmed("lane", 16);
-    spool.mark_applied(16).unwrap();
+    spool.note_checkpoint("lane", 16);
+    spool.commit_all(16).unwrap();
     append(&spool, &[b"b".as_slice(); 16]);
     drop(spool);
     let spool = Spool::open(&config(&path)).unwrap();
-    assert_eq!((spool.applied(), spool.confirmed("lane")), (16, Some(16)));
+    assert_eq!((spool.committed(), spool.checkpoint("lane")), (16, Some(16)));
 }
 
 /// Otherwise the next event would get its offset, and be taken for decided.
@@ -176,11 +184,11 @@ fn a_crash_loses_nothing() {
     for event in [b"a", b"b", b"c"] {
         append(&spool, &[event]);
     }
-    spool.mark_applied(1).unwrap();
+    spool.commit_all(1).unwrap();
     drop(spool);
     assert!(examine::file(&path).unwrap().message.contains("3 events waiting"));
     let spool = Spool::open(&config(&path)).unwrap();
-    assert_eq!((spool.applied(), spool.next()), (0, 3));
+    assert_eq!((spool.committed(), spool.end()), (0, 3));
     assert_eq!(read(&spool, 1, 10, 100), [(1, b"b".to_vec()), (2, b"c".to_vec())]);
 }
 
@@ -194,7 +202,7 @@ fn a_full_spool_takes_nothing_until_it_is_drained() {
     assert_eq!(spool.append(&burst(&[b"y"]), 0).unwrap(), Appended::Full);
     assert!(!spool.wait_for_room(&burst(&[b"x"]), Duration::ZERO));
     spool.append_last(&burst(&[b"last"]), 0).unwrap();
-    spool.mark_applied(1).unwrap();
+    spool.commit_all(1).unwrap();
     assert!(spool.wait_for_room(&burst(&[b"x"]), Duration::ZERO));
     assert_eq!(append(&spool, &[b"y"]), 2);
     spool.end_intake();
@@ -209,7 +217,7 @@ fn what_is_applied_takes_no_room() {
     let spool = Spool::open(&config).unwrap();
     for n in 0..8 {
         append(&spool, &[b"123456"]);
-        spool.mark_applied(n).unwrap();
+        spool.commit_all(n).unwrap();
     }
     assert_eq!(append(&spool, &[&[b'x'; 80]]), 8);
     assert_eq!(spool.append(&burst(&[b"123456"]), 0).unwrap(), Appended::Full);
@@ -224,7 +232,7 @@ fn the_file_shrinks_again() {
     for _ in 0..50 {
         append(&spool, &vec![&event[..]; 500]);
     }
-    spool.mark_applied(25_000).unwrap();
+    spool.commit_all(25_000).unwrap();
     let size = || ["", "-wal"].map(|end| path.with_extension(format!("db{end}")).metadata().map_or(0, |m| m.len()));
     let full: u64 = size().iter().sum();
     assert!(full > 25_000_000, "{full}");
@@ -269,7 +277,7 @@ fn who_has_let_go_of_the_file_writes_nothing_any_more() {
     let path = directory.path().join("spool.db");
     let first = Spool::open(&config(&path)).unwrap();
     append(&first, &[b"a"]);
-    first.mark_applied(1).unwrap();
+    first.commit_all(1).unwrap();
     {
         let other = Connection::open(&path).unwrap();
         other.execute_batch("BEGIN IMMEDIATE").unwrap();
@@ -278,10 +286,10 @@ fn who_has_let_go_of_the_file_writes_nothing_any_more() {
     }
     let second = Spool::open(&config(&path)).unwrap();
     append(&second, &[b"b".as_slice(); 20]);
-    second.mark_applied(21).unwrap();
+    second.commit_all(21).unwrap();
     second.release().unwrap();
     first.release().unwrap();
-    assert_eq!(Spool::open(&config(&path)).unwrap().applied(), 21);
+    assert_eq!(Spool::open(&config(&path)).unwrap().committed(), 21);
 }
 
 #[test]
@@ -371,7 +379,7 @@ proptest! {
                 }
                 2 => {
                     applied = (applied + count as u64).min(model.len() as u64);
-                    spool.mark_applied(applied).unwrap();
+                    spool.commit_all(applied).unwrap();
                 }
                 tidied => {
                     if tidied == 3 {
@@ -379,12 +387,12 @@ proptest! {
                     }
                     drop(spool);
                     spool = Spool::open(&config(&path)).unwrap();
-                    prop_assert!(spool.applied() == applied || spool.applied() < applied && tidied != 3);
+                    prop_assert!(spool.committed() == applied || spool.committed() < applied && tidied != 3);
                     // As the destination's checkpoint says.
-                    spool.mark_applied(applied).unwrap();
+                    spool.commit_all(applied).unwrap();
                 }
             }
-            prop_assert_eq!(spool.backlog().events, model.len() as u64 - applied);
+            prop_assert_eq!(spool.pending().events, model.len() as u64 - applied);
             let pending: Vec<Vec<u8>> = read(&spool, applied, usize::MAX, usize::MAX).into_iter().map(|(_, e)| e).collect();
             prop_assert_eq!(&pending[..], &model[usize::try_from(applied).unwrap()..]);
         }
@@ -396,7 +404,7 @@ fn pass_through(spool: &Spool, megabytes: usize) {
     let event = vec![b'x'; 64 * 1024];
     for _ in 0..megabytes * 16 {
         let offset = append(spool, &[&event]);
-        spool.mark_applied(offset).unwrap();
+        spool.commit_all(offset).unwrap();
     }
 }
 
@@ -418,7 +426,7 @@ fn the_log_stays_short_with_and_without_its_thread() {
         assert!(log_bytes(&spool) < 40 << 20, "however fast it grows: {} bytes", log_bytes(&spool));
         spool.end_intake();
     });
-    assert_eq!(read(&spool, spool.applied(), 10, 1 << 20).len(), 1);
+    assert_eq!(read(&spool, spool.committed(), 10, 1 << 20).len(), 1);
 }
 
 /// To purge dead letters on a full disk.
@@ -448,14 +456,14 @@ fn what_is_applied_is_deleted_without_an_append_and_not_by_the_writer() {
         while !spool.checkpointer.as_ref().unwrap().ask_to_delete() {
             std::thread::yield_now();
         }
-        append(&spool, &vec![b"x".as_slice(); usize::try_from(2 * append::DELETE_EVENTS_MAX).unwrap()]);
+        append(&spool, &vec![b"x".as_slice(); usize::try_from(2 * DELETE_EVENTS_MAX).unwrap()]);
         let held = spool.writer();
         let (sender, returned) = std::sync::mpsc::channel();
         let spool = &spool;
-        scope.spawn(move || sender.send(spool.mark_applied(spool.next())).unwrap());
+        scope.spawn(move || sender.send(spool.commit_all(spool.end())).unwrap());
         let has_returned = returned.recv_timeout(PATIENCE).is_ok();
         drop(held);
-        let is_deleted = spool.wait_until(&spool.changed, PATIENCE, |state| state.bytes == 0);
+        let is_deleted = spool.wait_until(PATIENCE, |state| state.bytes == 0);
         spool.end_intake();
         assert!(has_returned, "it waited for the connection");
         assert!(is_deleted);
@@ -469,21 +477,21 @@ fn a_few_events_wait_for_the_writer_and_many_do_not() {
     assert!(!is_time(), "there are none");
     append(&spool, &[b"a"]);
     assert!(is_time(), "the writer has nothing to do");
-    spool.note_taken(1);
+    spool.take(1);
     append(&spool, &[b"b"]);
     assert!(!is_time(), "it writes the first");
     append(&spool, &vec![b"c".as_slice(); usize::try_from(AHEAD_EVENTS_MIN).unwrap()]);
     assert!(is_time(), "preparing so many takes a while");
-    spool.mark_applied(1).unwrap();
+    spool.commit_all(1).unwrap();
     assert!(is_time(), "it is free again");
-    spool.note_taken(spool.next());
+    spool.take(spool.end());
     assert!(!is_time(), "there are no more");
     append(&spool, &[b"d"]);
     spool.interrupt_wait();
     spool.end_intake();
-    assert_eq!(spool.wait_to_prepare(PATIENCE), Next::Changed);
+    assert_eq!(spool.wait_to_prepare(PATIENCE), Next::Interrupted);
     assert!(is_time(), "no more will come");
-    spool.note_taken(spool.next());
+    spool.take(spool.end());
     assert_eq!(spool.wait_to_prepare(PATIENCE), Next::End);
 }
 
@@ -491,7 +499,7 @@ fn a_few_events_wait_for_the_writer_and_many_do_not() {
 #[test]
 fn nothing_on_the_way_looks_at_the_whole_backlog() {
     let spool = Spool::open(&config(Path::new(":memory:"))).unwrap();
-    for statement in [read::READ, append::DELETE] {
+    for statement in [READ_BURSTS, DELETE_BURSTS] {
         let writer = spool.writer();
         let mut explain = writer.prepare(&format!("EXPLAIN QUERY PLAN {statement}")).unwrap();
         let steps = explain.query_map([0], |row| row.get::<_, String>(3)).unwrap();

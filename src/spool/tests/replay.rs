@@ -12,7 +12,7 @@ fn spool_with_letters(path: &Path, applied: u64, size: usize) -> Spool {
     append(&spool, &events);
     let letters: Vec<DeadLetter> = (0..applied).map(|offset| letter(offset, &vec![b'l'; size])).collect();
     spool.keep(&letters).unwrap();
-    spool.mark_applied(applied).unwrap();
+    spool.commit_all(applied).unwrap();
     spool.tidy().unwrap();
     spool
 }
@@ -60,7 +60,7 @@ fn a_letter_is_marked_with_its_append_or_not_at_all() {
     assert_eq!(spool.replay(&good(&page), 9, None).unwrap(), None, "the spool is full");
     assert!(spool.dead_letters(0, 9).unwrap().iter().all(|letter| letter.replayed_at.is_none()));
 
-    spool.mark_applied(4).unwrap();
+    spool.commit_all(4).unwrap();
     spool.tidy().unwrap();
     let page = spool.replayable(&Selection::All, 0, 3).unwrap();
     DeadLetters::open(&config(&path)).unwrap().purge(&only_unseen()).unwrap();
@@ -72,7 +72,7 @@ fn a_letter_is_marked_with_its_append_or_not_at_all() {
     assert_eq!(read(&spool, 4, 10, 1000), [(4, page.letters[1].event.0.clone())]);
     let fates = spool.replay(&good(&page), 9, None).unwrap().unwrap();
     assert!(fates.iter().all(|(_, fate)| *fate == Fate::Skipped), "each once: {fates:?}");
-    assert_eq!(spool.next(), 5);
+    assert_eq!(spool.end(), 5);
     spool.end_intake();
     assert_eq!(spool.replay(&[], 9, None).unwrap_err().kind(), ErrorKind::State);
 }
@@ -93,7 +93,7 @@ fn a_request_is_carried_out_once_page_by_page() {
     requests.withdraw(withdrawn).unwrap();
     let fates = spool.replay(&good(&page), 9, Some((&request, &page))).unwrap().unwrap();
     assert_eq!(fates, [(1, Fate::Skipped)], "nothing is done for a request that was taken back");
-    assert_eq!(spool.next(), 1500);
+    assert_eq!(spool.end(), 1500);
 
     let id = requests.place(&Selection::All).unwrap();
     assert_ne!(id, withdrawn, "a number is not used again");
@@ -117,7 +117,7 @@ fn full_of_dead_letters_the_finished_ones_can_be_purged() {
     let spool = Spool::open(&config).unwrap();
     append(&spool, &[b"bad"]);
     spool.keep(&[letter(0, b"bad")]).unwrap();
-    spool.mark_applied(1).unwrap();
+    spool.commit_all(1).unwrap();
     append(&spool, &[b"bad"]);
     spool.keep(&[letter(1, b"bad")]).unwrap_err();
     let purged = DeadLetters::open(&config).unwrap().purge(&crate::report::purge::Purge::all()).unwrap();
@@ -133,12 +133,12 @@ fn a_replayed_letter_is_finished_also_after_a_crash() {
     let spool = Spool::open(&config(&path)).unwrap();
     append(&spool, &[b"bad"]);
     spool.keep(&[letter(0, b"bad")]).unwrap();
-    spool.mark_applied(1).unwrap();
+    spool.commit_all(1).unwrap();
     let page = spool.replayable(&Selection::All, 0, 1).unwrap();
     spool.replay(&good(&page), 9, None).unwrap().unwrap();
     drop(spool);
     let spool = Spool::open(&config(&path)).unwrap();
-    assert_eq!((spool.applied(), spool.next()), (1, 2));
+    assert_eq!((spool.committed(), spool.end()), (1, 2));
 }
 
 /// A dead letter says that an event is decided; until its batch is finished, nobody may delete it.
@@ -153,8 +153,8 @@ fn letters_of_an_unfinished_batch_stay() {
     let purged = outside.purge(&crate::report::purge::Purge::all()).unwrap();
     assert_eq!((purged.deleted, purged.unfinished, purged.unseen), (2, 1, 0));
     assert_eq!(spool.dead_offsets(0).unwrap(), [3]);
-    spool.mark_applied(4).unwrap();
-    spool.delete_applied().unwrap();
+    spool.commit_all(4).unwrap();
+    spool.delete_committed().unwrap();
     assert_eq!(outside.purge(&crate::report::purge::Purge::all()).unwrap().deleted, 1);
     let bytes: u64 = spool.writer().query_row("SELECT dead_letter_bytes FROM spool", [], |row| row.get(0)).unwrap();
     assert_eq!(bytes, 0);

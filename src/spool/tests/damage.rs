@@ -2,14 +2,15 @@
 //! event that nobody sent.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
+use rusqlite::Connection;
 
-use super::tests::{append, burst, config};
-use super::*;
-use crate::error::ErrorKind;
+use super::{append, burst, config};
+use crate::error::{Error, ErrorKind, Result};
+use crate::spool::*;
 
 /// A spool as a crash leaves it: some rows in the file, some still in the write-ahead log, the first burst partly applied.
 struct Crashed {
@@ -38,7 +39,7 @@ fn crashed() -> Crashed {
     for (index, group) in groups.chunks(20).chain(last.chunks(3)).enumerate() {
         append(&spool, &group.iter().map(Vec::as_slice).collect::<Vec<_>>());
         if index == 9 {
-            spool.mark_applied(47).unwrap();
+            spool.commit_all(47).unwrap();
             spool.tidy().unwrap();
             spool.writer().query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
         }
@@ -65,7 +66,7 @@ fn recover(crashed: &Crashed, damage: impl FnOnce(&Path)) -> Result<usize> {
     }
     damage(&path);
     let spool = Spool::open(&config(&path))?;
-    let mut from = spool.applied();
+    let mut from = spool.committed();
     assert!(from <= crashed.applied, "events are passed over: from {from}");
     let mut events = SpooledEvents::default();
     let mut count = 0;
@@ -80,11 +81,11 @@ fn recover(crashed: &Crashed, damage: impl FnOnce(&Path)) -> Result<usize> {
         assert_eq!(from, end);
         count += events.iter().count();
     }
-    assert_eq!(from, spool.next(), "everything that counts as spooled can be read");
+    assert_eq!(from, spool.end(), "everything that counts as spooled can be read");
     let Appended::At(offset) = spool.append(&burst(&[b"new"]), 8)? else { panic!("full") };
     assert_eq!(offset, from);
     spool.dead_letters(0, 10)?;
-    spool.mark_applied(offset + 1)?;
+    spool.commit_all(offset + 1)?;
     spool.tidy()?;
     Ok(count)
 }
@@ -167,11 +168,12 @@ fn rows_that_contradict_themselves() {
         ("DELETE FROM bursts WHERE position = 297", "the last row is missing"),
         ("UPDATE bursts SET position = 9223372036854775800 WHERE position = 280", "an offset beyond all others"),
         ("UPDATE bursts SET position = -1 WHERE position = 280", "a negative offset"),
-        ("UPDATE spool SET applied = 200", "events that count as applied"),
-        ("UPDATE spool SET applied = 48", "one event that counts as applied"),
-        ("UPDATE spool SET applied = -1", "less than nothing applied"),
-        ("UPDATE spool SET applied = 9223372036854775807", "everything applied"),
-        ("UPDATE spool SET applied = 'x'", "no number"),
+        ("UPDATE spool SET deleted_offset = 200", "events that count as applied"),
+        ("UPDATE spool SET deleted_offset = 48", "one event that counts as applied"),
+        ("UPDATE spool SET deleted_offset = -1", "less than nothing applied"),
+        ("UPDATE spool SET deleted_offset = 9223372036854775807", "everything applied"),
+        ("UPDATE spool SET deleted_offset = 'x'", "no number"),
+        ("UPDATE spool SET end_offset = end_offset - 3", "an end before the last events"),
         ("UPDATE spool SET unchecked_from = -1", "no offset"),
         ("UPDATE spool SET id = x'ff'", "no name"),
         ("DELETE FROM spool", "no spool"),

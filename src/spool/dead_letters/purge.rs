@@ -2,21 +2,21 @@
 
 use rusqlite::{Connection, params};
 
-use super::DeadLetters;
 use crate::error::{Error, ErrorKind, Result};
 use crate::report::purge::{Purge, Purged};
-use crate::spool::offline::Outside;
+use crate::spool::dead_letters::outside::DeadLetters;
+use crate::spool::offline::Offline;
 
-/// So many are deleted in one transaction: a sink that has the file open waits no longer than that.
+/// The dead letters deleted in one transaction: a sink that has the file open waits no longer than that.
 const STEP: usize = 1000;
 
 /// Whether a dead letter is selected; ?1 to ?3 are the three flags, ?4 the time or null.
 ///
-/// A batch that is not finished may be prepared again after a crash, and a dead letter is what says that an event of it is
-/// decided: it must stay till then.
+/// After a crash, events that are not committed are prepared again. A dead letter shows that its event was rejected before, so
+/// it stays until its event is committed.
 const SELECTED: &str = "((?1 AND exported_at IS NOT NULL) OR (?2 AND replayed_at IS NOT NULL)
      OR (?3 AND exported_at IS NULL AND replayed_at IS NULL)) AND (?4 IS NULL OR rejected_at < ?4)";
-const FINISHED: &str = "offset < (SELECT applied FROM spool)";
+const FINISHED: &str = "offset < (SELECT deleted_offset FROM spool)";
 
 impl DeadLetters {
     /// Deletes dead letters for good; also while a sink has the file open, which then has more room for others.
@@ -32,7 +32,7 @@ impl DeadLetters {
     }
 }
 
-fn run(file: &Outside, purge: &Purge) -> rusqlite::Result<Purged> {
+fn run(file: &Offline, purge: &Purge) -> rusqlite::Result<Purged> {
     let mut purged = Purged::default();
     let mut from = 0;
     loop {

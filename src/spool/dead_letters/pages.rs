@@ -1,0 +1,78 @@
+//! Pages of dead letters that a replay selects: a page is replayed in one transaction.
+
+use rusqlite::Connection;
+
+use crate::error::Result;
+use crate::event::BURST_BYTES_MAX;
+use crate::report::dead_letter::DeadLetter;
+use crate::report::replay::Selection;
+use crate::spool::dead_letters::rows::{COLUMNS, dead_letter};
+use crate::spool::queue::Spool;
+
+/// The dead letters of a page.
+const PAGE_MAX: usize = 1000;
+
+/// Some of the dead letters to replay, in the order of their offsets.
+#[derive(Debug, Default)]
+pub(crate) struct Page {
+    pub(crate) letters: Vec<DeadLetter>,
+    /// Selected offsets without a dead letter to replay.
+    pub(crate) skipped: Vec<u64>,
+    /// Where the next page begins; `None` after the last.
+    pub(crate) next: Option<u64>,
+}
+
+impl Page {
+    fn is_full(&self) -> bool {
+        let bytes: usize = self.letters.iter().map(|letter| letter.event.0.len()).sum();
+        self.letters.len() + self.skipped.len() >= PAGE_MAX || bytes >= BURST_BYTES_MAX
+    }
+}
+
+impl Spool {
+    /// The first dead letters of the selection from offset `from` on, below `to`.
+    pub(crate) fn replayable(&self, selection: &Selection, from: u64, to: u64) -> Result<Page> {
+        replayable(&self.reader(), selection, from, to).map_err(|error| self.error("reading dead letters from", &error))
+    }
+}
+
+pub(super) fn replayable(connection: &Connection, selection: &Selection, from: u64, to: u64) -> rusqlite::Result<Page> {
+    let mut page = Page::default();
+    let Selection::Offsets(offsets) = selection else {
+        add_range(connection, &mut page, from, to)?;
+        return Ok(page);
+    };
+    let mut offsets: Vec<u64> = offsets.iter().copied().filter(|&offset| offset >= from).collect();
+    offsets.sort_unstable();
+    offsets.dedup();
+    for offset in offsets {
+        if page.is_full() {
+            page.next = Some(offset);
+            break;
+        }
+        let letters = page.letters.len();
+        add_range(connection, &mut page, offset, to.min(offset.saturating_add(1)))?;
+        if page.letters.len() == letters {
+            page.skipped.push(offset);
+        }
+    }
+    Ok(page)
+}
+
+/// Adds the dead letters of a range until the page is full.
+fn add_range(connection: &Connection, page: &mut Page, from: u64, to: u64) -> rusqlite::Result<()> {
+    // SQLite's integers are signed: there is no offset above their range.
+    let Ok(from) = i64::try_from(from) else { return Ok(()) };
+    let mut select = connection.prepare_cached(&format!(
+        "SELECT {COLUMNS} FROM dead_letters WHERE offset >= ?1 AND offset < ?2 AND replayed_at IS NULL ORDER BY offset"
+    ))?;
+    let mut rows = select.query([from, i64::try_from(to).unwrap_or(i64::MAX)])?;
+    while let Some(row) = rows.next()? {
+        if page.is_full() {
+            page.next = Some(row.get(0)?);
+            break;
+        }
+        page.letters.push(dead_letter(row)?);
+    }
+    Ok(())
+}

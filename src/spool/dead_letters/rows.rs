@@ -1,0 +1,50 @@
+//! The rows of `dead_letters`.
+
+use rusqlite::{Connection, Row, params};
+
+use crate::error::Violation;
+use crate::report::dead_letter::{DeadLetter, Payload, Stage};
+
+pub(super) fn list(connection: &Connection, from: u64, count: usize) -> rusqlite::Result<Vec<DeadLetter>> {
+    // SQLite's integers are signed: there is no offset above their range, and never more rows than they count.
+    let Ok(from) = i64::try_from(from) else { return Ok(Vec::new()) };
+    let count = i64::try_from(count).unwrap_or(i64::MAX);
+    let select = format!("SELECT {COLUMNS} FROM dead_letters WHERE offset >= ?1 ORDER BY offset LIMIT ?2");
+    connection.prepare_cached(&select)?.query_map(params![from, count], dead_letter)?.collect()
+}
+
+/// What [`dead_letter`] reads, in this order.
+pub(super) const COLUMNS: &str =
+    "offset, received_at, rejected_at, stage, reason, violations, sqlstate, constraint_name,
+     column_name, exported_at, replayed_at, replayed_as, event";
+
+pub(super) fn dead_letter(row: &Row<'_>) -> rusqlite::Result<DeadLetter> {
+    Ok(DeadLetter {
+        offset: row.get(0)?,
+        received_at: row.get(1)?,
+        rejected_at: row.get(2)?,
+        stage: Stage::from_name(row.get_ref(3)?.as_str()?).unwrap_or(Stage::Database),
+        reason: row.get(4)?,
+        violations: violations(row.get_ref(5)?.as_str()?),
+        sqlstate: row.get(6)?,
+        constraint: row.get(7)?,
+        column: row.get(8)?,
+        exported_at: row.get(9)?,
+        replayed_at: row.get(10)?,
+        replayed_as: row.get(11)?,
+        event: Payload(row.get(12)?),
+    })
+}
+
+fn violations(json: &str) -> Vec<Violation> {
+    let parsed: serde_json::Value = serde_json::from_str(json).unwrap_or_default();
+    let text = |item: &serde_json::Value, name: &str| item[name].as_str().unwrap_or_default().to_owned();
+    let items = parsed.as_array().into_iter().flatten();
+    items
+        .map(|item| Violation {
+            pointer: text(item, "pointer"),
+            keyword: text(item, "keyword"),
+            message: text(item, "message"),
+        })
+        .collect()
+}

@@ -1,0 +1,80 @@
+//! The lock beside the file: one process at a time has a spool open. It goes with the process, however that ends.
+
+use std::fs::{self, File, TryLockError};
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+use crate::time::clock::{Clock, SystemClock};
+use crate::time::timestamp::format_micros;
+
+const DIRECTORY_HINT: &str = "set spool.path to a file in a directory that this user may write to";
+
+/// Takes the lock. Its file stays and names the process that holds it.
+pub(super) fn acquire(path: &Path) -> Result<File> {
+    let lock_path = lock_path(path);
+    if let Some(directory) = path.parent().filter(|directory| !directory.as_os_str().is_empty()) {
+        fs::create_dir_all(directory).map_err(|error| {
+            Error::spool(format!("creating the spool's directory {}: {error}", directory.display()))
+                .with_hint(DIRECTORY_HINT)
+        })?;
+    }
+    // The spool holds customers' events, so only this user may read it. SQLite gives the files beside it the same rights. If
+    // this fails, SQLite reports why.
+    let _ = private_options().open(path);
+    let mut file = private_options().open(&lock_path).map_err(|error| {
+        Error::spool(format!("opening the spool's lock {}: {error}", lock_path.display())).with_hint(DIRECTORY_HINT)
+    })?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => return Err(in_use(path, &read_holder(&mut file))),
+        Err(TryLockError::Error(error)) => {
+            return Err(Error::spool(format!("locking {}: {error}", lock_path.display()))
+                .with_hint("set spool.path to a local file system; some network file systems cannot lock"));
+        }
+    }
+    let now = format_micros(SystemClock.unix_micros());
+    let holder = format!("process {} (since {}Z)\n", std::process::id(), &now[..19]);
+    // Only for the error message of the next process: a failure must not stop the sink.
+    let _ = file.set_len(0).and_then(|()| file.write_all(holder.as_bytes()));
+    Ok(file)
+}
+
+/// The process that has the spool open, as its lock names it.
+pub(super) fn holder(path: &Path) -> Option<String> {
+    let mut file = File::open(lock_path(path)).ok()?;
+    let Err(TryLockError::WouldBlock) = file.try_lock_shared() else { return None };
+    Some(read_holder(&mut file))
+}
+
+pub(super) fn in_use(path: &Path, holder: &str) -> Error {
+    Error::spool(format!("the spool {} is in use by {holder}", path.display()))
+        .with_hint("one sink at a time: end the other one, or give this one a spool.path of its own")
+}
+
+fn read_holder(file: &mut File) -> String {
+    let mut holder = String::new();
+    let _ = file.read_to_string(&mut holder);
+    if holder.is_empty() { "another process".into() } else { holder.trim().into() }
+}
+
+fn lock_path(path: &Path) -> PathBuf {
+    beside(path, "lock")
+}
+
+/// The file of this purpose beside the spool's own.
+pub(super) fn beside(path: &Path, purpose: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".");
+    name.push(purpose);
+    PathBuf::from(name)
+}
+
+/// Opens or creates a file that only this user may read.
+pub(super) fn private_options() -> fs::OpenOptions {
+    let mut options = File::options();
+    options.read(true).write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
+}

@@ -1,0 +1,327 @@
+//! The handle of an open spool: its connections, its offsets, and the waits for events, for room and for the end.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use rusqlite::Connection;
+
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::spool::disk::{Checkpointer, Reserve};
+use crate::spool::errors::own_file_error;
+use crate::spool::file::SpoolFile;
+use crate::spool::lock;
+use crate::spool::offsets::{Checkpoints, Offsets};
+use crate::threads::sync;
+use crate::threads::sync::Condition;
+
+/// The queue. Every method may be called from any thread.
+#[derive(Debug)]
+pub(crate) struct Spool {
+    path: PathBuf,
+    /// Names this spool in the destination's checkpoint table; made at random with the file.
+    id: String,
+    unchecked_from: u64,
+    pub(super) reserve: Reserve,
+    pub(super) bytes_max: u64,
+    pub(super) dead_letters_bytes_max: u64,
+    /// `None` for `:memory:`, where the writer's connection is the only one that sees the data. Stands before the writer, so
+    /// that it is dropped first: the last connection to close removes the write-ahead log, which only the writer can.
+    reader: Option<Mutex<Connection>>,
+    /// `None` for `:memory:`, which has no log.
+    pub(super) checkpointer: Option<Checkpointer>,
+    writer: Mutex<Connection>,
+    pub(super) checkpoints: Mutex<Checkpoints>,
+    state: Mutex<State>,
+    /// There are events to prepare, or the preparer has something else to do.
+    pub(super) work: Condition,
+    /// Events were committed or deleted.
+    pub(super) progress: Condition,
+    /// Held as long as the spool is open.
+    lock: Mutex<Option<std::fs::File>>,
+}
+
+/// From so many events on, the next batch is prepared while the writer is at work. Preparing them takes half a millisecond,
+/// writing them several.
+pub(super) const AHEAD_EVENTS_MIN: u64 = 256;
+
+/// The content of the file in numbers, kept in memory so that nothing has to be counted.
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) offsets: Offsets,
+    /// The size of the rows in the file.
+    pub(super) bytes: u64,
+    /// The time of receipt of the last mark of this process; see `checkpoint_history`.
+    pub(super) marked_at: Option<i64>,
+    /// The preparer's wait is to end although there are no events.
+    is_interrupted: bool,
+    /// No event comes any more: appends are refused and no wait lasts.
+    pub(super) intake_ended: bool,
+}
+
+impl State {
+    /// A few events are left until the writers are free: a batch that is handed over is closed, and later events would have to
+    /// wait for another one. Left here, they go with all that arrive until then.
+    pub(super) fn is_time_to_prepare(&self) -> bool {
+        let waiting = self.offsets.end() - self.offsets.taken();
+        let are_writers_free = self.offsets.committed() == self.offsets.taken();
+        waiting > 0 && (are_writers_free || waiting >= AHEAD_EVENTS_MIN || self.intake_ended)
+    }
+}
+
+/// How the preparer's wait for events ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// There are events, and it is time to prepare them.
+    Events,
+    /// The wait was interrupted: see [`Spool::interrupt_wait`].
+    Interrupted,
+    /// No event came.
+    Idle,
+    /// Every event is taken, and no event comes any more.
+    End,
+}
+
+/// The content of a spool that is not committed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Pending {
+    pub(crate) events: u64,
+    /// The size of all rows in the file.
+    pub(crate) bytes: u64,
+}
+
+impl Spool {
+    /// Opens or creates the file.
+    ///
+    /// # Errors
+    /// Kind `SPOOL`: another process has it open, it is not a spool, it was written by a newer version, or the disk refuses.
+    pub(crate) fn open(config: &Config) -> Result<Self> {
+        let file = SpoolFile::open(&config.spool.path, config.spool.sync)?;
+        Ok(Self {
+            reserve: Reserve::beside(&file.path),
+            path: file.path,
+            id: file.id,
+            unchecked_from: file.unchecked_from,
+            bytes_max: config.spool.bytes_max,
+            dead_letters_bytes_max: config.dead_letters.bytes_max,
+            writer: Mutex::new(file.writer),
+            reader: file.reader.map(Mutex::new),
+            checkpointer: file.checkpointer,
+            checkpoints: Mutex::new(file.checkpoints),
+            state: Mutex::new(State {
+                offsets: file.offsets,
+                bytes: file.bytes,
+                marked_at: None,
+                is_interrupted: false,
+                intake_ended: false,
+            }),
+            work: Condition::default(),
+            progress: Condition::default(),
+            lock: Mutex::new(file.lock),
+        })
+    }
+
+    /// The process that has the file open, if there is one.
+    pub(crate) fn holder(config: &Config) -> Option<String> {
+        lock::holder(&config.spool.path)
+    }
+
+    pub(crate) fn id(&self) -> &str {
+        &self.id
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Events below this offset have it in the destination's numbering too; see `spool::statements`.
+    pub(crate) fn unchecked_from(&self) -> u64 {
+        self.unchecked_from
+    }
+
+    /// Notes that the destination's checkpoint and this file have been compared. Flushed to the disk, once a process: if the
+    /// note were lost but later events were not, the next process would set the checkpoint back below committed events.
+    pub(crate) fn note_checked(&self) -> Result<()> {
+        let note = |writer: &Connection| -> rusqlite::Result<()> {
+            let usual: i32 = writer.query_row("PRAGMA synchronous", [], |row| row.get(0))?;
+            writer.pragma_update(None, "synchronous", "FULL")?;
+            writer.execute("UPDATE spool SET unchecked_from = NULL", [])?;
+            writer.pragma_update(None, "synchronous", usual)
+        };
+        note(&self.writer()).map_err(|error| self.error("writing to", &error))
+    }
+
+    // ---- how far the events are ----
+
+    /// The offset that the next event gets.
+    pub(crate) fn end(&self) -> u64 {
+        self.state().offsets.end()
+    }
+
+    /// Every event below this offset is committed or kept as a dead letter.
+    pub(crate) fn committed(&self) -> u64 {
+        self.state().offsets.committed()
+    }
+
+    /// The same for the events of one partition.
+    pub(crate) fn committed_of(&self, partition: usize) -> u64 {
+        self.state().offsets.committed_of(partition)
+    }
+
+    pub(crate) fn pending(&self) -> Pending {
+        let state = self.state();
+        Pending { events: state.offsets.lag(), bytes: state.bytes }
+    }
+
+    /// The read position: events from there on are to be prepared.
+    pub(crate) fn taken(&self) -> u64 {
+        self.state().offsets.taken()
+    }
+
+    /// Moves the read position: the events below `to` are on the way to the destination.
+    pub(crate) fn take(&self, to: u64) {
+        self.state().offsets.take(to);
+    }
+
+    /// Moves the read position back to the committed offset, and returns it.
+    pub(crate) fn rewind(&self) -> u64 {
+        let mut state = self.state();
+        state.offsets.rewind();
+        state.offsets.taken()
+    }
+
+    /// From here on there are so many partitions, all at the committed offset.
+    pub(crate) fn repartition(&self, partitions: usize) {
+        self.state().offsets.repartition(partitions);
+    }
+
+    /// Moves the committed offset of one partition to `to`: `events` more are committed or kept as dead letters. Their rows are
+    /// deleted later.
+    pub(crate) fn commit(&self, partition: usize, to: u64, events: u64) -> Result<()> {
+        self.advance(|offsets| offsets.commit(partition, to, events))
+    }
+
+    /// Moves the committed offset of every partition to `to`, at which the destination's checkpoint stands.
+    pub(crate) fn commit_all(&self, to: u64) -> Result<()> {
+        self.advance(|offsets| offsets.commit_all(to))
+    }
+
+    fn advance(&self, commit: impl FnOnce(&mut Offsets)) -> Result<()> {
+        let mut state = self.state();
+        commit(&mut state.offsets);
+        let is_time = state.is_time_to_prepare();
+        let is_delete_due = self.is_delete_due(&state);
+        drop(state);
+        self.progress.notify_all();
+        if is_time {
+            self.work.notify_all();
+        }
+        if is_delete_due { self.delete_soon() } else { Ok(()) }
+    }
+
+    // ---- waiting ----
+
+    /// Waits until it is time to prepare events, the wait is interrupted, the intake ends, or `timeout` has passed.
+    pub(crate) fn wait_to_prepare(&self, timeout: Duration) -> Next {
+        let is_idle = |state: &State| !state.is_interrupted && !state.is_time_to_prepare();
+        let mut state = self.wait_while(&self.work, timeout, is_idle);
+        if std::mem::take(&mut state.is_interrupted) {
+            Next::Interrupted
+        } else if state.is_time_to_prepare() {
+            Next::Events
+        } else if state.intake_ended {
+            Next::End
+        } else {
+            Next::Idle
+        }
+    }
+
+    /// Ends the preparer's wait for events, the one under way or the next one.
+    pub(crate) fn interrupt_wait(&self) {
+        self.state().is_interrupted = true;
+        self.work.notify_all();
+    }
+
+    /// Waits until every event is committed, the intake ends, or `timeout` has passed; true if every event is.
+    pub(crate) fn wait_drained(&self, timeout: Duration) -> bool {
+        self.wait_until(timeout, |state| state.offsets.committed() == state.offsets.end())
+    }
+
+    /// Waits for progress until it is so, the intake ends, or `timeout` has passed; whether it is so.
+    pub(super) fn wait_until(&self, timeout: Duration, is_so: impl Fn(&State) -> bool) -> bool {
+        is_so(&self.wait_while(&self.progress, timeout, |state| !is_so(state)))
+    }
+
+    fn wait_while(
+        &self,
+        changed: &Condition,
+        timeout: Duration,
+        is_so: impl Fn(&State) -> bool,
+    ) -> MutexGuard<'_, State> {
+        let deadline = Instant::now() + timeout;
+        let mut state = self.state();
+        while is_so(&state) && !state.intake_ended {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            state = changed.wait(state, Some(left));
+        }
+        state
+    }
+
+    // ---- the end ----
+
+    /// Refuses later appends, and ends every wait, now and later.
+    pub(crate) fn end_intake(&self) {
+        self.state().intake_ended = true;
+        self.work.notify_all();
+        self.progress.notify_all();
+        if let Some(checkpointer) = &self.checkpointer {
+            checkpointer.end();
+        }
+    }
+
+    pub(crate) fn is_intake_ended(&self) -> bool {
+        self.state().intake_ended
+    }
+
+    /// Deletes committed events, and lets another process open the file: from here on nothing is written any more. Repeating it
+    /// does nothing.
+    pub(crate) fn release(&self) -> Result<()> {
+        // An append that is under way was let in before the intake ended: it must not overtake the next process.
+        let mut writer = self.writer();
+        let mut lock = sync::lock(&self.lock);
+        if lock.is_none() {
+            return Ok(());
+        }
+        let deleted = self.delete_with(&mut writer);
+        lock.take();
+        deleted
+    }
+
+    // ---- for the files beside this one ----
+
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        sync::lock(&self.state)
+    }
+
+    pub(super) fn writer(&self) -> MutexGuard<'_, Connection> {
+        sync::lock(&self.writer)
+    }
+
+    /// The writer, unless the intake has ended.
+    pub(super) fn intake(&self) -> Result<MutexGuard<'_, Connection>> {
+        let writer = self.writer();
+        if self.is_intake_ended() { Err(Error::stopped()) } else { Ok(writer) }
+    }
+
+    pub(super) fn reader(&self) -> MutexGuard<'_, Connection> {
+        sync::lock(self.reader.as_ref().unwrap_or(&self.writer))
+    }
+
+    pub(super) fn error(&self, what: &str, error: &rusqlite::Error) -> Error {
+        own_file_error(&self.path, what, error)
+    }
+}
