@@ -47,8 +47,13 @@ fn show_list(letters: &DeadLetters, from: u64, limit: usize) -> Result<()> {
     }
     let head = [("offset", Right), ("rejected at", Left), ("stage", Left), ("handled", Left), ("reason", Left)];
     let rows = page.iter().map(|letter| {
-        let reason = letter.reason.to_string();
-        [letter.offset.to_string(), utc(letter.rejected_at), letter.stage.to_string(), handled(letter).into(), reason]
+        [
+            letter.offset.to_string(),
+            utc(letter.rejected_at),
+            letter.stage.to_string(),
+            handled(letter).into(),
+            letter.reason.clone(),
+        ]
     });
     print_out!("{}", list(head, rows));
     print_out!("{} of {}; to see an event: cxsink dead-letters show OFFSET", page.len(), counted(total, "dead letter"));
@@ -98,7 +103,7 @@ pub(super) fn describe(letter: &DeadLetter) -> String {
         utc(letter.received_at),
         utc(letter.rejected_at),
         letter.stage,
-        printable(&letter.reason.to_string())
+        printable(&letter.reason)
     );
     let details = [("sqlstate", &letter.sqlstate), ("constraint", &letter.constraint), ("column", &letter.column)];
     for (name, value) in details {

@@ -93,7 +93,7 @@ pub(super) fn list<const N: usize>(
     if let Some(width) = terminal_width() {
         table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
     }
-    lines(&table)
+    table.trim_fmt()
 }
 
 /// Rows of a database table: one line each, with long cells cut. Columns beyond `width` are left out.
@@ -120,9 +120,9 @@ pub(super) fn rows(head: &[String], rows: &[Vec<Option<String>>], width: Option<
             ColumnConstraint::UpperBoundary(Width::Fixed(upper))
         });
     }
-    let mut text = lines(&table);
+    let mut text = table.trim_fmt();
     if left_out > 0 {
-        let _ = write!(text, "\n  (and {})", counted(left_out, "column"));
+        let _ = write!(text, "\n  (and {})", counted(left_out, "more column"));
     }
     text
 }
@@ -134,10 +134,6 @@ fn new_table(style: TableStyle, head: impl Into<Row>) -> Table {
         column.set_padding((GAP, 0));
     }
     table
-}
-
-fn lines(table: &Table) -> String {
-    table.trim_fmt()
 }
 
 #[cfg(test)]
@@ -164,7 +160,7 @@ mod tests {
         let whole = "  id  name\n──────────\n  1   ·\n  22  a·b";
         assert_eq!(rows(&head, &values, None), whole);
         assert_eq!(rows(&head, &values, Some(10)), whole);
-        let narrow = "  id\n────\n  1\n  22\n  (and 1 column)";
+        let narrow = "  id\n────\n  1\n  22\n  (and 1 more column)";
         assert_eq!(rows(&head, &values, Some(9)), narrow);
         assert_eq!(rows(&head, &values, Some(1)), narrow, "the first column is always shown");
         let long = [vec![Some("x".repeat(100))]];

@@ -23,19 +23,19 @@ pub(super) fn import(config: &Config, file: &Path) -> Result<ExitCode> {
     let sink = Sink::open(&config)?;
     let signals = stop_on_signal(&sink)?;
     sink.start()?;
-    let importer = {
+    let reading = {
         let sink = sink.clone();
         std::thread::Builder::new().name("cxsink-import".into()).spawn(move || sink.import(input))
     };
-    let importer = importer.map_err(|error| Error::new(ErrorKind::Internal, format!("starting a thread: {error}")))?;
-    let is_done = || importer.is_finished() && sink.counter(Counter::Pending) == 0;
+    let reading = reading.map_err(|error| Error::new(ErrorKind::Internal, format!("starting a thread: {error}")))?;
+    let is_done = || reading.is_finished() && sink.counter(Counter::Pending) == 0;
     let stats = follow(&sink, &signals, DRAIN_TIMEOUT, None, is_done)?;
     sum_up(&config, &stats, started.elapsed());
-    if !importer.is_finished() {
+    if !reading.is_finished() {
         // After a signal: the thread may wait for input forever, and the events that it has read are spooled.
         return Ok(ExitCode::SUCCESS);
     }
-    match importer.join() {
+    match reading.join() {
         Ok(imported) => imported.map(|_| ExitCode::SUCCESS),
         Err(_) => Err(Error::new(ErrorKind::Panic, "importing the file: the thread panicked")),
     }

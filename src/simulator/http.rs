@@ -91,7 +91,7 @@ pub(super) fn send_switch(response: &Response, mut socket: &TcpStream) -> io::Re
 /// Outcome of [`Requests::next`].
 #[derive(Debug)]
 pub(super) enum Next {
-    Request(Request),
+    Request(Box<Request>),
     /// The bytes are not a request; the connection ends with this response.
     Refuse(Response),
     End,
@@ -123,7 +123,7 @@ impl<'a> Requests<'a> {
             match parse(&self.buffer) {
                 Ok(Some((request, length))) => {
                     self.buffer.drain(..length);
-                    return Next::Request(request);
+                    return Next::Request(request.into());
                 }
                 Ok(None) => {}
                 Err(response) => return Next::Refuse(response),
