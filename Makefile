@@ -1,10 +1,11 @@
 # The commands of this project; the work is done by cargo and by scripts/.
 #   make demo     the main job on this machine, with nothing set up
+#   make check    format, lints, unit tests and structure: under a minute
 #   make test     every check and test of every language
 
-STEPS := format clippy features licences docs rust bench c python sdist
+STEPS := format clippy msrv features licences docs rust bench c python sdist
 
-.PHONY: help demo test bench soak fuzz lint test-rust test-c test-python sdist header reference libcxsink install uninstall deny clean $(addprefix step-,$(STEPS))
+.PHONY: help demo check test bench soak fuzz lint test-rust test-c test-python sdist header reference fixture libcxsink install uninstall deny clean $(addprefix step-,$(STEPS))
 
 help: ## List what can be made
 	@sed -n 's/^\([a-z-]*\):.* ## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -15,6 +16,15 @@ demo: ## The main job on a simulated stream (EVENTS=n, DESTINATION=postgresql://
 	@cargo build --locked --profile demo --features cli
 	@cargo run --quiet --locked --profile demo --features cli -- demo \
 	    $${DESTINATION:+--destination "$$DESTINATION"} $${EVENTS:+--events "$$EVENTS"}
+
+# Without Python: its bindings are left out, because pyo3 is built again whenever the interpreter changes. Without PostgreSQL: the unit tests
+# that need one are below destination::postgres::tests, and no others. `make test` has both.
+CHECKED := --workspace --exclude cxsink-python --all-features --locked
+
+check: ## Format, lints, unit tests and structure, in under a minute (no Python, no PostgreSQL)
+	@cargo fmt --all --check
+	@cargo clippy --quiet $(CHECKED) --all-targets -- --deny=warnings
+	@cargo test --quiet $(CHECKED) --lib --test structure -- --skip destination::postgres::tests
 
 test: .venv/stamp ## Every check and test of every language
 	@.venv/bin/python scripts/test
@@ -40,7 +50,7 @@ soak: .venv/stamp ## The tests of faults and properties for longer
 fuzz: ## Fuzz event bytes, configuration text and spool files for a minute each (needs a nightly Rust and cargo-fuzz)
 	for target in event config spool; do cargo +nightly fuzz run $$target -- -max_total_time=60 || exit 1; done
 
-lint: step-format step-clippy step-features step-licences step-docs ## Formatting, lints, licences, documentation
+lint: step-format step-clippy step-msrv step-features step-licences step-docs ## Formatting, lints, licences, documentation
 test-rust: step-rust ## The Rust tests, beside a private PostgreSQL
 test-c: step-c ## The C tests
 test-python: step-python ## The Python tests, beside a private PostgreSQL
@@ -72,6 +82,9 @@ header: ## Make include/cxsink.h from bindings/c
 
 reference: ## Make docs/configuration.md from src/config
 	CXSINK_UPDATE=1 cargo test --locked --all-features --test integration the_reference_is_the_committed_file
+
+fixture: ## Make tests/fixtures/spool, a spool file as this version writes it
+	CXSINK_UPDATE=1 cargo test --locked --all-features --test integration a_spool_of_an_earlier_version_is_drained
 
 deny: ## Advisories, licences and sources of the dependencies (needs cargo-deny and the network)
 	cargo deny --locked check

@@ -3,6 +3,7 @@
 
 use cxsink::Sink;
 use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
 use serde_json::{Value as Json, json};
 
 use crate::support;
@@ -69,11 +70,16 @@ fn settings(directory: &std::path::Path, url: &str, mode: &str, events_max: u32)
     config
 }
 
+/// Prints a case that fails, and keeps its seed in tests/proptest-regressions.
+fn runner() -> TestRunner {
+    TestRunner::new(ProptestConfig { cases: 60, source_file: Some(file!()), ..ProptestConfig::default() })
+}
+
 #[test]
 fn the_postgresql_table_equals_one_by_one_execution() {
     let database = TestDatabase::new();
     database.execute(&oracle::tutorial_table("expected"));
-    let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig::with_cases(60));
+    let mut runner = runner();
     let parts = proptest::collection::vec(proptest::collection::vec(event(), 1..25), 1..4);
     let connections = proptest::collection::vec(1..5_u32, 1..4);
     let outcome = runner.run(
@@ -104,7 +110,7 @@ fn the_postgresql_table_equals_one_by_one_execution() {
 /// The same against SQLite's own upsert, one event a statement.
 #[test]
 fn the_sqlite_table_equals_one_by_one_execution() {
-    let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig::with_cases(60));
+    let mut runner = runner();
     let parts = proptest::collection::vec(proptest::collection::vec(event(), 1..25), 1..3);
     let outcome = runner.run(&(parts, any_mode(), 1..12_u32), |(parts, mode, events_max)| {
         let directory = tempfile::tempdir().unwrap();

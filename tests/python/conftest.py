@@ -60,7 +60,7 @@ def postgres_settings(tmp_path: Path) -> dict[str, str]:
     """A sink without a stream, into a table of the test's own in a real PostgreSQL."""
     url = os.environ.get("CXSINK_TEST_POSTGRES")
     if not url:
-        pytest.skip("CXSINK_TEST_POSTGRES is not set; scripts/with-postgres sets it")
+        pytest.fail("CXSINK_TEST_POSTGRES is not set: run the tests by scripts/with-postgres")
     table = f"events_{secrets.token_hex(6)}"
     settings = {"spool.path": str(tmp_path / "spool.db"), "destination.url": url, "destination.table": table}
     cxsink.init_db(settings)

@@ -17,13 +17,18 @@ pub fn cxsink(directory: &Path) -> Command {
 /// The same with the variables with which it reads from this simulator.
 pub fn cxsink_of(directory: &Path, simulator: &cxsink::simulator::Simulator) -> Command {
     let mut command = cxsink(directory);
+    of_simulator(&mut command, simulator);
+    command
+}
+
+/// Has a command find its stream at this simulator, by its environment.
+pub fn of_simulator<'a>(command: &'a mut Command, simulator: &cxsink::simulator::Simulator) -> &'a mut Command {
     command
         .env("CXONE_CLIENT_ID", simulator.client_id())
         .env("CXONE_CLIENT_SECRET", simulator.client_secret())
         .env("CXONE_STREAM_ID", simulator.stream_id())
         .env("CXSINK_OAUTH__URL", simulator.oauth_url())
-        .env("CXSINK_STREAM__URL", simulator.stream_url());
-    command
+        .env("CXSINK_STREAM__URL", simulator.stream_url())
 }
 
 /// Runs a test once more as a process of its own, as `prepare` wants it. For what belongs to a whole process: its logger, its panic hook,
