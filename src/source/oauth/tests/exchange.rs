@@ -126,21 +126,6 @@ fn a_secret_in_a_head_is_sent_and_never_logged() {
 }
 
 #[test]
-fn a_placeholder_is_found_by_the_text_in_front_of_it() {
-    let check = |request: &str, before, secret: &str, expected: &str| {
-        let mut hidden = Hidden::new(before, secret.to_owned(), secret);
-        let mut request = request.as_bytes().to_vec();
-        hidden.reveal_in(&mut request);
-        assert_eq!(
-            (String::from_utf8(request).unwrap().as_str(), hidden.is_sent),
-            (expected, expected.contains(secret))
-        );
-    };
-    check("a=*&client_secret=*&b=*", "client_secret=", "x", "a=*&client_secret=x&b=*");
-    check("client_secret=**", "client_secret=", "xyz", "client_secret=**");
-}
-
-#[test]
 fn a_redirect_is_returned_and_not_followed() {
     let server = TestServer::http(|_, peer| peer.send(response("307 Elsewhere", "Location: /other\r\n", "")));
     let response = send(&server, post(&server, "").body("form".into()).unwrap(), Vec::new()).unwrap();

@@ -173,7 +173,7 @@ fn a_burst_takes_all_that_is_there() {
 }
 
 #[test]
-fn a_full_burst_is_not_made_fuller() {
+fn a_full_burst_is_left_as_it_is() {
     let server = TestServer::stream(|_, peer| {
         peer.open(&frame(1, true, b"x"));
         peer.wait_for_end();
@@ -279,7 +279,7 @@ fn pings_are_answered_also_when_no_event_comes() {
 }
 
 #[test]
-fn pings_are_sent_and_an_answer_keeps_the_connection() {
+fn pings_are_sent_and_a_pong_keeps_the_connection() {
     let server = TestServer::stream(move |_, peer| {
         peer.open(b"");
         for _ in 0..5 {
@@ -310,7 +310,7 @@ fn pings_are_sent_and_an_answer_keeps_the_connection() {
 }
 
 #[test]
-fn whatever_is_heard_keeps_the_connection() {
+fn any_bytes_keep_the_connection() {
     let clock = HandClock::new();
     let hand = Arc::clone(&clock);
     let server = TestServer::stream(move |_, peer| {
@@ -354,7 +354,7 @@ fn silence_is_a_lost_connection() {
 }
 
 #[test]
-fn a_byte_now_and_then_is_no_silence_and_loses_nothing() {
+fn single_bytes_are_no_silence_and_none_is_lost() {
     let server = TestServer::stream(|_, peer| {
         let bytes =
             [peer.good_response("keep-alive, Upgrade").as_bytes(), &frame(1, true, b"slow"), &close(1000, "")].concat();
@@ -389,7 +389,7 @@ fn refused_by(text: impl AsRef<[u8]>) -> Error {
 }
 
 #[test]
-fn refusals_say_what_the_server_said() {
+fn a_refusal_quotes_the_server() {
     use Class::{Permanent, Transient};
     use ErrorKind::{Auth, Config, Connect, Protocol};
     let check = |status: &str, headers: &str, kind, class, hint: &str| {
@@ -419,7 +419,7 @@ fn refusals_say_what_the_server_said() {
 }
 
 #[test]
-fn answers_that_are_none() {
+fn a_response_that_opens_no_websocket_is_named() {
     let check = |text: &[u8], why: &str| {
         let error = refused_by(text);
         assert_eq!((error.kind(), error.class()), (ErrorKind::Protocol, Class::Transient), "{error}");
@@ -519,7 +519,7 @@ fn a_handshake_that_stalls_ends_with_the_deadline() {
 }
 
 #[test]
-fn bytes_now_and_then_do_not_stretch_the_deadline() {
+fn single_bytes_do_not_stretch_the_deadline() {
     let (sender, receiver) = mpsc::channel();
     let server = TestServer::stream(move |_, peer| {
         peer.send("HTTP/1.1 101 Switching Protocols\r\nX: ");
@@ -536,7 +536,7 @@ fn bytes_now_and_then_do_not_stretch_the_deadline() {
 }
 
 #[test]
-fn a_server_that_asks_to_wait_is_left_alone_until_then() {
+fn a_server_that_asks_to_wait_gets_no_connection_until_then() {
     let (sender, refused) = mpsc::channel();
     let server = TestServer::stream(move |_, peer| {
         peer.send(response("429 Slow Down", "Retry-After: 60\r\n", ""));
