@@ -143,3 +143,21 @@ fn interim_responses_come_before_the_final_one() {
     let response = send(&server, post(&server, "").body("form".into()).unwrap(), Vec::new()).unwrap();
     assert_eq!((response.status.as_u16(), &*response.body), (200, &b"final"[..]));
 }
+
+#[test]
+fn a_request_without_the_place_of_a_secret_is_an_error() {
+    let hidden = Hidden::new("client_secret=", SECRET.to_owned(), SECRET);
+    let server = server();
+    let error = send(&server, post(&server, "").body("client_id=me".into()).unwrap(), vec![hidden]).err().unwrap();
+    assert!(matches!(error, Fault::Io(error) if error.to_string().contains("no place")));
+}
+
+#[test]
+fn a_long_form_is_sent_whole_and_with_its_secret() {
+    let server = server();
+    let hidden = Hidden::new("client_secret=", "hunter2".to_owned(), "hunter2");
+    let scope = "x".repeat(300_000);
+    let form = format!("scope={scope}&client_secret={}", hidden.placeholder());
+    send(&server, post(&server, "").body(form).unwrap(), vec![hidden]).unwrap();
+    assert!(server.requests.lock().unwrap()[0].ends_with(&format!("\r\n\r\nscope={scope}&client_secret=hunter2")));
+}
