@@ -40,7 +40,7 @@ impl log::Log for Everything {
     fn flush(&self) {}
 }
 
-/// What `call` writes to the log on this thread.
+/// The result of `call`, and its log on this thread.
 fn logged<T>(call: impl FnOnce() -> T) -> (T, String) {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
