@@ -15,8 +15,7 @@ use crate::rows::batch::{Merged, Rows, collapse};
 use crate::rows::schema::Schema;
 use crate::rows::{Column, ColumnType, Plan, map_event};
 use crate::simulator::{SimulatorOptions, generate};
-use crate::sink::open_destination;
-use crate::source::websocket::decode;
+use crate::sink::{self, open_destination};
 use crate::spool::{Spool, SpooledEvents};
 use crate::threads::stop_signal::StopSignal;
 
@@ -62,7 +61,7 @@ impl Events {
 
 /// Decodes frames into bursts, as the reader does; returns the number of events.
 pub fn decode_frames(frames: &[u8]) -> usize {
-    decode(frames)
+    sink::decode_frames(frames)
 }
 
 /// A spool with its default settings.

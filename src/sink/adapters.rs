@@ -66,6 +66,12 @@ pub(crate) fn open_probe(config: &Config) -> Result<Option<Box<dyn Probe>>> {
     Ok(Some(Box::new(WebsocketProbe::new(config)?)))
 }
 
+/// Decodes the frames of a stream, for benches/; returns the number of messages.
+#[cfg(feature = "bench")]
+pub(crate) fn decode_frames(stream: &[u8]) -> usize {
+    crate::source::websocket::decode(stream)
+}
+
 /// The destination that `destination.url` names.
 pub(crate) fn open_destination(config: &Config, abort: StopSignal) -> Result<Box<dyn Destination>> {
     let url = config.destination.url()?;

@@ -1,7 +1,7 @@
 //! The port to the stream of events. The reader loop knows only this port; `source::websocket` implements it.
 
-pub(crate) mod net;
-pub(crate) mod oauth;
+mod net;
+mod oauth;
 mod observer;
 mod probe_step;
 mod read_outcome;

@@ -16,7 +16,7 @@ use crate::threads::stop_signal::StopSignal;
 use crate::time::clock::{Clock, SystemClock};
 use crate::tls::authority::Authority;
 
-/// Nothing in a test takes longer, and nothing is decided by it.
+/// No step of a test takes longer, and no test asserts it.
 pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A WebSocket frame as a server sends it.
@@ -62,15 +62,15 @@ pub(super) struct Peer {
 }
 
 impl Peer {
-    /// Sends; that the client is gone already is fine.
+    /// Sends; a client that is gone is not an error.
     pub(super) fn send(&mut self, bytes: impl AsRef<[u8]>) {
         let _ = self.stream.write_all(bytes.as_ref());
     }
 
-    /// Answers the handshake as a good server does, with `tail` in the same packet.
-    pub(super) fn open(&mut self, tail: &[u8]) {
+    /// Answers the handshake as a good server does, with `first_bytes` in the same packet.
+    pub(super) fn open(&mut self, first_bytes: &[u8]) {
         let response = self.good_response("Upgrade");
-        self.send([response.as_bytes(), tail].concat());
+        self.send([response.as_bytes(), first_bytes].concat());
     }
 
     pub(super) fn good_response(&self, connection: &str) -> String {
@@ -81,7 +81,7 @@ impl Peer {
         )
     }
 
-    /// Waits until the client ends the connection; returns what it sent until then.
+    /// Waits until the client ends the connection; returns its bytes until then.
     pub(super) fn wait_for_end(&mut self) -> Vec<u8> {
         let mut received = Vec::new();
         let _ = self.stream.read_to_end(&mut received);

@@ -28,7 +28,7 @@ mod outage;
 mod pgbouncer;
 mod prompt;
 mod proxies;
-mod renewal;
+mod rotation;
 mod secrets;
 mod secrets_in_application;
 mod simulator;

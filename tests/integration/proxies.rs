@@ -21,14 +21,14 @@ fn bench(events: u64) -> Bench {
     bench
 }
 
-/// How often the proxy was asked for a connection to the bench.
+/// The number of requests to the proxy for a connection to the bench.
 fn connects(proxy: &TinyProxy, bench: &Bench) -> usize {
     let wanted = format!("CONNECT localhost:{} ", bench.front.address.port());
     proxy.log().matches(&wanted).count()
 }
 
 #[test]
-fn tinyproxy_leads_token_and_stream() {
+fn token_and_stream_pass_tinyproxy() {
     let proxy = TinyProxy::start(None);
     let mut bench = bench(20_000);
     bench.config.proxy.url = Some(format!("http://127.0.0.1:{}", proxy.port).into());
@@ -38,7 +38,7 @@ fn tinyproxy_leads_token_and_stream() {
 }
 
 #[test]
-fn tinyproxy_asks_for_credentials_and_gets_them() {
+fn tinyproxy_gets_the_credentials_that_it_requires() {
     let proxy = TinyProxy::start(Some(("sink", "hunter2")));
     let mut bench = bench(1000);
     for wrong in ["http://", "http://sink@", "http://sink:wrong@"] {
@@ -57,9 +57,9 @@ fn tinyproxy_asks_for_credentials_and_gets_them() {
     assert_eq!(support::run_to_the_end(&bench.started()).inserted, 1000);
 }
 
-/// What a proxy has for a bad day, one after the other; the sink waits for better ones.
+/// Every fault of a proxy, one after the other; the sink tries again until the proxy connects.
 #[test]
-fn a_proxy_that_misbehaves_is_waited_for() {
+fn a_faulty_proxy_is_tried_until_it_connects() {
     const BAD: [(&str, &str); 5] = [
         ("HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", "refused with status 407 Proxy Authentication Required"),
         ("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n", "refused with status 503"),
@@ -70,7 +70,7 @@ fn a_proxy_that_misbehaves_is_waited_for() {
     let mut bench = bench(1000);
     // Each once for the token, and each once for the stream.
     let proxy = OneWayProxy::new(bench.front.address, |number| {
-        BAD.get(number % 6).filter(|_| number < 12).map_or(ESTABLISHED, |(answer, _)| answer).into()
+        BAD.get(number % 6).filter(|_| number < 12).map_or(ESTABLISHED, |(response, _)| response).into()
     });
     bench.config.proxy.url = Some(format!("http://{}", proxy.address).into());
     let sink = bench.started();
@@ -117,7 +117,7 @@ fn the_environment_names_the_proxy() {
 }
 
 #[test]
-fn exceptions_of_the_environment_are_reached_directly() {
+fn exceptions_of_the_environment_need_no_proxy() {
     let mut bench = bench(500);
     let layers = cxsink::config::Layers::default()
         .environment([("HTTPS_PROXY", "http://127.0.0.1:1"), ("NO_PROXY", "elsewhere.example, LOCALHOST")]);
@@ -132,8 +132,8 @@ fn a_stop_ends_the_wait_for_a_proxy_that_hangs() {
     bench.config.proxy.url = Some(format!("http://{}", silent.local_addr().unwrap()).into());
     bench.config.stream.connect_timeout = std::time::Duration::from_secs(60);
     let sink: Sink = bench.started();
-    let (mut asked, _) = silent.accept().unwrap();
-    std::io::Read::read_exact(&mut asked, &mut [0; 7]).unwrap();
+    let (mut requested, _) = silent.accept().unwrap();
+    std::io::Read::read_exact(&mut requested, &mut [0; 7]).unwrap();
     let begun = std::time::Instant::now();
     sink.close(None).unwrap();
     // The promise is 100 ms; the rest is for a busy machine.

@@ -86,10 +86,9 @@ fn the_command_line_at_its_most_verbose_shows_no_secret() {
     assert!(deployment.proxy.requests().iter().any(|request| request.contains("Proxy-Authorization: Basic ")));
 }
 
-/// The simulator shows its own credentials, once, for who wants to use it: in the one line that is for this. It shows no others, and
-/// not what it is asked with.
+/// The simulator shows its own credentials in the one line that is for them. It shows no others, and none of its requests.
 #[test]
-fn a_simulator_at_its_most_verbose_shows_its_secret_where_it_is_asked_for() {
+fn a_simulator_at_its_most_verbose_shows_its_secret_in_one_line_only() {
     let deployment = Deployment::new(1);
     let directory = deployment.bench.directory.path();
     let mut own = Needles::default();

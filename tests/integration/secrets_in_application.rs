@@ -1,4 +1,4 @@
-//! Secrets appear in nothing that an application sees, however much it asks for: its logger takes every record of every crate,
+//! Secrets appear in nothing that an application sees, at the most verbose settings: its logger takes every record of every crate,
 //! and what the library shows of a sink is printed, in good runs and on every path that fails. Payloads of events are searched
 //! for as well, everywhere but in the spool, which keeps them.
 //!
@@ -22,9 +22,9 @@ use crate::support::process::in_own_process;
 use crate::support::secrets::{Deployment, PAYLOAD, encode};
 use crate::support::server::PrivateServer;
 
-/// What the application's logger sees.
+/// The records of the application's logger.
 static LOG: Mutex<String> = Mutex::new(String::new());
-/// What its panic hook sees.
+/// The panics that its hook gets.
 static PANICS: Mutex<String> = Mutex::new(String::new());
 /// Has the logger itself panic, in the middle of the sink's work with a token.
 static PANIC_AT_TOKEN: AtomicBool = AtomicBool::new(false);
@@ -105,12 +105,12 @@ fn shown_by(config: &Config) -> (String, State, Vec<u8>) {
             shown += &all_of(&error);
         }
     }
-    // What is refused here is kept there.
+    // `import` keeps the events that `ingest` refuses.
     sink.import(events().join("\n").as_bytes()).unwrap();
     if let Err(error) = sink.start() {
         shown += &all_of(&error);
     }
-    // An outage lasts for ever: a few errors are enough.
+    // A transient error lasts forever: a few errors are enough.
     let mut errors = 0;
     while errors < 8 {
         match sink.poll(Some(PATIENCE)).unwrap() {

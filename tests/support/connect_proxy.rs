@@ -20,7 +20,7 @@ pub struct TinyProxy {
 }
 
 impl TinyProxy {
-    /// With `credentials`, a name and a password, it asks for them.
+    /// With `credentials`, a name and a password, it requires them.
     pub fn start(credentials: Option<(&str, &str)>) -> Self {
         let program = needed("tinyproxy");
         loop {
@@ -75,23 +75,22 @@ impl Drop for TinyProxy {
     }
 }
 
-/// Leads every request for a connection to one server, whatever name is asked for. Its threads end with their connections.
+/// Connects every request to one server, whatever name it has. Its threads end with their connections.
 pub struct OneWayProxy {
     pub address: SocketAddr,
     requests: Arc<Mutex<Vec<String>>>,
 }
 
 impl OneWayProxy {
-    /// `answer` is what it says to each request, by its number; only [`ESTABLISHED`] is followed by the connection, anything else by
-    /// the end.
-    pub fn new(server: SocketAddr, answer: impl Fn(usize) -> String + Send + Sync + 'static) -> Self {
+    /// `response` gives the response to each request by its number. [`ESTABLISHED`] connects; any other response ends the connection.
+    pub fn new(server: SocketAddr, response: impl Fn(usize) -> String + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let requests: Arc<Mutex<Vec<String>>> = Arc::default();
-        let (log, answer) = (Arc::clone(&requests), Arc::new(answer));
+        let (log, response) = (Arc::clone(&requests), Arc::new(response));
         thread::spawn(move || {
             for mut client in listener.incoming().map_while(Result::ok) {
-                let (log, answer) = (Arc::clone(&log), Arc::clone(&answer));
+                let (log, response) = (Arc::clone(&log), Arc::clone(&response));
                 thread::spawn(move || {
                     let Some(request) = read_request(&mut client) else { return };
                     let number = {
@@ -99,8 +98,8 @@ impl OneWayProxy {
                         log.push(request);
                         log.len() - 1
                     };
-                    let answer = answer(number);
-                    if client.write_all(answer.as_bytes()).is_ok() && answer == ESTABLISHED {
+                    let response = response(number);
+                    if client.write_all(response.as_bytes()).is_ok() && response == ESTABLISHED {
                         tunnel(&client, &TcpStream::connect(server).unwrap());
                     }
                 });

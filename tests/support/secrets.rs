@@ -77,9 +77,9 @@ pub fn encode(text: &str) -> String {
 /// In the events that a test makes, and nowhere else.
 pub const PAYLOAD: &str = "payload-of-4711-Mustermann";
 
-/// CXone behind TLS, which asks for a client certificate, behind a proxy, which asks for credentials: all that has a secret.
+/// CXone behind TLS, which requires a client certificate, behind a proxy, which requires credentials: everything that has a secret.
 pub struct Deployment {
-    /// What may appear nowhere, payloads aside.
+    /// Texts that may appear nowhere, payloads aside.
     pub secrets: Needles,
     /// One that no server takes.
     pub database_password: String,

@@ -16,7 +16,8 @@ use crate::source::net::address::Purpose;
 use crate::source::net::http::Fault;
 use crate::source::net::route::{Connected, Route};
 use crate::source::net::server_text::shown;
-use crate::source::oauth::exchange::{self, Hidden};
+use crate::source::oauth::exchange;
+use crate::source::oauth::hidden::Hidden;
 use crate::source::oauth::response::{self, Granted, TokenResponse};
 
 /// The request for a token.

@@ -105,6 +105,12 @@ impl fmt::Debug for WebsocketSource {
 }
 
 #[cfg(test)]
+#[path = "tests/handshake.rs"]
+mod handshake_tests;
+#[cfg(test)]
+#[path = "tests/heartbeat.rs"]
+mod heartbeat_tests;
+#[cfg(test)]
 #[path = "tests/peers.rs"]
 mod peer_tests;
 #[cfg(test)]
@@ -113,3 +119,6 @@ mod rotation_tests;
 #[cfg(test)]
 #[path = "tests/source.rs"]
 mod tests;
+#[cfg(test)]
+#[path = "tests/tls.rs"]
+mod tls_tests;

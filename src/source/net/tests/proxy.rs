@@ -20,7 +20,7 @@ fn server() -> TestServer {
     })
 }
 
-/// The way to `server`, which only the proxy knows how to find.
+/// A configuration of `server`, whose name only the proxy resolves.
 fn config(server: &TestServer, proxy: &str) -> Config {
     let mut config = server.config();
     config.proxy.url = Some(proxy.into());
@@ -35,9 +35,9 @@ fn open_url(url: &str, config: &Config, timeout: Duration) -> Result<Connected> 
     Route::new(Purpose::Token, url, config)?.open(timeout, &StopSignal::new())
 }
 
-fn greeting(mut reached: Connected) -> String {
+fn greeting(mut connected: Connected) -> String {
     let mut greeting = [0; 5];
-    reached.transport.read_exact(&mut greeting).unwrap();
+    connected.transport.read_exact(&mut greeting).unwrap();
     String::from_utf8(greeting.to_vec()).unwrap()
 }
 
@@ -63,8 +63,8 @@ fn the_proxy_connects_to_name_and_port() {
         peer.send(ESTABLISHED);
         tunnel(peer, to);
     });
-    let reached = open(&config(&server, &format!("http://{}", proxy.address))).unwrap();
-    assert_eq!(greeting(reached), "hello");
+    let connected = open(&config(&server, &format!("http://{}", proxy.address))).unwrap();
+    assert_eq!(greeting(connected), "hello");
     let request = proxy.requests.lock().unwrap()[0].clone();
     assert!(request.starts_with("CONNECT api.example:443 HTTP/1.1\r\nHost: api.example:443\r\n"), "{request}");
     assert!(!request.contains("Authorization"), "{request}");
@@ -82,8 +82,8 @@ fn a_response_in_pieces_is_a_response() {
         }
         tunnel(peer, to);
     });
-    let reached = open(&config(&server, &format!("http://{}", proxy.address))).unwrap();
-    assert_eq!(greeting(reached), "hello");
+    let connected = open(&config(&server, &format!("http://{}", proxy.address))).unwrap();
+    assert_eq!(greeting(connected), "hello");
 }
 
 #[test]
@@ -112,7 +112,7 @@ fn credentials_are_sent_and_a_password_file_is_read_again() {
 }
 
 #[test]
-fn proxies_that_do_not_connect_say_why() {
+fn a_proxy_that_does_not_connect_is_quoted() {
     let server = server();
     let check = |text: &'static str, status: Option<u16>, why: &str, hint: &str| {
         let proxy = TestServer::http(move |_, peer| {
@@ -176,7 +176,7 @@ fn a_proxy_that_is_not_there_or_hangs_is_named() {
 #[test]
 fn a_stop_ends_the_wait_for_a_proxy() {
     let server = server();
-    let (sender, reached) = mpsc::channel();
+    let (sender, connected) = mpsc::channel();
     let proxy = TestServer::http(move |_, peer| {
         sender.send(()).unwrap();
         peer.wait_for_end();
@@ -184,13 +184,13 @@ fn a_stop_ends_the_wait_for_a_proxy() {
     let stop = StopSignal::new();
     let route =
         Route::new(Purpose::Token, "https://api.example/", &config(&server, &format!("http://{}", proxy.address)));
-    let stopping = stop_when(&stop, reached);
+    let stopping = stop_when(&stop, connected);
     assert!(route.unwrap().open(PATIENCE, &stop).is_err());
     assert!(stopping.join().unwrap().elapsed() < Duration::from_secs(1));
 }
 
 #[test]
-fn a_proxy_may_itself_be_reached_over_tls() {
+fn a_proxy_can_speak_tls_itself() {
     let server = server();
     let to = server.address;
     // Its certificate is not good for the server.
@@ -219,8 +219,8 @@ fn a_proxy_may_itself_be_reached_over_tls() {
     assert_eq!(greeting(open(&config).unwrap()), "hello");
     // The override is the server's.
     config.tls.server_name = Some("api.example".into());
-    let reached = open_url("https://10.255.255.1:1/", &config, PATIENCE).unwrap();
-    assert_eq!(greeting(reached), "hello");
+    let connected = open_url("https://10.255.255.1:1/", &config, PATIENCE).unwrap();
+    assert_eq!(greeting(connected), "hello");
 }
 
 /// Passes on bytes between a TLS session and a socket: one thread, since a session has one owner.
@@ -248,7 +248,7 @@ fn shuttle(stream: &mut TlsPeer, server: &TcpStream) {
 }
 
 #[test]
-fn exceptions_and_plain_addresses_are_reached_directly() {
+fn exceptions_and_plain_addresses_need_no_proxy() {
     let server = server();
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let mut config = config(&server, &format!("http://{closed}"));
@@ -266,6 +266,6 @@ fn exceptions_and_plain_addresses_are_reached_directly() {
         let _ = stream.write_all(b"plain");
         let _ = stream.read_to_end(&mut Vec::new());
     });
-    let reached = open_url(&format!("http://{}/", plain.address), &config, PATIENCE).unwrap();
-    assert_eq!(greeting(reached), "plain");
+    let connected = open_url(&format!("http://{}/", plain.address), &config, PATIENCE).unwrap();
+    assert_eq!(greeting(connected), "plain");
 }

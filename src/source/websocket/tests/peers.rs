@@ -134,7 +134,7 @@ fn a_server_that_stops_reading_does_not_stop_us() {
 
 /// By a clock that the test moves: slow is not silent.
 #[test]
-fn a_byte_a_second_is_a_living_connection() {
+fn a_byte_a_second_keeps_the_connection() {
     let clock = HandClock::new();
     let hand = Arc::clone(&clock);
     let event = vec![b'e'; 118];
@@ -165,7 +165,7 @@ fn a_byte_a_second_is_a_living_connection() {
 }
 
 #[test]
-fn ipv6_is_a_network_like_another() {
+fn a_stream_opens_over_ipv6() {
     // IPv6 on the loopback interface is part of every system of today; a machine that has it switched off fails here.
     let listener = TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -183,7 +183,7 @@ fn ipv6_is_a_network_like_another() {
 
 /// A name with an IPv6 address without a listener and an IPv4 address with one, in both orders.
 #[test]
-fn of_two_addresses_the_living_one_is_found() {
+fn the_address_with_a_listener_is_found() {
     for six_first in [true, false] {
         let server = TestServer::stream(|_, peer| {
             peer.open(&[frame(1, true, b"found"), close(1000, "")].concat());

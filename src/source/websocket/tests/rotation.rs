@@ -92,7 +92,7 @@ fn read(source: &mut WebsocketSource, count: usize) -> Vec<String> {
     all
 }
 
-/// However the old connection ends once the next one is on its route: all it sent comes first, and there is no error.
+/// However the old connection ends once the next one is being opened: all it sent comes first, and there is no error.
 #[test]
 fn the_old_connection_is_read_to_its_end_and_the_next_one_then() {
     let check = |end: fn(&Steps, &mut Peer)| {
@@ -174,7 +174,7 @@ fn the_old_connection_is_read_to_its_end_and_the_next_one_then() {
 }
 
 #[test]
-fn while_no_token_is_given_the_old_connection_is_read_on() {
+fn without_a_new_token_the_old_connection_is_read_on() {
     let steps = Arc::new(Steps::default());
     let (failing, closing) = (Arc::clone(&steps), Arc::clone(&steps));
     let server = server(
@@ -205,7 +205,7 @@ fn while_no_token_is_given_the_old_connection_is_read_on() {
     assert_eq!(read(&mut source, 1), ["c"]);
 }
 
-/// A connection that is lost is lost; but the next one, which the server may send on already, is not opened twice.
+/// The loss is reported, but the next connection, on which the server may send already, is not opened twice.
 #[test]
 fn a_loss_while_the_next_connection_is_being_opened_is_an_error() {
     let steps = Arc::new(Steps::default());

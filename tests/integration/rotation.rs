@@ -29,7 +29,7 @@ fn started(simulator: &Simulator, directory: &std::path::Path, change: impl FnOn
     sink
 }
 
-/// Reads to the end of a stream that the simulator closes; the errors that were told on the way.
+/// Reads to the end of a stream that the simulator closes; returns the errors in between.
 fn to_the_end(sink: &Sink) -> (Stats, Vec<String>) {
     let mut errors = Vec::new();
     loop {
@@ -61,7 +61,7 @@ fn tokens_expire_without_a_gap() {
     assert_eq!((stats.received, stats.inserted), (10_000, 10_000), "{report}");
     assert!(report.closes <= 2, "of its own accord only at the end, perhaps on two connections: {report}");
     assert!(stats.token_renewals >= 2 && stats.reconnects == 0, "{stats:?}");
-    // The ledger has each connection, and no gap between them: the last one alone is followed by one, until the next start.
+    // The connection log has each connection and no gap between them. A gap follows the last one only, until the next start.
     let connections = sink.connections().unwrap();
     assert!(connections.len() >= 3, "{connections:?}");
     assert!(
@@ -74,7 +74,7 @@ fn tokens_expire_without_a_gap() {
 }
 
 #[test]
-fn off_means_that_the_server_closes_and_the_sink_connects_again() {
+fn without_rotation_the_server_closes_and_the_sink_connects_again() {
     let simulator = Simulator::start(expiring(1)).unwrap();
     let directory = tempfile::tempdir().unwrap();
     let sink = started(&simulator, directory.path(), |config| config.stream.renew_before_expiry = Duration::ZERO);
