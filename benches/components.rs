@@ -90,10 +90,10 @@ fn map(bencher: Bencher<'_, '_>) {
 
 /// The argument: how many of a hundred events repeat an earlier one.
 #[divan::bench(args = [0, 20])]
-fn collapse(bencher: Bencher<'_, '_>, repeated_percent: u32) {
+fn coalesce(bencher: Bencher<'_, '_>, repeated_percent: u32) {
     let events = Events::simulate(1, EVENTS, repeated_percent.into());
     let mut batch = Preparation::new().unwrap().prepare(&events).unwrap();
-    bencher.counter(items(EVENTS)).bench_local(|| batch.collapse());
+    bencher.counter(items(EVENTS)).bench_local(|| batch.coalesce());
 }
 
 #[divan::bench]

@@ -11,7 +11,8 @@ use crate::destination::postgres::encode;
 use crate::destination::{Applied, Destination, Fence, Write};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Burst;
-use crate::rows::batch::{Merged, Rows, collapse};
+use crate::rows::batch::Rows;
+use crate::rows::coalesce::{Coalesced, coalesce};
 use crate::rows::schema::Schema;
 use crate::rows::{Column, ColumnType, Plan, map_event};
 use crate::simulator::{SimulatorOptions, generate};
@@ -117,7 +118,7 @@ pub struct Parsed(Vec<Json>);
 #[derive(Debug)]
 pub struct Batch {
     rows: Rows,
-    merged: Vec<Merged>,
+    coalesced: Vec<Coalesced>,
 }
 
 impl Preparation {
@@ -141,35 +142,35 @@ impl Preparation {
         events.0.iter().map(|event| self.schema.parse(event)).collect::<Result<_>>().map(Parsed)
     }
 
-    /// Maps the events to rows; none is collapsed yet.
+    /// Maps the events to rows; none is coalesced yet.
     pub fn map(&self, events: &Parsed) -> Result<Batch> {
         let mut rows = Rows::new(Arc::clone(&self.plan));
         for (offset, event) in (0..).zip(&events.0) {
             map_event(event, offset, &mut rows)?;
         }
-        Ok(Batch { rows, merged: Vec::new() })
+        Ok(Batch { rows, coalesced: Vec::new() })
     }
 
     /// All of it.
     pub fn prepare(&self, events: &Events) -> Result<Batch> {
         let mut batch = self.map(&self.parse(events)?)?;
-        batch.collapse();
+        batch.coalesce();
         Ok(batch)
     }
 }
 
 impl Batch {
     /// Makes one row of those that share a key; returns how many are left.
-    pub fn collapse(&mut self) -> usize {
+    pub fn coalesce(&mut self) -> usize {
         #[expect(clippy::cast_possible_truncation, reason = "a batch has few events")]
         let all: Vec<u32> = (0..self.rows.len() as u32).collect();
-        self.merged = collapse(&self.rows, &all);
-        self.merged.len()
+        self.coalesced = coalesce(&self.rows, &all);
+        self.coalesced.len()
     }
 
     /// Encodes the parameters of PostgreSQL's statement; returns their size in bytes.
     pub fn encode(&self) -> Result<usize> {
-        encode(&self.rows, &self.merged)
+        encode(&self.rows, &self.coalesced)
     }
 }
 
@@ -212,7 +213,7 @@ impl Table {
     pub fn upsert(&mut self, batch: &Batch) -> Result<()> {
         let to = self.position + batch.rows.len() as u64;
         let fence = Some(Fence { spool_id: SPOOL_ID, from: self.position, to });
-        match self.destination.apply(&Write { rows: &batch.rows, merged: &batch.merged, fence })? {
+        match self.destination.apply(&Write { rows: &batch.rows, coalesced: &batch.coalesced, fence })? {
             Applied::Committed { .. } => {
                 self.position = to;
                 Ok(())
