@@ -80,3 +80,15 @@ pub(crate) fn open_destination(config: &Config, abort: StopSignal) -> Result<Box
             .with_hint("use postgresql://USER@HOST/DATABASE or sqlite:PATH")),
     }
 }
+
+/// Decodes WebSocket frames; returns the number of events.
+#[cfg(feature = "_bench")]
+pub(crate) fn decode(frames: &[u8]) -> usize {
+    crate::source::websocket::decode(frames)
+}
+
+/// Encodes the parameters of PostgreSQL's statement; returns their size in bytes.
+#[cfg(feature = "_bench")]
+pub(crate) fn encode(rows: &crate::rows::batch::Rows, coalesced: &[crate::rows::coalesce::Coalesced]) -> Result<usize> {
+    crate::destination::postgres::encode(rows, coalesced)
+}

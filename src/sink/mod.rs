@@ -10,6 +10,8 @@ mod replay;
 mod table;
 mod validator;
 
+#[cfg(feature = "_bench")]
+pub(crate) use adapters::{decode, encode};
 pub(crate) use adapters::{open_destination, open_probe};
 pub use handle::Sink;
 pub use replay::{replay, replay_dry_run};

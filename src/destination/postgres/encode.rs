@@ -43,7 +43,7 @@ pub(super) fn arrays<'a>(rows: &'a Rows, coalesced: &'a [Coalesced]) -> Vec<Colu
 }
 
 /// Encodes the arrays of a batch and drops them; returns their size in bytes.
-#[cfg(feature = "bench")]
+#[cfg(feature = "_bench")]
 pub(crate) fn encode(rows: &Rows, coalesced: &[Coalesced]) -> crate::error::Result<usize> {
     use crate::error::{Error, ErrorKind};
     let mut out = BytesMut::new();
