@@ -184,8 +184,8 @@ impl Writer {
         let error = match self.destination.apply(&Write { rows: &sub_batch.batch.rows, coalesced, fence }) {
             Ok(Applied::Committed { inserted, updated }) => {
                 let (events, written) = (sub_batch.rows.len() as u64, coalesced.len() as u64);
-                let (unchanged, collapsed) = (written - inserted - updated, events - written);
-                let stored = Stored { inserted, updated, unchanged, collapsed, ..Stored::default() };
+                let (unchanged, coalesced) = (written - inserted - updated, events - written);
+                let stored = Stored { inserted, updated, unchanged, coalesced, ..Stored::default() };
                 self.note_committed(sub_batch, stored);
                 return Ok(Outcome::Committed);
             }

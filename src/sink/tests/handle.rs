@@ -293,7 +293,7 @@ fn events_reach_the_table_and_the_books_close() {
         .run(&[&[event("a", 1), event("b", 2), event("a", 3)], &[event("b", 4), "not json".into(), event("c", 5)]]);
     assert_eq!(bench.rows(), rows(&[("a", 3), ("b", 4), ("c", 5)]));
     assert_eq!((stats.received, stats.inserted, stats.dead_lettered, stats.pending), (6, 3, 1, 0));
-    assert_eq!(stats.updated + stats.collapsed, 2);
+    assert_eq!(stats.updated + stats.coalesced, 2);
     assert_eq!(stats.state, State::Closed);
     assert!(stats.latency.max_us > 0 && stats.latency.p50_us <= stats.latency.max_us);
 }
