@@ -32,7 +32,7 @@ test: .venv/stamp ## Every check and test of every language
 # End to end, then each part alone, beside a PostgreSQL that keeps its promises to the disk. docs/performance.md explains it.
 bench: .venv/stamp ## Throughput, latency, CPU and memory beside what the database can take (QUICK=1: about a minute)
 	@scripts/with-postgres --durable .venv/bin/python benches/end_to_end $(if $(QUICK),quick,full)
-	@scripts/with-postgres --durable cargo bench --quiet --locked --features bench --bench components -- \
+	@scripts/with-postgres --durable cargo bench --quiet --locked --features _bench --bench components -- \
 	    --sort location $(if $(QUICK),--max-time 1) > target/bench.parts
 	@cat target/bench.parts
 	@rm -rf target/bench-python

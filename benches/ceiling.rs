@@ -1,5 +1,5 @@
-//! What the database takes at most: the rows of the events, made ready in memory beforehand, written by the sink's own statement
-//! over one connection, one batch after another. No stream, no spool, nothing to prepare meanwhile.
+//! The ceiling of the database: the same rows, prepared in memory before the clock starts, and written by the sink's own statement
+//! over one connection, one batch after another. There is no stream, no spool, and no preparing during the run.
 //!
 //! `ceiling URL TABLE EVENTS SIZE` prints `{"events": …, "seconds": …}`; `make bench` runs it between the runs of the sink.
 

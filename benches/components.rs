@@ -1,7 +1,7 @@
-//! Each part of the path alone, in the order in which an event meets them.
+//! Each part of an event's path alone, in the order of the path.
 //!
 //! `make bench` runs this beside a PostgreSQL with durable settings. By hand:
-//! `scripts/with-postgres --durable cargo bench --features bench --bench components [FILTER]`. `cargo test` runs each once.
+//! `scripts/with-postgres --durable cargo bench --features _bench --bench components [FILTER]`. `cargo test` runs each once.
 
 #![expect(clippy::unwrap_used, reason = "a benchmark that fails ends there")]
 
@@ -12,7 +12,7 @@ use cxsink::bench::{Batch, Events, Preparation, Queue, Table, decode_frames};
 use divan::Bencher;
 use divan::counter::{BytesCount, ItemsCount};
 
-/// What goes into one transaction at most, by default.
+/// The most events of one transaction, by default.
 const EVENTS: u64 = 5000;
 
 fn main() {
@@ -35,7 +35,7 @@ fn frame_decode(bencher: Bencher<'_, '_>) {
     });
 }
 
-/// A burst of so many events. What was applied before goes with it, as in a sink that keeps up.
+/// Appends a burst of so many events, and deletes the one before, as in a sink that keeps up.
 #[divan::bench(args = [1, 50, 2000], sample_size = 1, sample_count = 300)]
 fn spool_append(bencher: Bencher<'_, '_>, burst: u64) {
     let folder = tempfile::tempdir().unwrap();
@@ -44,7 +44,7 @@ fn spool_append(bencher: Bencher<'_, '_>, burst: u64) {
     bencher
         .counter(items(burst))
         .counter(BytesCount::new(events.bytes()))
-        .with_inputs(|| queue.mark_applied().unwrap())
+        .with_inputs(|| queue.commit().unwrap())
         .bench_local_values(|()| queue.append(&events).unwrap());
 }
 
@@ -67,7 +67,7 @@ fn spool_delete(bencher: Bencher<'_, '_>) {
         .counter(items(EVENTS))
         .with_inputs(|| {
             queue.append(&events).unwrap();
-            queue.mark_applied().unwrap();
+            queue.commit().unwrap();
         })
         .bench_local_values(|()| queue.delete().unwrap());
 }
@@ -88,12 +88,12 @@ fn map(bencher: Bencher<'_, '_>) {
     bencher.counter(items(EVENTS)).bench_local(|| preparation.map(&parsed).unwrap());
 }
 
-/// The argument: how many of a hundred events repeat an earlier one.
+/// The argument: the percentage of events that repeat an earlier one.
 #[divan::bench(args = [0, 20])]
-fn collapse(bencher: Bencher<'_, '_>, repeated_percent: u32) {
+fn coalesce(bencher: Bencher<'_, '_>, repeated_percent: u32) {
     let events = Events::simulate(1, EVENTS, repeated_percent.into());
     let mut batch = Preparation::new().unwrap().prepare(&events).unwrap();
-    bencher.counter(items(EVENTS)).bench_local(|| batch.collapse());
+    bencher.counter(items(EVENTS)).bench_local(|| batch.coalesce());
 }
 
 #[divan::bench]
@@ -108,7 +108,7 @@ fn encode(bencher: Bencher<'_, '_>) {
 /// The argument is the size of the batch; every row is new.
 #[divan::bench(args = [1, 10, 100, 1000, 5000], sample_size = 1)]
 fn upsert_postgresql(bencher: Bencher<'_, '_>, size: u64) {
-    // Without a server divan says that nothing was measured.
+    // Without a server divan reports that nothing was measured.
     let Ok(url) = std::env::var("CXSINK_TEST_POSTGRES") else {
         assert!(std::env::var_os("CI").is_none(), "scripts/with-postgres sets CXSINK_TEST_POSTGRES");
         return;

@@ -294,7 +294,7 @@ typedef uint32_t cxsink_purge_flag;
 
 /**
  * A counter of a sink. Whenever no batch is in progress,
- * received + recovered + replayed = inserted + updated + unchanged + confirmed + collapsed + dead_lettered + pending.
+ * received + recovered + replayed = inserted + updated + unchanged + confirmed + coalesced + dead_lettered + pending.
  */
 enum cxsink_counter
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
@@ -332,7 +332,7 @@ enum cxsink_counter
     /**
      * Events merged with a later one of the same key in the same batch.
      */
-    CXSINK_COUNTER_COLLAPSED = 7,
+    CXSINK_COUNTER_COALESCED = 7,
     /**
      * Events kept as dead letters.
      */
@@ -904,7 +904,7 @@ const cxsink_error *cxsink_notice_get_error(const cxsink_notice *notice);
 
 /**
  * Everything as one JSON object with the member kind, and by that: state (STATE); offset, stage, reason, violations and
- * sqlstate (REJECTED); error (ERROR); stats (STATS); inserted, updated, unchanged, confirmed, collapsed and dead_lettered
+ * sqlstate (REJECTED); error (ERROR); stats (STATS); inserted, updated, unchanged, confirmed, coalesced and dead_lettered
  * (STORED). `len`, if it is not NULL, gets the number of bytes. NULL: the empty text.
  *
  * Ownership: the text belongs to the notice and lives until that is freed. Blocks: never. Threads: any. Errors: none.

@@ -1,5 +1,5 @@
-//! The parts of the path one by one, for the programs in benches/. Nothing for users: it is there with the feature `bench` only, is
-//! in no documentation, and changes at will.
+//! The parts of an event's path one by one, for the programs in benches/. It exists with the feature `_bench` only, is in no
+//! documentation, and changes without notice.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -7,15 +7,15 @@ use std::sync::Arc;
 use serde_json::Value as Json;
 
 use crate::config::{Config, MappingConfig, SchemaConfig, UpdateMode};
-use crate::destination::postgres::encode;
 use crate::destination::{Applied, Destination, Fence, Write};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Burst;
-use crate::rows::batch::{Merged, Rows, collapse};
+use crate::rows::batch::Rows;
+use crate::rows::coalesce::{Coalesced, coalesce};
 use crate::rows::schema::Schema;
 use crate::rows::{Column, ColumnType, Plan, map_event};
 use crate::simulator::{SimulatorOptions, generate};
-use crate::sink::{self, open_destination};
+use crate::sink::{decode, encode, open_destination};
 use crate::spool::{Spool, SpooledEvents};
 use crate::threads::stop_signal::StopSignal;
 
@@ -59,9 +59,9 @@ impl Events {
     }
 }
 
-/// Decodes frames into bursts, as the reader does; returns the number of events.
+/// Decodes frames into bursts, as the source does; returns the number of events.
 pub fn decode_frames(frames: &[u8]) -> usize {
-    sink::decode_frames(frames)
+    decode(frames)
 }
 
 /// A spool with its default settings.
@@ -72,7 +72,7 @@ pub struct Queue {
 }
 
 impl Queue {
-    /// Makes the file.
+    /// Creates the file.
     pub fn open(path: &Path) -> Result<Self> {
         let mut config = Config::default();
         config.spool.path = path.into();
@@ -84,24 +84,24 @@ impl Queue {
         self.spool.append(&events.0, 0).map(drop)
     }
 
-    /// Reads the oldest events that are not applied; returns how many.
+    /// Reads the oldest pending events; returns how many.
     pub fn read(&mut self, events_max: usize) -> Result<usize> {
         self.spool.read(self.spool.committed(), events_max, usize::MAX, &mut self.read)?;
         Ok(self.read.iter().count())
     }
 
-    /// Marks everything as applied. Its rows go with a later append, or with [`delete`](Self::delete).
-    pub fn mark_applied(&self) -> Result<()> {
+    /// Commits every event. Its row is deleted with a later append, or by [`delete`](Self::delete).
+    pub fn commit(&self) -> Result<()> {
         self.spool.commit_all(self.spool.end())
     }
 
-    /// Deletes what is applied, in a transaction of its own.
+    /// Deletes committed events, in a transaction of their own.
     pub fn delete(&self) -> Result<()> {
         self.spool.delete_committed()
     }
 }
 
-/// From bytes to rows, with the built-in schema, the default mapping and the table that `init-db` makes in PostgreSQL.
+/// From bytes to rows, with the built-in schema, the default mapping and the table that `init-db` creates in PostgreSQL.
 #[derive(Debug)]
 pub struct Preparation {
     schema: Schema,
@@ -112,11 +112,11 @@ pub struct Preparation {
 #[derive(Debug)]
 pub struct Parsed(Vec<Json>);
 
-/// Rows, and which of them are written.
+/// Rows, coalesced by key.
 #[derive(Debug)]
 pub struct Batch {
     rows: Rows,
-    merged: Vec<Merged>,
+    coalesced: Vec<Coalesced>,
 }
 
 impl Preparation {
@@ -140,35 +140,35 @@ impl Preparation {
         events.0.iter().map(|event| self.schema.parse(event)).collect::<Result<_>>().map(Parsed)
     }
 
-    /// Maps the events to rows; none is collapsed yet.
+    /// Maps the events to rows; none is coalesced yet.
     pub fn map(&self, events: &Parsed) -> Result<Batch> {
         let mut rows = Rows::new(Arc::clone(&self.plan));
         for (offset, event) in (0..).zip(&events.0) {
             map_event(event, offset, &mut rows)?;
         }
-        Ok(Batch { rows, merged: Vec::new() })
+        Ok(Batch { rows, coalesced: Vec::new() })
     }
 
-    /// All of it.
+    /// Parses, validates, maps and coalesces the events.
     pub fn prepare(&self, events: &Events) -> Result<Batch> {
         let mut batch = self.map(&self.parse(events)?)?;
-        batch.collapse();
+        batch.coalesce();
         Ok(batch)
     }
 }
 
 impl Batch {
-    /// Makes one row of those that share a key; returns how many are left.
-    pub fn collapse(&mut self) -> usize {
+    /// Coalesces rows that share a key; returns how many are left.
+    pub fn coalesce(&mut self) -> usize {
         #[expect(clippy::cast_possible_truncation, reason = "a batch has few events")]
         let all: Vec<u32> = (0..self.rows.len() as u32).collect();
-        self.merged = collapse(&self.rows, &all);
-        self.merged.len()
+        self.coalesced = coalesce(&self.rows, &all);
+        self.coalesced.len()
     }
 
     /// Encodes the parameters of PostgreSQL's statement; returns their size in bytes.
     pub fn encode(&self) -> Result<usize> {
-        encode(&self.rows, &self.merged)
+        encode(&self.rows, &self.coalesced)
     }
 }
 
@@ -179,11 +179,11 @@ pub struct Table {
     position: u64,
 }
 
-/// What names the checkpoint.
+/// The name of the checkpoint.
 const SPOOL_ID: &str = "bench";
 
 impl Table {
-    /// Connects to `destination.url`, makes `destination.table` if there is none, and prepares the statement.
+    /// Connects to `destination.url`, creates `destination.table` if there is none, and prepares the statement.
     pub fn open(config: &Config) -> Result<Self> {
         let mut destination = open_destination(config, StopSignal::new())?;
         destination.init_db()?;
@@ -207,16 +207,18 @@ impl Table {
         batches.collect()
     }
 
-    /// Writes one batch with the statement that the sink uses: one transaction, which moves the checkpoint too.
+    /// Writes one batch with the statement of the sink: one transaction, which moves the checkpoint too.
     pub fn upsert(&mut self, batch: &Batch) -> Result<()> {
         let to = self.position + batch.rows.len() as u64;
         let fence = Some(Fence { spool_id: SPOOL_ID, from: self.position, to });
-        match self.destination.apply(&Write { rows: &batch.rows, merged: &batch.merged, fence })? {
+        match self.destination.apply(&Write { rows: &batch.rows, coalesced: &batch.coalesced, fence })? {
             Applied::Committed { .. } => {
                 self.position = to;
                 Ok(())
             }
-            Applied::Fenced => Err(Error::new(ErrorKind::State, "someone else moved the benchmark's checkpoint")),
+            Applied::Fenced => {
+                Err(Error::new(ErrorKind::State, "moving the benchmark's checkpoint: another process moved it"))
+            }
         }
     }
 }
@@ -227,7 +229,7 @@ impl std::fmt::Debug for Table {
     }
 }
 
-/// As PostgreSQL's catalogue describes what `init-db` makes.
+/// The table that `init-db` creates, as PostgreSQL's catalogue describes it.
 fn default_table() -> crate::rows::Table {
     let text = ColumnType::Text { chars_max: Some(255) };
     let columns = [

@@ -61,7 +61,7 @@
 
 #![forbid(unsafe_code)]
 
-#[cfg(feature = "bench")]
+#[cfg(feature = "_bench")]
 #[doc(hidden)]
 pub mod bench;
 mod check;

@@ -73,7 +73,7 @@ def build_programs(scope: str) -> dict[str, Path]:
         # What the tests have built already: the same features of the same packages.
         return build("--workspace", "--all-features", "--bin=cxsink", "--bench=ceiling")
     release = build("--release", "--features=cli", "--bin=cxsink")
-    return release | build("--release", "--features=bench", "--bench=ceiling")
+    return release | build("--release", "--features=_bench", "--bench=ceiling")
 
 
 def describe(runner: Runner) -> dict[str, Any]:

@@ -73,8 +73,8 @@ class StatsNotice(Notice):
 class StoredNotice(Notice):
     """A batch was committed. The counts are explained at ``Stats``; ``repr`` shows those that are not 0.
 
-    >>> StoredNotice(inserted=3, collapsed=1)
-    StoredNotice(inserted=3, collapsed=1)
+    >>> StoredNotice(inserted=3, coalesced=1)
+    StoredNotice(inserted=3, coalesced=1)
     """
 
     kind: ClassVar[Kind] = "stored"
@@ -82,7 +82,7 @@ class StoredNotice(Notice):
     updated: int = 0
     unchanged: int = 0
     confirmed: int = 0
-    collapsed: int = 0
+    coalesced: int = 0
     dead_lettered: int = 0
 
     def __repr__(self) -> str:

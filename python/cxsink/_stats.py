@@ -36,7 +36,7 @@ class Stats:
     """The statistics of a sink at one moment. ``repr`` shows the counters that are not 0.
 
     Whenever no batch is in progress,
-    ``received + recovered + replayed = inserted + updated + unchanged + confirmed + collapsed + dead_lettered + pending``.
+    ``received + recovered + replayed = inserted + updated + unchanged + confirmed + coalesced + dead_lettered + pending``.
 
     >>> Stats(state="running", received=10, inserted=9, dead_lettered=1)
     Stats(state='running', received=10, inserted=9, dead_lettered=1)
@@ -58,7 +58,7 @@ class Stats:
     """Events that left their row as it was (``destination.update`` = ``changed`` or ``newer``, or nothing to update)."""
     confirmed: int = 0
     """Events of an in-doubt transaction that turned out to be committed: inserted, updated or unchanged, it is not known which."""
-    collapsed: int = 0
+    coalesced: int = 0
     """Events merged with a later one of the same key in the same batch."""
     dead_lettered: int = 0
     """Events kept as dead letters."""
@@ -88,7 +88,7 @@ class Stats:
         >>> Stats(state="closed", received=10, inserted=9).is_balanced
         False
         """
-        done = self.inserted + self.updated + self.unchanged + self.confirmed + self.collapsed + self.dead_lettered
+        done = self.inserted + self.updated + self.unchanged + self.confirmed + self.coalesced + self.dead_lettered
         return self.received + self.recovered + self.replayed == done + self.pending
 
     def __repr__(self) -> str:

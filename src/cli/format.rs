@@ -57,7 +57,7 @@ pub(super) fn summary(stats: &Stats, elapsed: Duration) -> String {
         ("updated", stats.updated, true),
         ("unchanged", stats.unchanged, false),
         ("confirmed", stats.confirmed, false),
-        ("collapsed", stats.collapsed, true),
+        ("coalesced", stats.coalesced, true),
         ("dead letters", stats.dead_lettered, true),
         ("pending", stats.pending, true),
         ("reconnects", stats.reconnects, true),

@@ -1,13 +1,14 @@
 //! The work of one transaction, and its outcome.
 
-use crate::rows::batch::{Merged, Rows};
+use crate::rows::batch::Rows;
+use crate::rows::coalesce::Coalesced;
 
 /// The work of one transaction.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Write<'a> {
     pub(crate) rows: &'a Rows,
     /// One entry for each row to write, sorted by key; each key at most once.
-    pub(crate) merged: &'a [Merged],
+    pub(crate) coalesced: &'a [Coalesced],
     pub(crate) fence: Option<Fence<'a>>,
 }
 

@@ -1,7 +1,7 @@
-//! The reader's ledger: what it tells the spool about each connection, with few transactions.
+//! The log of connections that the reader writes into the spool.
 //!
-//! One when a connection opens, one when it ends, and one every few seconds while events come, so that a process that is
-//! killed leaves the last known time. The ledger is a help for later: where it cannot be written, the stream is read on.
+//! One transaction when a connection opens, one when it ends, and one every few seconds while events come, so that the last
+//! known time survives a kill. A failure to write it does not stop the reader.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,11 +11,11 @@ use crate::report::stream_connection::RENEWED;
 use crate::spool::{Spool, Tally};
 use crate::time::clock::Clock;
 
-/// How often the tally of an open connection is noted.
+/// How often the events of an open connection are noted.
 const NOTE_INTERVAL: Duration = Duration::from_secs(3);
 
 #[derive(Debug)]
-pub(crate) struct Ledger {
+pub(crate) struct ConnectionLog {
     spool: Arc<Spool>,
     clock: Arc<dyn Clock>,
     open: Option<Open>,
@@ -30,22 +30,22 @@ struct Open {
     noted: Instant,
 }
 
-impl Ledger {
+impl ConnectionLog {
     pub(crate) fn new(spool: Arc<Spool>, clock: Arc<dyn Clock>) -> Self {
         Self { spool, clock, open: None, tries_failed: 0, try_error: None }
     }
 
-    /// A connection is open.
+    /// Notes that a connection is open.
     pub(crate) fn opened(&mut self) {
         let tries_failed = std::mem::take(&mut self.tries_failed);
         let opened =
             self.spool.connection_opened(self.clock.unix_micros(), tries_failed, self.try_error.take().as_deref());
         // The first event is noted at once: without it, the gap after a kill would begin with the connection.
         let noted = self.clock.steady().checked_sub(NOTE_INTERVAL).unwrap_or_else(|| self.clock.steady());
-        self.open = heed(opened).map(|id| Open { id, tally: Tally::default(), noted });
+        self.open = log_failure(opened).map(|id| Open { id, tally: Tally::default(), noted });
     }
 
-    /// Events were read at this time.
+    /// Counts events that were read at this time.
     pub(crate) fn read(&mut self, events: usize, at: i64) {
         let Some(open) = &mut self.open else { return };
         open.tally.first_event_at.get_or_insert(at);
@@ -54,19 +54,25 @@ impl Ledger {
         let now = self.clock.steady();
         if now.saturating_duration_since(open.noted) >= NOTE_INTERVAL {
             open.noted = now;
-            heed(self.spool.connection_read(open.id, &open.tally));
+            log_failure(self.spool.connection_read(open.id, &open.tally));
         }
     }
 
-    /// The next connection has taken over from the open one.
-    pub(crate) fn renewed(&mut self) {
+    /// Notes that the next connection has replaced the open one.
+    pub(crate) fn rotated(&mut self) {
         if let Some(open) = self.open.take() {
-            heed(self.spool.connection_ended(open.id, &open.tally, self.clock.unix_micros(), RENEWED, Some(1000)));
+            log_failure(self.spool.connection_ended(
+                open.id,
+                &open.tally,
+                self.clock.unix_micros(),
+                RENEWED,
+                Some(1000),
+            ));
         }
         self.opened();
     }
 
-    /// The open connection ended, or the try to open one failed.
+    /// Notes the end of the open connection, or a failed try to open one.
     pub(crate) fn ended(&mut self, outcome: &Result<()>, is_stopping: bool) {
         let Some(open) = self.open.take() else {
             if let (Err(error), false) = (outcome, is_stopping) {
@@ -81,12 +87,12 @@ impl Ledger {
             Ok(()) => ("the server closed the stream in order".to_owned(), Some(1000)),
             Err(error) => (error.to_string(), error.status()),
         };
-        heed(self.spool.connection_ended(open.id, &open.tally, self.clock.unix_micros(), &cause, status));
+        log_failure(self.spool.connection_ended(open.id, &open.tally, self.clock.unix_micros(), &cause, status));
     }
 }
 
-/// What fails here is said and lived with.
-fn heed<T>(noted: Result<T>) -> Option<T> {
-    let warn = |error: &Error| log::warn!("{error}: `cxsink gaps` will not know of it");
+/// A failure costs an entry of `cxsink gaps`, and nothing else.
+fn log_failure<T>(noted: Result<T>) -> Option<T> {
+    let warn = |error: &Error| log::warn!("{error}: `cxsink gaps` will not show it");
     noted.inspect_err(warn).ok()
 }

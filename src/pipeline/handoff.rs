@@ -1,354 +1,272 @@
-//! The hand-over from the preparer to the writers: one prepared batch waits while they write the one before.
+//! The handoff from the preparer to the writers: a slot for one prepared batch, while the writers write the one before.
 //!
-//! Every writer takes every batch, for the part of it that goes through its lane. A batch waits until the last of them has taken
-//! it, so the fastest writer is one batch ahead of the slowest at most.
+//! Every writer takes every batch, and writes the share of its partition. A batch stays in the slot until the last writer has
+//! taken it, so the fastest writer is at most one batch ahead of the slowest.
 //!
-//! It also carries the plan the other way: only a writer knows the table, and when the table changes, what was prepared for
-//! the old one is thrown away and prepared again. The generation says for which plan a batch was made.
+//! The assignment goes the other way: only a writer knows the table, and the plan that follows from it. A new assignment clears
+//! the slot, and the preparer prepares again from the committed offset. Epochs tell batches of an old assignment apart.
 
-use std::collections::VecDeque;
-use std::sync::atomic::AtomicUsize;
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::report::dead_letter::DeadLetter;
 use crate::rows::Plan;
 use crate::rows::batch::Rows;
-use crate::rows::partition::Part;
+use crate::rows::partition::Share;
 use crate::threads::sync;
 use crate::threads::sync::Condition;
 
 /// A batch, ready to be written.
 #[derive(Debug)]
-pub(crate) struct Prepared {
-    pub(crate) generation: u64,
+pub(crate) struct PreparedBatch {
+    /// The epoch of its assignment.
+    pub(crate) epoch: u64,
     /// The first offset of the batch, and the one after its last.
     pub(crate) from: u64,
     pub(crate) to: u64,
     pub(crate) rows: Rows,
-    /// What of `rows` goes through each lane.
-    pub(crate) parts: Vec<Part>,
-    /// The lanes that have yet to write their part.
-    pub(crate) parts_left: AtomicUsize,
-    /// The events that were rejected.
+    /// The rows of each partition.
+    pub(crate) shares: Vec<Share>,
+    /// Shares that are not written yet.
+    pub(crate) shares_left: AtomicUsize,
+    /// The rejected events.
     pub(crate) dead_letters: Vec<DeadLetter>,
-    /// The offsets of the events that have no row: those that were rejected, now or in an earlier try.
-    pub(crate) decided: Vec<u64>,
+    /// The offsets of events without a row: those that were rejected, now or in an earlier try.
+    pub(crate) rejected: Vec<u64>,
     /// Times of receipt in microseconds since 1970-01-01 UTC, each with the number of events received then.
     pub(crate) receipts: Vec<(i64, u64)>,
 }
 
-/// Where the preparer is to start, and for which plan.
+impl PreparedBatch {
+    /// Notes that one more share is written; true for the last.
+    pub(crate) fn is_last_share(&self) -> bool {
+        self.shares_left.fetch_sub(1, Ordering::AcqRel) == 1
+    }
+
+    /// The number of rejected events from offset `from` to below `to`.
+    pub(crate) fn rejected_in(&self, from: u64, to: u64) -> u64 {
+        let below = |offset| self.rejected.partition_point(|&rejected| rejected < offset);
+        below(to).saturating_sub(below(from)) as u64
+    }
+}
+
+/// The plan for which the preparer prepares, and the writers for which it splits batches.
 #[derive(Debug, Clone)]
-pub(crate) struct Course {
-    pub(crate) generation: u64,
+pub(crate) struct Assignment {
+    /// Higher than that of every assignment before.
+    pub(crate) epoch: u64,
     pub(crate) plan: Arc<Plan>,
-    pub(crate) from: u64,
-    /// Into how many parts a batch is split.
-    pub(crate) lanes: usize,
-    /// How many writers take each batch: one for each lane, or a single one for all of them.
+    /// The number of shares of a batch.
+    pub(crate) partitions: usize,
+    /// The number of writers that take each batch: one for each partition, or a single one for all of them.
     pub(crate) writers: usize,
 }
 
 #[derive(Debug, Default)]
-pub(crate) struct Pipeline {
-    inner: Mutex<Inner>,
-    changed: Condition,
+pub(crate) struct Handoff {
+    state: Mutex<State>,
+    /// Writers wait for a batch, or for their first assignment.
+    for_writers: Condition,
+    /// The preparer waits for a free slot, or for another assignment.
+    for_preparer: Condition,
 }
 
 #[derive(Debug, Default)]
-struct Inner {
-    course: Option<Course>,
-    /// Those that some writer has yet to take.
-    batches: VecDeque<Arc<Prepared>>,
-    /// The number of the first of `batches`, or of the next one.
-    first: u64,
-    /// The number of the batch that each writer takes next.
-    next: Vec<u64>,
-    /// How many writers wait for a batch and have written all before.
+struct State {
+    assignment: Option<Assignment>,
+    slot: Option<Arc<PreparedBatch>>,
+    /// The writers that have taken the batch in the slot.
+    has_taken: Vec<bool>,
+    /// Writers that wait for a batch and have written all before.
     idle: usize,
-    /// The preparer has nothing more to give.
+    /// The preparer has no more batches of this assignment.
     is_finished: bool,
-    /// The writers take nothing more.
+    /// The writers take no more batches.
     is_closed: bool,
 }
 
-impl Inner {
+impl State {
     fn is_for(&self, writers: usize) -> bool {
-        self.course.as_ref().is_some_and(|course| course.writers == writers)
+        self.assignment.as_ref().is_some_and(|assignment| assignment.writers == writers)
     }
 
-    fn set_course(&mut self, plan: Arc<Plan>, from: u64, lanes: usize, writers: usize) {
-        let generation = self.course.as_ref().map_or(0, |course| course.generation + 1);
-        self.course = Some(Course { generation, plan, from, lanes, writers });
-        self.batches.clear();
-        self.first = 0;
-        self.next = vec![0; writers];
+    fn newer_than(&self, epoch: Option<u64>) -> Option<&Assignment> {
+        self.assignment.as_ref().filter(|assignment| Some(assignment.epoch) > epoch)
+    }
+
+    fn assign(&mut self, plan: Arc<Plan>, partitions: usize, writers: usize) {
+        let epoch = self.assignment.as_ref().map_or(0, |assignment| assignment.epoch + 1);
+        self.assignment = Some(Assignment { epoch, plan, partitions, writers });
+        self.clear_slot();
         self.is_finished = false;
+    }
+
+    fn clear_slot(&mut self) {
+        self.slot = None;
+        let writers = self.assignment.as_ref().map_or(0, |assignment| assignment.writers);
+        self.has_taken = vec![false; writers];
+    }
+
+    /// The batch in the slot, if this writer has not taken it yet.
+    fn take(&mut self, writer: usize) -> Option<Arc<PreparedBatch>> {
+        let batch = self.slot.clone()?;
+        let has_taken = self.has_taken.get_mut(writer).filter(|has_taken| !**has_taken)?;
+        *has_taken = true;
+        if self.has_taken.iter().all(|has_taken| *has_taken) {
+            self.clear_slot();
+        }
+        Some(batch)
+    }
+
+    /// Whether the preparer has finished and this writer is the last one at work.
+    fn is_drained(&self) -> bool {
+        self.is_finished && self.slot.is_none() && self.idle + 1 >= self.has_taken.len()
     }
 }
 
-impl Pipeline {
-    /// For the first writer: prepare for this plan, from this offset on; what waits is thrown away.
-    pub(crate) fn set_course(&self, plan: Arc<Plan>, from: u64, lanes: usize, writers: usize) {
-        sync::lock(&self.inner).set_course(plan, from, lanes, writers);
-        self.changed.notify_all();
+impl Handoff {
+    // ---- for writers ----
+
+    /// Makes the preparer prepare for this plan, from the committed offset on.
+    pub(crate) fn assign(&self, plan: Arc<Plan>, partitions: usize, writers: usize) {
+        self.state().assign(plan, partitions, writers);
+        self.notify_all();
     }
 
-    /// For a writer that has seen the table: the same as before for this plan, unless that is the course already; true if it was
-    /// not.
-    pub(crate) fn follow(&self, plan: &Arc<Plan>, from: u64) -> bool {
-        let mut inner = sync::lock(&self.inner);
-        let Some(course) = inner.course.as_ref().filter(|course| course.plan != *plan) else { return false };
-        let (lanes, writers) = (course.lanes, course.writers);
-        inner.set_course(Arc::clone(plan), from, lanes, writers);
-        drop(inner);
-        self.changed.notify_all();
+    /// Keeps the partitions for another plan. False if the assignment has this plan already, or there is none yet.
+    pub(crate) fn reassign(&self, plan: &Arc<Plan>) -> bool {
+        let mut state = self.state();
+        let Some(assignment) = state.assignment.as_ref().filter(|assignment| assignment.plan != *plan) else {
+            return false;
+        };
+        let (partitions, writers) = (assignment.partitions, assignment.writers);
+        state.assign(Arc::clone(plan), partitions, writers);
+        drop(state);
+        self.notify_all();
         true
     }
 
-    /// Whether there is a course for so many writers.
+    /// Whether there is an assignment for so many writers.
     pub(crate) fn is_for(&self, writers: usize) -> bool {
-        sync::lock(&self.inner).is_for(writers)
+        self.state().is_for(writers)
     }
 
-    /// For a writer but the first: waits until there is a course for so many writers; false when the pipeline is closed.
+    /// Waits until there is an assignment for so many writers; false when the handoff is closed.
     pub(crate) fn wait_for_writers(&self, writers: usize) -> bool {
-        let mut inner = sync::lock(&self.inner);
-        loop {
-            if inner.is_closed {
-                return false;
-            }
-            if inner.is_for(writers) {
-                return true;
-            }
-            inner = self.changed.wait(inner, None);
+        let mut state = self.state();
+        while !state.is_closed && !state.is_for(writers) {
+            state = self.for_writers.wait(state, None);
         }
+        !state.is_closed
     }
 
-    /// For a writer: its next batch; `None` when the preparer has finished and every writer has written what it had.
-    pub(crate) fn take(&self, writer: usize) -> Option<Arc<Prepared>> {
-        let mut inner = sync::lock(&self.inner);
+    /// Takes this writer's next batch; `None` when the preparer has finished and every writer has written its batches.
+    pub(crate) fn take(&self, writer: usize) -> Option<Arc<PreparedBatch>> {
+        let mut state = self.state();
         loop {
-            if let Some(number) = inner.next.get(writer).copied() {
-                let waiting = usize::try_from(number - inner.first).ok().and_then(|place| inner.batches.get(place));
-                if let Some(prepared) = waiting.cloned() {
-                    inner.next[writer] += 1;
-                    let is_last = inner.next.iter().all(|&next| next > inner.first);
-                    if is_last {
-                        inner.batches.pop_front();
-                        inner.first += 1;
-                    }
-                    drop(inner);
-                    if is_last {
-                        self.changed.notify_all();
-                    }
-                    return Some(prepared);
+            if let Some(batch) = state.take(writer) {
+                let is_free = state.slot.is_none();
+                // Unlocked first: the preparer wants the lock.
+                drop(state);
+                if is_free {
+                    self.for_preparer.notify_all();
                 }
+                return Some(batch);
             }
-            if inner.is_closed {
+            // Until then another writer may still find that its last batch is outdated.
+            if state.is_closed || state.is_drained() {
+                drop(state);
+                self.close();
                 return None;
             }
-            if inner.is_finished && inner.batches.is_empty() && inner.idle + 1 >= inner.next.len() {
-                // Until then another one may still find that its last batch is outdated.
-                inner.is_closed = true;
-                self.changed.notify_all();
-                return None;
-            }
-            inner.idle += 1;
-            inner = self.changed.wait(inner, None);
-            inner.idle -= 1;
+            state.idle += 1;
+            state = self.for_writers.wait(state, None);
+            state.idle -= 1;
         }
     }
 
-    /// Takes nothing more, wakes everybody.
+    /// Takes no more batches, and ends every wait.
     pub(crate) fn close(&self) {
-        sync::lock(&self.inner).is_closed = true;
-        self.changed.notify_all();
+        self.state().is_closed = true;
+        self.notify_all();
     }
 
-    /// For the preparer: waits for the first course; `None` when the pipeline is closed.
-    pub(crate) fn first_course(&self) -> Option<Course> {
-        let mut inner = sync::lock(&self.inner);
-        loop {
-            if inner.is_closed {
-                return None;
-            }
-            if let Some(course) = &inner.course {
-                return Some(course.clone());
-            }
-            inner = self.changed.wait(inner, None);
-        }
+    /// Whether there is a later assignment than that of this epoch.
+    pub(crate) fn is_outdated(&self, epoch: u64) -> bool {
+        self.state().newer_than(Some(epoch)).is_some()
     }
 
-    /// The plan of the latest course, if a destination was reached yet.
+    /// The plan of the latest assignment, if a destination was reached yet.
     pub(crate) fn plan(&self) -> Option<Arc<Plan>> {
-        sync::lock(&self.inner).course.as_ref().map(|course| Arc::clone(&course.plan))
+        self.state().assignment.as_ref().map(|assignment| Arc::clone(&assignment.plan))
     }
 
-    /// A newer course than the one of this generation, if there is one; with `None`, any.
-    pub(crate) fn newer_course(&self, generation: Option<u64>) -> Option<Course> {
-        sync::lock(&self.inner).course.as_ref().filter(|course| Some(course.generation) > generation).cloned()
+    // ---- for the preparer ----
+
+    /// A later assignment than that of this epoch, if there is one; with `None`, any.
+    pub(crate) fn newer_assignment(&self, epoch: Option<u64>) -> Option<Assignment> {
+        self.state().newer_than(epoch).cloned()
     }
 
-    /// For the preparer: waits until the batch before is taken, or there is a newer course than `generation`. Nothing is prepared
-    /// before that, so that no more than two batches are in memory. False when the pipeline is closed.
-    pub(crate) fn wait_for_place(&self, generation: u64) -> bool {
-        let mut inner = sync::lock(&self.inner);
-        loop {
-            if inner.is_closed {
-                return false;
-            }
-            let is_outdated = inner.course.as_ref().is_some_and(|course| course.generation > generation);
-            if inner.batches.is_empty() || is_outdated {
-                return true;
-            }
-            inner = self.changed.wait(inner, None);
+    /// Waits for a later assignment than that of this epoch; with `None`, for any. `None` when the handoff is closed.
+    pub(crate) fn wait_for_assignment(&self, epoch: Option<u64>) -> Option<Assignment> {
+        let mut state = self.state();
+        while !state.is_closed && state.newer_than(epoch).is_none() {
+            state = self.for_preparer.wait(state, None);
         }
+        state.newer_than(epoch).cloned()
     }
 
-    /// For the preparer, when there is a place: hands the batch over. A batch of an old generation is thrown away. False when
-    /// the pipeline is closed.
-    pub(crate) fn put(&self, prepared: Prepared) -> bool {
-        let mut inner = sync::lock(&self.inner);
-        if inner.course.as_ref().is_some_and(|course| course.generation == prepared.generation) {
-            inner.batches.push_back(Arc::new(prepared));
+    /// Waits until the slot is free, or there is a later assignment than that of this epoch. The preparer prepares no batch before,
+    /// so that at most two are in memory. False when the handoff is closed.
+    pub(crate) fn wait_for_slot(&self, epoch: u64) -> bool {
+        let mut state = self.state();
+        while !state.is_closed && state.slot.is_some() && state.newer_than(Some(epoch)).is_none() {
+            state = self.for_preparer.wait(state, None);
         }
-        let is_open = !inner.is_closed;
-        // Unlocked first: whoever is woken wants the lock.
-        drop(inner);
-        self.changed.notify_all();
+        !state.is_closed
+    }
+
+    /// Puts a batch into the free slot. A batch of an old epoch is dropped. False when the handoff is closed.
+    pub(crate) fn put(&self, batch: PreparedBatch) -> bool {
+        let mut state = self.state();
+        if state.newer_than(Some(batch.epoch)).is_none() {
+            state.slot = Some(Arc::new(batch));
+        }
+        let is_open = !state.is_closed;
+        // Unlocked first: the writers want the lock.
+        drop(state);
+        self.for_writers.notify_all();
         is_open
     }
 
-    /// For the preparer: nothing more comes.
-    pub(crate) fn finish(&self) {
-        sync::lock(&self.inner).is_finished = true;
-        self.changed.notify_all();
+    /// The assignment of this epoch has no more batches. A later one may still come, from a writer that finds its last batch
+    /// outdated: see [`wait_for_assignment`](Self::wait_for_assignment).
+    pub(crate) fn finish(&self, epoch: u64) {
+        let mut state = self.state();
+        if state.newer_than(Some(epoch)).is_none() {
+            state.is_finished = true;
+        }
+        drop(state);
+        self.for_writers.notify_all();
     }
 
-    /// For the preparer: nothing more comes of the course of this generation. Waits, because a writer may still find that
-    /// its last batches are outdated; `None` when the pipeline is closed.
-    pub(crate) fn finish_course(&self, generation: u64) -> Option<Course> {
-        let mut inner = sync::lock(&self.inner);
-        loop {
-            if let Some(course) = inner.course.as_ref().filter(|course| course.generation > generation) {
-                return Some(course.clone());
-            }
-            if inner.is_closed {
-                return None;
-            }
-            if !inner.is_finished {
-                inner.is_finished = true;
-                self.changed.notify_all();
-            }
-            inner = self.changed.wait(inner, None);
-        }
+    /// The preparer has ended: there are no more batches, whatever the assignment is.
+    pub(crate) fn end(&self) {
+        self.state().is_finished = true;
+        self.for_writers.notify_all();
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        sync::lock(&self.state)
+    }
+
+    fn notify_all(&self) {
+        self.for_writers.notify_all();
+        self.for_preparer.notify_all();
     }
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
-    use super::*;
-    use crate::config::{MappingConfig, UpdateMode};
-    use crate::rows::{Column, ColumnType, Table};
-
-    pub(crate) fn plan() -> Arc<Plan> {
-        let column = |name: &str| Column {
-            name: name.into(),
-            column_type: Some(ColumnType::Text { chars_max: None }),
-            type_name: "text".into(),
-            not_null: false,
-            has_default: false,
-        };
-        let table = Table {
-            name: "t".into(),
-            columns: vec![column("k")],
-            unique_keys: vec![vec!["k".into()]],
-            is_guarded: false,
-            relates_rows: false,
-        };
-        let mut mapping = MappingConfig::default();
-        mapping.columns = vec![("k".into(), "/k".into())];
-        mapping.key = vec!["k".into()];
-        mapping.update = None;
-        Arc::new(Plan::new(&mapping, UpdateMode::Always, &table).unwrap())
-    }
-
-    fn prepared(from: u64, generation: u64) -> Prepared {
-        let rows = Rows::new(plan());
-        Prepared {
-            generation,
-            from,
-            to: from + 1,
-            rows,
-            parts: Vec::new(),
-            parts_left: AtomicUsize::new(0),
-            dead_letters: Vec::new(),
-            decided: Vec::new(),
-            receipts: Vec::new(),
-        }
-    }
-
-    #[test]
-    fn what_was_prepared_for_an_old_plan_is_thrown_away() {
-        let pipeline = Pipeline::default();
-        pipeline.set_course(plan(), 0, 1, 1);
-        let old = pipeline.first_course().unwrap();
-        assert!(pipeline.put(prepared(0, old.generation)));
-        pipeline.set_course(plan(), 5, 1, 1);
-        assert!(pipeline.put(prepared(1, old.generation)), "not an end, only in vain");
-        let new = pipeline.newer_course(Some(old.generation)).unwrap();
-        assert_eq!(new.from, 5);
-        assert!(pipeline.put(prepared(5, new.generation)));
-        pipeline.finish();
-        assert_eq!(pipeline.take(0).map(|prepared| prepared.from), Some(5));
-        assert!(pipeline.take(0).is_none());
-    }
-
-    #[test]
-    fn a_closed_pipeline_holds_nobody_up() {
-        let pipeline = Arc::new(Pipeline::default());
-        let waiting = Arc::clone(&pipeline);
-        let thread = std::thread::spawn(move || waiting.first_course().is_none() && waiting.take(0).is_none());
-        pipeline.close();
-        assert!(thread.join().unwrap());
-        assert!(!pipeline.put(prepared(0, 0)));
-    }
-
-    #[test]
-    fn every_writer_takes_every_batch_and_none_leaves_before_the_others() {
-        let pipeline = Pipeline::default();
-        pipeline.set_course(plan(), 0, 2, 2);
-        let from = |taken: Option<Arc<Prepared>>| taken.map(|prepared| prepared.from);
-        assert!(pipeline.put(prepared(0, 0)));
-        assert_eq!(from(pipeline.take(0)), Some(0));
-        assert_eq!(from(pipeline.take(1)), Some(0));
-        assert!(pipeline.put(prepared(1, 0)));
-        assert_eq!(from(pipeline.take(1)), Some(1));
-        assert_eq!(from(pipeline.take(0)), Some(1));
-        pipeline.finish();
-        std::thread::scope(|scope| {
-            let fast = scope.spawn(|| from(pipeline.take(0)));
-            loop {
-                let inner = sync::lock(&pipeline.inner);
-                assert!(!inner.is_closed, "one is still writing");
-                if inner.idle == 1 {
-                    break;
-                }
-                drop(inner);
-                std::thread::yield_now();
-            }
-            // The slow one finds its batch outdated: the fast one must still be there for the new course.
-            pipeline.set_course(plan(), 1, 2, 2);
-            assert!(pipeline.put(prepared(1, 1)));
-            assert_eq!(from(pipeline.take(1)), Some(1));
-            assert_eq!(fast.join().unwrap(), Some(1));
-        });
-        pipeline.finish();
-        std::thread::scope(|scope| {
-            let fast = scope.spawn(|| from(pipeline.take(0)));
-            assert_eq!(from(pipeline.take(1)), None);
-            assert_eq!(fast.join().unwrap(), None);
-        });
-    }
-}
+#[path = "tests/handoff.rs"]
+pub(crate) mod tests;

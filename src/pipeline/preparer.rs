@@ -1,194 +1,209 @@
-//! Between spool and writers: reads what has piled up, parses, validates, maps and collapses it.
+//! The loop between spool and handoff: reads pending events, parses, validates and maps them, and coalesces repeated keys.
 //!
-//! It takes whatever is there: under light load a batch is one event, under load batches grow, without a timer. It prepares the
-//! next batch while the writers wait for the database.
+//! It takes all events that have arrived: under light load a batch is one event, under load batches grow, without a timer. It
+//! prepares the next batch while the writers wait for the database.
 
-use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::{Duration, Instant};
 
 use crate::config::BatchConfig;
 use crate::error::{Class, Error, Result};
-use crate::pipeline::handoff::{Course, Pipeline, Prepared};
+use crate::pipeline::handoff::{Assignment, Handoff, PreparedBatch};
 use crate::pipeline::replayer::Replayer;
 use crate::report::dead_letter::DeadLetter;
 use crate::report::status::Status;
 use crate::rows::batch::Rows;
+use crate::rows::map_event;
 use crate::rows::partition::split;
 use crate::rows::schema::Schema;
-use crate::rows::{Plan, map_event};
 use crate::spool::{Next, Spool, SpooledEvents};
 
 /// After so long without events the spool is tidied.
 const IDLE: Duration = Duration::from_millis(200);
-/// How often the spool is asked for requests of other processes.
+/// How often the spool is searched for requests of other processes.
 const REQUESTS_INTERVAL: Duration = Duration::from_millis(500);
 
 #[derive(Debug)]
 pub(crate) struct Preparer {
     spool: Arc<Spool>,
-    pipeline: Arc<Pipeline>,
+    handoff: Arc<Handoff>,
     status: Arc<Status>,
     schema: Arc<Schema>,
     batch: BatchConfig,
-    /// Where to go on, and for which plan; `None` before the first.
-    course: Option<Course>,
-    /// The offsets that have a dead letter already, from an earlier try.
-    decided: Vec<u64>,
-    /// Used again for each batch.
+    /// The offsets that have a dead letter from an earlier try, beyond the read position.
+    rejected_before: Vec<u64>,
+    /// A buffer for the events of one batch.
     events: SpooledEvents,
+    requests_due: Instant,
+    /// The end offset at the last idle moment.
+    idle_end: u64,
+}
+
+/// How a step ended.
+enum Step {
+    Continue,
+    /// The assignment has no more batches.
+    Finished,
+    /// The sink ends.
+    End,
 }
 
 impl Preparer {
     pub(crate) fn new(
         spool: &Arc<Spool>,
-        pipeline: &Arc<Pipeline>,
+        handoff: &Arc<Handoff>,
         status: &Arc<Status>,
         schema: &Arc<Schema>,
         batch: &BatchConfig,
     ) -> Self {
         Self {
             spool: Arc::clone(spool),
-            pipeline: Arc::clone(pipeline),
+            handoff: Arc::clone(handoff),
             status: Arc::clone(status),
             schema: Arc::clone(schema),
             batch: batch.clone(),
-            course: None,
-            decided: Vec::new(),
+            rejected_before: Vec::new(),
             events: SpooledEvents::default(),
+            requests_due: Instant::now(),
+            idle_end: 0,
         }
     }
 
-    /// Runs until the pipeline is closed: by the writer, when the spool is drained after a stop, or by an abort.
+    /// Runs until the handoff is closed: by a writer, when the spool is drained after a stop, or by an immediate stop.
     ///
     /// # Errors
     /// The spool cannot be read.
     pub(crate) fn run(&mut self) -> Result<()> {
         let outcome = self.prepare_all();
-        self.pipeline.finish();
+        self.handoff.end();
         outcome
     }
 
     fn prepare_all(&mut self) -> Result<()> {
-        if self.pipeline.first_course().is_none() {
-            return Ok(());
-        }
-        let mut requests_due = Instant::now();
-        let mut seen = 0;
-        loop {
-            let Some(course) = self.follow()?.cloned() else { return Ok(()) };
-            if Instant::now() >= requests_due {
-                requests_due = Instant::now() + self.answer_request(&course.plan);
-            }
-            match self.spool.wait_to_prepare(IDLE) {
-                Next::Events => {}
-                Next::Interrupted => continue,
-                Next::Idle => {
-                    let next = self.spool.end();
-                    if mem::replace(&mut seen, next) == next && self.spool.committed() == next {
-                        self.tidy();
-                    }
-                    continue;
+        let mut next = self.handoff.wait_for_assignment(None);
+        while let Some(assignment) = next {
+            let epoch = Some(assignment.epoch);
+            self.begin(&assignment)?;
+            next = loop {
+                if let Some(newer) = self.handoff.newer_assignment(epoch) {
+                    break Some(newer);
                 }
-                Next::End => match self.pipeline.finish_course(course.generation) {
-                    Some(_) => continue,
-                    None => return Ok(()),
-                },
-            }
-            if !self.pipeline.wait_for_place(course.generation) {
-                return Ok(());
-            }
-            let is_open = match self.next() {
-                Ok(prepared) => prepared.is_none_or(|prepared| self.pipeline.put(prepared)),
-                Err(error) => !self.is_stopped_by(error)?,
+                match self.step(&assignment)? {
+                    Step::Continue => {}
+                    Step::Finished => break self.handoff.wait_for_assignment(epoch),
+                    Step::End => break None,
+                }
             };
-            if !is_open {
-                return Ok(());
+        }
+        Ok(())
+    }
+
+    /// Goes back to the committed offset.
+    fn begin(&mut self, assignment: &Assignment) -> Result<()> {
+        let from = self.spool.rewind();
+        log::debug!("preparing events from {from} on for the table {}", assignment.plan.table);
+        self.rejected_before = self.spool.dead_offsets(from)?;
+        Ok(())
+    }
+
+    /// Waits for events, and hands over a batch of them.
+    fn step(&mut self, assignment: &Assignment) -> Result<Step> {
+        if Instant::now() >= self.requests_due {
+            self.requests_due = Instant::now() + self.replay_request(assignment);
+        }
+        match self.spool.wait_to_prepare(IDLE) {
+            Next::Events => {}
+            Next::Interrupted => return Ok(Step::Continue),
+            Next::Idle => {
+                self.tidy_if_idle();
+                return Ok(Step::Continue);
+            }
+            Next::End => {
+                self.handoff.finish(assignment.epoch);
+                return Ok(Step::Finished);
             }
         }
-    }
-
-    /// A disk in trouble may recover, and what is spooled waits: true if the sink stops meanwhile.
-    fn is_stopped_by(&self, error: Error) -> Result<bool> {
-        if error.class() != Class::Transient {
-            return Err(error);
+        if !self.handoff.wait_for_slot(assignment.epoch) {
+            return Ok(Step::End);
         }
-        self.status.report(&error);
-        Ok(self.status.stop.wait(IDLE))
+        let is_open = match self.take(assignment) {
+            Ok(batch) => batch.is_none_or(|batch| self.handoff.put(batch)),
+            // A disk in trouble may recover, and no event is lost.
+            Err(error) if error.class() == Class::Transient => !self.wait_after(&error),
+            Err(error) => return Err(error),
+        };
+        Ok(if is_open { Step::Continue } else { Step::End })
     }
 
-    /// Replays some of the dead letters that another process asks for; returns when to look again.
-    fn answer_request(&self, plan: &Arc<Plan>) -> Duration {
-        let replayer = Replayer { spool: &self.spool, status: &self.status, schema: &self.schema, plan: Some(plan) };
-        let answer = || match self.spool.replay_request()? {
+    /// True if the sink stops during the wait.
+    fn wait_after(&self, error: &Error) -> bool {
+        self.status.report(error);
+        self.status.stop.wait(IDLE)
+    }
+
+    /// Replays a page of the dead letters that another process requests; returns when to look again.
+    fn replay_request(&self, assignment: &Assignment) -> Duration {
+        let plan = Some(&assignment.plan);
+        let replayer = Replayer { spool: &self.spool, status: &self.status, schema: &self.schema, plan };
+        let replay = || match self.spool.replay_request()? {
             Some(request) if !self.spool.is_intake_ended() => replayer.answer(&request).map(|()| Duration::ZERO),
             _ => Ok(REQUESTS_INTERVAL),
         };
-        answer().unwrap_or_else(|error| {
+        replay().unwrap_or_else(|error| {
             self.status.report(&error);
             REQUESTS_INTERVAL
         })
     }
 
-    /// Nothing is to do: the moment to delete and to shrink.
-    fn tidy(&self) {
-        if let Err(error) = self.spool.tidy() {
+    /// Tidies the spool when every event is committed and none has come since the last idle moment.
+    fn tidy_if_idle(&mut self) {
+        let end = self.spool.end();
+        let was_idle = std::mem::replace(&mut self.idle_end, end) == end;
+        if was_idle
+            && self.spool.committed() == end
+            && let Err(error) = self.spool.tidy()
+        {
             self.status.report(&error);
         }
     }
 
-    /// Goes over to the latest course.
-    fn follow(&mut self) -> Result<Option<&Course>> {
-        if let Some(mut newer) = self.pipeline.newer_course(self.course.as_ref().map(|course| course.generation)) {
-            newer.from = self.spool.rewind();
-            self.decided = self.spool.dead_offsets(newer.from)?;
-            self.course = Some(newer);
-        }
-        Ok(self.course.as_ref())
-    }
-
-    /// Prepares the next batch, if there are events for one.
-    fn next(&mut self) -> Result<Option<Prepared>> {
-        self.follow()?;
-        let Some(course) = &self.course else { return Ok(None) };
+    /// Takes events from the read position on and prepares them; `None` if there are none.
+    fn take(&mut self, assignment: &Assignment) -> Result<Option<PreparedBatch>> {
+        let from = self.spool.taken();
         let bytes_max = usize::try_from(self.batch.bytes_max).unwrap_or(usize::MAX);
-        self.spool.read(course.from, self.batch.events_max as usize, bytes_max, &mut self.events)?;
+        self.spool.read(from, self.batch.events_max as usize, bytes_max, &mut self.events)?;
         let Some(to) = self.events.end() else { return Ok(None) };
-        let prepared = self.prepare(course, to);
-        if let Some(course) = &mut self.course {
-            course.from = to;
-        }
-        self.decided.retain(|&offset| offset >= to);
+        let batch = self.prepare(assignment, from, to);
+        self.rejected_before.retain(|&offset| offset >= to);
         self.spool.take(to);
-        Ok(Some(prepared))
+        Ok(Some(batch))
     }
 
-    fn prepare(&self, course: &Course, to: u64) -> Prepared {
-        let mut rows = Rows::with_capacity(Arc::clone(&course.plan), self.events.len(), self.events.bytes());
+    fn prepare(&self, assignment: &Assignment, from: u64, to: u64) -> PreparedBatch {
+        let mut rows = Rows::with_capacity(Arc::clone(&assignment.plan), self.events.len(), self.events.bytes());
         let mut dead_letters = Vec::new();
-        let mut decided = Vec::new();
+        let mut rejected = Vec::new();
         let mut receipts: Vec<(i64, u64)> = Vec::new();
         for (offset, received_at, event) in self.events.iter() {
             match receipts.last_mut() {
                 Some((at, count)) if *at == received_at => *count += 1,
                 _ => receipts.push((received_at, 1)),
             }
-            if self.decided.binary_search(&offset).is_ok() {
-                decided.push(offset);
+            if self.rejected_before.binary_search(&offset).is_ok() {
+                rejected.push(offset);
                 continue;
             }
             let mapped = self.schema.parse(event).and_then(|json| map_event(&json, offset, &mut rows));
             if let Err(error) = mapped {
                 let now = self.status.clock.unix_micros();
-                decided.push(offset);
+                rejected.push(offset);
                 dead_letters.push(DeadLetter::new(offset, received_at, now, &error, event));
             }
         }
-        let parts = split(&rows, course.lanes);
-        let parts_left = AtomicUsize::new(parts.len());
-        let (generation, from) = (course.generation, course.from);
-        Prepared { generation, from, to, rows, parts, parts_left, dead_letters, decided, receipts }
+        let shares = split(&rows, assignment.partitions);
+        let shares_left = AtomicUsize::new(shares.len());
+        PreparedBatch { epoch: assignment.epoch, from, to, rows, shares, shares_left, dead_letters, rejected, receipts }
     }
 }
 

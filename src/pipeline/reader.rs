@@ -1,7 +1,7 @@
-//! The loop that keeps the stream open and puts what it reads into the spool.
+//! The loop that keeps the stream open and appends its events to the spool.
 //!
-//! It connects for ever, stops reading when the spool is full (TCP then pushes back), and never lets go of a burst that it has
-//! read before the spool has it.
+//! It reconnects forever. When the spool is full it stops reading, which is backpressure for the server, and a burst that it has
+//! read is kept until the spool has it.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::config::{OnNormalClose, RetryConfig};
 use crate::error::{Class, Error, ErrorKind, Result};
 use crate::event::Burst;
-use crate::pipeline::connection_log::Ledger;
+use crate::pipeline::connection_log::ConnectionLog;
 use crate::report::stats::Counter;
 use crate::report::status::{Side, Status};
 use crate::source::{ReadOutcome, Source};
@@ -22,21 +22,21 @@ pub(crate) struct Reader {
     pub(crate) source: Box<dyn Source>,
     pub(crate) retry: RetryConfig,
     pub(crate) on_normal_close: OnNormalClose,
-    pub(crate) ledger: Ledger,
-    /// The spool is full, or hovers there: told once, not for each burst.
+    pub(crate) connection_log: ConnectionLog,
+    /// The spool is full, or nearly: reported once, not for each burst.
     pub(crate) is_full: bool,
 }
 
-/// A connection that lasted this long was a good one: the next reconnect starts again from the shortest delay.
+/// After a connection that lasted this long, the next reconnect starts with the shortest delay.
 const STABLE: Duration = Duration::from_secs(10);
-/// How often a wait for room looks at the stop signal.
+/// How often a wait for room checks the stop signal.
 const ROOM_CHECK: Duration = Duration::from_millis(50);
 
 impl Reader {
     /// Runs until the stop signal is set or the stream ends for good.
     ///
     /// # Errors
-    /// What no reconnect can help: bad credentials, a stream that does not exist, a spool that cannot be written.
+    /// Class `Permanent`: bad credentials, a stream that does not exist, a spool that cannot be written.
     pub(crate) fn run(&mut self) -> Result<()> {
         let mut backoff = Backoff::new(self.retry.delay_min, self.retry.delay_max);
         let mut connections = 0_u64;
@@ -44,11 +44,11 @@ impl Reader {
             let started = Instant::now();
             let outcome = self.source.connect().and_then(|()| {
                 connections += 1;
-                self.ledger.opened();
+                self.connection_log.opened();
                 self.status.counters.add(Counter::Reconnects, u64::from(connections > 1));
                 self.read()
             });
-            self.ledger.ended(&outcome, self.status.stop.is_set());
+            self.connection_log.ended(&outcome, self.status.stop.is_set());
             let was_stable = started.elapsed() >= STABLE;
             if was_stable {
                 backoff.reset();
@@ -56,30 +56,35 @@ impl Reader {
             if self.status.stop.is_set() {
                 break;
             }
-            let is_refused_token = match outcome {
-                Ok(()) if self.on_normal_close == OnNormalClose::Stop => {
-                    log::info!("the server closed the stream; stream.on_normal_close = stop");
-                    break;
-                }
-                Ok(()) => {
-                    log::info!("the server closed the stream; connecting again");
-                    false
-                }
-                Err(error) if error.class() == Class::Permanent => return Err(error),
-                Err(error) => {
-                    self.status.report(&error);
-                    error.kind() == ErrorKind::Auth
-                }
-            };
-            // A token that had served its time is no trouble of the server's: its successor may connect at once.
-            if !(is_refused_token && was_stable) && self.status.stop.wait(backoff.next_delay()) {
+            let Some(is_token_refused) = self.judge(outcome)? else { break };
+            // After a stable connection a refused token has expired, and the next connection fetches another one at once.
+            if !(is_token_refused && was_stable) && self.status.stop.wait(backoff.next_delay()) {
                 break;
             }
         }
         Ok(())
     }
 
-    /// Reads one connection to its end; `Ok` when the server closed it in order.
+    /// Reports the end of a connection: whether the token was refused, or `None` if the reader is to end.
+    fn judge(&self, outcome: Result<()>) -> Result<Option<bool>> {
+        match outcome {
+            Ok(()) if self.on_normal_close == OnNormalClose::Stop => {
+                log::info!("the server closed the stream; stream.on_normal_close = stop");
+                Ok(None)
+            }
+            Ok(()) => {
+                log::info!("the server closed the stream; connecting again");
+                Ok(Some(false))
+            }
+            Err(error) if error.class() == Class::Permanent => Err(error),
+            Err(error) => {
+                self.status.report(&error);
+                Ok(Some(error.kind() == ErrorKind::Auth))
+            }
+        }
+    }
+
+    /// Reads one connection to its end; `Ok` when the server closed it with a close handshake.
     fn read(&mut self) -> Result<()> {
         let mut burst = Burst::default();
         loop {
@@ -93,28 +98,20 @@ impl Reader {
             }
             match outcome? {
                 ReadOutcome::Events | ReadOutcome::Idle => {}
-                ReadOutcome::Rotated => self.ledger.renewed(),
+                ReadOutcome::Rotated => self.connection_log.rotated(),
                 ReadOutcome::Closed => return Ok(()),
             }
         }
     }
 
-    /// Puts the burst into the spool, however long that takes.
+    /// Appends the burst to the spool, however long that takes.
     fn append(&mut self, burst: &Burst) -> Result<()> {
         let received_at = self.status.clock.unix_micros();
         let mut backoff = Backoff::new(self.retry.delay_min, self.retry.delay_max);
         let mut has_waited = false;
         loop {
-            let appended = if self.status.stop.is_set() {
-                self.spool.append_last(burst, received_at).map(|()| Appended::At(0))
-            } else {
-                self.spool.append(burst, received_at)
-            };
-            match appended {
+            match self.try_append(burst, received_at) {
                 Ok(Appended::At(_)) => {
-                    self.status.counters.add(Counter::Received, burst.events() as u64);
-                    self.ledger.read(burst.events(), received_at);
-                    self.status.recover(Side::Spool);
                     if self.is_full && !has_waited {
                         log::info!("the spool has room again");
                         self.is_full = false;
@@ -122,11 +119,8 @@ impl Reader {
                     return Ok(());
                 }
                 Ok(Appended::Full) => {
-                    if !self.is_full {
-                        self.status.report(&full(&self.spool));
-                    }
-                    (self.is_full, has_waited) = (true, true);
-                    while !self.status.stop.is_set() && !self.spool.wait_for_room(burst, ROOM_CHECK) {}
+                    has_waited = true;
+                    self.wait_for_room(burst);
                 }
                 Err(error) if error.class() == Class::Transient => {
                     self.status.report(&error);
@@ -141,7 +135,29 @@ impl Reader {
         }
     }
 
-    /// Waits for the next try; true when there is to be none. After a stop the tries go on until the sink is aborted.
+    fn try_append(&mut self, burst: &Burst, received_at: i64) -> Result<Appended> {
+        let appended = if self.status.stop.is_set() {
+            self.spool.append_last(burst, received_at).map(|()| Appended::At(0))?
+        } else {
+            self.spool.append(burst, received_at)?
+        };
+        if appended != Appended::Full {
+            self.status.counters.add(Counter::Received, burst.events() as u64);
+            self.connection_log.read(burst.events(), received_at);
+            self.status.recover(Side::Spool);
+        }
+        Ok(appended)
+    }
+
+    fn wait_for_room(&mut self, burst: &Burst) {
+        if !self.is_full {
+            self.status.report(&full(&self.spool));
+        }
+        self.is_full = true;
+        while !self.status.stop.is_set() && !self.spool.wait_for_room(burst, ROOM_CHECK) {}
+    }
+
+    /// Waits for the next try; true when there is none. After a graceful stop the tries continue until an immediate stop.
     fn wait(&self, backoff: &mut Backoff) -> bool {
         if self.status.stop.is_set() {
             return self.status.abort.wait(ROOM_CHECK);

@@ -1,6 +1,6 @@
-//! Spool and destination compared: which events are applied already.
+//! Reconciling spool and destination: which events are committed already.
 //!
-//! The destination's checkpoint moves in the same transaction as the rows, so it is right when the two disagree.
+//! The destination's checkpoint moves in the same transaction as the rows, so it is right where the two differ.
 
 use std::sync::Arc;
 
@@ -10,167 +10,184 @@ use crate::report::stats::Counter;
 use crate::report::status::Status;
 use crate::rows::Plan;
 use crate::rows::batch::Rows;
-use crate::rows::partition::{Layout, lane_of_checkpoint};
+use crate::rows::partition::{Partitioning, partition_of_checkpoint};
 use crate::spool::Spool;
 
-/// The first comparison of a process: what the destination is ahead was applied by an earlier process. Returns how the keys are
-/// split, and the checkpoint of each lane to go on from; `None` if the destination keeps no checkpoints.
+/// Compares spool and checkpoints for the first time in a process: events below a checkpoint were committed by an earlier process.
+/// Returns the partitioning and the position of each checkpoint; `None` if the destination keeps no checkpoints.
 ///
-/// `wanted` is how the keys are to be split. If an earlier run split them otherwise, its lanes go on until they are level.
-/// `is_first`: false when the same is read again, until they are.
-pub(crate) fn first(
+/// `wanted`: the partitioning to have. Another one of an earlier run is kept until its partitions have the same position.
+/// `is_first`: false for the same comparison later, until they have.
+pub(super) fn first(
     spool: &Spool,
     status: &Status,
     destination: &mut dyn Destination,
     plan: &Arc<Plan>,
-    wanted: Layout,
+    wanted: Partitioning,
     is_first: bool,
-) -> Result<Option<(Layout, Vec<u64>)>> {
-    let names = wanted.checkpoints(spool.id());
+) -> Result<Option<(Partitioning, Vec<u64>)>> {
     let Some(mut found) = destination.checkpoints(spool.id())? else { return Ok(None) };
     if found.is_empty() {
         if is_first && spool.checkpoint_max() > 0 {
             lost_checkpoint(spool, status, spool.checkpoint_max());
         }
-        spool.replace_checkpoints(&[], 0);
-        let made = names.iter().map(|name| destination.position(name, spool.committed()));
-        let positions: Option<Vec<u64>> = made.collect::<Result<_>>()?;
-        return Ok(positions.map(|positions| (wanted, positions)));
+        return create_checkpoints(spool, destination, wanted);
     }
     if is_first {
         for (name, position) in &found {
-            went_back(spool, status, name, spool.checkpoint(name).unwrap_or(0), *position);
+            report_regression(spool, status, name, spool.checkpoint(name).unwrap_or(0), *position);
         }
-        forget_lost_tail(spool, destination, plan, &mut found)?;
-        // A lane in which nothing came stands behind.
-        let applied = found.iter().map(|(_, position)| *position).min().unwrap_or(0);
-        status.counters.subtract(Counter::Recovered, applied.saturating_sub(spool.committed()));
-        mark_applied(spool, status, applied);
-    }
-    let applied = spool.committed();
-    let is_level = found.iter().all(|(_, position)| *position <= applied);
-    match Layout::of(spool.id(), &found) {
-        Some((layout, positions)) if layout == wanted || (!is_level && layout == Layout::new(layout.lanes, plan)) => {
-            Ok(Some((layout, positions)))
-        }
-        _ => {
-            if !is_level {
-                log::warn!(
-                    "the columns of the key are others than in the last run, which ended with its {} connections apart: the events \
-                     from {applied} on are applied again",
-                    found.len()
-                );
-            }
-            destination.replace_checkpoints(&found, &names, applied)?;
-            spool.replace_checkpoints(&names, applied);
-            Ok(Some((wanted, vec![applied; names.len()])))
+        set_back_lost_tail(spool, destination, plan, &mut found)?;
+        // A partition without events has a lower position.
+        let committed = found.iter().map(|(_, position)| *position).min().unwrap_or(0);
+        status.counters.subtract(Counter::Recovered, committed.saturating_sub(spool.committed()));
+        if let Err(error) = spool.commit_all(committed) {
+            // Committed all the same: on a full disk the rows are deleted later.
+            status.report(&error);
         }
     }
+    choose_partitioning(spool, destination, plan, wanted, &found).map(Some)
 }
 
-/// Sets checkpoints that are beyond the end of the spool's numbering back to it.
-fn forget_lost_tail(
+fn create_checkpoints(
+    spool: &Spool,
+    destination: &mut dyn Destination,
+    wanted: Partitioning,
+) -> Result<Option<(Partitioning, Vec<u64>)>> {
+    spool.replace_checkpoints(&[], 0);
+    let names = wanted.checkpoints(spool.id());
+    let created = names.iter().map(|name| destination.position(name, spool.committed()));
+    let positions: Option<Vec<u64>> = created.collect::<Result<_>>()?;
+    Ok(positions.map(|positions| (wanted, positions)))
+}
+
+/// The partitioning of the checkpoints, as long as it must be kept; otherwise replaces them by those of the wanted one.
+fn choose_partitioning(
+    spool: &Spool,
+    destination: &mut dyn Destination,
+    plan: &Arc<Plan>,
+    wanted: Partitioning,
+    found: &[(String, u64)],
+) -> Result<(Partitioning, Vec<u64>)> {
+    let committed = spool.committed();
+    let is_level = found.iter().all(|(_, position)| *position <= committed);
+    if let Some((partitioning, positions)) = Partitioning::of(spool.id(), found) {
+        let has_same_key = partitioning == Partitioning::new(partitioning.count, plan);
+        if partitioning == wanted || (!is_level && has_same_key) {
+            return Ok((partitioning, positions));
+        }
+    }
+    if !is_level {
+        log::warn!(
+            "the columns of the key have changed since the last run, which ended with its {} connections at different positions: \
+             the events from {committed} on are applied again",
+            found.len()
+        );
+    }
+    let names = wanted.checkpoints(spool.id());
+    destination.replace_checkpoints(found, &names, committed)?;
+    spool.replace_checkpoints(&names, committed);
+    Ok((wanted, vec![committed; names.len()]))
+}
+
+/// Sets checkpoints beyond the end of the spool's numbering back to it.
+fn set_back_lost_tail(
     spool: &Spool,
     destination: &mut dyn Destination,
     plan: &Arc<Plan>,
     found: &mut [(String, u64)],
 ) -> Result<()> {
     let numbered_alike = spool.unchecked_from();
-    // A row that the destination has just made stands where the spool does, whatever the numbering was before.
+    // A checkpoint that the destination has just created is at the committed offset, whatever the numbering was before.
     let end = numbered_alike.max(spool.committed());
     for (checkpoint, position) in found.iter_mut().filter(|(_, position)| *position > end) {
         log::warn!(
-            "the spool {} ends {} events before the destination's checkpoint: the machine went down before they were flushed; \
-             they are applied, nothing of them is missing",
+            "the spool {} ends {} events before the destination's checkpoint: the machine stopped before they were flushed; \
+             they are committed, and none is lost",
             spool.path().display(),
             *position - numbered_alike
         );
-        rewind(destination, plan, checkpoint, *position, numbered_alike)?;
+        set_back(destination, plan, checkpoint, *position, numbered_alike)?;
         *position = numbered_alike;
     }
     Ok(())
 }
 
-/// Any later comparison, of a lane's checkpoint that was `known` with what it is now: what it is ahead was committed by this process
-/// without an answer, up to `unanswered_to` at most.
+/// Sets a checkpoint back to the offset at which the numbering of the spool continues.
+fn set_back(destination: &mut dyn Destination, plan: &Arc<Plan>, checkpoint: &str, from: u64, to: u64) -> Result<()> {
+    let rows = Rows::new(Arc::clone(plan));
+    let fence = Some(Fence { spool_id: checkpoint, from, to });
+    match destination.apply(&Write { rows: &rows, coalesced: &[], fence })? {
+        Applied::Committed { .. } => Ok(()),
+        Applied::Fenced => {
+            let message =
+                format!("setting back the checkpoint {checkpoint}: it moved although no other sink has the spool open");
+            Err(Error::new(ErrorKind::Database, message).with_class(Class::Transient))
+        }
+    }
+}
+
+/// Compares a checkpoint with its last known position, any later time: if it is ahead, a transaction in doubt committed, which may
+/// have moved it to `in_doubt_to` at most.
 ///
 /// # Errors
-/// Class `Permanent` if it is further ahead: another process writes under this spool's id, so nobody can say any more which events
-/// are applied.
-pub(crate) fn again(
+/// Class `Permanent` if it is further ahead: another process writes under this spool's id, so it is not known which events are
+/// committed.
+pub(super) fn again(
     spool: &Spool,
     status: &Status,
     checkpoint: &str,
     known: Option<u64>,
-    unanswered_to: u64,
+    in_doubt_to: u64,
     position: u64,
 ) -> Result<()> {
     let known = known.unwrap_or(position);
-    if position > known.max(unanswered_to) {
+    if position > known.max(in_doubt_to) {
         let message = format!(
-            "the destination's checkpoint of the spool {} is {position}, which this sink has not written (it stood at {known})",
+            "comparing the checkpoint of the spool {}: it is at {position}, where this sink has not moved it (it was at {known})",
             spool.path().display()
         );
         return Err(Error::new(ErrorKind::Database, message).with_hint(
-            "another sink uses a copy of this spool file: stop one of them, and give it a new spool; nothing of this spool was dropped",
+            "stop the other sink that uses a copy of this spool file, or this one, and give it a new spool; no event of this spool was deleted",
         ));
     }
-    went_back(spool, status, checkpoint, known, position);
+    report_regression(spool, status, checkpoint, known, position);
     Ok(())
 }
 
-/// A checkpoint that stood at `known` stands at `position` now: a failover to a server that lagged behind, perhaps. What the
-/// destination forgot by that is in the spool no more, so all that can be done is to say so.
+/// Reports a checkpoint that went back from `known` to `position`, after a failover to a server with replication lag, perhaps. The
+/// events in between are deleted from the spool.
 ///
-/// How many of them were this lane's is not known any more, as they are gone.
-fn went_back(spool: &Spool, status: &Status, checkpoint: &str, known: u64, position: u64) {
+/// With several partitions it is not known how many of them belonged to this one.
+fn report_regression(spool: &Spool, status: &Status, checkpoint: &str, known: u64, position: u64) {
     if position < known {
         let events = known - position;
-        let forgotten = match lane_of_checkpoint(checkpoint) {
+        let lost = match partition_of_checkpoint(checkpoint) {
             None => format!("{events} events"),
-            Some((lane, lanes)) => format!("the share of connection {lane} of {lanes} in {events} events"),
+            Some((number, count)) => format!("the share of connection {number} of {count} in {events} events"),
         };
         let message = format!(
-            "the destination has forgotten {forgotten} that it had confirmed: its checkpoint went back from {known} to {position}"
+            "the destination has lost {lost} that it had confirmed: its checkpoint went back from {known} to {position}"
         );
-        tell_forgotten(spool, status, position, message);
+        report_lost(spool, status, position, message);
     }
 }
 
-/// The checkpoint, which stood at `known`, is not there any more.
-pub(crate) fn lost_checkpoint(spool: &Spool, status: &Status, known: u64) {
+/// Reports a checkpoint that was deleted; its last known position was `known`.
+pub(super) fn lost_checkpoint(spool: &Spool, status: &Status, known: u64) {
     let message = format!(
-        "the destination has no checkpoint of this spool, so it may have forgotten any of the {known} events that were confirmed"
+        "the destination has no checkpoint of this spool: it may have lost any of the {known} events that it had confirmed"
     );
-    tell_forgotten(spool, status, 0, message);
+    report_lost(spool, status, 0, message);
 }
 
-/// An error, and a gap in the ledger for a backfill.
-fn tell_forgotten(spool: &Spool, status: &Status, from: u64, message: String) {
+/// Reports an error, and notes a gap for a backfill.
+fn report_lost(spool: &Spool, status: &Status, from: u64, message: String) {
     if let Err(error) = spool.note_regression(from, status.clock.unix_micros(), &message) {
-        log::warn!("{error}: `cxsink gaps` will not know of it");
+        log::warn!("{error}: `cxsink gaps` will not show this gap");
     }
     status.report(&Error::new(ErrorKind::Database, message).with_class(Class::Transient).with_hint(
-        "a failover to a server that lagged behind, a restored backup, or another database: `cxsink gaps` tells from when to when to fetch events again from CXone",
+        "look for a failover to a server with replication lag, a restored backup, or another database; fetch the events of the time \
+         that `cxsink gaps` shows from CXone again",
     ));
-}
-
-/// What is applied is so whether or not its rows can be deleted now: a full disk must not keep the destination from being used.
-fn mark_applied(spool: &Spool, status: &Status, position: u64) {
-    if let Err(error) = spool.commit_all(position) {
-        status.report(&error);
-    }
-}
-
-/// Sets the checkpoint back to where the spool's numbering goes on.
-fn rewind(destination: &mut dyn Destination, plan: &Arc<Plan>, checkpoint: &str, from: u64, to: u64) -> Result<()> {
-    let rows = Rows::new(Arc::clone(plan));
-    let fence = Some(Fence { spool_id: checkpoint, from, to });
-    match destination.apply(&Write { rows: &rows, merged: &[], fence })? {
-        Applied::Committed { .. } => Ok(()),
-        Applied::Fenced => {
-            let message = "the destination's checkpoint of this spool moves although no other sink has the spool open";
-            Err(Error::new(ErrorKind::Database, message).with_class(Class::Transient))
-        }
-    }
 }

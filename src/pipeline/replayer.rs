@@ -1,7 +1,7 @@
-//! Replaying dead letters: each is checked again under today's schema and mapping, and the good ones go through the spool
-//! once more, in the order of their offsets.
+//! Replaying dead letters: each is checked again with today's schema and mapping, and accepted ones are appended to the spool as
+//! new events, in the order of their offsets.
 //!
-//! A page at a time, one transaction each, so that the stream's events get in between.
+//! A page is one transaction, so that events of the stream can be appended between two pages.
 
 use std::sync::Arc;
 
@@ -15,32 +15,32 @@ use crate::rows::schema::Schema;
 use crate::rows::{Plan, map_event};
 use crate::spool::{Judged, Page, Request, Spool};
 
-/// What a replay needs.
+/// A replay's view of the sink.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Replayer<'a> {
     pub(crate) spool: &'a Spool,
     pub(crate) status: &'a Status,
     pub(crate) schema: &'a Schema,
-    /// The mapping; where no destination was reached yet, only the schema decides.
+    /// The plan; without one, because no destination was reached yet, only the schema decides.
     pub(crate) plan: Option<&'a Arc<Plan>>,
 }
 
-/// Offsets and fates of a page's dead letters.
+/// The offsets and fates of a page's dead letters.
 pub(crate) type Fates = Vec<(u64, Fate)>;
 
 impl Replayer<'_> {
-    /// One page of those below offset `to`. The fates are `None` if the spool has no room for it: nothing was changed.
+    /// Replays one page of those below offset `to`. The fates are `None` if the spool has no room: nothing was changed.
     pub(crate) fn page(&self, selection: &Selection, from: u64, to: u64) -> Result<(Page, Option<Fates>)> {
         let page = self.spool.replayable(selection, from, to)?;
         let fates = self.replay(&page, None)?;
         Ok((page, fates))
     }
 
-    /// One page of what another process asks for; the request knows how far it has come.
+    /// Replays one page of another process's request, which holds the progress.
     pub(crate) fn answer(&self, request: &Request) -> Result<()> {
         let page = self.spool.replayable(&request.selection, request.from, self.spool.committed())?;
         if self.replay(&page, Some(request))?.is_some() && page.next.is_none() {
-            log::info!("dead letters were replayed as another process asked");
+            log::info!("dead letters were replayed as another process requested");
         }
         Ok(())
     }
@@ -66,7 +66,7 @@ impl Replayer<'_> {
     }
 }
 
-/// Whether a dead letter's event is good now.
+/// Checks the event of a dead letter.
 pub(crate) fn check(schema: &Schema, plan: Option<&Arc<Plan>>, letter: &DeadLetter) -> Result<()> {
     let json = schema.parse(&letter.event.0)?;
     match plan {

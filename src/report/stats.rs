@@ -2,7 +2,7 @@
 //! the JSON and the accounting, and the C header and the Python package are tested against it.
 //!
 //! Closed accounting: whenever no batch is in progress,
-//! `received + recovered + replayed = inserted + updated + unchanged + confirmed + collapsed + dead_lettered + pending`.
+//! `received + recovered + replayed = inserted + updated + unchanged + confirmed + coalesced + dead_lettered + pending`.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -290,7 +290,7 @@ statistics! {
         /// Events of an in-doubt transaction that turned out to be committed: inserted, updated or unchanged, it is not known which.
         Confirmed = 6: confirmed,
         /// Events merged with a later one of the same key in the same batch.
-        Collapsed = 7: collapsed,
+        Coalesced = 7: coalesced,
         /// Events kept as dead letters.
         DeadLettered = 8: dead_lettered,
     }
@@ -339,7 +339,7 @@ mod tests {
         }
         assert!(!counters.snapshot(State::Running, 20, 0).is_balanced());
         assert!(counters.snapshot(State::Running, 21, 0).is_balanced());
-        let stored = Stored { inserted: 1, updated: 2, unchanged: 3, confirmed: 4, collapsed: 5, dead_lettered: 6 };
+        let stored = Stored { inserted: 1, updated: 2, unchanged: 3, confirmed: 4, coalesced: 5, dead_lettered: 6 };
         counters.add_stored(&stored);
         assert!(counters.snapshot(State::Closed, 0, 0).is_balanced());
     }

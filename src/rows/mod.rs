@@ -6,6 +6,7 @@
 
 pub(crate) mod allows;
 pub(crate) mod batch;
+pub(crate) mod coalesce;
 mod convert;
 mod decimal;
 pub(crate) mod partition;

@@ -1,110 +1,110 @@
-//! Lanes: the shares of a spool's keys that are written side by side, one connection each (`destination.connections`).
+//! Partitions: the keys of a spool, divided among the connections of `destination.connections`.
 //!
-//! A key belongs to one lane, so the events of a key stay in order, and each lane has a checkpoint of its own, so lanes need not
-//! wait for each other. Which lane that is must be the same in every process that goes on from these checkpoints: they carry
-//! in their names how many lanes there were, and by which columns the keys were told apart.
+//! A key belongs to one partition, so the events of a key stay in order. Each partition has its own checkpoint, so partitions
+//! need not wait for each other. The division must be the same in every process that continues from these checkpoints: their
+//! names hold the number of partitions and a hash of the key's columns.
 
-use crate::rows::batch::{Merged, Rows, Value, collapse};
+use crate::rows::batch::{Rows, Value};
+use crate::rows::coalesce::{Coalesced, coalesce};
 use crate::rows::{ColumnType, Plan};
 
-/// How many lanes there can be.
-pub(crate) const LANES_MAX: usize = 16;
+/// The highest number of partitions.
+pub(crate) const PARTITIONS_MAX: usize = 16;
 
-/// How the keys of a spool are split.
+/// The division of a spool's keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Layout {
-    pub(crate) lanes: usize,
-    /// Of the columns that make the key; the same for one lane, whatever they are.
+pub(crate) struct Partitioning {
+    pub(crate) count: usize,
+    /// A hash of the key's columns; 0 for one partition, whatever its key is.
     key: u64,
 }
 
-impl Layout {
-    pub(crate) fn new(lanes: usize, plan: &Plan) -> Self {
+impl Partitioning {
+    pub(crate) fn new(count: usize, plan: &Plan) -> Self {
         let mut hash = Fnv::default();
-        for column in plan.key.iter().map(|&index| &plan.columns[index]).filter(|_| lanes > 1) {
+        for column in plan.key.iter().map(|&index| &plan.columns[index]).filter(|_| count > 1) {
             hash.write(format!("{:?} {:?} {:?}\n", column.name, column.column_type, column.source).as_bytes());
         }
-        Self { lanes, key: if lanes > 1 { hash.finish() } else { 0 } }
+        Self { count, key: if count > 1 { hash.finish() } else { 0 } }
     }
 
-    /// The names of the lanes' checkpoints: the spool's id, or for several lanes `ID/1of2/KEY`, `ID/2of2/KEY`.
+    /// The names of the checkpoints: the spool's id, or for several partitions `ID/1of2/KEY`, `ID/2of2/KEY`.
     pub(crate) fn checkpoints(&self, spool_id: &str) -> Vec<String> {
-        if self.lanes == 1 {
+        if self.count == 1 {
             return vec![spool_id.to_owned()];
         }
-        (1..=self.lanes).map(|lane| format!("{spool_id}/{lane}of{}/{:016x}", self.lanes, self.key)).collect()
+        (1..=self.count).map(|number| format!("{spool_id}/{number}of{}/{:016x}", self.count, self.key)).collect()
     }
 
-    /// The layout whose checkpoints these are, with their positions in the order of the lanes. `None` if they are not those of
-    /// one layout.
+    /// The partitioning of these checkpoints, with their positions in the order of the partitions. `None` if they do not belong
+    /// to one partitioning.
     pub(crate) fn of(spool_id: &str, checkpoints: &[(String, u64)]) -> Option<(Self, Vec<u64>)> {
-        let layout = match checkpoints {
-            [(name, _)] if name == spool_id => Self { lanes: 1, key: 0 },
+        let partitioning = match checkpoints {
+            [(name, _)] if name == spool_id => Self { count: 1, key: 0 },
             [(name, _), ..] => {
-                let (lane, key) = name.strip_prefix(spool_id)?.strip_prefix('/')?.split_once('/')?;
-                let lanes = lane.split_once("of")?.1.parse().ok().filter(|lanes| (2..=LANES_MAX).contains(lanes))?;
-                Self { lanes, key: u64::from_str_radix(key, 16).ok()? }
+                let (number, key) = name.strip_prefix(spool_id)?.strip_prefix('/')?.split_once('/')?;
+                let count = number.split_once("of")?.1.parse().ok();
+                let count = count.filter(|count| (2..=PARTITIONS_MAX).contains(count))?;
+                Self { count, key: u64::from_str_radix(key, 16).ok()? }
             }
             [] => return None,
         };
         let position =
             |name: &String| checkpoints.iter().find(|(found, _)| found == name).map(|(_, position)| *position);
-        let positions: Vec<u64> = layout.checkpoints(spool_id).iter().map(position).collect::<Option<_>>()?;
-        (positions.len() == checkpoints.len()).then_some((layout, positions))
+        let positions: Vec<u64> = partitioning.checkpoints(spool_id).iter().map(position).collect::<Option<_>>()?;
+        (positions.len() == checkpoints.len()).then_some((partitioning, positions))
     }
 }
 
-/// Which lane of how many this checkpoint is of; `None` if there is but one.
-pub(crate) fn lane_of_checkpoint(checkpoint: &str) -> Option<(&str, &str)> {
+/// The number of a checkpoint's partition, and how many there are; `None` if there is only one.
+pub(crate) fn partition_of_checkpoint(checkpoint: &str) -> Option<(&str, &str)> {
     checkpoint.split('/').nth(1)?.split_once("of")
 }
 
-/// The rows of a batch that go through one lane.
+/// The rows of a batch that belong to one partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Part {
+pub(crate) struct Share {
     /// In the order of their arrival.
     pub(crate) rows: Vec<u32>,
-    /// The same, collapsed.
-    pub(crate) merged: Vec<Merged>,
+    pub(crate) coalesced: Vec<Coalesced>,
 }
 
-/// Splits the rows by key into a part for each lane: all rows of a key go through the same one, in every batch and in every
-/// process, so that their order holds.
-pub(crate) fn split(rows: &Rows, lanes: usize) -> Vec<Part> {
-    let mut shares: Vec<Vec<u32>> = vec![Vec::new(); lanes];
+/// Splits the rows by key into a share for each partition.
+pub(crate) fn split(rows: &Rows, partitions: usize) -> Vec<Share> {
+    let mut shares: Vec<Vec<u32>> = vec![Vec::new(); partitions];
     #[expect(clippy::cast_possible_truncation, reason = "batch.events_max is a u32")]
     for row in 0..rows.len() as u32 {
-        let lane = if lanes == 1 { 0 } else { lane_of(rows, row, lanes) };
-        shares[lane].push(row);
+        let partition = if partitions == 1 { 0 } else { partition_of(rows, row, partitions) };
+        shares[partition].push(row);
     }
-    shares.into_iter().map(|share| Part { merged: collapse(rows, &share), rows: share }).collect()
+    shares.into_iter().map(|rows_of| Share { coalesced: coalesce(rows, &rows_of), rows: rows_of }).collect()
 }
 
-/// Must never change: checkpoints in databases rest on it.
-fn lane_of(rows: &Rows, row: u32, lanes: usize) -> usize {
+/// The partition of a row's key. Must never change: checkpoints in databases depend on it.
+fn partition_of(rows: &Rows, row: u32, partitions: usize) -> usize {
     let mut hash = Fnv::default();
     for &column in &rows.plan.key {
         match rows.value(row as usize, column) {
-            // `1` and `1.0` are one key, and have one text only in the database.
+            // `1` and `1.0` are one key with two texts.
             Value::Text { .. } if matches!(rows.plan.columns[column].column_type, ColumnType::Numeric { .. }) => {}
             value @ Value::Text { .. } => hash.write(rows.text_of(value).as_bytes()),
             Value::Int(value) | Value::Micros(value) => hash.write(&value.to_le_bytes()),
-            // `+ 0.0` makes the two zeros one, as the database has it.
+            // `+ 0.0` makes the two zeros equal, as they are in the database.
             Value::Float(value) => hash.write(&(value + 0.0).to_bits().to_le_bytes()),
             Value::Days(value) => hash.write(&value.to_le_bytes()),
             Value::Bool(value) => hash.write(&[value.into()]),
             Value::Null => {}
         }
-        // No text has this byte, so that "ab", "c" and "a", "bc" are two keys.
+        // No text contains this byte, so "ab", "c" and "a", "bc" are two keys.
         hash.write(&[0xff]);
     }
     #[expect(clippy::cast_possible_truncation, reason = "the remainder is below a usize")]
-    let lane = (hash.finish() % lanes as u64) as usize;
-    lane
+    let partition = (hash.finish() % partitions as u64) as usize;
+    partition
 }
 
 /// The hash FNV-1a of 64 bits, with a last step that spreads its upper bits over the lower ones.
-pub(crate) struct Fnv(u64);
+struct Fnv(u64);
 
 impl Default for Fnv {
     fn default() -> Self {
@@ -113,13 +113,13 @@ impl Default for Fnv {
 }
 
 impl Fnv {
-    pub(crate) fn write(&mut self, bytes: &[u8]) {
+    fn write(&mut self, bytes: &[u8]) {
         for &byte in bytes {
             self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
         }
     }
 
-    pub(crate) fn finish(self) -> u64 {
+    fn finish(self) -> u64 {
         let mixed = (self.0 ^ (self.0 >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
         mixed ^ (mixed >> 33)
     }

@@ -66,12 +66,6 @@ pub(crate) fn open_probe(config: &Config) -> Result<Option<Box<dyn Probe>>> {
     Ok(Some(Box::new(WebsocketProbe::new(config)?)))
 }
 
-/// Decodes the frames of a stream, for benches/; returns the number of messages.
-#[cfg(feature = "bench")]
-pub(crate) fn decode_frames(stream: &[u8]) -> usize {
-    crate::source::websocket::decode(stream)
-}
-
 /// The destination that `destination.url` names.
 pub(crate) fn open_destination(config: &Config, abort: StopSignal) -> Result<Box<dyn Destination>> {
     let url = config.destination.url()?;
@@ -85,4 +79,16 @@ pub(crate) fn open_destination(config: &Config, abort: StopSignal) -> Result<Box
         _ => Err(Error::config("destination.url: is neither a PostgreSQL connection string nor an SQLite file")
             .with_hint("use postgresql://USER@HOST/DATABASE or sqlite:PATH")),
     }
+}
+
+/// Decodes WebSocket frames; returns the number of events.
+#[cfg(feature = "_bench")]
+pub(crate) fn decode(frames: &[u8]) -> usize {
+    crate::source::websocket::decode(frames)
+}
+
+/// Encodes the parameters of PostgreSQL's statement; returns their size in bytes.
+#[cfg(feature = "_bench")]
+pub(crate) fn encode(rows: &crate::rows::batch::Rows, coalesced: &[crate::rows::coalesce::Coalesced]) -> Result<usize> {
+    crate::destination::postgres::encode(rows, coalesced)
 }

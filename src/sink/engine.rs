@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
-use crate::pipeline::connection_log::Ledger;
-use crate::pipeline::handoff::Pipeline;
+use crate::pipeline::connection_log::ConnectionLog;
+use crate::pipeline::handoff::Handoff;
 use crate::pipeline::preparer::Preparer;
 use crate::pipeline::reader::Reader;
 use crate::pipeline::writer::Writer;
@@ -29,7 +29,7 @@ pub(super) struct Engine {
     pub(super) spool: Arc<Spool>,
     pub(super) status: Arc<Status>,
     pub(super) schema: Arc<Schema>,
-    pub(super) pipeline: Arc<Pipeline>,
+    pub(super) handoff: Arc<Handoff>,
     threads: Mutex<Threads>,
     ended: Condition,
 }
@@ -58,7 +58,7 @@ impl Engine {
             spool: Arc::new(spool),
             status: Arc::new(status),
             schema: Arc::new(schema),
-            pipeline: Arc::default(),
+            handoff: Arc::default(),
             threads: Mutex::default(),
             ended: Condition::default(),
         }
@@ -83,11 +83,11 @@ impl Engine {
 
     /// No thread runs yet where this fails.
     fn begin(self: &Arc<Self>, config: &Config, parts: Parts) -> Result<()> {
-        let (spool, status, pipeline) = (&self.spool, &self.status, &self.pipeline);
+        let (spool, status, handoff) = (&self.spool, &self.status, &self.handoff);
         let aborts: Vec<StopSignal> = parts.links.iter().map(|link| link.abort.clone()).collect();
         let end_calls = status.abort.on_set(move || aborts.iter().for_each(StopSignal::set));
-        let mut preparer = Preparer::new(spool, pipeline, status, &self.schema, &config.batch);
-        let mut writers = Writer::all(spool, pipeline, status, config, parts.links);
+        let mut preparer = Preparer::new(spool, handoff, status, &self.schema, &config.batch);
+        let mut writers = Writer::all(spool, handoff, status, config, parts.links);
         let connect = move || writers.iter_mut().try_for_each(Writer::try_connect).map(|()| writers);
         let writers = away_from_the_caller(connect)?;
         let reader = parts.source.map(|source| Reader {
@@ -96,10 +96,10 @@ impl Engine {
             source,
             retry: config.retry.clone(),
             on_normal_close: config.stream.on_normal_close,
-            ledger: Ledger::new(Arc::clone(spool), Arc::clone(&status.clock)),
+            connection_log: ConnectionLog::new(Arc::clone(spool), Arc::clone(&status.clock)),
             is_full: false,
         });
-        let closed = Arc::clone(pipeline);
+        let closed = Arc::clone(handoff);
         let mut interrupts = vec![end_calls, status.abort.on_set(move || closed.close())];
         if reader.is_none() {
             // With a reader, it is the reader's end that ends the intake: its last burst still goes in.
@@ -119,9 +119,9 @@ impl Engine {
         self.spawn("cxsink-checkpoint", keep_short, |_| ());
         for (number, mut writer) in (1..).zip(writers) {
             let name = if number == 1 { "cxsink-writer".into() } else { format!("cxsink-writer-{number}") };
-            self.spawn(&name, move || writer.run(), |engine| engine.pipeline.close());
+            self.spawn(&name, move || writer.run(), |engine| engine.handoff.close());
         }
-        self.spawn("cxsink-preparer", move || preparer.run(), |engine| engine.pipeline.finish());
+        self.spawn("cxsink-preparer", move || preparer.run(), |engine| engine.handoff.end());
         if let Some(mut reader) = reader {
             let at_end = |engine: &Engine| {
                 engine.spool.end_intake();
@@ -163,7 +163,7 @@ impl Engine {
         self.status.fail(Error::new(ErrorKind::Internal, format!("starting the thread {name}: {error}")));
         self.status.begin_abort();
         self.spool.end_intake();
-        self.pipeline.finish();
+        self.handoff.end();
         self.thread_ended();
     }
 

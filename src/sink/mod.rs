@@ -10,8 +10,8 @@ mod replay;
 mod table;
 mod validator;
 
-#[cfg(feature = "bench")]
-pub(crate) use adapters::decode_frames;
+#[cfg(feature = "_bench")]
+pub(crate) use adapters::{decode, encode};
 pub(crate) use adapters::{open_destination, open_probe};
 pub use handle::Sink;
 pub use replay::{replay, replay_dry_run};

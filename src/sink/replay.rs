@@ -37,7 +37,7 @@ impl Sink {
     pub fn replay(&self, selection: &Selection) -> Result<Replayed> {
         self.check_process()?;
         let engine = &self.0.engine;
-        let plan = engine.pipeline.plan();
+        let plan = engine.handoff.plan();
         let Engine { spool, status, schema, .. } = &**engine;
         let replayer = Replayer { spool, status, schema, plan: plan.as_ref() };
         // Dead letters that come of this replay are not replayed by it.

@@ -195,7 +195,7 @@ fn the_demo_prints_counters_rows_and_a_dead_letter() {
     for said in [
         "received",
         "inserted",
-        "collapsed",
+        "coalesced",
         "reconnects         1",
         "events/s",
         "p99",

@@ -117,7 +117,7 @@ fn the_good_ones_are_replayed_in_order_and_the_bad_ones_get_todays_reason() {
     assert_eq!((none.replayed, none.rejected), (0, 1), "each is replayed once");
     let stats = settle(&sink);
     assert_eq!(
-        (stats.received, stats.replayed, stats.inserted + stats.updated + stats.collapsed),
+        (stats.received, stats.replayed, stats.inserted + stats.updated + stats.coalesced),
         (0, 3, 3),
         "{stats:?}"
     );

@@ -100,9 +100,9 @@ fn the_first_host_is_a_standby_and_passed_over_until_it_is_promoted() {
 }
 
 /// Waits for the error that says that the destination forgot events; returns it with its hint.
-fn wait_for_forgotten(sink: &Sink) -> String {
-    support::wait_for_notice(sink, "what was forgotten is told", |notice| match notice {
-        Notice::Error(error) if error.message().contains("forgotten") => Some(format!("{error:?}")),
+fn wait_for_loss(sink: &Sink) -> String {
+    support::wait_for_notice(sink, "a loss is reported", |notice| match notice {
+        Notice::Error(error) if error.message().contains("lost") => Some(format!("{error:?}")),
         _ => None,
     })
 }
@@ -128,13 +128,13 @@ fn what_a_standby_that_lagged_behind_has_forgotten_is_told_with_a_gap() {
     let killed = micros();
     standby.promote();
     sink.import(events(150..200).as_bytes()).unwrap();
-    let told = wait_for_forgotten(&sink);
-    assert!(told.contains("forgotten 50 events") && told.contains("cxsink gaps"), "{told}");
+    let told = wait_for_loss(&sink);
+    assert!(told.contains("lost 50 events") && told.contains("cxsink gaps"), "{told}");
     support::wait_quiet(&sink);
     assert_eq!(keys(&standby), keys_of([0..100, 150..200]));
     let gaps = sink.gaps().unwrap();
     let [gap] = &gaps[..] else { panic!("{gaps:?}") };
-    assert!(gap.cause.contains("forgotten 50 events"), "{gap:?}");
+    assert!(gap.cause.contains("lost 50 events"), "{gap:?}");
     assert!(
         (begun..=killed).contains(&gap.from) && gap.to.is_some_and(|to| to >= killed),
         "{gap:?} not {begun}, {killed}"
@@ -171,7 +171,7 @@ fn what_was_forgotten_between_two_runs_is_told_too() {
     primary.kill();
     standby.promote();
     let sink = run(30..40);
-    assert!(wait_for_forgotten(&sink).contains("forgotten 20 events"));
+    assert!(wait_for_loss(&sink).contains("lost 20 events"));
     assert_eq!(keys(&standby), keys_of([0..10, 30..40]));
     assert!(cxsink::Connections::open(&config).unwrap().gaps().unwrap()[0].cause.contains("20 events"));
     sink.close(Some(PATIENCE)).unwrap();
@@ -193,7 +193,7 @@ fn a_server_that_does_not_know_the_spool_any_more_is_told() {
     primary.kill();
     standby.promote();
     sink.import(events(30..40).as_bytes()).unwrap();
-    let told = wait_for_forgotten(&sink);
+    let told = wait_for_loss(&sink);
     assert!(told.contains("no checkpoint of this spool") && told.contains("any of the 30 events"), "{told}");
     support::wait_quiet(&sink);
     assert_eq!(keys(&standby), keys_of(std::iter::once(30..40)));

@@ -119,7 +119,7 @@ fn the_sqlite_table_equals_one_by_one_execution() {
         cxsink::init_db(&config).unwrap();
         through_sinks(&config, &parts, &[1]);
 
-        // One sink and one batch for each event: nothing is collapsed, and PostgreSQL proves above what a batch of one does.
+        // One sink and one batch for each event: nothing is coalesced, and PostgreSQL proves above what a batch of one does.
         let apart = directory.path().join("apart.db");
         let mut one_by_one = settings(directory.path(), &format!("sqlite:{}", apart.display()), mode, 1);
         one_by_one.spool.path = directory.path().join("apart-spool.db");

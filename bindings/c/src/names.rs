@@ -111,7 +111,7 @@ const STATES: [(SinkState, State, &CStr); 6] = [
 ];
 
 /// A counter of a sink. Whenever no batch is in progress,
-/// received + recovered + replayed = inserted + updated + unchanged + confirmed + collapsed + dead_lettered + pending.
+/// received + recovered + replayed = inserted + updated + unchanged + confirmed + coalesced + dead_lettered + pending.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u32)]
 pub enum SinkCounter {
@@ -130,7 +130,7 @@ pub enum SinkCounter {
     /// Events of an in-doubt transaction that turned out to be committed: inserted, updated or unchanged, it is not known which.
     Confirmed = 6,
     /// Events merged with a later one of the same key in the same batch.
-    Collapsed = 7,
+    Coalesced = 7,
     /// Events kept as dead letters.
     DeadLettered = 8,
     /// Events in the spool that are not committed to the table yet: the lag.

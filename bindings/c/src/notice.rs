@@ -60,7 +60,7 @@ pub unsafe extern "C" fn cxsink_notice_get_error(notice: *const NoticeHandle) ->
 }
 
 /// Everything as one JSON object with the member kind, and by that: state (STATE); offset, stage, reason, violations and
-/// sqlstate (REJECTED); error (ERROR); stats (STATS); inserted, updated, unchanged, confirmed, collapsed and dead_lettered
+/// sqlstate (REJECTED); error (ERROR); stats (STATS); inserted, updated, unchanged, confirmed, coalesced and dead_lettered
 /// (STORED). `len`, if it is not NULL, gets the number of bytes. NULL: the empty text.
 ///
 /// Ownership: the text belongs to the notice and lives until that is freed. Blocks: never. Threads: any. Errors: none.

@@ -63,7 +63,7 @@ impl Upserts {
             variant.prepare(session, options.timeout)?;
         }
         let fence = write.fence.map(Positions::new).transpose()?;
-        let arrays = arrays(write.rows, write.merged);
+        let arrays = arrays(write.rows, write.coalesced);
         let parameters = parameters(&nonce, &arrays, fence.as_ref());
         let statement = variant.prepared.as_ref().filter(|_| !options.unnamed_only);
         let run = |client: &mut Client| {

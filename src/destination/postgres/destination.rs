@@ -116,7 +116,7 @@ impl PostgresDestination {
     }
 
     fn try_apply(&mut self, write: &Write<'_>) -> Result<Applied> {
-        if write.merged.is_empty() && write.fence.is_none() {
+        if write.coalesced.is_empty() && write.fence.is_none() {
             return Ok(Applied::Committed { inserted: 0, updated: 0 });
         }
         match self.run_upsert(write) {

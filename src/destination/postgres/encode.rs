@@ -9,7 +9,8 @@ use bytes::{BufMut, BytesMut};
 use postgres::types::{IsNull, ToSql, Type, to_sql_checked};
 
 use crate::rows::Role;
-use crate::rows::batch::{Merged, Rows, Value};
+use crate::rows::batch::{Rows, Value};
+use crate::rows::coalesce::Coalesced;
 
 /// PostgreSQL's epoch is 2000-01-01; these are its distances from 1970-01-01.
 const EPOCH_MICROS: i64 = 946_684_800_000_000;
@@ -18,35 +19,35 @@ const EPOCH_DAYS: i32 = 10_957;
 /// One column of the rows to write.
 pub(super) struct ColumnArray<'a> {
     rows: &'a Rows,
-    merged: &'a [Merged],
+    coalesced: &'a [Coalesced],
     column: usize,
 }
 
 impl<'a> ColumnArray<'a> {
-    fn new(rows: &'a Rows, merged: &'a [Merged], column: usize) -> Self {
-        Self { rows, merged, column }
+    fn new(rows: &'a Rows, coalesced: &'a [Coalesced], column: usize) -> Self {
+        Self { rows, coalesced, column }
     }
 
     fn values(&self) -> impl Iterator<Item = Value> {
         let from_last = self.rows.plan.columns[self.column].role == Role::Updated;
-        self.merged.iter().map(move |merged| {
-            let row = if from_last { merged.last } else { merged.first };
+        self.coalesced.iter().map(move |coalesced| {
+            let row = if from_last { coalesced.last } else { coalesced.first };
             self.rows.value(row as usize, self.column)
         })
     }
 }
 
 /// The arrays of a batch, one a column.
-pub(super) fn arrays<'a>(rows: &'a Rows, merged: &'a [Merged]) -> Vec<ColumnArray<'a>> {
-    (0..rows.plan.width).map(|column| ColumnArray::new(rows, merged, column)).collect()
+pub(super) fn arrays<'a>(rows: &'a Rows, coalesced: &'a [Coalesced]) -> Vec<ColumnArray<'a>> {
+    (0..rows.plan.width).map(|column| ColumnArray::new(rows, coalesced, column)).collect()
 }
 
 /// Encodes the arrays of a batch and drops them; returns their size in bytes.
-#[cfg(feature = "bench")]
-pub(crate) fn encode(rows: &Rows, merged: &[Merged]) -> crate::error::Result<usize> {
+#[cfg(feature = "_bench")]
+pub(crate) fn encode(rows: &Rows, coalesced: &[Coalesced]) -> crate::error::Result<usize> {
     use crate::error::{Error, ErrorKind};
     let mut out = BytesMut::new();
-    for (array, column) in arrays(rows, merged).iter().zip(rows.plan.row_columns()) {
+    for (array, column) in arrays(rows, coalesced).iter().zip(rows.plan.row_columns()) {
         let encoded = array.to_sql(&super::statement::array_type(column.column_type), &mut out);
         encoded.map_err(|error| Error::new(ErrorKind::Internal, error.to_string()))?;
     }
@@ -56,14 +57,14 @@ pub(crate) fn encode(rows: &Rows, merged: &[Merged]) -> crate::error::Result<usi
 /// Shows no values: the `postgres` crate logs parameters by `Debug` at level debug.
 impl fmt::Debug for ColumnArray<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} values", self.merged.len())
+        write!(f, "{} values", self.coalesced.len())
     }
 }
 
 impl ToSql for ColumnArray<'_> {
     fn to_sql(&self, array: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn StdError + Sync + Send>> {
         let element = element_type(array).ok_or(WrongType)?;
-        let len = i32::try_from(self.merged.len())?;
+        let len = i32::try_from(self.coalesced.len())?;
         // The number of dimensions (none for an empty array), whether nulls may follow, the elements' type.
         out.put_i32(i32::from(len > 0));
         out.put_i32(1);

@@ -21,5 +21,5 @@ mod test_server;
 mod tests;
 
 pub(crate) use destination::PostgresDestination;
-#[cfg(feature = "bench")]
+#[cfg(feature = "_bench")]
 pub(crate) use encode::encode;

@@ -35,9 +35,9 @@ fn upsert_rows(transaction: &Transaction<'_>, statements: &Statements, write: &W
     let now = format!("{}Z", format_micros(SystemClock.unix_micros()));
     let mut find = transaction.prepare_cached(&statements.find)?;
     let mut upsert = transaction.prepare_cached(&statements.upsert)?;
-    for merged in write.merged {
+    for coalesced in write.coalesced {
         let parameter = |(index, column): (usize, &PlanColumn)| {
-            let row = if column.role == Role::Updated { merged.last } else { merged.first };
+            let row = if column.role == Role::Updated { coalesced.last } else { coalesced.first };
             Parameter {
                 rows: write.rows,
                 value: write.rows.value(row as usize, index),

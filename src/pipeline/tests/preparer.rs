@@ -8,10 +8,10 @@ use crate::pipeline::handoff::tests::plan;
 use crate::pipeline::preparer::*;
 use crate::time::clock::SystemClock;
 
-/// A preparer on a thread of its own, with the spool before it and the hand-over behind it.
+/// A preparer on a thread of its own, with the spool before it and the handoff behind it.
 struct Road {
     spool: Arc<Spool>,
-    pipeline: Arc<Pipeline>,
+    handoff: Arc<Handoff>,
     events_max: u32,
 }
 
@@ -24,15 +24,15 @@ impl Road {
         let status = Arc::new(Status::new(Arc::new(SystemClock)));
         let road = Self {
             spool: Arc::new(Spool::open(&config).unwrap()),
-            pipeline: Arc::default(),
+            handoff: Arc::default(),
             events_max: config.batch.events_max,
         };
-        let mut preparer = Preparer::new(&road.spool, &road.pipeline, &status, &schema, &config.batch);
+        let mut preparer = Preparer::new(&road.spool, &road.handoff, &status, &schema, &config.batch);
         std::thread::scope(|scope| {
             let thread = scope.spawn(move || preparer.run());
             {
                 let _ending = Ending(&road);
-                road.pipeline.set_course(plan(), 0, 1, 1);
+                road.handoff.assign(plan(), 1, 1);
                 test(&road);
             }
             thread.join().unwrap().unwrap();
@@ -47,7 +47,7 @@ impl Road {
 
     /// The offsets of the batch that the only writer gets next.
     fn taken(&self) -> Option<(u64, u64)> {
-        self.pipeline.take(0).map(|prepared| (prepared.from, prepared.to))
+        self.handoff.take(0).map(|prepared| (prepared.from, prepared.to))
     }
 }
 
@@ -56,7 +56,7 @@ struct Ending<'a>(&'a Road);
 impl Drop for Ending<'_> {
     fn drop(&mut self) {
         self.0.spool.end_intake();
-        self.0.pipeline.close();
+        self.0.handoff.close();
     }
 }
 
@@ -69,7 +69,7 @@ fn a_lone_event_is_a_batch_and_those_that_come_while_it_is_written_are_the_next(
         road.append(3);
         road.spool.commit_all(1).unwrap();
         assert_eq!(road.taken(), Some((1, 6)));
-        road.pipeline.close();
+        road.handoff.close();
         assert_eq!(road.taken(), None);
     });
 }
@@ -103,7 +103,7 @@ fn a_writer_that_is_sent_back_gets_the_same_events_again_also_at_the_end() {
         road.append(10);
         road.spool.end_intake();
         assert_eq!(road.taken(), Some((0, 10)));
-        road.pipeline.set_course(plan(), 0, 1, 1);
+        road.handoff.assign(plan(), 1, 1);
         road.spool.interrupt_wait();
         assert_eq!(road.taken(), Some((0, 10)));
         road.spool.commit_all(10).unwrap();

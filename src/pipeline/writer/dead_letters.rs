@@ -1,24 +1,24 @@
-//! The dead letters that a writer keeps: those of whole batches, and events that the database refuses.
+//! Dead letters that a writer keeps: those of whole batches, and poison events, which the database refuses.
 
 use std::time::Duration;
 
 use crate::error::{Class, Error, Result};
-use crate::pipeline::handoff::Prepared;
-use crate::pipeline::writer::{Done, Piece, Writer};
-use crate::report::dead_letter::Rejection;
-use crate::report::dead_letter::{DeadLetter, Stage};
+use crate::pipeline::writer::run::{End, Writer};
+use crate::pipeline::writer::sub_batch::SubBatch;
+use crate::report::dead_letter::{DeadLetter, Rejection, Stage};
 use crate::report::notice::Notice;
 use crate::report::stats::Stored;
 use crate::report::status::Side;
 use crate::spool::SpooledEvents;
 use crate::time::backoff::Backoff;
 
-/// How often a line about dead letters may come.
+/// The shortest time between two log lines about dead letters.
 const LOG_INTERVAL: Duration = Duration::from_secs(1);
 
 impl Writer {
-    /// Keeps dead letters before the checkpoint passes their events; waits where the spool cannot take them.
-    pub(crate) fn keep(&mut self, dead_letters: &[DeadLetter]) -> Result<bool> {
+    /// Keeps dead letters before the checkpoint passes their events. Waits while the spool cannot take them; false when the sink
+    /// ends first.
+    pub(super) fn keep(&mut self, dead_letters: &[DeadLetter]) -> Result<bool> {
         let mut backoff = Backoff::new(self.config.retry.delay_min, self.config.retry.delay_max);
         while let Err(error) = self.spool.keep(dead_letters) {
             if error.class() != Class::Transient {
@@ -40,7 +40,7 @@ impl Writer {
         Ok(true)
     }
 
-    /// At most one line a second: a stream gone bad must not flood the log. Notices and dead letters tell all.
+    /// At most one line a second: a stream of invalid events must not flood the log. Each has a notice and a dead letter.
     fn log_dead_letters(&mut self, dead_letters: &[DeadLetter]) {
         let Some(first) = dead_letters.first() else { return };
         self.dead_letters_unlogged += dead_letters.len() as u64;
@@ -54,26 +54,24 @@ impl Writer {
         log::warn!("event {} is a dead letter{others} ({}: {})", first.offset, first.stage, log_reason(first));
     }
 
-    /// The database refuses this one event.
-    pub(super) fn set_aside(&mut self, prepared: &Prepared, piece: Piece<'_>, error: &Error) -> Result<Done> {
-        let offset = prepared.rows.offsets[piece.rows[0] as usize];
+    /// Keeps the only event of a sub-batch as a dead letter: a poison event.
+    pub(super) fn reject(&mut self, sub_batch: SubBatch<'_>, error: &Error) -> Result<End> {
         let mut events = SpooledEvents::default();
-        self.spool.read(offset, 1, 0, &mut events)?;
+        self.spool.read(sub_batch.offset(0), 1, 0, &mut events)?;
         let now = self.status.clock.unix_micros();
         let letters: Vec<DeadLetter> = events
             .iter()
             .map(|(offset, received_at, event)| DeadLetter::new(offset, received_at, now, error, event))
             .collect();
         if !self.keep(&letters)? {
-            return Ok(Done::GivenUp);
+            return Ok(End::GivenUp);
         }
-        self.settle(prepared, piece.lane, piece.to, Stored { dead_lettered: 1, ..Stored::default() });
-        Ok(Done::Applied)
+        self.commit(sub_batch, sub_batch.to, Stored { dead_lettered: 1, ..Stored::default() });
+        Ok(End::Committed)
     }
 }
 
-/// What a log may say of a dead letter: which rule it broke. Where is said by the dead letter itself: a pointer into an event
-/// is made of its member names, which may be anything.
+/// The reason without JSON pointers: those contain member names of the event, which must not get into a log.
 fn log_reason(letter: &DeadLetter) -> String {
     match (letter.stage, letter.violations.first()) {
         (Stage::Schema, Some(violation)) => violation.keyword.clone(),

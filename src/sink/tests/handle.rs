@@ -107,14 +107,16 @@ impl Destination for Faulty {
     }
 
     fn apply(&mut self, write: &Write<'_>) -> Result<Applied> {
-        let _ = self.batches.send(write.merged.len());
+        let _ = self.batches.send(write.coalesced.len());
         match self.next(|fault| !matches!(fault, Fault::Unreachable | Fault::Unprepared)) {
             Fault::Before(class) => return Err(failure(class)),
             Fault::After => {
                 self.inner.apply(write)?;
                 return Err(failure(Class::Transient));
             }
-            Fault::TooLong(rows) if write.merged.len() > rows => return Err(failure(Class::Transient).with_timeout()),
+            Fault::TooLong(rows) if write.coalesced.len() > rows => {
+                return Err(failure(Class::Transient).with_timeout());
+            }
             Fault::DropColumn => {
                 let table = Connection::open(&self.table).unwrap();
                 table.busy_timeout(Duration::from_secs(10)).unwrap();
@@ -128,11 +130,11 @@ impl Destination for Faulty {
             }
             Fault::Unreachable | Fault::Unprepared | Fault::TooLong(_) | Fault::None => {}
         }
-        let is_poisoned = |merged: &crate::rows::batch::Merged| {
+        let is_poisoned = |coalesced: &crate::rows::coalesce::Coalesced| {
             let rows = write.rows;
-            (0..rows.plan.width).any(|column| rows.text_of(rows.value(merged.last as usize, column)) == "poison")
+            (0..rows.plan.width).any(|column| rows.text_of(rows.value(coalesced.last as usize, column)) == "poison")
         };
-        if write.merged.iter().any(is_poisoned) {
+        if write.coalesced.iter().any(is_poisoned) {
             return Err(failure(Class::BadRow).with_constraint(Some("no_poison")));
         }
         self.inner.apply(write)
@@ -291,7 +293,7 @@ fn events_reach_the_table_and_the_books_close() {
         .run(&[&[event("a", 1), event("b", 2), event("a", 3)], &[event("b", 4), "not json".into(), event("c", 5)]]);
     assert_eq!(bench.rows(), rows(&[("a", 3), ("b", 4), ("c", 5)]));
     assert_eq!((stats.received, stats.inserted, stats.dead_lettered, stats.pending), (6, 3, 1, 0));
-    assert_eq!(stats.updated + stats.collapsed, 2);
+    assert_eq!(stats.updated + stats.coalesced, 2);
     assert_eq!(stats.state, State::Closed);
     assert!(stats.latency.max_us > 0 && stats.latency.p50_us <= stats.latency.max_us);
 }
@@ -474,10 +476,10 @@ fn a_checkpoint_that_went_back_is_told_and_followed() {
     assert_eq!(bench.rows(), rows(&[("a", 1), ("b", 2)]));
     let stats = sink.stats();
     assert!(stats.is_balanced() && stats.inserted == 2, "{stats:?}");
-    assert!(stats.last_error.unwrap().contains("forgotten 1 events"));
+    assert!(stats.last_error.unwrap().contains("lost 1 events"));
 }
 
-/// Nobody knows any more which of the events were this lane's, so nobody counts those of others as forgotten.
+/// It is not known which of the lost events belonged to which partition.
 #[test]
 fn of_several_checkpoints_that_went_back_each_tells_of_its_share() {
     let mut bench = Bench::new();
@@ -501,8 +503,8 @@ fn of_several_checkpoints_that_went_back_each_tells_of_its_share() {
     }
     told.sort();
     let [first, second] = &told[..] else { panic!("{told:?}") };
-    assert!(first.contains("forgotten the share of connection 1 of 2 in "), "{told:?}");
-    assert!(second.contains("forgotten the share of connection 2 of 2 in "), "{told:?}");
+    assert!(first.contains("lost the share of connection 1 of 2 in "), "{told:?}");
+    assert!(second.contains("lost the share of connection 2 of 2 in "), "{told:?}");
     assert_eq!(sink.gaps().unwrap().len(), 2);
 }
 

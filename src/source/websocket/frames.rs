@@ -245,7 +245,7 @@ pub(super) fn encode_control(control: Control, payload: &[u8], out: &mut Vec<u8>
 }
 
 /// Decodes a whole stream of messages into bursts, as a connection does, and keeps none; returns the number of messages.
-#[cfg(feature = "bench")]
+#[cfg(feature = "_bench")]
 pub(crate) fn decode(mut stream: &[u8]) -> usize {
     let mut frames = Frames::new(&[], MESSAGE_BYTES_MAX);
     let (mut burst, mut messages) = (Burst::default(), 0);

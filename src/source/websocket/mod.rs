@@ -10,7 +10,7 @@ mod probe;
 mod rotation;
 mod source;
 
-#[cfg(feature = "bench")]
+#[cfg(feature = "_bench")]
 pub(crate) use self::frames::decode;
 pub(crate) use self::probe::WebsocketProbe;
 pub(crate) use self::source::WebsocketSource;

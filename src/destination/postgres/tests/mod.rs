@@ -20,7 +20,8 @@ use crate::destination::names::TableName;
 use crate::destination::{Applied, Destination, Write};
 use crate::error::{Class, Error, ErrorKind, Result};
 use crate::rows::Plan;
-use crate::rows::batch::{Merged, Rows, Value};
+use crate::rows::batch::{Rows, Value};
+use crate::rows::coalesce::Coalesced;
 use crate::rows::{Column, ColumnSource, ColumnType, PlanColumn, Role};
 use crate::threads::stop_signal::StopSignal;
 
@@ -97,12 +98,12 @@ macro_rules! rows {
 }
 use rows;
 
-fn each(rows: &Rows) -> Vec<Merged> {
-    (0..u32::try_from(rows.len()).unwrap()).map(|row| Merged { first: row, last: row }).collect()
+fn each(rows: &Rows) -> Vec<Coalesced> {
+    (0..u32::try_from(rows.len()).unwrap()).map(|row| Coalesced { first: row, last: row }).collect()
 }
 
-fn write<'a>(rows: &'a Rows, merged: &'a [Merged]) -> Write<'a> {
-    Write { rows, merged, fence: None }
+fn write<'a>(rows: &'a Rows, coalesced: &'a [Coalesced]) -> Write<'a> {
+    Write { rows, coalesced, fence: None }
 }
 
 fn apply_all(destination: &mut PostgresDestination, rows: &Rows) -> Result<Applied> {

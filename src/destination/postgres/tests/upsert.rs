@@ -98,9 +98,9 @@ fn kept_columns_come_from_the_first_row_and_updated_ones_from_the_last() {
     ];
     let plan = plan("t", columns, UpdateMode::Always);
     let rows = rows!(&plan, ["new", "first", "1"], ["old", "no", "2"], ["new", "second", "3"]);
-    let merged = [Merged { first: 0, last: 2 }, Merged { first: 1, last: 1 }];
+    let coalesced = [Coalesced { first: 0, last: 2 }, Coalesced { first: 1, last: 1 }];
     let mut destination = ready(&database, &plan);
-    assert_eq!(destination.apply(&write(&rows, &merged)).unwrap(), committed(1, 1));
+    assert_eq!(destination.apply(&write(&rows, &coalesced)).unwrap(), committed(1, 1));
     assert_eq!(
         database.query(
             "SELECT k, kept, updated, other, created_at > '2020-01-01', updated_at > '2020-01-01' FROM t ORDER BY k"

@@ -1,13 +1,14 @@
-//! Collapsing against one-by-one execution, row by row in a map.
+//! Coalescing against one-by-one execution, row by row in a map.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use proptest::prelude::*;
 use serde_json::json;
 
 use crate::config::{MappingConfig, UpdateMode};
-use crate::rows::batch::*;
-use crate::rows::{Column, ColumnType, Table, map_event};
+use crate::rows::coalesce::*;
+use crate::rows::{Column, ColumnType, Plan, Table, map_event};
 
 fn plan(update_mode: UpdateMode) -> Arc<Plan> {
     let column = |name: &str, column_type| Column {
@@ -59,7 +60,7 @@ fn one_by_one(events: &[Event], mode: UpdateMode, table: &mut Model) {
 
 proptest! {
     #[test]
-    fn collapsing_is_one_by_one_execution(
+    fn coalesced_rows_equal_one_by_one_execution(
         events in proptest::collection::vec((0_u8..6, any::<Option<u8>>(), any::<Option<u8>>(), proptest::option::of(0_u8..4)), 0..40),
         cuts in proptest::collection::vec(0_usize..40, 0..4),
         newer in any::<bool>(),
@@ -72,28 +73,28 @@ proptest! {
             map_event(&event, offset as u64, &mut rows).unwrap();
         }
         let chosen: Vec<u32> = (0..rows.len()).map(|row| u32::try_from(row).unwrap()).collect();
-        let parts = without_repeats(&rows, &chosen);
-        prop_assert_eq!(parts.iter().cloned().flatten().collect::<Vec<_>>(), (0..rows.len()).collect::<Vec<_>>());
-        for (part, next) in parts.iter().zip(parts.iter().skip(1).map(Some).chain([None])) {
-            let keys: std::collections::BTreeSet<u8> = events[part.clone()].iter().map(|event| event.0).collect();
-            prop_assert_eq!(keys.len(), part.len(), "no key twice");
-            prop_assert!(next.is_none_or(|next| keys.contains(&events[next.start].0)), "as long as can be");
+        let ranges = without_repeats(&rows, &chosen);
+        prop_assert_eq!(ranges.iter().cloned().flatten().collect::<Vec<_>>(), (0..rows.len()).collect::<Vec<_>>());
+        for (range, next) in ranges.iter().zip(ranges.iter().skip(1).map(Some).chain([None])) {
+            let keys: std::collections::BTreeSet<u8> = events[range.clone()].iter().map(|event| event.0).collect();
+            prop_assert_eq!(keys.len(), range.len(), "no key twice");
+            prop_assert!(next.is_none_or(|next| keys.contains(&events[next.start].0)), "as long as possible");
         }
 
         let mut expected = Model::new();
         one_by_one(&events, mode, &mut expected);
 
-        // The same events in batches, each collapsed, then upserted row by row.
+        // The same events in batches, each coalesced, then upserted row by row.
         let mut bounds: Vec<usize> = cuts.into_iter().map(|cut| cut.min(events.len())).chain([0, events.len()]).collect();
         bounds.sort_unstable();
         let mut table = Model::new();
         for pair in bounds.windows(2) {
             let chosen: Vec<u32> = (u32::try_from(pair[0]).unwrap()..u32::try_from(pair[1]).unwrap()).collect();
-            let merged = collapse(&rows, &chosen);
-            let keys: Vec<u8> = merged.iter().map(|m| events[m.first as usize].0).collect();
+            let coalesced = coalesce(&rows, &chosen);
+            let keys: Vec<u8> = coalesced.iter().map(|m| events[m.first as usize].0).collect();
             // The key's first column is n, then k: in this order the numbers ascend.
             prop_assert!(keys.windows(2).all(|pair| pair[0] < pair[1]), "sorted, and no key twice: {:?}", keys);
-            for m in merged {
+            for m in coalesced {
                 let (first, last) = (events[m.first as usize], events[m.last as usize]);
                 prop_assert_eq!(first.0, last.0);
                 one_by_one(&[(first.0, first.1, last.2, last.3)], mode, &mut table);

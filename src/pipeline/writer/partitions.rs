@@ -1,0 +1,167 @@
+//! The partitions of a writer, and the positions of their checkpoints in the destination.
+
+use std::sync::Arc;
+
+use crate::error::{Class, Result};
+use crate::pipeline::reconcile;
+use crate::pipeline::writer::run::{Partition, Writer};
+use crate::rows::Plan;
+use crate::rows::partition::Partitioning;
+
+impl Partition {
+    fn is_beyond_start(&self) -> bool {
+        self.position.is_some_and(|position| position > 0)
+    }
+}
+
+impl Writer {
+    /// Fetches the positions of the checkpoints; true if the partitions are new.
+    pub(super) fn fetch_positions(&mut self, plan: &Arc<Plan>) -> Result<bool> {
+        let wanted = self.wanted(plan);
+        // While the partitions are those of an earlier run, a transaction in doubt may have replaced their checkpoints.
+        if self.is_first() && (!self.is_compared || self.partitioning != Some(wanted)) {
+            if let Some(are_new) = self.compare(plan, wanted)? {
+                return Ok(are_new);
+            }
+            if self.plan.is_none() {
+                log::warn!(
+                    "the destination has no table cxsink_checkpoint: after a crash the last events may be applied again \
+                     (at-least-once); `cxsink init-db` makes the table"
+                );
+            }
+        }
+        let are_new = self.partitioning.is_none() && self.serve(wanted);
+        self.find_missing_checkpoints()?;
+        for partition in 0..self.partitions.len() {
+            if let Some(position) = self.fetch_position(partition)? {
+                self.compare_again(partition, position)?;
+            }
+        }
+        Ok(are_new)
+    }
+
+    /// Compares spool and checkpoints, and serves the partitions that follow. Whether those are new; `None` if the destination
+    /// keeps no checkpoints.
+    fn compare(&mut self, plan: &Arc<Plan>, wanted: Partitioning) -> Result<Option<bool>> {
+        let destination = self.destination.as_mut();
+        let found = reconcile::first(&self.spool, &self.status, destination, plan, wanted, !self.is_compared)?;
+        let Some((partitioning, positions)) = found else { return Ok(None) };
+        let are_new = self.serve(partitioning);
+        for (name, position) in partitioning.checkpoints(self.spool.id()).iter().zip(&positions) {
+            self.spool.note_checkpoint(name, *position);
+        }
+        for partition in &mut self.partitions {
+            partition.position = positions.get(partition.index).copied();
+        }
+        self.is_compared = true;
+        self.note_comparison();
+        Ok(Some(are_new))
+    }
+
+    /// The partitioning to have. Where constraints relate rows of different keys, there is one partition. Decided once; another
+    /// number than in the last run is used when all partitions have the same position.
+    fn wanted(&mut self, plan: &Plan) -> Partitioning {
+        let count = self.partitions_wanted.unwrap_or_else(|| {
+            if !self.is_first() || self.writers == 1 || !plan.relates_rows {
+                return self.writers;
+            }
+            log::warn!(
+                "constraints of the table {} relate rows of different keys, which several connections would write in any order: \
+                 destination.connections counts as 1",
+                plan.table
+            );
+            1
+        });
+        self.partitions_wanted = Some(count);
+        Partitioning::new(count, plan)
+    }
+
+    /// Reports checkpoints that were deleted. They are created again at the committed offset.
+    fn find_missing_checkpoints(&mut self) -> Result<()> {
+        if !self.partitions.iter().any(Partition::is_beyond_start) {
+            return Ok(());
+        }
+        let Some(found) = self.destination.checkpoints(self.spool.id())? else { return Ok(()) };
+        let is_missing = |partition: &&mut Partition| {
+            partition.is_beyond_start() && !found.iter().any(|(name, _)| *name == partition.checkpoint)
+        };
+        let missing = self.partitions.iter_mut().filter(is_missing);
+        if let Some(known) = missing.filter_map(|partition| partition.position.take()).max() {
+            reconcile::lost_checkpoint(&self.spool, &self.status, known);
+        }
+        Ok(())
+    }
+
+    /// Takes over its own partition, or all of them if there is not one for each writer. True if they are new.
+    fn serve(&mut self, partitioning: Partitioning) -> bool {
+        if self.partitioning.replace(partitioning) == Some(partitioning) {
+            return false;
+        }
+        if self.is_first() {
+            self.spool.repartition(partitioning.count);
+        }
+        // A statement of an earlier process may still run in the destination, for events that it had spooled.
+        let in_doubt_to = self.recovered_to;
+        let names = partitioning.checkpoints(self.spool.id()).into_iter().enumerate();
+        let partitions = names.map(|(index, checkpoint)| Partition { index, checkpoint, position: None, in_doubt_to });
+        let are_all = partitioning.count != self.writers;
+        self.partitions = partitions.filter(|partition| are_all || partition.index == self.index).collect();
+        true
+    }
+
+    /// The position of a partition's checkpoint in the destination.
+    pub(super) fn fetch_position(&mut self, partition: usize) -> Result<Option<u64>> {
+        let Partition { checkpoint, index, .. } = &self.partitions[partition];
+        self.destination.position(checkpoint, self.spool.committed_of(*index))
+    }
+
+    /// Compares a position with the last known one, which shows whether transactions in doubt committed.
+    pub(super) fn compare_again(&mut self, partition: usize, position: u64) -> Result<()> {
+        let Partition { checkpoint, position: known, in_doubt_to, .. } = &mut self.partitions[partition];
+        reconcile::again(&self.spool, &self.status, checkpoint, *known, *in_doubt_to, position)?;
+        *known = Some(position);
+        self.spool.note_checkpoint(checkpoint, position);
+        Ok(())
+    }
+
+    /// Changes over to the wanted partitions when those of an earlier run have the same position. Until then the first writer
+    /// alone writes them. False when the sink ends first.
+    pub(super) fn change_partitions(&mut self) -> Result<bool> {
+        loop {
+            let Some(plan) = self.plan.clone() else { return Ok(true) };
+            let wanted = self.wanted(&plan);
+            let committed = self.spool.committed();
+            let is_level = self
+                .partitions
+                .iter()
+                .all(|partition| partition.position.is_some_and(|position| position <= committed));
+            if !self.is_first() || self.partitioning == Some(wanted) || !is_level || self.status.stop.is_set() {
+                return Ok(true);
+            }
+            match self.replace_partitions(wanted, committed) {
+                Ok(()) => {
+                    self.assign(&plan);
+                    return Ok(true);
+                }
+                Err(error) if error.class() == Class::Permanent => return Err(error),
+                Err(error) => self.stall(&error),
+            }
+            if !self.reconnect()? {
+                return Ok(false);
+            }
+        }
+    }
+
+    fn replace_partitions(&mut self, wanted: Partitioning, committed: u64) -> Result<()> {
+        let position = |partition: &Partition| (partition.checkpoint.clone(), partition.position.unwrap_or(committed));
+        let old: Vec<_> = self.partitions.iter().map(position).collect();
+        let new = wanted.checkpoints(self.spool.id());
+        self.destination.replace_checkpoints(&old, &new, committed)?;
+        self.serve(wanted);
+        self.spool.replace_checkpoints(&new, committed);
+        for partition in &mut self.partitions {
+            partition.position = Some(committed);
+        }
+        Ok(())
+    }
+}

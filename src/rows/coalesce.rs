@@ -1,0 +1,85 @@
+//! Coalescing: the rows of one key become one row, with the result of one-by-one execution.
+//!
+//! No value is copied: each key gets the number of the row that gives the kept columns, and of the one that gives the updated
+//! columns.
+
+use std::cmp::Ordering;
+use std::ops::Range;
+
+use crate::rows::batch::{Rows, Value};
+
+/// The rows of one key, coalesced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Coalesced {
+    /// The row that gives key and kept columns.
+    pub(crate) first: u32,
+    /// The row that gives the updated columns.
+    pub(crate) last: u32,
+}
+
+/// Coalesces those of the `chosen` rows that share a key. Sorted by key, so that concurrent writers lock rows in the same order.
+///
+/// The kept columns come from the first row of a key. The updated ones come from the last; in update mode `newer`, from
+/// the last of those that one-by-one execution would have applied.
+pub(crate) fn coalesce(rows: &Rows, chosen: &[u32]) -> Vec<Coalesced> {
+    let mut by_key = chosen.to_vec();
+    // Stable: within a key the rows stay in the order of their arrival.
+    by_key.sort_by(|&a, &b| compare_keys(rows, a, b));
+    by_key
+        .chunk_by(|&a, &b| compare_keys(rows, a, b).is_eq())
+        .map(|group| Coalesced { first: group[0], last: last_applied(rows, group) })
+        .collect()
+}
+
+/// Splits the rows into ranges, as long as possible, none of which has a key twice.
+pub(crate) fn without_repeats(all: &Rows, rows: &[u32]) -> Vec<Range<usize>> {
+    let mut by_key: Vec<usize> = (0..rows.len()).collect();
+    by_key.sort_by(|&a, &b| compare_keys(all, rows[a], rows[b]));
+    // For each row the place of the row before it with the same key.
+    let mut before = vec![None; rows.len()];
+    for pair in by_key.windows(2).filter(|pair| compare_keys(all, rows[pair[0]], rows[pair[1]]).is_eq()) {
+        before[pair[1]] = Some(pair[0]);
+    }
+    let mut ranges = Vec::new();
+    let mut start = 0;
+    for (place, before) in before.into_iter().enumerate() {
+        if before >= Some(start) {
+            ranges.push(start..place);
+            start = place;
+        }
+    }
+    ranges.push(start..rows.len());
+    ranges
+}
+
+fn compare_keys(rows: &Rows, a: u32, b: u32) -> Ordering {
+    let compare_columns = |&column: &usize| {
+        let (a, b) = (rows.value(a as usize, column), rows.value(b as usize, column));
+        match (a, b) {
+            (Value::Text { .. }, Value::Text { .. }) => rows.text_of(a).cmp(rows.text_of(b)),
+            (Value::Int(a) | Value::Micros(a), Value::Int(b) | Value::Micros(b)) => a.cmp(&b),
+            (Value::Days(a), Value::Days(b)) => a.cmp(&b),
+            (Value::Bool(a), Value::Bool(b)) => a.cmp(&b),
+            // `+ 0.0` makes the two zeros equal, as they are in the database.
+            (Value::Float(a), Value::Float(b)) => (a + 0.0).total_cmp(&(b + 0.0)),
+            // The values of a column have one type, and those of a key are never null.
+            _ => Ordering::Equal,
+        }
+    };
+    rows.plan.key.iter().map(compare_columns).find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
+}
+
+/// The row of a key's group that one-by-one execution would have applied last.
+fn last_applied(rows: &Rows, group: &[u32]) -> u32 {
+    let Some(newer_by) = rows.plan.newer_by else { return group[group.len() - 1] };
+    let timestamp = |row: u32| match rows.value(row as usize, newer_by) {
+        Value::Micros(micros) => Some(micros),
+        _ => None,
+    };
+    // The condition of the statement: a missing time is older than any other.
+    group[1..].iter().fold(group[0], |current, &row| if timestamp(row) >= timestamp(current) { row } else { current })
+}
+
+#[cfg(test)]
+#[path = "tests/coalesce.rs"]
+mod tests;
