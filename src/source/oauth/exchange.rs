@@ -26,7 +26,7 @@ use crate::threads::sync;
 
 /// A token response has a few hundred bytes; an error page of a proxy has some thousands.
 pub(crate) const BODY_BYTES_MAX: usize = 64 << 10;
-/// The longest exchange of a request's head.
+/// The longest line of a request's head.
 const LINE_BYTES_MAX: usize = 64 << 10;
 
 /// A response, whatever its status. Its head shows nothing that was [`Hidden`].
