@@ -4,7 +4,7 @@
 //! taken it, so the fastest writer is at most one batch ahead of the slowest.
 //!
 //! The assignment goes the other way: only a writer knows the table, and the plan that follows from it. A new assignment clears
-//! the slot, and the preparer prepares again from the committed offset. Epochs tell batches of an old assignment apart.
+//! the slot, and the preparer prepares again from the committed offset. The epoch identifies batches of an old assignment.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -146,12 +146,12 @@ impl Handoff {
         true
     }
 
-    /// Whether there is an assignment for so many writers.
+    /// Whether there is an assignment for this many writers.
     pub(crate) fn is_for(&self, writers: usize) -> bool {
         self.state().is_for(writers)
     }
 
-    /// Waits until there is an assignment for so many writers; false when the handoff is closed.
+    /// Waits until there is an assignment for this many writers; false when the handoff is closed.
     pub(crate) fn wait_for_writers(&self, writers: usize) -> bool {
         let mut state = self.state();
         while !state.is_closed && !state.is_for(writers) {
@@ -251,7 +251,7 @@ impl Handoff {
         self.for_writers.notify_all();
     }
 
-    /// The preparer has ended: there are no more batches, whatever the assignment is.
+    /// The preparer has ended: there are no more batches; for every assignment.
     pub(crate) fn end(&self) {
         self.state().is_finished = true;
         self.for_writers.notify_all();

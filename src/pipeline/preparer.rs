@@ -19,7 +19,7 @@ use crate::rows::partition::split;
 use crate::rows::schema::Schema;
 use crate::spool::{Next, Spool, SpooledEvents};
 
-/// After so long without events the spool is tidied.
+/// After this time without events the spool is tidied.
 const IDLE: Duration = Duration::from_millis(200);
 /// How often the spool is searched for requests of other processes.
 const REQUESTS_INTERVAL: Duration = Duration::from_millis(500);

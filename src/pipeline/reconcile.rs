@@ -98,7 +98,7 @@ fn set_back_lost_tail(
     found: &mut [(String, u64)],
 ) -> Result<()> {
     let numbered_alike = spool.unchecked_from();
-    // A checkpoint that the destination has just created is at the committed offset, whatever the numbering was before.
+    // A checkpoint that the destination has just created is at the committed offset; also with another numbering.
     let end = numbered_alike.max(spool.committed());
     for (checkpoint, position) in found.iter_mut().filter(|(_, position)| *position > end) {
         log::warn!(

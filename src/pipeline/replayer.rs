@@ -48,7 +48,7 @@ impl Replayer<'_> {
     fn replay(&self, page: &Page, request: Option<&Request>) -> Result<Option<Fates>> {
         let now = self.status.clock.unix_micros();
         let judged: Vec<Judged<'_>> = page
-            .letters
+            .dead_letters
             .iter()
             .map(|letter| {
                 let error = check(self.schema, self.plan, letter).err();

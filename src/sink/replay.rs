@@ -51,7 +51,7 @@ impl Sink {
             let (page, fates) = replayer.page(selection, from, to)?;
             let Some(fates) = fates else {
                 let mut burst = Burst::default();
-                for letter in &page.letters {
+                for letter in &page.dead_letters {
                     burst.push(&letter.event.0);
                 }
                 spool.wait_for_room(&burst, ROOM_CHECK);
@@ -161,7 +161,7 @@ pub fn replay_dry_run(config: &Config, selection: &Selection) -> Result<Replayed
     let mut from = 0;
     loop {
         let page = requests.replayable(selection, from)?;
-        for letter in &page.letters {
+        for letter in &page.dead_letters {
             let fate = match check(&schema, plan.as_ref(), letter) {
                 Ok(()) => Fate::Replayed(None),
                 Err(error) => Fate::Rejected(Rejection::from(&letter.with_reason(&error))),

@@ -23,7 +23,7 @@ pub(crate) struct Tally {
 }
 
 impl Spool {
-    /// Notes an open connection, after so many failed tries, the last one for this reason. Returns its number.
+    /// Notes an open connection, after this many failed tries, the last one for this reason. Returns its number.
     pub(crate) fn connection_opened(&self, at: i64, tries_failed: u64, try_error: Option<&str>) -> Result<u64> {
         let insert = |writer: &mut Connection| -> rusqlite::Result<u64> {
             let transaction = Transaction::begin(writer)?;

@@ -17,10 +17,7 @@ use crate::spool::lock::{holder, in_use};
 static PROBE: [u8; 64 << 10] = [0; 64 << 10];
 
 pub(crate) fn in_memory() -> Finding {
-    Finding::warning(
-        "spool.path is :memory:",
-        "for tests only: what is spooled goes with the process; set spool.path to a file",
-    )
+    Finding::warning("spool.path is :memory:", "set spool.path to a file: events in memory are lost with the process")
 }
 
 /// Writes a file beside the spool and removes it again.
@@ -29,7 +26,7 @@ pub(crate) fn directory(path: &Path) -> Result<Finding> {
     let existing = existing(&directory);
     let probe = existing.join(format!(".cxsink-check-{}", std::process::id()));
     let written = write(&probe);
-    // Whatever came of it, nothing stays.
+    // Removed also after a failed write.
     let removed = fs::remove_file(&probe);
     written.and(removed).map_err(|error| {
         let hint = match error.kind() {
@@ -45,11 +42,11 @@ pub(crate) fn directory(path: &Path) -> Result<Finding> {
     if let Some(why) = unfit(&existing) {
         return Ok(Finding::warning(
             format!("{place} is on {why}"),
-            "set spool.path to a file on a local disk: events wait there until they are in the table",
+            "set spool.path to a file on a local disk: events wait there until they are committed",
         ));
     }
     if existing != directory {
-        return Ok(Finding::good(format!("{place} does not exist yet: the sink makes it")));
+        return Ok(Finding::good(format!("{place} does not exist yet: the sink creates it")));
     }
     Ok(Finding::good(format!("{place} takes files")))
 }
@@ -66,7 +63,7 @@ fn directory_of(path: &Path) -> PathBuf {
     absolute.parent().map_or_else(|| PathBuf::from("/"), Path::to_owned)
 }
 
-/// The directory, or the nearest one above it that exists: the sink makes those below.
+/// The directory, or the nearest one above it that exists: the sink creates those below.
 fn existing(directory: &Path) -> PathBuf {
     directory.ancestors().find(|directory| directory.exists()).unwrap_or(directory).to_owned()
 }
@@ -98,7 +95,7 @@ fn unfit(_: &Path) -> Option<&'static str> {
     None
 }
 
-/// Whether another process has the spool.
+/// Finds out whether another process has the spool open.
 pub(crate) fn lock(path: &Path) -> Result<Finding> {
     match holder(path) {
         Some(holder) => Err(in_use(path, &holder)),
@@ -106,12 +103,12 @@ pub(crate) fn lock(path: &Path) -> Result<Finding> {
     }
 }
 
-/// Looks into the file, if there is one.
+/// Opens the file, if there is one, and counts its events and dead letters.
 pub(crate) fn file(path: &Path) -> Result<Finding> {
     if !path.exists() {
-        return Ok(Finding::good(format!("{} does not exist yet: the sink makes it", path.display())));
+        return Ok(Finding::good(format!("{} does not exist yet: the sink creates it", path.display())));
     }
-    // For reading alone SQLite could not tidy up the files that it needs beside a database with a write-ahead log.
+    // Opened read-only, SQLite could not remove the files beside a database with a write-ahead log.
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let fail = |error: &rusqlite::Error| spool_error(path, "opening", error);
     let connection = Connection::open_with_flags(path, flags).map_err(|error| fail(&error))?;
@@ -119,27 +116,27 @@ pub(crate) fn file(path: &Path) -> Result<Finding> {
     check_format(&connection, path)?;
     if connection.is_readonly("main").map_err(|error| fail(&error))? {
         return Err(Error::spool(format!("opening the spool {}: this user may only read it", path.display()))
-            .with_hint("make the user that the sink runs as the owner of the spool's files"));
+            .with_hint("make the sink's user the owner of the spool's files"));
     }
     let count = |select: &str| connection.query_row(select, [], |row| row.get::<_, u64>(0));
     let counted = connection
         .table_exists(None, "spool")
-        .and_then(|is_made| {
-            if !is_made {
+        .and_then(|exists| {
+            if !exists {
                 return Ok((0, 0));
             }
             Ok((count("SELECT end_offset - deleted_offset FROM spool")?, count("SELECT count(*) FROM dead_letters")?))
         })
         .map_err(|error| fail(&error))?;
-    let (waiting, dead) = counted;
-    Ok(Finding::good(format!("{}: {waiting} events waiting, {dead} dead letters", path.display())))
+    let (pending, dead) = counted;
+    Ok(Finding::good(format!("{}: {pending} events pending, {dead} dead letters", path.display())))
 }
 
-/// Compares the free space with what the spool may still grow. `None` where the system does not tell.
+/// Compares the free space with the growth that is left to the spool. `None` where the system does not report it.
 pub(crate) fn space(path: &Path, bytes_max: u64) -> Result<Option<Finding>> {
     let directory = existing(&directory_of(path));
     let Some(free) = free_bytes(&directory)
-        .map_err(|error| Error::spool(format!("asking for the free space of {}: {error}", directory.display())))?
+        .map_err(|error| Error::spool(format!("reading the free space of {}: {error}", directory.display())))?
     else {
         return Ok(None);
     };
@@ -206,7 +203,7 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn network_and_memory_file_systems_are_told_from_disks() {
+    fn network_and_memory_file_systems_are_recognised() {
         assert!(unfit_kind(0x6969).is_some_and(|why| why.contains("NFS")));
         assert!(unfit_kind(0x0102_1994).is_some_and(|why| why.contains("memory")));
         assert_eq!(unfit_kind(0xef53), None, "ext4");

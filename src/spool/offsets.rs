@@ -60,7 +60,7 @@ impl Offsets {
         self.end - self.committed() - self.ahead
     }
 
-    /// Moves the end: so many events were appended.
+    /// Moves the end: this many events were appended.
     pub(super) fn append(&mut self, events: u64) {
         self.end += events;
         self.check();
@@ -97,7 +97,7 @@ impl Offsets {
         self.settle(before);
     }
 
-    /// From here on there are so many partitions, all at the committed offset.
+    /// From here on there are this many partitions, all at the committed offset.
     pub(super) fn repartition(&mut self, partitions: usize) {
         self.partitions = vec![self.committed(); partitions];
         self.check();

@@ -26,7 +26,7 @@ pub(crate) struct Spool {
     pub(super) reserve: Reserve,
     pub(super) bytes_max: u64,
     pub(super) dead_letters_bytes_max: u64,
-    /// `None` for `:memory:`, where the writer's connection is the only one that sees the data. Stands before the writer, so
+    /// `None` for `:memory:`, where the writer's connection is the only one that sees the data. Declared before the writer, so
     /// that it is dropped first: the last connection to close removes the write-ahead log, which only the writer can.
     reader: Option<Mutex<Connection>>,
     /// `None` for `:memory:`, which has no log.
@@ -42,7 +42,7 @@ pub(crate) struct Spool {
     lock: Mutex<Option<std::fs::File>>,
 }
 
-/// From so many events on, the next batch is prepared while the writer is at work. Preparing them takes half a millisecond,
+/// From this many events on, the next batch is prepared while the writer is at work. Preparing them takes half a millisecond,
 /// writing them several.
 pub(super) const AHEAD_EVENTS_MIN: u64 = 256;
 
@@ -191,7 +191,7 @@ impl Spool {
         state.offsets.taken()
     }
 
-    /// From here on there are so many partitions, all at the committed offset.
+    /// From here on there are this many partitions, all at the committed offset.
     pub(crate) fn repartition(&self, partitions: usize) {
         self.state().offsets.repartition(partitions);
     }
@@ -202,7 +202,7 @@ impl Spool {
         self.advance(|offsets| offsets.commit(partition, to, events))
     }
 
-    /// Moves the committed offset of every partition to `to`, at which the destination's checkpoint stands.
+    /// Moves the committed offset of every partition to `to`, the position of the destination's checkpoint.
     pub(crate) fn commit_all(&self, to: u64) -> Result<()> {
         self.advance(|offsets| offsets.commit_all(to))
     }

@@ -44,7 +44,7 @@ impl SpooledEvents {
         self.events.last().map(|event| event.offset + 1)
     }
 
-    /// Empties it. From here on it takes at most so many events and, beyond the first, at most so many bytes.
+    /// Empties it. From here on it takes at most this many events and, beyond the first, at most this many bytes.
     fn start(&mut self, events_max: usize, bytes_max: usize) {
         self.bytes.clear();
         self.events.clear();
@@ -65,7 +65,7 @@ impl SpooledEvents {
 
     /// Appends the events of a row from `from` to below `end`; false if it is full.
     fn push_row(&mut self, row: &BurstRow<'_>, from: u64, end: u64) -> rusqlite::Result<bool> {
-        for event in row.iter()? {
+        for event in row.split()? {
             let (offset, event) = event?;
             if offset >= from && (offset >= end || !self.push(offset, row.received_at, event)) {
                 return Ok(false);

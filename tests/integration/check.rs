@@ -278,7 +278,7 @@ fn a_spool_that_cannot_be_used_is_told() {
     let sink = Sink::open(&config).unwrap();
     let found = check(&config);
     fails(&found, "spool.lock", &format!("in use by process {}", std::process::id()), "one sink at a time");
-    says(&found, "spool.file", CheckStatus::Passed, "0 events waiting", "");
+    says(&found, "spool.file", CheckStatus::Passed, "0 events pending", "");
     drop(sink);
     config.spool.bytes_max = 64 << 40;
     warns(&check(&config), "spool.space", "free for the spool, which may grow by", "lower spool.bytes_max");

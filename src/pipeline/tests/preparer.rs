@@ -98,7 +98,7 @@ fn many_events_are_prepared_while_the_writer_is_at_work_and_come_in_order() {
 }
 
 #[test]
-fn a_writer_that_is_sent_back_gets_the_same_events_again_also_at_the_end() {
+fn a_new_assignment_prepares_the_same_events_again_also_at_the_end() {
     Road::run(|road| {
         road.append(10);
         road.spool.end_intake();

@@ -6,7 +6,7 @@ use crate::pipeline::writer::sub_batch::SubBatch;
 use crate::report::notice::Notice;
 use crate::report::stats::Stored;
 
-/// After so many statements that finished in time, the next ones may be twice as large.
+/// After this many statements that finished in time, the next ones may be twice as large.
 const COMMITS_BEFORE_GROWTH: u32 = 64;
 
 impl Writer {

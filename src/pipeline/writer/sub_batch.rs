@@ -14,7 +14,7 @@ use crate::time::backoff::Backoff;
 /// The delay before the same sub-batch is tried again; it doubles each time.
 const CONFLICT_DELAY_MIN: Duration = Duration::from_millis(2);
 const CONFLICT_DELAY_MAX: Duration = Duration::from_secs(1);
-/// After so many conflicts in a row, about two seconds, the next one counts as a transient failure.
+/// After this many conflicts in a row, about two seconds, the next one counts as a transient failure.
 const CONFLICTS_MAX: u32 = 10;
 
 /// Rows of one partition that are written in one transaction.

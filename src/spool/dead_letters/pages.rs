@@ -15,7 +15,7 @@ const PAGE_MAX: usize = 1000;
 /// Some of the dead letters to replay, in the order of their offsets.
 #[derive(Debug, Default)]
 pub(crate) struct Page {
-    pub(crate) letters: Vec<DeadLetter>,
+    pub(crate) dead_letters: Vec<DeadLetter>,
     /// Selected offsets without a dead letter to replay.
     pub(crate) skipped: Vec<u64>,
     /// Where the next page begins; `None` after the last.
@@ -24,8 +24,8 @@ pub(crate) struct Page {
 
 impl Page {
     fn is_full(&self) -> bool {
-        let bytes: usize = self.letters.iter().map(|letter| letter.event.0.len()).sum();
-        self.letters.len() + self.skipped.len() >= PAGE_MAX || bytes >= BURST_BYTES_MAX
+        let bytes: usize = self.dead_letters.iter().map(|letter| letter.event.0.len()).sum();
+        self.dead_letters.len() + self.skipped.len() >= PAGE_MAX || bytes >= BURST_BYTES_MAX
     }
 }
 
@@ -50,9 +50,9 @@ pub(super) fn replayable(connection: &Connection, selection: &Selection, from: u
             page.next = Some(offset);
             break;
         }
-        let letters = page.letters.len();
+        let letters = page.dead_letters.len();
         add_range(connection, &mut page, offset, to.min(offset.saturating_add(1)))?;
-        if page.letters.len() == letters {
+        if page.dead_letters.len() == letters {
             page.skipped.push(offset);
         }
     }
@@ -72,7 +72,7 @@ fn add_range(connection: &Connection, page: &mut Page, from: u64, to: u64) -> ru
             page.next = Some(row.get(0)?);
             break;
         }
-        page.letters.push(dead_letter(row)?);
+        page.dead_letters.push(dead_letter(row)?);
     }
     Ok(())
 }

@@ -4,7 +4,7 @@ use rusqlite::{Connection, params};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::report::purge::{Purge, Purged};
-use crate::spool::dead_letters::outside::DeadLetters;
+use crate::spool::dead_letters::handle::DeadLetters;
 use crate::spool::offline::Offline;
 
 /// The dead letters deleted in one transaction: a sink that has the file open waits no longer than that.

@@ -13,7 +13,7 @@ pub(super) fn list(connection: &Connection, from: u64, count: usize) -> rusqlite
     connection.prepare_cached(&select)?.query_map(params![from, count], dead_letter)?.collect()
 }
 
-/// What [`dead_letter`] reads, in this order.
+/// The columns that [`dead_letter`] reads, in this order.
 pub(super) const COLUMNS: &str =
     "offset, received_at, rejected_at, stage, reason, violations, sqlstate, constraint_name,
      column_name, exported_at, replayed_at, replayed_as, event";

@@ -33,7 +33,7 @@ pub(crate) struct Reserve {
     is_given_up: AtomicBool,
     /// It was released, and is to be taken again.
     is_out: AtomicBool,
-    /// For so many small appends the file system is not asked whether it is there.
+    /// For this many small appends the file system is not asked whether it is there.
     is_trusted_for: AtomicU32,
 }
 
@@ -54,7 +54,7 @@ impl Reserve {
         fs::metadata(path).is_ok_and(|file| file.len() >= BYTES)
     }
 
-    /// The same for an append of so many bytes. Asking costs as much as a tenth of a small append, so among those it is not done
+    /// The same for an append of this many bytes. Asking costs as much as a tenth of a small append, so among those it is not done
     /// each time.
     pub(super) fn is_held_for(&self, bytes: u64) -> bool {
         let left = self.is_trusted_for.load(Ordering::Relaxed);

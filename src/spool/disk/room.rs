@@ -33,7 +33,7 @@ impl Spool {
         }
     }
 
-    /// Runs a write of so many bytes that must not be refused although it takes room: dead letters, the last burst before the
+    /// Runs a write of this many bytes that must not be refused although it takes room: dead letters, the last burst before the
     /// end. On a full disk it may use the reserve if that is whole, and if enough is left for making room.
     pub(in crate::spool) fn with_loan<T>(
         &self,
@@ -53,7 +53,7 @@ impl Spool {
         }
     }
 
-    /// Runs a write of so many bytes that is allowed only while the reserve is there. On a full disk it makes room and tries once
+    /// Runs a write of this many bytes that is allowed only while the reserve is there. On a full disk it makes room and tries once
     /// more.
     pub(in crate::spool) fn beside_reserve<T>(
         &self,

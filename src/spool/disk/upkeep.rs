@@ -12,7 +12,7 @@ use crate::spool::disk::pages::{empty_log, free_pages, shrink};
 use crate::spool::queue::{Spool, State};
 use crate::spool::statements::Transaction;
 
-/// So many committed events may stay in the file before they are deleted without an append.
+/// This many committed events may stay in the file before they are deleted without an append.
 pub(in crate::spool) const DELETE_EVENTS_MAX: u64 = 20_000;
 /// The free pages that go back to the file system at a time.
 const SHRINK_PAGES: u32 = 1024;

@@ -16,7 +16,7 @@ use crate::threads::sync::Condition;
 const COPY_PAGES: u32 = 1000;
 /// The log's length at which appends wait until the rest of it is copied.
 const HOLD_PAGES: u32 = 4 * COPY_PAGES;
-/// With so many pages that are not copied, an append copies before it goes on.
+/// With this many pages that are not copied, an append copies before it goes on.
 const BEHIND_PAGES: u32 = 2 * COPY_PAGES;
 /// The log's length at which the commit itself copies, because the thread does not keep up: a disk that is slow or full.
 const PAGES_MAX: u32 = 16 * COPY_PAGES;
@@ -80,7 +80,7 @@ impl Checkpointer {
         let watched = Arc::clone(&log);
         writer.wal_hook(Some(move |wal: &mut rusqlite::hooks::Wal, pages: std::ffi::c_int| {
             if watched.note_commit(pages.unsigned_abs()) {
-                // The commit is done, whatever becomes of the copy: the next one tries again.
+                // The commit is done; if the copy fails, the next commit tries again.
                 let _ = wal.checkpoint();
             }
             Ok(())

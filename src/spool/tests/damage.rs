@@ -1,5 +1,5 @@
 //! Files that were truncated or whose bits have flipped: a clear error, or the events as they were; never a panic, and never an
-//! event that nobody sent.
+//! event that was not sent.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,12 +12,12 @@ use super::{append, burst, config};
 use crate::error::{Error, ErrorKind, Result};
 use crate::spool::*;
 
-/// A spool as a crash leaves it: some rows in the file, some still in the write-ahead log, the first burst partly applied.
+/// A spool as a crash leaves it: some rows in the file, some still in the write-ahead log, the first burst partly committed.
 struct Crashed {
     _directory: tempfile::TempDir,
     path: PathBuf,
     events: Vec<Vec<u8>>,
-    applied: u64,
+    committed: u64,
 }
 
 impl Crashed {
@@ -48,7 +48,7 @@ fn crashed() -> Crashed {
         fs::copy(with(&live, part), with(&path, part)).unwrap();
     }
     assert!(fs::metadata(with(&path, "-wal")).unwrap().len() > 4096 && fs::metadata(&path).unwrap().len() > 4096);
-    Crashed { _directory: directory, path, events, applied: 47 }
+    Crashed { _directory: directory, path, events, committed: 47 }
 }
 
 fn with(path: &Path, part: &str) -> PathBuf {
@@ -67,7 +67,7 @@ fn recover(crashed: &Crashed, damage: impl FnOnce(&Path)) -> Result<usize> {
     damage(&path);
     let spool = Spool::open(&config(&path))?;
     let mut from = spool.committed();
-    assert!(from <= crashed.applied, "events are passed over: from {from}");
+    assert!(from <= crashed.committed, "events are passed over: from {from}");
     let mut events = SpooledEvents::default();
     let mut count = 0;
     loop {
@@ -110,7 +110,7 @@ fn an_undamaged_file_is_recovered_whole() {
 }
 
 #[test]
-fn flipped_bits() {
+fn flipped_bits_are_damage_or_harmless() {
     let crashed = crashed();
     let lengths = PARTS.map(|part| fs::read(with(&crashed.path, part)).unwrap().len());
     let flip = (0..2_usize, any::<prop::sample::Index>(), 0..8_u32);
@@ -131,7 +131,7 @@ fn flipped_bits() {
 }
 
 #[test]
-fn truncated_files() {
+fn a_truncated_file_is_damage_or_holds_the_events_before() {
     let crashed = crashed();
     let mut whole = 0;
     for part in PARTS {
@@ -150,7 +150,7 @@ fn truncated_files() {
 
 /// Values that SQLite itself cannot know to be wrong.
 #[test]
-fn rows_that_contradict_themselves() {
+fn rows_that_contradict_themselves_are_damage() {
     let cases = [
         ("UPDATE bursts SET events = 4611686018427387905", "a count that overflows"),
         ("UPDATE bursts SET events = 9223372036854775807", "a count that overflows"),
@@ -168,10 +168,10 @@ fn rows_that_contradict_themselves() {
         ("DELETE FROM bursts WHERE position = 297", "the last row is missing"),
         ("UPDATE bursts SET position = 9223372036854775800 WHERE position = 280", "an offset beyond all others"),
         ("UPDATE bursts SET position = -1 WHERE position = 280", "a negative offset"),
-        ("UPDATE spool SET deleted_offset = 200", "events that count as applied"),
-        ("UPDATE spool SET deleted_offset = 48", "one event that counts as applied"),
-        ("UPDATE spool SET deleted_offset = -1", "less than nothing applied"),
-        ("UPDATE spool SET deleted_offset = 9223372036854775807", "everything applied"),
+        ("UPDATE spool SET deleted_offset = 200", "events that count as committed"),
+        ("UPDATE spool SET deleted_offset = 48", "one event that counts as committed"),
+        ("UPDATE spool SET deleted_offset = -1", "less than nothing committed"),
+        ("UPDATE spool SET deleted_offset = 9223372036854775807", "everything committed"),
         ("UPDATE spool SET deleted_offset = 'x'", "no number"),
         ("UPDATE spool SET end_offset = end_offset - 3", "an end before the last events"),
         ("UPDATE spool SET unchecked_from = -1", "no offset"),

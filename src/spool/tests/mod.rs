@@ -94,7 +94,7 @@ fn a_large_burst_becomes_many_rows_and_a_large_event_one() {
 }
 
 #[test]
-fn what_is_applied_leaves_the_file_and_offsets_go_on() {
+fn committed_events_leave_the_file_and_offsets_continue() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("spool.db");
     let id = {
@@ -104,7 +104,7 @@ fn what_is_applied_leaves_the_file_and_offsets_go_on() {
         spool.commit_all(4).unwrap();
         assert_eq!(spool.pending().events, 1);
         spool.tidy().unwrap();
-        assert_eq!(spool.pending().bytes, 2 + 8, "only the burst that is applied in part is left");
+        assert_eq!(spool.pending().bytes, 2 + 8, "only the burst that is committed in part is left");
         spool.id().to_owned()
     };
     let spool = Spool::open(&config(&path)).unwrap();
@@ -120,7 +120,7 @@ fn what_is_applied_leaves_the_file_and_offsets_go_on() {
     assert_eq!((spool.committed(), spool.end()), (6, 6), "an empty spool still knows where it was");
 }
 
-/// What every event costs: the pages that its append writes to the log, its row's and the one that notes the places.
+/// The cost of every event: its append writes the page of its row to the log, and the page of the offsets.
 #[test]
 fn an_event_alone_is_two_pages_of_the_log() {
     let directory = tempfile::tempdir().unwrap();
@@ -136,7 +136,7 @@ fn an_event_alone_is_two_pages_of_the_log() {
 }
 
 #[test]
-fn events_that_went_missing_are_missed() {
+fn missing_events_are_damage() {
     for sql in ["DELETE FROM bursts", "DELETE FROM bursts WHERE position = 1"] {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("spool.db");
@@ -149,24 +149,24 @@ fn events_that_went_missing_are_missed() {
     }
 }
 
-/// Otherwise the next process could not see that the destination has forgotten what is deleted here.
+/// Otherwise the next process could not notice that the destination lost events that are deleted here.
 #[test]
-fn what_is_confirmed_is_kept_with_the_delete() {
+fn checkpoints_are_kept_with_a_delete() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("spool.db");
     let spool = Spool::open(&config(&path)).unwrap();
     append(&spool, &[b"a".as_slice(); 16]);
-    spool.note_checkpoint("lane", 16);
+    spool.note_checkpoint("checkpoint", 16);
     spool.commit_all(16).unwrap();
     append(&spool, &[b"b".as_slice(); 16]);
     drop(spool);
     let spool = Spool::open(&config(&path)).unwrap();
-    assert_eq!((spool.committed(), spool.checkpoint("lane")), (16, Some(16)));
+    assert_eq!((spool.committed(), spool.checkpoint("checkpoint")), (16, Some(16)));
 }
 
-/// Otherwise the next event would get its offset, and be taken for decided.
+/// Otherwise the next event would get its offset, and count as rejected.
 #[test]
-fn a_dead_letter_without_its_event_is_missed() {
+fn a_dead_letter_without_its_event_is_damage() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("spool.db");
     let spool = Spool::open(&config(&path)).unwrap();
@@ -186,7 +186,7 @@ fn a_crash_loses_nothing() {
     }
     spool.commit_all(1).unwrap();
     drop(spool);
-    assert!(examine::file(&path).unwrap().message.contains("3 events waiting"));
+    assert!(examine::file(&path).unwrap().message.contains("3 events pending"));
     let spool = Spool::open(&config(&path)).unwrap();
     assert_eq!((spool.committed(), spool.end()), (0, 3));
     assert_eq!(read(&spool, 1, 10, 100), [(1, b"b".to_vec()), (2, b"c".to_vec())]);
@@ -211,7 +211,7 @@ fn a_full_spool_takes_nothing_until_it_is_drained() {
 
 /// Whether its rows are deleted already or not.
 #[test]
-fn what_is_applied_takes_no_room() {
+fn committed_events_take_no_room() {
     let mut config = config(Path::new(":memory:"));
     config.spool.bytes_max = 100;
     let spool = Spool::open(&config).unwrap();
@@ -272,7 +272,7 @@ fn one_process_at_a_time_and_the_error_names_the_other() {
 }
 
 #[test]
-fn who_has_let_go_of_the_file_writes_nothing_any_more() {
+fn a_released_spool_writes_no_more() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("spool.db");
     let first = Spool::open(&config(&path)).unwrap();
@@ -293,7 +293,7 @@ fn who_has_let_go_of_the_file_writes_nothing_any_more() {
 }
 
 #[test]
-fn what_is_no_spool_is_refused_and_left_alone() {
+fn a_file_that_is_not_a_spool_is_refused_and_unchanged() {
     let directory = tempfile::tempdir().unwrap();
     let garbage = directory.path().join("garbage.db");
     std::fs::write(&garbage, "this is a diary, not a database; it is long enough to be read as a header of a page")
@@ -331,21 +331,21 @@ fn letter(offset: u64, event: &[u8]) -> DeadLetter {
 }
 
 #[test]
-fn dead_letters_are_kept_once_and_found_from_outside() {
+fn dead_letters_are_kept_once_and_found_by_another_process() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("spool.db");
     let spool = Spool::open(&config(&path)).unwrap();
     spool.keep(&[letter(3, b"x"), letter(9, b"y")]).unwrap();
     spool.keep(&[letter(9, b"another")]).unwrap();
     assert_eq!(spool.dead_offsets(4).unwrap(), [9]);
-    let outside = DeadLetters::open(&config(&path)).unwrap();
-    assert_eq!(outside.count().unwrap(), 2);
-    assert_eq!(outside.list(0, 10).unwrap(), [letter(3, b"x"), letter(9, b"y")]);
+    let dead_letters = DeadLetters::open(&config(&path)).unwrap();
+    assert_eq!(dead_letters.count().unwrap(), 2);
+    assert_eq!(dead_letters.list(0, 10).unwrap(), [letter(3, b"x"), letter(9, b"y")]);
     assert!(DeadLetters::open(&config(&directory.path().join("none.db"))).is_err());
 }
 
 #[test]
-fn full_of_dead_letters_only_those_that_were_seen_may_go() {
+fn a_full_spool_deletes_only_exported_or_replayed_dead_letters() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("spool.db");
     let mut config = config(&path);
@@ -362,14 +362,14 @@ fn full_of_dead_letters_only_those_that_were_seen_may_go() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
-    /// Any sequence of bursts, acknowledgements and restarts: what is read is what was appended and not yet applied.
+    /// Any sequence of bursts, acknowledgements and restarts: what is read is what was appended and not yet committed.
     #[test]
     fn the_spool_is_a_queue(steps in proptest::collection::vec((0_u8..5, 1_usize..40, 0_usize..3000), 1..30)) {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("spool.db");
         let mut spool = Spool::open(&config(&path)).unwrap();
         let mut model: Vec<Vec<u8>> = Vec::new();
-        let mut applied = 0;
+        let mut committed = 0;
         for (step, count, size) in steps {
             match step {
                 0 | 1 => {
@@ -378,8 +378,8 @@ proptest! {
                     model.extend(events);
                 }
                 2 => {
-                    applied = (applied + count as u64).min(model.len() as u64);
-                    spool.commit_all(applied).unwrap();
+                    committed = (committed + count as u64).min(model.len() as u64);
+                    spool.commit_all(committed).unwrap();
                 }
                 tidied => {
                     if tidied == 3 {
@@ -387,14 +387,14 @@ proptest! {
                     }
                     drop(spool);
                     spool = Spool::open(&config(&path)).unwrap();
-                    prop_assert!(spool.committed() == applied || spool.committed() < applied && tidied != 3);
+                    prop_assert!(spool.committed() == committed || spool.committed() < committed && tidied != 3);
                     // As the destination's checkpoint says.
-                    spool.commit_all(applied).unwrap();
+                    spool.commit_all(committed).unwrap();
                 }
             }
-            prop_assert_eq!(spool.pending().events, model.len() as u64 - applied);
-            let pending: Vec<Vec<u8>> = read(&spool, applied, usize::MAX, usize::MAX).into_iter().map(|(_, e)| e).collect();
-            prop_assert_eq!(&pending[..], &model[usize::try_from(applied).unwrap()..]);
+            prop_assert_eq!(spool.pending().events, model.len() as u64 - committed);
+            let pending: Vec<Vec<u8>> = read(&spool, committed, usize::MAX, usize::MAX).into_iter().map(|(_, e)| e).collect();
+            prop_assert_eq!(&pending[..], &model[usize::try_from(committed).unwrap()..]);
         }
     }
 }
@@ -431,7 +431,7 @@ fn the_log_stays_short_with_and_without_its_thread() {
 
 /// To purge dead letters on a full disk.
 #[test]
-fn a_reserve_that_another_process_took_is_missed_at_the_next_large_append_or_soon() {
+fn a_reserve_that_another_process_released_is_taken_again() {
     let directory = tempfile::tempdir().unwrap();
     let spool = Spool::open(&config(&directory.path().join("spool.db"))).unwrap();
     let reserve = beside(spool.path(), "reserve");
@@ -448,7 +448,7 @@ fn a_reserve_that_another_process_took_is_missed_at_the_next_large_append_or_soo
 }
 
 #[test]
-fn what_is_applied_is_deleted_without_an_append_and_not_by_the_writer() {
+fn committed_events_are_deleted_without_an_append_and_not_by_the_writer() {
     let directory = tempfile::tempdir().unwrap();
     let spool = Spool::open(&config(&directory.path().join("spool.db"))).unwrap();
     std::thread::scope(|scope| {
@@ -481,7 +481,7 @@ fn a_few_events_wait_for_the_writer_and_many_do_not() {
     append(&spool, &[b"b"]);
     assert!(!is_time(), "it writes the first");
     append(&spool, &vec![b"c".as_slice(); usize::try_from(AHEAD_EVENTS_MIN).unwrap()]);
-    assert!(is_time(), "preparing so many takes a while");
+    assert!(is_time(), "preparing many takes a while");
     spool.commit_all(1).unwrap();
     assert!(is_time(), "it is free again");
     spool.take(spool.end());
@@ -497,7 +497,7 @@ fn a_few_events_wait_for_the_writer_and_many_do_not() {
 
 /// What is done for each batch takes as long with ten million events waiting as with ten.
 #[test]
-fn nothing_on_the_way_looks_at_the_whole_backlog() {
+fn no_statement_of_an_event_scans_the_table() {
     let spool = Spool::open(&config(Path::new(":memory:"))).unwrap();
     for statement in [READ_BURSTS, DELETE_BURSTS] {
         let writer = spool.writer();

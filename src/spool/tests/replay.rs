@@ -1,29 +1,29 @@
-//! Dead letters back into the queue, and the ledger: what one transaction does, and what it leaves alone.
+//! Dead letters become events again, each in one transaction; and the connection log.
 
 use super::*;
 use crate::report::replay::{Fate, Selection};
 
-/// A spool whose events up to `applied` are applied, with dead letters of `size` bytes at all of their offsets.
-fn spool_with_letters(path: &Path, applied: u64, size: usize) -> Spool {
+/// A spool with `committed` events, all of them committed, and a dead letter of `size` bytes at each offset.
+fn spool_with_dead_letters(path: &Path, committed: u64, size: usize) -> Spool {
     let mut config = config(path);
     config.spool.bytes_max = 64 << 10;
     let spool = Spool::open(&config).unwrap();
-    let events = vec![&b"x"[..]; usize::try_from(applied).unwrap()];
+    let events = vec![&b"x"[..]; usize::try_from(committed).unwrap()];
     append(&spool, &events);
-    let letters: Vec<DeadLetter> = (0..applied).map(|offset| letter(offset, &vec![b'l'; size])).collect();
-    spool.keep(&letters).unwrap();
-    spool.commit_all(applied).unwrap();
+    let dead_letters: Vec<DeadLetter> = (0..committed).map(|offset| letter(offset, &vec![b'l'; size])).collect();
+    spool.keep(&dead_letters).unwrap();
+    spool.commit_all(committed).unwrap();
     spool.tidy().unwrap();
     spool
 }
 
 fn good(page: &Page) -> Vec<Judged<'_>> {
-    page.letters.iter().map(|letter| (letter, None)).collect()
+    page.dead_letters.iter().map(|letter| (letter, None)).collect()
 }
 
 #[test]
-fn pages_hold_each_letter_once_in_order() {
-    let spool = spool_with_letters(Path::new(":memory:"), 2500, 1);
+fn pages_hold_each_dead_letter_once_in_order() {
+    let spool = spool_with_dead_letters(Path::new(":memory:"), 2500, 1);
     let odd = Selection::Offsets((0..3000).rev().filter(|offset| offset % 2 == 1).collect());
     for (selection, expected) in
         [(Selection::All, (0..2400).collect::<Vec<u64>>()), (odd, (0..2400).filter(|offset| offset % 2 == 1).collect())]
@@ -31,8 +31,8 @@ fn pages_hold_each_letter_once_in_order() {
         let (mut found, mut skipped, mut from, mut pages) = (Vec::new(), Vec::new(), 0, 0);
         loop {
             let page = spool.replayable(&selection, from, 2400).unwrap();
-            assert!(page.letters.len() + page.skipped.len() <= 1000);
-            found.extend(page.letters.iter().map(|letter| letter.offset));
+            assert!(page.dead_letters.len() + page.skipped.len() <= 1000);
+            found.extend(page.dead_letters.iter().map(|letter| letter.offset));
             skipped.extend(page.skipped);
             pages += 1;
             let Some(next) = page.next else { break };
@@ -44,19 +44,23 @@ fn pages_hold_each_letter_once_in_order() {
         let not_there: Vec<u64> = (2400..3000).filter(|offset| offset % 2 == 1).collect();
         assert!(skipped.is_empty() || skipped == not_there, "{skipped:?}");
     }
-    let large = spool_with_letters(Path::new(":memory:"), 20, 100_000);
+    let large = spool_with_dead_letters(Path::new(":memory:"), 20, 100_000);
     let page = large.replayable(&Selection::All, 0, 20).unwrap();
-    assert!((5..=7).contains(&page.letters.len()), "a page holds no more than a burst: {}", page.letters.len());
+    assert!(
+        (5..=7).contains(&page.dead_letters.len()),
+        "a page holds no more than a burst: {}",
+        page.dead_letters.len()
+    );
 }
 
 #[test]
-fn a_letter_is_marked_with_its_append_or_not_at_all() {
+fn a_dead_letter_is_marked_with_its_append_or_not_at_all() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("spool.db");
-    let spool = spool_with_letters(&path, 3, 10);
+    let spool = spool_with_dead_letters(&path, 3, 10);
     append(&spool, &[&vec![0; 60 << 10]]);
     let mut page = spool.replayable(&Selection::All, 0, 3).unwrap();
-    page.letters[0].event.0 = vec![0; 5 << 10];
+    page.dead_letters[0].event.0 = vec![0; 5 << 10];
     assert_eq!(spool.replay(&good(&page), 9, None).unwrap(), None, "the spool is full");
     assert!(spool.dead_letters(0, 9).unwrap().iter().all(|letter| letter.replayed_at.is_none()));
 
@@ -68,8 +72,8 @@ fn a_letter_is_marked_with_its_append_or_not_at_all() {
     spool.keep(std::slice::from_ref(&again)).unwrap();
     let fates = spool.replay(&good(&page), 9, None).unwrap().unwrap();
     let expected = [(0, Fate::Skipped), (1, Fate::Replayed(Some(4))), (2, Fate::Skipped)];
-    assert_eq!(fates, expected, "those deleted meanwhile stay deleted");
-    assert_eq!(read(&spool, 4, 10, 1000), [(4, page.letters[1].event.0.clone())]);
+    assert_eq!(fates, expected, "those deleted in the meantime stay deleted");
+    assert_eq!(read(&spool, 4, 10, 1000), [(4, page.dead_letters[1].event.0.clone())]);
     let fates = spool.replay(&good(&page), 9, None).unwrap().unwrap();
     assert!(fates.iter().all(|(_, fate)| *fate == Fate::Skipped), "each once: {fates:?}");
     assert_eq!(spool.end(), 5);
@@ -82,17 +86,17 @@ fn only_unseen() -> crate::report::purge::Purge {
 }
 
 #[test]
-fn a_request_is_carried_out_once_page_by_page() {
+fn a_request_is_replayed_once_page_by_page() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("spool.db");
-    let spool = spool_with_letters(&path, 1500, 1);
+    let spool = spool_with_dead_letters(&path, 1500, 1);
     let requests = Requests::open(&config(&path)).unwrap();
     let withdrawn = requests.place(&Selection::Offsets(vec![1])).unwrap();
     let request = spool.replay_request().unwrap().unwrap();
     let page = spool.replayable(&request.selection, request.from, 1500).unwrap();
     requests.withdraw(withdrawn).unwrap();
     let fates = spool.replay(&good(&page), 9, Some((&request, &page))).unwrap().unwrap();
-    assert_eq!(fates, [(1, Fate::Skipped)], "nothing is done for a request that was taken back");
+    assert_eq!(fates, [(1, Fate::Skipped)], "nothing is done for a withdrawn request");
     assert_eq!(spool.end(), 1500);
 
     let id = requests.place(&Selection::All).unwrap();
@@ -110,7 +114,7 @@ fn a_request_is_carried_out_once_page_by_page() {
 
 /// What waits for room waits for a purge, which deletes what the file says is finished.
 #[test]
-fn full_of_dead_letters_the_finished_ones_can_be_purged() {
+fn a_full_spool_lets_committed_dead_letters_be_purged() {
     let directory = tempfile::tempdir().unwrap();
     let mut config = config(&directory.path().join("spool.db"));
     config.dead_letters.bytes_max = 5;
@@ -125,9 +129,9 @@ fn full_of_dead_letters_the_finished_ones_can_be_purged() {
     spool.keep(&[letter(1, b"bad")]).unwrap();
 }
 
-/// Once a letter counts as replayed it may be dropped at any time, and with it the knowledge that its event is decided.
+/// A replayed dead letter may be deleted at any time, and with it the note that its event was rejected.
 #[test]
-fn a_replayed_letter_is_finished_also_after_a_crash() {
+fn a_replayed_dead_letter_is_not_prepared_again_after_a_crash() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("spool.db");
     let spool = Spool::open(&config(&path)).unwrap();
@@ -141,27 +145,27 @@ fn a_replayed_letter_is_finished_also_after_a_crash() {
     assert_eq!((spool.committed(), spool.end()), (1, 2));
 }
 
-/// A dead letter says that an event is decided; until its batch is finished, nobody may delete it.
+/// A dead letter notes that an event was rejected: it stays until the event is committed.
 #[test]
-fn letters_of_an_unfinished_batch_stay() {
+fn dead_letters_of_pending_events_stay() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("spool.db");
-    let spool = spool_with_letters(&path, 2, 1);
+    let spool = spool_with_dead_letters(&path, 2, 1);
     append(&spool, &[b"a", b"b"]);
     spool.keep(&[letter(3, b"b")]).unwrap();
-    let outside = DeadLetters::open(&config(&path)).unwrap();
-    let purged = outside.purge(&crate::report::purge::Purge::all()).unwrap();
+    let dead_letters = DeadLetters::open(&config(&path)).unwrap();
+    let purged = dead_letters.purge(&crate::report::purge::Purge::all()).unwrap();
     assert_eq!((purged.deleted, purged.unfinished, purged.unseen), (2, 1, 0));
     assert_eq!(spool.dead_offsets(0).unwrap(), [3]);
     spool.commit_all(4).unwrap();
     spool.delete_committed().unwrap();
-    assert_eq!(outside.purge(&crate::report::purge::Purge::all()).unwrap().deleted, 1);
+    assert_eq!(dead_letters.purge(&crate::report::purge::Purge::all()).unwrap().deleted, 1);
     let bytes: u64 = spool.writer().query_row("SELECT dead_letter_bytes FROM spool", [], |row| row.get(0)).unwrap();
     assert_eq!(bytes, 0);
 }
 
 #[test]
-fn the_ledger_keeps_the_last_connections() {
+fn the_connection_log_keeps_the_last_connections() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("spool.db");
     let spool = Spool::open(&config(&path)).unwrap();

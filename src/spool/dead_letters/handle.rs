@@ -40,7 +40,7 @@ impl DeadLetters {
         list(&self.0.connection, from, count).map_err(|error| self.0.error("reading dead letters from", &error))
     }
 
-    /// How many there are.
+    /// The number of dead letters.
     ///
     /// # Errors
     /// `SPOOL` if the file cannot be read.
