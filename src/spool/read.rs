@@ -65,7 +65,7 @@ impl SpooledEvents {
 
     /// Appends the events of a row from `from` to below `end`; false if it is full.
     fn push_row(&mut self, row: &BurstRow<'_>, from: u64, end: u64) -> rusqlite::Result<bool> {
-        for event in row.iter()? {
+        for event in row.split_events()? {
             let (offset, event) = event?;
             if offset >= from && (offset >= end || !self.push(offset, row.received_at, event)) {
                 return Ok(false);

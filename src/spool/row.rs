@@ -87,7 +87,7 @@ impl<'a> BurstRow<'a> {
     }
 
     /// The events in order, with their offsets.
-    pub(super) fn iter(&self) -> rusqlite::Result<impl Iterator<Item = rusqlite::Result<(u64, &'a [u8])>>> {
+    pub(super) fn split_events(&self) -> rusqlite::Result<impl Iterator<Item = rusqlite::Result<(u64, &'a [u8])>>> {
         let lengths = usize::try_from(self.events).ok().and_then(|events| events.checked_mul(4));
         let (lengths, mut rest) =
             lengths.and_then(|lengths| self.bytes.split_at_checked(lengths)).ok_or_else(too_short)?;
