@@ -47,7 +47,7 @@ def variables(found: dict[str, str]) -> dict[str, str]:
 
 def into_spool(events: list[bytes], take: Callable[[cxsink.Sink, list[bytes]], object]) -> Callable[[Path], float]:
     def run(folder: Path) -> float:
-        # Not started: nothing else uses the processors meanwhile.
+        # Not started: nothing else uses the processors.
         sink = cxsink.Sink(settings(folder, None))
         start = time.perf_counter()
         take(sink, events)

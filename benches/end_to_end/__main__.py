@@ -37,7 +37,7 @@ class Scope:
     rate_events: int  # which has so many events at least
 
     def cases(self) -> list[Case]:
-        """A round: each is run once, in an order that is drawn anew."""
+        """A round: each is run once, in a new random order."""
         # Small batches take so much longer that fewer events will do.
         sizes = [(size, min(self.events, 400 * size)) for size in self.batches]
         floods = [Case(what, "postgresql", events, batch=size) for size, events in sizes for what in ("sink", "ceiling")]

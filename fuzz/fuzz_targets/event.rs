@@ -1,4 +1,4 @@
-//! Bytes of an event, through the whole path into a table: an outcome, never a panic, and books that close.
+//! Bytes of an event, through the whole path into a table: an outcome, never a panic, and every event is accounted for.
 #![no_main]
 
 use std::sync::LazyLock;

@@ -187,7 +187,7 @@ fn without_a_checkpoint() {
     }
 }
 
-/// Each lane finds its own, and the others go on meanwhile.
+/// Each partition finds its own bad rows, and the others go on.
 #[test]
 fn on_three_connections() {
     for (refusal, seed) in REFUSALS.iter().zip(30..) {

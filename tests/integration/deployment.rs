@@ -97,7 +97,7 @@ fn as_service(program: &Path) -> Command {
     command
 }
 
-/// Nobody listens there now.
+/// A port without a listener at this moment.
 fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }

@@ -192,7 +192,7 @@ fn the_stream_survives_what_servers_do() {
         support::config(directory.path(), &format!("sqlite:{}", directory.path().join("table.db").display()));
     simulator.apply_to(&mut config);
     config.stream.ping_interval = Duration::from_millis(250);
-    // Longer than a busy machine keeps a thread waiting: what is sent meanwhile to a stream that was given up is lost.
+    // Longer than a busy machine keeps a thread waiting: events that are sent to an abandoned stream are lost.
     config.stream.idle_timeout = Duration::from_secs(1);
     config.stream.on_normal_close = cxsink::config::OnNormalClose::Stop;
     cxsink::init_db(&config).unwrap();

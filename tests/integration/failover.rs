@@ -150,7 +150,7 @@ fn what_a_standby_that_lagged_behind_has_forgotten_is_told_with_a_gap() {
     sink.close(Some(PATIENCE)).unwrap();
 }
 
-/// The same when the sink was not running meanwhile: the next one finds it out.
+/// The same when the sink was not running during the failover: the next one detects it.
 #[test]
 fn what_was_forgotten_between_two_runs_is_told_too() {
     let mut primary = PrivateServer::start_new();

@@ -139,8 +139,8 @@ fn a_batch_that_was_frozen_early_and_is_cancelled() {
     frozen_before_the_checkpoint(true);
 }
 
-/// Frozen with the checkpoint moved and not committed: nobody can go past it. Whether it then commits or not, the sink goes on from
-/// what the database says.
+/// Frozen with the checkpoint moved and not committed: no other transaction passes it. Whether it then commits or not, the sink goes
+/// on from the checkpoint in the database.
 fn frozen_after_the_checkpoint(cancels_arrive: bool) {
     let bench = Bench::new();
     let (sink, mut gatekeeper, old) = bench.freeze("cxone_events", "ROW", cancels_arrive);
@@ -154,7 +154,7 @@ fn frozen_after_the_checkpoint(cancels_arrive: bool) {
         assert_eq!(
             (stats.updated, stats.confirmed, stats.inserted),
             (40, 0, 20),
-            "it was rolled back, and written anew: {stats:?}"
+            "it was rolled back, and written again: {stats:?}"
         );
     }
     bench.end(&sink);

@@ -172,8 +172,8 @@ fn is_full_disk(error: &cxsink::Error) -> bool {
     error.kind() == ErrorKind::Spool && error.is_retryable() && error.hint().unwrap().contains("disk is full")
 }
 
-/// The disk fills up during an outage of the database. It is told, and the stream waits. When the database is back, draining frees
-/// the disk, and reading goes on: nobody has to make room.
+/// The disk fills up during an outage of the database. The sink reports it, and the stream waits. When the database is back, draining
+/// frees the disk, and reading goes on without an operator.
 #[test]
 fn a_full_disk_in_an_outage_frees_itself() {
     let database = TestDatabase::new();
@@ -236,8 +236,8 @@ fn a_full_disk_and_a_kill() {
     intact(&config);
 }
 
-/// What nobody may drop takes its room for good: a disk full of dead letters waits until somebody has exported and purged them,
-/// which works on the full disk.
+/// Dead letters are never dropped: a disk full of them blocks the sink until they are exported and purged, which works on the full
+/// disk.
 #[test]
 fn a_disk_full_of_dead_letters_waits_for_their_purge() {
     let database = TestDatabase::new();

@@ -214,9 +214,9 @@ fn no_outage_makes_a_dead_letter() {
     }
     // Read-only for new sessions, and the old ones gone: what a failover looks like.
     let read_only = "ALTER SYSTEM SET default_transaction_read_only = on";
-    let goodbye = "SELECT pg_reload_conf(); SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'cxsink'";
+    let terminate = "SELECT pg_reload_conf(); SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'cxsink'";
     server.execute(read_only);
-    server.execute(goodbye);
+    server.execute(terminate);
     sink.import(events(from..from + 10, "25006").as_bytes()).unwrap();
     support::wait_until("25006", || {
         sink.stats().last_error.is_some_and(|error| error.contains("25006")) && sink.state() == State::Stalled

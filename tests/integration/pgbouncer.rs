@@ -1,5 +1,5 @@
-//! Through a PgBouncer with two connections to the server: each batch is written exactly once, whoever shares the connections
-//! and whatever they leave behind there; and the sink itself leaves nothing behind.
+//! Through a PgBouncer with two connections to the server: each batch is written exactly once, although other clients share the
+//! connections and leave settings behind there. The sink itself leaves nothing behind.
 #![cfg(unix)]
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -83,7 +83,7 @@ impl Drop for SetAtEnd<'_> {
     }
 }
 
-/// Others work through the pooler until `done`; a connection that breaks is made anew. Returns how many rounds they did.
+/// Other clients work through the pooler until `done`, and connect again after a broken connection. Returns the number of their rounds.
 fn others(pooler_url: &str, done: &AtomicBool, clients: u64) -> u64 {
     let rounds = AtomicU64::new(0);
     std::thread::scope(|scope| {

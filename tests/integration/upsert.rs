@@ -49,7 +49,7 @@ fn any_mode() -> impl Strategy<Value = &'static str> {
     prop_oneof![Just("always"), Just("changed"), Just("newer")]
 }
 
-/// Runs the events through sinks that are opened anew after each part, with so many connections.
+/// Runs each part through a new sink with the given number of connections.
 fn through_sinks(config: &cxsink::Config, parts: &[Vec<Json>], connections: &[u32]) {
     for (part, connections) in parts.iter().zip(connections.iter().cycle()) {
         let mut config = config.clone();

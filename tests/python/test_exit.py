@@ -20,7 +20,7 @@ event = b'{"interactionId":"i","timestamp":"2026-11-22T16:00:00Z","type":"call",
 
 EXITS = {
     "a sink in a global": "sink = cxsink.Sink(settings).start(); sink.ingest(event)",
-    "a sink that nobody holds": "cxsink.Sink(settings).start().ingest(event)",
+    "a sink without a reference": "cxsink.Sink(settings).start().ingest(event)",
     "a sink in a cycle": "sink = cxsink.Sink(settings).start(); sink.ingest(event); sink.me = sink; del sink",
     "a thread that polls": """
 sink = cxsink.Sink(settings).start()

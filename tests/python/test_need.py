@@ -58,7 +58,7 @@ def test_a_program_that_it_does_not_know_shows_the_usage(tmp_path: Path) -> None
 
 
 def test_without_apt_it_says_what_to_install(tmp_path: Path) -> None:
-    # A copy that knows a program which nobody has: the test does not hang on what is installed here.
+    # A copy that knows a fictive program: the test does not depend on the programs of this machine.
     script = program(tmp_path / "project" / "scripts" / "need", NEED.read_text().replace('"pgbouncer"', '"pgfictive"'))
     done = need(script.parents[1], "pgfictive", PATH=str(tmp_path))
     assert (done.returncode, done.stdout) == (1, "")

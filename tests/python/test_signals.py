@@ -1,4 +1,4 @@
-"""Ctrl-C ends every call that blocks within 200 ms, and other threads of Python run meanwhile.
+"""Ctrl-C ends every call that blocks within 200 ms, and other threads of Python run during it.
 
 Each program of a test makes the same call several times and is interrupted each time. The fastest one counts, since what a busy machine
 adds is no property of the call. A thread of the program says when the main thread is inside the call: that it can say so is

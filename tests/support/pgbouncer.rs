@@ -72,7 +72,7 @@ server_reset_query =
         command.arg(self.folder.path().join("settings")).current_dir(self.folder.path());
         let mut child = command.stdout(log.try_clone().unwrap()).stderr(log).stdin(Stdio::null()).spawn().unwrap();
         while child.try_wait().unwrap().is_none() {
-            // It listens before it says so, and then serves whoever has connected.
+            // It listens before it logs this, and then serves every client that has connected.
             if self.log().contains("process up") {
                 self.process = Some(child);
                 return;

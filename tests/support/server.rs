@@ -86,7 +86,7 @@ impl PrivateServer {
         assert_eq!(self.query("SELECT pg_promote()"), ["t"]);
     }
 
-    /// Has the server start as a standby that follows nobody: read-only, as a primary that came back after a failover.
+    /// Has the server start as a standby without a primary: read-only, as a primary that came back after a failover.
     pub fn demote(&self) {
         assert!(self.postmaster.is_none(), "it runs");
         self.write("standby.signal", "");
@@ -150,7 +150,7 @@ impl PrivateServer {
         }
     }
 
-    /// Whether nobody has been told the port yet.
+    /// Whether the port was never handed out.
     fn is_fresh(&self) -> bool {
         !self.folder.path().join("used").exists()
     }
@@ -205,7 +205,7 @@ impl PrivateServer {
         }
     }
 
-    /// SIGKILL for every process of the server, the first one first: nobody says goodbye.
+    /// SIGKILL for every process of the server, the postmaster first: no client gets a last message.
     pub fn kill(&mut self) {
         let mut postmaster = self.postmaster.take().unwrap();
         let children = children_of(postmaster.id());
