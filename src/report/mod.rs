@@ -2,9 +2,10 @@
 
 pub(crate) mod dead_letter;
 pub(crate) mod finding;
+pub(crate) mod json;
 pub(crate) mod notice;
 pub(crate) mod purge;
 pub(crate) mod replay;
-pub(crate) mod stats;
+pub mod stats;
 pub(crate) mod status;
 pub(crate) mod stream_connection;

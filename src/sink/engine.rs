@@ -160,7 +160,8 @@ impl Engine {
     }
 
     fn not_spawned(&self, name: &str, error: &std::io::Error) {
-        self.status.fail(Error::new(ErrorKind::Internal, format!("starting the thread {name}: {error}")));
+        self.status
+            .fail(Error::new(ErrorKind::Internal, format!("starting the thread {name}: {error}")).caused_by_io(error));
         self.status.begin_abort();
         self.spool.end_intake();
         self.handoff.end();
@@ -200,18 +201,18 @@ impl Engine {
     }
 
     /// Waits until the sink has ended by itself; after `timeout` it is made to end, and this is false.
-    pub(super) fn end_within(&self, timeout: Option<Duration>) -> bool {
+    pub(super) fn end_within(&self, timeout: Duration) -> bool {
         let has_ended = self.wait_ended(timeout);
         if !has_ended {
             self.status.begin_abort();
-            self.wait_ended(Some(ABORT_GRACE));
+            self.wait_ended(ABORT_GRACE);
         }
         has_ended
     }
 
     /// Waits until the sink has ended; false when `timeout` passes first.
-    fn wait_ended(&self, timeout: Option<Duration>) -> bool {
-        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+    fn wait_ended(&self, timeout: Duration) -> bool {
+        let deadline = Instant::now().checked_add(timeout);
         let mut threads = sync::lock(&self.threads);
         while (threads.is_started || threads.running > 0) && !self.status.state().is_final() {
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));

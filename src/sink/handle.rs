@@ -30,7 +30,7 @@ use crate::threads::sync;
 /// while let Poll::Notice(notice) = sink.poll(None)? {
 ///     println!("{}", notice.to_json());
 /// }
-/// sink.close(Some(Duration::from_secs(30)))
+/// sink.close_within(Duration::from_secs(30))
 /// # }
 /// ```
 #[derive(Debug, Clone)]
@@ -48,7 +48,9 @@ pub(super) struct Handle {
 
 /// How often a `Stats` notice comes.
 const STATS_INTERVAL: Duration = Duration::from_secs(10);
-/// How long dropping the last clone may take.
+/// The limit of `close`.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(30);
+/// The limit for dropping the last clone.
 const DROP_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long a wait for room in the spool lasts before the state is looked at again.
 pub(super) const ROOM_CHECK: Duration = Duration::from_millis(100);
@@ -113,6 +115,22 @@ impl Sink {
                 found => return Ok(found),
             }
         }
+    }
+
+    /// An iterator over the notices: each step waits for the next one, and the end of the sink ends it.
+    ///
+    /// ```no_run
+    /// # fn main() -> cxsink::Result<()> {
+    /// # let sink = cxsink::Sink::open(&cxsink::Config::default())?;
+    /// sink.start()?;
+    /// for notice in sink.notices() {
+    ///     println!("{}", notice.to_json());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn notices(&self) -> Notices<'_> {
+        Notices(self)
     }
 
     /// Until the next `Stats` notice is due; `None` before the start, when there is nothing to tell.
@@ -183,13 +201,23 @@ impl Sink {
         self.0.engine.stop();
     }
 
-    /// Stops, waits until what is spooled is applied, and ends. May be repeated. `timeout`: `None` waits as long as it takes.
+    /// Ends the sink: [`close_within`](Self::close_within) 30 seconds.
     ///
     /// # Errors
-    /// `TIMEOUT` when not everything could be applied in time: the sink has ended all the same, and the rest is in the spool. A
-    /// destination that is away is not waited for: `Ok`, with events [`Pending`](Counter::Pending) that the next start applies.
-    /// The error that ended the sink, if its state is `failed`.
-    pub fn close(&self, timeout: Option<Duration>) -> Result<()> {
+    /// As for [`close_within`](Self::close_within).
+    pub fn close(&self) -> Result<()> {
+        self.close_within(CLOSE_TIMEOUT)
+    }
+
+    /// Stops reading, waits until the spooled events are committed, and ends. May be repeated. `Duration::MAX` waits without limit.
+    ///
+    /// It does not wait for a destination that is unreachable: it returns `Ok`, and the next start commits the
+    /// [`Pending`](Counter::Pending) events.
+    ///
+    /// # Errors
+    /// `TIMEOUT` if not every event could be committed in time: the sink has ended all the same, and the rest is in the spool.
+    /// The error that ended the sink, if its state is `failed`. `FORKED` in a forked child.
+    pub fn close_within(&self, timeout: Duration) -> Result<()> {
         self.check_process()?;
         self.stop();
         let has_ended = self.0.engine.end_within(timeout);
@@ -201,9 +229,9 @@ impl Sink {
         }
         Err(Error::new(
             ErrorKind::Timeout,
-            format!("closing the sink: {} events could not be applied in time", self.counter(Counter::Pending)),
+            format!("closing the sink: {} events could not be committed in time", self.counter(Counter::Pending)),
         )
-        .with_hint("they are safe in the spool, and the next start applies them"))
+        .with_hint("nothing is lost: the events are in the spool, and the next start commits them"))
     }
 
     pub(super) fn check_process(&self) -> Result<()> {
@@ -215,13 +243,28 @@ impl Sink {
     }
 }
 
+/// The notices of a sink, from [`Sink::notices`]. In a forked child there are none.
+#[derive(Debug)]
+pub struct Notices<'a>(&'a Sink);
+
+impl Iterator for Notices<'_> {
+    type Item = Notice;
+
+    fn next(&mut self) -> Option<Notice> {
+        match self.0.poll(None) {
+            Ok(Poll::Notice(notice)) => Some(notice),
+            _ => None,
+        }
+    }
+}
+
 impl Drop for Handle {
     fn drop(&mut self) {
         if std::process::id() != self.process {
             return;
         }
         self.engine.status.begin_stop();
-        self.engine.end_within(Some(DROP_TIMEOUT));
+        self.engine.end_within(DROP_TIMEOUT);
     }
 }
 

@@ -38,7 +38,7 @@ impl Sink {
                 Ok(_) => {}
                 Err(error) => {
                     let message = format!("reading the line after {taken} events that were taken: {error}");
-                    return Err(Error::new(ErrorKind::InvalidArgument, message));
+                    return Err(Error::new(ErrorKind::InvalidArgument, message).caused_by(error));
                 }
             }
         }

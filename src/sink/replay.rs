@@ -15,7 +15,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::event::Burst;
 use crate::pipeline::replayer::{Replayer, check};
 use crate::report::dead_letter::Rejection;
-use crate::report::replay::{Fate, Replayed, Selection};
+use crate::report::replay::{Fate, ReplayReport, Selection};
 use crate::report::stats::Counter;
 use crate::rows::Plan;
 use crate::rows::schema::Schema;
@@ -34,7 +34,7 @@ impl Sink {
     ///
     /// # Errors
     /// `STATE` when the sink is stopping, `SPOOL` if the file cannot be used: those replayed before stay replayed.
-    pub fn replay(&self, selection: &Selection) -> Result<Replayed> {
+    pub fn replay(&self, selection: &Selection) -> Result<ReplayReport> {
         self.check_process()?;
         let engine = &self.0.engine;
         let plan = engine.handoff.plan();
@@ -42,7 +42,7 @@ impl Sink {
         let replayer = Replayer { spool, status, schema, plan: plan.as_ref() };
         // Dead letters that come of this replay are not replayed by it.
         let to = spool.committed();
-        let mut report = Replayed::default();
+        let mut report = ReplayReport::default();
         let mut from = 0;
         loop {
             if status.stop.is_set() || status.state().is_final() {
@@ -82,7 +82,7 @@ const REQUEST_CHECK: Duration = Duration::from_millis(20);
 /// # Errors
 /// `TIMEOUT` if that process does not answer: nothing more is replayed then. `SPOOL`, `DATABASE`, `CONFIG` as for
 /// [`Sink::start`].
-pub fn replay(config: &Config, selection: &Selection, timeout: Duration) -> Result<Replayed> {
+pub fn replay(config: &Config, selection: &Selection, timeout: Duration) -> Result<ReplayReport> {
     let mut own = config.clone();
     // The stream is another process's business.
     own.oauth = OauthConfig::default();
@@ -94,7 +94,7 @@ pub fn replay(config: &Config, selection: &Selection, timeout: Duration) -> Resu
             sink.start()?;
             sink.0.engine.spool.wait_drained(DRAIN_TIMEOUT);
             let report = sink.replay(selection)?;
-            match sink.close(Some(DRAIN_TIMEOUT)) {
+            match sink.close_within(DRAIN_TIMEOUT) {
                 Err(error) if error.kind() != ErrorKind::Timeout => return Err(error),
                 _ => {}
             }
@@ -112,7 +112,7 @@ pub fn replay(config: &Config, selection: &Selection, timeout: Duration) -> Resu
 }
 
 /// Leaves a request for the process that has the spool open, and waits until it is carried out.
-fn ask(requests: &Requests, selection: &Selection, timeout: Duration, holder: String) -> Result<Replayed> {
+fn ask(requests: &Requests, selection: &Selection, timeout: Duration, holder: String) -> Result<ReplayReport> {
     let request = requests.place(selection)?;
     let mut progress = requests.progress(request)?;
     let mut since = Instant::now();
@@ -136,7 +136,7 @@ fn ask(requests: &Requests, selection: &Selection, timeout: Duration, holder: St
     }
     requests.withdraw(request)?;
     let report = progress.done.unwrap_or_default();
-    Ok(Replayed { by: Some(holder), ..report })
+    Ok(ReplayReport { by: Some(holder), ..report })
 }
 
 /// What [`replay`] would do under this configuration, without changing anything; also while a sink is running.
@@ -145,7 +145,7 @@ fn ask(requests: &Requests, selection: &Selection, timeout: Duration, holder: St
 ///
 /// # Errors
 /// `SPOOL` if there is no such file; `CONFIG` for a bad configuration or schema; `DATABASE` for a table that does not fit.
-pub fn replay_dry_run(config: &Config, selection: &Selection) -> Result<Replayed> {
+pub fn replay_dry_run(config: &Config, selection: &Selection) -> Result<ReplayReport> {
     config.validate()?;
     let requests = Requests::open(config)?;
     let schema = Schema::load(&config.schema, config.stream.event_bytes_max)?;
@@ -157,7 +157,7 @@ pub fn replay_dry_run(config: &Config, selection: &Selection) -> Result<Replayed
         }
         Err(error) => return Err(error),
     };
-    let mut report = Replayed::default();
+    let mut report = ReplayReport::default();
     let mut from = 0;
     loop {
         let page = requests.replayable(selection, from)?;

@@ -17,5 +17,5 @@ def test_a_good_deployment_passes_and_a_bad_one_says_the_fix(any_settings: dict[
 
 
 def test_there_are_only_these_areas() -> None:
-    with pytest.raises(ValueError, match="there is no area \"spoon\"; there are spool"):
+    with pytest.raises(ValueError, match="no area is named \"spoon\"; the areas are spool"):
         cxsink.check({}, areas=["spoon"])

@@ -48,7 +48,7 @@ def test_a_running_sink_replays_those_that_are_good_now(settings: dict[str, str]
     with cxsink.Sink(keeping) as sink:
         replayed = sink.replay()
     assert (replayed.replayed, replayed.rejected, replayed.by) == (1, 1, None)
-    good, bad = replayed.letters
+    good, bad = replayed.fates
     assert (good.fate, bad.fate, bad.stage) == ("replayed", "rejected", "json")
     stats = sink.stats()
     assert (stats.replayed, stats.inserted, stats.is_balanced) == (1, 1, True)
@@ -75,8 +75,8 @@ def test_purging_leaves_what_nobody_has_seen(settings: dict[str, str]) -> None:
     with pytest.raises(cxsink.ArgumentError, match="none are selected"):
         letters.purge()
     long_ago = datetime(2020, 1, 1, tzinfo=timezone.utc)
-    assert letters.purge(exported=True, before=long_ago) == cxsink.Purged(deleted=0, unseen=0, unfinished=0)
-    assert letters.purge(exported=True) == cxsink.Purged(deleted=2, unseen=2, unfinished=0)
+    assert letters.purge(exported=True, before=long_ago) == cxsink.PurgeReport(deleted=0, unseen=0, unfinished=0)
+    assert letters.purge(exported=True) == cxsink.PurgeReport(deleted=2, unseen=2, unfinished=0)
     assert letters.purge(unseen=True, before=datetime.now() + timedelta(hours=1)).deleted == 2
     assert len(letters) == 0
 

@@ -57,7 +57,7 @@ def test_wrong_credentials_end_the_sink_with_the_reason(settings: dict[str, str]
         with pytest.raises(cxsink.AuthError) as raised, cxsink.Sink(wrong) as sink:
             errors = [notice.error for notice in sink if isinstance(notice, cxsink.ErrorNotice)]
     error = raised.value
-    assert error.answer == 401 and error.hint and "client_secret" in error.hint and "hunter2" not in str(error)
+    assert error.http_status == 401 and error.hint and "client_secret" in error.hint and "hunter2" not in str(error)
     assert [type(each) for each in errors] == [cxsink.AuthError]
     failure = sink.failure
     assert sink.state == "failed" and isinstance(failure, cxsink.AuthError) and failure.message == error.message
@@ -123,6 +123,6 @@ def test_the_ledger_knows_the_connections_and_the_gaps(settings: dict[str, str])
     connections, gaps = sink.connections(), sink.gaps()
     assert [connection.events for connection in connections] == [50, 50]
     assert before < connections[0].opened_at <= (connections[0].last_event_at or before)
-    assert [gap.status for gap in gaps] == [1008, 1000]
+    assert [gap.close_code for gap in gaps] == [1008, 1000]
     assert gaps[0].start < (gaps[0].end or before) and gaps[1].end is None
     assert (cxsink.connections(settings), cxsink.gaps(settings)) == (connections, gaps)

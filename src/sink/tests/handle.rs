@@ -243,7 +243,7 @@ impl Bench {
         let sink = self.open();
         self.start(&sink, bursts, None);
         while let Poll::Notice(_) = sink.poll(Some(Duration::from_secs(30))).unwrap() {}
-        sink.close(Some(Duration::from_secs(30))).unwrap();
+        sink.close_within(Duration::from_secs(30)).unwrap();
         let stats = sink.stats();
         assert!(stats.is_balanced(), "{stats:?}");
         stats
@@ -287,6 +287,21 @@ fn wait_for_state(sink: &Sink, state: State) {
 }
 
 #[test]
+fn public_types_may_be_shared_among_threads() {
+    fn check<T: Send + Sync>() {}
+    check::<Sink>();
+    check::<crate::Validator>();
+    check::<Config>();
+    check::<Error>();
+    check::<Notice>();
+    check::<Stats>();
+    check::<DeadLetter>();
+    check::<crate::dead_letters::ReplayReport>();
+    check::<crate::check::CheckReport>();
+    check::<Gap>();
+}
+
+#[test]
 fn events_reach_the_table_and_the_books_close() {
     let bench = Bench::new();
     let stats = bench
@@ -295,7 +310,7 @@ fn events_reach_the_table_and_the_books_close() {
     assert_eq!((stats.received, stats.inserted, stats.dead_lettered, stats.pending), (6, 3, 1, 0));
     assert_eq!(stats.updated + stats.coalesced, 2);
     assert_eq!(stats.state, State::Closed);
-    assert!(stats.latency.max_us > 0 && stats.latency.p50_us <= stats.latency.max_us);
+    assert!(stats.latency.max > Duration::ZERO && stats.latency.p50 <= stats.latency.max);
 }
 
 #[test]
@@ -314,7 +329,7 @@ fn an_outage_is_waited_out() {
     wait_for_state(&sink, State::Stalled);
     wait_for_state(&sink, State::Running);
     assert!(sink.0.engine.spool.wait_drained(Duration::from_secs(30)));
-    sink.close(None).unwrap();
+    sink.close_within(Duration::MAX).unwrap();
     assert_eq!(bench.rows(), rows(&[("a", 1)]));
     assert!(sink.stats().is_balanced() && sink.stats().last_error.unwrap().contains("injected"));
 }
@@ -348,7 +363,7 @@ fn after_a_lost_answer_the_sink_is_running_again() {
     wait_for_state(&sink, State::Stalled);
     wait_for_state(&sink, State::Running);
     // The batch is counted after the state has changed.
-    sink.close(None).unwrap();
+    sink.close_within(Duration::MAX).unwrap();
     let stats = sink.stats();
     assert_eq!((stats.confirmed, stats.pending), (1, 0), "{stats:?}");
 }
@@ -365,7 +380,7 @@ fn a_connection_that_breaks_early_changes_nothing() {
     bench.faults(&[Fault::Before(Class::Transient), Fault::Unprepared]);
     sink.ingest(event("b", 2).as_bytes()).unwrap();
     assert!(sink.0.engine.spool.wait_drained(Duration::from_secs(30)));
-    sink.close(None).unwrap();
+    sink.close_within(Duration::MAX).unwrap();
     let stats = sink.stats();
     assert!(stats.is_balanced() && (stats.inserted, stats.updated, stats.recovered) == (2, 0, 0), "{stats:?}");
     drop(sink);
@@ -426,7 +441,7 @@ fn a_table_that_changes_under_way_is_followed() {
     sink.ingest(event("b", 2).as_bytes()).unwrap();
     sink.ingest(event("c", 3).as_bytes()).unwrap();
     sink.0.engine.spool.wait_drained(Duration::from_secs(30));
-    sink.close(Some(Duration::from_secs(30))).unwrap();
+    sink.close_within(Duration::from_secs(30)).unwrap();
     assert_eq!(bench.rows(), rows(&[("a", 1), ("b", 2), ("c", 3)]));
     assert!(sink.stats().is_balanced());
 }
@@ -439,7 +454,7 @@ fn what_was_spooled_is_recovered_and_applied_once() {
         for n in 0..3 {
             sink.ingest(event(&format!("k{n}"), n).as_bytes()).unwrap();
         }
-        sink.close(None).unwrap();
+        sink.close_within(Duration::MAX).unwrap();
         assert_eq!(sink.stats().pending, 3, "never started, nothing lost");
     }
     // Committed, but the process ends before it learns of it.
@@ -448,7 +463,7 @@ fn what_was_spooled_is_recovered_and_applied_once() {
         bench.faults(&[Fault::After, Fault::Unreachable, Fault::Unreachable, Fault::Unreachable]);
         bench.start(&sink, &[], None);
         wait_for_state(&sink, State::Stalled);
-        sink.close(Some(Duration::from_secs(30))).unwrap();
+        sink.close_within(Duration::from_secs(30)).unwrap();
         assert!(sink.stats().is_balanced());
     }
     sync::lock(&bench.faults).clear();
@@ -457,7 +472,7 @@ fn what_was_spooled_is_recovered_and_applied_once() {
     assert!(sink.stats().recovered <= 3);
     bench.start(&sink, &[], None);
     sink.ingest(event("new", 7).as_bytes()).unwrap();
-    sink.close(Some(Duration::from_secs(30))).unwrap();
+    sink.close_within(Duration::from_secs(30)).unwrap();
     assert_eq!(bench.rows(), rows(&[("k0", 99), ("k1", 99), ("k2", 99), ("new", 7)]), "applied once, not again");
     let stats = sink.stats();
     assert!(stats.is_balanced() && stats.inserted == 1 && stats.updated == 0, "{stats:?}");
@@ -472,7 +487,7 @@ fn a_checkpoint_that_went_back_is_told_and_followed() {
     assert!(sink.0.engine.spool.wait_drained(Duration::from_secs(30)));
     bench.sql("UPDATE cxsink_checkpoint SET position = 0");
     sink.ingest(event("b", 2).as_bytes()).unwrap();
-    sink.close(Some(Duration::from_secs(30))).unwrap();
+    sink.close_within(Duration::from_secs(30)).unwrap();
     assert_eq!(bench.rows(), rows(&[("a", 1), ("b", 2)]));
     let stats = sink.stats();
     assert!(stats.is_balanced() && stats.inserted == 2, "{stats:?}");
@@ -493,7 +508,7 @@ fn of_several_checkpoints_that_went_back_each_tells_of_its_share() {
     ingest(0..20);
     bench.sql("UPDATE cxsink_checkpoint SET position = 0");
     ingest(20..40);
-    sink.close(Some(Duration::from_secs(30))).unwrap();
+    sink.close_within(Duration::from_secs(30)).unwrap();
     assert_eq!(bench.rows().len(), 40);
     let mut told = Vec::new();
     while let Poll::Notice(notice) = sink.poll(None).unwrap() {
@@ -518,7 +533,7 @@ fn after_a_commit_a_move_is_no_earlier_process_s() {
     for n in 0..3 {
         sink.ingest(event(&format!("k{n}"), n).as_bytes()).unwrap();
     }
-    sink.close(None).unwrap();
+    sink.close_within(Duration::MAX).unwrap();
     drop(sink);
     bench.sql(
         "CREATE TRIGGER other_sink AFTER INSERT ON cxone_events WHEN NEW.idempotency_key = 'k1' BEGIN
@@ -561,7 +576,7 @@ fn a_checkpoint_table_may_come_later() {
     bench.faults(&[Fault::Before(Class::Transient)]);
     sink.ingest(event("b", 2).as_bytes()).unwrap();
     sink.0.engine.spool.wait_drained(Duration::from_secs(30));
-    sink.close(Some(Duration::from_secs(30))).unwrap();
+    sink.close_within(Duration::from_secs(30)).unwrap();
     drop(sink);
     assert_eq!(batches.iter().count(), 3);
     bench.sql("UPDATE cxone_events SET duration = 99");
@@ -593,7 +608,7 @@ fn an_endless_conflict_is_an_outage() {
     sink.ingest(event("a", 1).as_bytes()).unwrap();
     bench.start(&sink, &[], None);
     wait_for_state(&sink, State::Stalled);
-    sink.close(Some(Duration::from_secs(30))).unwrap();
+    sink.close_within(Duration::from_secs(30)).unwrap();
     assert_eq!(sink.stats().pending, 1);
 }
 
@@ -657,14 +672,14 @@ fn an_event_with_a_dead_letter_stays_out_of_the_table() {
         sink.import(format!("{unknown_member}\n{}", event("b", 2)).as_bytes()).unwrap();
         bench.start(&sink, &[], None);
         wait_for_state(&sink, State::Stalled);
-        sink.close(Some(Duration::from_secs(30))).unwrap();
+        sink.close_within(Duration::from_secs(30)).unwrap();
         assert_eq!((sink.dead_letters(0, 9).unwrap().len(), sink.stats().pending), (1, 2));
     }
     sync::lock(&bench.faults).clear();
     bench.config.schema.additional_properties = crate::config::AdditionalProperties::Keep;
     let sink = bench.open();
     bench.start(&sink, &[], None);
-    sink.close(Some(Duration::from_secs(30))).unwrap();
+    sink.close_within(Duration::from_secs(30)).unwrap();
     assert_eq!(bench.rows(), rows(&[("b", 2)]));
     let stats = sink.stats();
     assert!(stats.is_balanced() && stats.dead_lettered == 1 && stats.inserted == 1, "{stats:?}");
@@ -686,7 +701,7 @@ fn a_spool_that_lost_its_tail_loses_nothing_more() {
     // First a run that never reaches the destination, then one that does.
     let sink = bench.open();
     sink.ingest(event("e", 5).as_bytes()).unwrap();
-    sink.close(None).unwrap();
+    sink.close_within(Duration::MAX).unwrap();
     drop(sink);
     bench.run(&[&[event("f", 6)]]);
     assert_eq!(bench.rows(), rows(&[("a", 1), ("b", 2), ("c", 3), ("d", 4), ("e", 5), ("f", 6)]));
@@ -701,7 +716,7 @@ fn a_fatal_source_drains_and_fails() {
     wait_for_state(&sink, State::Failed);
     assert!(matches!(sink.poll(None).unwrap(), Poll::Closed));
     assert_eq!(sink.failure().unwrap().kind(), ErrorKind::Auth);
-    assert_eq!(sink.close(None).unwrap_err().kind(), ErrorKind::Auth);
+    assert_eq!(sink.close_within(Duration::MAX).unwrap_err().kind(), ErrorKind::Auth);
     assert_eq!(bench.rows(), rows(&[("a", 1)]));
     assert!(sink.stats().is_balanced());
 }
@@ -727,7 +742,7 @@ fn a_stop_does_not_wait_for_a_destination_that_is_away() {
     let sink = bench.open();
     bench.start(&sink, &[], None);
     sink.ingest(event("a", 1).as_bytes()).unwrap();
-    sink.close(Some(Duration::from_secs(30))).unwrap();
+    sink.close_within(Duration::from_secs(30)).unwrap();
     let stats = sink.stats();
     assert_eq!((stats.state, stats.pending), (State::Closed, 1));
     assert!(stats.is_balanced());
@@ -741,11 +756,11 @@ fn close_ends_a_hanging_statement_at_its_timeout() {
     let batches = bench.start(&sink, &[], None);
     sink.ingest(event("a", 1).as_bytes()).unwrap();
     batches.recv().unwrap();
-    let error = sink.close(Some(Duration::from_millis(50))).unwrap_err();
+    let error = sink.close_within(Duration::from_millis(50)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout);
     assert!(error.message().contains("1 events"), "{error}");
     assert_eq!(sink.state(), State::Closed);
-    assert!(sink.close(None).is_ok(), "closing again is no error");
+    assert!(sink.close_within(Duration::MAX).is_ok(), "closing again is no error");
     assert_eq!(sink.stats().pending, 1);
 }
 
@@ -759,7 +774,7 @@ fn the_application_gives_events_too() {
     let batches = bench.start(&sink, &[], None);
     let lines = format!("{}\n\n  {}  \nbad\n{}", event("a", 1), event("b", 2), event("a", 3));
     assert_eq!(sink.import(lines.as_bytes()).unwrap(), 4);
-    sink.close(Some(Duration::from_secs(30))).unwrap();
+    sink.close_within(Duration::from_secs(30)).unwrap();
     assert_eq!(bench.rows(), rows(&[("a", 3), ("b", 2)]));
     assert_eq!(sink.ingest(event("c", 1).as_bytes()).unwrap_err().kind(), ErrorKind::State);
     let stats = sink.stats();
@@ -783,7 +798,7 @@ fn threads_of_the_application_may_do_all_at_once() {
             });
         }
     });
-    sink.close(Some(Duration::from_secs(30))).unwrap();
+    sink.close_within(Duration::from_secs(30)).unwrap();
     assert_eq!(bench.rows().len(), 200);
     assert!(sink.stats().is_balanced());
 }
@@ -797,7 +812,7 @@ fn a_sink_starts_once_and_ends_once() {
     assert_eq!(error.kind(), ErrorKind::State);
     sink.stop();
     sink.stop();
-    sink.close(None).unwrap();
+    sink.close_within(Duration::MAX).unwrap();
     assert!(matches!(sink.poll(None), Ok(Poll::Notice(_))));
     let unstarted = Bench::new().open();
     unstarted.stop();
@@ -819,7 +834,7 @@ fn a_sink_that_is_not_started_has_nothing_to_tell() {
     long_ago();
     assert!(matches!(sink.poll(None).unwrap(), Poll::Notice(Notice::Stats(_))));
     assert!(matches!(sink.poll(Some(Duration::ZERO)).unwrap(), Poll::TimedOut));
-    sink.close(None).unwrap();
+    sink.close_within(Duration::MAX).unwrap();
 }
 
 /// The wait for the start, on another thread, does not end with the numbers of nothing.
@@ -831,7 +846,7 @@ fn polling_may_begin_before_the_start() {
     let first = std::thread::spawn(move || polled.poll(None).unwrap());
     bench.start(&sink, &[], None);
     assert!(matches!(first.join().unwrap(), Poll::Notice(Notice::State(State::Running))));
-    sink.close(None).unwrap();
+    sink.close_within(Duration::MAX).unwrap();
 }
 
 #[test]
@@ -850,7 +865,7 @@ fn a_start_that_fails_ends_the_sink_and_the_notices() {
     }
     assert!(notices[0].contains("tls.ca_file"), "{notices:?}");
     assert!(notices.last().unwrap().contains("failed"), "{notices:?}");
-    assert_eq!(sink.close(None).unwrap_err().kind(), ErrorKind::Config);
+    assert_eq!(sink.close_within(Duration::MAX).unwrap_err().kind(), ErrorKind::Config);
 }
 
 #[test]

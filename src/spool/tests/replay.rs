@@ -77,8 +77,8 @@ fn a_letter_is_marked_with_its_append_or_not_at_all() {
     assert_eq!(spool.replay(&[], 9, None).unwrap_err().kind(), ErrorKind::State);
 }
 
-fn only_unseen() -> crate::report::purge::Purge {
-    crate::report::purge::Purge { unseen: true, ..Default::default() }
+fn only_unseen() -> crate::report::purge::PurgeFilter {
+    crate::report::purge::PurgeFilter { unseen: true, ..Default::default() }
 }
 
 #[test]
@@ -120,7 +120,7 @@ fn full_of_dead_letters_the_finished_ones_can_be_purged() {
     spool.commit_all(1).unwrap();
     append(&spool, &[b"bad"]);
     spool.keep(&[letter(1, b"bad")]).unwrap_err();
-    let purged = DeadLetters::open(&config).unwrap().purge(&crate::report::purge::Purge::all()).unwrap();
+    let purged = DeadLetters::open(&config).unwrap().purge(&crate::report::purge::PurgeFilter::all()).unwrap();
     assert_eq!((purged.deleted, purged.unfinished), (1, 0));
     spool.keep(&[letter(1, b"bad")]).unwrap();
 }
@@ -150,12 +150,12 @@ fn letters_of_an_unfinished_batch_stay() {
     append(&spool, &[b"a", b"b"]);
     spool.keep(&[letter(3, b"b")]).unwrap();
     let outside = DeadLetters::open(&config(&path)).unwrap();
-    let purged = outside.purge(&crate::report::purge::Purge::all()).unwrap();
+    let purged = outside.purge(&crate::report::purge::PurgeFilter::all()).unwrap();
     assert_eq!((purged.deleted, purged.unfinished, purged.unseen), (2, 1, 0));
     assert_eq!(spool.dead_offsets(0).unwrap(), [3]);
     spool.commit_all(4).unwrap();
     spool.delete_committed().unwrap();
-    assert_eq!(outside.purge(&crate::report::purge::Purge::all()).unwrap().deleted, 1);
+    assert_eq!(outside.purge(&crate::report::purge::PurgeFilter::all()).unwrap().deleted, 1);
     let bytes: u64 = spool.writer().query_row("SELECT dead_letter_bytes FROM spool", [], |row| row.get(0)).unwrap();
     assert_eq!(bytes, 0);
 }
@@ -169,7 +169,7 @@ fn the_ledger_keeps_the_last_connections() {
         spool.connection_opened(at, 0, None).unwrap();
     }
     let kept = spool.connections().unwrap();
-    assert_eq!((kept.len(), kept[0].opened_at), (10_000, 3));
+    assert_eq!((kept.len(), kept[0].opened_at), (10_000, crate::time::micros::to_time(3)));
     drop(spool);
     let spool = Spool::open(&config(&path)).unwrap();
     assert!(
