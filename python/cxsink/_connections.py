@@ -63,7 +63,7 @@ def connections(config: Config | Mapping[str, ConfigValue] | None = None, /) -> 
         config: The configuration; ``None`` is the environment.
 
     Raises:
-        SpoolError: There is no such file, or it is not a spool.
+        SpoolError: The file does not exist, or is not a spool.
 
     >>> connections({"spool.path": "/nowhere/spool.db"})
     Traceback (most recent call last):
@@ -81,7 +81,7 @@ def gaps(config: Config | Mapping[str, ConfigValue] | None = None, /) -> list[Ga
         config: The configuration; ``None`` is the environment.
 
     Raises:
-        SpoolError: There is no such file, or it is not a spool.
+        SpoolError: The file does not exist, or is not a spool.
 
     >>> for gap in gaps(config):  # none: this spool has never seen a stream
     ...     print(gap.start, gap.end, gap.cause)

@@ -99,7 +99,7 @@ class DeadLetters:
         config: The configuration; ``None`` is the environment. Only ``spool.path`` matters.
 
     Raises:
-        SpoolError: There is no such file, or it is not a spool.
+        SpoolError: The file does not exist, or is not a spool.
 
     >>> for letter in DeadLetters(config):
     ...     print(letter.offset, letter.stage, letter.event)

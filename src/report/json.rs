@@ -33,7 +33,7 @@ pub(crate) fn seconds<S: Serializer>(duration: &Duration, serializer: S) -> Resu
     serializer.serialize_f64(duration.as_secs_f64())
 }
 
-/// What has a name, as this name.
+/// Serializes these types as their names.
 macro_rules! serialize_as_name {
     ($($type:ty),+) => {$(
         impl serde::Serialize for $type {

@@ -1,4 +1,4 @@
-//! What the sink reports: counters, state, notices, dead letters, connections and the findings of a check.
+//! Reports of the sink: statistics, state, notices, dead letters, connections, and the findings of a check.
 
 pub(crate) mod dead_letter;
 pub(crate) mod finding;
