@@ -1,6 +1,6 @@
 /*
- * cxsink: takes interaction events from a NICE CXone Data Actions stream, validates them and upserts them
- * into a database. This is its C interface; docs/c.md is the guide to it.
+ * cxsink: reads interaction events from a NICE CXone Data Actions stream, validates them and upserts them into
+ * a database. This is its C interface; docs/c.md is the guide.
  *
  *     cxsink_config *config = cxsink_config_new();
  *     cxsink_sink *sink = NULL;
@@ -15,19 +15,19 @@
  *     cxsink_sink_free(&sink);
  *     cxsink_config_free(&config);
  *
- * What holds for every function:
+ * Rules of every function:
  *
- * - Status. Most return a cxsink_status, and say more in *err; err may be NULL. *out and *err are NULL on entry of the
- *   call, whatever they were before, and only set as the documentation says.
- * - Ownership. What *out and *err get is yours: free it by the function of its type. These take the address of the
- *   variable, accept NULL, and make the variable NULL. A const char * that is returned belongs to the object that it
- *   was asked of, and lives as long as that; so it is never freed. What you pass is copied.
- * - NULL where a handle, a text or a result is needed is CXSINK_STATUS_INVALID_ARGUMENT, never a crash.
+ * - Status. Most functions return a cxsink_status, with the details in *err; err may be NULL. Every call first sets *out
+ *   and *err to NULL.
+ * - Ownership. The caller owns *out and *err: free each by the function of its type. That takes the address of the
+ *   variable, accepts NULL, and sets the variable to NULL. A returned const char * belongs to the object that it came
+ *   from, and lives as long as it; never free it. Arguments are copied.
+ * - NULL for a required handle, text or result is CXSINK_STATUS_INVALID_ARGUMENT, never a crash.
  * - Text is UTF-8 and ends with a NUL character.
  * - Numbers of an enumeration are passed as uint32_t, and are never reused.
- * - Nothing is printed, and no signal handler is installed. A bug in cxsink that would end a Rust program is
+ * - The library prints nothing and installs no signal handler. A bug in cxsink that would end a Rust program becomes
  *   CXSINK_STATUS_PANIC, or a sink that ends as failed.
- * - After fork() a child cannot use what its parent made: the status is CXSINK_STATUS_FORKED.
+ * - After fork(), the child cannot use handles of its parent: the status is CXSINK_STATUS_FORKED.
  *
  * Made by cbindgen from bindings/c/src; edit that, then run `make header`.
  */
@@ -47,7 +47,7 @@
 #define CXSINK_VERSION_NUMBER \
     (CXSINK_VERSION_MAJOR * 1000000 + CXSINK_VERSION_MINOR * 1000 + CXSINK_VERSION_PATCH)
 
-/* True when the library that is loaded serves this header. Call it before anything else. */
+/* True if the loaded library serves this header. Call it before anything else. */
 #define CXSINK_CHECK_VERSION() cxsink_check_version(CXSINK_VERSION_NUMBER)
 
 /* A timeout_ms that waits without limit. */
@@ -58,9 +58,9 @@
 
 
 /**
- * What a call came to. From 10 on it has failed; `cxsink_error` says more.
+ * The outcome of a call. From 10 on the call has failed, and `cxsink_error` has the details.
  *
- * A newer library may have further numbers: treat one that you do not know as a failure.
+ * A newer library may have further numbers: treat an unknown one as a failure.
  */
 enum cxsink_status
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
@@ -68,7 +68,7 @@ enum cxsink_status
 #endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
  {
     /**
-     * It is done.
+     * The call succeeded.
      */
     CXSINK_STATUS_OK = 0,
     /**
@@ -80,7 +80,7 @@ enum cxsink_status
      */
     CXSINK_STATUS_CLOSED = 2,
     /**
-     * An argument makes no sense: NULL, not UTF-8, out of range.
+     * An argument is invalid: NULL, not UTF-8, out of range.
      */
     CXSINK_STATUS_INVALID_ARGUMENT = 10,
     /**
@@ -88,7 +88,7 @@ enum cxsink_status
      */
     CXSINK_STATUS_CONFIG = 11,
     /**
-     * The call does not fit the state of the sink, for example ingest after close.
+     * The state of the sink does not allow the call, for example ingest after close.
      */
     CXSINK_STATUS_STATE = 12,
     /**
@@ -104,7 +104,7 @@ enum cxsink_status
      */
     CXSINK_STATUS_CONNECT = 21,
     /**
-     * The peer answered something the protocol does not allow.
+     * The answer of the server violates the protocol.
      */
     CXSINK_STATUS_PROTOCOL = 22,
     /**
@@ -112,19 +112,19 @@ enum cxsink_status
      */
     CXSINK_STATUS_JSON = 30,
     /**
-     * The event does not match the JSON Schema.
+     * The event violates the JSON Schema.
      */
     CXSINK_STATUS_SCHEMA = 31,
     /**
-     * The event is valid but does not fit the table.
+     * The event is valid, but one of its values does not fit its column.
      */
     CXSINK_STATUS_UNMAPPED = 32,
     /**
-     * The database failed or is not set up as needed.
+     * The destination failed, or its table does not match the configuration.
      */
     CXSINK_STATUS_DATABASE = 40,
     /**
-     * The database refused a row for its content.
+     * The destination refused a row for its content.
      */
     CXSINK_STATUS_CONSTRAINT = 41,
     /**
@@ -136,7 +136,7 @@ enum cxsink_status
      */
     CXSINK_STATUS_INTERNAL = 90,
     /**
-     * A bug in cxsink: it panicked. The process lives on, and what is spooled is safe.
+     * A bug in cxsink: it panicked. The process continues, and spooled events are safe.
      */
     CXSINK_STATUS_PANIC = 91,
 };
@@ -149,7 +149,7 @@ typedef uint32_t cxsink_status;
 #endif // __cplusplus
 
 /**
- * Parts of a deployment, to be checked; add up what is wanted.
+ * The parts of a deployment to check; add up the flags.
  */
 enum cxsink_check_flag
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
@@ -157,19 +157,19 @@ enum cxsink_check_flag
 #endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
  {
     /**
-     * Where events wait: directory, file, lock and free space.
+     * The spool: directory, file, lock and free space.
      */
     CXSINK_CHECK_FLAG_SPOOL = 1,
     /**
-     * The way to a token: name, TCP, proxy, TLS, the token itself, and the server's clock.
+     * The token endpoint: name, TCP, proxy, TLS, a token, and the server's clock.
      */
     CXSINK_CHECK_FLAG_OAUTH = 2,
     /**
-     * The way to the stream: name, TCP, proxy, TLS, and the handshake. The stream is opened and closed again at once.
+     * The stream: name, TCP, proxy, TLS, and the handshake. The stream is opened and closed again at once.
      */
     CXSINK_CHECK_FLAG_STREAM = 4,
     /**
-     * The way to the table: name, TCP, login, TLS, table, columns, key, privileges, checkpoint, clock.
+     * The destination: name, TCP, login, TLS, table, columns, key, privileges, checkpoint, clock.
      */
     CXSINK_CHECK_FLAG_DESTINATION = 8,
     /**
@@ -186,7 +186,7 @@ typedef uint32_t cxsink_check_flag;
 #endif // __cplusplus
 
 /**
- * How much a record of the log matters; as the most that is wanted, everything up to it.
+ * The level of a log record. As a maximum, it includes every lower number.
  */
 enum cxsink_log_level
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
@@ -202,19 +202,19 @@ enum cxsink_log_level
      */
     CXSINK_LOG_LEVEL_ERROR = 1,
     /**
-     * What somebody should look at: outages, dead letters, settings without effect.
+     * Needs attention: outages, dead letters, settings without effect.
      */
     CXSINK_LOG_LEVEL_WARN = 2,
     /**
-     * What happens now and then: connections, tokens, states.
+     * Occasional events: connections, tokens, states.
      */
     CXSINK_LOG_LEVEL_INFO = 3,
     /**
-     * For those who look for the cause of something.
+     * Details for finding the cause of a problem.
      */
     CXSINK_LOG_LEVEL_DEBUG = 4,
     /**
-     * More of it.
+     * More details.
      */
     CXSINK_LOG_LEVEL_TRACE = 5,
 };
@@ -227,7 +227,7 @@ typedef uint32_t cxsink_log_level;
 #endif // __cplusplus
 
 /**
- * What a notice is about.
+ * The kind of a notice.
  */
 enum cxsink_notice_kind
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
@@ -247,7 +247,7 @@ enum cxsink_notice_kind
      */
     CXSINK_NOTICE_KIND_ERROR = 3,
     /**
-     * The sink's numbers, every ten seconds from the start on, while someone polls.
+     * The statistics, every ten seconds from the start on, while the application polls.
      */
     CXSINK_NOTICE_KIND_STATS = 4,
     /**
@@ -264,7 +264,7 @@ typedef uint32_t cxsink_notice_kind;
 #endif // __cplusplus
 
 /**
- * Which dead letters to delete; add up what is wanted.
+ * The dead letters to delete; add up the flags.
  */
 enum cxsink_purge_flag
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
@@ -280,7 +280,7 @@ enum cxsink_purge_flag
      */
     CXSINK_PURGE_FLAG_REPLAYED = 2,
     /**
-     * Those that were neither: nothing is left of them then.
+     * Those that were neither. Their events are lost.
      */
     CXSINK_PURGE_FLAG_UNSEEN = 4,
 };
@@ -368,7 +368,7 @@ typedef uint32_t cxsink_counter;
 #endif // __cplusplus
 
 /**
- * Where a sink stands.
+ * The state of a sink.
  */
 enum cxsink_state
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
@@ -380,23 +380,23 @@ enum cxsink_state
      */
     CXSINK_STATE_OPEN = 0,
     /**
-     * Working.
+     * Events are read and committed.
      */
     CXSINK_STATE_RUNNING = 1,
     /**
-     * Reading, but the destination does not take rows; events wait in the spool.
+     * Events are read, but the destination takes no rows, or the spool takes no events. They wait in the spool or at the server.
      */
     CXSINK_STATE_STALLED = 2,
     /**
-     * No longer reading; applying what is spooled.
+     * Nothing is read any more; spooled events are being committed.
      */
     CXSINK_STATE_STOPPING = 3,
     /**
-     * Ended in order.
+     * Ended as requested.
      */
     CXSINK_STATE_CLOSED = 4,
     /**
-     * Ended by an error; what is spooled is safe.
+     * Ended by an error; spooled events are safe.
      */
     CXSINK_STATE_FAILED = 5,
 };
@@ -409,24 +409,22 @@ typedef uint32_t cxsink_state;
 #endif // __cplusplus
 
 /**
- * Bytes that the library made: JSON, SQL, or an event. A NUL character follows the last one, so that text can be
- * used as a C string.
+ * The bytes of a result: JSON, SQL, or an event. A NUL character follows the last one, so that text is a C string.
  */
 typedef struct cxsink_buffer cxsink_buffer;
 
 /**
- * What a sink is told: keys and values, as docs/configuration.md lists them, and a callback for the log.
+ * The configuration of a sink: the keys and values of docs/configuration.md, and a callback for the log.
  */
 typedef struct cxsink_config cxsink_config;
 
 /**
- * The dead letters of a spool file: also while a sink has it open, here or in another process, and without one.
+ * The dead letters of a spool file, also while a sink, here or in another process, has it open.
  */
 typedef struct cxsink_dead_letters cxsink_dead_letters;
 
 /**
- * Why something failed: what was tried, on what, why it failed, and what to do next. It holds neither secrets nor
- * values of events.
+ * An error: what failed, the reason, and what to do next. It contains neither secrets nor values of events.
  */
 typedef struct cxsink_error cxsink_error;
 
@@ -436,25 +434,25 @@ typedef struct cxsink_error cxsink_error;
 typedef struct cxsink_notice cxsink_notice;
 
 /**
- * A sink: from the stream through the spool into the table. Every function but `cxsink_sink_free` may be called from
+ * A sink: reads the stream into the table, through the spool. Every function except `cxsink_sink_free` may be called from
  * any thread at any time.
  */
 typedef struct cxsink_sink cxsink_sink;
 
 /**
- * Checks events against the configured schema, without a sink, a spool or a network.
+ * Validates events against the configured schema, without sink, spool or network.
  */
 typedef struct cxsink_validator cxsink_validator;
 
 /**
- * Called for each record of the log. `target` is the part of the library that it comes from, for example
- * "cxsink::writer"; `message` is one line of UTF-8, `len` bytes long; both end with a NUL character and live until the
- * callback returns. `level` is a cxsink_log_level.
+ * Called for each log record. `target` is the part of the library that logs, for example "cxsink::writer"; `message` is one
+ * line of UTF-8, `len` bytes long; both end with a NUL character and live until the callback returns. `level` is a
+ * cxsink_log_level.
  *
- * Any thread of the library may call it, several at a time, and any thread that calls the library. Of the library it
- * may call `cxsink_sink_counter`, `cxsink_sink_state`, `cxsink_sink_stop` and the functions for names and versions;
- * the others fail with CXSINK_STATUS_STATE or do nothing. What the library would log meanwhile on this thread is left
- * out. It should be quick, as the sink waits for it. It must not throw, nor leave by longjmp.
+ * Any thread of the library, and any thread that calls the library, may call it, several at the same time. It may call
+ * `cxsink_sink_counter`, `cxsink_sink_state`, `cxsink_sink_stop` and the functions for names and versions; the others fail
+ * with CXSINK_STATUS_STATE or do nothing. Records that these calls would log on this thread are omitted. The sink waits for
+ * the callback, so it should be quick. It must not throw or longjmp.
  */
 typedef void (*cxsink_log_fn)(uint32_t level,
                               const char *target,
@@ -463,19 +461,19 @@ typedef void (*cxsink_log_fn)(uint32_t level,
                               void *user_data);
 
 /**
- * Called once when `user_data` is not needed any more.
+ * Called once, when `user_data` is not needed any more.
  */
 typedef void (*cxsink_free_fn)(void *user_data);
 
 /**
- * Called for more bytes: puts at most `capacity` of them into `buffer` and returns their number, 0 at the end, or a
- * negative number if they cannot be read. It must not throw, nor leave by longjmp.
+ * Reads bytes: writes at most `capacity` of them to `buffer` and returns their number, 0 at the end, or a negative number
+ * if they cannot be read. It must not throw or longjmp.
  */
 typedef ptrdiff_t (*cxsink_read_fn)(char *buffer, size_t capacity, void *user_data);
 
 /**
- * Called for each step of a check when it is done: one JSON object of `len` bytes, which ends with a NUL character and
- * lives until the callback returns. It must not throw, nor leave by longjmp.
+ * Called after each step of a check, with one JSON object of `len` bytes, which ends with a NUL character and lives until
+ * the callback returns. It must not throw or longjmp.
  */
 typedef void (*cxsink_step_fn)(const char *step, size_t len, void *user_data);
 
@@ -508,7 +506,7 @@ const char *cxsink_version_string(void);
 bool cxsink_check_version(uint32_t header_number);
 
 /**
- * The name of a status, for example "INVALID_ARGUMENT"; "UNKNOWN" for a number that this library does not have.
+ * The name of a status, for example "INVALID_ARGUMENT"; "UNKNOWN" for a number that this library does not know.
  *
  * Ownership: the text belongs to the library and lives as long as it is loaded; do not free it.
  * Blocks: never. Threads: any. Errors: none.
@@ -516,7 +514,7 @@ bool cxsink_check_version(uint32_t header_number);
 const char *cxsink_status_name(uint32_t status);
 
 /**
- * The name of a state, for example "running"; "UNKNOWN" for a number that this library does not have.
+ * The name of a state, for example "running"; "UNKNOWN" for a number that this library does not know.
  *
  * Ownership: the text belongs to the library and lives as long as it is loaded; do not free it.
  * Blocks: never. Threads: any. Errors: none.
@@ -525,8 +523,8 @@ const char *cxsink_state_name(uint32_t state);
 
 /**
  * The name of a counter, for example "dead_lettered", as in the JSON of `cxsink_sink_stats`; "UNKNOWN" for a
- * number that this library does not have. The numbers are consecutive: a loop from 0 to the first unknown one
- * visits them all.
+ * number that this library does not know. The numbers are consecutive: a loop from 0 to the first unknown one visits
+ * them all.
  *
  * Ownership: the text belongs to the library and lives as long as it is loaded; do not free it.
  * Blocks: never. Threads: any. Errors: none.
@@ -535,7 +533,7 @@ const char *cxsink_counter_name(uint32_t counter);
 
 /**
  * The name of a kind of notice, for example "rejected", as in the member kind of its JSON; "UNKNOWN" for a number
- * that this library does not have.
+ * that this library does not know.
  *
  * Ownership: the text belongs to the library and lives as long as it is loaded; do not free it.
  * Blocks: never. Threads: any. Errors: none.
@@ -550,7 +548,7 @@ const char *cxsink_notice_kind_name(uint32_t kind);
 cxsink_status cxsink_error_status(const cxsink_error *error);
 
 /**
- * What was tried, on what, and why it failed, in one line. NULL: the empty text.
+ * What failed, and the reason, in one line. NULL: the empty text.
  *
  * Ownership: the text belongs to the error and lives until that is freed.
  * Blocks: never. Threads: any. Errors: none.
@@ -558,7 +556,7 @@ cxsink_status cxsink_error_status(const cxsink_error *error);
 const char *cxsink_error_message(const cxsink_error *error);
 
 /**
- * What to do next; the empty text where cxsink does not know it, and for NULL.
+ * What to do next; the empty text if unknown, and for NULL.
  *
  * Ownership: the text belongs to the error and lives until that is freed.
  * Blocks: never. Threads: any. Errors: none.
@@ -566,8 +564,8 @@ const char *cxsink_error_message(const cxsink_error *error);
 const char *cxsink_error_hint(const cxsink_error *error);
 
 /**
- * Everything as one JSON object: kind, code, message, retryable, and where they are known hint, sqlstate, constraint,
- * column, status (of HTTP, or the close code of the stream) and violations, each with pointer, keyword and message.
+ * Everything as one JSON object: kind, code, message, retryable, and, if known, hint, sqlstate, constraint, column,
+ * http_status, close_code (RFC 6455 section 7.4), index and violations, each with pointer, keyword and message.
  * NULL: the empty text.
  *
  * Ownership: the text belongs to the error and lives until that is freed.
@@ -576,14 +574,14 @@ const char *cxsink_error_hint(const cxsink_error *error);
 const char *cxsink_error_detail_json(const cxsink_error *error);
 
 /**
- * Whether the same call may succeed later without any change: the other side was away or busy. NULL: false.
+ * Whether the same call may succeed later without a change: the server was unreachable or busy. NULL: false.
  *
  * Ownership: none. Blocks: never. Threads: any. Errors: none.
  */
 bool cxsink_error_is_retryable(const cxsink_error *error);
 
 /**
- * Where the event stands that could not be taken, counted from 0, after `cxsink_sink_ingest_many`: every one before it was
+ * After `cxsink_sink_ingest_many`, the index, from 0, of the first event that was not taken; every event before it was
  * taken. UINT64_MAX for other errors, and for NULL.
  *
  * Ownership: none. Blocks: never. Threads: any. Errors: none.
@@ -591,15 +589,15 @@ bool cxsink_error_is_retryable(const cxsink_error *error);
 uint64_t cxsink_error_index(const cxsink_error *error);
 
 /**
- * Frees the error and makes the variable NULL. NULL, and a variable that is NULL, are fine.
+ * Frees the error and sets the variable to NULL. Accepts NULL, and a variable that is NULL.
  *
- * Ownership: takes the error; texts of it are gone. An error that belongs to a notice goes with it: do not free it.
+ * Ownership: takes the error; its texts become invalid. Do not free an error that belongs to a notice.
  * Blocks: never. Threads: any, once. Errors: none.
  */
 void cxsink_error_free(cxsink_error **error);
 
 /**
- * The bytes. `len`, if it is not NULL, gets their number, without the NUL character that follows them.
+ * The bytes. `len`, if it is not NULL, gets their number, without the NUL character after them.
  * NULL: the empty text.
  *
  * Ownership: the bytes belong to the buffer and live until that is freed.
@@ -608,15 +606,15 @@ void cxsink_error_free(cxsink_error **error);
 const char *cxsink_buffer_data(const cxsink_buffer *buffer, size_t *len);
 
 /**
- * Frees the buffer and makes the variable NULL. NULL, and a variable that is NULL, are fine.
+ * Frees the buffer and sets the variable to NULL. Accepts NULL, and a variable that is NULL.
  *
- * Ownership: takes the buffer; its bytes are gone. Blocks: never. Threads: any, once. Errors: none.
+ * Ownership: takes the buffer; its bytes become invalid. Blocks: never. Threads: any, once. Errors: none.
  */
 void cxsink_buffer_free(cxsink_buffer **buffer);
 
 /**
- * A configuration with the defaults. Set keys by `cxsink_config_set`, or read them by `cxsink_config_load` or
- * `cxsink_config_load_env`.
+ * A configuration with the defaults. `cxsink_config_set` sets keys; `cxsink_config_load` and `cxsink_config_load_env` read
+ * them.
  *
  * Ownership: yours; free it by `cxsink_config_free`. A sink has a copy: it may be freed or changed after
  * `cxsink_sink_open`. Blocks: never. Threads: any; the configuration itself is for one thread at a time.
@@ -625,16 +623,16 @@ void cxsink_buffer_free(cxsink_buffer **buffer);
 cxsink_config *cxsink_config_new(void);
 
 /**
- * Frees the configuration and makes the variable NULL. NULL, and a variable that is NULL, are fine.
+ * Frees the configuration and sets the variable to NULL. Accepts NULL, and a variable that is NULL.
  *
- * Ownership: takes the configuration. Blocks: while its log callback is under way on another thread, if no sink has
- * that callback any more. Threads: any, last. Errors: none; within a log callback it does nothing.
+ * Ownership: takes the configuration. Blocks: while its log callback runs on another thread, if no sink has that
+ * callback any more. Threads: any, last. Errors: none; within a log callback it does nothing.
  */
 void cxsink_config_free(cxsink_config **config);
 
 /**
  * Sets a key, for example "spool.bytes_max" to "1GiB". Durations are written as "500ms" or "30s", sizes as "64MiB", lists
- * as JSON. An empty value takes an optional one back. On an error nothing has changed.
+ * as JSON. An empty value removes an optional one. After an error nothing has changed.
  *
  * Ownership: key and value are copied. Blocks: never. Threads: one at a time for a configuration.
  * Errors: CONFIG for an unknown key, with the nearest known one, or a bad value; INVALID_ARGUMENT.
@@ -645,7 +643,7 @@ cxsink_status cxsink_config_set(cxsink_config *config,
                                 cxsink_error **err);
 
 /**
- * The value of a key as `cxsink_config_set` takes it. A secret is shown as "***", also the password within a URL.
+ * The value of a key, as for `cxsink_config_set`. A secret is shown as "***", also the password in a URL.
  * `*out` stays NULL if the key is not set.
  *
  * Ownership: `*out` is yours; free it by `cxsink_buffer_free`. Blocks: never. Threads: one at a time for a
@@ -657,7 +655,7 @@ cxsink_status cxsink_config_get(const cxsink_config *config,
                                 cxsink_error **err);
 
 /**
- * Every key there is, as a JSON array of texts: ["oauth.url", "oauth.client_id", ...].
+ * Every key, as a JSON array of texts: ["oauth.url", "oauth.client_id", ...].
  *
  * Ownership: `*out` is yours; free it by `cxsink_buffer_free`. Blocks: never. Threads: any. Errors: INVALID_ARGUMENT.
  */
@@ -665,8 +663,8 @@ cxsink_status cxsink_config_keys(cxsink_buffer **out,
                                  cxsink_error **err);
 
 /**
- * Reads a TOML file, then the file .env in the working directory, if there is one, then the environment; later ones
- * win. What was set before is replaced, other than the log callback. On an error nothing has changed.
+ * Reads a TOML file, then the file .env in the working directory, if it exists, then the environment; each overrides the
+ * one before. All earlier settings are replaced, except the log callback. After an error nothing has changed.
  *
  * Ownership: path is copied. Blocks: while it reads the files. Threads: one at a time for a configuration, and not
  * while another thread changes the environment. Errors: CONFIG, naming file and line or the variable;
@@ -686,22 +684,21 @@ cxsink_status cxsink_config_load_env(cxsink_config *config,
                                      cxsink_error **err);
 
 /**
- * Checks that the configuration is complete and that its values fit together. `cxsink_sink_open` does this first.
+ * Checks that the configuration is complete and its values agree. `cxsink_sink_open` does this first.
  *
  * Ownership: none. Blocks: never. Threads: one at a time for a configuration. Errors: CONFIG, naming the key;
  * INVALID_ARGUMENT.
  */
-cxsink_status cxsink_config_validate(const cxsink_config *config,
-                                     cxsink_error **err);
+cxsink_status cxsink_config_validate(const cxsink_config *config, cxsink_error **err);
 
 /**
- * Sends the log to a callback: records up to `max_level` (a cxsink_log_level) of this configuration's calls, and of the
- * sinks that are opened with it from now on. Without a callback nothing is logged. `fn` NULL takes the callback back;
- * the arguments after it are not looked at then.
+ * Sends the log to a callback: records up to `max_level` (a cxsink_log_level) of the calls with this configuration, and of
+ * sinks opened with it from now on. Without a callback nothing is logged. NULL for `fn` removes the callback; the arguments
+ * after it are ignored then.
  *
- * Ownership: on success the library has user_data, and calls free_user_data with it once, if that is not NULL: when
- * the configuration has no longer this callback, and every sink that has it was freed. The callback is not called
- * any more then. On an error user_data stays yours.
+ * Ownership: on success the library owns user_data, and calls free_user_data with it once, if that is not NULL: when the
+ * configuration and every sink with this callback have been freed, or have another one. After that, the callback is never
+ * called. On an error user_data stays yours.
  * Blocks: as `cxsink_config_free`, when it replaces another callback. Threads: one at a time for a configuration; see
  * cxsink_log_fn for the callback. Errors: INVALID_ARGUMENT; STATE within a log callback.
  */
@@ -724,26 +721,26 @@ cxsink_status cxsink_sink_open(const cxsink_config *config,
                                cxsink_error **err);
 
 /**
- * Connects to the destination and starts reading the stream, on threads of its own. Once.
+ * Connects to the destination and starts reading the stream, on threads of its own. A sink starts once.
  *
- * A destination that cannot be reached is no error: events wait in the spool, and the state is stalled. Without any
- * stream in the configuration the sink takes only what the application gives it.
+ * An unreachable destination is not an error: events wait in the spool, and the state is stalled. Without a stream in the
+ * configuration, the sink takes events from the application only.
  *
- * Ownership: none. Blocks: while it connects and looks at the table, for destination.connect_timeout and a few
+ * Ownership: none. Blocks: while it connects and reads the table definition, for destination.connect_timeout and a few
  * destination.statement_timeout at most, or until `cxsink_sink_stop`. Threads: any.
- * Errors: CONFIG for what the configuration names and cannot be used; DATABASE for a table that does not exist or does not
- * fit, or refused credentials; both end the sink as failed. STATE after the first call; FORKED, INVALID_ARGUMENT.
+ * Errors: CONFIG for a configured file or address that cannot be used; DATABASE for a table that does not exist or does
+ * not match the configuration, or refused credentials; both end the sink as failed. STATE after the first call; FORKED,
+ * INVALID_ARGUMENT.
  */
 cxsink_status cxsink_sink_start(cxsink_sink *sink,
                                 cxsink_error **err);
 
 /**
- * Waits for the next notice: CXSINK_STATUS_OK with a notice in `*out`, CXSINK_STATUS_TIMEOUT if there was none in time,
+ * Waits for the next notice: CXSINK_STATUS_OK with a notice in `*out`, CXSINK_STATUS_TIMEOUT if none came in time,
  * CXSINK_STATUS_CLOSED once the sink has ended and every notice was taken. The last two leave `*err` NULL.
  *
- * From the start on there is one every ten seconds at least, CXSINK_NOTICE_STATS: a longer timeout does not pass. Before
- * the start there is none. Polling is not needed for the sink to work: the queue of notices is bounded, and what nobody
- * takes is dropped, the oldest first, errors and states last.
+ * After the start, a CXSINK_NOTICE_KIND_STATS comes every ten seconds at least; before the start, there are no notices.
+ * The sink works without polling: its queue of notices is bounded, and drops the oldest ones first, errors and states last.
  *
  * Ownership: `*out` is yours; free it by `cxsink_notice_free`. Blocks: for timeout_ms milliseconds at most; 0 does not
  * wait, -1 waits until there is a notice or the sink has ended. Threads: any; each notice goes to one of them.
@@ -755,12 +752,12 @@ cxsink_status cxsink_sink_poll(cxsink_sink *sink,
                                cxsink_error **err);
 
 /**
- * Takes an event, `len` bytes of JSON, from the application: the same path as the stream's, with the check up front.
- * On CXSINK_STATUS_OK it is in the spool, and so survives what spool.sync says.
+ * Takes an event, `len` bytes of JSON, from the application. It is validated at once, and then goes the same way as an event
+ * of the stream. On CXSINK_STATUS_OK it is in the spool; spool.sync sets what it survives.
  *
  * Ownership: the event is copied. Blocks: while the spool is full, and for the disk. Threads: any.
- * Errors: JSON or SCHEMA, with every violation, for an event that is not valid: it is refused, not kept. STATE when the
- * sink is stopping; SPOOL, FORKED, INVALID_ARGUMENT.
+ * Errors: JSON or SCHEMA, with every violation, for an event that is not valid: it is not kept. STATE when the sink is
+ * stopping; SPOOL, FORKED, INVALID_ARGUMENT.
  */
 cxsink_status cxsink_sink_ingest(cxsink_sink *sink,
                                  const char *json,
@@ -770,11 +767,11 @@ cxsink_status cxsink_sink_ingest(cxsink_sink *sink,
 /**
  * Takes many events, each as `cxsink_sink_ingest` does, but many in one transaction of the spool, which is much faster.
  * `events` are `count` texts, and `lens` their lengths; with NULL for `lens` each ends with a NUL character.
- * `*taken`, if it is not NULL, gets how many were taken, also after an error: those before the one that was not.
+ * `*taken`, if it is not NULL, gets the number of events taken, also after an error: those before the one that was not.
  *
- * Ownership: the events are copied. Blocks: while the spool is full, for timeout_ms milliseconds at most; -1 waits as long
- * as it takes; and for the disk. Threads: any. Errors: JSON or SCHEMA for the first event that is not valid, TIMEOUT
- * when there was no room in time, STATE when the sink is stopping, SPOOL; FORKED, INVALID_ARGUMENT.
+ * Ownership: the events are copied. Blocks: while the spool is full, for timeout_ms milliseconds at most, -1 without
+ * limit; and for the disk. Threads: any. Errors: JSON or SCHEMA for the first event that is not valid, TIMEOUT if the
+ * spool had no room in time, STATE when the sink is stopping, SPOOL; FORKED, INVALID_ARGUMENT.
  */
 cxsink_status cxsink_sink_ingest_many(cxsink_sink *sink,
                                       const char *const *events,
@@ -785,14 +782,14 @@ cxsink_status cxsink_sink_ingest_many(cxsink_sink *sink,
                                       cxsink_error **err);
 
 /**
- * Takes events from JSON Lines, one event a line, empty lines skipped, which `read` is called for until their end.
- * `*taken`, if it is not NULL, gets the number of events that were taken, 0 after an error.
+ * Takes events from JSON Lines, one event a line, and skips empty lines. `read` is called until it returns 0.
+ * `*taken`, if it is not NULL, gets the number of events taken, 0 after an error.
  *
- * Unlike `cxsink_sink_ingest`, invalid events become dead letters, as those of the stream do.
+ * Invalid events become dead letters, as those of the stream do; `cxsink_sink_ingest` refuses them instead.
  *
- * Ownership: none; user_data is only passed to read, on this thread. Blocks: until the end is read, and while the spool
- * is full. Threads: any. Errors: INVALID_ARGUMENT when a line cannot be read, STATE when the sink is stopping: the
- * message says how many events before it were taken; SPOOL, FORKED.
+ * Ownership: none; user_data is passed to read, on this thread. Blocks: until the end is read, and while the spool is
+ * full. Threads: any. Errors: INVALID_ARGUMENT if a line cannot be read, STATE when the sink is stopping: the message says
+ * how many events before it were taken; SPOOL, FORKED.
  */
 cxsink_status cxsink_sink_import(cxsink_sink *sink,
                                  cxsink_read_fn read,
@@ -804,7 +801,7 @@ cxsink_status cxsink_sink_import(cxsink_sink *sink,
  * Takes events from a file of JSON Lines; see `cxsink_sink_import`.
  *
  * Ownership: path is copied. Blocks: until the end is read, and while the spool is full. Threads: any.
- * Errors: as `cxsink_sink_import`; INVALID_ARGUMENT when the file cannot be opened.
+ * Errors: as `cxsink_sink_import`; INVALID_ARGUMENT if the file cannot be opened.
  */
 cxsink_status cxsink_sink_import_file(cxsink_sink *sink,
                                       const char *path,
@@ -812,8 +809,8 @@ cxsink_status cxsink_sink_import_file(cxsink_sink *sink,
                                       cxsink_error **err);
 
 /**
- * The sink's numbers at this moment, as one JSON object: state, every counter by its name, pending_bytes, latency
- * (p50_us, p90_us, p99_us and max_us from receipt to commit) and last_error.
+ * The statistics at this moment, as one JSON object: state, every counter by its name, pending_bytes, latency (p50_us,
+ * p90_us, p99_us and max_us from receipt to commit, in microseconds) and last_error.
  *
  * Ownership: `*out` is yours; free it by `cxsink_buffer_free`. Blocks: never. Threads: any.
  * Errors: FORKED, INVALID_ARGUMENT.
@@ -823,8 +820,8 @@ cxsink_status cxsink_sink_stats(const cxsink_sink *sink,
                                 cxsink_error **err);
 
 /**
- * One of the sink's numbers, a cxsink_counter; 0 for a number that this library does not have, for NULL, and in a
- * forked child.
+ * One counter, by its cxsink_counter number; 0 for a number that this library does not know, for NULL, and in a forked
+ * child.
  *
  * Ownership: none. Blocks: never. Threads: any, also within a log callback. Errors: none.
  */
@@ -832,70 +829,74 @@ uint64_t cxsink_sink_counter(const cxsink_sink *sink,
                              uint32_t which);
 
 /**
- * Where the sink stands, a cxsink_state; CLOSED for NULL, and in a forked child.
+ * The state of the sink, a cxsink_state; CLOSED for NULL, and in a forked child.
  *
  * Ownership: none. Blocks: never. Threads: any, also within a log callback. Errors: none.
  */
 uint32_t cxsink_sink_state(const cxsink_sink *sink);
 
 /**
- * The error that ended the sink: its status and, in `*err`, itself. CXSINK_STATUS_OK if there was none.
+ * The error that ended the sink: returns its status, and puts the error into `*err`. CXSINK_STATUS_OK if there was none.
  *
  * Ownership: `*err` is yours; free it by `cxsink_error_free`. Blocks: never. Threads: any.
  * Errors: those of the sink; FORKED, INVALID_ARGUMENT.
  */
-cxsink_status cxsink_sink_failure(const cxsink_sink *sink, cxsink_error **err);
+cxsink_status cxsink_sink_failure(const cxsink_sink *sink,
+                                  cxsink_error **err);
 
 /**
- * Tells the sink to stop reading, to apply what is spooled and to end; does not wait for it. May be repeated. NULL is
- * fine.
+ * Begins a graceful stop: the sink stops reading, commits the spooled events, and ends. Does not wait for it. May be
+ * repeated. Accepts NULL.
  *
- * If the destination is away, what is spooled stays there for the next start.
+ * If the destination is unreachable, the events stay in the spool for the next start.
  *
  * Ownership: none. Blocks: never. Threads: any, also within a log callback. Errors: none.
  */
 void cxsink_sink_stop(cxsink_sink *sink);
 
 /**
- * Stops, waits until what is spooled is applied, and ends. May be repeated.
+ * Stops reading, waits until the spooled events are committed, and ends. May be repeated. Every running `cxsink_sink_poll`
+ * returns.
  *
- * Ownership: none; the sink is still to be freed. Blocks: for timeout_ms milliseconds and some at most; -1 waits as long
- * as it takes. Every `cxsink_sink_poll` under way ends. Threads: any.
- * Errors: TIMEOUT when not everything could be applied in time: the sink has ended all the same, and the rest is in the
- * spool for the next start. A destination that is away is not waited for: CXSINK_STATUS_OK, with events pending. The
- * error that ended the sink, if its state is failed; STATE within a log callback; FORKED, INVALID_ARGUMENT.
+ * It does not wait for an unreachable destination: it returns CXSINK_STATUS_OK, and the next start commits the pending
+ * events.
+ *
+ * Ownership: none; free the sink afterwards. Blocks: for timeout_ms milliseconds, and about 100 more, at most; -1 waits
+ * without limit. Threads: any. Errors: TIMEOUT if not every event could be committed in time: the sink has ended all the
+ * same, and the rest is in the spool. The error that ended the sink, if its state is failed; STATE within a log callback;
+ * FORKED, INVALID_ARGUMENT.
  */
 cxsink_status cxsink_sink_close(cxsink_sink *sink,
                                 int32_t timeout_ms,
                                 cxsink_error **err);
 
 /**
- * Frees the sink and makes the variable NULL. NULL, and a variable that is NULL, are fine. A sink that was not closed
- * is: what can be applied within a second is, the rest stays in the spool for the next start.
+ * Frees the sink and sets the variable to NULL. Accepts NULL, and a variable that is NULL. A sink that was not closed is
+ * closed within a second; the rest stays in the spool for the next start.
  *
- * Ownership: takes the sink. Its notices, errors and buffers are not its: they live on.
- * Blocks: for about a second at most, if the sink was not closed; and while the log callback is under way.
+ * Ownership: takes the sink. Its notices, errors and buffers stay valid: free each on its own.
+ * Blocks: for about a second at most, if the sink was not closed; and while the log callback runs.
  * Threads: any, after every other call with this sink has returned. Errors: none; within a log callback it does nothing,
- * and in a forked child it only makes the variable NULL.
+ * and in a forked child it only sets the variable to NULL.
  */
 void cxsink_sink_free(cxsink_sink **sink);
 
 /**
- * What the notice is about: a cxsink_notice_kind, or a number of a newer library. NULL: 0.
+ * The kind of the notice: a cxsink_notice_kind, or a number of a newer library. NULL: 0.
  *
  * Ownership: none. Blocks: never. Threads: any. Errors: none.
  */
 uint32_t cxsink_notice_get_kind(const cxsink_notice *notice);
 
 /**
- * The state that a notice of the kind STATE tells, a cxsink_state; UINT32_MAX for other kinds, and for NULL.
+ * The new state in a notice of the kind STATE, a cxsink_state; UINT32_MAX for other kinds, and for NULL.
  *
  * Ownership: none. Blocks: never. Threads: any. Errors: none.
  */
 uint32_t cxsink_notice_get_state(const cxsink_notice *notice);
 
 /**
- * The error that a notice of the kind ERROR tells; NULL for other kinds, and for NULL.
+ * The error in a notice of the kind ERROR; NULL for other kinds, and for NULL.
  *
  * Ownership: the error belongs to the notice and lives until that is freed; do not free it.
  * Blocks: never. Threads: any. Errors: none.
@@ -913,17 +914,17 @@ const char *cxsink_notice_json(const cxsink_notice *notice,
                                size_t *len);
 
 /**
- * Frees the notice and makes the variable NULL. NULL, and a variable that is NULL, are fine.
+ * Frees the notice and sets the variable to NULL. Accepts NULL, and a variable that is NULL.
  *
- * Ownership: takes the notice; its text and its error are gone. Blocks: never. Threads: any, once. Errors: none.
+ * Ownership: takes the notice; its text and its error become invalid. Blocks: never. Threads: any, once. Errors: none.
  */
 void cxsink_notice_free(cxsink_notice **notice);
 
 /**
- * Opens the dead letters of the file that spool.path names; it must exist.
+ * Opens the dead letters of the spool file spool.path, which must exist.
  *
  * Ownership: `*out` is yours; free it by `cxsink_dead_letters_free`. The configuration is not needed afterwards.
- * Blocks: while it opens the file. Threads: any. Errors: SPOOL if there is no such file, or it is not a spool;
+ * Blocks: while it opens the file. Threads: any. Errors: SPOOL if the file does not exist, or is not a spool;
  * INVALID_ARGUMENT.
  */
 cxsink_status cxsink_dead_letters_open(const cxsink_config *config,
@@ -933,8 +934,8 @@ cxsink_status cxsink_dead_letters_open(const cxsink_config *config,
 /**
  * At most `count` dead letters from the offset `from` on, the oldest first, as a JSON array of objects: offset,
  * received_at, rejected_at, stage, reason, violations, sqlstate, constraint, column, bytes, exported_at, replayed_at,
- * replayed_as; times in microseconds since 1970-01-01 UTC. With `with_event` also event, the event itself as a text, or
- * event_hex where it is not UTF-8. To read on, give one more than the last offset.
+ * replayed_as; times in microseconds since 1970-01-01 UTC. With `with_event` also event, the event itself as text, or event_hex if
+ * it is not UTF-8. For the next page, pass the last offset plus one.
  *
  * Ownership: `*out` is yours; free it by `cxsink_buffer_free`. Blocks: for the disk. Threads: any.
  * Errors: SPOOL if the file cannot be read; FORKED, INVALID_ARGUMENT.
@@ -947,8 +948,8 @@ cxsink_status cxsink_dead_letters_list(const cxsink_dead_letters *letters,
                                        cxsink_error **err);
 
 /**
- * The event of the dead letter with this offset, byte for byte as it came: it may be anything, also NUL characters.
- * `*out` stays NULL if there is no such dead letter.
+ * The event of the dead letter with this offset, byte for byte: it may contain anything, NUL characters included. `*out`
+ * stays NULL if no dead letter has this offset.
  *
  * Ownership: `*out` is yours; free it by `cxsink_buffer_free`. Blocks: for the disk. Threads: any.
  * Errors: SPOOL if the file cannot be read; FORKED, INVALID_ARGUMENT.
@@ -959,7 +960,7 @@ cxsink_status cxsink_dead_letters_event(const cxsink_dead_letters *letters,
                                         cxsink_error **err);
 
 /**
- * How many dead letters there are.
+ * The number of dead letters.
  *
  * Ownership: none. Blocks: for the disk. Threads: any.
  * Errors: SPOOL if the file cannot be read; FORKED, INVALID_ARGUMENT.
@@ -969,8 +970,8 @@ cxsink_status cxsink_dead_letters_count(const cxsink_dead_letters *letters,
                                         cxsink_error **err);
 
 /**
- * Notes that the dead letters with these `count` offsets were exported: when dead_letters.bytes_max is reached, they
- * may go, and a purge deletes them.
+ * Marks the dead letters with these `count` offsets as exported: a purge deletes them, and the sink deletes them when
+ * dead_letters.bytes_max is reached.
  *
  * Ownership: offsets are copied. Blocks: for the disk. Threads: any.
  * Errors: SPOOL if the file cannot be written; FORKED, INVALID_ARGUMENT.
@@ -981,13 +982,13 @@ cxsink_status cxsink_dead_letters_mark_exported(const cxsink_dead_letters *lette
                                                 cxsink_error **err);
 
 /**
- * Deletes dead letters for good: those that `which` selects, a sum of cxsink_purge_flag, of these only the ones that
- * were set aside before `before`, in microseconds since 1970-01-01 UTC; INT64_MAX: whenever that was. `*out`, if out
- * is not NULL, gets a JSON object: deleted; unseen, how many are left because they were neither exported nor replayed;
- * unfinished, how many are left because the sink is still at work on their batch, or has yet to note its end.
+ * Deletes dead letters for good: those that `which` selects, a sum of cxsink_purge_flag, and of these only those rejected
+ * before `before`, in microseconds since 1970-01-01 UTC; INT64_MAX for all. `*out`, if out is not NULL, gets a JSON object
+ * of numbers: deleted; unseen, left because they were neither exported nor replayed; unfinished, left because their batch
+ * is not finished, or its end is not recorded yet.
  *
  * Ownership: `*out` is yours; free it by `cxsink_buffer_free`. Blocks: for the disk. Threads: any.
- * Errors: SPOOL if the file cannot be written: those deleted before stay deleted; FORKED, INVALID_ARGUMENT.
+ * Errors: SPOOL if the file cannot be written; those deleted before stay deleted. FORKED, INVALID_ARGUMENT.
  */
 cxsink_status cxsink_dead_letters_purge(const cxsink_dead_letters *letters,
                                         uint32_t which,
@@ -996,10 +997,10 @@ cxsink_status cxsink_dead_letters_purge(const cxsink_dead_letters *letters,
                                         cxsink_error **err);
 
 /**
- * Frees the handle and makes the variable NULL. NULL, and a variable that is NULL, are fine.
+ * Frees the handle and sets the variable to NULL. Accepts NULL, and a variable that is NULL.
  *
  * Ownership: takes the handle; the dead letters stay in the file. Blocks: never. Threads: any, after every other call
- * with this handle has returned. Errors: none; in a forked child it only makes the variable NULL.
+ * with this handle has returned. Errors: none; in a forked child it only sets the variable to NULL.
  */
 void cxsink_dead_letters_free(cxsink_dead_letters **letters);
 
@@ -1017,17 +1018,17 @@ cxsink_status cxsink_sink_dead_letters(const cxsink_sink *sink,
                                        cxsink_error **err);
 
 /**
- * Checks dead letters again, under the schema that the sink was opened with and the table as it is now, and takes the
- * good ones as new events, in the order of their offsets. Those still bad stay, with today's reason. Each is replayed
- * once, whatever happens. `offsets` are the `count` offsets of those to replay; with CXSINK_ALL for `count` it is every
- * one that was not replayed yet, and `offsets` is not looked at.
+ * Checks dead letters again, with the schema that the sink was opened with and the table as it is now, and takes the valid
+ * ones as new events, in the order of their offsets. The others stay, with their new reason. Each is replayed once, also
+ * after a crash. `offsets` are the `count` offsets of those to replay; with CXSINK_ALL for `count`, all that were not
+ * replayed yet are, and `offsets` is ignored.
  *
- * `*out`, if out is not NULL, gets a JSON object: replayed, rejected and skipped, how many; letters, the fate of each of
- * the first 10,000; by, the process that did it, if another one did.
+ * `*out`, if out is not NULL, gets a JSON object: the numbers replayed, rejected and skipped; fates, an array for the first
+ * 10,000; by, the process that replayed them, if it was another one.
  *
  * Ownership: offsets are copied; `*out` is yours; free it by `cxsink_buffer_free`. Blocks: while the spool is full, and
- * for the disk. Threads: any. Errors: STATE when the sink is stopping, SPOOL if the file cannot be used: those replayed
- * before stay replayed; FORKED, INVALID_ARGUMENT.
+ * for the disk. Threads: any. Errors: STATE when the sink is stopping, SPOOL if the file cannot be used; those replayed
+ * before stay replayed. FORKED, INVALID_ARGUMENT.
  */
 cxsink_status cxsink_sink_replay(cxsink_sink *sink,
                                  const uint64_t *offsets,
@@ -1036,13 +1037,13 @@ cxsink_status cxsink_sink_replay(cxsink_sink *sink,
                                  cxsink_error **err);
 
 /**
- * Replays dead letters of the spool that spool.path names, without a sink of one's own. If no process has it open, a sink
- * without a stream does it, and what is spooled is applied before this returns, if the destination can be reached.
- * Otherwise the process that has it open is asked. See `cxsink_sink_replay` for offsets, count and out.
+ * Replays dead letters of the spool spool.path, without a sink of the caller. If no process has it open, this opens a sink
+ * without a stream, replays them, and commits the spooled events if the destination is reachable. Otherwise the process
+ * that has it open replays them on request. See `cxsink_sink_replay` for offsets, count and out.
  *
  * Ownership: offsets are copied; `*out` is yours; free it by `cxsink_buffer_free`.
- * Blocks: timeout_ms milliseconds, 0 or more, are for each step of the process that is asked; otherwise a minute or two
- * at most for draining. Threads: any. Errors: TIMEOUT if that process does not answer: nothing more is replayed then;
+ * Blocks: for timeout_ms milliseconds at most for each step of the other process, -1 without limit; otherwise two minutes
+ * at most. Threads: any. Errors: TIMEOUT if the other process does not answer in time; nothing more is replayed then.
  * SPOOL, DATABASE, CONFIG as for `cxsink_sink_start`; INVALID_ARGUMENT.
  */
 cxsink_status cxsink_replay(const cxsink_config *config,
@@ -1053,11 +1054,11 @@ cxsink_status cxsink_replay(const cxsink_config *config,
                             cxsink_error **err);
 
 /**
- * What `cxsink_replay` would do under this configuration, without changing anything; also while a sink is running.
+ * The report that `cxsink_replay` would return with this configuration, without changing anything; also while a sink runs.
  *
  * Ownership: offsets are copied; `*out` is yours; free it by `cxsink_buffer_free`. Blocks: while it connects to the
- * destination, if that can be reached, and for the disk. Threads: any. Errors: SPOOL if there is no such file; CONFIG for
- * a bad configuration or schema; DATABASE for a table that does not fit; INVALID_ARGUMENT.
+ * destination, and for the disk. Threads: any. Errors: SPOOL if the file does not exist; CONFIG for a bad configuration or
+ * schema; DATABASE for a table that does not match the configuration; INVALID_ARGUMENT.
  */
 cxsink_status cxsink_replay_dry_run(const cxsink_config *config,
                                     const uint64_t *offsets,
@@ -1066,8 +1067,8 @@ cxsink_status cxsink_replay_dry_run(const cxsink_config *config,
                                     cxsink_error **err);
 
 /**
- * The last 10,000 connections to the stream, the oldest first, also those of earlier processes over this spool, as a JSON
- * array of objects: id, opened_at, first_event_at, last_event_at, events, ended_at, cause, status, tries_failed,
+ * The last 10,000 connections to the stream, the oldest first, including those of earlier processes with this spool, as a
+ * JSON array of objects: id, opened_at, first_event_at, last_event_at, events, ended_at, cause, close_code, tries_failed,
  * try_error; times in microseconds since 1970-01-01 UTC.
  *
  * Ownership: `*out` is yours; free it by `cxsink_buffer_free`. Blocks: for the disk. Threads: any.
@@ -1078,8 +1079,8 @@ cxsink_status cxsink_sink_connections(const cxsink_sink *sink,
                                       cxsink_error **err);
 
 /**
- * The times in which events may have been missed, the oldest first, as a JSON array of objects: from, to, cause, status,
- * tries_failed, try_error; times in microseconds since 1970-01-01 UTC, to is null while it lasts.
+ * The times in which events may have been missed, the oldest first, as a JSON array of objects: from, to, cause,
+ * close_code, tries_failed, try_error; times in microseconds since 1970-01-01 UTC; to is null while the gap lasts.
  *
  * Ownership: `*out` is yours; free it by `cxsink_buffer_free`. Blocks: for the disk. Threads: any.
  * Errors: SPOOL if the file cannot be read; FORKED, INVALID_ARGUMENT.
@@ -1089,36 +1090,33 @@ cxsink_status cxsink_sink_gaps(const cxsink_sink *sink,
                                cxsink_error **err);
 
 /**
- * As `cxsink_sink_connections`, of the file that spool.path names: also while a sink has it open, and without one.
+ * As `cxsink_sink_connections`, from the spool file spool.path, also while a sink has it open.
  *
  * Ownership: `*out` is yours; free it by `cxsink_buffer_free`. Blocks: for the disk. Threads: any.
- * Errors: SPOOL if there is no such file, or it is not a spool; INVALID_ARGUMENT.
+ * Errors: SPOOL if the file does not exist, or is not a spool; INVALID_ARGUMENT.
  */
-cxsink_status cxsink_connections(const cxsink_config *config,
-                                 cxsink_buffer **out,
-                                 cxsink_error **err);
+cxsink_status cxsink_connections(const cxsink_config *config, cxsink_buffer **out, cxsink_error **err);
 
 /**
- * As `cxsink_sink_gaps`, of the file that spool.path names: also while a sink has it open, and without one.
+ * As `cxsink_sink_gaps`, from the spool file spool.path, also while a sink has it open.
  *
  * Ownership: `*out` is yours; free it by `cxsink_buffer_free`. Blocks: for the disk. Threads: any.
- * Errors: SPOOL if there is no such file, or it is not a spool; INVALID_ARGUMENT.
+ * Errors: SPOOL if the file does not exist, or is not a spool; INVALID_ARGUMENT.
  */
 cxsink_status cxsink_gaps(const cxsink_config *config, cxsink_buffer **out, cxsink_error **err);
 
 /**
- * Makes the table that destination.url and destination.table name, and the table cxsink_checkpoint beside it, where they
- * do not exist.
+ * Creates the table destination.table at destination.url, and the table cxsink_checkpoint beside it, if they do not exist.
  *
  * Ownership: none. Blocks: while it connects and works, within destination.connect_timeout and
- * destination.statement_timeout. Threads: any. Errors: DATABASE or CONNECT if the destination cannot be reached or
+ * destination.statement_timeout. Threads: any. Errors: DATABASE or CONNECT if the destination is unreachable or
  * refuses; CONFIG if destination.url is missing or bad; INVALID_ARGUMENT.
  */
 cxsink_status cxsink_init_db(const cxsink_config *config,
                              cxsink_error **err);
 
 /**
- * The SQL that `cxsink_init_db` would run. Connects to nothing.
+ * The SQL of `cxsink_init_db`. Connects to nothing.
  *
  * Ownership: `*out` is yours; free it by `cxsink_buffer_free`. Blocks: never. Threads: any.
  * Errors: CONFIG if destination.url is missing or bad; INVALID_ARGUMENT.
@@ -1126,12 +1124,12 @@ cxsink_status cxsink_init_db(const cxsink_config *config,
 cxsink_status cxsink_init_db_sql(const cxsink_config *config, cxsink_buffer **out, cxsink_error **err);
 
 /**
- * The first `count` rows of the destination's table, as a JSON object: columns, an array of names, and rows, an array of
+ * The first `count` rows of the table of the destination, as a JSON object: columns, an array of names, and rows, an array of
  * arrays of texts or null.
  *
  * Ownership: `*out` is yours; free it by `cxsink_buffer_free`. Blocks: while it connects and reads, within
  * destination.connect_timeout and destination.statement_timeout. Threads: any.
- * Errors: DATABASE or CONNECT if the destination cannot be reached or has no such table; CONFIG if destination.url is
+ * Errors: DATABASE or CONNECT if the destination is unreachable or the table does not exist; CONFIG if destination.url is
  * missing or bad; INVALID_ARGUMENT.
  */
 cxsink_status cxsink_peek(const cxsink_config *config,
@@ -1149,7 +1147,7 @@ cxsink_status cxsink_peek(const cxsink_config *config,
 cxsink_status cxsink_validator_new(const cxsink_config *config, cxsink_validator **out, cxsink_error **err);
 
 /**
- * Checks one event, `len` bytes of JSON.
+ * Validates one event, `len` bytes of JSON.
  *
  * Ownership: none. Blocks: never. Threads: any. Errors: JSON or SCHEMA, with every violation; INVALID_ARGUMENT.
  */
@@ -1159,14 +1157,14 @@ cxsink_status cxsink_validator_validate(const cxsink_validator *validator,
                                         cxsink_error **err);
 
 /**
- * Frees the validator and makes the variable NULL. NULL, and a variable that is NULL, are fine.
+ * Frees the validator and sets the variable to NULL. Accepts NULL, and a variable that is NULL.
  *
  * Ownership: takes the validator. Blocks: never. Threads: any, after every other call with it has returned. Errors: none.
  */
 void cxsink_validator_free(cxsink_validator **validator);
 
 /**
- * Checks one event, `len` bytes of JSON. For more than one, a `cxsink_validator` compiles the schema only once.
+ * Validates one event, `len` bytes of JSON. For many, use a `cxsink_validator`, which compiles the schema only once.
  *
  * Ownership: none. Blocks: while it reads the schema's file. Threads: any. Errors: JSON or SCHEMA, with every violation;
  * CONFIG for a schema that cannot be used; INVALID_ARGUMENT.
@@ -1177,16 +1175,16 @@ cxsink_status cxsink_validate(const cxsink_config *config,
                               cxsink_error **err);
 
 /**
- * Tries a deployment, step by step and for real: configuration and schema in any case, and the `areas`, a sum of
- * cxsink_check_flag. It leaves no trace: no row, no file that was not there.
+ * Tries a deployment step by step, for real: configuration and schema in any case, and the `areas`, a sum of
+ * cxsink_check_flag. It leaves no trace: no row, and no file that did not exist before.
  *
- * `*is_ok`, if it is not NULL, gets whether no step failed. `*out`, if out is not NULL, gets a JSON object: ok, and steps,
- * an array of objects with name, status ("passed", "warning", "failed" or "skipped"), seconds, message and hint.
- * `on_step`, if it is not NULL, is called for each step in between, on this thread.
+ * `*is_ok`, if it is not NULL, is true if no step failed. `*out`, if out is not NULL, gets a JSON object: ok, and steps, an
+ * array of objects with name, status ("passed", "warning", "failed" or "skipped"), seconds, message and hint.
+ * `on_step`, if it is not NULL, is called after each step, on this thread.
  *
- * Ownership: `*out` is yours; free it by `cxsink_buffer_free`; user_data is only passed on. Blocks: while it tries; a step
- * takes no longer than the timeouts of the configuration. Threads: any. Errors: INVALID_ARGUMENT. A step that fails is
- * no error of this call.
+ * Ownership: `*out` is yours; free it by `cxsink_buffer_free`; user_data is passed to on_step. Blocks: a step takes no
+ * longer than the timeouts of the configuration. Threads: any. Errors: INVALID_ARGUMENT. A failed step is not an error of
+ * this call.
  */
 cxsink_status cxsink_check(const cxsink_config *config,
                            uint32_t areas,

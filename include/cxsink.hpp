@@ -1,5 +1,5 @@
 /*
- * cxsink for C++17: a thin layer over cxsink.h, in this header alone.
+ * cxsink for C++17: a thin layer over cxsink.h, header-only.
  *
  *     cxsink::Sink sink(cxsink::Config::load("cxsink.toml"));
  *     sink.start();
@@ -7,9 +7,9 @@
  *         std::cout << notice.json() << '\n';
  *     sink.close(std::chrono::seconds(30));
  *
- * What differs from C: a call that fails throws cxsink::Error, objects free themselves, timeouts are of std::chrono, and
- * results are std::string. What a function does, and what it fails with, stands at the function of the same name in cxsink.h.
- * Every type can be moved but not copied, and may be used after it was moved from only to be assigned or destroyed.
+ * Differences from C: a failed call throws cxsink::Error, objects free themselves, timeouts are durations of std::chrono, and
+ * results are std::string. The function of the same name in cxsink.h documents behaviour and errors. Every type can be moved
+ * but not copied; a moved-from object can only be assigned or destroyed.
  *
  * Numbers (cxsink_status, cxsink_state, cxsink_counter, cxsink_notice_kind, cxsink_log_level, cxsink_purge_flag) are those of C.
  */
@@ -37,10 +37,10 @@
 
 namespace cxsink {
 
-/** Why a call failed. what() says what was tried, on what, and why it failed. */
+/** The error of a failed call. what() is "what failed: reason". */
 class Error : public std::runtime_error {
 public:
-    /** Copies what is in the error of a C function, which the caller still owns; NULL if there is none. */
+    /** Copies the error of a C function, which the caller still owns; NULL if there is none. */
     Error(cxsink_status status, const cxsink_error *error)
         : std::runtime_error(error ? cxsink_error_message(error) : cxsink_status_name(status)),
           status_(status),
@@ -51,14 +51,14 @@ public:
     }
 
     cxsink_status status() const noexcept { return status_; }
-    /** Whether the same call may succeed later without any change. */
+    /** Whether the same call may succeed later without a change. */
     bool retryable() const noexcept { return retryable_; }
-    /** Where the event stands that Sink::ingest_many could not take; every one before it was taken. */
+    /** The index of the first event that Sink::ingest_many did not take; every event before it was taken. */
     std::optional<std::uint64_t> index() const noexcept
     {
         return index_ == UINT64_MAX ? std::nullopt : std::optional(index_);
     }
-    /** What to do next; empty where cxsink does not know it. */
+    /** What to do next; empty if unknown. */
     const std::string &hint() const noexcept { return texts_->hint; }
     /** Everything as one JSON object. */
     const std::string &detail() const noexcept { return texts_->detail; }
@@ -79,7 +79,7 @@ private:
 struct Forever {};
 inline constexpr Forever forever{};
 
-/** How long a call may take: any duration of std::chrono, rounded up to milliseconds, or forever. */
+/** The limit of a call: any duration of std::chrono, rounded up to milliseconds, or forever. */
 class Timeout {
 public:
     Timeout(Forever) noexcept : ms_(CXSINK_FOREVER) {}
@@ -105,7 +105,7 @@ private:
     std::int32_t ms_;
 };
 
-/** A record of the log; it lives as long as the call that has it. */
+/** A log record, valid during the call that passes it. */
 struct LogRecord {
     cxsink_log_level level;
     std::string_view target;
@@ -114,7 +114,7 @@ struct LogRecord {
 
 namespace detail {
 
-/** Frees a handle by its function of C. */
+/** Frees a handle by its C function. */
 template <auto Free>
 struct Freer {
     template <class T>
@@ -130,7 +130,7 @@ using Handle = std::unique_ptr<T, Freer<Free>>;
 using ErrorHandle = Handle<cxsink_error, cxsink_error_free>;
 using BufferHandle = Handle<cxsink_buffer, cxsink_buffer_free>;
 
-/** Makes a call with a variable for the error; throws that, or gives the status. */
+/** Makes a call with a variable for the error; throws the error, or returns the status. */
 template <class Call>
 cxsink_status checked(Call call)
 {
@@ -152,7 +152,7 @@ T *made(Call call)
     return handle;
 }
 
-/** Makes a call that gives a buffer; nothing if it gave none. */
+/** Makes a call whose result is a buffer; nullopt if it returns none. */
 template <class Call>
 std::optional<std::string> optional_text(Call call)
 {
@@ -171,7 +171,7 @@ std::string text(Call call)
     return optional_text(call).value_or(std::string());
 }
 
-/** A log callback of C around something that can be called. Nothing that it throws gets any further. */
+/** A C log callback around a callable. Its exceptions end here. */
 template <class Function>
 struct LogCallback {
     static void call(std::uint32_t level, const char *target, const char *message, std::size_t len, void *user_data) noexcept
@@ -186,7 +186,7 @@ struct LogCallback {
     static void free(void *user_data) noexcept { delete static_cast<Function *>(user_data); }
 };
 
-/** A read callback of C around a stream; what that throws waits for the end of the call. */
+/** A C read callback around a stream, whose exception is thrown again at the end of the call. */
 struct StreamReader {
     std::istream &stream;
     std::exception_ptr thrown;
@@ -198,7 +198,7 @@ struct StreamReader {
             reader.stream.read(buffer, static_cast<std::streamsize>(capacity));
             return reader.stream.bad() ? -1 : static_cast<std::ptrdiff_t>(reader.stream.gcount());
         } catch (...) {
-            // A stream that is told to throws also at its end, which is none of our business.
+            // A stream with exceptions enabled throws at its end as well; that is not an error here.
             if (reader.stream.eof() && !reader.stream.bad()) {
                 return static_cast<std::ptrdiff_t>(reader.stream.gcount());
             }
@@ -210,13 +210,13 @@ struct StreamReader {
 
 } // namespace detail
 
-/** Whether the library that is loaded serves this header. */
+/** Whether the loaded library serves this header. */
 inline bool check_version() noexcept
 {
     return CXSINK_CHECK_VERSION();
 }
 
-/** What a sink is told. */
+/** The configuration of a sink. */
 class Config {
 public:
     /** The defaults. */
@@ -243,7 +243,7 @@ public:
         return config;
     }
 
-    /** Every key there is, as a JSON array. */
+    /** Every key, as a JSON array. */
     static std::string keys()
     {
         return detail::text([](cxsink_buffer **out, cxsink_error **err) { return cxsink_config_keys(out, err); });
@@ -255,7 +255,7 @@ public:
         return *this;
     }
 
-    /** The value of a key, if it is set; secrets are shown as "***". */
+    /** The value of a key, if it is set; a secret is shown as "***". */
     std::optional<std::string> value(const std::string &key) const
     {
         return detail::optional_text(
@@ -269,7 +269,7 @@ public:
 
     /**
      * Sends the log to a function that takes a const LogRecord &. The configuration and its sinks keep the function, and
-     * destroy it with the last of them. Any thread may call it, several at a time; what it throws is dropped.
+     * destroy it with the last of them. Any thread may call it, several at the same time; its exceptions are dropped.
      */
     template <class Function>
     Config &log(cxsink_log_level max_level, Function &&function)
@@ -281,12 +281,12 @@ public:
             return cxsink_config_set_log(get(), max_level, detail::LogCallback<Stored>::call, stored.get(),
                                          detail::LogCallback<Stored>::free, err);
         });
-        // From here on it is the library's.
+        // The library owns it now.
         static_cast<void>(stored.release());
         return *this;
     }
 
-    /** The handle of C, which stays this object's. */
+    /** The C handle, which this object still owns. */
     cxsink_config *get() const noexcept { return handle_.get(); }
 
 private:
@@ -296,9 +296,9 @@ private:
 /** Something that happened. */
 class Notice {
 public:
-    /** No notice; Sink::poll gives one. */
+    /** No notice; Sink::poll sets one. */
     Notice() = default;
-    /** Takes a notice of C. */
+    /** Takes a C notice. */
     explicit Notice(cxsink_notice *notice) noexcept : handle_(notice) {}
 
     explicit operator bool() const noexcept { return handle_ != nullptr; }
@@ -333,10 +333,10 @@ private:
     detail::Handle<cxsink_notice, cxsink_notice_free> handle_;
 };
 
-/** Which dead letters to replay. */
+/** The dead letters to replay. */
 class Selection {
 public:
-    /** Every one that was not replayed yet. */
+    /** All that were not replayed yet. */
     static Selection all() { return Selection({}, true); }
     /** Those with these offsets. */
     static Selection of(std::vector<std::uint64_t> offsets) { return Selection(std::move(offsets), false); }
@@ -346,19 +346,19 @@ public:
 
 private:
     Selection(std::vector<std::uint64_t> offsets, bool is_all) : offsets_(std::move(offsets)), is_all_(is_all) {}
-    /** An empty list is a list as well. */
+    /** An empty list selects none. */
     static constexpr std::uint64_t none = 0;
     std::vector<std::uint64_t> offsets_;
     bool is_all_;
 };
 
 /**
- * From the stream through the spool into the table. Every function may be called from any thread at any time, but the
+ * Reads the stream into the table, through the spool. Every function may be called from any thread at any time, except the
  * destructor and an assignment, which come last.
  */
 class Sink {
 public:
-    /** Opens it; starts nothing. */
+    /** Opens the spool; starts nothing. */
     explicit Sink(const Config &config)
         : handle_(detail::made<cxsink_sink>(
               [&](cxsink_sink **out, cxsink_error **err) { return cxsink_sink_open(config.get(), out, err); }))
@@ -371,7 +371,7 @@ public:
     }
 
     /**
-     * CXSINK_STATUS_OK with a notice, CXSINK_STATUS_TIMEOUT if there was none in time, CXSINK_STATUS_CLOSED once the sink has
+     * CXSINK_STATUS_OK with a notice, CXSINK_STATUS_TIMEOUT if none came in time, CXSINK_STATUS_CLOSED once the sink has
      * ended and every notice was taken.
      */
     cxsink_status poll(Notice &notice, Timeout timeout)
@@ -385,7 +385,7 @@ public:
 
     class NoticeIterator;
     class NoticeRange;
-    /** Every notice until the sink has ended, each waited for. */
+    /** The notices until the end of the sink; each step waits for the next one. */
     NoticeRange notices();
 
     /** Takes an event from the application. */
@@ -395,7 +395,7 @@ public:
         detail::checked([&](cxsink_error **err) { return cxsink_sink_ingest(get(), data, json.size(), err); });
     }
 
-    /** Takes many events in one go. After an exception its index() says how many of them were taken. */
+    /** Takes many events, many in one transaction. After an exception, its index() is the number of events taken. */
     void ingest_many(const std::vector<std::string_view> &events, Timeout timeout = forever)
     {
         static const char *const none = "";
@@ -411,7 +411,7 @@ public:
         });
     }
 
-    /** Takes events from JSON Lines until the end of the stream; how many. What the stream throws is thrown. */
+    /** Takes events from JSON Lines until the end of the stream; returns their number. Throws what the stream throws. */
     std::uint64_t import(std::istream &lines)
     {
         detail::StreamReader reader{lines, nullptr};
@@ -436,7 +436,7 @@ public:
         return taken;
     }
 
-    /** The numbers as a JSON object. */
+    /** The statistics as a JSON object. */
     std::string stats() const
     {
         return detail::text([&](cxsink_buffer **out, cxsink_error **err) { return cxsink_sink_stats(get(), out, err); });
@@ -445,7 +445,7 @@ public:
     std::uint64_t counter(cxsink_counter counter) const noexcept { return cxsink_sink_counter(get(), counter); }
     cxsink_state state() const noexcept { return static_cast<cxsink_state>(cxsink_sink_state(get())); }
 
-    /** The error that ended the sink, if one did. */
+    /** The error that ended the sink, if it failed. */
     std::optional<Error> failure() const
     {
         cxsink_error *raw = nullptr;
@@ -462,7 +462,7 @@ public:
         });
     }
 
-    /** Replays dead letters; a JSON object that says what became of them. */
+    /** Replays dead letters; returns the report as a JSON object. */
     std::string replay(const Selection &selection)
     {
         return detail::text([&](cxsink_buffer **out, cxsink_error **err) {
@@ -483,11 +483,11 @@ public:
         return detail::text([&](cxsink_buffer **out, cxsink_error **err) { return cxsink_sink_gaps(get(), out, err); });
     }
 
-    /** Tells it to end; does not wait. */
+    /** Begins a graceful stop; does not wait for it. */
     void stop() noexcept { cxsink_sink_stop(get()); }
 
-    /** Stops, and waits until what is spooled is applied. */
-    void close(Timeout timeout)
+    /** Stops, and waits until the spooled events are committed. */
+    void close(Timeout timeout = std::chrono::seconds(30))
     {
         detail::checked([&](cxsink_error **err) { return cxsink_sink_close(get(), timeout.ms(), err); });
     }
@@ -498,7 +498,7 @@ private:
     detail::Handle<cxsink_sink, cxsink_sink_free> handle_;
 };
 
-/** Walks over the notices of a sink, once. */
+/** Iterates over the notices of a sink, once. */
 class Sink::NoticeIterator {
 public:
     using iterator_category = std::input_iterator_tag;
@@ -518,7 +518,7 @@ public:
     NoticeIterator &operator++()
     {
         Notice notice;
-        // Waits: there is either a notice or the end.
+        // Waits for a notice or the end.
         static_cast<void>(sink_->poll(notice, forever));
         notice_ = notice ? std::make_shared<Notice>(std::move(notice)) : nullptr;
         return *this;
@@ -540,7 +540,7 @@ private:
     std::shared_ptr<Notice> notice_;
 };
 
-/** The notices of a sink, for a range-based for. */
+/** The notices of a sink, for a range-based for loop. */
 class Sink::NoticeRange {
 public:
     explicit NoticeRange(Sink &sink) noexcept : sink_(&sink) {}
@@ -556,7 +556,7 @@ inline Sink::NoticeRange Sink::notices()
     return NoticeRange(*this);
 }
 
-/** The dead letters of a spool file, seen from outside of a sink. */
+/** The dead letters of a spool file, without a sink. */
 class DeadLetters {
 public:
     explicit DeadLetters(const Config &config)
@@ -581,7 +581,7 @@ public:
         });
     }
 
-    /** The event byte for byte, if there is a dead letter with this offset. */
+    /** The event, byte for byte, if a dead letter has this offset. */
     std::optional<std::string> event(std::uint64_t offset) const
     {
         return detail::optional_text([&](cxsink_buffer **out, cxsink_error **err) {
@@ -597,7 +597,7 @@ public:
         });
     }
 
-    /** Deletes those that a sum of cxsink_purge_flag selects; a JSON object that says how many. */
+    /** Deletes those that a sum of cxsink_purge_flag selects; returns the report as a JSON object. */
     std::string purge(std::uint32_t which, std::int64_t before = INT64_MAX)
     {
         return detail::text([&](cxsink_buffer **out, cxsink_error **err) {
@@ -611,7 +611,7 @@ private:
     detail::Handle<cxsink_dead_letters, cxsink_dead_letters_free> handle_;
 };
 
-/** Checks events against the schema, offline. */
+/** Validates events against the schema, offline. */
 class Validator {
 public:
     explicit Validator(const Config &config)
@@ -633,38 +633,38 @@ private:
     detail::Handle<cxsink_validator, cxsink_validator_free> handle_;
 };
 
-/** Throws if the event is not valid; a Validator compiles the schema only once. */
+/** Throws if the event is not valid. For many events, use a Validator, which compiles the schema only once. */
 inline void validate(const Config &config, std::string_view json)
 {
     const char *data = json.data() ? json.data() : "";
     detail::checked([&](cxsink_error **err) { return cxsink_validate(config.get(), data, json.size(), err); });
 }
 
-/** Makes the tables where they do not exist. */
+/** Creates the tables if they do not exist. */
 inline void init_db(const Config &config)
 {
     detail::checked([&](cxsink_error **err) { return cxsink_init_db(config.get(), err); });
 }
 
-/** What a check of a deployment found. */
-struct Check {
+/** The result of a check of a deployment. */
+struct CheckReport {
     /** Whether no step failed. */
     bool is_ok;
     /** Everything as a JSON object. */
-    std::string report;
+    std::string json;
 };
 
-/** Tries a deployment for real; areas is a sum of cxsink_check_flag. */
-inline Check check(const Config &config, std::uint32_t areas = CXSINK_CHECK_FLAG_ALL)
+/** Tries a deployment step by step, for real; areas is a sum of cxsink_check_flag. */
+inline CheckReport check(const Config &config, std::uint32_t areas = CXSINK_CHECK_FLAG_ALL)
 {
-    Check check{false, {}};
-    check.report = detail::text([&](cxsink_buffer **out, cxsink_error **err) {
-        return cxsink_check(config.get(), areas, nullptr, nullptr, &check.is_ok, out, err);
+    CheckReport report{false, {}};
+    report.json = detail::text([&](cxsink_buffer **out, cxsink_error **err) {
+        return cxsink_check(config.get(), areas, nullptr, nullptr, &report.is_ok, out, err);
     });
-    return check;
+    return report;
 }
 
-/** The SQL that init_db would run. */
+/** The SQL of init_db. */
 inline std::string init_db_sql(const Config &config)
 {
     return detail::text(
@@ -691,7 +691,7 @@ inline std::string gaps(const Config &config)
     return detail::text([&](cxsink_buffer **out, cxsink_error **err) { return cxsink_gaps(config.get(), out, err); });
 }
 
-/** Replays dead letters without a sink of one's own; a JSON object that says what became of them. */
+/** Replays dead letters without a sink of the caller; returns the report as a JSON object. */
 inline std::string replay(const Config &config, const Selection &selection, Timeout timeout)
 {
     return detail::text([&](cxsink_buffer **out, cxsink_error **err) {
@@ -699,7 +699,7 @@ inline std::string replay(const Config &config, const Selection &selection, Time
     });
 }
 
-/** What replay would do. */
+/** The report that replay would return, without changing anything. */
 inline std::string replay_dry_run(const Config &config, const Selection &selection)
 {
     return detail::text([&](cxsink_buffer **out, cxsink_error **err) {

@@ -19,8 +19,8 @@
 #include "cxsink.h"
 
 /**
- * A local stand-in for CXone: token endpoint and stream on one loopback port, with faults on demand. What it sends depends
- * on its options alone.
+ * A local stand-in for CXone: token endpoint and stream on one loopback port, with faults on demand. The events
+ * depend only on its options.
  */
 typedef struct cxsink_simulator cxsink_simulator;
 
@@ -29,8 +29,8 @@ extern "C" {
 #endif // __cplusplus
 
 /**
- * A simulator that was not started: a healthy server that sends 10,000 valid events as fast as they are read and then
- * keeps the stream open. `cxsink_simulator_set` changes that.
+ * A simulator that is not started yet: a healthy server that sends 10,000 valid events as fast as they are read and then
+ * keeps the stream open. `cxsink_simulator_set` changes this.
  *
  * Ownership: yours; free it by `cxsink_simulator_free`. Blocks: never. Threads: any.
  * Errors: none; NULL only after a bug in cxsink.
@@ -38,11 +38,11 @@ extern "C" {
 cxsink_simulator *cxsink_simulator_new(void);
 
 /**
- * Sets an option, for example "events" to "1000" or "redelivery_percent" to "10". `cxsink simulate --list` prints them all;
- * their meaning is in the documentation of the Rust type SimulatorOptions.
+ * Sets an option, for example "events" to "1000" or "redelivery_percent" to "10". `cxsink simulate --list` prints them;
+ * the documentation of the Rust type SimulatorOptions explains them.
  *
  * Ownership: name and value are copied. Blocks: never. Threads: any. Errors: INVALID_ARGUMENT for an unknown option or a
- * bad value; STATE once it is started; FORKED.
+ * bad value; STATE after the start; FORKED.
  */
 cxsink_status cxsink_simulator_set(cxsink_simulator *simulator,
                                    const char *name,
@@ -52,15 +52,14 @@ cxsink_status cxsink_simulator_set(cxsink_simulator *simulator,
 /**
  * Listens on 127.0.0.1 and serves from threads of its own until `cxsink_simulator_stop`. Once.
  *
- * Ownership: none. Blocks: never. Threads: any. Errors: INVALID_ARGUMENT for options that make no sense; CONNECT when the
- * port cannot be had; STATE after the first call; FORKED.
+ * Ownership: none. Blocks: never. Threads: any. Errors: INVALID_ARGUMENT for options that contradict each other; CONNECT if the
+ * port is not available; STATE after the first call; FORKED.
  */
 cxsink_status cxsink_simulator_start(cxsink_simulator *simulator,
                                      cxsink_error **err);
 
 /**
- * Sets the keys of a configuration (addresses, credentials, scope, stream) so that a sink with it reads from this
- * simulator.
+ * Sets the keys of a configuration (addresses, credentials, scope, stream) for a sink that reads from this simulator.
  *
  * Ownership: none. Blocks: never. Threads: one at a time for the configuration. Errors: STATE before the start; FORKED,
  * INVALID_ARGUMENT.
@@ -70,10 +69,10 @@ cxsink_status cxsink_simulator_configure(const cxsink_simulator *simulator,
                                          cxsink_error **err);
 
 /**
- * Waits until every event was sent: CXSINK_STATUS_OK; CXSINK_STATUS_TIMEOUT, with `*err` NULL, if that did not happen in
- * time, or the simulator was stopped before.
+ * Waits until every event was sent: CXSINK_STATUS_OK; CXSINK_STATUS_TIMEOUT, with `*err` NULL, if not in time, or if the
+ * simulator was stopped before.
  *
- * Ownership: none. Blocks: for timeout_ms milliseconds at most; -1 waits as long as it takes. Threads: any.
+ * Ownership: none. Blocks: for timeout_ms milliseconds at most; -1 waits without limit. Threads: any.
  * Errors: STATE before the start; FORKED, INVALID_ARGUMENT.
  */
 cxsink_status cxsink_simulator_wait_finished(const cxsink_simulator *simulator,
@@ -81,8 +80,7 @@ cxsink_status cxsink_simulator_wait_finished(const cxsink_simulator *simulator,
                                              cxsink_error **err);
 
 /**
- * What was sent and refused so far, as one JSON object: events, unique_keys (the rows that a table has when nothing was
- * lost), redeliveries, updates, invalid, replays, connections, tokens_issued, finished and more.
+ * The numbers so far, as one JSON object: events, unique_keys (the rows of the table if no event was lost), redeliveries, updates, invalid, replays, connections, tokens_issued, finished and more.
  *
  * Ownership: `*out` is yours; free it by `cxsink_buffer_free`. Blocks: never. Threads: any.
  * Errors: STATE before the start; FORKED, INVALID_ARGUMENT.
@@ -92,18 +90,18 @@ cxsink_status cxsink_simulator_report(const cxsink_simulator *simulator,
                                       cxsink_error **err);
 
 /**
- * Cuts every connection, frees the port and waits for the threads. Repeating it does nothing; the report stays. NULL, and a
- * simulator that was not started, are fine.
+ * Cuts every connection, frees the port and waits for the threads. May be repeated; the report stays. Accepts NULL, and a
+ * simulator that was not started.
  *
  * Ownership: none. Blocks: until its threads have ended, which they do at once. Threads: any. Errors: none.
  */
 void cxsink_simulator_stop(cxsink_simulator *simulator);
 
 /**
- * Stops the simulator, frees it and makes the variable NULL. NULL, and a variable that is NULL, are fine.
+ * Stops the simulator, frees it and sets the variable to NULL. Accepts NULL, and a variable that is NULL.
  *
  * Ownership: takes the simulator. Blocks: until its threads have ended, which they do at once. Threads: any, after every
- * other call with it has returned. Errors: none; in a forked child it only makes the variable NULL.
+ * other call with it has returned. Errors: none; in a forked child it only sets the variable to NULL.
  */
 void cxsink_simulator_free(cxsink_simulator **simulator);
 

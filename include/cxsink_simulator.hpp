@@ -16,10 +16,10 @@
 
 namespace cxsink {
 
-/** A local stand-in for CXone. Stops when it is destroyed. */
+/** A local stand-in for CXone. The destructor stops it. */
 class Simulator {
 public:
-    /** With the default options, and not started. */
+    /** Not started, with the default options. */
     Simulator() : handle_(cxsink_simulator_new())
     {
         if (!handle_) {
@@ -39,7 +39,7 @@ public:
         detail::checked([&](cxsink_error **err) { return cxsink_simulator_start(get(), err); });
     }
 
-    /** Sets the keys with which a sink reads from here. */
+    /** Sets the keys of a configuration for a sink that reads from this simulator. */
     void configure(Config &config) const
     {
         detail::checked([&](cxsink_error **err) { return cxsink_simulator_configure(get(), config.get(), err); });
@@ -54,7 +54,7 @@ public:
                == CXSINK_STATUS_OK;
     }
 
-    /** What was sent and refused so far, as a JSON object. */
+    /** The numbers so far, as a JSON object. */
     std::string report() const
     {
         return detail::text(

@@ -1,26 +1,30 @@
-//! The one error type: what was tried, on what, why it failed, and what to do next.
+//! The error type: what failed, the reason, and what to do next.
 //!
 //! It is opaque so that details can grow without breaking callers: [`Error::kind`] is the stable part and equals the
 //! status codes of the C library and of the Python package. The threads act on the [`Class`]: wait, try again, set one event
 //! aside, or give up.
 
 use std::fmt;
+use std::io;
+use std::sync::Arc;
+
+use serde::{Serialize, Serializer};
 
 /// A result with the crate's [`Error`].
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// What went wrong, in one word. The numbers are the status codes of the C library and are never reused.
+/// The kind of an error, in one word. The numbers are the status codes of the C library and are never reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u32)]
 #[non_exhaustive]
 pub enum ErrorKind {
     /// The time given to a call has passed.
     Timeout = 1,
-    /// An argument of a call makes no sense.
+    /// An argument of a call is invalid.
     InvalidArgument = 10,
     /// A configuration value is unknown, missing or bad.
     Config = 11,
-    /// The call does not fit the state of the sink, for example `ingest` after `close`.
+    /// The state of the sink does not allow the call, for example `ingest` after `close`.
     State = 12,
     /// The handle was used in a forked child process.
     Forked = 13,
@@ -28,15 +32,15 @@ pub enum ErrorKind {
     Auth = 20,
     /// A connection could not be made or was lost: name resolution, TCP, TLS, timeouts.
     Connect = 21,
-    /// The peer answered something the protocol does not allow.
+    /// The answer of the server violates the protocol.
     Protocol = 22,
     /// The event is not JSON.
     Json = 30,
-    /// The event does not match the JSON Schema.
+    /// The event violates the JSON Schema.
     Schema = 31,
-    /// The event is valid but does not fit the table.
+    /// The event is valid, but one of its values does not fit its column.
     Unmapped = 32,
-    /// The destination failed or is not set up as needed.
+    /// The destination failed, or its table does not match the configuration.
     Database = 40,
     /// The destination refused a row for its content.
     Constraint = 41,
@@ -118,15 +122,15 @@ pub(crate) enum Class {
     Permanent,
 }
 
-/// One way in which an event misses the JSON Schema, or a value misses its column.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// One way in which an event violates the JSON Schema, or a value does not fit its column.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Violation {
     /// JSON pointer (RFC 6901) to the value in the event; empty for the event itself.
     pub pointer: String,
-    /// The schema keyword that was missed, such as `required` or `enum`; `column` for a value that does not fit its column.
+    /// The violated schema keyword, such as `required` or `enum`; `column` for a value that does not fit its column.
     pub keyword: String,
-    /// What is wrong, without the event's own values.
+    /// The violation in words, without values of the event.
     pub message: String,
 }
 
@@ -139,8 +143,8 @@ impl fmt::Display for Violation {
 
 /// Why an operation failed.
 ///
-/// `Display` prints one line: what was tried, on what, and why it failed. [`hint`](Error::hint) says what to do next.
-/// Neither ever contains secrets or event payloads.
+/// `Display` prints one line, `what failed: reason`; [`hint`](Error::hint) says what to do next. Neither contains secrets or
+/// payloads.
 #[derive(Clone)]
 pub struct Error(Box<Inner>);
 
@@ -153,15 +157,16 @@ struct Inner {
     sqlstate: Option<String>,
     constraint: Option<String>,
     column: Option<String>,
-    status: Option<u16>,
+    http_status: Option<u16>,
+    close_code: Option<u16>,
     is_timeout: bool,
     violations: Vec<Violation>,
     index: Option<u64>,
+    source: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
 
 impl Error {
-    /// An error of this kind: for bindings, and for what an application builds on top. The message says what was tried, on what,
-    /// and why it failed.
+    /// An error of this kind, for bindings and applications. The message is `what failed: reason`.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         let class = match kind {
             ErrorKind::Connect => Class::Transient,
@@ -176,10 +181,12 @@ impl Error {
             sqlstate: None,
             constraint: None,
             column: None,
-            status: None,
+            http_status: None,
+            close_code: None,
             is_timeout: false,
             violations: Vec::new(),
             index: None,
+            source: None,
         }))
     }
 
@@ -195,19 +202,19 @@ impl Error {
         Self::new(ErrorKind::State, message)
     }
 
-    /// The call was ended by `stop()` or `close()`; never shown to a user as a failure.
+    /// `stop()` or `close()` ended the call; the user never sees it as a failure.
     pub(crate) fn stopped() -> Self {
         Self::state("the sink is stopping").with_class(Class::Transient)
     }
 
-    /// Puts what was tried in front of the message.
+    /// Puts what failed in front of the message.
     #[must_use]
     pub(crate) fn while_doing(mut self, what: impl fmt::Display) -> Self {
         self.0.message = format!("{what}: {}", self.0.message);
         self
     }
 
-    /// Other words for the same.
+    /// Replaces the message.
     #[must_use]
     pub(crate) fn with_message(mut self, message: impl Into<String>) -> Self {
         self.0.message = message.into();
@@ -220,7 +227,7 @@ impl Error {
         self
     }
 
-    /// Says what to do next.
+    /// Adds a hint: what to do next, as an imperative.
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.0.hint = Some(hint.into());
@@ -246,9 +253,42 @@ impl Error {
     }
 
     #[must_use]
-    pub(crate) fn with_status(mut self, status: u16) -> Self {
-        self.0.status = Some(status);
+    pub(crate) fn with_http_status(mut self, status: u16) -> Self {
+        self.0.http_status = Some(status);
         self
+    }
+
+    #[must_use]
+    pub(crate) fn with_close_code(mut self, code: u16) -> Self {
+        self.0.close_code = Some(code);
+        self
+    }
+
+    /// Keeps the cause for [`source`](std::error::Error::source). Its text must hold no secret and no payload: PostgreSQL's errors
+    /// quote values of the row, and a parser's quote the configuration.
+    #[must_use]
+    pub(crate) fn caused_by(mut self, cause: impl std::error::Error + Send + Sync + 'static) -> Self {
+        self.0.source = Some(Arc::new(cause));
+        self
+    }
+
+    /// Keeps a copy of the error of the operating system as the cause.
+    #[must_use]
+    pub(crate) fn caused_by_io(self, cause: &io::Error) -> Self {
+        let copy = match cause.raw_os_error() {
+            Some(code) => io::Error::from_raw_os_error(code),
+            None => io::Error::new(cause.kind(), cause.to_string()),
+        };
+        self.caused_by(copy)
+    }
+
+    /// Keeps SQLite's code as the cause; not its text, in which the RAISE of a trigger may quote values.
+    #[must_use]
+    pub(crate) fn caused_by_sqlite(self, cause: &rusqlite::Error) -> Self {
+        match cause.sqlite_error() {
+            Some(code) => self.caused_by(rusqlite::Error::SqliteFailure(*code, None)),
+            None => self,
+        }
     }
 
     #[must_use]
@@ -263,7 +303,7 @@ impl Error {
         self
     }
 
-    /// The other side took the request but did not finish it in time: a smaller one may succeed.
+    /// The server accepted the request but did not finish it in time; a smaller one may succeed.
     #[must_use]
     pub(crate) fn with_timeout(mut self) -> Self {
         self.0.is_timeout = true;
@@ -278,94 +318,113 @@ impl Error {
         self.0.class
     }
 
-    /// What went wrong, in one word.
+    /// The kind, in one word.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
     }
 
-    /// What was tried, on what, and why it failed: the same text as `Display`.
+    /// What failed, and the reason: the same text as `Display`.
     pub fn message(&self) -> &str {
         &self.0.message
     }
 
-    /// Whether the same call may succeed later without any change: the other side was away or busy.
+    /// Whether the same call may succeed later without a change: the server was unreachable or busy.
     pub fn is_retryable(&self) -> bool {
         matches!(self.0.class, Class::Transient | Class::Conflict)
     }
 
-    /// What to do next, where cxsink knows it.
+    /// What to do next, if known.
     pub fn hint(&self) -> Option<&str> {
         self.0.hint.as_deref()
     }
 
-    /// PostgreSQL's five-character SQLSTATE (PostgreSQL manual, appendix A), where the database gave one.
+    /// The SQLSTATE, five characters (PostgreSQL manual, appendix A), if the database sent one.
     pub fn sqlstate(&self) -> Option<&str> {
         self.0.sqlstate.as_deref()
     }
 
-    /// The constraint or index that refused the row, where the database named one.
+    /// The constraint or index that refused the row, if the database named one.
     pub fn constraint(&self) -> Option<&str> {
         self.0.constraint.as_deref()
     }
 
-    /// The column whose value did not fit, where it is known.
+    /// The column whose value does not fit, if known.
     pub fn column(&self) -> Option<&str> {
         self.0.column.as_deref()
     }
 
-    /// The HTTP status or WebSocket close code of the answer, where there was one.
-    pub fn status(&self) -> Option<u16> {
-        self.0.status
+    /// The HTTP status of the answer (RFC 9110 section 15), if a server answered the token request, the WebSocket handshake or
+    /// `CONNECT` with an error.
+    pub fn http_status(&self) -> Option<u16> {
+        self.0.http_status
     }
 
-    /// Every way in which the event misses the schema or the table; empty for other errors.
+    /// The close code (RFC 6455 section 7.4), if the server closed the stream with one.
+    pub fn close_code(&self) -> Option<u16> {
+        self.0.close_code
+    }
+
+    /// Every way in which the event violates the schema or does not fit the table; empty for other errors.
     pub fn violations(&self) -> &[Violation] {
         &self.0.violations
     }
 
-    /// Where the event stands that could not be taken, counted from 0, among those given to [`crate::Sink::ingest_many`]: every one
-    /// before it was taken.
+    /// The index, from 0, of the first event given to [`crate::Sink::ingest_many`] that was not taken. Every event before it was taken.
     pub fn index(&self) -> Option<u64> {
         self.0.index
     }
 
-    /// Everything above as one JSON object, for machines: `{"kind": …, "code": …, "message": …, …}`; absent parts are left out.
+    /// Everything as one JSON object: `{"kind": …, "code": …, "message": …, "retryable": …, …}`, without the members that are unknown.
     pub fn detail_json(&self) -> String {
-        let inner = &*self.0;
-        let mut object = serde_json::Map::new();
-        object.insert("kind".into(), inner.kind.name().into());
-        object.insert("code".into(), inner.kind.code().into());
-        object.insert("message".into(), inner.message.as_str().into());
-        object.insert("retryable".into(), self.is_retryable().into());
-        let texts = [
-            ("hint", &inner.hint),
-            ("sqlstate", &inner.sqlstate),
-            ("constraint", &inner.constraint),
-            ("column", &inner.column),
-        ];
-        for (name, text) in texts {
-            if let Some(text) = text {
-                object.insert(name.into(), text.as_str().into());
-            }
+        serde_json::to_string(self).unwrap_or_default()
+    }
+}
+
+impl Serialize for Error {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Members<'a> {
+            kind: &'a str,
+            code: u32,
+            message: &'a str,
+            retryable: bool,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            hint: Option<&'a str>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            sqlstate: Option<&'a str>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            constraint: Option<&'a str>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            column: Option<&'a str>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            http_status: Option<u16>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            close_code: Option<u16>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            index: Option<u64>,
+            #[serde(skip_serializing_if = "<[_]>::is_empty")]
+            violations: &'a [Violation],
         }
-        if let Some(status) = inner.status {
-            object.insert("status".into(), status.into());
-        }
-        if let Some(index) = inner.index {
-            object.insert("index".into(), index.into());
-        }
-        if !inner.violations.is_empty() {
-            object.insert("violations".into(), violations_json(&inner.violations));
-        }
-        serde_json::Value::Object(object).to_string()
+        let members = Members {
+            kind: self.kind().name(),
+            code: self.kind().code(),
+            message: self.message(),
+            retryable: self.is_retryable(),
+            hint: self.hint(),
+            sqlstate: self.sqlstate(),
+            constraint: self.constraint(),
+            column: self.column(),
+            http_status: self.http_status(),
+            close_code: self.close_code(),
+            index: self.index(),
+            violations: self.violations(),
+        };
+        members.serialize(serializer)
     }
 }
 
 pub(crate) fn violations_json(violations: &[Violation]) -> serde_json::Value {
-    violations
-        .iter()
-        .map(|v| serde_json::json!({"pointer": v.pointer, "keyword": v.keyword, "message": v.message}))
-        .collect()
+    serde_json::to_value(violations).unwrap_or_default()
 }
 
 impl fmt::Display for Error {
@@ -384,4 +443,38 @@ impl fmt::Debug for Error {
     }
 }
 
-impl std::error::Error for Error {}
+impl std::error::Error for Error {
+    /// The error of the operating system or of a library behind this one, if there is one: a [`std::io::Error`], for example. The
+    /// message already contains its text. Errors whose text could quote secrets or payloads are not kept.
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0.source.as_deref().map(|source| source as &(dyn std::error::Error + 'static))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error as _;
+
+    use super::*;
+
+    #[test]
+    fn the_cause_is_the_source() {
+        let refused = io::Error::from_raw_os_error(111);
+        let error = Error::new(ErrorKind::Connect, format!("connecting: {refused}")).caused_by_io(&refused);
+        let source = error.source().and_then(|source| source.downcast_ref::<io::Error>()).unwrap();
+        assert_eq!(source.kind(), refused.kind());
+        assert!(Error::config("bad").source().is_none());
+    }
+
+    #[test]
+    fn the_json_has_what_is_known_only() {
+        let json = |error: &Error| serde_json::from_str::<serde_json::Value>(&error.detail_json()).unwrap();
+        let known = json(&Error::new(ErrorKind::Auth, "no").with_hint("yes").with_http_status(401).with_index(3));
+        assert_eq!(
+            known,
+            serde_json::json!({"kind": "AUTH", "code": 20, "message": "no", "retryable": false, "hint": "yes",
+                "http_status": 401, "index": 3})
+        );
+        assert_eq!(json(&Error::new(ErrorKind::Protocol, "no").with_close_code(1008))["close_code"], 1008);
+    }
+}

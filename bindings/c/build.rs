@@ -1,5 +1,5 @@
 //! Gives the shared library its SONAME: cargo sets none, and without one a program records the bare
-//! file name `libcxsink.so` and takes whatever version it finds at run time. And lets nobody unload it.
+//! file name `libcxsink.so` and takes whatever version it finds at run time. It also prevents unloading.
 
 use std::env;
 

@@ -30,7 +30,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
     }
     // Writes what is in the spool, then ends the sink, and with it the thread above.
-    sink.close(Some(Duration::from_secs(30)))?;
+    sink.close_within(Duration::from_secs(30))?;
     watcher.join().map_err(|_| "the thread that polls has panicked")??;
     println!("{}", sink.stats().to_json());
     Ok(())

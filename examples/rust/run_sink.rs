@@ -27,7 +27,7 @@ fn main() -> cxsink::Result<()> {
             _ => {}
         }
     }
-    sink.close(None)?; // an error here is the one that ended the sink
+    sink.close()?; // an error here is the one that ended the sink
     println!("{}", sink.stats().to_json());
     Ok(())
 }

@@ -28,7 +28,7 @@ static FILE: LazyLock<Vec<u8>> = LazyLock::new(|| {
     for _ in 0..50 {
         sink.ingest(EVENT).unwrap();
     }
-    sink.close(None).unwrap();
+    sink.close_within(Duration::MAX).unwrap();
     drop(sink);
     std::fs::read(directory.path().join("spool.db")).unwrap()
 });
@@ -46,7 +46,7 @@ fuzz_target!(|damage: Vec<(u16, u8)>| {
         let _ = sink.dead_letters(0, 10);
         cxsink::init_db(&config).unwrap();
         if sink.start().is_ok() {
-            let _ = sink.close(Some(std::time::Duration::from_secs(5)));
+            let _ = sink.close_within(std::time::Duration::from_secs(5));
         }
     }
 });

@@ -1,7 +1,7 @@
-"""Takes interaction events from a NICE CXone Data Actions stream, validates them and upserts them into PostgreSQL.
+"""Reads interaction events from a NICE CXone Data Actions stream, validates them and upserts them into PostgreSQL.
 
-A sink works on threads of its own, none of which touches Python; the calls here talk to it. What it has read waits in
-a spool file until it is in the table.
+A sink runs on threads of its own, none of which touches Python. Events wait in a local spool file until they are committed to the
+table.
 
 >>> import cxsink, tempfile
 >>> folder = tempfile.TemporaryDirectory()
@@ -20,11 +20,11 @@ a spool file until it is in the table.
 docs/python.md is the guide, docs/configuration.md lists every setting.
 """
 
-from cxsink._check import Check, CheckStep, check
+from cxsink._check import CheckReport, CheckStep, check
 from cxsink._config import Config, ConfigValue
 from cxsink._connections import Gap, StreamConnection, connections, gaps
 from cxsink._cxsink import __version__
-from cxsink._dead_letters import DeadLetter, DeadLetters, Fate, Purged, Replayed, replay
+from cxsink._dead_letters import DeadLetter, DeadLetters, Fate, PurgeReport, ReplayReport, replay
 from cxsink._events import Event
 from cxsink._notices import ErrorNotice, Notice, RejectedNotice, StateNotice, StatsNotice, StoredNotice
 from cxsink._simulator import Simulator, SimulatorReport
@@ -52,7 +52,7 @@ from cxsink.exceptions import (
 __all__ = [
     "ArgumentError",
     "AuthError",
-    "Check",
+    "CheckReport",
     "CheckStep",
     "CloseTimeout",
     "Config",
@@ -70,9 +70,9 @@ __all__ = [
     "InternalError",
     "Latency",
     "Notice",
-    "Purged",
+    "PurgeReport",
     "RejectedNotice",
-    "Replayed",
+    "ReplayReport",
     "SchemaError",
     "Simulator",
     "SimulatorReport",

@@ -1,4 +1,4 @@
-"""Checking a deployment: each step tried for real, with the fix for what fails."""
+"""Checks of a deployment: each step tried for real, with its finding and a hint."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ _SIGNS = {"passed": "\N{CHECK MARK}", "warning": "!", "failed": "\N{BALLOT X}", 
 
 @dataclass(frozen=True)
 class CheckStep:
-    """One thing that was tried."""
+    """One step of a check and its outcome."""
 
     name: str
-    """What, as ``section.step``: ``"destination.table"``. Stable."""
+    """The name, as ``section.step``: ``"destination.table"``. Stable."""
     status: Literal["passed", "warning", "failed", "skipped"]
-    """How it ended. A warning works, but not as well as it could."""
+    """The outcome. After a warning, the sink works, but not as well as it could."""
     duration: timedelta
-    """How long it took."""
+    """The time it took."""
     message: str
-    """What was found, or what was tried, on what, and why it failed. Never a secret."""
+    """The finding; for a failure, what failed and why. It never contains a secret."""
     hint: str | None
-    """What to do about it; always there for a failure or a warning."""
+    """What to do about it; always present for a failure or a warning."""
 
     def __str__(self) -> str:
         line = f"{_SIGNS[self.status]} {self.name}: {self.message}"
@@ -35,8 +35,8 @@ class CheckStep:
 
 
 @dataclass(frozen=True)
-class Check:
-    """What a check found. ``print`` shows a line for each step."""
+class CheckReport:
+    """The result of a check. ``print`` shows a line for each step."""
 
     ok: bool
     """Whether no step failed."""
@@ -49,16 +49,16 @@ class Check:
 
 def check(
     config: Config | Mapping[str, ConfigValue] | None = None, /, *, areas: Iterable[str] | None = None
-) -> Check:
-    """Tries a deployment, step by step and for real: configuration and schema in any case, and these areas. It leaves no trace.
+) -> CheckReport:
+    """Tries a deployment step by step, for real: configuration and schema in any case, and these areas. It leaves no trace.
 
     Args:
         config: The configuration; ``None`` is the environment.
-        areas: Some of ``spool``, ``oauth``, ``stream`` and ``destination``; ``None``: all of them. For ``stream``, the stream is
-            opened and closed again at once, unless a sink has the spool.
+        areas: Some of ``spool``, ``oauth``, ``stream`` and ``destination``; ``None`` means all. For ``stream``, the stream is opened
+            and closed again at once, unless a sink has the spool open.
 
     Raises:
-        ValueError: There is no such area.
+        ValueError: No area has this name.
 
     >>> found = check({"destination.url": "sqlite:/nowhere/events.db"}, areas=["destination"])
     >>> found.ok, found.steps[-1].name, found.steps[-1].status
@@ -66,7 +66,7 @@ def check(
     """
     wanted = _cxsink.check_areas() if areas is None else [*areas]
     found = json.loads(_cxsink.check(native(config), wanted))
-    return Check(ok=found["ok"], steps=tuple(_step(**step) for step in found["steps"]))
+    return CheckReport(ok=found["ok"], steps=tuple(_step(**step) for step in found["steps"]))
 
 
 def _step(

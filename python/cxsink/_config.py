@@ -1,4 +1,4 @@
-"""The configuration: the same keys as everywhere, with values of Python's types."""
+"""The configuration: the keys of docs/configuration.md, with values of Python's types."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from cxsink import _cxsink
 from cxsink.exceptions import ConfigError
 
 ConfigValue = Union[str, int, "os.PathLike[str]", timedelta, Iterable[str], Mapping[str, Any], None]
-"""A value of a key, or a section as a mapping of its keys. ``None`` takes an optional value back."""
+"""A value of a key, or a section as a mapping of its keys. ``None`` removes an optional value."""
 
 StrPath = Union[str, "os.PathLike[str]"]
 
 
 class Config:
-    """A configuration, built once and never changed. Every key stands in docs/configuration.md.
+    """An immutable configuration. docs/configuration.md lists every key.
 
     Args:
-        config: Keys and values: ``{"spool.path": …}``, or nested as in TOML: ``{"spool": {"path": …}}``. If it is all that
-            is given, nothing else is read: neither ``.env`` nor the environment. Another ``Config`` is copied.
+        config: Keys and values: ``{"spool.path": …}``, or nested as in TOML: ``{"spool": {"path": …}}``. Without ``path``, neither
+            ``.env`` nor the environment is read. Another ``Config`` is copied.
         path: A TOML file. Without ``config`` and ``path``, the environment alone.
-        options: Keys and values once more, which win: ``spool__path=…``, as in the environment, or ``spool={"path": …}``.
+        options: Keys and values that override all others: ``spool__path=…``, as in the environment, or ``spool={"path": …}``.
 
-    Later ones win: the file, ``.env`` in the working directory, the environment, ``config``, ``options``.
+    The order, each overriding the one before: the file, ``.env`` in the working directory, the environment, ``config``, ``options``.
 
-    Values may be text as everywhere (``"30s"``, ``"64MiB"``), and also: ``timedelta`` for durations, ``int`` for numbers and for
-    sizes in bytes, ``pathlib.Path`` for paths, lists and mappings for columns, ``None`` for "not set".
+    Values are text (``"30s"``, ``"64MiB"``), or: ``timedelta`` for durations, ``int`` for numbers and for sizes in bytes,
+    ``pathlib.Path`` for paths, lists and mappings for columns, ``None`` for "not set".
 
     Raises:
-        ConfigError: A key is unknown, or a value is bad; the message names it and the nearest known one.
+        ConfigError: A key is unknown, or a value is bad. The message names the key, and the nearest known one.
 
     >>> from datetime import timedelta
     >>> config = Config({"stream.idle_timeout": timedelta(seconds=90)}, batch__events_max=2000)
@@ -60,14 +60,14 @@ class Config:
         over = [(key.replace("__", ".", 1), value) for key, value in options.items()]
         if isinstance(config, Config):
             if path is not None:
-                raise TypeError("a Config holds its file already: give path to the first one")
+                raise TypeError("a Config already contains its file: pass path when it is made")
             self._native = config._native.replaced(_settings(over))
             return
         settings = _settings([*(config or {}).items(), *over])
         self._native = _cxsink.Config(None if path is None else os.fspath(path), config is None, settings)
 
     def get(self, key: str, default: str | None = None) -> str | None:
-        """The value of ``section.key`` as text, a secret as ``***``; ``default`` if it is not set or there is no such key.
+        """The value of ``section.key`` as text, a secret as ``***``; ``default`` if it is not set or the key is unknown.
 
         >>> Config({}).get("spool.bytes_max")
         '4GiB'
@@ -83,7 +83,7 @@ class Config:
 
     @staticmethod
     def keys() -> list[str]:
-        """The names of all keys that there are.
+        """The names of all keys.
 
         >>> Config.keys()[0]
         'oauth.url'
@@ -91,7 +91,7 @@ class Config:
         return _cxsink.Config.keys()
 
     def validate(self) -> None:
-        """Checks what holds for the configuration as a whole, as opening a sink does.
+        """Checks the configuration as a whole, as opening a sink does.
 
         Raises:
             ConfigError: The message names the key.
@@ -106,11 +106,11 @@ class Config:
         return f"Config({', '.join(f'{key}={value!r}' for key, value in shown if value != defaults.get(key))})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        raise TypeError("a Config may hold secrets and is not pickled: give the other process what it was made from")
+        raise TypeError("pickling a Config: it may hold secrets; pass its file or its values to the other process instead")
 
 
 def native(config: Config | Mapping[str, ConfigValue] | None) -> _cxsink.Config:
-    """The native configuration for what a function was given; ``None`` is the environment."""
+    """The native configuration for an argument; ``None`` is the environment."""
     return (config if isinstance(config, Config) else Config(config))._native
 
 
@@ -119,7 +119,7 @@ def _settings(items: Iterable[tuple[str, ConfigValue]]) -> list[tuple[str, str]]
 
 
 def _flat(items: Iterable[tuple[str, ConfigValue]]) -> Iterator[tuple[str, ConfigValue]]:
-    """``section.key`` for each key of a section that is given as a mapping."""
+    """``section.key`` for each key of a nested section."""
     for name, value in items:
         if "." not in name and isinstance(value, Mapping):
             yield from ((f"{name}.{key}", below) for key, below in value.items())
@@ -128,7 +128,7 @@ def _flat(items: Iterable[tuple[str, ConfigValue]]) -> Iterator[tuple[str, Confi
 
 
 def _text(key: str, value: ConfigValue) -> str:
-    """The value as a text that the native configuration takes."""
+    """The value as text for the native configuration."""
     if value is None:
         return ""
     if isinstance(value, str):
@@ -146,7 +146,7 @@ def _text(key: str, value: ConfigValue) -> str:
         return f"{{{', '.join(pairs)}}}"
     if isinstance(value, Iterable) and not isinstance(value, (bytes, bytearray)):
         return f"[{', '.join(_quoted(name) for name in value)}]"
-    raise ConfigError(f"{key}: a value of type {type(value).__name__} is none that a key takes")
+    raise ConfigError(f"{key}: a value of type {type(value).__name__} is not accepted by any key")
 
 
 def duration_text(key: str, value: timedelta) -> str:
@@ -158,5 +158,5 @@ def duration_text(key: str, value: timedelta) -> str:
 
 
 def _quoted(text: object) -> str:
-    """A string of TOML: JSON's are."""
+    """A TOML string: every JSON string is one."""
     return json.dumps(str(text), ensure_ascii=False)

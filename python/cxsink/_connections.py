@@ -1,4 +1,4 @@
-"""The ledger of the stream's connections, and the times in which events may have been missed."""
+"""The connections to the stream, and the gaps between them, in which events may have been missed."""
 
 from __future__ import annotations
 
@@ -14,46 +14,46 @@ from cxsink._times import to_datetime, to_datetime_or_none
 
 @dataclass(frozen=True)
 class StreamConnection:
-    """One connection to the stream. Times are in UTC, by this machine's clock."""
+    """A connection to the stream. Times are in UTC, from this machine's clock."""
 
     id: int
-    """Ascending with time."""
+    """The number of the connection; it grows with time."""
     opened_at: datetime
-    """When the stream was open."""
+    """The time at which the stream was open."""
     first_event_at: datetime | None
-    """When the first event was read."""
+    """The time at which the first event was read."""
     last_event_at: datetime | None
-    """When the last event was read; noted every few seconds, so a process that was killed may have read some more."""
+    """The time at which the last event was read. It is recorded every few seconds, so a process that was killed may have read more."""
     events: int
-    """How many events were read; noted every few seconds."""
+    """The number of events read, recorded every few seconds."""
     ended_at: datetime | None
-    """When it ended. ``None`` while it is open, and for ever if the process ended without ending it."""
+    """The time at which it ended. ``None`` while it is open, and forever if the process ended without ending it."""
     cause: str | None
-    """Why it ended; ``None`` while it is open."""
-    status: int | None
-    """The close code that the server gave (RFC 6455 section 7.4)."""
+    """The cause of its end; ``None`` while it is open."""
+    close_code: int | None
+    """The close code from the server (RFC 6455 section 7.4)."""
     tries_failed: int
-    """How many tries failed before this one, since the connection before."""
+    """The number of failed tries to connect before this one, since the connection before."""
     try_error: str | None
-    """Why the last of these failed."""
+    """The reason why the last of them failed."""
 
 
 @dataclass(frozen=True)
 class Gap:
-    """A time in which events may have been missed, for a backfill. Never too short."""
+    """A time in which events may have been missed, for a backfill. It is never too short."""
 
     start: datetime
-    """When the last event was read, or, if the server ended the connection in order, when it did."""
+    """The time of the last event, or of the end of the connection if the server closed it in order."""
     end: datetime | None
-    """When the next connection was open; ``None`` if there is none yet."""
+    """The time at which the next connection was open; ``None`` if there is none yet."""
     cause: str
-    """Why the connection before it ended."""
-    status: int | None
-    """The close code that the server gave (RFC 6455 section 7.4)."""
+    """The cause of the end of the connection before, or the reason why the destination lost rows."""
+    close_code: int | None
+    """The close code from the server (RFC 6455 section 7.4)."""
     tries_failed: int
-    """How many tries to connect failed during it."""
+    """The number of tries to connect that failed during the gap."""
     try_error: str | None
-    """Why the last of these failed."""
+    """The reason why the last of them failed."""
 
 
 def connections(config: Config | Mapping[str, ConfigValue] | None = None, /) -> list[StreamConnection]:
@@ -63,7 +63,7 @@ def connections(config: Config | Mapping[str, ConfigValue] | None = None, /) -> 
         config: The configuration; ``None`` is the environment.
 
     Raises:
-        SpoolError: There is no such file, or it is not a spool.
+        SpoolError: The file does not exist, or is not a spool.
 
     >>> connections({"spool.path": "/nowhere/spool.db"})
     Traceback (most recent call last):
@@ -81,7 +81,7 @@ def gaps(config: Config | Mapping[str, ConfigValue] | None = None, /) -> list[Ga
         config: The configuration; ``None`` is the environment.
 
     Raises:
-        SpoolError: There is no such file, or it is not a spool.
+        SpoolError: The file does not exist, or is not a spool.
 
     >>> for gap in gaps(config):  # none: this spool has never seen a stream
     ...     print(gap.start, gap.end, gap.cause)

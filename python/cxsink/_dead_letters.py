@@ -1,4 +1,4 @@
-"""Dead letters: events that could not be stored, with the reason."""
+"""Dead letters: events that did not reach the table, each with the reason."""
 
 from __future__ import annotations
 
@@ -17,30 +17,30 @@ from cxsink.exceptions import Violation, violations_from
 
 @dataclass(frozen=True)
 class DeadLetter:
-    """An event that was set aside. Times are in UTC. ``repr`` leaves the event out, which may be personal data."""
+    """An event that was rejected. Times are in UTC. ``repr`` omits the event, which may contain personal data."""
 
     offset: int
-    """The event's place in the spool; unique within a spool."""
+    """The offset of the event in the spool; unique within a spool."""
     received_at: datetime
-    """When the event was received."""
+    """The time at which the event was received."""
     rejected_at: datetime
-    """When it was set aside."""
+    """The time at which it was rejected."""
     stage: Stage
-    """How far it came: ``json``, ``schema``, ``mapping`` or ``database``."""
+    """The stage that rejected it: ``json``, ``schema``, ``mapping`` or ``database``."""
     reason: str
-    """Why, in one line, without values of the event."""
+    """The reason, in one line, without values of the event."""
     violations: tuple[Violation, ...] = field(repr=False)
-    """Every way in which it misses the schema or the table."""
+    """Every way in which it violates the schema or does not fit the table."""
     sqlstate: str | None
-    """The database's SQLSTATE, where the database refused it."""
+    """The SQLSTATE (PostgreSQL manual, appendix A), if the database refused it."""
     constraint: str | None
     """The constraint that refused it."""
     column: str | None
     """The column that its value does not fit."""
     exported_at: datetime | None
-    """When it was exported."""
+    """The time at which it was exported."""
     replayed_at: datetime | None
-    """When it was put into the spool again."""
+    """The time at which it was put into the spool again."""
     replayed_as: int | None
     """The offset that it was given then."""
     event: bytes = field(repr=False)
@@ -48,58 +48,58 @@ class DeadLetter:
 
 
 @dataclass(frozen=True)
-class Purged:
-    """What a purge did."""
+class PurgeReport:
+    """The result of a purge."""
 
     deleted: int
-    """How many were deleted."""
+    """The number of deleted dead letters."""
     unseen: int
-    """How many are left because they were neither exported nor replayed, among those of the time asked for."""
+    """The number of those left because they were neither exported nor replayed, among those rejected before the given time."""
     unfinished: int
-    """How many are left because the sink has not finished the batch that they came in."""
+    """The number of those left because their batch is not finished, or its end is not recorded yet. Purge again later."""
 
 
 @dataclass(frozen=True)
 class Fate:
-    """What became of a dead letter in a replay."""
+    """The fate of a dead letter in a replay."""
 
     offset: int
     fate: Literal["replayed", "rejected", "skipped"]
-    """``replayed``: an event again. ``rejected``: still not valid. ``skipped``: there was nothing to replay."""
+    """``replayed`` (an event again), ``rejected`` (still not valid) or ``skipped`` (nothing to replay)."""
     replayed_as: int | None = None
-    """Its offset as an event; ``None`` in a dry run."""
+    """Its new offset as an event; ``None`` in a dry run."""
     stage: Stage | None = None
-    """How far it came, if it is still not valid."""
+    """The stage that rejected it, if it is still not valid."""
     reason: str | None = None
-    """Why it is still not valid."""
+    """The reason, if it is still not valid."""
     violations: tuple[Violation, ...] = field(default=(), repr=False)
-    """Every way in which it misses the schema or the table."""
+    """Every way in which it violates the schema or does not fit the table."""
 
 
 @dataclass(frozen=True)
-class Replayed:
-    """What a replay did."""
+class ReplayReport:
+    """The result of a replay."""
 
     replayed: int
-    """How many are events again, and on their way to the table."""
+    """The number of dead letters that are events again, on their way to the table."""
     rejected: int
-    """How many are still not valid; they stay dead letters."""
+    """The number of those that are still not valid; they stay dead letters."""
     skipped: int
-    """How many of the offsets asked for had nothing to replay."""
-    letters: tuple[Fate, ...] = field(repr=False)
+    """The number of the given offsets with nothing to replay."""
+    fates: tuple[Fate, ...] = field(repr=False)
     """The fates of the first 10,000; empty when the sink of another process replayed them."""
     by: str | None
-    """The process whose sink replayed them, if it was not this one's: under the configuration that it was started with."""
+    """The process whose sink replayed them, if it was another one's: under the configuration that it was started with."""
 
 
 class DeadLetters:
-    """The dead letters of the spool file that ``spool.path`` names; also while a sink has it open, and without one.
+    """The dead letters of the spool file ``spool.path``, also while a sink has it open.
 
     Args:
         config: The configuration; ``None`` is the environment. Only ``spool.path`` matters.
 
     Raises:
-        SpoolError: There is no such file, or it is not a spool.
+        SpoolError: The file does not exist, or is not a spool.
 
     >>> for letter in DeadLetters(config):
     ...     print(letter.offset, letter.stage, letter.event)
@@ -112,21 +112,21 @@ class DeadLetters:
         self._native = _cxsink.DeadLetters(native(config))
 
     def __iter__(self) -> Iterator[DeadLetter]:
-        """All of them, the oldest first; read a page at a time, since there may be millions."""
+        """All of them, the oldest first, read page by page: there may be millions."""
         return self.list()
 
     def __len__(self) -> int:
         return self._native.count()
 
     def list(self, start: int = 0, limit: int | None = None) -> Iterator[DeadLetter]:
-        """From the offset ``start`` on, the oldest first; at most ``limit``."""
+        """Those from the offset ``start`` on, the oldest first, at most ``limit``."""
         return pages(self._native.list, start, limit)
 
     def get(self, offset: int) -> DeadLetter:
-        """The one with this offset.
+        """The dead letter with this offset.
 
         Raises:
-            KeyError: There is none.
+            KeyError: No dead letter has it.
 
         >>> DeadLetters(config).get(0).reason
         'the event is not JSON: EOF while parsing an object at line 1 column 1'
@@ -137,7 +137,7 @@ class DeadLetters:
         raise KeyError(offset)
 
     def mark_exported(self, offsets: Iterable[int]) -> None:
-        """Notes that these were exported: when ``dead_letters.bytes_max`` is reached, they may go.
+        """Marks these as exported: a purge deletes them, and the sink deletes them when ``dead_letters.bytes_max`` is reached.
 
         >>> letters = DeadLetters(config)
         >>> letters.mark_exported(letter.offset for letter in letters)
@@ -146,24 +146,24 @@ class DeadLetters:
 
     def purge(
         self, *, exported: bool = False, replayed: bool = False, unseen: bool = False, before: datetime | None = None
-    ) -> Purged:
+    ) -> PurgeReport:
         """Deletes dead letters for good.
 
         Args:
-            exported: Those that were exported.
-            replayed: Those that were replayed.
-            unseen: Those that were neither: nothing is left of them then.
-            before: Of these, only those that were set aside before this time.
+            exported: Delete those that were exported.
+            replayed: Delete those that were replayed.
+            unseen: Delete those that were neither. Their events are lost.
+            before: Of these, delete only those rejected before this time.
 
         Raises:
             ArgumentError: None are selected.
             SpoolError: The file cannot be written.
 
         >>> DeadLetters(config).purge(replayed=True)
-        Purged(deleted=0, unseen=0, unfinished=0)
+        PurgeReport(deleted=0, unseen=0, unfinished=0)
         """
         micros = None if before is None else to_micros(before)
-        return Purged(*self._native.purge(exported, replayed, unseen, micros))
+        return PurgeReport(*self._native.purge(exported, replayed, unseen, micros))
 
 
 def replay(
@@ -173,25 +173,25 @@ def replay(
     offsets: Iterable[int] | None = None,
     timeout: TimeLimit = 30.0,
     dry_run: bool = False,
-) -> Replayed:
-    """Checks dead letters again, under today's schema and mapping, and puts the good ones into the table.
+) -> ReplayReport:
+    """Checks dead letters again, with the current schema and mapping, and puts the valid ones into the table.
 
-    If no process has the spool open, this is done here, under ``config``. Otherwise the process that has it open is asked, and
-    does it under the configuration that it was started with.
+    If no process has the spool open, this process does it, with ``config``. Otherwise the process that has it open does it on
+    request, with the configuration that it was started with.
 
     Args:
         config: The configuration; ``None`` is the environment.
-        offsets: Only those with these offsets; ``None``: all that were not replayed yet.
-        timeout: How long another process may take for each step.
-        dry_run: Only tell what would happen to each.
+        offsets: Only those with these offsets; ``None`` means all that were not replayed yet.
+        timeout: The limit for each step of the other process, in seconds.
+        dry_run: Only report the fate of each; change nothing.
 
     Raises:
-        Timeout: The other process does not answer: nothing more is replayed then.
-        SpoolError: There is no such spool.
-        DatabaseError: The table does not fit.
+        Timeout: The other process does not answer in time. Nothing more is replayed then.
+        SpoolError: The spool does not exist.
+        DatabaseError: The table does not match the configuration.
 
     >>> replay(config, dry_run=True)
-    Replayed(replayed=0, rejected=1, skipped=0, by=None)
+    ReplayReport(replayed=0, rejected=1, skipped=0, by=None)
     """
     if dry_run:
         return replayed_from(_cxsink.replay_dry_run(native(config), offsets_from(offsets)))
@@ -202,7 +202,7 @@ _PAGE = 500
 
 
 def pages(read: Callable[[int, int], list[str]], start: int, limit: int | None) -> Iterator[DeadLetter]:
-    """Dead letters from ``read(offset, count)``, a page at a time."""
+    """Dead letters from ``read(offset, count)``, page by page."""
     left = limit
     while left is None or left > 0:
         count = _PAGE if left is None else min(_PAGE, left)
@@ -220,11 +220,11 @@ def offsets_from(offsets: Iterable[int] | None) -> list[int] | None:
     return None if offsets is None else [*offsets]
 
 
-def replayed_from(text: str) -> Replayed:
-    """What a replay did, as the native module tells it."""
+def replayed_from(text: str) -> ReplayReport:
+    """The report of a replay, from the JSON of the native module."""
     found = json.loads(text)
-    letters = (Fate(**{**fate, "violations": violations_from(fate)}) for fate in found.pop("letters"))
-    return Replayed(**found, letters=tuple(letters))
+    fates = (Fate(**{**fate, "violations": violations_from(fate)}) for fate in found.pop("fates"))
+    return ReplayReport(**found, fates=tuple(fates))
 
 
 def _from_json(text: str) -> DeadLetter:

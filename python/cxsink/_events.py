@@ -1,4 +1,4 @@
-"""Events as Python has them, as JSON."""
+"""Events from Python objects."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any, Union
 from uuid import UUID
 
 Event = Union[bytes, bytearray, memoryview, str, Mapping[str, Any]]
-"""What is taken for an event: JSON as bytes or text, or a mapping that becomes JSON."""
+"""An event: JSON as bytes or text, or a mapping that becomes JSON."""
 
 
 def encode(event: object) -> bytes:
-    """JSON for what is neither ``bytes`` nor ``str``; the native module takes those as they are."""
+    """JSON for an object that is neither ``bytes`` nor ``str``, which the native module takes unchanged."""
     if isinstance(event, (bytearray, memoryview)):
         return bytes(event)
     if isinstance(event, Mapping):

@@ -1,6 +1,6 @@
-"""The library's log, handed over to ``logging`` on the thread that calls.
+"""The log of the library, passed to ``logging`` on the thread of the caller.
 
-The library's threads never touch Python: what they log waits in the native module until a call fetches it.
+The library's threads never touch Python: their records wait in the native module until a call fetches them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ TRACE = 5
 logging.addLevelName(TRACE, "TRACE")
 
 default = logging.getLogger("cxsink")
-# Quiet unless the application sets logging up.
+# Silent unless the application configures logging.
 default.addHandler(logging.NullHandler())
 
 _loggers: dict[int, logging.Logger] = {}
@@ -30,7 +30,7 @@ if hasattr(os, "register_at_fork"):
 
 
 def number_of(logger: logging.Logger | None, owner: object) -> int:
-    """The number under which the native module knows this logger, as long as ``owner`` lives."""
+    """The number of this logger in the native module, valid as long as ``owner`` lives."""
     if logger is None:
         return 0
     number = next(_numbers)
@@ -40,7 +40,7 @@ def number_of(logger: logging.Logger | None, owner: object) -> int:
 
 
 def drain() -> None:
-    """Hands over what waits. Called by the native module, often."""
+    """Passes the waiting records to ``logging``. The native module calls it often."""
     global _is_draining
     # A handler may call a sink.
     if _is_draining:
@@ -52,7 +52,7 @@ def drain() -> None:
         if dropped:
             default.warning("%d older log records were dropped: no call fetched them in time", dropped)
         _fetched.extend(records)
-        # One by one: an exception out of a handler, Ctrl-C for one, loses none of those behind it.
+        # One by one: an exception in a handler, such as Ctrl-C, loses no later record.
         while _fetched:
             _hand_over(*_fetched.popleft())
     finally:
@@ -68,7 +68,7 @@ def _hand_over(number: int, level: int, module: str, message: str, created: floa
     if not logger.isEnabledFor(level):
         return
     record = logger.makeRecord(logger.name, level, module, 0, "%s", (message,), None)
-    # When and where it was said, not when it was fetched.
+    # The time and thread of the record, not of this call.
     record.created = created
     record.msecs = (created - int(created)) * 1000
     record.threadName = thread

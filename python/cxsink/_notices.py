@@ -1,4 +1,4 @@
-"""What a sink tells: each kind of notice is a class, so ``isinstance`` and ``match`` tell them apart."""
+"""Notices: reports of a sink. Each kind is a class, for ``isinstance`` and ``match``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Stage: TypeAlias = Literal["json", "schema", "mapping", "database"]
 
 
 class Notice:
-    """Something that happened. Notices say what happened; they carry no events.
+    """Something that happened in the sink. Notices carry no events.
 
     >>> notice: Notice = StoredNotice(inserted=3)
     >>> notice.kind
@@ -32,24 +32,24 @@ class StateNotice(Notice):
 
     kind: ClassVar[Kind] = "state"
     state: State
-    """The new one."""
+    """The new state."""
 
 
 @dataclass(frozen=True)
 class RejectedNotice(Notice):
-    """An event became a dead letter. Its bytes are in the dead letter itself."""
+    """An event became a dead letter. The dead letter itself has the event."""
 
     kind: ClassVar[Kind] = "rejected"
     offset: int
-    """The event's place in the spool, by which the dead letter is found."""
+    """The offset of the event in the spool, and of its dead letter."""
     stage: Stage
-    """How far it came."""
+    """The stage that rejected it: ``json``, ``schema``, ``mapping`` or ``database``."""
     reason: str
-    """Why, in one line, without values of the event."""
+    """The reason, in one line, without values of the event."""
     violations: tuple[Violation, ...] = field(default=(), repr=False)
-    """Every way in which it misses the schema or the table."""
+    """Every way in which it violates the schema or does not fit the table."""
     sqlstate: str | None = None
-    """The database's SQLSTATE, where the database refused it."""
+    """The SQLSTATE (PostgreSQL manual, appendix A), if the database refused it."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class ErrorNotice(Notice):
 
 @dataclass(frozen=True)
 class StatsNotice(Notice):
-    """The sink's numbers, every ten seconds from the start on, while someone polls."""
+    """The statistics, every ten seconds from the start on, while the application polls."""
 
     kind: ClassVar[Kind] = "stats"
     stats: Stats
@@ -71,7 +71,7 @@ class StatsNotice(Notice):
 
 @dataclass(frozen=True)
 class StoredNotice(Notice):
-    """A batch was committed. The counts are explained at ``Stats``; ``repr`` shows those that are not 0.
+    """A batch was committed. ``Stats`` explains the counts; ``repr`` shows those that are not 0.
 
     >>> StoredNotice(inserted=3, coalesced=1)
     StoredNotice(inserted=3, coalesced=1)
@@ -90,7 +90,7 @@ class StoredNotice(Notice):
 
 
 def from_json(text: str) -> Notice:
-    """A notice as the native module tells it."""
+    """A notice, from the JSON of the native module."""
     found: dict[str, Any] = json.loads(text)
     kind = found.pop("kind")
     if kind == "state":

@@ -21,15 +21,15 @@ OptionValue = Union[str, int, float, timedelta, Iterable[object]]
 
 @dataclass(frozen=True)
 class SimulatorReport:
-    """What a simulator has sent and refused so far.
+    """The numbers of a simulator: what it has sent and refused so far.
 
-    The account is closed: ``events`` equals ``unique_keys + redeliveries + updates + invalid + replays``.
+    They add up: ``events`` equals ``unique_keys + redeliveries + updates + invalid + replays``.
     """
 
     events: int
-    """Events sent, everything included: what a reader that lost nothing has received."""
+    """All events sent: a reader that lost none has received this many."""
     unique_keys: int
-    """Valid events with a new idempotency key: the rows a table has when nothing was lost."""
+    """Valid events with a new idempotency key: the rows of the table if no event was lost."""
     redeliveries: int
     """Events that repeated an earlier one of the sequence."""
     updates: int
@@ -39,7 +39,7 @@ class SimulatorReport:
     replays: int
     """Events sent again at the start of a further connection."""
     events_confirmed: int
-    """Of ``events``, those of which the reader has shown that it read them."""
+    """Of ``events``, those that the reader has shown to have read."""
     connections: int
     """Streams opened."""
     tokens_issued: int
@@ -49,9 +49,9 @@ class SimulatorReport:
     handshakes_refused: int
     """Handshakes refused."""
     requests_refused: int
-    """Requests refused before it was known what they were for."""
+    """Requests refused before their target was known."""
     closes: int
-    """Close frames that the simulator sent of its own accord."""
+    """Close frames that the simulator sent first."""
     cuts: int
     """Connections cut."""
     silences: int
@@ -67,15 +67,15 @@ class SimulatorReport:
 
 
 class Simulator:
-    """A local CXone: token endpoint and stream on one loopback port, with faults on demand. It runs from its making to ``stop``, or
-    to the end of a ``with``.
+    """A local CXone: token endpoint and stream on one loopback port, with faults on demand. The constructor starts it; ``stop``, or
+    the end of a ``with`` block, ends it.
 
     Args:
         options: Events, shares and faults by name: ``events=1000``, ``rate=500``, ``update_percent=10``, ``close_after=400`` and
             many more; ``Simulator.option_names()`` lists them.
 
     Raises:
-        ArgumentError: There is no such option, or it does not take the value.
+        ArgumentError: No option has this name, or the option does not accept the value.
 
     >>> with Simulator(events=100, update_percent=10) as simulator:
     ...     len(list(simulator.events()))
@@ -93,7 +93,7 @@ class Simulator:
 
     @property
     def options(self) -> dict[str, str]:
-        """The settings with which a sink reads from here: ``Sink({**simulator.options, "spool.path": …})``.
+        """The settings of a sink that reads from this simulator: ``Sink({**simulator.options, "spool.path": …})``.
 
         >>> with Simulator() as simulator:
         ...     sorted(simulator.options)
@@ -103,12 +103,12 @@ class Simulator:
 
     @property
     def port(self) -> int:
-        """The loopback port that token endpoint and stream are on."""
+        """The loopback port of token endpoint and stream."""
         return self._native.port
 
     @staticmethod
     def option_names() -> dict[str, str]:
-        """The options that there are, each with what it takes.
+        """The names of the options, each with the kind of its value.
 
         >>> Simulator.option_names()["rate"]
         'a number'
@@ -120,11 +120,11 @@ class Simulator:
         return self._native.events()
 
     def report(self) -> SimulatorReport:
-        """What was sent and refused so far."""
+        """The numbers so far."""
         return SimulatorReport(**json.loads(self._native.report()))
 
     def wait_finished(self, timeout: TimeLimit = None) -> bool:
-        """Blocks until every event was sent; false when ``timeout`` has passed first, the simulator was stopped, or this is a forked
+        """Blocks until every event was sent. Returns false if ``timeout`` passes first, if the simulator was stopped, or in a forked
         child, in which it does not run."""
         return self._native.wait_finished(seconds(timeout))
 
@@ -145,7 +145,7 @@ class Simulator:
 
 
 def _text(name: str, value: OptionValue) -> str:
-    """The value as a text that the native simulator takes."""
+    """The value as text for the native simulator."""
     if isinstance(value, str):
         return value
     if isinstance(value, bool):

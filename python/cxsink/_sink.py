@@ -1,4 +1,4 @@
-"""The sink."""
+"""The sink: the handle of the application."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from weakref import WeakSet
 from cxsink import _connections, _cxsink, _logs, _notices, _stats
 from cxsink._config import Config, ConfigValue, StrPath
 from cxsink._connections import Gap, StreamConnection
-from cxsink._dead_letters import DeadLetter, Replayed, offsets_from, pages, replayed_from
+from cxsink._dead_letters import DeadLetter, ReplayReport, offsets_from, pages, replayed_from
 from cxsink._events import Event
 from cxsink._notices import Notice
 from cxsink._stats import State, Stats
@@ -25,21 +25,21 @@ if TYPE_CHECKING:
 
 
 class Sink:
-    """From the stream through the spool into the table: opens the spool when made, and works on threads of its own once started.
+    """Reads the stream into the table, through the spool. The constructor opens the spool; ``start`` starts the threads.
 
-    A context manager: entering starts it, leaving closes it. An iterator of its notices: reading them is not needed for the sink
-    to work. Every method may be called from any thread; those that block let other threads run, and Ctrl-C ends them.
+    It is a context manager: entering starts it, leaving closes it. It is an iterator of its notices; the sink works without reading
+    them. Every method may be called from any thread. While one blocks, other threads run, and Ctrl-C interrupts it.
 
     Args:
         config: Keys and values, as for ``Config``, or a ``Config``. A mapping alone is the whole configuration: the environment is
             not read.
-        path: A TOML file; the environment is over it. Without ``config`` and ``path``, the environment alone.
-        logger: Where the log of this sink goes; by default to ``logging.getLogger("cxsink")``.
-        options: Keys and values that win over all others: ``spool__path="…"``, or ``spool={"path": "…"}``.
+        path: A TOML file; the environment overrides it. Without ``config`` and ``path``, the environment alone.
+        logger: The logger for the records of this sink; the default is ``logging.getLogger("cxsink")``.
+        options: Keys and values that override all others: ``spool__path="…"``, or ``spool={"path": "…"}``.
 
     Raises:
-        ConfigError: A key or a value is bad, or the schema is.
-        SpoolError: The spool cannot be used, for example because another process has it.
+        ConfigError: A key, a value or the schema is bad.
+        SpoolError: The spool cannot be used, for example because another process has it open.
 
     >>> with Simulator(events=1000, close_at_end=True) as simulator:
     ...     options = {**simulator.options, "stream.on_normal_close": "stop"}
@@ -73,15 +73,16 @@ class Sink:
         return self._config
 
     def start(self) -> Self:
-        """Connects to the destination and starts reading the stream. Once. Returns the sink itself.
+        """Connects to the destination and starts reading the stream. A sink starts once. Returns the sink itself.
 
-        A destination that cannot be reached is no error: events wait in the spool, and the state is ``stalled``. Without any
-        stream in the configuration the sink takes only what ``ingest`` gives it.
+        An unreachable destination is not an error: events wait in the spool, and the state is ``stalled``. Without a stream in the
+        configuration, the sink takes events from the application only.
 
         Raises:
-            ConfigError: What the configuration names cannot be used. The sink has ended as ``failed``.
-            DatabaseError: The table does not exist or does not fit, or the credentials are refused. The same.
-            StateError: It was started before.
+            ConfigError: A configured file or address cannot be used. The sink has ended as ``failed``.
+            DatabaseError: The table does not exist or does not match the configuration, or the server refuses the credentials. The
+                sink has ended as ``failed``.
+            StateError: The sink was started before.
         """
         self._native.start()
         return self
@@ -89,10 +90,9 @@ class Sink:
     def poll(self, timeout: TimeLimit = None) -> Notice | None:
         """Waits for the next notice, for ``timeout`` seconds at most.
 
-        Returns ``None`` if there was none in time, or if the sink has ended and every notice was taken: ``state`` tells which.
-        From the start on there is one every ten seconds at least, a ``StatsNotice``: a longer timeout does not pass. Before the
-        start there is none. Ctrl-C loses no notice, nor does an exception of another signal handler: what could not be returned comes
-        with the next call.
+        Returns ``None`` if none came in time, or if the sink has ended and every notice was taken; ``state`` distinguishes the two.
+        After the start, a ``StatsNotice`` comes every ten seconds at least; before the start, there are no notices. Ctrl-C, or an
+        exception of another signal handler, loses no notice: the next call returns it.
 
         Raises:
             StateError: In a forked child.
@@ -110,16 +110,17 @@ class Sink:
             raise
 
     def run(self, on_notice: Callable[[Notice], object] | None = None) -> Stats:
-        """Starts the sink if it is not started, and follows it until it ends. Returns its numbers.
+        """Starts the sink if it is not started, and runs it until it ends. Returns its statistics.
 
-        Ctrl-C stops reading, applies what is spooled, for 30 seconds at most, and then raises KeyboardInterrupt; a second Ctrl-C ends
-        at once. So does any exception out of ``on_notice``. ``stop`` from a signal handler or another thread ends it in order.
+        Ctrl-C stops reading, commits the spooled events, within 30 seconds, and then raises KeyboardInterrupt; a second Ctrl-C ends
+        it at once. An exception from ``on_notice`` also stops reading, and is raised again. ``stop`` from a signal handler or another
+        thread ends it gracefully.
 
         Args:
             on_notice: Called with each notice, on this thread.
 
         Raises:
-            Error: What ended the sink, if it failed.
+            Error: The error that ended the sink, if it failed.
 
         >>> with Simulator(events=1000, close_at_end=True) as simulator:
         ...     Sink({**settings, **simulator.options}, stream__on_normal_close="stop").run().received
@@ -138,16 +139,16 @@ class Sink:
         return self.stats()
 
     def ingest(self, event: Event, /) -> None:
-        """Takes an event: the same path as the stream's, with the check up front.
+        """Takes an event from the application. It is validated at once, and then goes the same way as an event of the stream.
 
-        Returns when the event is in the spool, and so survives what ``spool.sync`` says. Blocks while the spool is full.
+        Returns when the event is in the spool; ``spool.sync`` sets what it survives. Blocks while the spool is full.
 
         Args:
-            event: JSON as bytes or text, or a mapping. In a mapping, values of type ``datetime`` (with a time zone), ``date``,
-                ``UUID`` and ``Decimal`` are fine as well.
+            event: JSON as bytes or text, or a mapping, whose values may also be ``datetime`` (with a time zone), ``date``, ``UUID``
+                and ``Decimal``.
 
         Raises:
-            SchemaError: It is not valid: it is refused, not kept. ``violations`` says where and how.
+            SchemaError: The event is not valid; it is not kept. ``violations`` has every violation.
             StateError: The sink is stopping.
 
         >>> with Sink(settings) as sink:
@@ -158,13 +159,13 @@ class Sink:
         self._native.ingest(event)
 
     def ingest_many(self, events: Iterable[Event], /) -> int:
-        """Takes every event of an iterable, many in one transaction of the spool; other threads run meanwhile. Returns how many.
+        """Takes every event of an iterable, many in one transaction of the spool. Returns the number of events taken.
 
-        Events of a slow iterable are taken after a tenth of a second at the latest.
+        Events of a slow iterable are taken after a tenth of a second at the latest. Other threads run in the meantime.
 
         Raises:
-            SchemaError: For the first event that is not valid. ``index`` says where it stands, counted from 0. In this case, as with
-                any other exception, every event before it is taken, and none from there on.
+            SchemaError: An event is not valid; ``index`` is its index, from 0. After this, or any other exception, every event before
+                it is taken, and none after it.
             StateError: The sink is stopping.
 
         >>> with Simulator(events=3000) as simulator, Sink(settings) as sink:
@@ -174,10 +175,10 @@ class Sink:
         return self._native.ingest_many(events)
 
     def import_lines(self, lines: StrPath | Iterable[bytes | str], /) -> int:
-        """Takes JSON Lines: from the file with this path, or from an iterable such as an open file. Returns how many events.
+        """Takes events from JSON Lines: a file by its path, or an iterable such as an open file. Returns the number of events taken.
 
-        Unlike ``ingest``, invalid events become dead letters, as those of the stream do. Empty lines are skipped. Blocks while the
-        spool is full.
+        Invalid events become dead letters, as those of the stream do; ``ingest`` raises for them instead. Empty lines are skipped.
+        Blocks while the spool is full.
 
         Raises:
             OSError: The file cannot be read.
@@ -193,23 +194,24 @@ class Sink:
         return self._native.import_lines(lines)
 
     def stop(self) -> None:
-        """Tells the sink to stop reading, to apply what is spooled and to end; does not wait for it. May be repeated, and called
-        in a signal handler.
+        """Begins a graceful stop: the sink stops reading, commits the spooled events, and ends. Does not wait for it. May be repeated,
+        and called in a signal handler.
 
-        If the destination is away, what is spooled stays there for the next start.
+        If the destination is unreachable, the events stay in the spool for the next start.
         """
         self._native.stop()
 
     def close(self, timeout: TimeLimit = 30.0) -> None:
-        """Stops, waits until what is spooled is applied, and ends. May be repeated. Ctrl-C ends at once.
+        """Stops reading, waits until the spooled events are committed, and ends. May be repeated. Ctrl-C ends it at once.
+
+        Does not wait for an unreachable destination: that is not an error, and the next start commits the pending events.
 
         Args:
-            timeout: Seconds, or a ``timedelta``; ``None`` waits as long as it takes.
+            timeout: Seconds, or a ``timedelta``; ``None`` waits without limit.
 
         Raises:
-            CloseTimeout: Not everything could be applied in time: the sink has ended all the same, and the rest is in the spool. A
-                destination that is away is not waited for, and is no error.
-            Error: What ended the sink, if it failed.
+            CloseTimeout: Not every event could be committed in time. The sink has ended all the same; the rest is in the spool.
+            Error: The error that ended the sink, if it failed.
 
         >>> sink = Sink(settings).start()
         >>> sink.close(timeout=timedelta(seconds=5))
@@ -219,7 +221,7 @@ class Sink:
         self._native.close(seconds(timeout))
 
     def stats(self) -> Stats:
-        """The sink's numbers, at this moment; also after its end.
+        """The statistics, at this moment; also after the end of the sink.
 
         >>> with Sink(settings) as sink:
         ...     sink.ingest(event)
@@ -229,10 +231,10 @@ class Sink:
         return _stats.from_json(self._native.stats())
 
     def counter(self, name: str) -> int:
-        """One of the sink's numbers, by the name that it has in ``Stats``; cheaper than all of them.
+        """One counter, by its name in ``Stats``; cheaper than all of them.
 
         Raises:
-            ValueError: There is no such counter.
+            ValueError: No counter has this name.
 
         >>> with Sink(settings) as sink:
         ...     sink.counter("received")
@@ -242,7 +244,7 @@ class Sink:
 
     @property
     def state(self) -> State:
-        """Where the sink stands."""
+        """The state of the sink."""
         return self._native.state
 
     @property
@@ -258,12 +260,12 @@ class Sink:
         """
         return pages(self._native.dead_letters, start, limit)
 
-    def replay(self, offsets: Iterable[int] | None = None) -> Replayed:
-        """Checks dead letters again, under the schema that the sink was opened with and the table as it is now, and takes the good ones
-        as new events. Those still bad stay, with today's reason.
+    def replay(self, offsets: Iterable[int] | None = None) -> ReplayReport:
+        """Checks dead letters again, with the schema that the sink was opened with and the table as it is now, and takes the valid
+        ones as new events. The others stay, with their new reason.
 
         Args:
-            offsets: Only those with these offsets; ``None``: all that were not replayed yet.
+            offsets: Only those with these offsets; ``None`` means all that were not replayed yet.
 
         Raises:
             StateError: The sink is stopping: those replayed before stay replayed.
@@ -271,12 +273,12 @@ class Sink:
 
         >>> with Sink(config) as sink:
         ...     sink.replay()
-        Replayed(replayed=0, rejected=1, skipped=0, by=None)
+        ReplayReport(replayed=0, rejected=1, skipped=0, by=None)
         """
         return replayed_from(self._native.replay(offsets_from(offsets)))
 
     def connections(self) -> list[StreamConnection]:
-        """The last 10,000 connections to the stream, the oldest first, also those of earlier processes over this spool.
+        """The last 10,000 connections to the stream, the oldest first, including those of earlier processes with this spool.
 
         Raises:
             SpoolError: The file cannot be read.
@@ -327,7 +329,7 @@ class Sink:
         return f"<cxsink.Sink {self.state}, spool {self._config.get('spool.path')!r}>"
 
     def _close_after_exception(self, timeout: float = 30.0) -> None:
-        """Closes while an exception is under way, which an error of the closing must not hide."""
+        """Closes while an exception is raised, which an error of the closing must not hide."""
         if os.getpid() != self._process:
             return
         try:
@@ -341,7 +343,7 @@ _opened: WeakSet[Sink] = WeakSet()
 
 @atexit.register
 def _close_all() -> None:
-    """Ends sinks that are still running when the interpreter exits: what can be applied within a second is."""
+    """Closes sinks that are still running when the interpreter exits, within a second each."""
     running = [sink for sink in list(_opened) if sink._process == os.getpid()]
     for sink in running:
         sink.stop()

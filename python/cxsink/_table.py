@@ -1,4 +1,4 @@
-"""The destination's table."""
+"""The table of the destination."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cxsink._config import Config, ConfigValue, native
 
 @dataclass(frozen=True)
 class FirstRows:
-    """A look at a table."""
+    """The first rows of a table."""
 
     columns: list[str]
     """The names of the columns."""
@@ -20,14 +20,14 @@ class FirstRows:
 
 
 def init_db(config: Config | Mapping[str, ConfigValue] | None = None, /) -> None:
-    """Makes the table that ``destination.url`` and ``destination.table`` name, and the table ``cxsink_checkpoint`` beside it, where
-    they do not exist.
+    """Creates the table ``destination.table`` at ``destination.url``, and the table ``cxsink_checkpoint`` beside it, if they do not
+    exist.
 
     Args:
         config: The configuration; ``None`` is the environment.
 
     Raises:
-        DatabaseError: The destination cannot be reached or refuses.
+        DatabaseError: The destination is unreachable or refuses.
         ConfigError: ``destination.url`` is missing or bad.
 
     >>> init_db({"destination.url": "sqlite::memory:"})
@@ -36,7 +36,7 @@ def init_db(config: Config | Mapping[str, ConfigValue] | None = None, /) -> None
 
 
 def init_db_sql(config: Config | Mapping[str, ConfigValue] | None = None, /) -> str:
-    """The SQL that ``init_db`` would run, for a look or for a migration tool.
+    """The SQL of ``init_db``, for review or for a migration tool.
 
     Raises:
         ConfigError: ``destination.url`` is missing or bad.
@@ -48,10 +48,10 @@ def init_db_sql(config: Config | Mapping[str, ConfigValue] | None = None, /) -> 
 
 
 def peek(config: Config | Mapping[str, ConfigValue] | None = None, /, count: int = 10) -> FirstRows:
-    """The first ``count`` rows of the destination table.
+    """The first ``count`` rows of the table of the destination.
 
     Raises:
-        DatabaseError: The destination cannot be reached or has no such table.
+        DatabaseError: The destination is unreachable, or the table does not exist.
         ConfigError: ``destination.url`` is missing or bad.
 
     >>> peek(config, 2).columns[:3]

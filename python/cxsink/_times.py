@@ -6,7 +6,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Union
 
 TimeLimit = Union[float, timedelta, None]
-"""Seconds, or a ``timedelta``; ``None`` waits as long as it takes."""
+"""Seconds, or a ``timedelta``; ``None`` waits without limit."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
@@ -25,5 +25,5 @@ def to_datetime_or_none(micros: int | None) -> datetime | None:
 
 
 def to_micros(time: datetime) -> int:
-    """The other way; a time without a zone is the machine's, as everywhere in Python."""
+    """A time as microseconds since 1970-01-01 UTC. A time without a zone is local time, as everywhere in Python."""
     return (time.astimezone(timezone.utc) - _EPOCH) // timedelta(microseconds=1)

@@ -1,4 +1,4 @@
-"""Checking events against the schema alone: no sink, no spool, no network."""
+"""Validation of events against the schema, without sink, spool or network."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ class Validator:
         """Checks one event.
 
         Raises:
-            SchemaError: It is not JSON, or misses the schema: ``violations`` says where and how.
+            SchemaError: It is not JSON, or violates the schema; ``violations`` has every violation.
         """
         self._native.validate(event)
 
 
 def validate(event: Event, /, *, config: Config | Mapping[str, ConfigValue] | None = None) -> None:
-    """Checks one event. For more than one under a schema of your own, ``Validator`` compiles it only once.
+    """Checks one event. For many events with a schema of your own, use ``Validator``, which compiles it only once.
 
     Args:
         event: JSON as bytes or text, or a mapping.
-        config: The configuration; ``None``: the built-in schema, whatever the environment says.
+        config: The configuration; ``None`` means the built-in schema, regardless of the environment.
 
     Raises:
-        SchemaError: It is not JSON, or misses the schema: ``violations`` says where and how.
+        SchemaError: It is not JSON, or violates the schema; ``violations`` has every violation.
 
     >>> validate({"interactionId": "i", "timestamp": "2026-11-22T16:00:00Z", "type": "fax", "idempotencyKey": "k"})
     Traceback (most recent call last):

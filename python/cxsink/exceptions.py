@@ -1,7 +1,6 @@
-"""What can go wrong, one class for each thing that a program would do something different about.
+"""The exceptions: one class for each failure that a program handles differently.
 
-Every exception says what was tried, on what, and why it failed; ``hint`` says what to do next, where that is known. None
-holds a secret or a value of an event.
+The message is ``what failed: reason``; ``hint`` says what to do next, if known. Neither contains secrets or values of an event.
 
 >>> import cxsink
 >>> try:
@@ -40,7 +39,7 @@ __all__ = [
 
 
 class Status(IntEnum):
-    """What went wrong, as a number: that of the C library's ``cxsink_status``. Numbers are never reused.
+    """The kind of an error, as a number: that of the C library's ``cxsink_status``. Numbers are never reused.
 
     >>> Status.SCHEMA
     <Status.SCHEMA: 31>
@@ -66,7 +65,7 @@ class Status(IntEnum):
 
 @dataclass(frozen=True)
 class Violation:
-    """One way in which an event misses the JSON Schema, or a value misses its column.
+    """One way in which an event violates the JSON Schema, or a value does not fit its column.
 
     >>> print(Violation(pointer="/type", message="is none of four words", keyword="enum"))
     /type: is none of four words
@@ -75,16 +74,16 @@ class Violation:
     pointer: str
     """JSON pointer (RFC 6901) to the value in the event; empty for the event itself."""
     message: str
-    """What is wrong, without the event's own values."""
+    """The violation in words, without values of the event."""
     keyword: str
-    """The schema keyword that was missed, such as ``required``; ``column`` for a value that does not fit its column."""
+    """The violated schema keyword, such as ``required``; ``column`` for a value that does not fit its column."""
 
     def __str__(self) -> str:
         return f"{self.pointer or '(event)'}: {self.message}"
 
 
 class Error(Exception):
-    """Whatever cxsink raises.
+    """The base of every exception that cxsink raises.
 
     ``str()`` gives the message, and the hint on a line of its own.
 
@@ -96,17 +95,17 @@ class Error(Exception):
     _default_status: ClassVar[Status] = Status.INTERNAL
 
     message: str
-    """What was tried, on what, and why it failed."""
+    """What failed, and the reason."""
     status: Status
-    """What went wrong, as the C library counts it."""
+    """The kind of the error."""
     retryable: bool
-    """Whether the same call may succeed later without any change: the other side was away or busy."""
+    """Whether the same call may succeed later without a change: the server was unreachable or busy."""
     hint: str | None
-    """What to do next, where that is known."""
+    """What to do next, if known."""
     detail: Mapping[str, Any]
-    """Everything that is known of the error, by the names that the command line and the C library use in JSON."""
+    """Everything known about the error, with the names of the JSON of the command line and of the C library."""
     index: int | None
-    """After ``Sink.ingest_many``: where the event stands, counted from 0, that could not be taken. Every one before it was."""
+    """After ``Sink.ingest_many``: the index, from 0, of the first event that was not taken. Every event before it was taken."""
 
     def __init__(
         self,
@@ -137,68 +136,72 @@ class ConfigError(Error, ValueError):
 
 
 class ArgumentError(Error, ValueError):
-    """An argument of a call makes no sense."""
+    """An argument of a call is invalid."""
 
     _default_status = Status.INVALID_ARGUMENT
 
 
 class StateError(Error, RuntimeError):
-    """The call does not fit the state of the sink, such as ``ingest`` after ``close``, or the process was forked."""
+    """The state of the sink does not allow the call, such as ``ingest`` after ``close``, or the process was forked."""
 
     _default_status = Status.STATE
 
 
-class AuthError(Error):
+class _ServerError(Error):
+    """The server answered with an error, or not at all."""
+
+    @property
+    def http_status(self) -> int | None:
+        """The HTTP status of the answer (RFC 9110 section 15), if the server answered with an error."""
+        return self.detail.get("http_status")
+
+    @property
+    def close_code(self) -> int | None:
+        """The close code (RFC 6455 section 7.4), if the server closed the stream with one."""
+        return self.detail.get("close_code")
+
+
+class AuthError(_ServerError):
     """CXone refused the credentials, the token or the scope."""
 
     _default_status = Status.AUTH
 
-    @property
-    def answer(self) -> int | None:
-        """The HTTP status or WebSocket close code of the answer, where there was one."""
-        return self.detail.get("status")
 
-
-class StreamError(Error):
-    """A connection could not be made or was lost, or the other side answered what the protocol does not allow."""
+class StreamError(_ServerError):
+    """A connection could not be made or was lost, or an answer of the server violates the protocol."""
 
     _default_status = Status.CONNECT
 
-    @property
-    def answer(self) -> int | None:
-        """The HTTP status or WebSocket close code of the answer, where there was one."""
-        return self.detail.get("status")
-
 
 class SchemaError(Error, ValueError):
-    """The event is not JSON, does not match the JSON Schema, or does not fit the table."""
+    """The event is not JSON, violates the JSON Schema, or does not fit the table."""
 
     _default_status = Status.SCHEMA
 
     @property
     def violations(self) -> tuple[Violation, ...]:
-        """Every way in which it misses the schema or the table, at most 100; empty if it is not JSON."""
+        """Every way in which it violates the schema or does not fit the table, at most 100; empty if it is not JSON."""
         return violations_from(self.detail)
 
 
 class DatabaseError(Error):
-    """The destination failed, is not set up as needed, or refused a row."""
+    """The destination failed, its table does not match the configuration, or it refused a row."""
 
     _default_status = Status.DATABASE
 
     @property
     def sqlstate(self) -> str | None:
-        """PostgreSQL's five-character SQLSTATE, where the database gave one."""
+        """The SQLSTATE, five characters (PostgreSQL manual, appendix A), if the database sent one."""
         return self.detail.get("sqlstate")
 
     @property
     def constraint(self) -> str | None:
-        """The constraint or index that refused the row, where the database named one."""
+        """The constraint or index that refused the row, if the database named one."""
         return self.detail.get("constraint")
 
     @property
     def column(self) -> str | None:
-        """The column whose value did not fit, where it is known."""
+        """The column whose value does not fit, if known."""
         return self.detail.get("column")
 
 
@@ -215,9 +218,9 @@ class Timeout(Error, TimeoutError):
 
 
 class CloseTimeout(Timeout):
-    """Not everything could be applied before the time given to ``close`` had passed.
+    """Not every event could be committed within the timeout of ``close``.
 
-    The sink has ended all the same. The rest is safe in the spool, and the next start applies it.
+    The sink has ended all the same. The rest is safe in the spool, and the next start commits it.
     """
 
 
@@ -248,19 +251,19 @@ _CLASSES: dict[Status, type[Error]] = {
 
 
 def violations_from(found: Mapping[str, Any]) -> tuple[Violation, ...]:
-    """The violations in what the native module tells as JSON."""
+    """The violations in the JSON of the native module."""
     return tuple(Violation(**violation) for violation in found.get("violations", ()))
 
 
 def from_detail(detail: str | Mapping[str, Any]) -> Error:
-    """The exception for an error that the native module tells as JSON."""
+    """The exception for an error, from the JSON of the native module."""
     found: Mapping[str, Any] = json.loads(detail) if isinstance(detail, str) else detail
     status = Status(found["code"])
     return _made(_CLASSES[status], status, found)
 
 
 def from_close_detail(detail: str) -> Error:
-    """The same for ``close``, which has an exception of its own for a timeout."""
+    """The exception for an error of ``close``, which has one of its own for a timeout."""
     error = from_detail(detail)
     return _made(CloseTimeout, error.status, error.detail) if type(error) is Timeout else error
 

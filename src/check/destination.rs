@@ -39,7 +39,7 @@ pub(super) fn check(
             check_unique_key(&config.mapping, &table)?;
             Ok(Some(Finding::good(format!("a unique index over ({})", config.mapping.key.join(", ")))))
         });
-        // An upsert of other columns, or without its index, is refused for these reasons before it is for a missing privilege.
+        // PostgreSQL refuses an upsert of unknown columns, or without its index, before it checks privileges.
         if let (Some(plan), Some(())) = (plan, key) {
             steps.examine("destination.privileges", || destination.examine(Examination::Privileges(&plan)));
         }
@@ -47,7 +47,7 @@ pub(super) fn check(
     }
 }
 
-/// Everything up to the table; `None` if it could not be seen.
+/// The steps up to the table; `None` if one failed.
 fn reach(destination: &mut dyn Destination, steps: &mut Steps<'_>) -> Option<Table> {
     steps.examine("destination.names", || destination.examine(Examination::Names))?;
     steps.examine("destination.tcp", || destination.examine(Examination::Tcp))?;
@@ -76,12 +76,12 @@ fn columns(config: &Config, schema: Option<&Schema>, table: &Table, steps: &mut 
 }
 
 fn fit(plan: &Plan, schema: &Schema) -> Finding {
-    let misfits = schema_fit::misfits(plan, schema);
-    if misfits.is_empty() {
-        return Finding::good("the columns take what the schema sets a limit for");
+    let mismatches = schema_fit::mismatches(plan, schema);
+    if mismatches.is_empty() {
+        return Finding::good("the columns accept every value within the limits of the schema");
     }
     Finding::warning(
-        misfits.join("; "),
-        "an event that does not fit becomes a dead letter: change the column, or set the limit in a schema of your own (schema.file)",
+        mismatches.join("; "),
+        "change the column, or set the limit in a schema of your own (schema.file): an event that does not fit becomes a dead letter",
     )
 }

@@ -1,4 +1,6 @@
-//! `cxsink check`: tries each step of a deployment for real, with one file for each area.
+//! Checks of a deployment: each step tried for real, with its finding and a hint.
+//!
+//! [`check`](check()) is the command `cxsink check`. One file holds the steps of each area.
 
 mod destination;
 mod run;
@@ -8,4 +10,4 @@ mod spool;
 mod steps;
 
 pub use run::check;
-pub use steps::{Check, CheckArea, CheckStatus, CheckStep};
+pub use steps::{CheckArea, CheckReport, CheckStatus, CheckStep};

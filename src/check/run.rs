@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{self, Sender};
 use std::time::Duration;
 
-use super::steps::{Check, CheckArea, CheckStep, Steps, failed};
+use super::steps::{CheckArea, CheckReport, CheckStep, Steps, failed};
 use super::{destination, source, spool};
 use crate::config::Config;
 use crate::destination::Destination;
@@ -16,22 +16,24 @@ use crate::source::Probe;
 use crate::threads::spawn;
 use crate::threads::stop_signal::StopSignal;
 
-/// Tries a deployment, step by step and for real: the configuration and the schema in any case, and these areas. `on_step` is
-/// called on the caller's thread when a step is done.
+/// Tries a deployment step by step, for real: the configuration and the schema in any case, and these areas. `on_step` is called on
+/// the caller's thread after each step.
 ///
-/// It leaves no trace: no row, no file that was not there. A step takes no longer than the timeouts of the configuration.
+/// It leaves no trace: no row, and no file that did not exist before. Blocks; a step takes no longer than the timeouts of the
+/// configuration.
 ///
 /// ```
-/// use cxsink::{CheckArea, Config};
+/// use cxsink::Config;
+/// use cxsink::check::CheckArea;
 ///
 /// let mut config = Config::default();
 /// config.set("destination.url", "sqlite:/nowhere/events.db")?;
-/// let check = cxsink::check(&config, &[CheckArea::Destination], |step| println!("{} {}", step.status.sign(), step.name));
-/// assert!(!check.is_ok());
-/// assert_eq!(check.steps.last().unwrap().name, "destination.checkpoint"); // skipped: there is no such file
+/// let report = cxsink::check(&config, &[CheckArea::Destination], |step| println!("{} {}", step.status.sign(), step.name));
+/// assert!(!report.is_ok());
+/// assert_eq!(report.steps.last().unwrap().name, "destination.checkpoint"); // skipped: there is no such file
 /// # Ok::<(), cxsink::Error>(())
 /// ```
-pub fn check(config: &Config, areas: &[CheckArea], mut on_step: impl FnMut(&CheckStep)) -> Check {
+pub fn check(config: &Config, areas: &[CheckArea], mut on_step: impl FnMut(&CheckStep)) -> CheckReport {
     let (sender, steps) = mpsc::channel();
     let (config, areas) = (config.clone(), areas.to_vec());
     // The `postgres` crate must not be called on a thread that is inside an asynchronous runtime.
@@ -42,21 +44,21 @@ pub fn check(config: &Config, areas: &[CheckArea], mut on_step: impl FnMut(&Chec
             drop(sender.send(failed("check", Duration::ZERO, &error)));
         }
     });
-    let mut check = Check { steps: Vec::new() };
+    let mut report = CheckReport { steps: Vec::new() };
     if let Err(error) = spawned {
-        let error = Error::new(ErrorKind::Internal, format!("starting a thread: {error}"));
-        check.steps.push(failed("check", Duration::ZERO, &error));
+        let error = Error::new(ErrorKind::Internal, format!("starting a thread: {error}")).caused_by_io(&error);
+        report.steps.push(failed("check", Duration::ZERO, &error));
     }
     for step in steps {
         on_step(&step);
-        check.steps.push(step);
+        report.steps.push(step);
     }
-    check
+    report
 }
 
 impl Sink {
     /// Tries everything that a sink with this configuration needs, without opening one: every area of [`check`](crate::check()).
-    pub fn check(config: &Config) -> Check {
+    pub fn check(config: &Config) -> CheckReport {
         check(config, &CheckArea::ALL, |_| {})
     }
 }

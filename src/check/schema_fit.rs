@@ -1,18 +1,18 @@
-//! Where the schema lets through what a column does not take: each such event would become a dead letter.
+//! Values that the schema allows and a column does not accept: each such event would become a dead letter.
 
 use crate::rows::allows::{Allows, Values};
 use crate::rows::schema::Schema;
 use crate::rows::{ColumnSource, ColumnType, Plan, PlanColumn};
 
-/// A text without a limit is taken to be no longer than the columns of CXone's own table for these events: 255 characters.
+/// The assumed length of a text without a limit: that of the columns of CXone's own table for these events.
 const CHARS_WITHOUT_LIMIT: u64 = 255;
 
 /// One sentence for each column that may be too narrow.
-pub(super) fn misfits(plan: &Plan, schema: &Schema) -> Vec<String> {
-    plan.row_columns().iter().filter_map(|column| misfit(column, schema)).collect()
+pub(super) fn mismatches(plan: &Plan, schema: &Schema) -> Vec<String> {
+    plan.row_columns().iter().filter_map(|column| mismatch(column, schema)).collect()
 }
 
-fn misfit(column: &PlanColumn, schema: &Schema) -> Option<String> {
+fn mismatch(column: &PlanColumn, schema: &Schema) -> Option<String> {
     let ColumnSource::Pointer(tokens) = &column.source else { return None };
     let name = &column.name;
     let pointer = tokens.iter().fold(String::new(), |pointer, token| format!("{pointer}/{token}"));
@@ -34,7 +34,7 @@ fn misfit(column: &PlanColumn, schema: &Schema) -> Option<String> {
     Some(why)
 }
 
-/// What the values may be that the column does not take.
+/// The values that the schema allows and the column does not accept.
 fn excess(column: ColumnType, values: &Values) -> Option<String> {
     let is_number = values.may_be("number") || values.may_be("integer");
     let is_text = values.may_be("string");
@@ -58,7 +58,7 @@ fn excess(column: ColumnType, values: &Values) -> Option<String> {
         | ColumnType::Int8
         | ColumnType::Float4
         | ColumnType::Float8
-        | ColumnType::Numeric { .. } => (!is_number).then(|| "is no number".into()),
+        | ColumnType::Numeric { .. } => (!is_number).then(|| "is not a number".into()),
         ColumnType::Bool => (!values.may_be("boolean")).then(|| "is neither true nor false".into()),
         ColumnType::TimestampTz | ColumnType::Timestamp | ColumnType::Date => {
             (values.format.as_deref() != Some("date-time")).then(|| "is not always a time (format date-time)".into())
@@ -127,7 +127,7 @@ mod tests {
         mapping.columns = vec![("k".into(), "/k".into()), ("c".into(), "/p".into())];
         mapping.key = vec!["k".into()];
         mapping.update = None;
-        misfits(&Plan::new(&mapping, UpdateMode::Always, &table).unwrap(), &schema).join("; ")
+        mismatches(&Plan::new(&mapping, UpdateMode::Always, &table).unwrap(), &schema).join("; ")
     }
 
     fn schema(property: &str, rest: &str) -> String {
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_schema_lets_through_and_the_column_does_not_take_is_told() {
+    fn a_value_that_the_schema_allows_and_the_column_does_not_accept_is_a_warning() {
         let check = |column_type, property: &str, expected: &str| {
             says(&warnings(column_type, false, &schema(property, r#""required":["k"]"#)), expected);
         };
@@ -164,7 +164,7 @@ mod tests {
         check(ColumnType::Int2, r#"{"type":"integer"}"#, "may be any number, and column c takes numbers up to 32767");
         check(ColumnType::Int2, r#"{"type":"integer","minimum":0,"maximum":1000}"#, "");
         check(ColumnType::Int4, r#"{"type":"integer","minimum":-3000000000,"maximum":0}"#, "as large as 3000000000");
-        check(ColumnType::Int8, r#"{"type":"string"}"#, "is no number");
+        check(ColumnType::Int8, r#"{"type":"string"}"#, "is not a number");
         check(
             ColumnType::Numeric { precision_scale: Some((5, 2)) },
             r#"{"type":"number","minimum":0,"maximum":1000}"#,
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn a_column_that_needs_a_value_and_a_member_that_may_be_missing_are_told() {
+    fn a_required_column_whose_member_may_be_missing_is_a_warning() {
         let check = |not_null, schema: &str, expected: &str| {
             says(&warnings(ColumnType::Text { chars_max: None }, not_null, schema), expected);
         };

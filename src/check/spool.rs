@@ -1,4 +1,4 @@
-//! The steps over the place where events wait.
+//! The steps of the spool.
 
 use std::sync::mpsc::Sender;
 

@@ -3,22 +3,25 @@
 use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
+use serde::{Serialize, Serializer};
+
 use crate::error::{Error, Result};
 use crate::report::finding::Finding;
+use crate::report::json::{self, serialize_as_name};
 
-/// A part of the deployment: the section of the configuration that its steps are named after.
+/// A part of a deployment. Its steps are named after the section of the configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum CheckArea {
-    /// Where events wait: directory, file, lock and free space.
+    /// The spool: directory, file, lock and free space.
     Spool,
-    /// The way to a token: name, TCP, proxy, TLS, the token itself, and the server's clock.
+    /// The token endpoint: name, TCP, proxy, TLS, a token, and the server's clock.
     Oauth,
-    /// The way to the stream: name, TCP, proxy, TLS, and the handshake, for which a token is fetched. The stream is opened and closed
-    /// again at once; not while a sink has the spool. Events that come in this moment are lost to this sink, and a server
-    /// that sends to its newest connection only takes them from a sink elsewhere.
+    /// The stream: name, TCP, proxy, TLS, and the handshake, for which a token is fetched. The stream is opened and closed again at
+    /// once; not while a sink has the spool open. Events that arrive in this moment are lost to this sink, and a server that sends
+    /// to its newest connection only takes them from a sink elsewhere.
     Stream,
-    /// The way to the table: name, TCP, login, TLS, table, columns, key, privileges, checkpoint, clock.
+    /// The destination: name, TCP, login, TLS, table, columns, key, privileges, checkpoint, clock.
     Destination,
 }
 
@@ -37,7 +40,7 @@ impl CheckArea {
     }
 }
 
-/// How a step ended.
+/// The outcome of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum CheckStatus {
@@ -47,12 +50,12 @@ pub enum CheckStatus {
     Warning,
     /// The sink would not work.
     Failed,
-    /// Not tried, because a step before it failed or it might do harm; the message says which.
+    /// Not tried, because an earlier step failed or it might do harm; the message says which.
     Skipped,
 }
 
 impl CheckStatus {
-    /// For machines: `"passed"`.
+    /// The name for machines: `"passed"`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Passed => "passed",
@@ -62,7 +65,7 @@ impl CheckStatus {
         }
     }
 
-    /// For people: one character.
+    /// The sign for people: one character.
     pub const fn sign(self) -> char {
         match self {
             Self::Passed => '✓',
@@ -73,77 +76,77 @@ impl CheckStatus {
     }
 }
 
-/// One thing that was tried.
-#[derive(Debug, Clone, PartialEq, Eq)]
+serialize_as_name!(CheckArea, CheckStatus);
+
+/// One step of a check and its outcome.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct CheckStep {
-    /// What, as `section.step`: `"destination.table"`. Stable.
+    /// The name, as `section.step`: `"destination.table"`. Stable.
     pub name: &'static str,
-    /// How it ended.
+    /// The outcome.
     pub status: CheckStatus,
-    /// How long it took.
+    /// The time it took; serialized as `seconds`.
+    #[serde(rename = "seconds", serialize_with = "json::seconds")]
     pub duration: Duration,
-    /// What was found, or what was tried, on what, and why it failed. Never a secret.
+    /// The finding; for a failure, what failed and why. It never contains a secret.
     pub message: String,
-    /// What to do about it; always there for a failure or a warning.
+    /// What to do about it; always present for a failure or a warning.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
 }
 
 impl CheckStep {
-    /// The step as one JSON object: `name`, `status`, `seconds`, `message` and, where there is one, `hint`.
+    /// The step as one JSON object: `name`, `status`, `seconds`, `message` and, if there is one, `hint`.
     pub fn to_json(&self) -> String {
-        self.to_value().to_string()
-    }
-
-    fn to_value(&self) -> serde_json::Value {
-        let mut value = serde_json::json!({
-            "name": self.name,
-            "status": self.status.name(),
-            "seconds": self.duration.as_secs_f64(),
-            "message": self.message,
-        });
-        if let (Some(hint), Some(object)) = (&self.hint, value.as_object_mut()) {
-            object.insert("hint".into(), hint.as_str().into());
-        }
-        value
+        json::to_json(self)
     }
 }
 
-/// What a check found: every step, in the order in which they were tried.
+/// The result of a check: every step, in the order in which they were tried.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Check {
+pub struct CheckReport {
     /// The steps.
     pub steps: Vec<CheckStep>,
 }
 
-impl Check {
-    /// A check that ended before it began: there is no configuration to check.
+impl CheckReport {
+    /// The report of a check without a valid configuration: one failed step.
     pub fn without_configuration(error: &Error) -> Self {
         Self { steps: vec![failed("configuration", Duration::ZERO, error)] }
     }
 
-    /// Whether no step failed. Warnings do not count, and a step is skipped only after a failure or on purpose.
+    /// Whether no step failed. Warnings and skipped steps do not count.
     pub fn is_ok(&self) -> bool {
         self.count(CheckStatus::Failed) == 0
     }
 
-    /// How many steps ended in this way.
+    /// The number of steps with this outcome.
     pub fn count(&self, status: CheckStatus) -> usize {
         self.steps.iter().filter(|step| step.status == status).count()
     }
 
-    /// One object for machines: `{"ok": true, "steps": [{"name": …, "status": …, "seconds": …, "message": …, "hint": …}, …]}`;
-    /// `hint` is left out where there is none.
+    /// Everything as one JSON object: `{"ok": true, "steps": […]}`, each step as in [`CheckStep::to_json`].
     pub fn to_json(&self) -> String {
-        let steps: Vec<_> = self.steps.iter().map(CheckStep::to_value).collect();
-        serde_json::json!({ "ok": self.is_ok(), "steps": steps }).to_string()
+        json::to_json(self)
+    }
+}
+
+impl Serialize for CheckReport {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Members<'a> {
+            ok: bool,
+            steps: &'a [CheckStep],
+        }
+        Members { ok: self.is_ok(), steps: &self.steps }.serialize(serializer)
     }
 }
 
 pub(crate) fn failed(name: &'static str, duration: Duration, error: &Error) -> CheckStep {
-    // A failure without advice would leave its reader alone.
-    let hint = error.hint().unwrap_or("the message names what failed; the log of the other side may say more");
+    // Every failure has a hint.
+    let hint = error.hint().unwrap_or("read the message; the log of the other side may say more");
     CheckStep { name, status: CheckStatus::Failed, duration, message: error.to_string(), hint: Some(hint.into()) }
 }
 
@@ -230,8 +233,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_failure_always_has_advice_and_json_has_it_all() {
-        let check = Check::without_configuration(&Error::config("no"));
+    fn a_failure_always_has_a_hint_in_its_json() {
+        let check = CheckReport::without_configuration(&Error::config("no"));
         assert!(!check.is_ok());
         let json: serde_json::Value = serde_json::from_str(&check.to_json()).unwrap();
         assert_eq!(json["ok"], false);
@@ -239,6 +242,6 @@ mod tests {
         assert_eq!((&step["name"], &step["status"]), (&"configuration".into(), &"failed".into()));
         assert!(step["seconds"].is_f64() && step["hint"].is_string(), "{step}");
         let passed = passed("spool.lock", Duration::from_millis(2), Finding::good("fine"));
-        assert_eq!(passed.to_value()["hint"], serde_json::Value::Null);
+        assert!(!passed.to_json().contains("hint"), "{passed:?}");
     }
 }

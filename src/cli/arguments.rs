@@ -7,8 +7,9 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 
 use super::logging;
+use crate::Config;
 use crate::Result;
-use crate::{CheckArea, Config};
+use crate::check::CheckArea;
 
 /// Reads interaction events from a NICE CXone Data Actions stream, validates each against a JSON Schema, and upserts them into a
 /// PostgreSQL table. Events wait in a local spool file until they are committed to the table. Events that cannot be stored are

@@ -8,7 +8,7 @@ use log::LevelFilter;
 use super::arguments::{CheckOptions, Settings};
 use super::format::duration;
 use super::print::print_out;
-use crate::{Check, CheckArea, CheckStatus, CheckStep};
+use crate::check::{CheckArea, CheckReport, CheckStatus, CheckStep};
 
 pub(super) fn check(settings: &Settings, options: &CheckOptions) -> ExitCode {
     let started = Instant::now();
@@ -27,7 +27,7 @@ pub(super) fn check(settings: &Settings, options: &CheckOptions) -> ExitCode {
             crate::check(&config, &areas, show)
         }
         Err(error) => {
-            let check = Check::without_configuration(&error);
+            let check = CheckReport::without_configuration(&error);
             check.steps.iter().for_each(show);
             check
         }
@@ -53,7 +53,7 @@ fn line(step: &CheckStep) -> String {
     format!("{} {name:<NAME$} {took:>TIME$}  {message}{hint}", status.sign())
 }
 
-fn summary(check: &Check, elapsed: Duration) -> String {
+fn summary(check: &CheckReport, elapsed: Duration) -> String {
     let counts = [CheckStatus::Passed, CheckStatus::Warning, CheckStatus::Failed, CheckStatus::Skipped].map(|status| {
         let count = check.count(status);
         (count > 0 || status == CheckStatus::Passed).then(|| format!("{count} {}", status.name()))

@@ -12,7 +12,9 @@ use super::arguments::DeadLetters as Action;
 use super::format::{count, counted, list, printable, utc};
 use super::print::print_out;
 use super::replay;
-use crate::{Config, DeadLetter, DeadLetters, Error, ErrorKind, Purge, Result};
+use crate::dead_letters::{DeadLetter, DeadLetters, PurgeFilter};
+use crate::time::micros;
+use crate::{Config, Error, ErrorKind, Result};
 
 /// Dead letters read at a time.
 const PAGE: usize = 1000;
@@ -22,13 +24,13 @@ pub(super) fn dead_letters(config: &Config, action: &Action) -> Result<ExitCode>
     match action {
         Action::Replay { dry_run, ids, timeout } => replay::replay(config, ids, *dry_run, *timeout)?,
         Action::Purge { exported, replayed, before, all } => {
-            let mut purge = Purge::default();
+            let mut purge = PurgeFilter::default();
             let is_any = !exported && !replayed;
             (purge.exported, purge.replayed) = (*exported || is_any, *replayed || is_any);
             if *all {
-                purge = Purge::all();
+                purge = PurgeFilter::all();
             }
-            purge.before = *before;
+            purge.before = before.map(micros::to_time);
             delete(&letters, &purge)?;
         }
         Action::List { from, limit } => show_list(&letters, *from, *limit)?,
@@ -71,7 +73,7 @@ fn handled(letter: &DeadLetter) -> &'static str {
     }
 }
 
-fn delete(letters: &DeadLetters, purge: &Purge) -> Result<()> {
+fn delete(letters: &DeadLetters, purge: &PurgeFilter) -> Result<()> {
     let purged = letters.purge(purge)?;
     print_out!("{} deleted", counted(purged.deleted, "dead letter"));
     if purged.unseen > 0 {

@@ -46,7 +46,7 @@ pub(super) fn demo(options: &Demo, settings: &Settings) -> Result<ExitCode> {
     let letters = sink.dead_letters(0, 1)?;
 
     print_out!("{}", summary(&stats, elapsed));
-    let first = crate::peek(&config, 5)?;
+    let first = crate::table::peek(&config, 5)?;
     let rows = rows(&first.columns, &first.rows, terminal_width());
     print_out!("The first rows of {}:\n{rows}\n", config.destination.table);
     if let Some(letter) = letters.first() {

@@ -48,7 +48,7 @@ pub(super) fn follow(
         std::thread::sleep(PAUSE);
     }
     drop(live);
-    sink.close(Some(Duration::ZERO))?;
+    sink.close_within(Duration::ZERO)?;
     let stats = sink.stats();
     if stats.pending > 0 {
         log::warn!("{} events remain in the spool; the next start writes them to the table", stats.pending);
@@ -82,6 +82,6 @@ fn is_closed(sink: &Sink) -> Result<bool> {
 pub(super) fn sum_up(config: &Config, stats: &Stats, elapsed: Duration) {
     match config.log.format {
         LogFormat::Text => print_err!("{}", summary(stats, elapsed).trim_end()),
-        LogFormat::Json => print_err!("{}", json!({ "elapsed_s": elapsed.as_secs_f64(), "stats": stats.to_value() })),
+        LogFormat::Json => print_err!("{}", json!({ "elapsed_s": elapsed.as_secs_f64(), "stats": stats })),
     }
 }

@@ -1,12 +1,13 @@
 //! Numbers, times and tables for people.
 
 use std::fmt::Write as _;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, LineStyle, Row, Table, TableStyle, Width};
 use indicatif::HumanCount;
 
 use crate::Stats;
+use crate::time::micros;
 
 /// A number with its digits grouped: `1,234,567`.
 pub(super) fn count(number: u64) -> HumanCount {
@@ -24,9 +25,9 @@ pub(super) fn duration(duration: Duration) -> String {
     if seconds < 1.0 { format!("{:.2} ms", seconds * 1e3) } else { format!("{seconds:.2} s") }
 }
 
-/// Microseconds since 1970-01-01 UTC as a time to the second: `2026-11-22T16:00:00Z`.
-pub(super) fn utc(micros: i64) -> String {
-    format!("{}Z", &crate::time::timestamp::format_micros(micros)[..19])
+/// A time to the second: `2026-11-22T16:00:00Z`.
+pub(super) fn utc(time: SystemTime) -> String {
+    format!("{}Z", &crate::time::timestamp::format_micros(micros::from_time(time))[..19])
 }
 
 /// Events per second.
@@ -48,7 +49,6 @@ pub(super) fn printable(text: &str) -> String {
 /// The counters of a run, one a line; those that are rarely needed only when they are not 0.
 pub(super) fn summary(stats: &Stats, elapsed: Duration) -> String {
     let written = (stats.received + stats.recovered + stats.replayed).saturating_sub(stats.pending);
-    let micros = |micros| duration(Duration::from_micros(micros));
     let counters = [
         ("received", stats.received, true),
         ("recovered", stats.recovered, false),
@@ -67,7 +67,7 @@ pub(super) fn summary(stats: &Stats, elapsed: Duration) -> String {
         let _ = writeln!(text, "  {name:<18} {}", count(number));
     }
     let _ = writeln!(text, "  {:<18} {}", "events/s", rate(written, elapsed));
-    let (p50, p99) = (micros(stats.latency.p50_us), micros(stats.latency.p99_us));
+    let (p50, p99) = (duration(stats.latency.p50), duration(stats.latency.p99));
     let _ = writeln!(text, "  {:<18} p50 {p50}, p99 {p99}", "receipt to commit");
     text
 }

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use super::follow::{follow, sum_up};
 use super::input;
 use super::signals::stop_on_signal;
-use crate::{Config, Counter, Error, ErrorKind, Result, Sink};
+use crate::stats::Counter;
+use crate::{Config, Error, ErrorKind, Result, Sink};
 
 /// Time after a signal for the spooled events.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);

@@ -5,19 +5,23 @@ use std::time::Duration;
 
 use super::format::count;
 use super::print::print_out;
-use crate::{Config, Fate, Replayed, Result, Selection};
+use crate::dead_letters::{Fate, ReplayReport, Selection};
+use crate::{Config, Result};
 
 pub(super) fn replay(config: &Config, ids: &[u64], dry_run: bool, timeout: Duration) -> Result<()> {
     let selection = if ids.is_empty() { Selection::All } else { Selection::Offsets(ids.to_vec()) };
-    let report =
-        if dry_run { crate::replay_dry_run(config, &selection)? } else { crate::replay(config, &selection, timeout)? };
+    let report = if dry_run {
+        crate::dead_letters::replay_dry_run(config, &selection)?
+    } else {
+        crate::dead_letters::replay(config, &selection, timeout)?
+    };
     print_out!("{}", describe(&report, dry_run));
     Ok(())
 }
 
-fn describe(report: &Replayed, dry_run: bool) -> String {
+fn describe(report: &ReplayReport, dry_run: bool) -> String {
     let mut text = String::new();
-    for (offset, fate) in &report.letters {
+    for (offset, fate) in &report.fates {
         let said = match fate {
             Fate::Replayed(None) => "valid: would be replayed".to_owned(),
             Fate::Replayed(Some(again)) => format!("replayed as event {again}"),
@@ -26,7 +30,7 @@ fn describe(report: &Replayed, dry_run: bool) -> String {
         };
         let _ = writeln!(text, "{offset:>10}  {said}");
     }
-    let shown = report.letters.len() as u64;
+    let shown = report.fates.len() as u64;
     let all = report.replayed + report.rejected + report.skipped;
     if shown > 0 && shown < all {
         let _ = writeln!(text, "{:>10}  and {} more", "…", count(all - shown));

@@ -111,6 +111,7 @@ impl Layers {
         let name = path.display().to_string();
         let text = std::fs::read_to_string(path).map_err(|e| {
             Error::config(format!("cannot read the configuration file {name}: {e}"))
+                .caused_by(e)
                 .with_hint("check the path, or configure the sink by the environment alone")
         })?;
         Ok(self.file(name, text))

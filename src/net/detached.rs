@@ -52,5 +52,6 @@ impl<T: Send + 'static> DetachedCalls<T> {
 
 pub(crate) fn no_thread(error: &io::Error) -> Error {
     Error::new(ErrorKind::Connect, format!("starting a thread to connect: {error}"))
+        .caused_by_io(error)
         .with_hint("raise the limits of the process on threads and memory")
 }

@@ -85,7 +85,7 @@ impl ConnectionLog {
             _ if is_stopping => ("the sink was stopped".to_owned(), None),
             // Close code 1000, RFC 6455 section 7.4.1.
             Ok(()) => ("the server closed the stream in order".to_owned(), Some(1000)),
-            Err(error) => (error.to_string(), error.status()),
+            Err(error) => (error.to_string(), error.close_code()),
         };
         log_failure(self.spool.connection_ended(open.id, &open.tally, self.clock.unix_micros(), &cause, status));
     }

@@ -1,38 +1,57 @@
-//! What is kept of an event that did not reach the table: its bytes as they came, and why.
+//! Dead letters: events that did not reach the table, byte for byte, each with the reason.
 //!
-//! Dead letters are the one place where payloads are kept outside the table.
+//! The spool and the dead letters in it are the only places outside the table that hold payloads.
 
-use crate::error::{Error, ErrorKind, Violation, violations_json};
+use std::fmt;
+use std::time::SystemTime;
 
-/// An event that was set aside, with the reason.
-#[derive(Debug, Clone, PartialEq, Eq)]
+use serde::Serialize;
+use serde::ser::{SerializeMap, Serializer};
+
+use crate::error::{Error, ErrorKind, Violation};
+use crate::report::json::{self, serialize_as_name};
+use crate::time::micros;
+
+/// An event that was rejected, with the reason.
+///
+/// Serialized, times are microseconds since 1970-01-01 UTC. The event is the member `event` if it is UTF-8, and `event_hex`, in
+/// hexadecimal, if it is not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct DeadLetter {
-    /// The event's place in the spool; unique within a spool.
+    /// The offset of the event in the spool; unique within a spool.
     pub offset: u64,
-    /// When the event was received, in microseconds since 1970-01-01 UTC.
-    pub received_at: i64,
-    /// When it was set aside, in microseconds since 1970-01-01 UTC.
-    pub rejected_at: i64,
-    /// How far it came.
+    /// The time at which the event was received.
+    #[serde(serialize_with = "json::time")]
+    pub received_at: SystemTime,
+    /// The time at which it was rejected.
+    #[serde(serialize_with = "json::time")]
+    pub rejected_at: SystemTime,
+    /// The stage that rejected it.
     pub stage: Stage,
-    /// Why, in one line, without values of the event.
+    /// The reason, in one line, without values of the event.
     pub reason: String,
-    /// Every way in which it misses the schema or the table.
+    /// Every way in which it violates the schema or does not fit the table.
     pub violations: Vec<Violation>,
-    /// The database's SQLSTATE, where the database refused it.
+    /// The database's SQLSTATE (PostgreSQL manual, appendix A), if the database refused it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub sqlstate: Option<String>,
     /// The constraint that refused it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub constraint: Option<String>,
     /// The column that its value does not fit.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub column: Option<String>,
-    /// When it was exported, in microseconds since 1970-01-01 UTC.
-    pub exported_at: Option<i64>,
-    /// When it was put into the spool again, in microseconds since 1970-01-01 UTC.
-    pub replayed_at: Option<i64>,
-    /// The offset that it was given then: of the new event, and of its dead letter if it was refused again.
+    /// The time at which it was exported.
+    #[serde(serialize_with = "json::time_or_null")]
+    pub exported_at: Option<SystemTime>,
+    /// The time at which it was put into the spool again.
+    #[serde(serialize_with = "json::time_or_null")]
+    pub replayed_at: Option<SystemTime>,
+    /// The offset that it was given then: of the new event, and of its dead letter if it was rejected again.
     pub replayed_as: Option<u64>,
     /// The event, byte for byte.
+    #[serde(flatten)]
     pub event: Payload,
 }
 
@@ -40,21 +59,33 @@ pub struct DeadLetter {
 #[derive(Clone, PartialEq, Eq)]
 pub struct Payload(pub Vec<u8>);
 
-impl std::fmt::Debug for Payload {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Payload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} bytes", self.0.len())
     }
 }
 
-/// How far an event came before it was set aside.
+impl Serialize for Payload {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut members = serializer.serialize_map(Some(2))?;
+        members.serialize_entry("bytes", &self.0.len())?;
+        match std::str::from_utf8(&self.0) {
+            Ok(text) => members.serialize_entry("event", text)?,
+            Err(_) => members.serialize_entry("event_hex", &hex(&self.0))?,
+        }
+        members.end()
+    }
+}
+
+/// The stage at which an event was rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Stage {
     /// It is not JSON, or too large.
     Json,
-    /// It does not match the schema.
+    /// It violates the schema.
     Schema,
-    /// A value does not fit its column.
+    /// One of its values does not fit its column.
     Mapping,
     /// The database refused the row.
     Database,
@@ -76,15 +107,17 @@ impl Stage {
     }
 }
 
-impl std::fmt::Display for Stage {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+serialize_as_name!(Stage);
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }
 }
 
 impl DeadLetter {
-    /// Sets an event aside for the error it met.
-    pub(crate) fn new(offset: u64, received_at: i64, rejected_at: i64, error: &Error, event: &[u8]) -> Self {
+    /// The dead letter of an event that met this error. Times are microseconds since 1970-01-01 UTC.
+    pub(crate) fn new(offset: u64, received_us: i64, rejected_us: i64, error: &Error, event: &[u8]) -> Self {
         let stage = match error.kind() {
             ErrorKind::Json => Stage::Json,
             ErrorKind::Schema => Stage::Schema,
@@ -93,8 +126,8 @@ impl DeadLetter {
         };
         Self {
             offset,
-            received_at,
-            rejected_at,
+            received_at: micros::to_time(received_us),
+            rejected_at: micros::to_time(rejected_us),
             stage,
             reason: error.message().to_owned(),
             violations: error.violations().to_vec(),
@@ -108,55 +141,39 @@ impl DeadLetter {
         }
     }
 
-    /// The same event with the error that it meets today.
+    /// The same event with the error that it meets now.
     pub(crate) fn with_reason(&self, error: &Error) -> Self {
-        Self::new(self.offset, self.received_at, self.rejected_at, error, &self.event.0)
+        let (received_us, rejected_us) = (micros::from_time(self.received_at), micros::from_time(self.rejected_at));
+        Self::new(self.offset, received_us, rejected_us, error, &self.event.0)
     }
 
-    /// Everything as one JSON object. With `with_event`, the member `event` holds the bytes as text, or `event_hex` the bytes
-    /// in hexadecimal where they are not UTF-8.
+    /// Everything as one JSON object, with the event or without it.
     pub fn to_json(&self, with_event: bool) -> String {
-        let mut object = serde_json::json!({
-            "offset": self.offset,
-            "received_at": self.received_at,
-            "rejected_at": self.rejected_at,
-            "stage": self.stage.name(),
-            "reason": self.reason,
-            "violations": violations_json(&self.violations),
-            "bytes": self.event.0.len(),
-            "exported_at": self.exported_at,
-            "replayed_at": self.replayed_at,
-            "replayed_as": self.replayed_as,
-        });
-        for (name, value) in [("sqlstate", &self.sqlstate), ("constraint", &self.constraint), ("column", &self.column)]
-        {
-            if let Some(value) = value {
-                object[name] = value.as_str().into();
-            }
-        }
         if with_event {
-            match std::str::from_utf8(&self.event.0) {
-                Ok(text) => object["event"] = text.into(),
-                Err(_) => object["event_hex"] = hex(&self.event.0).into(),
-            }
+            return json::to_json(self);
+        }
+        let mut object = serde_json::to_value(self).unwrap_or_default();
+        if let Some(members) = object.as_object_mut() {
+            members.remove("event");
+            members.remove("event_hex");
         }
         object.to_string()
     }
 }
 
-/// Why an event became a dead letter. Its bytes are in the dead letter itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The reason why an event became a dead letter. The dead letter itself has the event.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Rejection {
-    /// The event's place in the spool, by which the dead letter is found.
+    /// The offset of the event in the spool, and of its dead letter.
     pub offset: u64,
-    /// How far it came.
+    /// The stage that rejected it.
     pub stage: Stage,
-    /// Why, in one line, without values of the event.
+    /// The reason, in one line, without values of the event.
     pub reason: String,
-    /// Every way in which it misses the schema or the table.
+    /// Every way in which it violates the schema or does not fit the table.
     pub violations: Vec<Violation>,
-    /// The database's SQLSTATE, where the database refused it.
+    /// The database's SQLSTATE (PostgreSQL manual, appendix A), if the database refused it.
     pub sqlstate: Option<String>,
 }
 

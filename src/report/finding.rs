@@ -32,7 +32,7 @@ impl Finding {
         }
         Self::warning(
             format!("{whose} is {difference:.0} s {direction} this machine's clock"),
-            "set both clocks by NTP: certificates and tokens are good only between two times, and times in the table are the database's",
+            "synchronize both clocks by NTP: certificates and tokens are valid between two times only, and times in the table are those of the database",
         )
     }
 }

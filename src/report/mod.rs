@@ -1,10 +1,11 @@
-//! What the sink reports: counters, state, notices, dead letters, connections and the findings of a check.
+//! Reports of the sink: statistics, state, notices, dead letters, connections, and the findings of a check.
 
 pub(crate) mod dead_letter;
 pub(crate) mod finding;
+pub(crate) mod json;
 pub(crate) mod notice;
 pub(crate) mod purge;
 pub(crate) mod replay;
-pub(crate) mod stats;
+pub mod stats;
 pub(crate) mod status;
 pub(crate) mod stream_connection;

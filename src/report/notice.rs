@@ -1,21 +1,25 @@
-//! What the sink tells the application: notices, taken with `poll()`.
+//! Notices: reports of the sink to the application, which takes them with `poll()`.
 //!
-//! The queue is bounded and never in the sink's way: an application that does not poll loses the oldest notices, errors last,
-//! and the number of those lost is counted. Nothing else is lost by that: notices say what happened, they carry no events.
+//! The queue is bounded and never blocks the sink: an application that does not poll loses the oldest notices, errors last, and a
+//! counter says how many. Nothing else is lost: notices report what happened, they carry no events.
 
 use std::collections::VecDeque;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use serde_json::{Value as Json, json};
+use serde::{Serialize, Serializer};
 
-use crate::error::{Error, violations_json};
+use crate::error::Error;
 use crate::report::dead_letter::Rejection;
+use crate::report::json;
 use crate::report::stats::{State, Stats, Stored};
 use crate::threads::sync;
 use crate::threads::sync::Condition;
 
 /// Something that happened. The numbers of the kinds are those of the C header and are never reused.
+///
+/// Serialized, it is one object with the member `kind`, and by kind: `state`; the members of a [`Rejection`]; `error`; `stats`; the
+/// members of [`Stored`].
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Notice {
@@ -25,7 +29,7 @@ pub enum Notice {
     Rejected(Rejection),
     /// Something failed. The sink goes on by itself, unless its state becomes `failed`.
     Error(Error),
-    /// The sink's numbers, every ten seconds from the start on, while someone polls.
+    /// The statistics, every ten seconds from the start on, while the application polls.
     Stats(Box<Stats>),
     /// A batch was committed.
     Stored(Stored),
@@ -54,40 +58,42 @@ impl Notice {
         }
     }
 
-    /// The notice as one JSON object with the member `kind`.
+    /// Everything as one JSON object, with the member `kind`.
     pub fn to_json(&self) -> String {
-        let mut object = match self {
-            Self::State(state) => json!({"state": state.name()}),
-            Self::Rejected(rejection) => json!({
-                "offset": rejection.offset,
-                "stage": rejection.stage.name(),
-                "reason": rejection.reason,
-                "violations": violations_json(&rejection.violations),
-                "sqlstate": rejection.sqlstate,
-            }),
-            Self::Error(error) => {
-                json!({"error": serde_json::from_str::<Json>(&error.detail_json()).unwrap_or_default()})
-            }
-            Self::Stats(stats) => json!({"stats": stats.to_value()}),
-            Self::Stored(stored) => stored
-                .counts()
-                .into_iter()
-                .map(|(counter, count)| (counter.name().to_owned(), Json::from(count)))
-                .collect(),
-        };
-        object["kind"] = self.kind_name().into();
-        object.to_string()
+        json::to_json(self)
     }
 }
 
-/// What [`crate::Sink::poll`] found.
+impl Serialize for Notice {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        #[serde(tag = "kind", rename_all = "lowercase")]
+        enum Members<'a> {
+            State { state: State },
+            Rejected(&'a Rejection),
+            Error { error: &'a Error },
+            Stats { stats: &'a Stats },
+            Stored(&'a Stored),
+        }
+        let members = match self {
+            Self::State(state) => Members::State { state: *state },
+            Self::Rejected(rejection) => Members::Rejected(rejection),
+            Self::Error(error) => Members::Error { error },
+            Self::Stats(stats) => Members::Stats { stats },
+            Self::Stored(stored) => Members::Stored(stored),
+        };
+        members.serialize(serializer)
+    }
+}
+
+/// The outcome of [`crate::Sink::poll`].
 #[derive(Debug, Clone)]
 pub enum Poll {
     /// Something happened.
     Notice(Notice),
     /// Nothing happened within the timeout.
     TimedOut,
-    /// The sink has ended and every notice was taken.
+    /// The sink has ended, and every notice was taken.
     Closed,
 }
 
@@ -107,7 +113,7 @@ struct Inner {
 const NOTICES_MAX: usize = 1024;
 
 impl NoticeQueue {
-    /// Appends the notice; returns how many had to go for it.
+    /// Appends the notice; returns how many were dropped for it.
     pub(crate) fn push(&self, notice: Notice) -> u64 {
         let mut inner = sync::lock(&self.inner);
         let mut dropped = 0;
@@ -123,13 +129,13 @@ impl NoticeQueue {
         dropped
     }
 
-    /// Ends every wait once the queue is empty, now and later.
+    /// Ends every wait for notices once the queue is empty, now and later.
     pub(crate) fn close(&self) {
         sync::lock(&self.inner).is_closed = true;
         self.changed.notify_all();
     }
 
-    /// Takes the oldest notice; `timeout` `None` waits for ever.
+    /// Takes the oldest notice; `None` waits forever.
     pub(crate) fn poll(&self, timeout: Option<Duration>) -> Poll {
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let mut inner = sync::lock(&self.inner);
@@ -154,7 +160,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_full_queue_drops_the_oldest_that_is_no_error() {
+    fn a_full_queue_drops_the_oldest_notice_that_is_not_an_error() {
         let queue = NoticeQueue::default();
         assert_eq!(queue.push(Notice::Error(Error::state("kept"))), 0);
         let dropped: u64 = (0..NOTICES_MAX as u64)

@@ -1,61 +1,64 @@
-//! Deleting dead letters: which of them, and how many there were.
+//! Deleting dead letters: which of them, and how many were deleted.
 
-use serde_json::json;
+use std::time::SystemTime;
 
-/// Which dead letters to delete. Nothing is selected unless it is asked for.
+use serde::Serialize;
+
+use crate::report::json;
+
+/// Selects the dead letters to delete. The default selects none.
 ///
-/// Those that nobody has seen, neither exported nor replayed, are deleted only with `unseen`.
+/// Unseen ones, neither exported nor replayed, are deleted only with `unseen`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Purge {
-    /// Those that were exported.
+pub struct PurgeFilter {
+    /// Selects those that were exported.
     pub exported: bool,
-    /// Those that were replayed.
+    /// Selects those that were replayed.
     pub replayed: bool,
-    /// Those that were neither exported nor replayed: nothing is left of them then.
+    /// Selects those that were neither exported nor replayed. Their events are lost.
     pub unseen: bool,
-    /// Of these, only those that were set aside before this time, in microseconds since 1970-01-01 UTC.
-    pub before: Option<i64>,
+    /// Of the selected ones, deletes only those rejected before this time.
+    pub before: Option<SystemTime>,
 }
 
-impl Purge {
-    /// Those that were exported.
+impl PurgeFilter {
+    /// Selects those that were exported.
     pub fn exported() -> Self {
         Self { exported: true, ..Self::default() }
     }
 
-    /// Those that were replayed.
+    /// Selects those that were replayed.
     pub fn replayed() -> Self {
         Self { replayed: true, ..Self::default() }
     }
 
-    /// All of them, also those that nobody has seen.
+    /// Selects all, the unseen ones too.
     pub fn all() -> Self {
         Self { exported: true, replayed: true, unseen: true, before: None }
     }
 
-    /// Those exported or replayed that were set aside before this time, in microseconds since 1970-01-01 UTC.
-    pub fn before(unix_micros: i64) -> Self {
-        Self { exported: true, replayed: true, unseen: false, before: Some(unix_micros) }
+    /// Selects those exported or replayed that were rejected before this time.
+    pub fn before(time: SystemTime) -> Self {
+        Self { exported: true, replayed: true, unseen: false, before: Some(time) }
     }
 }
 
-/// What a purge did.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// The result of a purge.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
-pub struct Purged {
-    /// How many were deleted.
+pub struct PurgeReport {
+    /// The number of deleted dead letters.
     pub deleted: u64,
-    /// How many are left because they were neither exported nor replayed, among those of the time asked for.
+    /// The number of those left because they were neither exported nor replayed, among those rejected before the given time.
     pub unseen: u64,
-    /// How many are left because the sink has not finished the batch that they came in, or not noted it yet; its end
-    /// makes them ready to go.
+    /// The number of those left because their batch is not finished, or its end is not recorded yet. Purge again later.
     pub unfinished: u64,
 }
 
-impl Purged {
+impl PurgeReport {
     /// Everything as one JSON object.
     pub fn to_json(&self) -> String {
-        json!({"deleted": self.deleted, "unseen": self.unseen, "unfinished": self.unfinished}).to_string()
+        json::to_json(self)
     }
 }

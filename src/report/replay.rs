@@ -1,11 +1,13 @@
-//! Replaying dead letters: which of them, and what became of each.
+//! Replaying dead letters: which of them, and the fate of each.
 
-use serde_json::json;
+use serde::Serialize;
+use serde::ser::Serializer;
 
-use crate::error::violations_json;
-use crate::report::dead_letter::Rejection;
+use crate::error::Violation;
+use crate::report::dead_letter::{Rejection, Stage};
+use crate::report::json;
 
-/// Which dead letters to replay.
+/// Selects the dead letters to replay.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Selection {
@@ -15,37 +17,38 @@ pub enum Selection {
     Offsets(Vec<u64>),
 }
 
-/// What became of a dead letter.
+/// The fate of a dead letter in a replay.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fate {
-    /// It is valid now, and an event again, at this offset of the spool. No offset: a dry run.
+    /// It is valid now, and an event again, at this offset of the spool; `None` in a dry run.
     Replayed(Option<u64>),
     /// It is still not valid, for this reason, which its dead letter now states.
     Rejected(Rejection),
-    /// There is none with this offset, it was replayed before, or the sink is still at work on its batch.
+    /// No dead letter has this offset, it was replayed before, or its batch is not finished.
     Skipped,
 }
 
-/// What a replay did.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// The result of a replay.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
-pub struct Replayed {
-    /// How many are events again, and on their way to the table.
+pub struct ReplayReport {
+    /// The number of dead letters that are events again, on their way to the table.
     pub replayed: u64,
-    /// How many are still not valid; they stay dead letters.
+    /// The number of those that are still not valid; they stay dead letters.
     pub rejected: u64,
-    /// How many of the offsets asked for had nothing to replay.
+    /// The number of the given offsets with nothing to replay.
     pub skipped: u64,
-    /// Offset and fate of the first [`LETTERS_MAX`](Self::LETTERS_MAX); empty when the sink of another process replayed them.
-    pub letters: Vec<(u64, Fate)>,
-    /// The process whose sink replayed them, if it was not this one's: under the configuration that it was started with.
+    /// The offset and the fate of the first [`FATES_MAX`](Self::FATES_MAX); empty when the sink of another process replayed them.
+    #[serde(serialize_with = "serialize_fates")]
+    pub fates: Vec<(u64, Fate)>,
+    /// The process whose sink replayed them, if it was another one's: under the configuration that it was started with.
     pub by: Option<String>,
 }
 
-impl Replayed {
-    /// How many fates are kept: there may be millions of dead letters.
-    pub const LETTERS_MAX: usize = 10_000;
+impl ReplayReport {
+    /// The number of fates that a report keeps: there may be millions of dead letters.
+    pub const FATES_MAX: usize = 10_000;
 
     pub(crate) fn count(&mut self, offset: u64, fate: Fate) {
         match fate {
@@ -53,37 +56,33 @@ impl Replayed {
             Fate::Rejected(_) => self.rejected += 1,
             Fate::Skipped => self.skipped += 1,
         }
-        if self.letters.len() < Self::LETTERS_MAX {
-            self.letters.push((offset, fate));
+        if self.fates.len() < Self::FATES_MAX {
+            self.fates.push((offset, fate));
         }
     }
 
     /// Everything as one JSON object.
     pub fn to_json(&self) -> String {
-        let letters: Vec<_> = self.letters.iter().map(|(offset, fate)| fate.to_value(*offset)).collect();
-        json!({
-            "replayed": self.replayed,
-            "rejected": self.rejected,
-            "skipped": self.skipped,
-            "letters": letters,
-            "by": self.by,
-        })
-        .to_string()
+        json::to_json(self)
     }
 }
 
-impl Fate {
-    fn to_value(&self, offset: u64) -> serde_json::Value {
-        match self {
-            Self::Replayed(again) => json!({"offset": offset, "fate": "replayed", "replayed_as": again}),
-            Self::Rejected(rejection) => json!({
-                "offset": offset,
-                "fate": "rejected",
-                "stage": rejection.stage.name(),
-                "reason": rejection.reason,
-                "violations": violations_json(&rejection.violations),
-            }),
-            Self::Skipped => json!({"offset": offset, "fate": "skipped"}),
-        }
+fn serialize_fates<S: Serializer>(fates: &[(u64, Fate)], serializer: S) -> Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    #[serde(tag = "fate", rename_all = "lowercase")]
+    enum Entry<'a> {
+        Replayed { offset: u64, replayed_as: Option<u64> },
+        Rejected { offset: u64, stage: Stage, reason: &'a str, violations: &'a [Violation] },
+        Skipped { offset: u64 },
     }
+    serializer.collect_seq(fates.iter().map(|(offset, fate)| match fate {
+        Fate::Replayed(replayed_as) => Entry::Replayed { offset: *offset, replayed_as: *replayed_as },
+        Fate::Rejected(rejection) => Entry::Rejected {
+            offset: *offset,
+            stage: rejection.stage,
+            reason: &rejection.reason,
+            violations: &rejection.violations,
+        },
+        Fate::Skipped => Entry::Skipped { offset: *offset },
+    }))
 }

@@ -6,11 +6,13 @@
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use hdrhistogram::Histogram;
-use serde_json::json;
+use serde::Serialize;
 
 use crate::error::Error;
+use crate::report::json::{self, serialize_as_name};
 use crate::threads::sync;
 
 /// Makes [`Counter`], [`Stats`] and [`Stored`] from the table of counters: each with its documentation, its number in the C header
@@ -64,7 +66,7 @@ macro_rules! statistics {
         }
 
         /// The statistics of a sink at one moment: its state, every [`Counter`], and what has no counter.
-        #[derive(Debug, Clone, Default, PartialEq, Eq)]
+        #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
         #[non_exhaustive]
         pub struct Stats {
             /// The state of the sink.
@@ -96,28 +98,10 @@ macro_rules! statistics {
                 let accounted_for = [$(stringify!($done),)+ $(stringify!($waiting)),+].join(" + ");
                 format!("{taken} = {accounted_for}")
             }
-
-            pub(crate) fn to_value(&self) -> serde_json::Value {
-                json!({
-                    "state": self.state.name(),
-                    $(stringify!($taken): self.$taken,)+
-                    $(stringify!($done): self.$done,)+
-                    $(stringify!($waiting): self.$waiting,)+
-                    $(stringify!($other): self.$other,)+
-                    "pending_bytes": self.pending_bytes,
-                    "latency": {
-                        "p50_us": self.latency.p50_us,
-                        "p90_us": self.latency.p90_us,
-                        "p99_us": self.latency.p99_us,
-                        "max_us": self.latency.max_us,
-                    },
-                    "last_error": self.last_error,
-                })
-            }
         }
 
         /// The outcomes of the events of one batch.
-        #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+        #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
         #[non_exhaustive]
         pub struct Stored {
             $($(#[doc = $done_doc])+ pub $done: u64,)+
@@ -144,7 +128,7 @@ macro_rules! statistics {
     };
 }
 
-/// Where the sink stands.
+/// The state of a sink.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[repr(u32)]
 #[non_exhaustive]
@@ -152,15 +136,15 @@ pub enum State {
     /// Opened, not started.
     #[default]
     Open = 0,
-    /// Working.
+    /// Events are read and committed.
     Running = 1,
-    /// Reading, but the destination does not take rows; events wait in the spool.
+    /// Events are read, but the destination takes no rows, or the spool takes no events. They wait in the spool or at the server.
     Stalled = 2,
-    /// No longer reading; applying what is spooled.
+    /// Nothing is read any more; spooled events are being committed.
     Stopping = 3,
-    /// Ended in order.
+    /// Ended as requested.
     Closed = 4,
-    /// Ended by an error; what is spooled is safe.
+    /// Ended by an error; spooled events are safe.
     Failed = 5,
 }
 
@@ -189,24 +173,30 @@ impl std::fmt::Display for State {
     }
 }
 
-/// A distribution of times, in microseconds, exact to one part in a hundred.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// A distribution of durations, exact to one part in a hundred. Serialized as microseconds: `p50_us`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Latency {
     /// Half of the events were faster.
-    pub p50_us: u64,
+    #[serde(rename = "p50_us", serialize_with = "json::duration_us")]
+    pub p50: Duration,
     /// Nine of ten events were faster.
-    pub p90_us: u64,
+    #[serde(rename = "p90_us", serialize_with = "json::duration_us")]
+    pub p90: Duration,
     /// 99 of 100 events were faster.
-    pub p99_us: u64,
+    #[serde(rename = "p99_us", serialize_with = "json::duration_us")]
+    pub p99: Duration,
     /// The slowest event.
-    pub max_us: u64,
+    #[serde(rename = "max_us", serialize_with = "json::duration_us")]
+    pub max: Duration,
 }
+
+serialize_as_name!(State, Counter);
 
 impl Stats {
     /// Everything as one JSON object.
     pub fn to_json(&self) -> String {
-        self.to_value().to_string()
+        json::to_json(self)
     }
 }
 
@@ -259,11 +249,12 @@ impl Counters {
     pub(crate) fn snapshot(&self, state: State, pending: u64, pending_bytes: u64) -> Stats {
         let latency = {
             let histogram = sync::lock(&self.latency);
+            let quantile = |quantile| Duration::from_micros(histogram.value_at_quantile(quantile));
             Latency {
-                p50_us: histogram.value_at_quantile(0.5),
-                p90_us: histogram.value_at_quantile(0.9),
-                p99_us: histogram.value_at_quantile(0.99),
-                max_us: histogram.max(),
+                p50: quantile(0.5),
+                p90: quantile(0.9),
+                p99: quantile(0.99),
+                max: Duration::from_micros(histogram.max()),
             }
         };
         let last_error = sync::lock(&self.last_error).clone();

@@ -1,4 +1,4 @@
-//! What the threads of a sink tell each other and the application: where it stands, what failed, what it did.
+//! The status of a sink, shared by its threads and the handle: state, failure, counters, notices.
 
 use std::sync::{Arc, Mutex};
 
@@ -9,7 +9,7 @@ use crate::threads::stop_signal::StopSignal;
 use crate::threads::sync;
 use crate::time::clock::Clock;
 
-/// What can hold the sink up.
+/// A side of the sink that can stall it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Side {
     /// The reader cannot append.
@@ -25,9 +25,9 @@ pub(crate) enum Side {
 pub(crate) struct Status {
     pub(crate) counters: Counters,
     pub(crate) notices: NoticeQueue,
-    /// Set once: stop reading, apply what is spooled, end.
+    /// Set once: graceful stop. Stop reading, commit the spooled events, end.
     pub(crate) stop: StopSignal,
-    /// Set once: end now, wherever you are. What is spooled stays there.
+    /// Set once: immediate stop. Spooled events stay in the spool.
     pub(crate) abort: StopSignal,
     pub(crate) clock: Arc<dyn Clock>,
     standing: Mutex<Standing>,
@@ -61,7 +61,7 @@ impl Status {
         sync::lock(&self.standing).failure.clone()
     }
 
-    /// This side holds the sink up: `stalled` until it recovers.
+    /// This side stalls the sink until it recovers.
     pub(crate) fn stall(&self, side: Side) {
         self.change(|standing| {
             if !standing.stalled.contains(&side) {
@@ -71,7 +71,7 @@ impl Status {
         });
     }
 
-    /// This side works (again): `running` unless another one holds the sink up.
+    /// This side works (again): the sink is `running` unless another side stalls it.
     pub(crate) fn recover(&self, side: Side) {
         self.change(|standing| {
             standing.stalled.retain(|&stalled| stalled != side);
@@ -79,18 +79,18 @@ impl Status {
         });
     }
 
-    /// The stream has ended: what is spooled is still applied, however long that takes.
+    /// The stream has ended: spooled events are committed, without a limit of time.
     pub(crate) fn begin_drain(&self) {
         self.change(|_| State::Stopping);
     }
 
-    /// Stop reading, apply what is spooled unless the destination is away, end.
+    /// Graceful stop: stop reading, commit the spooled events unless the destination is unreachable, end.
     pub(crate) fn begin_stop(&self) {
         self.change(|_| State::Stopping);
         self.stop.set();
     }
 
-    /// End now.
+    /// Immediate stop.
     pub(crate) fn begin_abort(&self) {
         self.begin_stop();
         self.abort.set();
@@ -102,7 +102,7 @@ impl Status {
         self.notices.close();
     }
 
-    /// Moves on to another state, with a notice; a state that is past does not come again.
+    /// Changes the state, with a notice. A sink never returns to an earlier state.
     fn change(&self, next: impl FnOnce(&mut Standing) -> State) {
         let mut standing = sync::lock(&self.standing);
         let (from, to) = (standing.state, next(&mut standing));
@@ -116,14 +116,14 @@ impl Status {
         self.notify(Notice::State(to));
     }
 
-    /// Ends the sink as failed: the reader stops, what is spooled is still applied.
+    /// Ends the sink as failed: the reader stops, and spooled events are still committed.
     pub(crate) fn fail(&self, error: Error) {
         self.report(&error);
         sync::lock(&self.standing).failure.get_or_insert(error);
         self.begin_stop();
     }
 
-    /// The sink could not be started; the caller is told the error itself.
+    /// The start failed; the caller gets the error.
     pub(crate) fn fail_to_start(&self, error: &Error) {
         self.counters.note_error(error);
         self.notify(Notice::Error(error.clone()));
@@ -131,7 +131,7 @@ impl Status {
         self.begin_stop();
     }
 
-    /// An error that the sink lives with.
+    /// Reports an error from which the sink recovers by itself.
     pub(crate) fn report(&self, error: &Error) {
         if self.abort.is_set() {
             log::debug!("the sink ends: {error}");

@@ -31,6 +31,7 @@ impl Schema {
             Some(path) => {
                 let text = std::fs::read_to_string(path).map_err(|error| {
                     Error::config(format!("reading the JSON Schema {}: {error}", path.display()))
+                        .caused_by(error)
                         .with_hint("set schema.file to a readable JSON file, or unset it for the built-in schema")
                 })?;
                 (format!("the JSON Schema {}", path.display()), text)

@@ -54,7 +54,8 @@ fn connections(config: &Config) -> u32 {
 /// is inside an asynchronous runtime, and the application's thread may be.
 pub(super) fn away_from_the_caller<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     let spawned = spawn::spawn("cxsink-start", work);
-    let thread = spawned.map_err(|error| Error::new(ErrorKind::Internal, format!("starting a thread: {error}")))?;
+    let thread = spawned
+        .map_err(|error| Error::new(ErrorKind::Internal, format!("starting a thread: {error}")).caused_by_io(&error))?;
     thread.join().unwrap_or_else(|_| Err(Error::new(ErrorKind::Panic, "the thread cxsink-start panicked")))
 }
 

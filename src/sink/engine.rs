@@ -1,4 +1,4 @@
-//! The engine: what the handle and the threads share, and the threads' life from the start to the last one's end.
+//! The engine: the state shared by the handle and the threads, and the life of the threads.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
@@ -23,7 +23,7 @@ use crate::threads::sync;
 use crate::threads::sync::Condition;
 use crate::time::clock::SystemClock;
 
-/// What handle and threads share.
+/// The state shared by the handle and the threads.
 #[derive(Debug)]
 pub(super) struct Engine {
     pub(super) spool: Arc<Spool>,
@@ -42,17 +42,17 @@ struct Threads {
     interrupts: Vec<InterruptGuard>,
 }
 
-/// How long threads get to leave after an abort: every wait of theirs sees it at once.
+/// The time for the threads to end after an immediate stop, which interrupts every wait of theirs.
 const ABORT_GRACE: Duration = Duration::from_millis(100);
 
 impl Engine {
-    /// Over an open spool; nothing runs yet.
+    /// An engine with an open spool; no thread runs yet.
     pub(super) fn new(spool: Spool, schema: Schema) -> Self {
         let status = Status::new(Arc::new(SystemClock));
         let recovered = spool.pending().events;
         status.counters.add(Counter::Recovered, recovered);
         if recovered > 0 {
-            log::info!("the spool {} holds {recovered} events of an earlier run", spool.path().display());
+            log::info!("the spool {} holds {recovered} events of an earlier process", spool.path().display());
         }
         Self {
             spool: Arc::new(spool),
@@ -64,7 +64,7 @@ impl Engine {
         }
     }
 
-    /// Connects to the destination, and starts the loops over these parts. An error ends the sink.
+    /// Connects to the destination and starts the threads with these adapters. An error ends the sink.
     pub(super) fn start(self: &Arc<Self>, config: &Config, parts: impl FnOnce() -> Result<Parts>) -> Result<()> {
         {
             let mut threads = sync::lock(&self.threads);
@@ -81,7 +81,7 @@ impl Engine {
         begun
     }
 
-    /// No thread runs yet where this fails.
+    /// If this fails, no thread runs.
     fn begin(self: &Arc<Self>, config: &Config, parts: Parts) -> Result<()> {
         let (spool, status, handoff) = (&self.spool, &self.status, &self.handoff);
         let aborts: Vec<StopSignal> = parts.links.iter().map(|link| link.abort.clone()).collect();
@@ -102,7 +102,7 @@ impl Engine {
         let closed = Arc::clone(handoff);
         let mut interrupts = vec![end_calls, status.abort.on_set(move || closed.close())];
         if reader.is_none() {
-            // With a reader, it is the reader's end that ends the intake: its last burst still goes in.
+            // With a reader, the intake ends with the reader, after its last burst.
             let intake = Arc::clone(spool);
             interrupts.push(status.stop.on_set(move || intake.end_intake()));
         }
@@ -132,7 +132,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Runs `body` on a thread; its error, or its panic, ends the sink as failed. `at_end` runs in any case.
+    /// Runs `body` on a thread; an error or a panic of it ends the sink as failed. `at_end` runs in any case.
     fn spawn(
         self: &Arc<Self>,
         name: &str,
@@ -141,11 +141,11 @@ impl Engine {
     ) {
         let (engine, own_name) = (Arc::clone(self), name.to_owned());
         let run = move || {
-            // Nothing of what the body leaves behind is used again, and the spool is sound after every statement.
+            // After a panic, nothing of the body is used again, and the spool is consistent after every statement.
             let outcome = catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|_| {
                 engine.status.abort.set();
                 Err(Error::new(ErrorKind::Panic, format!("the thread {own_name} panicked"))
-                    .with_hint("this is a bug in cxsink; the spool is intact, and the next start goes on from there"))
+                    .with_hint("report this bug in cxsink; the spool is intact, and the next start continues from it"))
             });
             if let Err(error) = outcome {
                 engine.status.fail(error);
@@ -160,7 +160,8 @@ impl Engine {
     }
 
     fn not_spawned(&self, name: &str, error: &std::io::Error) {
-        self.status.fail(Error::new(ErrorKind::Internal, format!("starting the thread {name}: {error}")));
+        self.status
+            .fail(Error::new(ErrorKind::Internal, format!("starting the thread {name}: {error}")).caused_by_io(error));
         self.status.begin_abort();
         self.spool.end_intake();
         self.handoff.end();
@@ -177,21 +178,21 @@ impl Engine {
         }
     }
 
-    /// Nothing runs any more.
+    /// No thread runs any more.
     fn end(&self) {
         self.spool.end_intake();
-        // What is applied is noted with a later append or on an idle tick, and here there is neither. For others that look
-        // into the file; the next start would learn it from the destination.
+        // The committed offset is recorded with a later append or on an idle tick, and here there is neither. This is for readers of
+        // the file; the next start would get it from the destination.
         if let Err(error) = self.spool.release() {
             self.status.report(&error);
         }
         self.status.end();
-        // Notified under the lock, so that a waiter cannot miss it between its look and its wait.
+        // Notified under the lock, so that a waiter cannot miss it between its check and its wait.
         let _threads = sync::lock(&self.threads);
         self.ended.notify_all();
     }
 
-    /// Tells the threads to end when what is spooled is applied; an engine that never started ends here.
+    /// Begins a graceful stop: the threads end after the drain. An engine that never started ends here.
     pub(super) fn stop(&self) {
         self.status.begin_stop();
         if !sync::lock(&self.threads).is_started {
@@ -199,19 +200,19 @@ impl Engine {
         }
     }
 
-    /// Waits until the sink has ended by itself; after `timeout` it is made to end, and this is false.
-    pub(super) fn end_within(&self, timeout: Option<Duration>) -> bool {
+    /// Waits until the sink has ended by itself. After `timeout`, stops it immediately and returns false.
+    pub(super) fn end_within(&self, timeout: Duration) -> bool {
         let has_ended = self.wait_ended(timeout);
         if !has_ended {
             self.status.begin_abort();
-            self.wait_ended(Some(ABORT_GRACE));
+            self.wait_ended(ABORT_GRACE);
         }
         has_ended
     }
 
-    /// Waits until the sink has ended; false when `timeout` passes first.
-    fn wait_ended(&self, timeout: Option<Duration>) -> bool {
-        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+    /// Waits until the sink has ended; false if `timeout` passes first.
+    fn wait_ended(&self, timeout: Duration) -> bool {
+        let deadline = Instant::now().checked_add(timeout);
         let mut threads = sync::lock(&self.threads);
         while (threads.is_started || threads.running > 0) && !self.status.state().is_final() {
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
@@ -220,11 +221,11 @@ impl Engine {
             }
             threads = self.ended.wait(threads, left);
         }
-        // They have nothing left to do, and with them goes what they hold: afterwards the files are closed.
+        // They are done. Joining them drops what they hold, so the files are closed afterwards.
         let handles = std::mem::take(&mut threads.handles);
         drop(threads);
         for handle in handles.into_iter().filter(|handle| handle.thread().id() != thread::current().id()) {
-            // A panic has been turned into the sink's failure already.
+            // A panic has already become the failure of the sink.
             let _ = handle.join();
         }
         true

@@ -1,4 +1,4 @@
-//! The handle: opens a sink and answers the application. Tests bring their own adapters through `start_with`.
+//! The handle of the application. Tests start it with their own adapters (`start_with`).
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -15,42 +15,43 @@ use crate::sink::engine::Engine;
 use crate::spool::Spool;
 use crate::threads::sync;
 
-/// A running sink, or one about to run: from the stream through the spool into the table.
+/// A sink: reads the stream into the table, through the spool.
 ///
-/// Cheap to clone; all clones are the same sink, and every method may be called from any thread. When the last clone is dropped
-/// the sink stops: what can be applied within a second is, the rest stays in the spool for the next start.
+/// Cheap to clone: all clones are the same sink. Every method may be called from any thread. Dropping the last clone closes the sink
+/// within a second; events not committed by then stay in the spool for the next start.
 ///
 /// ```no_run
-/// use std::time::Duration;
-/// use cxsink::{Config, Poll, Sink};
+/// use cxsink::{Config, Sink};
 ///
 /// # fn main() -> cxsink::Result<()> {
 /// let sink = Sink::open(&Config::load("cxsink.toml")?)?;
 /// sink.start()?;
-/// while let Poll::Notice(notice) = sink.poll(None)? {
+/// for notice in sink.notices() {
 ///     println!("{}", notice.to_json());
 /// }
-/// sink.close(Some(Duration::from_secs(30)))
+/// sink.close()
 /// # }
 /// ```
 #[derive(Debug, Clone)]
 pub struct Sink(pub(super) Arc<Handle>);
 
-/// What the clones of a sink share. The threads do not hold it, so that dropping the last clone ends them.
+/// The state shared by the clones of a sink. The threads do not hold it, so dropping the last clone ends them.
 #[derive(Debug)]
 pub(super) struct Handle {
     config: Config,
     pub(super) engine: Arc<Engine>,
-    /// The process that opened the sink: a forked child has the memory, but not the threads.
+    /// The process that opened the sink. A forked child has its memory, but not its threads.
     process: u32,
     stats_shown: Mutex<Instant>,
 }
 
-/// How often a `Stats` notice comes.
+/// The interval of `Stats` notices.
 const STATS_INTERVAL: Duration = Duration::from_secs(10);
-/// How long dropping the last clone may take.
+/// The limit of `close`.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(30);
+/// The limit for dropping the last clone.
 const DROP_TIMEOUT: Duration = Duration::from_secs(1);
-/// How long a wait for room in the spool lasts before the state is looked at again.
+/// The longest wait for room in the spool between two checks of the state.
 pub(super) const ROOM_CHECK: Duration = Duration::from_millis(100);
 
 impl Sink {
@@ -70,31 +71,32 @@ impl Sink {
         })))
     }
 
-    /// Connects to the destination and starts reading the stream, on threads of its own. Once.
+    /// Connects to the destination and starts reading the stream, on threads of its own. A sink starts once.
     ///
-    /// A destination that cannot be reached is no error: events wait in the spool, and the state is `stalled`. Without any
-    /// stream in the configuration the sink takes only what [`ingest`](Self::ingest) and [`import`](Self::import) give it.
+    /// An unreachable destination is not an error: events wait in the spool, and the state is `stalled`. Without a stream in the
+    /// configuration, the sink takes events only from [`ingest`](Self::ingest) and [`import`](Self::import).
     ///
-    /// Blocks while it connects and looks at the table, for `destination.connect_timeout` and a few `destination.statement_timeout`
-    /// at most, or until `stop()`.
+    /// Blocks while it connects and reads the table definition, for `destination.connect_timeout` and a few
+    /// `destination.statement_timeout` at most, or until `stop()`.
     ///
     /// # Errors
-    /// `CONFIG` for what the configuration names and cannot be used; `DATABASE` for a table that does not exist or does not fit,
-    /// or refused credentials. Both end the sink as `failed`. `STATE` after the first call.
+    /// `CONFIG` for a configured file or address that cannot be used; `DATABASE` for a table that does not exist or does not match
+    /// the configuration, or refused credentials. Both end the sink as `failed`. `STATE` after the first call; `FORKED` in a forked
+    /// child.
     pub fn start(&self) -> Result<()> {
         self.check_process()?;
         self.start_with(|| Parts::from_config(&self.0.config, &self.0.engine.status))
     }
 
-    /// `start()` with parts of the caller's choice.
+    /// `start()` with other adapters, for tests.
     pub(crate) fn start_with(&self, parts: impl FnOnce() -> Result<Parts>) -> Result<()> {
         self.0.engine.start(&self.0.config, parts)
     }
 
-    /// Waits for the next notice. `timeout`: `None` waits until there is one or the sink has ended.
+    /// Waits for the next notice. Without a `timeout`, it waits until there is one or the sink has ended.
     ///
-    /// From the start on there is one every ten seconds at least, [`Notice::Stats`]: a longer timeout does not pass. Before the
-    /// start there is none. Polling is not needed for the sink to work.
+    /// After the start, a [`Notice::Stats`] comes every ten seconds at least; before the start, there are no notices. The sink works
+    /// without polling.
     ///
     /// # Errors
     /// `FORKED` in a forked child.
@@ -115,20 +117,36 @@ impl Sink {
         }
     }
 
-    /// Until the next `Stats` notice is due; `None` before the start, when there is nothing to tell.
+    /// An iterator over the notices: each step waits for the next one, and the end of the sink ends it.
+    ///
+    /// ```no_run
+    /// # fn main() -> cxsink::Result<()> {
+    /// # let sink = cxsink::Sink::open(&cxsink::Config::default())?;
+    /// sink.start()?;
+    /// for notice in sink.notices() {
+    ///     println!("{}", notice.to_json());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn notices(&self) -> Notices<'_> {
+        Notices(self)
+    }
+
+    /// The time until the next `Stats` notice is due; `None` before the start.
     fn until_stats(&self) -> Option<Duration> {
         let shown = *sync::lock(&self.0.stats_shown);
         (self.state() != State::Open).then(|| STATS_INTERVAL.saturating_sub(shown.elapsed()))
     }
 
-    /// The sink's numbers, at this moment.
+    /// The statistics, at this moment.
     pub fn stats(&self) -> Stats {
         let engine = &self.0.engine;
         let backlog = engine.spool.pending();
         engine.status.counters.snapshot(engine.status.state(), backlog.events, backlog.bytes)
     }
 
-    /// One of the sink's numbers.
+    /// One counter, without a lock.
     pub fn counter(&self, counter: Counter) -> u64 {
         match counter {
             Counter::Pending => self.0.engine.spool.pending().events,
@@ -136,7 +154,7 @@ impl Sink {
         }
     }
 
-    /// Where the sink stands.
+    /// The state of the sink.
     pub fn state(&self) -> State {
         self.0.engine.status.state()
     }
@@ -146,19 +164,19 @@ impl Sink {
         self.0.engine.status.failure()
     }
 
-    /// At most `count` dead letters from offset `from` on, the oldest first.
+    /// At most `count` dead letters from the offset `from` on, the oldest first.
     ///
     /// # Errors
-    /// `SPOOL` if the file cannot be read.
+    /// `SPOOL` if the file cannot be read; `FORKED` in a forked child.
     pub fn dead_letters(&self, from: u64, count: usize) -> Result<Vec<DeadLetter>> {
         self.check_process()?;
         self.0.engine.spool.dead_letters(from, count)
     }
 
-    /// The last 10,000 connections to the stream, the oldest first, also those of earlier processes over this spool.
+    /// The last 10,000 connections to the stream, the oldest first, including those of earlier processes with this spool.
     ///
     /// # Errors
-    /// `SPOOL` if the file cannot be read.
+    /// `SPOOL` if the file cannot be read; `FORKED` in a forked child.
     pub fn connections(&self) -> Result<Vec<StreamConnection>> {
         self.check_process()?;
         self.0.engine.spool.connections()
@@ -167,15 +185,15 @@ impl Sink {
     /// The times in which events may have been missed, the oldest first; see [`Connections::gaps`](crate::Connections::gaps).
     ///
     /// # Errors
-    /// `SPOOL` if the file cannot be read.
+    /// `SPOOL` if the file cannot be read; `FORKED` in a forked child.
     pub fn gaps(&self) -> Result<Vec<Gap>> {
         let forgotten = self.0.engine.spool.regressions()?;
         self.connections().map(|connections| gaps(&connections, forgotten))
     }
 
-    /// Tells the sink to stop reading, to apply what is spooled and to end; does not wait for it. May be repeated.
+    /// Begins a graceful stop: the sink stops reading, commits the spooled events, and ends. Never blocks. May be repeated.
     ///
-    /// If the destination is away, what is spooled stays there for the next start.
+    /// If the destination is unreachable, the events stay in the spool for the next start.
     pub fn stop(&self) {
         if self.check_process().is_err() {
             return;
@@ -183,13 +201,23 @@ impl Sink {
         self.0.engine.stop();
     }
 
-    /// Stops, waits until what is spooled is applied, and ends. May be repeated. `timeout`: `None` waits as long as it takes.
+    /// Ends the sink: [`close_within`](Self::close_within) 30 seconds.
     ///
     /// # Errors
-    /// `TIMEOUT` when not everything could be applied in time: the sink has ended all the same, and the rest is in the spool. A
-    /// destination that is away is not waited for: `Ok`, with events [`Pending`](Counter::Pending) that the next start applies.
-    /// The error that ended the sink, if its state is `failed`.
-    pub fn close(&self, timeout: Option<Duration>) -> Result<()> {
+    /// As for [`close_within`](Self::close_within).
+    pub fn close(&self) -> Result<()> {
+        self.close_within(CLOSE_TIMEOUT)
+    }
+
+    /// Stops reading, waits until the spooled events are committed, and ends. May be repeated. `Duration::MAX` waits without limit.
+    ///
+    /// It does not wait for a destination that is unreachable: it returns `Ok`, and the next start commits the
+    /// [`Pending`](Counter::Pending) events.
+    ///
+    /// # Errors
+    /// `TIMEOUT` if not every event could be committed in time: the sink has ended all the same, and the rest is in the spool.
+    /// The error that ended the sink, if its state is `failed`. `FORKED` in a forked child.
+    pub fn close_within(&self, timeout: Duration) -> Result<()> {
         self.check_process()?;
         self.stop();
         let has_ended = self.0.engine.end_within(timeout);
@@ -201,9 +229,9 @@ impl Sink {
         }
         Err(Error::new(
             ErrorKind::Timeout,
-            format!("closing the sink: {} events could not be applied in time", self.counter(Counter::Pending)),
+            format!("closing the sink: {} events could not be committed in time", self.counter(Counter::Pending)),
         )
-        .with_hint("they are safe in the spool, and the next start applies them"))
+        .with_hint("nothing is lost: the events are in the spool, and the next start commits them"))
     }
 
     pub(super) fn check_process(&self) -> Result<()> {
@@ -215,13 +243,28 @@ impl Sink {
     }
 }
 
+/// The notices of a sink, from [`Sink::notices`]. In a forked child there are none.
+#[derive(Debug)]
+pub struct Notices<'a>(&'a Sink);
+
+impl Iterator for Notices<'_> {
+    type Item = Notice;
+
+    fn next(&mut self) -> Option<Notice> {
+        match self.0.poll(None) {
+            Ok(Poll::Notice(notice)) => Some(notice),
+            _ => None,
+        }
+    }
+}
+
 impl Drop for Handle {
     fn drop(&mut self) {
         if std::process::id() != self.process {
             return;
         }
         self.engine.status.begin_stop();
-        self.engine.end_within(Some(DROP_TIMEOUT));
+        self.engine.end_within(DROP_TIMEOUT);
     }
 }
 

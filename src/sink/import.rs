@@ -1,4 +1,4 @@
-//! Events from JSON Lines, as a file or a pipe has them.
+//! Events from JSON Lines: a file or a pipe.
 
 use std::io::BufRead;
 
@@ -7,14 +7,14 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::event::Burst;
 
 impl Sink {
-    /// Takes events from JSON Lines: one event a line, empty lines skipped. Returns how many were taken.
+    /// Takes events from JSON Lines, one event a line, and skips empty lines. Returns the number of events taken.
     ///
-    /// Unlike [`ingest`](Self::ingest), invalid events become dead letters, as those of the stream do. Blocks while the spool is
-    /// full.
+    /// Invalid events become dead letters, as those of the stream do; [`ingest`](Self::ingest) refuses them instead. Lines are taken
+    /// many at a time: those of a slow pipe wait until there are enough, or until its end. Blocks while the spool is full.
     ///
     /// # Errors
-    /// `INVALID_ARGUMENT` when a line cannot be read; `STATE` when the sink is stopping. The message says how many events before
-    /// it were taken. Lines are taken many at a time: those of a slow pipe wait until there are enough, or until it ends.
+    /// `INVALID_ARGUMENT` if a line cannot be read; `STATE` when the sink is stopping; `SPOOL` if the file cannot be written. The message
+    /// says how many events before it were taken. `FORKED` in a forked child.
     pub fn import(&self, mut lines: impl BufRead) -> Result<u64> {
         self.check_process()?;
         let mut burst = Burst::default();
@@ -37,22 +37,22 @@ impl Sink {
                 Ok(0) => return Ok(taken),
                 Ok(_) => {}
                 Err(error) => {
-                    let message = format!("reading the line after {taken} events that were taken: {error}");
-                    return Err(Error::new(ErrorKind::InvalidArgument, message));
+                    let message = format!("reading the line after {taken} taken events: {error}");
+                    return Err(Error::new(ErrorKind::InvalidArgument, message).caused_by(error));
                 }
             }
         }
     }
 }
 
-/// A line may be this long; the schema's limit for an event is far below.
+/// The longest line. The limit of an event is far below.
 const LINE_BYTES_MAX: u64 = 64 << 20;
 
-/// Reads one line, without growing beyond bounds; 0 at the end.
+/// Reads one line of bounded length; returns 0 at the end.
 fn read_line(lines: &mut impl BufRead, line: &mut Vec<u8>) -> std::io::Result<usize> {
     let read = std::io::Read::take(&mut *lines, LINE_BYTES_MAX).read_until(b'\n', line)?;
     if read as u64 == LINE_BYTES_MAX && !line.ends_with(b"\n") {
-        return Err(std::io::Error::other("a line is longer than 64 MiB: is this JSON Lines?"));
+        return Err(std::io::Error::other("a line is longer than 64 MiB; is the input JSON Lines?"));
     }
     Ok(read)
 }

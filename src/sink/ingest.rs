@@ -1,4 +1,4 @@
-//! Events from the application, checked up front.
+//! Events from the application, validated before they are taken.
 
 use std::time::{Duration, Instant};
 
@@ -9,12 +9,13 @@ use crate::report::stats::Counter;
 use crate::spool::Appended;
 
 impl Sink {
-    /// Takes an event from the application: the same path as the stream's, with the check up front.
+    /// Takes an event from the application. It is validated at once, and then goes the same way as an event of the stream.
     ///
-    /// Returns when the event is in the spool, and so survives what `spool.sync` says. Blocks while the spool is full.
+    /// Returns when the event is in the spool; `spool.sync` sets what it survives. Blocks while the spool is full.
     ///
     /// # Errors
-    /// `JSON` or `SCHEMA` for an event that is not valid: it is refused, not kept. `STATE` when the sink is stopping.
+    /// `JSON` or `SCHEMA` for an event that is not valid; it is not kept. `STATE` when the sink is stopping; `SPOOL` if the file cannot
+    /// be written; `FORKED` in a forked child.
     pub fn ingest(&self, event: &[u8]) -> Result<()> {
         self.check_process()?;
         self.0.engine.schema.parse(event)?;
@@ -23,9 +24,9 @@ impl Sink {
         self.append(&burst, None)
     }
 
-    /// Takes many events, each as [`ingest`](Self::ingest) does, but many in one transaction of the spool. Returns how many.
+    /// Takes many events, each as [`ingest`](Self::ingest) does, but many in one transaction of the spool. Returns their number.
     ///
-    /// `timeout` is how long to wait for room in a full spool; `None` waits as long as it takes.
+    /// `timeout` limits the wait for room in a full spool; `None` waits without limit.
     ///
     /// ```
     /// # fn main() -> cxsink::Result<()> {
@@ -38,15 +39,15 @@ impl Sink {
     /// assert_eq!(sink.ingest_many([good, good], None)?, 2);
     ///
     /// let error = sink.ingest_many([good, "{}", good], None).unwrap_err();
-    /// assert_eq!(error.index(), Some(1)); // one more was taken: what stands before the bad one
+    /// assert_eq!(error.index(), Some(1)); // one more was taken: the event before the invalid one
     /// # Ok(())
     /// # }
     /// ```
     ///
     /// # Errors
-    /// `JSON` or `SCHEMA` for the first event that is not valid, `TIMEOUT` when there was no room in time, `STATE` when the sink is
-    /// stopping, `SPOOL` when the file cannot be written. In each case every event before [`Error::index`] is taken, and none from
-    /// there on.
+    /// `JSON` or `SCHEMA` for the first event that is not valid, `TIMEOUT` if the spool had no room in time, `STATE` when the sink is
+    /// stopping, `SPOOL` if the file cannot be written. In each case, every event before [`Error::index`] was taken, and none from
+    /// there on. `FORKED` in a forked child.
     pub fn ingest_many<E: AsRef<[u8]>>(
         &self,
         events: impl IntoIterator<Item = E>,
@@ -71,7 +72,7 @@ impl Sink {
         Ok(taken)
     }
 
-    /// Appends the burst and empties it; an error says how many were taken before.
+    /// Appends the burst and empties it. The index of an error is the number of events taken before.
     fn append_counted(&self, burst: &mut Burst, taken: &mut u64, deadline: Option<Instant>) -> Result<()> {
         if !burst.is_empty() {
             self.append(burst, deadline).map_err(|error| error.with_index(*taken))?;
@@ -81,7 +82,7 @@ impl Sink {
         Ok(())
     }
 
-    /// Appends the burst, when there is room for it, until the deadline.
+    /// Appends the burst, waiting for room until the deadline.
     pub(super) fn append(&self, burst: &Burst, deadline: Option<Instant>) -> Result<()> {
         let (spool, status) = (&self.0.engine.spool, &self.0.engine.status);
         loop {
@@ -94,8 +95,11 @@ impl Sink {
             }
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
             if left.is_some_and(|left| left.is_zero()) {
-                return Err(Error::new(ErrorKind::Timeout, "the spool is full, and there was no room in time")
-                    .with_hint("nothing is lost: try again later; if the destination is well, raise spool.bytes_max"));
+                return Err(Error::new(
+                    ErrorKind::Timeout,
+                    "taking an event: the spool is full, and had no room in time",
+                )
+                .with_hint("try again later; if the destination is healthy, raise spool.bytes_max"));
             }
             spool.wait_for_room(burst, left.map_or(ROOM_CHECK, |left| left.min(ROOM_CHECK)));
         }
@@ -117,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn in_bulk_what_stands_before_a_bad_event_is_taken() {
+    fn in_bulk_every_event_before_an_invalid_one_is_taken() {
         let folder = tempfile::tempdir().unwrap();
         let sink = Sink::open(&config(folder.path())).unwrap();
         let good: Vec<String> = (0..4500)
@@ -138,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn in_bulk_a_full_spool_is_waited_for_in_time_only() {
+    fn in_bulk_a_full_spool_ends_in_a_timeout() {
         let folder = tempfile::tempdir().unwrap();
         let mut config = config(folder.path());
         config.set("spool.bytes_max", "64KiB").unwrap();

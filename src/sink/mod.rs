@@ -2,18 +2,18 @@
 //! configuration names (`adapters`).
 
 mod adapters;
+pub mod connections;
+pub mod dead_letters;
 mod engine;
 mod handle;
 mod import;
 mod ingest;
 mod replay;
-mod table;
+pub mod table;
 mod validator;
 
 #[cfg(feature = "_bench")]
 pub(crate) use adapters::{decode, encode};
 pub(crate) use adapters::{open_destination, open_probe};
-pub use handle::Sink;
-pub use replay::{replay, replay_dry_run};
-pub use table::{FirstRows, init_db, init_db_sql, peek};
+pub use handle::{Notices, Sink};
 pub use validator::{Validator, validate};

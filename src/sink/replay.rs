@@ -1,8 +1,8 @@
-//! Replaying dead letters: through the handle of a running sink, or from outside.
+//! Replaying dead letters: through a running sink, or without one.
 //!
-//! From outside there are two ways. If nobody has the spool open, a sink of its own, without a stream, replays them, waits
-//! until they are applied, and ends. If a process has it open, usually the service that reads the stream, it is asked by a
-//! request in the file: nobody has to stop reading for it, nor needs a way into that process.
+//! Without one there are two ways. If no process has the spool open, a sink without a stream replays them, waits until they are
+//! committed, and ends. If a process has it open, usually the service that reads the stream, a request in the file makes that process
+//! replay them: it continues to read, and needs no other interface.
 
 use std::sync::Arc;
 use std::thread;
@@ -15,7 +15,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::event::Burst;
 use crate::pipeline::replayer::{Replayer, check};
 use crate::report::dead_letter::Rejection;
-use crate::report::replay::{Fate, Replayed, Selection};
+use crate::report::replay::{Fate, ReplayReport, Selection};
 use crate::report::stats::Counter;
 use crate::rows::Plan;
 use crate::rows::schema::Schema;
@@ -24,25 +24,25 @@ use crate::spool::{Requests, Spool};
 use crate::threads::stop_signal::StopSignal;
 
 impl Sink {
-    /// Checks dead letters again, under the schema that the sink was opened with and the mapping to the table as it is now,
-    /// and takes the good ones as new events, in the order of their offsets.
+    /// Checks dead letters again, with the schema that the sink was opened with and the mapping to the table as it is now, and takes
+    /// the valid ones as new events, in the order of their offsets.
     ///
-    /// Each is marked in the transaction that puts it into the spool, so none is lost and none taken twice, whatever happens.
-    /// One that is refused by the database again becomes a dead letter again, at its new offset. Those still bad stay, with
-    /// today's reason. Those whose batch the sink is still at work on are left: right after a start that follows a crash, these
-    /// may be some. Blocks while the spool is full.
+    /// The transaction that puts one into the spool also marks it, so none is lost and none is taken twice, also after a crash. If the
+    /// database refuses it again, it becomes a dead letter again, at its new offset. Those still not valid stay, with their new reason.
+    /// Those whose batch is not finished are skipped; after a crash, there may be some. Blocks while the spool is full.
     ///
     /// # Errors
-    /// `STATE` when the sink is stopping, `SPOOL` if the file cannot be used: those replayed before stay replayed.
-    pub fn replay(&self, selection: &Selection) -> Result<Replayed> {
+    /// `STATE` when the sink is stopping, `SPOOL` if the file cannot be used; those replayed before stay replayed. `FORKED` in a forked
+    /// child.
+    pub fn replay(&self, selection: &Selection) -> Result<ReplayReport> {
         self.check_process()?;
         let engine = &self.0.engine;
         let plan = engine.handoff.plan();
         let Engine { spool, status, schema, .. } = &**engine;
         let replayer = Replayer { spool, status, schema, plan: plan.as_ref() };
-        // Dead letters that come of this replay are not replayed by it.
+        // The dead letters that result from this replay are not part of it.
         let to = spool.committed();
-        let mut report = Replayed::default();
+        let mut report = ReplayReport::default();
         let mut from = 0;
         loop {
             if status.stop.is_set() || status.state().is_final() {
@@ -68,39 +68,39 @@ impl Sink {
     }
 }
 
-/// How long what was spooled before may take to be applied, and then what was replayed.
+/// The limit for committing the events that were spooled before, and again for those that are replayed.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(60);
-/// How often a request is looked at.
+/// The interval between two checks of a request.
 const REQUEST_CHECK: Duration = Duration::from_millis(20);
 
-/// Replays dead letters of the spool that `spool.path` names; see [`Sink::replay`].
+/// Replays dead letters of the spool `spool.path`; see [`Sink::replay`].
 ///
-/// If no process has it open, a sink without a stream does it, under `config`, and what is spooled is applied before this
-/// returns, if the destination can be reached. Otherwise the process that has it open is asked, and does it under the
-/// configuration that it was started with; `timeout` is how long it may take for each step.
+/// If no process has it open, this opens a sink without a stream, with `config`, replays them, and commits the spooled events if the
+/// destination is reachable. Otherwise the process that has it open replays them on request, with the configuration that it was started
+/// with; `timeout` limits each step of it.
 ///
 /// # Errors
-/// `TIMEOUT` if that process does not answer: nothing more is replayed then. `SPOOL`, `DATABASE`, `CONFIG` as for
+/// `TIMEOUT` if that process does not answer in time; nothing more is replayed then. `SPOOL`, `DATABASE`, `CONFIG` as for
 /// [`Sink::start`].
-pub fn replay(config: &Config, selection: &Selection, timeout: Duration) -> Result<Replayed> {
+pub fn replay(config: &Config, selection: &Selection, timeout: Duration) -> Result<ReplayReport> {
     let mut own = config.clone();
-    // The stream is another process's business.
+    // This process does not read the stream.
     own.oauth = OauthConfig::default();
     own.stream = StreamConfig { event_bytes_max: config.stream.event_bytes_max, ..StreamConfig::default() };
-    // A spool that does not exist is not made for this.
+    // This does not create a spool.
     let requests = Requests::open(config)?;
     match Sink::open(&own) {
         Ok(sink) => {
             sink.start()?;
             sink.0.engine.spool.wait_drained(DRAIN_TIMEOUT);
             let report = sink.replay(selection)?;
-            match sink.close(Some(DRAIN_TIMEOUT)) {
+            match sink.close_within(DRAIN_TIMEOUT) {
                 Err(error) if error.kind() != ErrorKind::Timeout => return Err(error),
                 _ => {}
             }
             let pending = sink.counter(Counter::Pending);
             if pending > 0 {
-                log::warn!("{pending} events are still in the spool; the next start applies them");
+                log::warn!("{pending} events are still in the spool; the next start commits them");
             }
             Ok(report)
         }
@@ -111,8 +111,8 @@ pub fn replay(config: &Config, selection: &Selection, timeout: Duration) -> Resu
     }
 }
 
-/// Leaves a request for the process that has the spool open, and waits until it is carried out.
-fn ask(requests: &Requests, selection: &Selection, timeout: Duration, holder: String) -> Result<Replayed> {
+/// Places a request for the process that has the spool open, and waits until that has replayed them.
+fn ask(requests: &Requests, selection: &Selection, timeout: Duration, holder: String) -> Result<ReplayReport> {
     let request = requests.place(selection)?;
     let mut progress = requests.progress(request)?;
     let mut since = Instant::now();
@@ -121,11 +121,12 @@ fn ask(requests: &Requests, selection: &Selection, timeout: Duration, holder: St
             requests.withdraw(request)?;
             return Err(Error::new(
                 ErrorKind::Timeout,
-                format!("replaying dead letters: {holder} has the spool open and did not do it within {timeout:?}"),
+                format!(
+                    "replaying dead letters: {holder} has the spool open and did not replay them within {timeout:?}"
+                ),
             )
             .with_hint(
-                "it does so while its destination can be reached; the request was taken back, so try again later, or end \
-                 that process first",
+                "try again when its destination is reachable, or end that process first; the request was withdrawn",
             ));
         }
         thread::sleep(REQUEST_CHECK);
@@ -136,28 +137,29 @@ fn ask(requests: &Requests, selection: &Selection, timeout: Duration, holder: St
     }
     requests.withdraw(request)?;
     let report = progress.done.unwrap_or_default();
-    Ok(Replayed { by: Some(holder), ..report })
+    Ok(ReplayReport { by: Some(holder), ..report })
 }
 
-/// What [`replay`] would do under this configuration, without changing anything; also while a sink is running.
+/// The report that [`replay`] would return with this configuration, without changing anything; also while a sink runs.
 ///
-/// The mapping is checked if the destination can be reached; otherwise only the schema is, and the log says so.
+/// If the destination is unreachable, only the schema is checked, not the mapping, and the log says so.
 ///
 /// # Errors
-/// `SPOOL` if there is no such file; `CONFIG` for a bad configuration or schema; `DATABASE` for a table that does not fit.
-pub fn replay_dry_run(config: &Config, selection: &Selection) -> Result<Replayed> {
+/// `SPOOL` if the file does not exist; `CONFIG` for a bad configuration or schema; `DATABASE` for a table that does not match the
+/// configuration.
+pub fn replay_dry_run(config: &Config, selection: &Selection) -> Result<ReplayReport> {
     config.validate()?;
     let requests = Requests::open(config)?;
     let schema = Schema::load(&config.schema, config.stream.event_bytes_max)?;
     let plan = match table_plan(config) {
         Ok(plan) => Some(Arc::new(plan)),
         Err(error) if error.is_retryable() => {
-            log::warn!("{error}: only the schema is checked, not whether values fit the table");
+            log::warn!("{error}: only the schema is checked, not the table");
             None
         }
         Err(error) => return Err(error),
     };
-    let mut report = Replayed::default();
+    let mut report = ReplayReport::default();
     let mut from = 0;
     loop {
         let page = requests.replayable(selection, from)?;

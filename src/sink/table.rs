@@ -1,23 +1,23 @@
-//! What the application does with the destination's table beside a running sink: making it, and looking at it.
+//! The table of the destination: create it, and read its first rows.
 
-use serde_json::json;
+use serde::Serialize;
 
 use crate::config::Config;
 use crate::error::Result;
+use crate::report::json;
 use crate::sink::adapters::{away_from_the_caller, open_destination};
 use crate::threads::stop_signal::StopSignal;
 
-/// Makes the table that `destination.url` and `destination.table` name, and the table `cxsink_checkpoint` beside it, where they
-/// do not exist.
+/// Creates the table `destination.table` at `destination.url`, and the table `cxsink_checkpoint` beside it, if they do not exist.
 ///
 /// # Errors
-/// `DATABASE` if the destination cannot be reached or refuses; `CONFIG` if `destination.url` is missing or bad.
+/// `DATABASE` or `CONNECT` if the destination refuses or is unreachable; `CONFIG` if `destination.url` is missing or bad.
 pub fn init_db(config: &Config) -> Result<()> {
     let mut destination = open_destination(config, StopSignal::new())?;
     away_from_the_caller(move || destination.init_db())
 }
 
-/// The SQL that [`init_db`] would run.
+/// The SQL of [`init_db`]. Connects to nothing.
 ///
 /// # Errors
 /// `CONFIG` if `destination.url` is missing or bad.
@@ -25,8 +25,8 @@ pub fn init_db_sql(config: &Config) -> Result<String> {
     Ok(open_destination(config, StopSignal::new())?.init_db_sql())
 }
 
-/// A look at the destination table.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The first rows of the table of the destination.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct FirstRows {
     /// The names of the columns.
@@ -38,14 +38,15 @@ pub struct FirstRows {
 impl FirstRows {
     /// Everything as one JSON object: `{"columns": ["id", …], "rows": [["1", …, null], …]}`.
     pub fn to_json(&self) -> String {
-        json!({"columns": self.columns, "rows": self.rows}).to_string()
+        json::to_json(self)
     }
 }
 
-/// The first `count` rows of the destination table as text.
+/// The first `count` rows of the table of the destination, as text.
 ///
 /// # Errors
-/// `DATABASE` if the destination cannot be reached or has no such table; `CONFIG` if `destination.url` is missing or bad.
+/// `DATABASE` or `CONNECT` if the table does not exist or the destination is unreachable; `CONFIG` if `destination.url` is missing or
+/// bad.
 pub fn peek(config: &Config, count: usize) -> Result<FirstRows> {
     let mut destination = open_destination(config, StopSignal::new())?;
     away_from_the_caller(move || {

@@ -1,10 +1,10 @@
-//! Checking events against the schema alone.
+//! Validation of events against the schema.
 
 use crate::config::Config;
 use crate::error::Result;
 use crate::rows::schema::Schema;
 
-/// Checks events against the configured schema, without a sink, a spool or a network.
+/// Validates events against the configured schema, without sink, spool or network.
 ///
 /// ```
 /// let validator = cxsink::Validator::new(&cxsink::Config::default())?;
@@ -26,7 +26,7 @@ impl Validator {
         Schema::load(&config.schema, config.stream.event_bytes_max).map(Self)
     }
 
-    /// Checks one event.
+    /// Validates one event.
     ///
     /// # Errors
     /// `JSON` or `SCHEMA`, with every violation.
@@ -35,7 +35,7 @@ impl Validator {
     }
 }
 
-/// Checks one event. For more than one, [`Validator`] compiles the schema only once.
+/// Validates one event. For many, use a [`Validator`], which compiles the schema only once.
 ///
 /// # Errors
 /// `JSON` or `SCHEMA`, with every violation; `CONFIG` for a schema that cannot be used.

@@ -9,6 +9,7 @@ use crate::error::Result;
 use crate::report::stream_connection::Gap;
 use crate::spool::queue::Spool;
 use crate::threads::sync;
+use crate::time::micros;
 
 const MARK_INTERVAL_MICROS: i64 = 60 * 1_000_000;
 const MARKS_MAX: u64 = 10_000;
@@ -89,10 +90,10 @@ pub(super) fn list(connection: &Connection) -> rusqlite::Result<Vec<Gap>> {
 
 fn gap(row: &Row<'_>) -> rusqlite::Result<Gap> {
     Ok(Gap {
-        from: row.get(0)?,
-        to: Some(row.get(1)?),
+        from: micros::to_time(row.get(0)?),
+        to: Some(micros::to_time(row.get(1)?)),
         cause: row.get(2)?,
-        status: None,
+        close_code: None,
         tries_failed: 0,
         try_error: None,
     })

@@ -10,6 +10,7 @@ use crate::spool::lock;
 use crate::spool::offline::Offline;
 use crate::spool::queue::Spool;
 use crate::spool::statements::Transaction;
+use crate::time::micros;
 
 /// The connections that are kept.
 const CONNECTIONS_MAX: u64 = 10_000;
@@ -88,13 +89,13 @@ fn list(connection: &Connection) -> rusqlite::Result<Vec<StreamConnection>> {
 fn stream_connection(row: &Row<'_>) -> rusqlite::Result<StreamConnection> {
     Ok(StreamConnection {
         id: row.get(0)?,
-        opened_at: row.get(1)?,
-        first_event_at: row.get(2)?,
-        last_event_at: row.get(3)?,
+        opened_at: micros::to_time(row.get(1)?),
+        first_event_at: row.get::<_, Option<i64>>(2)?.map(micros::to_time),
+        last_event_at: row.get::<_, Option<i64>>(3)?.map(micros::to_time),
         events: row.get(4)?,
-        ended_at: row.get(5)?,
+        ended_at: row.get::<_, Option<i64>>(5)?.map(micros::to_time),
         cause: row.get(6)?,
-        status: row.get(7)?,
+        close_code: row.get(7)?,
         tries_failed: row.get(8)?,
         try_error: row.get(9)?,
     })
@@ -104,9 +105,9 @@ fn stream_connection(row: &Row<'_>) -> rusqlite::Result<StreamConnection> {
 ///
 /// ```no_run
 /// # fn main() -> cxsink::Result<()> {
-/// let connections = cxsink::Connections::open(&cxsink::Config::load("cxsink.toml")?)?;
+/// let connections = cxsink::connections::Connections::open(&cxsink::Config::load("cxsink.toml")?)?;
 /// for gap in connections.gaps()? {
-///     println!("from {} to {:?}: {}", gap.from, gap.to, gap.cause);
+///     println!("from {:?} to {:?}: {}", gap.from, gap.to, gap.cause);
 /// }
 /// # Ok(())
 /// # }

@@ -22,7 +22,7 @@ pub(super) fn own_file_error(path: &Path, what: &str, error: &rusqlite::Error) -
 /// The message and the class of an SQLite failure.
 pub(super) fn spool_error(path: &Path, what: &str, error: &rusqlite::Error) -> Error {
     let message = format!("{what} the spool {}: {error}", path.display());
-    match error.sqlite_error_code() {
+    let mapped = match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => Error::spool(message).with_class(Class::Transient).with_hint(
             "the disk is full: free some room; no event is lost, and the sink continues by itself when there is room or when \
              the destination has taken the spooled events",
@@ -40,5 +40,6 @@ pub(super) fn spool_error(path: &Path, what: &str, error: &rusqlite::Error) -> E
             Error::spool(message).with_hint("make the file and its directory writable for this user")
         }
         _ => Error::spool(message),
-    }
+    };
+    mapped.caused_by_sqlite(error)
 }

@@ -2,4 +2,5 @@
 
 pub(crate) mod backoff;
 pub(crate) mod clock;
+pub(crate) mod micros;
 pub(crate) mod timestamp;

@@ -1,4 +1,4 @@
-/* close() from another thread ends a poll that waits for ever, in less than 100 ms; and so does stop(). */
+/* close() from another thread ends a poll that waits forever, in less than 100 ms; and so does stop(). */
 #include <pthread.h>
 
 #include "check.h"

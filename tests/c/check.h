@@ -1,4 +1,4 @@
-/* What the C tests share: checks that count, and a configuration over files in a folder of the test's own. */
+/* Helpers of the C tests: checks that count, and a configuration with files in a folder of the test. */
 #ifndef CHECK_H
 #define CHECK_H
 

@@ -1,4 +1,4 @@
-/* Keys and values: set, read back, loaded; secrets are not shown, and what is wrong is told. */
+/* Keys and values: set, read back, loaded; secrets are not shown, and mistakes are errors. */
 #include "check.h"
 
 static bool value_is(const cxsink_config *config, const char *key, const char *expected)

@@ -1,4 +1,4 @@
-"""The library as `make install` lays it, in a folder of the tests' own, and programs built against it.
+"""The library as `make install` installs it, in a folder of the tests, and programs built with it.
 
 The debug build is installed: it is there from the other tests, and has the line numbers that valgrind shows.
 """
@@ -63,7 +63,7 @@ def needed(program: str) -> str:
 
 @dataclass
 class Installation:
-    """What `make install` made."""
+    """The files of `make install`."""
 
     prefix: Path
     version: str

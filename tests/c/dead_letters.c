@@ -1,4 +1,4 @@
-/* Dead letters from inside and outside of a sink: list, payload, export, replay, purge. */
+/* Dead letters with and without a sink: list, payload, export, replay, purge. */
 #include "check.h"
 
 /* Not UTF-8, and with a NUL character: whatever came is kept. */

@@ -1,4 +1,4 @@
-/* A forked child cannot use what its parent made: it is told so, and what it frees does the parent no harm. */
+/* A forked child cannot use handles of its parent: that is an error, and freeing them in the child does the parent no harm. */
 #include <sys/wait.h>
 #include <unistd.h>
 

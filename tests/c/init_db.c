@@ -1,4 +1,4 @@
-/* Makes the tables that a configuration file names. */
+/* Creates the tables of a configuration file. */
 #include "check.h"
 
 int main(int argc, char **argv)

@@ -1,4 +1,4 @@
-/* The library is loaded by hand, used and unloaded, again and again: its threads outlive none of that. */
+/* The library is loaded by dlopen, used and unloaded, again and again: no thread of it outlives the unloading. */
 #include <dlfcn.h>
 
 #include "check.h"

@@ -1,4 +1,4 @@
-/* A sink reads a simulated CXone that closes half-way: nothing is lost, and the connection log shows the gap. */
+/* A sink reads a simulated CXone that closes half-way: no event is lost, and the gaps are recorded. */
 #include <signal.h>
 
 #include "check.h"

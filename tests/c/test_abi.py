@@ -1,4 +1,4 @@
-"""What the library exports and what it does with NULL: looked up in the header, so that no function is forgotten."""
+"""The exports of the library, and every function with NULL, as the headers declare them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The programs in docs/c.md and README.md are compiled as they stand there, and do what the text says."""
+"""The programs in docs/c.md and README.md compile unchanged, and work as the text says."""
 
 from __future__ import annotations
 

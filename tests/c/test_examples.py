@@ -124,7 +124,7 @@ def test_an_interrupt_ends_the_ingest_example_while_it_waits_for_input(installed
     assert "taken 1, refused 1, inserted 1" in out
 
 
-def test_the_examples_say_what_is_wrong(installed: Installation, tmp_path: Path) -> None:
+def test_the_examples_report_their_errors(installed: Installation, tmp_path: Path) -> None:
     for source in ("c/sink.c", "cpp/sink.cpp", "c/ingest.c"):
         program = installed.build(EXAMPLES / source)
         process = start([str(program)], tmp_path, {})

@@ -43,7 +43,7 @@ Checker = tuple[list[str], list[str]]
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
-def test_a_mistake_is_found(mistake: str, checker: Checker, installed: Installation) -> None:
+def test_a_mistake_is_reported(mistake: str, checker: Checker, installed: Installation) -> None:
     flags, under = checker
     program = installed.build(HERE / "wrong.c", *flags)
     done = finished(*under, program, mistake)

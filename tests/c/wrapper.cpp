@@ -149,8 +149,8 @@ static void a_sink_works_and_a_log_function_may_throw(const std::string &folder)
         sink.stop();
         cxone.stop();
     }
-    const cxsink::Check found = cxsink::check(config, CXSINK_CHECK_FLAG_DESTINATION);
-    CHECK(found.is_ok && found.report.find("destination.table") != std::string::npos);
+    const cxsink::CheckReport found = cxsink::check(config, CXSINK_CHECK_FLAG_DESTINATION);
+    CHECK(found.is_ok && found.json.find("destination.table") != std::string::npos);
     CHECK(cxsink::peek(config, 2).find("\"columns\"") != std::string::npos);
     CHECK(*watched.lock() > 3);
     config = cxsink::Config();

@@ -3,7 +3,8 @@
 
 use std::collections::BTreeSet;
 
-use cxsink::{Sink, Stage};
+use cxsink::Sink;
+use cxsink::dead_letters::Stage;
 
 use crate::support;
 use crate::support::journal;
@@ -120,7 +121,7 @@ fn check(refusal: &Refusal, count: u64, bad: &BTreeSet<u64>, has_checkpoint: boo
     let stats = support::wait_quiet(&sink);
     // The stream goes on behind them.
     sink.import(event(count, refusal.good).as_bytes()).unwrap();
-    sink.close(Some(PATIENCE)).unwrap();
+    sink.close_within(PATIENCE).unwrap();
     assert_eq!((stats.dead_lettered, stats.inserted), (bad.len() as u64, count - bad.len() as u64), "{stats:?}");
     assert_eq!(support::balanced(&sink).pending, 0);
 
@@ -227,7 +228,7 @@ fn an_event_is_judged_by_itself_although_a_later_one_of_its_batch_has_its_key() 
         let table = database.query("SELECT interaction_id, duration FROM cxone_events ORDER BY 1");
         assert_eq!(table, ["first|3", "other|2"], "{guard}");
         assert_eq!(sink.dead_letters(0, 10).unwrap()[0].offset, 0);
-        sink.close(Some(PATIENCE)).unwrap();
+        sink.close_within(PATIENCE).unwrap();
     }
 }
 
@@ -267,6 +268,6 @@ fn related_rows_keep_their_order_whatever_the_connections() {
         let expected: Vec<u64> = (0..200).filter(|n| is_second_refused && n % 2 == 1).collect();
         assert_eq!(refused, expected, "{relation}");
         assert_eq!(database.query("SELECT count(*) FROM cxsink_checkpoint"), [lanes.to_string()], "{relation}");
-        sink.close(Some(PATIENCE)).unwrap();
+        sink.close_within(PATIENCE).unwrap();
     }
 }

@@ -4,7 +4,8 @@ use std::fs;
 use std::io::{Read, Write};
 use std::path::Path;
 
-use cxsink::{Check, CheckArea, CheckStatus, CheckStep, Config, Sink};
+use cxsink::check::{CheckArea, CheckReport, CheckStatus, CheckStep};
+use cxsink::{Config, Sink};
 
 use cxsink::simulator::{Simulator, SimulatorOptions};
 
@@ -33,7 +34,7 @@ impl Deployment {
         Self { database, directory, config }
     }
 
-    fn check(&self) -> Check {
+    fn check(&self) -> CheckReport {
         Sink::check(&self.config)
     }
 
@@ -56,14 +57,14 @@ fn files(directory: &Path) -> Vec<(String, Vec<u8>)> {
     files
 }
 
-fn step<'a>(check: &'a Check, name: &str) -> &'a CheckStep {
+fn step<'a>(check: &'a CheckReport, name: &str) -> &'a CheckStep {
     let found = check.steps.iter().find(|step| step.name == name);
     found.unwrap_or_else(|| panic!("there is no step {name} in {}", check.to_json()))
 }
 
 /// The step ended so, and its message and its hint say this.
 #[track_caller]
-fn says(check: &Check, name: &str, status: CheckStatus, message: &str, hint: &str) {
+fn says(check: &CheckReport, name: &str, status: CheckStatus, message: &str, hint: &str) {
     let found = step(check, name);
     assert_eq!(found.status, status, "{found:?}");
     assert!(found.message.contains(message), "{found:?} does not say {message}");
@@ -71,18 +72,18 @@ fn says(check: &Check, name: &str, status: CheckStatus, message: &str, hint: &st
 }
 
 #[track_caller]
-fn fails(check: &Check, name: &str, message: &str, hint: &str) {
+fn fails(check: &CheckReport, name: &str, message: &str, hint: &str) {
     says(check, name, CheckStatus::Failed, message, hint);
     assert!(!check.is_ok());
     assert!(!hint.is_empty(), "a failure without advice");
 }
 
 #[track_caller]
-fn warns(check: &Check, name: &str, message: &str, hint: &str) {
+fn warns(check: &CheckReport, name: &str, message: &str, hint: &str) {
     says(check, name, CheckStatus::Warning, message, hint);
 }
 
-fn all_passed(check: &Check) {
+fn all_passed(check: &CheckReport) {
     for step in &check.steps {
         assert_eq!(step.status, CheckStatus::Passed, "{step:?}");
         assert_eq!(step.hint, None);
@@ -191,7 +192,7 @@ fn a_table_that_does_not_fit_is_told_with_every_reason() {
     all_passed_but_configuration(&after("SELECT 1"));
 }
 
-fn all_passed_but_configuration(check: &Check) {
+fn all_passed_but_configuration(check: &CheckReport) {
     let mut rest = check.clone();
     rest.steps.retain(|step| step.name != "configuration");
     all_passed(&rest);
@@ -378,7 +379,7 @@ impl Stream {
         Self { simulator, directory, config }
     }
 
-    fn check(&self) -> Check {
+    fn check(&self) -> CheckReport {
         cxsink::check(&self.config, &[CheckArea::Stream], |_| {})
     }
 }
@@ -582,7 +583,7 @@ fn quotes(text: &str, quotation: &str) -> bool {
     rest.is_empty() || quotation.ends_with('…')
 }
 
-fn problems(check: Check) -> impl Iterator<Item = CheckStep> {
+fn problems(check: CheckReport) -> impl Iterator<Item = CheckStep> {
     let is_problem = |step: &CheckStep| matches!(step.status, CheckStatus::Failed | CheckStatus::Warning);
     check.steps.into_iter().filter(move |step| is_problem(step) && step.name != "configuration")
 }

@@ -82,7 +82,7 @@ fn killed_again_and_again(seed: u64, has_checkpoint: bool, is_replayed: bool, co
         journal::arrivals(&config).iter().rev().take(3000).any(|event| Some(event) == sent.last())
     });
     support::wait_quiet(&sink);
-    sink.close(Some(PATIENCE)).unwrap();
+    sink.close_within(PATIENCE).unwrap();
     let stats = sink.stats();
     assert!(stats.is_balanced() && stats.pending == 0, "{stats:?}");
 

@@ -5,8 +5,9 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use cxsink::dead_letters::{DeadLetters, Fate, PurgeFilter, Selection, Stage};
 use cxsink::simulator::{Simulator, SimulatorOptions};
-use cxsink::{Config, DeadLetters, ErrorKind, Fate, Purge, Selection, Sink, Stage, Stats};
+use cxsink::{Config, ErrorKind, Sink, Stats};
 
 use crate::support;
 use crate::support::postgres::PATIENCE;
@@ -79,11 +80,11 @@ fn import(config: &Config, lines: &[String]) -> Stats {
     let sink = Sink::open(config).unwrap();
     sink.start().unwrap();
     sink.import(lines.join("\n").as_bytes()).unwrap();
-    sink.close(Some(PATIENCE)).unwrap();
+    sink.close_within(PATIENCE).unwrap();
     sink.stats()
 }
 
-fn letters(config: &Config) -> Vec<cxsink::DeadLetter> {
+fn letters(config: &Config) -> Vec<cxsink::dead_letters::DeadLetter> {
     DeadLetters::open(config).unwrap().list(0, 100_000).unwrap()
 }
 
@@ -98,10 +99,10 @@ fn the_good_ones_are_replayed_in_order_and_the_bad_ones_get_todays_reason() {
     let before = letters(&config);
     assert!(before.iter().all(|letter| letter.violations[0].keyword == "const"), "{before:?}");
 
-    let dry = cxsink::replay_dry_run(&config, &Selection::All).unwrap();
+    let dry = cxsink::dead_letters::replay_dry_run(&config, &Selection::All).unwrap();
     assert_eq!((dry.replayed, dry.rejected, dry.skipped), (3, 1, 0));
-    assert_eq!(dry.letters[0], (0, Fate::Replayed(None)));
-    assert!(matches!(&dry.letters[2], (3, Fate::Rejected(rejection)) if rejection.violations[0].keyword == "enum"));
+    assert_eq!(dry.fates[0], (0, Fate::Replayed(None)));
+    assert!(matches!(&dry.fates[2], (3, Fate::Rejected(rejection)) if rejection.violations[0].keyword == "enum"));
     assert_eq!(letters(&config), before, "a dry run changes nothing");
 
     let sink = Sink::open(&config).unwrap();
@@ -110,7 +111,7 @@ fn the_good_ones_are_replayed_in_order_and_the_bad_ones_get_todays_reason() {
     assert_eq!((some.replayed, some.rejected, some.skipped), (2, 0, 2));
     let expected = [(0, Some(5)), (1, None), (2, Some(6)), (77, None)];
     let fate = |again: Option<u64>| again.map_or(Fate::Skipped, |again| Fate::Replayed(Some(again)));
-    assert_eq!(some.letters, expected.map(|(offset, again)| (offset, fate(again))));
+    assert_eq!(some.fates, expected.map(|(offset, again)| (offset, fate(again))));
     let rest = sink.replay(&Selection::All).unwrap();
     assert_eq!((rest.replayed, rest.rejected, rest.skipped), (1, 1, 0));
     let none = sink.replay(&Selection::All).unwrap();
@@ -121,7 +122,7 @@ fn the_good_ones_are_replayed_in_order_and_the_bad_ones_get_todays_reason() {
         (0, 3, 3),
         "{stats:?}"
     );
-    sink.close(None).unwrap();
+    sink.close_within(Duration::MAX).unwrap();
     assert_eq!(rows(directory.path()), [("a", 3), ("b", 2), ("d", 5)].map(|(key, n)| (key.to_owned(), n)));
 
     let after = letters(&config);
@@ -159,7 +160,7 @@ fn what_the_database_refuses_again_is_a_dead_letter_again() {
         [(1, Some(3)), (2, Some(4)), (4, None)]
     );
     assert_eq!((after[2].stage, &after[2].event), (Stage::Database, &after[1].event));
-    sink.close(None).unwrap();
+    sink.close_within(Duration::MAX).unwrap();
 }
 
 fn command(directory: &Path, arguments: &[&str]) -> Command {
@@ -246,13 +247,13 @@ fn a_request_that_nobody_answers_is_taken_back() {
     let (directory, config) = bench();
     import(&only_chats(directory.path(), &config), &[event("a", "call", 1)]);
     let idle = Sink::open(&config).unwrap();
-    let error = cxsink::replay(&config, &Selection::All, Duration::from_millis(50)).unwrap_err();
+    let error = cxsink::dead_letters::replay(&config, &Selection::All, Duration::from_millis(50)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout);
     assert!(error.message().contains(&format!("process {}", std::process::id())), "{error}");
     idle.start().unwrap();
     idle.ingest(event("b", "call", 1).as_bytes()).unwrap();
     settle(&idle);
-    idle.close(Some(PATIENCE)).unwrap();
+    idle.close_within(PATIENCE).unwrap();
     assert_eq!((idle.stats().replayed, letters(&config)[0].replayed_at), (0, None));
 }
 
@@ -301,17 +302,17 @@ fn a_purge_deletes_only_what_is_asked_for() {
     import(&only_chats(path, &config), &lines);
     let letters_left = || letters(&config).iter().map(|letter| letter.offset).collect::<Vec<_>>();
     let outside = DeadLetters::open(&config).unwrap();
-    assert_eq!(outside.purge(&Purge::default()).unwrap_err().kind(), ErrorKind::InvalidArgument);
+    assert_eq!(outside.purge(&PurgeFilter::default()).unwrap_err().kind(), ErrorKind::InvalidArgument);
     let (code, _, err) = run(path, &["dead-letters", "purge"]);
     assert!(code == 2 && err.contains("--exported"), "{err}");
     let (code, _, err) = run(path, &["dead-letters", "purge", "--before", "yesterday"]);
     assert!(code == 2 && err.contains("2026-11-22"), "{err}");
 
     outside.mark_exported(&[2]).unwrap();
-    cxsink::replay(&config, &Selection::Offsets(vec![0]), PATIENCE).unwrap();
-    let purged = outside.purge(&Purge::before(0)).unwrap();
+    cxsink::dead_letters::replay(&config, &Selection::Offsets(vec![0]), PATIENCE).unwrap();
+    let purged = outside.purge(&PurgeFilter::before(std::time::UNIX_EPOCH)).unwrap();
     assert_eq!((purged.deleted, purged.unseen), (0, 0), "none is that old");
-    let purged = outside.purge(&Purge::exported()).unwrap();
+    let purged = outside.purge(&PurgeFilter::exported()).unwrap();
     assert_eq!((purged.deleted, purged.unseen, purged.unfinished), (1, 3, 0));
     assert_eq!(letters_left(), [0, 1, 3, 4]);
     let (_, out, _) = run(path, &["dead-letters", "purge", "--before", "2999-01-01"]);
@@ -340,12 +341,12 @@ fn a_purge_makes_room_in_a_running_sink() {
         while sink.stats().dead_lettered <= taken {
             assert!(Instant::now() < until, "{:?}", sink.stats());
             if outside.count().unwrap() * one.len() as u64 + one.len() as u64 > 4096 {
-                outside.purge(&Purge::all()).unwrap();
+                outside.purge(&PurgeFilter::all()).unwrap();
             }
             std::thread::yield_now();
         }
     }
     let stats = settle(&sink);
     assert_eq!(stats.dead_lettered, 100);
-    sink.close(None).unwrap();
+    sink.close_within(Duration::MAX).unwrap();
 }

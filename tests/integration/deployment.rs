@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
-use cxsink::CheckArea;
+use cxsink::check::CheckArea;
 use cxsink::simulator::{Simulator, SimulatorOptions};
 
 use crate::support;

@@ -271,7 +271,7 @@ fn a_sink_works_inside_an_asynchronous_runtime() {
         cxsink::init_db(&config).unwrap();
         let sink = Sink::open(&config).unwrap();
         sink.start().unwrap();
-        sink.close(None).unwrap();
-        assert!(!cxsink::peek(&config, 1).unwrap().columns.is_empty());
+        sink.close_within(Duration::MAX).unwrap();
+        assert!(!cxsink::table::peek(&config, 1).unwrap().columns.is_empty());
     });
 }

@@ -97,7 +97,7 @@ impl Bench {
 
     /// Closes the sink; the table must be right, each batch applied once, and no row ever older than it was.
     fn end(&self, sink: &Sink) -> Stats {
-        sink.close(Some(PATIENCE)).unwrap();
+        sink.close_within(PATIENCE).unwrap();
         let stats = support::balanced(sink);
         assert_eq!((stats.pending, stats.dead_lettered), (0, 0), "{stats:?}");
         assert_eq!(self.server.query("SELECT * FROM went_back"), [""; 0]);
@@ -176,7 +176,7 @@ fn frozen_and_its_process_killed(table: &str, each: &str, waiting: &str, connect
     let mut bench = Bench::new();
     bench.config.destination.connections = connections;
     bench.config.destination.statement_timeout = PATIENCE;
-    bench.start().close(Some(PATIENCE)).unwrap();
+    bench.start().close_within(PATIENCE).unwrap();
     bench.server.execute(&gate(table, each));
     let mut gatekeeper = bench.server.client();
     gatekeeper.execute("SELECT pg_advisory_lock(1)", &[]).unwrap();

@@ -3,11 +3,12 @@
 
 use std::path::Path;
 use std::process::Command;
-use std::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use cxsink::Sink;
 use cxsink::config::OnNormalClose;
+use cxsink::connections::Connections;
 use cxsink::simulator::{Simulator, SimulatorOptions};
-use cxsink::{Connections, Sink};
 
 use crate::support;
 use crate::support::postgres::PATIENCE;
@@ -39,11 +40,11 @@ fn each_connection_is_in_the_ledger_and_each_gap_between_two() {
     assert_eq!(connections.iter().map(|connection| connection.events).sum::<u64>(), stats.received);
     assert_eq!((connections[0].tries_failed, connections[1].tries_failed), (1, 0));
     assert!(connections[0].try_error.as_deref().unwrap().contains("503"), "{connections:#?}");
-    assert!(connections.iter().any(|connection| connection.status == Some(1012)), "{connections:#?}");
-    let mut before = 0;
+    assert!(connections.iter().any(|connection| connection.close_code == Some(1012)), "{connections:#?}");
+    let mut before = UNIX_EPOCH;
     for connection in &connections {
         let times = [Some(before), Some(connection.opened_at), connection.first_event_at, connection.last_event_at];
-        let times: Vec<i64> = times.into_iter().chain([connection.ended_at]).map(Option::unwrap).collect();
+        let times: Vec<SystemTime> = times.into_iter().chain([connection.ended_at]).map(Option::unwrap).collect();
         assert!(times.is_sorted(), "{connection:?}");
         before = times[4];
         let cause = connection.cause.as_deref().unwrap();
@@ -55,11 +56,11 @@ fn each_connection_is_in_the_ledger_and_each_gap_between_two() {
     assert_eq!(gaps.len(), connections.len(), "one after each");
     for (number, gap) in gaps.iter().enumerate() {
         let (this, next) = (&connections[number], connections.get(number + 1));
-        let from = if this.status.is_some() { this.ended_at } else { this.last_event_at };
+        let from = if this.close_code.is_some() { this.ended_at } else { this.last_event_at };
         assert_eq!((Some(gap.from), gap.to), (from, next.map(|next| next.opened_at)), "{gap:?}");
     }
     let last = gaps.last().unwrap();
-    assert!(last.status == Some(1000) && last.cause.contains("in order"), "{last:?}");
+    assert!(last.close_code == Some(1000) && last.cause.contains("in order"), "{last:?}");
 }
 
 fn service(directory: &Path, simulator: &Simulator) -> Command {
@@ -69,7 +70,7 @@ fn service(directory: &Path, simulator: &Simulator) -> Command {
 }
 
 /// Waits until the spool's ledger has so many connections, the last one with an event.
-fn wait_for(config: &cxsink::Config, connections: usize) -> Vec<cxsink::StreamConnection> {
+fn wait_for(config: &cxsink::Config, connections: usize) -> Vec<cxsink::connections::StreamConnection> {
     let until = Instant::now() + PATIENCE;
     loop {
         assert!(Instant::now() < until);
@@ -79,6 +80,10 @@ fn wait_for(config: &cxsink::Config, connections: usize) -> Vec<cxsink::StreamCo
         }
         std::thread::yield_now();
     }
+}
+
+fn micros(time: SystemTime) -> u64 {
+    u64::try_from(time.duration_since(UNIX_EPOCH).unwrap().as_micros()).unwrap()
 }
 
 /// Killed, started again, stopped in order: the times without a process are gaps, and the time while one runs is none.
@@ -120,7 +125,7 @@ fn the_times_without_a_process_are_gaps() {
     let out = gaps(&["--json"]);
     let parsed: Vec<serde_json::Value> = out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(parsed.len(), 2, "{out}");
-    assert_eq!(parsed[0]["from"], serde_json::json!(killed.last_event_at));
-    assert_eq!(parsed[0]["to"], serde_json::json!(found[1].opened_at));
+    assert_eq!(parsed[0]["from"], serde_json::json!(killed.last_event_at.map(micros)));
+    assert_eq!(parsed[0]["to"], serde_json::json!(micros(found[1].opened_at)));
     assert!(parsed[1]["cause"].as_str().unwrap().contains("stopped") && parsed[1]["to"].is_null(), "{out}");
 }

@@ -199,7 +199,7 @@ fn a_full_disk_in_an_outage_frees_itself() {
     assert_eq!(sink.dead_letters(0, 60_000).unwrap().len() as u64, sent.invalid_total());
     let reserve = disk.path().join("spool.db.reserve");
     support::wait_until("the reserve is there again", || reserve.metadata().is_ok_and(|file| file.len() == 16 << 20));
-    sink.close(Some(PATIENCE)).unwrap();
+    sink.close_within(PATIENCE).unwrap();
     intact(&config);
 }
 
@@ -230,7 +230,7 @@ fn a_full_disk_and_a_kill() {
     support::wait_quiet(&sink);
     sink.ingest(event(1).as_bytes()).unwrap();
     let stats = support::wait_quiet(&sink);
-    sink.close(Some(PATIENCE)).unwrap();
+    sink.close_within(PATIENCE).unwrap();
     assert_eq!(database.query("SELECT count(*) FROM cxone_events"), [stats.inserted.to_string()]);
     std::fs::remove_file(filler).unwrap();
     intact(&config);
@@ -250,8 +250,8 @@ fn a_disk_full_of_dead_letters_waits_for_their_purge() {
     let error = wait_for_error(&sink, ErrorKind::Spool, "the spool");
     assert!(is_full_disk(&error), "{error:?}");
 
-    let letters = cxsink::DeadLetters::open(&config).unwrap();
-    let mut purge = cxsink::Purge::default();
+    let letters = cxsink::dead_letters::DeadLetters::open(&config).unwrap();
+    let mut purge = cxsink::dead_letters::PurgeFilter::default();
     purge.exported = true;
     let mut seen = std::collections::BTreeSet::new();
     while seen.len() < 40_000 {
@@ -313,14 +313,14 @@ fn a_disk_that_others_fill() {
         }
         taken += 1;
     }
-    sink.close(Some(PATIENCE)).unwrap();
+    sink.close_within(PATIENCE).unwrap();
     drop(sink);
 
     let sink = Sink::open(&config).unwrap();
     sink.start().unwrap();
     sink.ingest(event(taken).as_bytes()).unwrap();
     support::wait_quiet(&sink);
-    sink.close(Some(PATIENCE)).unwrap();
+    sink.close_within(PATIENCE).unwrap();
     assert_eq!(database.query("SELECT count(*) FROM cxone_events"), [(taken + 1).to_string()]);
     std::fs::remove_file(filler).unwrap();
     intact(&config);

@@ -164,7 +164,7 @@ fn an_outage_is_told_and_waited_out() {
     assert_eq!((stats.state, stats.pending, stats.dead_lettered), (State::Stalled, 100, 0), "{stats:?}");
     assert!(stats.last_error.as_ref().unwrap().contains("PostgreSQL at 127.0.0.1"), "{stats:?}");
     // An outage ends a sink in order, and the next one goes on.
-    sink.close(Some(PATIENCE)).unwrap();
+    sink.close_within(PATIENCE).unwrap();
     assert_eq!(support::balanced(&sink).pending, 100);
 
     let sink = Sink::open(&config).unwrap();
@@ -176,7 +176,7 @@ fn an_outage_is_told_and_waited_out() {
     support::wait_for_state(&sink, State::Running);
     let stats = support::wait_quiet(&sink);
     assert_eq!((stats.inserted, stats.updated), (50, 50), "{stats:?}");
-    sink.close(Some(PATIENCE)).unwrap();
+    sink.close_within(PATIENCE).unwrap();
     journal::check(&config, &mut server.client(), true);
 }
 
@@ -231,7 +231,7 @@ fn no_outage_makes_a_dead_letter() {
         client.batch_execute(sql).unwrap();
     }
     support::wait_quiet(&sink);
-    sink.close(Some(PATIENCE)).unwrap();
+    sink.close_within(PATIENCE).unwrap();
     assert_eq!(sink.stats().dead_lettered, 0);
     journal::check(&config, &mut server.client(), true);
 }

@@ -234,7 +234,7 @@ fn a_lock_timeout_holds_through_the_pooler_and_ends_with_its_transaction() {
     assert_eq!(support::balanced(&sink).pending, 1);
     lock.commit().unwrap();
     assert_eq!(support::wait_quiet(&sink).inserted, 1);
-    sink.close(None).unwrap();
+    sink.close_within(Duration::MAX).unwrap();
     journal::check(&config, &mut bench.server.client(), true);
 }
 

@@ -43,7 +43,7 @@ fn patient(directory: &std::path::Path, url: &str) -> Config {
 /// Closes the sink, which must be quick, and must leave the books in order.
 fn ends_at_once(sink: &Sink, pending: u64) {
     let begun = Instant::now();
-    sink.close(Some(PATIENCE)).unwrap();
+    sink.close_within(PATIENCE).unwrap();
     assert!(begun.elapsed() < AT_ONCE, "{:?}", begun.elapsed());
     let stats = support::balanced(sink);
     assert_eq!((stats.state, stats.pending), (State::Closed, pending), "{stats:?}");
@@ -123,7 +123,7 @@ fn a_close_during_a_blocked_statement_keeps_its_time() {
     let mut blocker = client.transaction().unwrap();
     let sink = blocked(&database, &config, &mut blocker);
     let (begun, timeout) = (Instant::now(), Duration::from_millis(300));
-    let error = sink.close(Some(timeout)).unwrap_err();
+    let error = sink.close_within(timeout).unwrap_err();
     assert!((timeout..timeout + AT_ONCE).contains(&begun.elapsed()), "{:?}", begun.elapsed());
     assert_eq!(error.kind(), ErrorKind::Timeout);
     database.wait_for(BLOCKED, "0");

@@ -45,7 +45,7 @@ fn tinyproxy_gets_the_credentials_that_it_requires() {
         bench.config.proxy.url = Some(format!("{wrong}127.0.0.1:{}", proxy.port).into());
         let error = bench.error();
         // 407 without credentials, and 401 with wrong ones, says this proxy.
-        assert!(matches!(error.status(), Some(401 | 407)), "{error}");
+        assert!(matches!(error.http_status(), Some(401 | 407)), "{error}");
         assert!(error.message().contains("through the proxy"), "{error}");
         assert!(error.hint().unwrap().contains("proxy.password_file"), "{error:?}");
     }
@@ -135,7 +135,7 @@ fn a_stop_ends_the_wait_for_a_proxy_that_hangs() {
     let (mut requested, _) = silent.accept().unwrap();
     std::io::Read::read_exact(&mut requested, &mut [0; 7]).unwrap();
     let begun = std::time::Instant::now();
-    sink.close(None).unwrap();
+    sink.close().unwrap();
     // The promise is 100 ms; the rest is for a busy machine.
     assert!(begun.elapsed() < std::time::Duration::from_secs(3), "{:?}", begun.elapsed());
     while let cxsink::Poll::Notice(notice) = sink.poll(None).unwrap() {

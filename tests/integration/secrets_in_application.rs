@@ -13,7 +13,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use cxsink::config::OnNormalClose;
-use cxsink::{Config, Connections, Error, ErrorKind, Notice, Poll, Sink, State, Validator};
+use cxsink::connections::Connections;
+use cxsink::{Config, Error, ErrorKind, Notice, Poll, Sink, State, Validator};
 
 use crate::support;
 use crate::support::echo::echoing_server;
@@ -126,7 +127,7 @@ fn shown_by(config: &Config) -> (String, State, Vec<u8>) {
     }
     let write_ahead_log = config.spool.path.with_extension("db-wal");
     let files = [fs::read(&config.spool.path).unwrap(), fs::read(write_ahead_log).unwrap_or_default()].concat();
-    if let Err(error) = sink.close(Some(Duration::from_secs(10))) {
+    if let Err(error) = sink.close_within(Duration::from_secs(10)) {
         shown += &all_of(&error);
     }
     let stats = sink.stats();

@@ -98,7 +98,7 @@ fn a_spool_of_an_earlier_version_is_drained() {
 
     sink.start().unwrap();
     let stats = support::wait_quiet(&sink);
-    sink.close(None).unwrap();
+    sink.close().unwrap();
     // Nothing twice, and what was pending behind what was there.
     assert_eq!((stats.inserted, stats.dead_lettered), (PENDING as u64, 0), "{stats:?}");
     let expected: Vec<String> = (0..PENDING).map(|number| format!("pending-{number}")).collect();

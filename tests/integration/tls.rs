@@ -126,7 +126,7 @@ fn renewed_files_take_effect_at_the_next_connection() {
     let before = sink.stats().received;
     new.client("the sink").write(&client);
     support::wait_until("events come again", || sink.stats().received > before);
-    sink.close(None).unwrap();
+    sink.close().unwrap();
     assert_eq!(support::balanced(&sink).state, State::Closed);
 }
 

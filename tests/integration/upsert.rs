@@ -57,7 +57,7 @@ fn through_sinks(config: &cxsink::Config, parts: &[Vec<Json>], connections: &[u3
         let sink = Sink::open(&config).unwrap();
         sink.start().unwrap();
         sink.import(lines(part).as_bytes()).unwrap();
-        sink.close(Some(support::postgres::PATIENCE)).unwrap();
+        sink.close_within(support::postgres::PATIENCE).unwrap();
         let stats = sink.stats();
         assert!(stats.is_balanced() && stats.pending == 0 && stats.dead_lettered == 0, "{stats:?}");
     }
@@ -199,7 +199,7 @@ fn an_identical_redelivery_writes_nothing_in_mode_changed() {
     let sink = Sink::open(&config).unwrap();
     sink.start().unwrap();
     sink.ingest(event.to_string().as_bytes()).unwrap();
-    sink.close(None).unwrap();
+    sink.close().unwrap();
     assert_eq!(database.query("SELECT xmin, updated_at FROM cxone_events"), before);
     assert_eq!((sink.stats().unchanged, sink.stats().updated), (1, 0));
 }
@@ -251,7 +251,7 @@ fn a_mapping_of_ones_own_fills_a_table_of_ones_own() {
     let bare = json!({"tenant": {"name": "T'1"}, "items": [{"no": 8}]});
     let bad = json!({"tenant": {"name": "T'1"}, "items": [{"no": 40000}], "price": 12345.6});
     sink.import(lines(&[full, bare, bad]).as_bytes()).unwrap();
-    sink.close(None).unwrap();
+    sink.close().unwrap();
     let columns = r#""Tenant", "no", price, is_open, day, local, ratio, who, doc -> 'open', note, seen IS NULL"#;
     assert_eq!(
         database.query(&format!(r#"SELECT {columns} FROM "My Data"."order" ORDER BY "no""#)),
@@ -277,7 +277,7 @@ fn a_mapping_of_ones_own_fills_a_table_of_ones_own() {
             sink.poll(Some(support::postgres::PATIENCE)).unwrap();
         }
     }
-    sink.close(None).unwrap();
+    sink.close().unwrap();
     assert_eq!((sink.stats().inserted, sink.stats().unchanged), (1, 1));
 }
 
@@ -317,7 +317,7 @@ fn timestamps_are_what_postgresql_reads() {
             json!({"interactionId": text, "timestamp": text, "type": "call", "idempotencyKey": format!("k{number}")});
         sink.ingest(event.to_string().as_bytes()).unwrap();
     }
-    sink.close(None).unwrap();
+    sink.close().unwrap();
     assert_eq!(sink.stats().inserted, texts.len() as u64, "{:?}", sink.dead_letters(0, 3));
     let wrong = client
         .query(

@@ -1,4 +1,4 @@
-"""What the tests share: configurations that touch nothing but a folder of the test, and a real PostgreSQL."""
+"""Fixtures: configurations that use only a folder of the test, and a real PostgreSQL."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def until(condition: Callable[[], object], what: str) -> None:
 
 @pytest.fixture(autouse=True)
 def only_this_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No test depends on the variables, the .env file or the folder of its user."""
+    """No test depends on the variables, the .env file or the folder of the caller."""
     for name in os.environ:
         if name.startswith(("CXSINK_", "CXONE_", "DB_", "PG", "DATABASE_URL")) and not name.startswith("CXSINK_TEST_"):
             monkeypatch.delenv(name)

@@ -6,7 +6,7 @@ import cxsink
 import pytest
 
 
-def test_a_good_deployment_passes_and_a_bad_one_says_the_fix(any_settings: dict[str, str]) -> None:
+def test_a_good_deployment_passes_and_a_bad_one_has_hints(any_settings: dict[str, str]) -> None:
     with cxsink.Simulator() as simulator:
         good = cxsink.check({**any_settings, **simulator.options})
         wrong = cxsink.check({**any_settings, **simulator.options, "oauth.client_secret": "hunter2"}, areas=["oauth"])
@@ -16,6 +16,6 @@ def test_a_good_deployment_passes_and_a_bad_one_says_the_fix(any_settings: dict[
     assert "hunter2" not in str(wrong) and failed[0].message in str(wrong)
 
 
-def test_there_are_only_these_areas() -> None:
-    with pytest.raises(ValueError, match="there is no area \"spoon\"; there are spool"):
+def test_an_unknown_area_is_an_error() -> None:
+    with pytest.raises(ValueError, match="no area is named \"spoon\"; the areas are spool"):
         cxsink.check({}, areas=["spoon"])

@@ -48,7 +48,7 @@ def test_a_file_is_imported_and_its_summary_printed(settings: dict[str, str], tm
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_a_run_in_order(settings: dict[str, str], number: signal.Signals) -> None:
+def test_a_signal_ends_a_run_gracefully(settings: dict[str, str], number: signal.Signals) -> None:
     with cxsink.Simulator(events=500) as simulator:
         found = {**settings, **simulator.options}
         sets = [part for key, value in found.items() for part in ("--set", f"{key}={value}")]
@@ -66,7 +66,7 @@ def test_a_signal_ends_a_run_in_order(settings: dict[str, str], number: signal.S
     assert "received" in err and out == ""
 
 
-def test_output_that_nobody_reads_is_no_error() -> None:
+def test_a_closed_pipe_is_not_an_error() -> None:
     with subprocess.Popen(
         [*COMMANDS["python -m"], "simulate", "--list"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:

@@ -24,7 +24,7 @@ def test_without_a_mapping_the_environment_is_read(monkeypatch: pytest.MonkeyPat
     assert (config["spool.path"], config["batch.events_max"], config["stream.id"]) == ("x.db", "7", "calls")
 
 
-def test_later_ones_win(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_each_source_of_values_overrides_the_one_before(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     file = tmp_path / "cxsink.toml"
     file.write_text("[batch]\nevents_max = 1\nbytes_max = 2000\n[retry]\ndelay_min = '3s'\n[spool]\npath = 'file.db'\n")
     monkeypatch.setenv("CXSINK_BATCH__EVENTS_MAX", "2")
@@ -72,7 +72,7 @@ def test_a_mistake_names_its_key(settings: dict[str, cxsink.ConfigValue], messag
     assert isinstance(raised.value, ValueError) and raised.value.status is cxsink.Status.CONFIG
 
 
-def test_a_copy_differs_only_in_what_is_said() -> None:
+def test_a_copy_differs_only_in_the_given_keys() -> None:
     config = cxsink.Config({"spool.path": "a.db", "batch.events_max": 5})
     copy = cxsink.Config(config, spool__path="b.db")
     assert (copy["spool.path"], copy["batch.events_max"], config["spool.path"]) == ("b.db", "5", "a.db")
@@ -80,7 +80,7 @@ def test_a_copy_differs_only_in_what_is_said() -> None:
         cxsink.Config(config, path="cxsink.toml")
 
 
-def test_secrets_are_not_shown_and_do_not_travel() -> None:
+def test_secrets_are_neither_shown_nor_pickled() -> None:
     settings = {"oauth.client_secret": "hunter2", "destination.url": "postgresql://u:hunter2@h/d"}
     config = cxsink.Config(settings)
     assert "hunter2" not in repr(config) and config["oauth.client_secret"] == "***"
@@ -88,12 +88,12 @@ def test_secrets_are_not_shown_and_do_not_travel() -> None:
         pickle.dumps(config)
 
 
-def test_a_file_that_is_not_there_is_an_error_of_the_configuration() -> None:
+def test_a_missing_file_is_a_config_error() -> None:
     with pytest.raises(cxsink.ConfigError, match="nowhere.toml"):
         cxsink.Config(path=Path("nowhere.toml"))
 
 
-def test_what_does_not_fit_together_is_told_before_the_sink_is_opened() -> None:
+def test_contradicting_values_are_an_error_before_the_sink_is_opened() -> None:
     config = cxsink.Config({"destination.url": "sqlite:x", "retry.delay_min": "10s", "retry.delay_max": "5s"})
     with pytest.raises(cxsink.ConfigError, match=r"retry\.delay_m"):
         config.validate()

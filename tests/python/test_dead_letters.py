@@ -1,4 +1,4 @@
-"""Dead letters from Python: looked at, exported, replayed and purged, from within and from outside."""
+"""Dead letters in Python: listed, exported, replayed and purged, with and without a sink."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def make(settings: dict[str, str], *bad: bytes) -> None:
     assert sink.stats().dead_lettered == len(bad)
 
 
-def test_they_tell_everything_and_show_no_event(settings: dict[str, str]) -> None:
+def test_they_have_every_detail_and_their_repr_shows_no_event(settings: dict[str, str]) -> None:
     before = datetime.now(timezone.utc) - timedelta(seconds=1)
     make(settings, b"{", json.dumps(event(secret="hunter2")).encode(), b"\xff\xfe")
     letters = list(cxsink.DeadLetters(settings))
@@ -28,7 +28,7 @@ def test_they_tell_everything_and_show_no_event(settings: dict[str, str]) -> Non
     assert "hunter2" not in repr(letters)
 
 
-def test_they_are_read_a_page_at_a_time(settings: dict[str, str]) -> None:
+def test_they_are_read_page_by_page(settings: dict[str, str]) -> None:
     make(settings, *[b"{"] * 1203)
     letters = cxsink.DeadLetters(settings)
     offsets = [letter.offset for letter in letters]
@@ -41,14 +41,14 @@ def test_they_are_read_a_page_at_a_time(settings: dict[str, str]) -> None:
         assert [letter.offset for letter in sink.dead_letters(limit=3)] == offsets[:3]
 
 
-def test_a_running_sink_replays_those_that_are_good_now(settings: dict[str, str], tmp_path: Path) -> None:
+def test_a_running_sink_replays_those_that_are_valid_now(settings: dict[str, str], tmp_path: Path) -> None:
     make(settings, json.dumps(event("k-1", more=1)).encode(), b"{")
     keeping = {**settings, "schema.additional_properties": "keep"}
     assert cxsink.replay(keeping, dry_run=True).replayed == 1
     with cxsink.Sink(keeping) as sink:
         replayed = sink.replay()
     assert (replayed.replayed, replayed.rejected, replayed.by) == (1, 1, None)
-    good, bad = replayed.letters
+    good, bad = replayed.fates
     assert (good.fate, bad.fate, bad.stage) == ("replayed", "rejected", "json")
     stats = sink.stats()
     assert (stats.replayed, stats.inserted, stats.is_balanced) == (1, 1, True)
@@ -66,7 +66,7 @@ def test_without_a_sink_they_are_replayed_too(any_settings: dict[str, str]) -> N
     assert len(cxsink.peek(any_settings).rows) == 3
 
 
-def test_purging_leaves_what_nobody_has_seen(settings: dict[str, str]) -> None:
+def test_purging_leaves_unseen_ones(settings: dict[str, str]) -> None:
     make(settings, *[b"{"] * 4)
     letters = cxsink.DeadLetters(settings)
     offsets = [letter.offset for letter in letters]
@@ -75,13 +75,13 @@ def test_purging_leaves_what_nobody_has_seen(settings: dict[str, str]) -> None:
     with pytest.raises(cxsink.ArgumentError, match="none are selected"):
         letters.purge()
     long_ago = datetime(2020, 1, 1, tzinfo=timezone.utc)
-    assert letters.purge(exported=True, before=long_ago) == cxsink.Purged(deleted=0, unseen=0, unfinished=0)
-    assert letters.purge(exported=True) == cxsink.Purged(deleted=2, unseen=2, unfinished=0)
+    assert letters.purge(exported=True, before=long_ago) == cxsink.PurgeReport(deleted=0, unseen=0, unfinished=0)
+    assert letters.purge(exported=True) == cxsink.PurgeReport(deleted=2, unseen=2, unfinished=0)
     assert letters.purge(unseen=True, before=datetime.now() + timedelta(hours=1)).deleted == 2
     assert len(letters) == 0
 
 
-def test_there_must_be_a_spool() -> None:
+def test_without_a_spool_opening_is_an_error() -> None:
     with pytest.raises(cxsink.SpoolError, match="no such file"):
         cxsink.DeadLetters({"spool.path": "nowhere.db"})
     with pytest.raises(cxsink.SpoolError, match="no such file"):

@@ -35,13 +35,13 @@ def names(settings: dict[str, str], tmp_path: Path) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", [name for name in MODULES if not name.endswith(("__main__", "._cxsink"))])
-def test_the_examples_of_a_module_do_what_they_say(name: str, names: dict[str, Any]) -> None:
+def test_the_examples_of_a_module_work(name: str, names: dict[str, Any]) -> None:
     module = importlib.import_module(name)
     failed, _ = doctest.testmod(module, extraglobs=names)
     assert not failed
 
 
-def test_most_of_what_is_public_has_an_example() -> None:
+def test_most_public_names_have_an_example() -> None:
     finder = doctest.DocTestFinder()
     tests = [test for name in MODULES if "__main__" not in name for test in finder.find(importlib.import_module(name))]
     with_examples = {test.name.split(".", 2)[2] for test in tests if test.examples and test.name.count(".") > 1}

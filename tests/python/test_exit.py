@@ -1,4 +1,4 @@
-"""The interpreter exits cleanly with a running sink, wherever its threads are, and what can be applied is."""
+"""The interpreter exits cleanly with a running sink, wherever its threads are, and commits the spooled events."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ sink = cxsink.Sink(settings).start()
 
 
 @pytest.mark.parametrize("name", EXITS)
-def test_it_is_clean(name: str, program: Callable[..., Program], tmp_path: Path) -> None:
+def test_the_exit_is_clean(name: str, program: Callable[..., Program], tmp_path: Path) -> None:
     def once(number: int) -> tuple[int, str, str]:
         folder = tmp_path / str(number)
         folder.mkdir()
@@ -78,4 +78,4 @@ def test_it_is_clean(name: str, program: Callable[..., Program], tmp_path: Path)
     with ThreadPoolExecutor(4) as pool:
         assert set(pool.map(once, range(times))) == {(0, "", "")}
     tables = [{"destination.url": f"sqlite:{tmp_path / str(number) / 'events.db'}"} for number in range(times)]
-    assert all(cxsink.peek(table).rows for table in tables), "what was taken has been applied at the exit"
+    assert all(cxsink.peek(table).rows for table in tables), "events taken before the exit are committed"

@@ -1,4 +1,4 @@
-"""A forked child has the memory of a sink, but not the sink: it is told so, and leaves the parent's alone."""
+"""A forked child has the memory of a sink, but not the sink: every call is an error, and the parent's sink is unharmed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def check(program: Callable[..., Program], folder: Path, source: str, said: str)
 
 
 
-def test_a_simulator_goes_on_when_a_child_has_done_with_it(program: Callable[..., Program], tmp_path: Path) -> None:
+def test_a_simulator_continues_after_a_child_has_dropped_it(program: Callable[..., Program], tmp_path: Path) -> None:
     check(
         program,
         tmp_path,
@@ -48,7 +48,7 @@ with simulator:
     )
 
 
-def test_in_a_child_every_call_says_so_and_the_parent_goes_on(program: Callable[..., Program], tmp_path: Path) -> None:
+def test_in_a_child_every_call_is_an_error_and_the_parent_continues(program: Callable[..., Program], tmp_path: Path) -> None:
     check(
         program,
         tmp_path,

@@ -37,7 +37,7 @@ def test_every_form_of_an_event_reaches_the_table(any_settings: dict[str, str]) 
     assert (columns["timestamp"][-1] or "").replace("T", " ").startswith("2026-11-22 16:00:00")
 
 
-def test_a_rejected_event_says_where_and_how(settings: dict[str, str]) -> None:
+def test_the_error_of_an_invalid_event_has_every_violation(settings: dict[str, str]) -> None:
     with cxsink.Sink(settings) as sink:
         with pytest.raises(cxsink.SchemaError) as raised:
             sink.ingest({**event("not a key"), "type": "fax"})
@@ -64,7 +64,7 @@ def test_a_rejected_event_says_where_and_how(settings: dict[str, str]) -> None:
         ("\udc80", UnicodeEncodeError, "surrogates"),
     ],
 )
-def test_what_is_no_event_is_refused(settings: dict[str, str], bad: cxsink.Event, kind: type, message: str) -> None:
+def test_an_object_that_is_not_an_event_is_refused(settings: dict[str, str], bad: cxsink.Event, kind: type, message: str) -> None:
     with cxsink.Sink(settings) as sink, pytest.raises(kind, match=message):
         sink.ingest(bad)
 
@@ -78,7 +78,7 @@ def test_bulk_takes_any_iterable(any_settings: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize("place", [0, 1, 1999, 2000, 2001, 4500])
-def test_what_stands_before_a_bad_event_is_taken_and_nothing_behind_it(settings: dict[str, str], place: int) -> None:
+def test_events_before_an_invalid_one_are_taken_and_none_after_it(settings: dict[str, str], place: int) -> None:
     some: list[object] = [*events(5000)]
     some[place] = b'{"type":"fax"}'
     with cxsink.Sink(settings) as sink:
@@ -88,7 +88,7 @@ def test_what_stands_before_a_bad_event_is_taken_and_nothing_behind_it(settings:
     assert sink.stats().inserted == place
 
 
-def test_what_an_iterable_gave_before_it_failed_is_taken(settings: dict[str, str]) -> None:
+def test_events_before_an_exception_of_the_iterable_are_taken(settings: dict[str, str]) -> None:
     def failing() -> Iterator[bytes]:
         yield from events(3)
         raise LookupError("no more")
@@ -113,7 +113,7 @@ def test_events_of_a_slow_iterable_do_not_wait_for_its_end(settings: dict[str, s
         assert sink.ingest_many(slow()) >= 1
 
 
-def test_lines_are_imported_and_bad_ones_become_dead_letters(settings: dict[str, str], tmp_path: Path) -> None:
+def test_lines_are_imported_and_invalid_ones_become_dead_letters(settings: dict[str, str], tmp_path: Path) -> None:
     lines = b"\n".join([*events(2), b"", b"{", b"  " + events(3)[2] + b"\r"])
     plain, packed = tmp_path / "events.jsonl", tmp_path / "events.jsonl.gz"
     plain.write_bytes(lines)
@@ -130,7 +130,7 @@ def test_lines_are_imported_and_bad_ones_become_dead_letters(settings: dict[str,
         sink.import_lines(tmp_path / "nowhere")
 
 
-def test_after_the_end_nothing_is_taken(settings: dict[str, str]) -> None:
+def test_after_the_end_no_event_is_taken(settings: dict[str, str]) -> None:
     with cxsink.Sink(settings) as sink:
         pass
     with pytest.raises(cxsink.StateError) as raised:

@@ -59,7 +59,7 @@ def test_records_come_on_the_calling_thread_with_their_own_time_and_thread(
     assert before - 0.001 <= found["the sink is running"].created <= closed.created <= after
 
 
-def test_each_sink_may_have_a_logger_of_its_own(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_each_sink_logs_to_its_own_logger(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     def settings(name: str) -> dict[str, str]:
         found = {"spool.path": str(tmp_path / f"{name}.spool"), "destination.url": f"sqlite:{tmp_path / name}.db"}
         cxsink.init_db(found)
@@ -80,7 +80,7 @@ def test_each_sink_may_have_a_logger_of_its_own(tmp_path: Path, caplog: pytest.L
         assert [record.getMessage() for record in caplog.records if record.name == name] == said
 
 
-def test_by_default_it_is_the_logger_of_the_package(settings: dict[str, str], caplog: pytest.LogCaptureFixture) -> None:
+def test_the_default_is_the_logger_of_the_package(settings: dict[str, str], caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, "cxsink"), cxsink.Sink(settings):
         pass
     assert ("cxsink", logging.INFO, "the sink is running") in caplog.record_tuples
@@ -122,7 +122,7 @@ def test_a_handler_may_call_the_sink(settings: dict[str, str], records: Records)
     assert seen
 
 
-def test_what_nobody_fetches_is_bounded_and_counted(records: Records, tmp_path: Path) -> None:
+def test_records_that_no_call_fetches_are_bounded_and_counted(records: Records, tmp_path: Path) -> None:
     schema = tmp_path / "schema.json"
     # Each keyword that no draft knows is a warning, all of them in one call.
     schema.write_text(json.dumps({f"keyword-{number}": 1 for number in range(10_050)}))

@@ -51,14 +51,14 @@ def test_a_program_on_the_path_is_taken(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, f"{pooler}\n", "")
 
 
-def test_a_program_that_it_does_not_know_shows_the_usage(tmp_path: Path) -> None:
+def test_an_unknown_program_shows_the_usage(tmp_path: Path) -> None:
     done = need(tmp_path, "nginx", PATH=os.defpath)
     assert done.returncode == 2
     assert "Usage: scripts/need" in done.stdout and "pgbouncer" in done.stdout
 
 
 def test_without_apt_it_says_what_to_install(tmp_path: Path) -> None:
-    # A copy that knows a fictive program: the test does not depend on the programs of this machine.
+    # A copy that knows a program which exists nowhere, so that the test does not depend on this machine.
     script = program(tmp_path / "project" / "scripts" / "need", NEED.read_text().replace('"pgbouncer"', '"pgfictive"'))
     done = need(script.parents[1], "pgfictive", PATH=str(tmp_path))
     assert (done.returncode, done.stdout) == (1, "")
@@ -86,7 +86,7 @@ def test_without_root_a_package_is_unpacked_in_the_project(tmp_path: Path, monke
     assert libraries == str(tmp_path / "unpacked" / "usr" / "lib" / "x86_64-linux-gnu")
 
 
-def test_a_package_that_cannot_be_had_is_an_error_with_what_apt_said(
+def test_an_unavailable_package_is_an_error_with_the_message_of_apt(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     program(tmp_path / "apt-get", "#!/bin/sh\necho 'E: Unable to locate package pgfictive'; exit 100\n")

@@ -1,4 +1,4 @@
-"""The scripts that the tests themselves stand on: a mistake there would make every other result doubtful."""
+"""The scripts behind the tests: a mistake in them would make every other result doubtful."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def test_the_server_does_not_outlive_a_script_that_is_killed(
     wait_until_gone(server)
 
 
-def test_a_command_that_is_not_there_is_told_apart() -> None:
+def test_a_missing_command_has_its_own_exit_code() -> None:
     script = with_postgres("/nowhere/command")
     _, said = script.communicate(timeout=DEADLINE_SECONDS)
     assert script.returncode == 127
@@ -113,7 +113,7 @@ def test_a_command_that_is_not_there_is_told_apart() -> None:
     assert not folder_in(said).exists()
 
 
-def test_programs_that_are_not_there_are_an_error_that_names_the_place(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_programs_are_an_error_that_names_the_place(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CXSINK_TEST_PG_BIN", raising=False)
     monkeypatch.setenv("PG_BIN", "/nowhere")
     script = with_postgres("true")

@@ -1,4 +1,4 @@
-"""Ctrl-C ends every call that blocks within 200 ms, and other threads of Python run during it.
+"""Ctrl-C ends every call that blocks within 200 ms, and other Python threads run in the meantime.
 
 Each program of a test makes the same call several times and is interrupted each time. The fastest one counts, since what a busy machine
 adds is no property of the call. A thread of the program says when the main thread is inside the call: that it can say so is
@@ -67,7 +67,7 @@ def stream(port):
     }
 
 def away(**more):
-    # The database cannot be reached, so nothing is applied.
+    # The database is unreachable, so no event is committed.
     return settings(destination__url=f"postgresql://u:p@127.0.0.1:{closed_port}/d", spool__bytes_max="64KiB", **more)
 
 CALL
@@ -210,7 +210,7 @@ def test_ctrl_c_ends_it_and_other_threads_run(name: str, program: Callable[..., 
     assert min(took) < PROMPT_SECONDS, took
 
 
-def test_a_handler_of_ones_own_may_stop_the_sink(program: Callable[..., Program], tmp_path: Path) -> None:
+def test_a_custom_signal_handler_may_stop_the_sink(program: Callable[..., Program], tmp_path: Path) -> None:
     running = program(
         """
         import signal, sys
@@ -229,7 +229,7 @@ def test_a_handler_of_ones_own_may_stop_the_sink(program: Callable[..., Program]
     assert (code, out.split(), err) == (0, ["state", "state", "closed"], "")
 
 
-def test_ctrl_c_in_run_applies_what_is_spooled_first(program: Callable[..., Program], tmp_path: Path) -> None:
+def test_ctrl_c_in_run_commits_the_spooled_events_first(program: Callable[..., Program], tmp_path: Path) -> None:
     running = program(
         """
         import sys

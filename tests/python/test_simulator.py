@@ -35,12 +35,12 @@ def test_the_same_seed_gives_the_same_events() -> None:
 
 
 @pytest.mark.parametrize("bad", [{"evnts": 1}, {"events": "many"}, {"invalid_percent": 101}, {"port": 70000}])
-def test_a_bad_option_is_an_error_of_the_argument(bad: dict[str, int]) -> None:
+def test_a_bad_option_is_an_argument_error(bad: dict[str, int]) -> None:
     with pytest.raises(cxsink.ArgumentError, match=next(iter(bad))):
         cxsink.Simulator(**bad)
 
 
-def test_waiting_for_its_end_ends_with_it() -> None:
+def test_the_wait_for_its_end_returns_at_its_end() -> None:
     simulator = cxsink.Simulator(events=10)
     assert simulator.wait_finished(0.01) is False
     simulator.stop()

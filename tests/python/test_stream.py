@@ -40,7 +40,7 @@ def test_a_sink_is_an_iterator_of_its_notices(settings: dict[str, str]) -> None:
         assert (last, sink.state, list(sink), sink.poll()) == ("closed", "closed", [], None)
 
 
-def test_poll_waits_as_long_as_it_is_told(settings: dict[str, str]) -> None:
+def test_poll_keeps_its_timeout(settings: dict[str, str]) -> None:
     with cxsink.Sink(settings) as sink:
         while sink.poll(0) is not None:
             pass
@@ -57,7 +57,7 @@ def test_wrong_credentials_end_the_sink_with_the_reason(settings: dict[str, str]
         with pytest.raises(cxsink.AuthError) as raised, cxsink.Sink(wrong) as sink:
             errors = [notice.error for notice in sink if isinstance(notice, cxsink.ErrorNotice)]
     error = raised.value
-    assert error.answer == 401 and error.hint and "client_secret" in error.hint and "hunter2" not in str(error)
+    assert error.http_status == 401 and error.hint and "client_secret" in error.hint and "hunter2" not in str(error)
     assert [type(each) for each in errors] == [cxsink.AuthError]
     failure = sink.failure
     assert sink.state == "failed" and isinstance(failure, cxsink.AuthError) and failure.message == error.message
@@ -82,14 +82,14 @@ def test_an_error_in_the_body_is_not_hidden_by_the_close(settings: dict[str, str
     assert sink.state == "failed"
 
 
-def test_a_table_that_does_not_exist_is_an_error_of_the_database(settings: dict[str, str], postgres_settings: dict[str, str]) -> None:
+def test_a_missing_table_is_a_database_error(settings: dict[str, str], postgres_settings: dict[str, str]) -> None:
     for each in (settings, postgres_settings):
         with pytest.raises(cxsink.DatabaseError, match="no_such_table") as raised:
             cxsink.Sink({**each, "destination.table": "no_such_table"}).start()
         assert "init-db" in (raised.value.hint or "")
 
 
-def test_refused_rights_show_the_databases_own_code(postgres_settings: dict[str, str]) -> None:
+def test_refused_credentials_have_the_sqlstate(postgres_settings: dict[str, str]) -> None:
     wrong = postgres_settings["destination.url"].replace("postgres:", "nobody:", 1)
     with pytest.raises(cxsink.DatabaseError) as raised:
         cxsink.init_db({**postgres_settings, "destination.url": wrong})
@@ -103,18 +103,18 @@ def test_a_spool_has_one_sink_at_a_time(settings: dict[str, str]) -> None:
         pass
 
 
-def test_what_could_not_be_applied_in_time_is_told_and_kept(settings: dict[str, str]) -> None:
+def test_events_not_committed_in_time_are_kept_and_the_close_times_out(settings: dict[str, str]) -> None:
     away = {**settings, "destination.url": "postgresql://u@127.0.0.1:1/d", "spool.bytes_max": "64KiB"}
     with cxsink.Sink(away) as sink:
         sink.ingest_many([b'{"interactionId":"i","timestamp":"2026-11-22T16:00:00Z","type":"call","idempotencyKey":"k"}'])
         until(lambda: sink.state == "stalled", "the outage is seen")
-    assert sink.stats().pending == 1, "a destination that is away is not waited for"
+    assert sink.stats().pending == 1, "close does not wait for an unreachable destination"
     with cxsink.Sink(settings) as sink:
         pass
     assert (sink.stats().recovered, sink.stats().inserted) == (1, 1)
 
 
-def test_the_ledger_knows_the_connections_and_the_gaps(settings: dict[str, str]) -> None:
+def test_connections_and_gaps_are_recorded(settings: dict[str, str]) -> None:
     before = datetime.now(timezone.utc) - timedelta(seconds=1)
     with cxsink.Simulator(events=100, close_after=50, close_at_end=True) as simulator:
         settings = {**settings, **simulator.options, "stream.on_normal_close": "stop"}
@@ -123,6 +123,6 @@ def test_the_ledger_knows_the_connections_and_the_gaps(settings: dict[str, str])
     connections, gaps = sink.connections(), sink.gaps()
     assert [connection.events for connection in connections] == [50, 50]
     assert before < connections[0].opened_at <= (connections[0].last_event_at or before)
-    assert [gap.status for gap in gaps] == [1008, 1000]
+    assert [gap.close_code for gap in gaps] == [1008, 1000]
     assert gaps[0].start < (gaps[0].end or before) and gaps[1].end is None
     assert (cxsink.connections(settings), cxsink.gaps(settings)) == (connections, gaps)

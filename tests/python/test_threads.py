@@ -1,4 +1,4 @@
-"""A sink is safe to use from many threads of Python at once."""
+"""A sink is safe to use from many Python threads at the same time."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import cxsink
 from conftest import event
 
 
-def test_many_threads_put_in_and_one_follows(settings: dict[str, str]) -> None:
+def test_many_threads_ingest_while_one_polls(settings: dict[str, str]) -> None:
     def put(thread: int) -> int:
         sink.ingest(event(f"one-{thread}"))
         return sink.ingest_many(json.dumps(event(f"k-{thread}-{number}")).encode() for number in range(2500))
@@ -36,7 +36,7 @@ def test_a_close_on_another_thread_ends_every_poll(settings: dict[str, str]) -> 
             assert not thread.is_alive()
 
 
-def test_the_end_may_come_twice_and_from_anywhere(settings: dict[str, str]) -> None:
+def test_stop_and_close_may_be_repeated_from_any_thread(settings: dict[str, str]) -> None:
     def end(_: int) -> None:
         sink.stop()
         sink.close()

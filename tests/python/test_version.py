@@ -22,5 +22,5 @@ def test_the_version_is_that_of_the_crate() -> None:
     assert cxsink.__version__ == crate_version()
 
 
-def test_the_installed_package_says_the_same_version() -> None:
+def test_the_installed_package_has_the_same_version() -> None:
     assert importlib.metadata.version("cxsink") == cxsink.__version__

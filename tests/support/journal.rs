@@ -7,7 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ::postgres::Client;
-use cxsink::{Config, DeadLetter, DeadLetters, Sink, Validator};
+use cxsink::dead_letters::{DeadLetter, DeadLetters};
+use cxsink::{Config, Sink, Validator};
 use rusqlite::Connection;
 
 use super::oracle;

@@ -61,7 +61,7 @@ pub fn run_to_the_end(sink: &Sink) -> Stats {
             other => panic!("nothing happens; the last is {other:?}: {:?}", sink.stats()),
         }
     }
-    sink.close(None).unwrap();
+    sink.close_within(Duration::MAX).unwrap();
     let stats = sink.stats();
     assert!(stats.is_balanced(), "{stats:?}");
     stats

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use cxsink::config::OnNormalClose;
 use cxsink::simulator::{Simulator, SimulatorOptions};
@@ -45,7 +46,7 @@ impl Bench {
     pub fn error(&self) -> Error {
         let sink = self.started();
         let error = error_of(&sink);
-        sink.close(None).unwrap();
+        sink.close_within(Duration::MAX).unwrap();
         error
     }
 }

@@ -1,8 +1,8 @@
-//! What every call does before and after the core does the work: out-parameters, NULL, panics, log callbacks.
+//! The boundary of every call: out-parameters, NULL, panics, log callbacks.
 //!
-//! - `*out` and `*err` are NULL unless the call says otherwise, whatever happens.
-//! - A panic ends here: unwinding into C is undefined. It becomes the status `PANIC`.
-//! - Within a log callback only what cannot wait for anything may be called; the rest is `STATE`.
+//! - `*out` and `*err` are NULL unless the call sets them.
+//! - A panic ends here, since unwinding into C is undefined behaviour. It becomes the status `PANIC`.
+//! - Within a log callback, only functions that never wait may be called; the others return `STATE`.
 
 use std::ffi::{CStr, CString, c_char};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,7 +15,7 @@ use crate::error::ErrorHandle;
 use crate::logging;
 use crate::names::Status;
 
-/// A call that tells its outcome by a status, and by an error if `err` is there.
+/// A call that returns a status, and puts its error into `err` if that is not NULL.
 pub(crate) unsafe fn call(
     function: &'static str,
     err: *mut *mut ErrorHandle,
@@ -26,50 +26,50 @@ pub(crate) unsafe fn call(
     let outcome = guard(function, || {
         if logging::is_in_callback() {
             return Err(Error::new(ErrorKind::State, format!("{function} was called in a log callback"))
-                .with_hint("only cxsink_sink_counter and cxsink_sink_stop may be called there"));
+                .with_hint("call only cxsink_sink_counter, cxsink_sink_state and cxsink_sink_stop there"));
         }
         body(Call(function))
     });
     let error = match outcome {
         Some(Ok(status)) => return status,
         Some(Err(error)) => error,
-        None => Error::new(ErrorKind::Panic, format!("{function}: a panic inside of cxsink"))
-            .with_hint("this is a bug in cxsink: please report it; the log says where it happened"),
+        None => Error::new(ErrorKind::Panic, format!("{function}: cxsink panicked"))
+            .with_hint("report this bug in cxsink, with the place from the log"),
     };
     let status = Status::from(error.kind());
-    // Not under the tests' panic again, but it must not unwind either.
+    // This must not unwind either.
     if let Ok(handle) = catch_unwind(AssertUnwindSafe(|| ErrorHandle::new(&error))) {
         err.put(handle);
     }
     status
 }
 
-/// A call that has a value for an answer, and nothing to say about errors.
+/// A call that returns a value and no error.
 pub(crate) fn value<T>(function: &'static str, otherwise: T, body: impl FnOnce() -> T) -> T {
     guard(function, body).unwrap_or(otherwise)
 }
 
-/// Frees what the variable holds, by dropping it, and makes the variable NULL.
+/// Frees the handle in the variable, by dropping it, and sets the variable to NULL.
 pub(crate) unsafe fn free<T>(function: &'static str, variable: *mut *mut T) {
     // SAFETY: as the caller promises.
     unsafe { free_with(function, variable, drop) }
 }
 
-/// Frees what the variable holds and makes the variable NULL.
+/// Frees the handle in the variable and sets the variable to NULL.
 pub(crate) unsafe fn free_with<T>(function: &'static str, variable: *mut *mut T, free: impl FnOnce(Box<T>)) {
     let take = || {
         // SAFETY: NULL, or the caller's variable.
         let Some(variable) = (unsafe { variable.as_mut() }) else { return };
         let handle = std::mem::replace(variable, ptr::null_mut());
         if !handle.is_null() {
-            // SAFETY: it was made by `Out::put` from a box of this type, and the variable does not have it any more.
+            // SAFETY: `Out::put` made it from a box of this type, and the variable is NULL now.
             free(unsafe { Box::from_raw(handle) });
         }
     };
     value(function, (), take);
 }
 
-/// `None`: it panicked.
+/// `None` if the body panicked.
 fn guard<T>(function: &'static str, body: impl FnOnce() -> T) -> Option<T> {
     logging::silence_panics();
     let guarded = || {
@@ -79,7 +79,7 @@ fn guard<T>(function: &'static str, body: impl FnOnce() -> T) -> Option<T> {
         let _ = function;
         body()
     };
-    // What a panic leaves behind is as valid as what an error does: the core's locks and files are.
+    // After a panic, the locks and files of the core are as valid as after an error.
     catch_unwind(AssertUnwindSafe(guarded)).ok()
 }
 
@@ -87,7 +87,7 @@ fn guard<T>(function: &'static str, body: impl FnOnce() -> T) -> Option<T> {
 pub(crate) struct Out<T>(*mut *mut T);
 
 impl<T> Out<T> {
-    /// Makes the variable NULL.
+    /// Sets the variable to NULL.
     pub(crate) unsafe fn new(variable: *mut *mut T) -> Self {
         // SAFETY: NULL, or the caller's variable.
         if let Some(variable) = unsafe { variable.as_mut() } {
@@ -96,16 +96,16 @@ impl<T> Out<T> {
         Self(variable)
     }
 
-    /// Gives it to the caller, if there is a variable.
+    /// Puts it into the variable, if there is one.
     pub(crate) fn put(&mut self, value: T) {
-        // SAFETY: as in `new`; the call is not over, so the variable is still there.
+        // SAFETY: as in `new`; the variable lives until the call returns.
         if let Some(variable) = unsafe { self.0.as_mut() } {
             *variable = Box::into_raw(Box::new(value));
         }
     }
 }
 
-/// The call that is being made, and its arguments.
+/// A call, by the name of its function: checks its arguments.
 #[derive(Clone, Copy)]
 pub(crate) struct Call(&'static str);
 
@@ -120,20 +120,22 @@ impl Call {
 
     pub(crate) unsafe fn handle<'a, T>(self, handle: *const T, what: &str) -> Result<&'a T> {
         // SAFETY: NULL, or a handle that was not freed.
-        unsafe { handle.as_ref() }.ok_or_else(|| self.null(what).with_hint("was it opened, and is it not freed yet?"))
+        unsafe { handle.as_ref() }
+            .ok_or_else(|| self.null(what).with_hint("open it first, and do not use it after it was freed"))
     }
 
     pub(crate) unsafe fn handle_mut<'a, T>(self, handle: *mut T, what: &str) -> Result<&'a mut T> {
-        // SAFETY: NULL, or a handle that was not freed and that nobody else uses meanwhile.
-        unsafe { handle.as_mut() }.ok_or_else(|| self.null(what).with_hint("was it made, and is it not freed yet?"))
+        // SAFETY: NULL, or a handle that was not freed and that no other thread uses during the call.
+        unsafe { handle.as_mut() }
+            .ok_or_else(|| self.null(what).with_hint("make it first, and do not use it after it was freed"))
     }
 
-    /// A result that the caller must have a variable for.
+    /// A result whose variable must not be NULL.
     pub(crate) fn required<T>(self, out: &Out<T>) -> Result<()> {
         if out.0.is_null() { Err(self.null("out")) } else { Ok(()) }
     }
 
-    /// A number that the caller must have a variable for.
+    /// A number whose variable must not be NULL.
     pub(crate) unsafe fn number<'a>(self, out: *mut u64, what: &str) -> Result<&'a mut u64> {
         // SAFETY: NULL, or the caller's variable.
         unsafe { out.as_mut() }.ok_or_else(|| self.null(what))
@@ -148,7 +150,7 @@ impl Call {
         text.to_str().map_err(|_| self.invalid(format_args!("{what} is not UTF-8")))
     }
 
-    /// `length` things from `first` on.
+    /// The `length` items from `first` on.
     pub(crate) unsafe fn slice<'a, T>(self, first: *const T, length: usize, what: &str) -> Result<&'a [T]> {
         if first.is_null() {
             return Err(self.null(what));
@@ -160,7 +162,7 @@ impl Call {
         Ok(unsafe { std::slice::from_raw_parts(first, length) })
     }
 
-    /// Milliseconds; -1 is without limit.
+    /// A timeout in milliseconds; `None`, for -1, is without limit.
     pub(crate) fn timeout(self, timeout_ms: i32) -> Result<Option<Duration>> {
         match u64::try_from(timeout_ms) {
             Ok(timeout_ms) => Ok(Some(Duration::from_millis(timeout_ms))),
@@ -175,7 +177,7 @@ pub(crate) fn c_text(text: &str) -> CString {
     CString::new(text).unwrap_or_else(|_| CString::new(text.replace('\0', "\u{fffd}")).unwrap_or_default())
 }
 
-/// The process that made a handle: a forked child has the memory, but not the threads.
+/// The process that made a handle. A forked child has its memory, but not its threads.
 #[derive(Debug)]
 pub(crate) struct Process(u32);
 
@@ -193,6 +195,6 @@ impl Process {
             return Ok(());
         }
         Err(Error::new(ErrorKind::Forked, format!("{what} belongs to the parent process"))
-            .with_hint("make one after the fork"))
+            .with_hint("open one after the fork"))
     }
 }

@@ -1,12 +1,11 @@
-//! `cxsink_buffer`: bytes that a call made for its caller. The one shape of every result that is more than a number.
+//! `cxsink_buffer`: the bytes of a result. Every result that is more than a number is one.
 
 use std::ffi::c_char;
 use std::ptr;
 
 use crate::boundary::{free, value};
 
-/// Bytes that the library made: JSON, SQL, or an event. A NUL character follows the last one, so that text can be
-/// used as a C string.
+/// The bytes of a result: JSON, SQL, or an event. A NUL character follows the last one, so that text is a C string.
 #[derive(Debug)]
 pub struct BufferHandle(Vec<u8>);
 
@@ -31,7 +30,7 @@ impl From<String> for BufferHandle {
     }
 }
 
-/// The bytes. `len`, if it is not NULL, gets their number, without the NUL character that follows them.
+/// The bytes. `len`, if it is not NULL, gets their number, without the NUL character after them.
 /// NULL: the empty text.
 ///
 /// Ownership: the bytes belong to the buffer and live until that is freed.
@@ -47,9 +46,9 @@ pub unsafe extern "C" fn cxsink_buffer_data(buffer: *const BufferHandle, len: *m
     ptr::from_ref(bytes).cast()
 }
 
-/// Frees the buffer and makes the variable NULL. NULL, and a variable that is NULL, are fine.
+/// Frees the buffer and sets the variable to NULL. Accepts NULL, and a variable that is NULL.
 ///
-/// Ownership: takes the buffer; its bytes are gone. Blocks: never. Threads: any, once. Errors: none.
+/// Ownership: takes the buffer; its bytes become invalid. Blocks: never. Threads: any, once. Errors: none.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cxsink_buffer_free(buffer: *mut *mut BufferHandle) {
     // SAFETY: as the caller promises.

@@ -1,8 +1,8 @@
-//! Trying a deployment before it runs.
+//! Checks of a deployment.
 
 use std::ffi::{c_char, c_void};
 
-use cxsink_core::{CheckArea, CheckStep};
+use cxsink_core::check::{CheckArea, CheckStep};
 
 use crate::boundary::{Out, c_text, call};
 use crate::buffer::BufferHandle;
@@ -10,17 +10,17 @@ use crate::config::{ConfigHandle, Configured};
 use crate::error::ErrorHandle;
 use crate::names::Status;
 
-/// Parts of a deployment, to be checked; add up what is wanted.
+/// The parts of a deployment to check; add up the flags.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u32)]
 pub enum CheckFlag {
-    /// Where events wait: directory, file, lock and free space.
+    /// The spool: directory, file, lock and free space.
     Spool = 1,
-    /// The way to a token: name, TCP, proxy, TLS, the token itself, and the server's clock.
+    /// The token endpoint: name, TCP, proxy, TLS, a token, and the server's clock.
     Oauth = 2,
-    /// The way to the stream: name, TCP, proxy, TLS, and the handshake. The stream is opened and closed again at once.
+    /// The stream: name, TCP, proxy, TLS, and the handshake. The stream is opened and closed again at once.
     Stream = 4,
-    /// The way to the table: name, TCP, login, TLS, table, columns, key, privileges, checkpoint, clock.
+    /// The destination: name, TCP, login, TLS, table, columns, key, privileges, checkpoint, clock.
     Destination = 8,
     /// All of them.
     All = 15,
@@ -34,20 +34,20 @@ const AREAS: [(CheckFlag, CheckArea); 4] = [
     (CheckFlag::Destination, CheckArea::Destination),
 ];
 
-/// Called for each step of a check when it is done: one JSON object of `len` bytes, which ends with a NUL character and
-/// lives until the callback returns. It must not throw, nor leave by longjmp.
+/// Called after each step of a check, with one JSON object of `len` bytes, which ends with a NUL character and lives until
+/// the callback returns. It must not throw or longjmp.
 pub type StepFunction = Option<unsafe extern "C" fn(step: *const c_char, len: usize, user_data: *mut c_void)>;
 
-/// Tries a deployment, step by step and for real: configuration and schema in any case, and the `areas`, a sum of
-/// cxsink_check_flag. It leaves no trace: no row, no file that was not there.
+/// Tries a deployment step by step, for real: configuration and schema in any case, and the `areas`, a sum of
+/// cxsink_check_flag. It leaves no trace: no row, and no file that did not exist before.
 ///
-/// `*is_ok`, if it is not NULL, gets whether no step failed. `*out`, if out is not NULL, gets a JSON object: ok, and steps,
-/// an array of objects with name, status ("passed", "warning", "failed" or "skipped"), seconds, message and hint.
-/// `on_step`, if it is not NULL, is called for each step in between, on this thread.
+/// `*is_ok`, if it is not NULL, is true if no step failed. `*out`, if out is not NULL, gets a JSON object: ok, and steps, an
+/// array of objects with name, status ("passed", "warning", "failed" or "skipped"), seconds, message and hint.
+/// `on_step`, if it is not NULL, is called after each step, on this thread.
 ///
-/// Ownership: `*out` is yours; free it by `cxsink_buffer_free`; user_data is only passed on. Blocks: while it tries; a step
-/// takes no longer than the timeouts of the configuration. Threads: any. Errors: INVALID_ARGUMENT. A step that fails is
-/// no error of this call.
+/// Ownership: `*out` is yours; free it by `cxsink_buffer_free`; user_data is passed to on_step. Blocks: a step takes no
+/// longer than the timeouts of the configuration. Threads: any. Errors: INVALID_ARGUMENT. A failed step is not an error of
+/// this call.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cxsink_check(
     config: *const ConfigHandle,

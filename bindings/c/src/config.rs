@@ -1,4 +1,4 @@
-//! `cxsink_config`: what a sink is told, by keys and values.
+//! `cxsink_config`: the configuration of a sink, as keys and values.
 
 use std::ffi::{c_char, c_void};
 
@@ -10,7 +10,7 @@ use crate::error::ErrorHandle;
 use crate::logging::{self, FreeUserData, LogCallback, Logger};
 use crate::names::Status;
 
-/// What a sink is told: keys and values, as docs/configuration.md lists them, and a callback for the log.
+/// The configuration of a sink: the keys and values of docs/configuration.md, and a callback for the log.
 #[derive(Debug)]
 pub struct ConfigHandle {
     config: Config,
@@ -42,8 +42,8 @@ impl Configured<'_> {
     }
 }
 
-/// A configuration with the defaults. Set keys by `cxsink_config_set`, or read them by `cxsink_config_load` or
-/// `cxsink_config_load_env`.
+/// A configuration with the defaults. `cxsink_config_set` sets keys; `cxsink_config_load` and `cxsink_config_load_env` read
+/// them.
 ///
 /// Ownership: yours; free it by `cxsink_config_free`. A sink has a copy: it may be freed or changed after
 /// `cxsink_sink_open`. Blocks: never. Threads: any; the configuration itself is for one thread at a time.
@@ -54,10 +54,10 @@ pub extern "C" fn cxsink_config_new() -> *mut ConfigHandle {
     value("cxsink_config_new", std::ptr::null_mut(), make)
 }
 
-/// Frees the configuration and makes the variable NULL. NULL, and a variable that is NULL, are fine.
+/// Frees the configuration and sets the variable to NULL. Accepts NULL, and a variable that is NULL.
 ///
-/// Ownership: takes the configuration. Blocks: while its log callback is under way on another thread, if no sink has
-/// that callback any more. Threads: any, last. Errors: none; within a log callback it does nothing.
+/// Ownership: takes the configuration. Blocks: while its log callback runs on another thread, if no sink has that
+/// callback any more. Threads: any, last. Errors: none; within a log callback it does nothing.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cxsink_config_free(config: *mut *mut ConfigHandle) {
     if !logging::is_in_callback() {
@@ -67,7 +67,7 @@ pub unsafe extern "C" fn cxsink_config_free(config: *mut *mut ConfigHandle) {
 }
 
 /// Sets a key, for example "spool.bytes_max" to "1GiB". Durations are written as "500ms" or "30s", sizes as "64MiB", lists
-/// as JSON. An empty value takes an optional one back. On an error nothing has changed.
+/// as JSON. An empty value removes an optional one. After an error nothing has changed.
 ///
 /// Ownership: key and value are copied. Blocks: never. Threads: one at a time for a configuration.
 /// Errors: CONFIG for an unknown key, with the nearest known one, or a bad value; INVALID_ARGUMENT.
@@ -88,7 +88,7 @@ pub unsafe extern "C" fn cxsink_config_set(
     }
 }
 
-/// The value of a key as `cxsink_config_set` takes it. A secret is shown as "***", also the password within a URL.
+/// The value of a key, as for `cxsink_config_set`. A secret is shown as "***", also the password in a URL.
 /// `*out` stays NULL if the key is not set.
 ///
 /// Ownership: `*out` is yours; free it by `cxsink_buffer_free`. Blocks: never. Threads: one at a time for a
@@ -108,7 +108,7 @@ pub unsafe extern "C" fn cxsink_config_get(
             let configured = Configured::get(call, config)?;
             let key = call.text(key, "key")?;
             if !config::keys().any(|known| known == key) {
-                return Err(call.invalid("there is no such key").with_hint("cxsink_config_keys lists all keys"));
+                return Err(call.invalid("the key is unknown").with_hint("cxsink_config_keys lists all keys"));
             }
             if let Some(value) = configured.config.get(key) {
                 out.put(value.into());
@@ -118,7 +118,7 @@ pub unsafe extern "C" fn cxsink_config_get(
     }
 }
 
-/// Every key there is, as a JSON array of texts: ["oauth.url", "oauth.client_id", ...].
+/// Every key, as a JSON array of texts: ["oauth.url", "oauth.client_id", ...].
 ///
 /// Ownership: `*out` is yours; free it by `cxsink_buffer_free`. Blocks: never. Threads: any. Errors: INVALID_ARGUMENT.
 #[unsafe(no_mangle)]
@@ -129,15 +129,15 @@ pub unsafe extern "C" fn cxsink_config_keys(out: *mut *mut BufferHandle, err: *m
         call("cxsink_config_keys", err, |call| {
             call.required(&out)?;
             let keys: Vec<_> = config::keys().collect();
-            // The names of keys are made of small letters, `_` and `.`: nothing to escape.
+            // Keys consist of lowercase letters, `_` and `.`: nothing to escape.
             out.put(BufferHandle::array(&keys, |key| format!("\"{key}\"")));
             Ok(Status::Ok)
         })
     }
 }
 
-/// Reads a TOML file, then the file .env in the working directory, if there is one, then the environment; later ones
-/// win. What was set before is replaced, other than the log callback. On an error nothing has changed.
+/// Reads a TOML file, then the file .env in the working directory, if it exists, then the environment; each overrides the
+/// one before. All earlier settings are replaced, except the log callback. After an error nothing has changed.
 ///
 /// Ownership: path is copied. Blocks: while it reads the files. Threads: one at a time for a configuration, and not
 /// while another thread changes the environment. Errors: CONFIG, naming file and line or the variable;
@@ -174,7 +174,7 @@ pub unsafe extern "C" fn cxsink_config_load_env(config: *mut ConfigHandle, err: 
     }
 }
 
-/// Checks that the configuration is complete and that its values fit together. `cxsink_sink_open` does this first.
+/// Checks that the configuration is complete and its values agree. `cxsink_sink_open` does this first.
 ///
 /// Ownership: none. Blocks: never. Threads: one at a time for a configuration. Errors: CONFIG, naming the key;
 /// INVALID_ARGUMENT.
@@ -189,13 +189,13 @@ pub unsafe extern "C" fn cxsink_config_validate(config: *const ConfigHandle, err
     }
 }
 
-/// Sends the log to a callback: records up to `max_level` (a cxsink_log_level) of this configuration's calls, and of the
-/// sinks that are opened with it from now on. Without a callback nothing is logged. `fn` NULL takes the callback back;
-/// the arguments after it are not looked at then.
+/// Sends the log to a callback: records up to `max_level` (a cxsink_log_level) of the calls with this configuration, and of
+/// sinks opened with it from now on. Without a callback nothing is logged. NULL for `fn` removes the callback; the arguments
+/// after it are ignored then.
 ///
-/// Ownership: on success the library has user_data, and calls free_user_data with it once, if that is not NULL: when
-/// the configuration has no longer this callback, and every sink that has it was freed. The callback is not called
-/// any more then. On an error user_data stays yours.
+/// Ownership: on success the library owns user_data, and calls free_user_data with it once, if that is not NULL: when the
+/// configuration and every sink with this callback have been freed, or have another one. After that, the callback is never
+/// called. On an error user_data stays yours.
 /// Blocks: as `cxsink_config_free`, when it replaces another callback. Threads: one at a time for a configuration; see
 /// cxsink_log_fn for the callback. Errors: INVALID_ARGUMENT; STATE within a log callback.
 #[unsafe(no_mangle)]

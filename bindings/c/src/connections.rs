@@ -1,6 +1,6 @@
-//! The ledger of the stream's connections, and the times in which events may have been missed.
+//! The connections to the stream, and the gaps between them, in which events may have been missed.
 
-use cxsink_core::{Connections, Gap, StreamConnection};
+use cxsink_core::connections::{Connections, Gap, StreamConnection};
 
 use crate::boundary::{Out, call};
 use crate::buffer::BufferHandle;
@@ -9,8 +9,8 @@ use crate::error::ErrorHandle;
 use crate::names::Status;
 use crate::sink::SinkHandle;
 
-/// The last 10,000 connections to the stream, the oldest first, also those of earlier processes over this spool, as a JSON
-/// array of objects: id, opened_at, first_event_at, last_event_at, events, ended_at, cause, status, tries_failed,
+/// The last 10,000 connections to the stream, the oldest first, including those of earlier processes with this spool, as a
+/// JSON array of objects: id, opened_at, first_event_at, last_event_at, events, ended_at, cause, close_code, tries_failed,
 /// try_error; times in microseconds since 1970-01-01 UTC.
 ///
 /// Ownership: `*out` is yours; free it by `cxsink_buffer_free`. Blocks: for the disk. Threads: any.
@@ -33,8 +33,8 @@ pub unsafe extern "C" fn cxsink_sink_connections(
     }
 }
 
-/// The times in which events may have been missed, the oldest first, as a JSON array of objects: from, to, cause, status,
-/// tries_failed, try_error; times in microseconds since 1970-01-01 UTC, to is null while it lasts.
+/// The times in which events may have been missed, the oldest first, as a JSON array of objects: from, to, cause,
+/// close_code, tries_failed, try_error; times in microseconds since 1970-01-01 UTC; to is null while the gap lasts.
 ///
 /// Ownership: `*out` is yours; free it by `cxsink_buffer_free`. Blocks: for the disk. Threads: any.
 /// Errors: SPOOL if the file cannot be read; FORKED, INVALID_ARGUMENT.
@@ -55,10 +55,10 @@ pub unsafe extern "C" fn cxsink_sink_gaps(
     }
 }
 
-/// As `cxsink_sink_connections`, of the file that spool.path names: also while a sink has it open, and without one.
+/// As `cxsink_sink_connections`, from the spool file spool.path, also while a sink has it open.
 ///
 /// Ownership: `*out` is yours; free it by `cxsink_buffer_free`. Blocks: for the disk. Threads: any.
-/// Errors: SPOOL if there is no such file, or it is not a spool; INVALID_ARGUMENT.
+/// Errors: SPOOL if the file does not exist, or is not a spool; INVALID_ARGUMENT.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cxsink_connections(
     config: *const ConfigHandle,
@@ -77,10 +77,10 @@ pub unsafe extern "C" fn cxsink_connections(
     }
 }
 
-/// As `cxsink_sink_gaps`, of the file that spool.path names: also while a sink has it open, and without one.
+/// As `cxsink_sink_gaps`, from the spool file spool.path, also while a sink has it open.
 ///
 /// Ownership: `*out` is yours; free it by `cxsink_buffer_free`. Blocks: for the disk. Threads: any.
-/// Errors: SPOOL if there is no such file, or it is not a spool; INVALID_ARGUMENT.
+/// Errors: SPOOL if the file does not exist, or is not a spool; INVALID_ARGUMENT.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cxsink_gaps(
     config: *const ConfigHandle,

@@ -1,9 +1,10 @@
-//! `cxsink_dead_letters`: what could not be stored, seen from outside of a sink; and replaying it.
+//! `cxsink_dead_letters`: dead letters without a sink, and their replay.
 
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use cxsink_core::{DeadLetter, DeadLetters, Error, Purge, Replayed, Result, Selection};
+use cxsink_core::dead_letters::{self, DeadLetter, DeadLetters, PurgeFilter, ReplayReport, Selection};
+use cxsink_core::{Error, Result};
 
 use crate::boundary::{Call, Out, Process, call, free_with};
 use crate::buffer::BufferHandle;
@@ -12,14 +13,14 @@ use crate::error::ErrorHandle;
 use crate::names::Status;
 use crate::sink::SinkHandle;
 
-/// The dead letters of a spool file: also while a sink has it open, here or in another process, and without one.
+/// The dead letters of a spool file, also while a sink, here or in another process, has it open.
 #[derive(Debug)]
 pub struct DeadLettersHandle {
     letters: Mutex<DeadLetters>,
     process: Process,
 }
 
-/// Which dead letters to delete; add up what is wanted.
+/// The dead letters to delete; add up the flags.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u32)]
 pub enum PurgeFlag {
@@ -27,7 +28,7 @@ pub enum PurgeFlag {
     Exported = 1,
     /// Those that were replayed.
     Replayed = 2,
-    /// Those that were neither: nothing is left of them then.
+    /// Those that were neither. Their events are lost.
     Unseen = 4,
 }
 
@@ -46,10 +47,10 @@ fn array(letters: &[DeadLetter], with_event: bool) -> BufferHandle {
     BufferHandle::array(letters, |letter| letter.to_json(with_event))
 }
 
-/// Opens the dead letters of the file that spool.path names; it must exist.
+/// Opens the dead letters of the spool file spool.path, which must exist.
 ///
 /// Ownership: `*out` is yours; free it by `cxsink_dead_letters_free`. The configuration is not needed afterwards.
-/// Blocks: while it opens the file. Threads: any. Errors: SPOOL if there is no such file, or it is not a spool;
+/// Blocks: while it opens the file. Threads: any. Errors: SPOOL if the file does not exist, or is not a spool;
 /// INVALID_ARGUMENT.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cxsink_dead_letters_open(
@@ -71,8 +72,8 @@ pub unsafe extern "C" fn cxsink_dead_letters_open(
 
 /// At most `count` dead letters from the offset `from` on, the oldest first, as a JSON array of objects: offset,
 /// received_at, rejected_at, stage, reason, violations, sqlstate, constraint, column, bytes, exported_at, replayed_at,
-/// replayed_as; times in microseconds since 1970-01-01 UTC. With `with_event` also event, the event itself as a text, or
-/// event_hex where it is not UTF-8. To read on, give one more than the last offset.
+/// replayed_as; times in microseconds since 1970-01-01 UTC. With `with_event` also event, the event itself as text, or event_hex if
+/// it is not UTF-8. For the next page, pass the last offset plus one.
 ///
 /// Ownership: `*out` is yours; free it by `cxsink_buffer_free`. Blocks: for the disk. Threads: any.
 /// Errors: SPOOL if the file cannot be read; FORKED, INVALID_ARGUMENT.
@@ -97,8 +98,8 @@ pub unsafe extern "C" fn cxsink_dead_letters_list(
     }
 }
 
-/// The event of the dead letter with this offset, byte for byte as it came: it may be anything, also NUL characters.
-/// `*out` stays NULL if there is no such dead letter.
+/// The event of the dead letter with this offset, byte for byte: it may contain anything, NUL characters included. `*out`
+/// stays NULL if no dead letter has this offset.
 ///
 /// Ownership: `*out` is yours; free it by `cxsink_buffer_free`. Blocks: for the disk. Threads: any.
 /// Errors: SPOOL if the file cannot be read; FORKED, INVALID_ARGUMENT.
@@ -123,7 +124,7 @@ pub unsafe extern "C" fn cxsink_dead_letters_event(
     }
 }
 
-/// How many dead letters there are.
+/// The number of dead letters.
 ///
 /// Ownership: none. Blocks: for the disk. Threads: any.
 /// Errors: SPOOL if the file cannot be read; FORKED, INVALID_ARGUMENT.
@@ -144,8 +145,8 @@ pub unsafe extern "C" fn cxsink_dead_letters_count(
     }
 }
 
-/// Notes that the dead letters with these `count` offsets were exported: when dead_letters.bytes_max is reached, they
-/// may go, and a purge deletes them.
+/// Marks the dead letters with these `count` offsets as exported: a purge deletes them, and the sink deletes them when
+/// dead_letters.bytes_max is reached.
 ///
 /// Ownership: offsets are copied. Blocks: for the disk. Threads: any.
 /// Errors: SPOOL if the file cannot be written; FORKED, INVALID_ARGUMENT.
@@ -166,13 +167,13 @@ pub unsafe extern "C" fn cxsink_dead_letters_mark_exported(
     }
 }
 
-/// Deletes dead letters for good: those that `which` selects, a sum of cxsink_purge_flag, of these only the ones that
-/// were set aside before `before`, in microseconds since 1970-01-01 UTC; INT64_MAX: whenever that was. `*out`, if out
-/// is not NULL, gets a JSON object: deleted; unseen, how many are left because they were neither exported nor replayed;
-/// unfinished, how many are left because the sink is still at work on their batch, or has yet to note its end.
+/// Deletes dead letters for good: those that `which` selects, a sum of cxsink_purge_flag, and of these only those rejected
+/// before `before`, in microseconds since 1970-01-01 UTC; INT64_MAX for all. `*out`, if out is not NULL, gets a JSON object
+/// of numbers: deleted; unseen, left because they were neither exported nor replayed; unfinished, left because their batch
+/// is not finished, or its end is not recorded yet.
 ///
 /// Ownership: `*out` is yours; free it by `cxsink_buffer_free`. Blocks: for the disk. Threads: any.
-/// Errors: SPOOL if the file cannot be written: those deleted before stay deleted; FORKED, INVALID_ARGUMENT.
+/// Errors: SPOOL if the file cannot be written; those deleted before stay deleted. FORKED, INVALID_ARGUMENT.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cxsink_dead_letters_purge(
     letters: *const DeadLettersHandle,
@@ -193,29 +194,34 @@ pub unsafe extern "C" fn cxsink_dead_letters_purge(
     }
 }
 
-fn purge(call: Call, which: u32, before: i64) -> Result<Purge> {
+fn purge(call: Call, which: u32, before: i64) -> Result<PurgeFilter> {
     let is_selected = |flag: PurgeFlag| which & flag as u32 != 0;
     let all = PurgeFlag::Exported as u32 | PurgeFlag::Replayed as u32 | PurgeFlag::Unseen as u32;
     if which == 0 || which & !all != 0 {
         return Err(call.invalid(format_args!("which is {which}, not a sum of cxsink_purge_flag")));
     }
-    let mut purge = Purge::default();
+    let mut purge = PurgeFilter::default();
     purge.exported = is_selected(PurgeFlag::Exported);
     purge.replayed = is_selected(PurgeFlag::Replayed);
     purge.unseen = is_selected(PurgeFlag::Unseen);
-    purge.before = Some(before).filter(|before| *before != i64::MAX);
+    purge.before = (before != i64::MAX).then(|| time(before));
     Ok(purge)
 }
 
-/// Frees the handle and makes the variable NULL. NULL, and a variable that is NULL, are fine.
+fn time(micros: i64) -> SystemTime {
+    let distance = Duration::from_micros(micros.unsigned_abs());
+    if micros < 0 { UNIX_EPOCH - distance } else { UNIX_EPOCH + distance }
+}
+
+/// Frees the handle and sets the variable to NULL. Accepts NULL, and a variable that is NULL.
 ///
 /// Ownership: takes the handle; the dead letters stay in the file. Blocks: never. Threads: any, after every other call
-/// with this handle has returned. Errors: none; in a forked child it only makes the variable NULL.
+/// with this handle has returned. Errors: none; in a forked child it only sets the variable to NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cxsink_dead_letters_free(letters: *mut *mut DeadLettersHandle) {
     let drop_here = |handle: Box<DeadLettersHandle>| {
         if !handle.process.is_current() {
-            // Closing the file here would take the parent's locks on it.
+            // Closing the file here would release the locks of the parent.
             std::mem::forget(handle);
         }
     };
@@ -261,22 +267,22 @@ unsafe fn selection(call: Call, offsets: *const u64, count: usize) -> Result<Sel
     offsets.map(|offsets| Selection::Offsets(offsets.to_vec())).map_err(hint)
 }
 
-fn give(mut out: Out<BufferHandle>, replayed: &Replayed) -> Status {
+fn give(mut out: Out<BufferHandle>, replayed: &ReplayReport) -> Status {
     out.put(replayed.to_json().into());
     Status::Ok
 }
 
-/// Checks dead letters again, under the schema that the sink was opened with and the table as it is now, and takes the
-/// good ones as new events, in the order of their offsets. Those still bad stay, with today's reason. Each is replayed
-/// once, whatever happens. `offsets` are the `count` offsets of those to replay; with CXSINK_ALL for `count` it is every
-/// one that was not replayed yet, and `offsets` is not looked at.
+/// Checks dead letters again, with the schema that the sink was opened with and the table as it is now, and takes the valid
+/// ones as new events, in the order of their offsets. The others stay, with their new reason. Each is replayed once, also
+/// after a crash. `offsets` are the `count` offsets of those to replay; with CXSINK_ALL for `count`, all that were not
+/// replayed yet are, and `offsets` is ignored.
 ///
-/// `*out`, if out is not NULL, gets a JSON object: replayed, rejected and skipped, how many; letters, the fate of each of
-/// the first 10,000; by, the process that did it, if another one did.
+/// `*out`, if out is not NULL, gets a JSON object: the numbers replayed, rejected and skipped; fates, an array for the first
+/// 10,000; by, the process that replayed them, if it was another one.
 ///
 /// Ownership: offsets are copied; `*out` is yours; free it by `cxsink_buffer_free`. Blocks: while the spool is full, and
-/// for the disk. Threads: any. Errors: STATE when the sink is stopping, SPOOL if the file cannot be used: those replayed
-/// before stay replayed; FORKED, INVALID_ARGUMENT.
+/// for the disk. Threads: any. Errors: STATE when the sink is stopping, SPOOL if the file cannot be used; those replayed
+/// before stay replayed. FORKED, INVALID_ARGUMENT.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cxsink_sink_replay(
     sink: *mut SinkHandle,
@@ -295,13 +301,13 @@ pub unsafe extern "C" fn cxsink_sink_replay(
     }
 }
 
-/// Replays dead letters of the spool that spool.path names, without a sink of one's own. If no process has it open, a sink
-/// without a stream does it, and what is spooled is applied before this returns, if the destination can be reached.
-/// Otherwise the process that has it open is asked. See `cxsink_sink_replay` for offsets, count and out.
+/// Replays dead letters of the spool spool.path, without a sink of the caller. If no process has it open, this opens a sink
+/// without a stream, replays them, and commits the spooled events if the destination is reachable. Otherwise the process
+/// that has it open replays them on request. See `cxsink_sink_replay` for offsets, count and out.
 ///
 /// Ownership: offsets are copied; `*out` is yours; free it by `cxsink_buffer_free`.
-/// Blocks: timeout_ms milliseconds, 0 or more, are for each step of the process that is asked; otherwise a minute or two
-/// at most for draining. Threads: any. Errors: TIMEOUT if that process does not answer: nothing more is replayed then;
+/// Blocks: for timeout_ms milliseconds at most for each step of the other process, -1 without limit; otherwise two minutes
+/// at most. Threads: any. Errors: TIMEOUT if the other process does not answer in time; nothing more is replayed then.
 /// SPOOL, DATABASE, CONFIG as for `cxsink_sink_start`; INVALID_ARGUMENT.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cxsink_replay(
@@ -318,16 +324,16 @@ pub unsafe extern "C" fn cxsink_replay(
         call("cxsink_replay", err, |call| {
             let selection = selection(call, offsets, count)?;
             let timeout = call.timeout(timeout_ms)?.unwrap_or(Duration::MAX);
-            Ok(give(out, &cxsink_core::replay(Configured::get(call, config)?.config, &selection, timeout)?))
+            Ok(give(out, &dead_letters::replay(Configured::get(call, config)?.config, &selection, timeout)?))
         })
     }
 }
 
-/// What `cxsink_replay` would do under this configuration, without changing anything; also while a sink is running.
+/// The report that `cxsink_replay` would return with this configuration, without changing anything; also while a sink runs.
 ///
 /// Ownership: offsets are copied; `*out` is yours; free it by `cxsink_buffer_free`. Blocks: while it connects to the
-/// destination, if that can be reached, and for the disk. Threads: any. Errors: SPOOL if there is no such file; CONFIG for
-/// a bad configuration or schema; DATABASE for a table that does not fit; INVALID_ARGUMENT.
+/// destination, and for the disk. Threads: any. Errors: SPOOL if the file does not exist; CONFIG for a bad configuration or
+/// schema; DATABASE for a table that does not match the configuration; INVALID_ARGUMENT.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cxsink_replay_dry_run(
     config: *const ConfigHandle,
@@ -342,7 +348,7 @@ pub unsafe extern "C" fn cxsink_replay_dry_run(
         call("cxsink_replay_dry_run", err, |call| {
             call.required(&out)?;
             let selection = selection(call, offsets, count)?;
-            Ok(give(out, &cxsink_core::replay_dry_run(Configured::get(call, config)?.config, &selection)?))
+            Ok(give(out, &dead_letters::replay_dry_run(Configured::get(call, config)?.config, &selection)?))
         })
     }
 }

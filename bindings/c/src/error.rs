@@ -1,4 +1,4 @@
-//! `cxsink_error`: why a call failed.
+//! `cxsink_error`: the details of a failure.
 
 use std::ffi::{CString, c_char};
 
@@ -7,8 +7,7 @@ use cxsink_core::Error;
 use crate::boundary::{c_text, free, value};
 use crate::names::Status;
 
-/// Why something failed: what was tried, on what, why it failed, and what to do next. It holds neither secrets nor
-/// values of events.
+/// An error: what failed, the reason, and what to do next. It contains neither secrets nor values of events.
 #[derive(Debug)]
 pub struct ErrorHandle {
     status: Status,
@@ -50,7 +49,7 @@ pub unsafe extern "C" fn cxsink_error_status(error: *const ErrorHandle) -> Statu
     value("cxsink_error_status", Status::Panic, || unsafe { error.as_ref() }.map_or(Status::Ok, |error| error.status))
 }
 
-/// What was tried, on what, and why it failed, in one line. NULL: the empty text.
+/// What failed, and the reason, in one line. NULL: the empty text.
 ///
 /// Ownership: the text belongs to the error and lives until that is freed.
 /// Blocks: never. Threads: any. Errors: none.
@@ -60,7 +59,7 @@ pub unsafe extern "C" fn cxsink_error_message(error: *const ErrorHandle) -> *con
     unsafe { text("cxsink_error_message", error, |error| &error.message) }
 }
 
-/// What to do next; the empty text where cxsink does not know it, and for NULL.
+/// What to do next; the empty text if unknown, and for NULL.
 ///
 /// Ownership: the text belongs to the error and lives until that is freed.
 /// Blocks: never. Threads: any. Errors: none.
@@ -70,8 +69,8 @@ pub unsafe extern "C" fn cxsink_error_hint(error: *const ErrorHandle) -> *const 
     unsafe { text("cxsink_error_hint", error, |error| &error.hint) }
 }
 
-/// Everything as one JSON object: kind, code, message, retryable, and where they are known hint, sqlstate, constraint,
-/// column, status (of HTTP, or the close code of the stream) and violations, each with pointer, keyword and message.
+/// Everything as one JSON object: kind, code, message, retryable, and, if known, hint, sqlstate, constraint, column,
+/// http_status, close_code (RFC 6455 section 7.4), index and violations, each with pointer, keyword and message.
 /// NULL: the empty text.
 ///
 /// Ownership: the text belongs to the error and lives until that is freed.
@@ -82,7 +81,7 @@ pub unsafe extern "C" fn cxsink_error_detail_json(error: *const ErrorHandle) -> 
     unsafe { text("cxsink_error_detail_json", error, |error| &error.detail) }
 }
 
-/// Whether the same call may succeed later without any change: the other side was away or busy. NULL: false.
+/// Whether the same call may succeed later without a change: the server was unreachable or busy. NULL: false.
 ///
 /// Ownership: none. Blocks: never. Threads: any. Errors: none.
 #[unsafe(no_mangle)]
@@ -91,7 +90,7 @@ pub unsafe extern "C" fn cxsink_error_is_retryable(error: *const ErrorHandle) ->
     value("cxsink_error_is_retryable", false, || unsafe { error.as_ref() }.is_some_and(|error| error.is_retryable))
 }
 
-/// Where the event stands that could not be taken, counted from 0, after `cxsink_sink_ingest_many`: every one before it was
+/// After `cxsink_sink_ingest_many`, the index, from 0, of the first event that was not taken; every event before it was
 /// taken. UINT64_MAX for other errors, and for NULL.
 ///
 /// Ownership: none. Blocks: never. Threads: any. Errors: none.
@@ -102,9 +101,9 @@ pub unsafe extern "C" fn cxsink_error_index(error: *const ErrorHandle) -> u64 {
     index.unwrap_or(u64::MAX)
 }
 
-/// Frees the error and makes the variable NULL. NULL, and a variable that is NULL, are fine.
+/// Frees the error and sets the variable to NULL. Accepts NULL, and a variable that is NULL.
 ///
-/// Ownership: takes the error; texts of it are gone. An error that belongs to a notice goes with it: do not free it.
+/// Ownership: takes the error; its texts become invalid. Do not free an error that belongs to a notice.
 /// Blocks: never. Threads: any, once. Errors: none.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cxsink_error_free(error: *mut *mut ErrorHandle) {

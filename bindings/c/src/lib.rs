@@ -1,25 +1,24 @@
 //! The C ABI of cxsink: `libcxsink`, declared in `include/cxsink.h` and `include/cxsink_simulator.h`.
 //!
-//! It translates between C values and the public API of the crate `cxsink`; it decides nothing. This is
-//! the only crate with `#[unsafe(no_mangle)]`: symbols in the core would leak into every other binding.
-//! The headers are made from these files by cbindgen; `tests/header.rs` fails when they are stale.
+//! It translates between C values and the public API of the crate `cxsink`, and decides nothing. This is the only crate with
+//! `#[unsafe(no_mangle)]`: symbols in the core would leak into every other binding. cbindgen makes the headers from these files;
+//! `tests/header.rs` fails when they are stale.
 //!
-//! `boundary` has the rules of every call: what is done with pointers, panics, forks and log callbacks. A function
-//! of the ABI is a line or two between them and the core.
+//! `boundary` holds the rules of every call: pointers, panics, forks and log callbacks. A function of the ABI is a line or two
+//! between them and the core.
 
 #![expect(clippy::doc_markdown, reason = "the documentation becomes that of the C headers, which is no Markdown")]
 #![expect(
     clippy::missing_safety_doc,
-    reason = "the contract of every function is that of C, and stands in its documentation: pointers are NULL or come from \
-              this library and are not freed yet, text ends with NUL, and a length says how much there is"
+    reason = "the contract of every function is that of C, and its documentation states it: pointers are NULL or come from \
+              this library and are not freed yet, text ends with NUL, and a length is true"
 )]
 
-// A panic must become a status at the boundary, and under `abort` nothing can catch it. (Building the
-// tests with `-C panic=abort` is refused as well, for the same reason.)
+// A panic must become a status at the boundary; with `abort`, nothing can catch it.
 #[cfg(panic = "abort")]
 compile_error!("libcxsink catches panics at its boundary: build it with panic = \"unwind\"");
 
-// The headers have the functions in the order of these lines.
+// The headers list the functions in the order of these lines.
 mod version;
 
 mod names;
@@ -46,7 +45,7 @@ mod check;
 
 mod simulator;
 
-// What is in no header.
+// Not in the headers.
 mod boundary;
 mod logging;
 #[cfg(test)]

@@ -1,10 +1,10 @@
-//! The log: records of the core go to the callback of the sink that they are of.
+//! The log: each record of the core goes to the callback of its sink.
 //!
-//! The `log` façade inside of this library is a copy of its own, so that its one logger is ours to install; nothing outside sees
-//! it. A record finds its callback by the scope of its thread ([`LogScope`]).
+//! The library contains a copy of the `log` façade that nothing outside sees, so it can install the only logger. A record finds
+//! its callback by the scope of its thread ([`LogScope`]).
 //!
-//! A callback is called by any thread of the library, and at the same time by several. It is never called any more once
-//! what it came with was freed: `retire` waits for calls under way.
+//! Several threads of the library may call a callback at the same time. After its user data was freed, none does: dropping the
+//! owner waits for running calls.
 
 use std::cell::Cell;
 use std::ffi::{c_char, c_void};
@@ -16,19 +16,19 @@ use log::{Level, LevelFilter, Log, Metadata, Record};
 
 use crate::boundary::{Process, c_text};
 
-/// Called for each record of the log. `target` is the part of the library that it comes from, for example
-/// "cxsink::writer"; `message` is one line of UTF-8, `len` bytes long; both end with a NUL character and live until the
-/// callback returns. `level` is a cxsink_log_level.
+/// Called for each log record. `target` is the part of the library that logs, for example "cxsink::writer"; `message` is one
+/// line of UTF-8, `len` bytes long; both end with a NUL character and live until the callback returns. `level` is a
+/// cxsink_log_level.
 ///
-/// Any thread of the library may call it, several at a time, and any thread that calls the library. Of the library it
-/// may call `cxsink_sink_counter`, `cxsink_sink_state`, `cxsink_sink_stop` and the functions for names and versions;
-/// the others fail with CXSINK_STATUS_STATE or do nothing. What the library would log meanwhile on this thread is left
-/// out. It should be quick, as the sink waits for it. It must not throw, nor leave by longjmp.
+/// Any thread of the library, and any thread that calls the library, may call it, several at the same time. It may call
+/// `cxsink_sink_counter`, `cxsink_sink_state`, `cxsink_sink_stop` and the functions for names and versions; the others fail
+/// with CXSINK_STATUS_STATE or do nothing. Records that these calls would log on this thread are omitted. The sink waits for
+/// the callback, so it should be quick. It must not throw or longjmp.
 pub type LogCallback = Option<
     unsafe extern "C" fn(level: u32, target: *const c_char, message: *const c_char, len: usize, user_data: *mut c_void),
 >;
 
-/// Called once when `user_data` is not needed any more.
+/// Called once, when `user_data` is not needed any more.
 pub type FreeUserData = Option<unsafe extern "C" fn(user_data: *mut c_void)>;
 
 type Function = unsafe extern "C" fn(u32, *const c_char, *const c_char, usize, *mut c_void);
@@ -50,15 +50,15 @@ struct Target {
     user_data: UserData,
     free_user_data: FreeUserData,
     process: Process,
-    /// Read as long as a call is under way; false once it must not be called any more.
+    /// Locked for reading during a call; false once the callback must not be called any more.
     is_alive: RwLock<bool>,
 }
 
-/// The application's own.
+/// A pointer of the application.
 #[derive(Debug, Clone, Copy)]
 struct UserData(*mut c_void);
 
-// SAFETY: the library only passes it on, and the documentation says that this happens on any thread.
+// SAFETY: the library only passes it on, and the documentation states that any thread may do so.
 unsafe impl Send for UserData {}
 // SAFETY: as above.
 unsafe impl Sync for UserData {}
@@ -67,7 +67,7 @@ thread_local! {
     static IN_CALLBACK: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Whether this thread is inside of a log callback.
+/// Whether this thread is inside a log callback.
 pub(crate) fn is_in_callback() -> bool {
     IN_CALLBACK.get()
 }
@@ -92,7 +92,7 @@ impl Logger {
         Self { scope: LogScope::new(Arc::clone(&target)), _owner: Arc::new(Owner(target)) }
     }
 
-    /// Records of this thread, and of those it starts, go to this callback meanwhile.
+    /// While the guard lives, records of this thread, and of threads it starts, go to this callback.
     pub(crate) fn enter(&self) -> EnteredScope {
         self.scope.enter()
     }
@@ -102,13 +102,13 @@ impl Drop for Owner {
     fn drop(&mut self) {
         let target = &self.0;
         wanted(target.max_level, -1);
-        // In a forked child another thread of the parent may have been in a call for ever.
+        // In a forked child, the lock may be held forever by a thread of the parent.
         if !target.process.is_current() {
             return;
         }
         *target.is_alive.write().unwrap_or_else(PoisonError::into_inner) = false;
         if let Some(free) = target.free_user_data {
-            // SAFETY: nobody calls the function any more, and there is only one owner.
+            // SAFETY: no thread calls the function any more, and there is only one owner.
             unsafe { free(target.user_data.0) }
         }
     }
@@ -135,7 +135,7 @@ struct Dispatcher;
 
 impl Log for Dispatcher {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        // Other crates' detail holds headers and payloads (tungstenite prints the Authorization header at TRACE).
+        // Other crates log headers and payloads at low levels.
         metadata.target().starts_with("cxsink") || metadata.level() <= Level::Warn
     }
 
@@ -152,7 +152,7 @@ impl Log for Dispatcher {
     fn flush(&self) {}
 }
 
-/// How many callbacks want each level: records that nobody wants cost nothing.
+/// The number of callbacks for each level: a record without a callback costs nothing.
 static WANTED: Mutex<[isize; 6]> = Mutex::new([0; 6]);
 
 fn wanted(level: LevelFilter, change: isize) {
@@ -167,11 +167,11 @@ fn wanted(level: LevelFilter, change: isize) {
     log::set_max_level(most.unwrap_or(LevelFilter::Off));
 }
 
-/// From now on a panic in this library's copy of the standard library goes to the log instead of standard error, which is the
-/// application's. Its message is left out, as it may hold a piece of an event.
+/// From now on, a panic in this library's copy of the standard library goes to the log instead of standard error, which belongs
+/// to the application. Its message is omitted, as it may contain a part of an event.
 pub(crate) fn silence_panics() {
     static INSTALLED: Once = Once::new();
-    // The tests' own panics are to be seen.
+    // The tests show their panics.
     if !cfg!(test) {
         INSTALLED.call_once(|| std::panic::set_hook(Box::new(report_panic)));
     }

@@ -1,31 +1,32 @@
-//! The numbers of the ABI and their names: statuses, states, counters, kinds of notices, levels of the log.
+//! The numbers of the ABI and their names: statuses, states, counters, kinds of notices, log levels.
 //!
-//! All of them are the core's; the tests below compare them. They are never reused.
+//! They are those of the core, which the tests below compare, and are never reused.
 
 use std::ffi::{CStr, CString, c_char};
 use std::sync::OnceLock;
 
-use cxsink_core::{Counter, ErrorKind, State};
+use cxsink_core::stats::Counter;
+use cxsink_core::{ErrorKind, State};
 
 use crate::boundary::{c_text, value};
 
-/// What a call came to. From 10 on it has failed; `cxsink_error` says more.
+/// The outcome of a call. From 10 on the call has failed, and `cxsink_error` has the details.
 ///
-/// A newer library may have further numbers: treat one that you do not know as a failure.
+/// A newer library may have further numbers: treat an unknown one as a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Status {
-    /// It is done.
+    /// The call succeeded.
     Ok = 0,
     /// The time given to the call has passed.
     Timeout = 1,
     /// The sink has ended, and every notice was taken.
     Closed = 2,
-    /// An argument makes no sense: NULL, not UTF-8, out of range.
+    /// An argument is invalid: NULL, not UTF-8, out of range.
     InvalidArgument = 10,
     /// A configuration value is unknown, missing or bad.
     Config = 11,
-    /// The call does not fit the state of the sink, for example ingest after close.
+    /// The state of the sink does not allow the call, for example ingest after close.
     State = 12,
     /// The handle was used in a forked child process.
     Forked = 13,
@@ -33,23 +34,23 @@ pub enum Status {
     Auth = 20,
     /// A connection could not be made or was lost.
     Connect = 21,
-    /// The peer answered something the protocol does not allow.
+    /// The answer of the server violates the protocol.
     Protocol = 22,
     /// The event is not JSON.
     Json = 30,
-    /// The event does not match the JSON Schema.
+    /// The event violates the JSON Schema.
     Schema = 31,
-    /// The event is valid but does not fit the table.
+    /// The event is valid, but one of its values does not fit its column.
     Unmapped = 32,
-    /// The database failed or is not set up as needed.
+    /// The destination failed, or its table does not match the configuration.
     Database = 40,
-    /// The database refused a row for its content.
+    /// The destination refused a row for its content.
     Constraint = 41,
     /// The spool file cannot be used.
     Spool = 50,
     /// A bug in cxsink.
     Internal = 90,
-    /// A bug in cxsink: it panicked. The process lives on, and what is spooled is safe.
+    /// A bug in cxsink: it panicked. The process continues, and spooled events are safe.
     Panic = 91,
 }
 
@@ -82,25 +83,25 @@ impl From<ErrorKind> for Status {
     }
 }
 
-/// Where a sink stands.
+/// The state of a sink.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u32)]
 pub enum SinkState {
     /// Opened, not started.
     Open = 0,
-    /// Working.
+    /// Events are read and committed.
     Running = 1,
-    /// Reading, but the destination does not take rows; events wait in the spool.
+    /// Events are read, but the destination takes no rows, or the spool takes no events. They wait in the spool or at the server.
     Stalled = 2,
-    /// No longer reading; applying what is spooled.
+    /// Nothing is read any more; spooled events are being committed.
     Stopping = 3,
-    /// Ended in order.
+    /// Ended as requested.
     Closed = 4,
-    /// Ended by an error; what is spooled is safe.
+    /// Ended by an error; spooled events are safe.
     Failed = 5,
 }
 
-/// Each state, its number's and the core's, with its name.
+/// Each state of C and of the core, with its name.
 const STATES: [(SinkState, State, &CStr); 6] = [
     (SinkState::Open, State::Open, c"open"),
     (SinkState::Running, State::Running, c"running"),
@@ -158,7 +159,7 @@ fn counter_names() -> [(u32, &'static CStr); Counter::ALL.len()] {
     std::array::from_fn(|index| (Counter::ALL[index] as u32, names[index].as_c_str()))
 }
 
-/// What a notice is about.
+/// The kind of a notice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u32)]
 pub enum NoticeKind {
@@ -168,7 +169,7 @@ pub enum NoticeKind {
     Rejected = 2,
     /// Something failed: `cxsink_notice_get_error`. The sink goes on by itself, unless its state becomes failed.
     Error = 3,
-    /// The sink's numbers, every ten seconds from the start on, while someone polls.
+    /// The statistics, every ten seconds from the start on, while the application polls.
     Stats = 4,
     /// A batch was committed.
     Stored = 5,
@@ -183,7 +184,7 @@ const NOTICES: [(NoticeKind, &CStr); 5] = [
     (NoticeKind::Stored, c"stored"),
 ];
 
-/// How much a record of the log matters; as the most that is wanted, everything up to it.
+/// The level of a log record. As a maximum, it includes every lower number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u32)]
 pub enum LogLevel {
@@ -191,17 +192,17 @@ pub enum LogLevel {
     Off = 0,
     /// Bugs.
     Error = 1,
-    /// What somebody should look at: outages, dead letters, settings without effect.
+    /// Needs attention: outages, dead letters, settings without effect.
     Warn = 2,
-    /// What happens now and then: connections, tokens, states.
+    /// Occasional events: connections, tokens, states.
     Info = 3,
-    /// For those who look for the cause of something.
+    /// Details for finding the cause of a problem.
     Debug = 4,
-    /// More of it.
+    /// More details.
     Trace = 5,
 }
 
-/// What a number has for a name that this library does not know.
+/// The name of an unknown number.
 const UNKNOWN: &CStr = c"UNKNOWN";
 
 fn name_in<const N: usize>(
@@ -213,7 +214,7 @@ fn name_in<const N: usize>(
     value(function, UNKNOWN, find).as_ptr()
 }
 
-/// The name of a status, for example "INVALID_ARGUMENT"; "UNKNOWN" for a number that this library does not have.
+/// The name of a status, for example "INVALID_ARGUMENT"; "UNKNOWN" for a number that this library does not know.
 ///
 /// Ownership: the text belongs to the library and lives as long as it is loaded; do not free it.
 /// Blocks: never. Threads: any. Errors: none.
@@ -222,7 +223,7 @@ pub extern "C" fn cxsink_status_name(status: u32) -> *const c_char {
     name_in("cxsink_status_name", status, || STATUSES.map(|(status, name)| (status as u32, name)))
 }
 
-/// The name of a state, for example "running"; "UNKNOWN" for a number that this library does not have.
+/// The name of a state, for example "running"; "UNKNOWN" for a number that this library does not know.
 ///
 /// Ownership: the text belongs to the library and lives as long as it is loaded; do not free it.
 /// Blocks: never. Threads: any. Errors: none.
@@ -232,8 +233,8 @@ pub extern "C" fn cxsink_state_name(state: u32) -> *const c_char {
 }
 
 /// The name of a counter, for example "dead_lettered", as in the JSON of `cxsink_sink_stats`; "UNKNOWN" for a
-/// number that this library does not have. The numbers are consecutive: a loop from 0 to the first unknown one
-/// visits them all.
+/// number that this library does not know. The numbers are consecutive: a loop from 0 to the first unknown one visits
+/// them all.
 ///
 /// Ownership: the text belongs to the library and lives as long as it is loaded; do not free it.
 /// Blocks: never. Threads: any. Errors: none.
@@ -243,7 +244,7 @@ pub extern "C" fn cxsink_counter_name(counter: u32) -> *const c_char {
 }
 
 /// The name of a kind of notice, for example "rejected", as in the member kind of its JSON; "UNKNOWN" for a number
-/// that this library does not have.
+/// that this library does not know.
 ///
 /// Ownership: the text belongs to the library and lives as long as it is loaded; do not free it.
 /// Blocks: never. Threads: any. Errors: none.
@@ -262,7 +263,7 @@ mod tests {
             let (status, name) = STATUSES.into_iter().find(|(status, _)| *status as u32 == kind.code()).unwrap();
             assert_eq!((Status::from(kind), name.to_str().unwrap()), (status, kind.name()));
         }
-        assert_eq!(STATUSES.len(), ErrorKind::ALL.len() + 2, "OK and CLOSED are no errors");
+        assert_eq!(STATUSES.len(), ErrorKind::ALL.len() + 2, "OK and CLOSED are not errors");
     }
 
     #[test]
@@ -290,7 +291,8 @@ mod tests {
 
     #[test]
     fn notices_are_those_of_the_core() {
-        use cxsink_core::{Notice, Stored};
+        use cxsink_core::Notice;
+        use cxsink_core::stats::Stored;
         let (error, stored) = (cxsink_core::Error::new(ErrorKind::State, "x"), Stored::default());
         let samples =
             [Notice::State(State::Open), Notice::Error(error), Notice::Stats(Box::default()), Notice::Stored(stored)];

@@ -28,7 +28,7 @@ impl NoticeHandle {
     }
 }
 
-/// What the notice is about: a cxsink_notice_kind, or a number of a newer library. NULL: 0.
+/// The kind of the notice: a cxsink_notice_kind, or a number of a newer library. NULL: 0.
 ///
 /// Ownership: none. Blocks: never. Threads: any. Errors: none.
 #[unsafe(no_mangle)]
@@ -37,7 +37,7 @@ pub unsafe extern "C" fn cxsink_notice_get_kind(notice: *const NoticeHandle) -> 
     value("cxsink_notice_get_kind", 0, || unsafe { notice.as_ref() }.map_or(0, |notice| notice.kind))
 }
 
-/// The state that a notice of the kind STATE tells, a cxsink_state; UINT32_MAX for other kinds, and for NULL.
+/// The new state in a notice of the kind STATE, a cxsink_state; UINT32_MAX for other kinds, and for NULL.
 ///
 /// Ownership: none. Blocks: never. Threads: any. Errors: none.
 #[unsafe(no_mangle)]
@@ -47,7 +47,7 @@ pub unsafe extern "C" fn cxsink_notice_get_state(notice: *const NoticeHandle) ->
     state.unwrap_or(u32::MAX)
 }
 
-/// The error that a notice of the kind ERROR tells; NULL for other kinds, and for NULL.
+/// The error in a notice of the kind ERROR; NULL for other kinds, and for NULL.
 ///
 /// Ownership: the error belongs to the notice and lives until that is freed; do not free it.
 /// Blocks: never. Threads: any. Errors: none.
@@ -75,9 +75,9 @@ pub unsafe extern "C" fn cxsink_notice_json(notice: *const NoticeHandle, len: *m
     json.as_ptr()
 }
 
-/// Frees the notice and makes the variable NULL. NULL, and a variable that is NULL, are fine.
+/// Frees the notice and sets the variable to NULL. Accepts NULL, and a variable that is NULL.
 ///
-/// Ownership: takes the notice; its text and its error are gone. Blocks: never. Threads: any, once. Errors: none.
+/// Ownership: takes the notice; its text and its error become invalid. Blocks: never. Threads: any, once. Errors: none.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cxsink_notice_free(notice: *mut *mut NoticeHandle) {
     // SAFETY: as the caller promises.

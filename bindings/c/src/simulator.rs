@@ -13,8 +13,8 @@ use crate::config::ConfigHandle;
 use crate::error::ErrorHandle;
 use crate::names::Status;
 
-/// A local stand-in for CXone: token endpoint and stream on one loopback port, with faults on demand. What it sends depends
-/// on its options alone.
+/// A local stand-in for CXone: token endpoint and stream on one loopback port, with faults on demand. The events
+/// depend only on its options.
 #[derive(Debug)]
 pub struct SimulatorHandle {
     stage: Mutex<Stage>,
@@ -35,7 +35,7 @@ impl SimulatorHandle {
         Ok(handle.stage.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// The simulator, without its lock: what waits for it must not hold up the others.
+    /// The simulator, without its lock: a call that waits for it must not block the others.
     unsafe fn started(call: Call, simulator: *const SimulatorHandle) -> Result<Arc<Simulator>> {
         // SAFETY: as the caller promises.
         match &*unsafe { Self::stage(call, simulator) }? {
@@ -46,8 +46,8 @@ impl SimulatorHandle {
     }
 }
 
-/// A simulator that was not started: a healthy server that sends 10,000 valid events as fast as they are read and then
-/// keeps the stream open. `cxsink_simulator_set` changes that.
+/// A simulator that is not started yet: a healthy server that sends 10,000 valid events as fast as they are read and then
+/// keeps the stream open. `cxsink_simulator_set` changes this.
 ///
 /// Ownership: yours; free it by `cxsink_simulator_free`. Blocks: never. Threads: any.
 /// Errors: none; NULL only after a bug in cxsink.
@@ -60,11 +60,11 @@ pub extern "C" fn cxsink_simulator_new() -> *mut SimulatorHandle {
     value("cxsink_simulator_new", std::ptr::null_mut(), make)
 }
 
-/// Sets an option, for example "events" to "1000" or "redelivery_percent" to "10". `cxsink simulate --list` prints them all;
-/// their meaning is in the documentation of the Rust type SimulatorOptions.
+/// Sets an option, for example "events" to "1000" or "redelivery_percent" to "10". `cxsink simulate --list` prints them;
+/// the documentation of the Rust type SimulatorOptions explains them.
 ///
 /// Ownership: name and value are copied. Blocks: never. Threads: any. Errors: INVALID_ARGUMENT for an unknown option or a
-/// bad value; STATE once it is started; FORKED.
+/// bad value; STATE after the start; FORKED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cxsink_simulator_set(
     simulator: *mut SimulatorHandle,
@@ -91,8 +91,8 @@ fn is_started() -> Error {
 
 /// Listens on 127.0.0.1 and serves from threads of its own until `cxsink_simulator_stop`. Once.
 ///
-/// Ownership: none. Blocks: never. Threads: any. Errors: INVALID_ARGUMENT for options that make no sense; CONNECT when the
-/// port cannot be had; STATE after the first call; FORKED.
+/// Ownership: none. Blocks: never. Threads: any. Errors: INVALID_ARGUMENT for options that contradict each other; CONNECT if the
+/// port is not available; STATE after the first call; FORKED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cxsink_simulator_start(simulator: *mut SimulatorHandle, err: *mut *mut ErrorHandle) -> Status {
     // SAFETY: as the caller promises.
@@ -106,8 +106,7 @@ pub unsafe extern "C" fn cxsink_simulator_start(simulator: *mut SimulatorHandle,
     }
 }
 
-/// Sets the keys of a configuration (addresses, credentials, scope, stream) so that a sink with it reads from this
-/// simulator.
+/// Sets the keys of a configuration (addresses, credentials, scope, stream) for a sink that reads from this simulator.
 ///
 /// Ownership: none. Blocks: never. Threads: one at a time for the configuration. Errors: STATE before the start; FORKED,
 /// INVALID_ARGUMENT.
@@ -127,10 +126,10 @@ pub unsafe extern "C" fn cxsink_simulator_configure(
     }
 }
 
-/// Waits until every event was sent: CXSINK_STATUS_OK; CXSINK_STATUS_TIMEOUT, with `*err` NULL, if that did not happen in
-/// time, or the simulator was stopped before.
+/// Waits until every event was sent: CXSINK_STATUS_OK; CXSINK_STATUS_TIMEOUT, with `*err` NULL, if not in time, or if the
+/// simulator was stopped before.
 ///
-/// Ownership: none. Blocks: for timeout_ms milliseconds at most; -1 waits as long as it takes. Threads: any.
+/// Ownership: none. Blocks: for timeout_ms milliseconds at most; -1 waits without limit. Threads: any.
 /// Errors: STATE before the start; FORKED, INVALID_ARGUMENT.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cxsink_simulator_wait_finished(
@@ -148,8 +147,7 @@ pub unsafe extern "C" fn cxsink_simulator_wait_finished(
     }
 }
 
-/// What was sent and refused so far, as one JSON object: events, unique_keys (the rows that a table has when nothing was
-/// lost), redeliveries, updates, invalid, replays, connections, tokens_issued, finished and more.
+/// The numbers so far, as one JSON object: events, unique_keys (the rows of the table if no event was lost), redeliveries, updates, invalid, replays, connections, tokens_issued, finished and more.
 ///
 /// Ownership: `*out` is yours; free it by `cxsink_buffer_free`. Blocks: never. Threads: any.
 /// Errors: STATE before the start; FORKED, INVALID_ARGUMENT.
@@ -170,8 +168,8 @@ pub unsafe extern "C" fn cxsink_simulator_report(
     }
 }
 
-/// Cuts every connection, frees the port and waits for the threads. Repeating it does nothing; the report stays. NULL, and a
-/// simulator that was not started, are fine.
+/// Cuts every connection, frees the port and waits for the threads. May be repeated; the report stays. Accepts NULL, and a
+/// simulator that was not started.
 ///
 /// Ownership: none. Blocks: until its threads have ended, which they do at once. Threads: any. Errors: none.
 #[unsafe(no_mangle)]
@@ -186,10 +184,10 @@ pub unsafe extern "C" fn cxsink_simulator_stop(simulator: *mut SimulatorHandle) 
     stop();
 }
 
-/// Stops the simulator, frees it and makes the variable NULL. NULL, and a variable that is NULL, are fine.
+/// Stops the simulator, frees it and sets the variable to NULL. Accepts NULL, and a variable that is NULL.
 ///
 /// Ownership: takes the simulator. Blocks: until its threads have ended, which they do at once. Threads: any, after every
-/// other call with it has returned. Errors: none; in a forked child it only makes the variable NULL.
+/// other call with it has returned. Errors: none; in a forked child it only sets the variable to NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cxsink_simulator_free(simulator: *mut *mut SimulatorHandle) {
     let drop_here = |handle: Box<SimulatorHandle>| {

@@ -4,6 +4,7 @@ use std::ffi::{CStr, c_char, c_void};
 use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::ops::Deref;
+use std::time::Duration;
 
 use cxsink_core::{EnteredScope, Error, ErrorKind, Poll, Result, Sink};
 
@@ -15,13 +16,13 @@ use crate::logging::{self, Logger};
 use crate::names::{self, SinkState, Status};
 use crate::notice::NoticeHandle;
 
-/// A sink: from the stream through the spool into the table. Every function but `cxsink_sink_free` may be called from
+/// A sink: reads the stream into the table, through the spool. Every function except `cxsink_sink_free` may be called from
 /// any thread at any time.
 #[derive(Debug)]
 pub struct SinkHandle {
     sink: Sink,
     process: Process,
-    /// After the sink, whose last records it is for.
+    /// Dropped after the sink, which logs until its end.
     logger: Option<Logger>,
 }
 
@@ -76,15 +77,16 @@ pub unsafe extern "C" fn cxsink_sink_open(
     }
 }
 
-/// Connects to the destination and starts reading the stream, on threads of its own. Once.
+/// Connects to the destination and starts reading the stream, on threads of its own. A sink starts once.
 ///
-/// A destination that cannot be reached is no error: events wait in the spool, and the state is stalled. Without any
-/// stream in the configuration the sink takes only what the application gives it.
+/// An unreachable destination is not an error: events wait in the spool, and the state is stalled. Without a stream in the
+/// configuration, the sink takes events from the application only.
 ///
-/// Ownership: none. Blocks: while it connects and looks at the table, for destination.connect_timeout and a few
+/// Ownership: none. Blocks: while it connects and reads the table definition, for destination.connect_timeout and a few
 /// destination.statement_timeout at most, or until `cxsink_sink_stop`. Threads: any.
-/// Errors: CONFIG for what the configuration names and cannot be used; DATABASE for a table that does not exist or does not
-/// fit, or refused credentials; both end the sink as failed. STATE after the first call; FORKED, INVALID_ARGUMENT.
+/// Errors: CONFIG for a configured file or address that cannot be used; DATABASE for a table that does not exist or does
+/// not match the configuration, or refused credentials; both end the sink as failed. STATE after the first call; FORKED,
+/// INVALID_ARGUMENT.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cxsink_sink_start(sink: *mut SinkHandle, err: *mut *mut ErrorHandle) -> Status {
     // SAFETY: as the caller promises.
@@ -96,12 +98,11 @@ pub unsafe extern "C" fn cxsink_sink_start(sink: *mut SinkHandle, err: *mut *mut
     }
 }
 
-/// Waits for the next notice: CXSINK_STATUS_OK with a notice in `*out`, CXSINK_STATUS_TIMEOUT if there was none in time,
+/// Waits for the next notice: CXSINK_STATUS_OK with a notice in `*out`, CXSINK_STATUS_TIMEOUT if none came in time,
 /// CXSINK_STATUS_CLOSED once the sink has ended and every notice was taken. The last two leave `*err` NULL.
 ///
-/// From the start on there is one every ten seconds at least, CXSINK_NOTICE_STATS: a longer timeout does not pass. Before
-/// the start there is none. Polling is not needed for the sink to work: the queue of notices is bounded, and what nobody
-/// takes is dropped, the oldest first, errors and states last.
+/// After the start, a CXSINK_NOTICE_KIND_STATS comes every ten seconds at least; before the start, there are no notices.
+/// The sink works without polling: its queue of notices is bounded, and drops the oldest ones first, errors and states last.
 ///
 /// Ownership: `*out` is yours; free it by `cxsink_notice_free`. Blocks: for timeout_ms milliseconds at most; 0 does not
 /// wait, -1 waits until there is a notice or the sink has ended. Threads: any; each notice goes to one of them.
@@ -131,12 +132,12 @@ pub unsafe extern "C" fn cxsink_sink_poll(
     }
 }
 
-/// Takes an event, `len` bytes of JSON, from the application: the same path as the stream's, with the check up front.
-/// On CXSINK_STATUS_OK it is in the spool, and so survives what spool.sync says.
+/// Takes an event, `len` bytes of JSON, from the application. It is validated at once, and then goes the same way as an event
+/// of the stream. On CXSINK_STATUS_OK it is in the spool; spool.sync sets what it survives.
 ///
 /// Ownership: the event is copied. Blocks: while the spool is full, and for the disk. Threads: any.
-/// Errors: JSON or SCHEMA, with every violation, for an event that is not valid: it is refused, not kept. STATE when the
-/// sink is stopping; SPOOL, FORKED, INVALID_ARGUMENT.
+/// Errors: JSON or SCHEMA, with every violation, for an event that is not valid: it is not kept. STATE when the sink is
+/// stopping; SPOOL, FORKED, INVALID_ARGUMENT.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cxsink_sink_ingest(
     sink: *mut SinkHandle,
@@ -156,11 +157,11 @@ pub unsafe extern "C" fn cxsink_sink_ingest(
 
 /// Takes many events, each as `cxsink_sink_ingest` does, but many in one transaction of the spool, which is much faster.
 /// `events` are `count` texts, and `lens` their lengths; with NULL for `lens` each ends with a NUL character.
-/// `*taken`, if it is not NULL, gets how many were taken, also after an error: those before the one that was not.
+/// `*taken`, if it is not NULL, gets the number of events taken, also after an error: those before the one that was not.
 ///
-/// Ownership: the events are copied. Blocks: while the spool is full, for timeout_ms milliseconds at most; -1 waits as long
-/// as it takes; and for the disk. Threads: any. Errors: JSON or SCHEMA for the first event that is not valid, TIMEOUT
-/// when there was no room in time, STATE when the sink is stopping, SPOOL; FORKED, INVALID_ARGUMENT.
+/// Ownership: the events are copied. Blocks: while the spool is full, for timeout_ms milliseconds at most, -1 without
+/// limit; and for the disk. Threads: any. Errors: JSON or SCHEMA for the first event that is not valid, TIMEOUT if the
+/// spool had no room in time, STATE when the sink is stopping, SPOOL; FORKED, INVALID_ARGUMENT.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cxsink_sink_ingest_many(
     sink: *mut SinkHandle,
@@ -198,12 +199,12 @@ pub unsafe extern "C" fn cxsink_sink_ingest_many(
     }
 }
 
-/// Called for more bytes: puts at most `capacity` of them into `buffer` and returns their number, 0 at the end, or a
-/// negative number if they cannot be read. It must not throw, nor leave by longjmp.
+/// Reads bytes: writes at most `capacity` of them to `buffer` and returns their number, 0 at the end, or a negative number
+/// if they cannot be read. It must not throw or longjmp.
 pub type ReadFunction =
     Option<unsafe extern "C" fn(buffer: *mut c_char, capacity: usize, user_data: *mut c_void) -> isize>;
 
-/// What a read callback gives, as a reader.
+/// A read callback as a reader.
 struct Callback {
     read: unsafe extern "C" fn(*mut c_char, usize, *mut c_void) -> isize,
     user_data: *mut c_void,
@@ -211,27 +212,27 @@ struct Callback {
 
 impl Read for Callback {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        // SAFETY: the caller's function, which writes no more than it is told to.
+        // SAFETY: the caller's function, which writes no more than `capacity` bytes.
         let given = unsafe { (self.read)(buffer.as_mut_ptr().cast(), buffer.len(), self.user_data) };
         match usize::try_from(given) {
             Ok(given) if given <= buffer.len() => Ok(given),
-            Ok(_) => Err(io::Error::other("the read callback gave more than the buffer holds")),
+            Ok(_) => Err(io::Error::other("the read callback returned more bytes than the buffer holds")),
             Err(_) => Err(io::Error::other(format!("the read callback returned {given}"))),
         }
     }
 }
 
-/// How much a read callback is asked for at a time.
+/// The capacity of the buffer of a read callback.
 const READ_BYTES: usize = 64 << 10;
 
-/// Takes events from JSON Lines, one event a line, empty lines skipped, which `read` is called for until their end.
-/// `*taken`, if it is not NULL, gets the number of events that were taken, 0 after an error.
+/// Takes events from JSON Lines, one event a line, and skips empty lines. `read` is called until it returns 0.
+/// `*taken`, if it is not NULL, gets the number of events taken, 0 after an error.
 ///
-/// Unlike `cxsink_sink_ingest`, invalid events become dead letters, as those of the stream do.
+/// Invalid events become dead letters, as those of the stream do; `cxsink_sink_ingest` refuses them instead.
 ///
-/// Ownership: none; user_data is only passed to read, on this thread. Blocks: until the end is read, and while the spool
-/// is full. Threads: any. Errors: INVALID_ARGUMENT when a line cannot be read, STATE when the sink is stopping: the
-/// message says how many events before it were taken; SPOOL, FORKED.
+/// Ownership: none; user_data is passed to read, on this thread. Blocks: until the end is read, and while the spool is
+/// full. Threads: any. Errors: INVALID_ARGUMENT if a line cannot be read, STATE when the sink is stopping: the message says
+/// how many events before it were taken; SPOOL, FORKED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cxsink_sink_import(
     sink: *mut SinkHandle,
@@ -252,7 +253,7 @@ pub unsafe extern "C" fn cxsink_sink_import(
 /// Takes events from a file of JSON Lines; see `cxsink_sink_import`.
 ///
 /// Ownership: path is copied. Blocks: until the end is read, and while the spool is full. Threads: any.
-/// Errors: as `cxsink_sink_import`; INVALID_ARGUMENT when the file cannot be opened.
+/// Errors: as `cxsink_sink_import`; INVALID_ARGUMENT if the file cannot be opened.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cxsink_sink_import_file(
     sink: *mut SinkHandle,
@@ -296,8 +297,8 @@ unsafe fn import<R: Read>(
     }
 }
 
-/// The sink's numbers at this moment, as one JSON object: state, every counter by its name, pending_bytes, latency
-/// (p50_us, p90_us, p99_us and max_us from receipt to commit) and last_error.
+/// The statistics at this moment, as one JSON object: state, every counter by its name, pending_bytes, latency (p50_us,
+/// p90_us, p99_us and max_us from receipt to commit, in microseconds) and last_error.
 ///
 /// Ownership: `*out` is yours; free it by `cxsink_buffer_free`. Blocks: never. Threads: any.
 /// Errors: FORKED, INVALID_ARGUMENT.
@@ -318,8 +319,8 @@ pub unsafe extern "C" fn cxsink_sink_stats(
     }
 }
 
-/// One of the sink's numbers, a cxsink_counter; 0 for a number that this library does not have, for NULL, and in a
-/// forked child.
+/// One counter, by its cxsink_counter number; 0 for a number that this library does not know, for NULL, and in a forked
+/// child.
 ///
 /// Ownership: none. Blocks: never. Threads: any, also within a log callback. Errors: none.
 #[unsafe(no_mangle)]
@@ -331,7 +332,7 @@ pub unsafe extern "C" fn cxsink_sink_counter(sink: *const SinkHandle, which: u32
     })
 }
 
-/// Where the sink stands, a cxsink_state; CLOSED for NULL, and in a forked child.
+/// The state of the sink, a cxsink_state; CLOSED for NULL, and in a forked child.
 ///
 /// Ownership: none. Blocks: never. Threads: any, also within a log callback. Errors: none.
 #[unsafe(no_mangle)]
@@ -344,7 +345,7 @@ pub unsafe extern "C" fn cxsink_sink_state(sink: *const SinkHandle) -> u32 {
     })
 }
 
-/// The error that ended the sink: its status and, in `*err`, itself. CXSINK_STATUS_OK if there was none.
+/// The error that ended the sink: returns its status, and puts the error into `*err`. CXSINK_STATUS_OK if there was none.
 ///
 /// Ownership: `*err` is yours; free it by `cxsink_error_free`. Blocks: never. Threads: any.
 /// Errors: those of the sink; FORKED, INVALID_ARGUMENT.
@@ -356,10 +357,10 @@ pub unsafe extern "C" fn cxsink_sink_failure(sink: *const SinkHandle, err: *mut 
     }
 }
 
-/// Tells the sink to stop reading, to apply what is spooled and to end; does not wait for it. May be repeated. NULL is
-/// fine.
+/// Begins a graceful stop: the sink stops reading, commits the spooled events, and ends. Does not wait for it. May be
+/// repeated. Accepts NULL.
 ///
-/// If the destination is away, what is spooled stays there for the next start.
+/// If the destination is unreachable, the events stay in the spool for the next start.
 ///
 /// Ownership: none. Blocks: never. Threads: any, also within a log callback. Errors: none.
 #[unsafe(no_mangle)]
@@ -372,13 +373,16 @@ pub unsafe extern "C" fn cxsink_sink_stop(sink: *mut SinkHandle) {
     });
 }
 
-/// Stops, waits until what is spooled is applied, and ends. May be repeated.
+/// Stops reading, waits until the spooled events are committed, and ends. May be repeated. Every running `cxsink_sink_poll`
+/// returns.
 ///
-/// Ownership: none; the sink is still to be freed. Blocks: for timeout_ms milliseconds and some at most; -1 waits as long
-/// as it takes. Every `cxsink_sink_poll` under way ends. Threads: any.
-/// Errors: TIMEOUT when not everything could be applied in time: the sink has ended all the same, and the rest is in the
-/// spool for the next start. A destination that is away is not waited for: CXSINK_STATUS_OK, with events pending. The
-/// error that ended the sink, if its state is failed; STATE within a log callback; FORKED, INVALID_ARGUMENT.
+/// It does not wait for an unreachable destination: it returns CXSINK_STATUS_OK, and the next start commits the pending
+/// events.
+///
+/// Ownership: none; free the sink afterwards. Blocks: for timeout_ms milliseconds, and about 100 more, at most; -1 waits
+/// without limit. Threads: any. Errors: TIMEOUT if not every event could be committed in time: the sink has ended all the
+/// same, and the rest is in the spool. The error that ended the sink, if its state is failed; STATE within a log callback;
+/// FORKED, INVALID_ARGUMENT.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cxsink_sink_close(
     sink: *mut SinkHandle,
@@ -388,25 +392,25 @@ pub unsafe extern "C" fn cxsink_sink_close(
     // SAFETY: as the caller promises.
     unsafe {
         call("cxsink_sink_close", err, |call| {
-            let timeout = call.timeout(timeout_ms)?;
-            SinkHandle::get(call, sink)?.close(timeout)?;
+            let timeout = call.timeout(timeout_ms)?.unwrap_or(Duration::MAX);
+            SinkHandle::get(call, sink)?.close_within(timeout)?;
             Ok(Status::Ok)
         })
     }
 }
 
-/// Frees the sink and makes the variable NULL. NULL, and a variable that is NULL, are fine. A sink that was not closed
-/// is: what can be applied within a second is, the rest stays in the spool for the next start.
+/// Frees the sink and sets the variable to NULL. Accepts NULL, and a variable that is NULL. A sink that was not closed is
+/// closed within a second; the rest stays in the spool for the next start.
 ///
-/// Ownership: takes the sink. Its notices, errors and buffers are not its: they live on.
-/// Blocks: for about a second at most, if the sink was not closed; and while the log callback is under way.
+/// Ownership: takes the sink. Its notices, errors and buffers stay valid: free each on its own.
+/// Blocks: for about a second at most, if the sink was not closed; and while the log callback runs.
 /// Threads: any, after every other call with this sink has returned. Errors: none; within a log callback it does nothing,
-/// and in a forked child it only makes the variable NULL.
+/// and in a forked child it only sets the variable to NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cxsink_sink_free(sink: *mut *mut SinkHandle) {
     let drop_here = |handle: Box<SinkHandle>| {
         if !handle.process.is_current() {
-            // The parent uses the files; closing them here would take its locks.
+            // Closing the files here would release the locks of the parent.
             std::mem::forget(handle);
             return;
         }

@@ -1,4 +1,4 @@
-//! What is done with the destination's table beside a sink: making it, and looking at it.
+//! The table of the destination: create it, and read its first rows.
 
 use crate::boundary::{Out, call};
 use crate::buffer::BufferHandle;
@@ -6,11 +6,10 @@ use crate::config::{ConfigHandle, Configured};
 use crate::error::ErrorHandle;
 use crate::names::Status;
 
-/// Makes the table that destination.url and destination.table name, and the table cxsink_checkpoint beside it, where they
-/// do not exist.
+/// Creates the table destination.table at destination.url, and the table cxsink_checkpoint beside it, if they do not exist.
 ///
 /// Ownership: none. Blocks: while it connects and works, within destination.connect_timeout and
-/// destination.statement_timeout. Threads: any. Errors: DATABASE or CONNECT if the destination cannot be reached or
+/// destination.statement_timeout. Threads: any. Errors: DATABASE or CONNECT if the destination is unreachable or
 /// refuses; CONFIG if destination.url is missing or bad; INVALID_ARGUMENT.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cxsink_init_db(config: *const ConfigHandle, err: *mut *mut ErrorHandle) -> Status {
@@ -23,7 +22,7 @@ pub unsafe extern "C" fn cxsink_init_db(config: *const ConfigHandle, err: *mut *
     }
 }
 
-/// The SQL that `cxsink_init_db` would run. Connects to nothing.
+/// The SQL of `cxsink_init_db`. Connects to nothing.
 ///
 /// Ownership: `*out` is yours; free it by `cxsink_buffer_free`. Blocks: never. Threads: any.
 /// Errors: CONFIG if destination.url is missing or bad; INVALID_ARGUMENT.
@@ -38,18 +37,18 @@ pub unsafe extern "C" fn cxsink_init_db_sql(
         let mut out = Out::new(out);
         call("cxsink_init_db_sql", err, |call| {
             call.required(&out)?;
-            out.put(cxsink_core::init_db_sql(Configured::get(call, config)?.config)?.into());
+            out.put(cxsink_core::table::init_db_sql(Configured::get(call, config)?.config)?.into());
             Ok(Status::Ok)
         })
     }
 }
 
-/// The first `count` rows of the destination's table, as a JSON object: columns, an array of names, and rows, an array of
+/// The first `count` rows of the table of the destination, as a JSON object: columns, an array of names, and rows, an array of
 /// arrays of texts or null.
 ///
 /// Ownership: `*out` is yours; free it by `cxsink_buffer_free`. Blocks: while it connects and reads, within
 /// destination.connect_timeout and destination.statement_timeout. Threads: any.
-/// Errors: DATABASE or CONNECT if the destination cannot be reached or has no such table; CONFIG if destination.url is
+/// Errors: DATABASE or CONNECT if the destination is unreachable or the table does not exist; CONFIG if destination.url is
 /// missing or bad; INVALID_ARGUMENT.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cxsink_peek(
@@ -63,7 +62,7 @@ pub unsafe extern "C" fn cxsink_peek(
         let mut out = Out::new(out);
         call("cxsink_peek", err, |call| {
             call.required(&out)?;
-            out.put(cxsink_core::peek(Configured::get(call, config)?.config, count)?.to_json().into());
+            out.put(cxsink_core::table::peek(Configured::get(call, config)?.config, count)?.to_json().into());
             Ok(Status::Ok)
         })
     }

@@ -86,7 +86,7 @@ impl Drop for Handles {
     }
 }
 
-/// What came of a call that panicked.
+/// The outcome of a call that panicked.
 enum Came {
     /// A status, the error, and whether `*out` is NULL.
     Status(Status, *mut ErrorHandle, bool),

@@ -1,4 +1,4 @@
-//! `cxsink_validator`: checks events against the schema, offline.
+//! `cxsink_validator`: validates events against the schema, offline.
 
 use std::ffi::c_char;
 
@@ -9,7 +9,7 @@ use crate::config::{ConfigHandle, Configured};
 use crate::error::ErrorHandle;
 use crate::names::Status;
 
-/// Checks events against the configured schema, without a sink, a spool or a network.
+/// Validates events against the configured schema, without sink, spool or network.
 #[derive(Debug)]
 pub struct ValidatorHandle(Validator);
 
@@ -35,7 +35,7 @@ pub unsafe extern "C" fn cxsink_validator_new(
     }
 }
 
-/// Checks one event, `len` bytes of JSON.
+/// Validates one event, `len` bytes of JSON.
 ///
 /// Ownership: none. Blocks: never. Threads: any. Errors: JSON or SCHEMA, with every violation; INVALID_ARGUMENT.
 #[unsafe(no_mangle)]
@@ -55,7 +55,7 @@ pub unsafe extern "C" fn cxsink_validator_validate(
     }
 }
 
-/// Frees the validator and makes the variable NULL. NULL, and a variable that is NULL, are fine.
+/// Frees the validator and sets the variable to NULL. Accepts NULL, and a variable that is NULL.
 ///
 /// Ownership: takes the validator. Blocks: never. Threads: any, after every other call with it has returned. Errors: none.
 #[unsafe(no_mangle)]
@@ -64,7 +64,7 @@ pub unsafe extern "C" fn cxsink_validator_free(validator: *mut *mut ValidatorHan
     unsafe { free("cxsink_validator_free", validator) }
 }
 
-/// Checks one event, `len` bytes of JSON. For more than one, a `cxsink_validator` compiles the schema only once.
+/// Validates one event, `len` bytes of JSON. For many, use a `cxsink_validator`, which compiles the schema only once.
 ///
 /// Ownership: none. Blocks: while it reads the schema's file. Threads: any. Errors: JSON or SCHEMA, with every violation;
 /// CONFIG for a schema that cannot be used; INVALID_ARGUMENT.

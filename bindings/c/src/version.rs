@@ -1,7 +1,7 @@
-//! Which libcxsink is this, and does it fit the header that a program was compiled with?
+//! The version of the library, and whether it serves the header that a program was compiled with.
 //!
-//! A program links against one version and may meet another at run time. These functions let it find out
-//! before it calls anything else. None of them can panic, so none needs a guard.
+//! A program is linked with one version and may load another at run time. It calls these functions before anything else. None of
+//! them can panic, so none needs a guard.
 
 use std::ffi::{CStr, c_char};
 
@@ -45,7 +45,7 @@ pub extern "C" fn cxsink_check_version(header_number: u32) -> bool {
     serves(NUMBER, header_number)
 }
 
-/// Whether a library of version `library` has all that a header of version `header` declares, unchanged.
+/// Whether a library of version `library` has everything that a header of version `header` declares, unchanged.
 fn serves(library: u32, header: u32) -> bool {
     series(library) == series(header) && library >= header
 }

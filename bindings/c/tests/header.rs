@@ -1,7 +1,7 @@
-//! The headers are what cbindgen makes of the sources, with the version of the package.
+//! The headers are those that cbindgen makes of the sources, with the version of the package.
 //!
-//! They are committed, so that a C program needs no Rust tools to read them; this test keeps them true.
-//! `CXSINK_UPDATE=1 cargo test -p cxsink-c --test header` (or `make header`) writes them anew.
+//! They are committed, so that a C program needs no Rust tools; this test keeps them current.
+//! `CXSINK_UPDATE=1 cargo test -p cxsink-c --test header` (or `make header`) writes them again.
 
 #![expect(clippy::unwrap_used, reason = "a test fails there")]
 
@@ -11,7 +11,7 @@ use cbindgen::{Builder, Config};
 
 const CRATE: &str = env!("CARGO_MANIFEST_DIR");
 
-/// What C programs need beside functions and types.
+/// The macros of the header.
 fn macros() -> String {
     format!(
         "\n/* The version of this header. */\n\
@@ -22,7 +22,7 @@ fn macros() -> String {
          #define CXSINK_VERSION_NUMBER \\\n    \
              (CXSINK_VERSION_MAJOR * 1000000 + CXSINK_VERSION_MINOR * 1000 + CXSINK_VERSION_PATCH)\n\
          \n\
-         /* True when the library that is loaded serves this header. Call it before anything else. */\n\
+         /* True if the loaded library serves this header. Call it before anything else. */\n\
          #define CXSINK_CHECK_VERSION() cxsink_check_version(CXSINK_VERSION_NUMBER)\n\
          \n\
          /* A timeout_ms that waits without limit. */\n\
@@ -40,8 +40,8 @@ fn macros() -> String {
 const MADE_BY: &str = " * Made by cbindgen from bindings/c/src; edit that, then run `make header`.\n */";
 
 const MAIN: &str = "/*
- * cxsink: takes interaction events from a NICE CXone Data Actions stream, validates them and upserts them
- * into a database. This is its C interface; docs/c.md is the guide to it.
+ * cxsink: reads interaction events from a NICE CXone Data Actions stream, validates them and upserts them into
+ * a database. This is its C interface; docs/c.md is the guide.
  *
  *     cxsink_config *config = cxsink_config_new();
  *     cxsink_sink *sink = NULL;
@@ -56,19 +56,19 @@ const MAIN: &str = "/*
  *     cxsink_sink_free(&sink);
  *     cxsink_config_free(&config);
  *
- * What holds for every function:
+ * Rules of every function:
  *
- * - Status. Most return a cxsink_status, and say more in *err; err may be NULL. *out and *err are NULL on entry of the
- *   call, whatever they were before, and only set as the documentation says.
- * - Ownership. What *out and *err get is yours: free it by the function of its type. These take the address of the
- *   variable, accept NULL, and make the variable NULL. A const char * that is returned belongs to the object that it
- *   was asked of, and lives as long as that; so it is never freed. What you pass is copied.
- * - NULL where a handle, a text or a result is needed is CXSINK_STATUS_INVALID_ARGUMENT, never a crash.
+ * - Status. Most functions return a cxsink_status, with the details in *err; err may be NULL. Every call first sets *out
+ *   and *err to NULL.
+ * - Ownership. The caller owns *out and *err: free each by the function of its type. That takes the address of the
+ *   variable, accepts NULL, and sets the variable to NULL. A returned const char * belongs to the object that it came
+ *   from, and lives as long as it; never free it. Arguments are copied.
+ * - NULL for a required handle, text or result is CXSINK_STATUS_INVALID_ARGUMENT, never a crash.
  * - Text is UTF-8 and ends with a NUL character.
  * - Numbers of an enumeration are passed as uint32_t, and are never reused.
- * - Nothing is printed, and no signal handler is installed. A bug in cxsink that would end a Rust program is
+ * - The library prints nothing and installs no signal handler. A bug in cxsink that would end a Rust program becomes
  *   CXSINK_STATUS_PANIC, or a sink that ends as failed.
- * - After fork() a child cannot use what its parent made: the status is CXSINK_STATUS_FORKED.
+ * - After fork(), the child cannot use handles of its parent: the status is CXSINK_STATUS_FORKED.
  *
 ";
 

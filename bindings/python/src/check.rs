@@ -1,13 +1,13 @@
-//! Checking a deployment, step by step.
+//! Checks of a deployment.
 
-use cxsink::CheckArea;
+use cxsink::check::CheckArea;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
 use crate::config::Config;
 use crate::{logs, wait};
 
-/// Tries these areas of a deployment. As JSON.
+/// Tries these areas of a deployment; returns the report as JSON.
 #[pyfunction]
 pub(crate) fn check(py: Python<'_>, config: &Config, areas: Vec<String>) -> PyResult<String> {
     logs::start();
@@ -18,7 +18,7 @@ pub(crate) fn check(py: Python<'_>, config: &Config, areas: Vec<String>) -> PyRe
 
 fn area(name: &str) -> PyResult<CheckArea> {
     CheckArea::ALL.into_iter().find(|area| area.name() == name).ok_or_else(|| {
-        PyValueError::new_err(format!("there is no area {name:?}; there are {}", check_areas().join(", ")))
+        PyValueError::new_err(format!("no area is named {name:?}; the areas are {}", check_areas().join(", ")))
     })
 }
 

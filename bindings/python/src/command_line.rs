@@ -1,4 +1,4 @@
-//! The command line, the same as the Rust binary's.
+//! The command line, the same as that of the Rust binary.
 
 use std::ffi::OsString;
 use std::io::Write as _;
@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use pyo3::prelude::*;
 
-/// Runs the command line, with the program's name as first argument; its exit code.
+/// Runs the command line, with the name of the program as first argument; returns its exit code.
 ///
 /// It takes over SIGINT and SIGTERM, and prints to the standard streams of the process.
 #[pyfunction]

@@ -1,4 +1,4 @@
-//! A configuration, built once and never changed.
+//! An immutable configuration.
 
 use std::path::PathBuf;
 
@@ -7,13 +7,13 @@ use pyo3::prelude::*;
 
 use crate::error::exception;
 
-/// A configuration: defaults, file and environment, and over them what the program says.
+/// A configuration: defaults, file and environment, overridden by the settings of the program.
 #[pyclass(frozen, module = "cxsink._cxsink")]
 pub(crate) struct Config(pub(crate) cxsink::Config);
 
 #[pymethods]
 impl Config {
-    /// `path`: a TOML file, with the environment over it. `environment`: the environment alone.
+    /// `path`: a TOML file, overridden by the environment. `environment`: the environment alone.
     #[new]
     #[pyo3(signature = (path, environment, settings))]
     fn new(
@@ -30,17 +30,17 @@ impl Config {
         with_settings(py, base, &settings)
     }
 
-    /// A copy in which these settings are others.
+    /// A copy with these settings replaced.
     fn replaced(&self, py: Python<'_>, settings: Vec<(String, String)>) -> PyResult<Self> {
         with_settings(py, Ok(self.0.clone()), &settings)
     }
 
-    /// The value of a key as a text, a secret as `***`; `None` if it is not set.
+    /// The value of a key as text, a secret as `***`; `None` if it is not set.
     fn get(&self, key: &str) -> Option<String> {
         self.0.get(key)
     }
 
-    /// Whether the configuration makes sense as a whole.
+    /// Checks the configuration as a whole.
     fn validate(&self, py: Python<'_>) -> PyResult<()> {
         self.0.validate().map_err(|error| exception(py, &error))
     }

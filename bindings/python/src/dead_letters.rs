@@ -1,8 +1,10 @@
-//! The spool's file seen from outside: its dead letters, and the ledger of the stream's connections.
+//! The spool file without a sink: its dead letters, and the connections to the stream.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use cxsink::Purge;
+use cxsink::connections::{Connections, Gap, StreamConnection};
+use cxsink::dead_letters::PurgeFilter;
 use pyo3::prelude::*;
 
 use crate::config::Config;
@@ -10,13 +12,13 @@ use crate::{logs, wait};
 
 /// The dead letters of a spool.
 #[pyclass(frozen, module = "cxsink._cxsink")]
-pub(crate) struct DeadLetters(Arc<Mutex<cxsink::DeadLetters>>);
+pub(crate) struct DeadLetters(Arc<Mutex<cxsink::dead_letters::DeadLetters>>);
 
 impl DeadLetters {
     fn call<T: Send + 'static>(
         &self,
         py: Python<'_>,
-        work: impl FnOnce(&cxsink::DeadLetters) -> cxsink::Result<T> + Send + 'static,
+        work: impl FnOnce(&cxsink::dead_letters::DeadLetters) -> cxsink::Result<T> + Send + 'static,
     ) -> PyResult<T> {
         let letters = Arc::clone(&self.0);
         wait::call(py, move || work(&letters.lock().unwrap_or_else(PoisonError::into_inner)))
@@ -29,7 +31,8 @@ impl DeadLetters {
     fn new(py: Python<'_>, config: &Config) -> PyResult<Self> {
         logs::start();
         let config = config.0.clone();
-        wait::call(py, move || cxsink::DeadLetters::open(&config)).map(|letters| Self(Arc::new(Mutex::new(letters))))
+        wait::call(py, move || cxsink::dead_letters::DeadLetters::open(&config))
+            .map(|letters| Self(Arc::new(Mutex::new(letters))))
     }
 
     /// At most `count` from this offset on, each as JSON with its event.
@@ -39,14 +42,14 @@ impl DeadLetters {
     }
 
     fn count(&self, py: Python<'_>) -> PyResult<u64> {
-        self.call(py, cxsink::DeadLetters::count)
+        self.call(py, cxsink::dead_letters::DeadLetters::count)
     }
 
     fn mark_exported(&self, py: Python<'_>, offsets: Vec<u64>) -> PyResult<()> {
         self.call(py, move |letters| letters.mark_exported(&offsets))
     }
 
-    /// How many were deleted, are left unseen, and are left unfinished. `before`: microseconds since 1970-01-01 UTC.
+    /// The numbers of the report: deleted, unseen, unfinished. `before`: microseconds since 1970-01-01 UTC.
     #[pyo3(signature = (exported, replayed, unseen, before))]
     fn purge(
         &self,
@@ -56,34 +59,40 @@ impl DeadLetters {
         unseen: bool,
         before: Option<i64>,
     ) -> PyResult<(u64, u64, u64)> {
-        let mut purge = Purge::default();
-        (purge.exported, purge.replayed, purge.unseen, purge.before) = (exported, replayed, unseen, before);
+        let mut purge = PurgeFilter::default();
+        (purge.exported, purge.replayed, purge.unseen) = (exported, replayed, unseen);
+        purge.before = before.map(time);
         let purged = self.call(py, move |letters| letters.purge(&purge))?;
         Ok((purged.deleted, purged.unseen, purged.unfinished))
     }
 }
 
-/// The stream's connections, each as JSON.
+fn time(micros: i64) -> SystemTime {
+    let distance = Duration::from_micros(micros.unsigned_abs());
+    if micros < 0 { UNIX_EPOCH - distance } else { UNIX_EPOCH + distance }
+}
+
+/// The connections to the stream, each as JSON.
 #[pyfunction]
 pub(crate) fn connections(py: Python<'_>, config: &Config) -> PyResult<Vec<String>> {
-    let list = |connections: &cxsink::Connections| connections.list();
-    let connections = outside(py, config, list)?;
-    Ok(connections.iter().map(cxsink::StreamConnection::to_json).collect())
+    let list = |connections: &Connections| connections.list();
+    let connections = offline(py, config, list)?;
+    Ok(connections.iter().map(StreamConnection::to_json).collect())
 }
 
 /// The times in which events may have been missed, each as JSON.
 #[pyfunction]
 pub(crate) fn gaps(py: Python<'_>, config: &Config) -> PyResult<Vec<String>> {
-    let gaps = outside(py, config, cxsink::Connections::gaps)?;
-    Ok(gaps.iter().map(cxsink::Gap::to_json).collect())
+    let gaps = offline(py, config, Connections::gaps)?;
+    Ok(gaps.iter().map(Gap::to_json).collect())
 }
 
-fn outside<T: Send + 'static>(
+fn offline<T: Send + 'static>(
     py: Python<'_>,
     config: &Config,
-    read: impl FnOnce(&cxsink::Connections) -> cxsink::Result<T> + Send + 'static,
+    read: impl FnOnce(&Connections) -> cxsink::Result<T> + Send + 'static,
 ) -> PyResult<T> {
     logs::start();
     let config = config.0.clone();
-    wait::call(py, move || cxsink::Connections::open(&config).and_then(|connections| read(&connections)))
+    wait::call(py, move || Connections::open(&config).and_then(|connections| read(&connections)))
 }

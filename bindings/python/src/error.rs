@@ -1,4 +1,4 @@
-//! Errors of the library as exceptions of Python, which are written in Python (`cxsink.exceptions`).
+//! Errors of the library as Python exceptions, which are written in Python (`cxsink.exceptions`).
 
 use cxsink::{Error, ErrorKind};
 use pyo3::prelude::*;
@@ -18,7 +18,7 @@ fn made_by(py: Python<'_>, maker: &str, error: &Error) -> PyErr {
     make().map_or_else(|failed| failed, PyErr::from_value)
 }
 
-/// Name and number of every status.
+/// The name and the number of every status.
 #[pyfunction]
 pub(crate) fn statuses() -> Vec<(&'static str, u32)> {
     ErrorKind::ALL.map(|kind| (kind.name(), kind.code())).into()

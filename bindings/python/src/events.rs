@@ -1,11 +1,11 @@
-//! Events from Python objects, many at a time.
+//! Chunks of events from Python objects.
 
 use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
 
-/// Events side by side in one buffer.
+/// Events in one buffer, one after the other.
 #[derive(Default)]
 pub(crate) struct Chunk {
     bytes: Vec<u8>,
@@ -13,14 +13,14 @@ pub(crate) struct Chunk {
     since: Option<Instant>,
 }
 
-/// As much as the spool takes in one transaction.
+/// The limits of one transaction of the spool.
 const EVENTS_MAX: usize = 2000;
 const BYTES_MAX: usize = 512 * 1024;
-/// Events of a slow iterable wait no longer than this for others to come.
+/// The longest time that an event of a slow iterable waits for the next ones.
 const WAIT_MAX: Duration = Duration::from_millis(100);
 
 impl Chunk {
-    /// Appends an event: `bytes` or `str` as they are, anything else as Python turns it into JSON.
+    /// Appends an event: `bytes` or `str` unchanged, anything else as JSON made by Python.
     pub(crate) fn push(&mut self, event: &Bound<'_, PyAny>) -> PyResult<()> {
         if let Ok(bytes) = event.cast::<PyBytes>() {
             self.bytes.extend_from_slice(bytes.as_bytes());
@@ -35,7 +35,7 @@ impl Chunk {
         Ok(())
     }
 
-    /// Whether it is time to hand the events on.
+    /// Whether the chunk is full, or its first event has waited long enough.
     pub(crate) fn is_due(&self) -> bool {
         self.ends.len() >= EVENTS_MAX
             || self.bytes.len() >= BYTES_MAX
@@ -56,14 +56,14 @@ impl Chunk {
         self.since = None;
     }
 
-    /// The events from the one at `first` on.
+    /// The events from the index `first` on.
     pub(crate) fn from(&self, first: usize) -> impl Iterator<Item = &[u8]> {
         let start = |index: usize| index.checked_sub(1).and_then(|before| self.ends.get(before)).copied().unwrap_or(0);
         let places = self.ends.iter().enumerate().skip(first);
         places.map(move |(index, &end)| self.bytes.get(start(index)..end).unwrap_or_default())
     }
 
-    /// The events as JSON Lines, each in a line of its own, whatever stood around it.
+    /// The events as JSON Lines, each on a line of its own.
     pub(crate) fn lines(&self) -> Vec<u8> {
         let mut lines = Vec::with_capacity(self.bytes.len() + self.ends.len());
         for event in self.from(0) {

@@ -1,12 +1,12 @@
-//! The native module `cxsink._cxsink`: what Python cannot do itself, and nothing else.
+//! The native module `cxsink._cxsink`: the part of the package that Python cannot do.
 //!
-//! It translates between Python values and the public API of the crate `cxsink`; it decides nothing. What
-//! Python can say as well (exceptions, data classes, the console script) is in `python/cxsink`.
+//! It translates between Python values and the public API of the crate `cxsink`, and decides nothing. Exceptions, data classes and the
+//! console script are written in Python, in `python/cxsink`.
 //!
-//! Rules that hold everywhere in it: no thread that Rust made ever attaches to Python; whatever may block does so detached, and looks at
-//! Python's signals meanwhile (`wait`); a handle is used only in the process that opened it (`sink`).
+//! Rules: no thread made by Rust attaches to Python; a call that may block does so detached, and checks Python's signals (`wait`); a
+//! handle is used only in the process that opened it (`sink`).
 
-#![expect(clippy::needless_pass_by_value, reason = "pyo3 hands over values that it made for the call")]
+#![expect(clippy::needless_pass_by_value, reason = "pyo3 passes owned values")]
 
 mod check;
 mod command_line;

@@ -1,7 +1,7 @@
-//! The log on its way to Python's `logging`.
+//! The queue of log records for Python's `logging`.
 //!
-//! The library's threads log whenever they like, and must never attach to Python. So records wait in a bounded queue, and a thread that
-//! calls from Python hands them over.
+//! The library's threads log at any time, and must never attach to Python. So records wait in a bounded queue, and a thread that calls
+//! from Python passes them on.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
@@ -12,23 +12,23 @@ use cxsink::LogScope;
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use pyo3::prelude::*;
 
-/// What Python is given: number of the logger, level, target, message, seconds since 1970, name of the thread.
+/// A record for Python: number of the logger, level, target, message, seconds since 1970, name of the thread.
 type Line = (u64, u8, String, String, f64, String);
 
-/// A logger of Python's, by the number that Python gave it.
+/// A Python logger, by the number that Python gave it.
 struct LoggerNumber(u64);
 
-/// Records of a thread in this scope, and of those it starts, are for the logger with this number. 0 is the default one.
+/// The scope of the logger with this number, for the records of a thread and of the threads it starts. 0 is the default logger.
 pub(crate) fn scope(logger: u64) -> LogScope {
     LogScope::new(Arc::new(LoggerNumber(logger)))
 }
 
-/// A process that never calls from Python loses the oldest records beyond this.
+/// The length of the queue. A process that never calls from Python loses the oldest records beyond it.
 const LINES_MAX: usize = 10_000;
 
 struct Queue {
     lines: Mutex<VecDeque<Line>>,
-    /// The length of `lines`, to be looked at without a lock.
+    /// The length of `lines`, readable without the lock.
     waiting: AtomicUsize,
     dropped: AtomicUsize,
 }
@@ -47,7 +47,7 @@ impl Queue {
     }
 }
 
-/// The queue of this process; replaced in a forked child, in which the lock of the old one may be held for ever.
+/// The queue of this process; replaced in a forked child, in which the lock of the old one may be held forever.
 static QUEUE: AtomicPtr<Queue> = AtomicPtr::new(std::ptr::null_mut());
 
 fn queue() -> Option<&'static Queue> {
@@ -59,7 +59,7 @@ struct Bridge;
 
 impl Log for Bridge {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        // Other crates' detail holds headers and payloads.
+        // Other crates log headers and payloads at low levels.
         metadata.target().starts_with("cxsink") || metadata.level() <= Level::Warn
     }
 
@@ -88,7 +88,7 @@ impl Log for Bridge {
     fn flush(&self) {}
 }
 
-/// Levels as `logging` counts them; it has none for `trace`.
+/// The numbers of the levels in `logging`, which has none for `trace`.
 fn level_of(level: Level) -> u8 {
     match level {
         Level::Error => 40,
@@ -99,7 +99,7 @@ fn level_of(level: Level) -> u8 {
     }
 }
 
-/// Starts the bridge, with the first handle that is opened: the command line brings a logger of its own.
+/// Installs the queue, when the first handle is opened: the command line has a logger of its own.
 pub(crate) fn start() {
     static START: Once = Once::new();
     START.call_once(|| {
@@ -108,7 +108,7 @@ pub(crate) fn start() {
     });
 }
 
-/// Hands what waits over to `logging`, on this thread.
+/// Passes the waiting records to `logging`, on this thread.
 pub(crate) fn drain(py: Python<'_>) -> PyResult<()> {
     if queue().is_none() {
         return Ok(());
@@ -116,12 +116,12 @@ pub(crate) fn drain(py: Python<'_>) -> PyResult<()> {
     py.import("cxsink._logs")?.getattr("drain")?.call0().map(drop)
 }
 
-/// The same if something waits: for calls that come hundreds of thousands of times a second.
+/// The same, if any record waits: for calls that come hundreds of thousands of times a second.
 pub(crate) fn drain_if_any(py: Python<'_>) -> PyResult<()> {
     if queue().is_some_and(|queue| queue.waiting.load(Ordering::Acquire) > 0) { drain(py) } else { Ok(()) }
 }
 
-/// Takes the records that wait, and how many were dropped because nobody took them in time.
+/// Takes the waiting records, and the number of those dropped because no call fetched them in time.
 #[pyfunction]
 pub(crate) fn take_logs() -> (Vec<Line>, usize) {
     let Some(queue) = queue() else { return (Vec::new(), 0) };
@@ -133,7 +133,7 @@ pub(crate) fn take_logs() -> (Vec<Line>, usize) {
     (std::mem::take(&mut *lines).into(), queue.dropped.swap(0, Ordering::Relaxed))
 }
 
-/// Sets the least severe level that is kept, as `logging` counts levels.
+/// Sets the lowest level that is kept, as a number of `logging`.
 #[pyfunction]
 pub(crate) fn set_log_level(level: i64) {
     log::set_max_level(match level {
@@ -146,7 +146,7 @@ pub(crate) fn set_log_level(level: i64) {
     });
 }
 
-/// Gives a forked child a queue of its own.
+/// Gives a forked child its own queue.
 #[pyfunction]
 pub(crate) fn after_fork() {
     if queue().is_some() {

@@ -1,14 +1,14 @@
-//! Replaying dead letters, from within and from outside.
+//! Replaying dead letters, through a sink or without one.
 
 use std::time::Duration;
 
-use cxsink::Selection;
+use cxsink::dead_letters::{self, Selection};
 use pyo3::prelude::*;
 
 use crate::config::Config;
 use crate::{logs, wait};
 
-/// What a replay did, as JSON.
+/// The report of a replay, as JSON.
 pub(crate) type Outcome = String;
 
 pub(crate) fn selection(offsets: Option<Vec<u64>>) -> Selection {
@@ -27,14 +27,14 @@ pub(crate) fn replay(
     logs::start();
     let config = config.0.clone();
     let timeout = wait::timeout(timeout)?.unwrap_or(Duration::MAX);
-    wait::call(py, move || cxsink::replay(&config, &selection(offsets), timeout)).map(|replayed| replayed.to_json())
+    wait::call(py, move || dead_letters::replay(&config, &selection(offsets), timeout)).map(|report| report.to_json())
 }
 
-/// What [`replay`] would do. As JSON.
+/// The report that [`replay`] would return, without changing anything. As JSON.
 #[pyfunction]
 #[pyo3(signature = (config, offsets))]
 pub(crate) fn replay_dry_run(py: Python<'_>, config: &Config, offsets: Option<Vec<u64>>) -> PyResult<Outcome> {
     logs::start();
     let config = config.0.clone();
-    wait::call(py, move || cxsink::replay_dry_run(&config, &selection(offsets))).map(|replayed| replayed.to_json())
+    wait::call(py, move || dead_letters::replay_dry_run(&config, &selection(offsets))).map(|report| report.to_json())
 }

@@ -16,7 +16,7 @@ use crate::wait::{self, look_around};
 pub(crate) struct Simulator {
     running: simulator::Simulator,
     is_stopped: AtomicBool,
-    /// In a forked child there is nothing to wait for.
+    /// False in a forked child, in which the simulator does not run.
     process: u32,
 }
 
@@ -34,7 +34,7 @@ impl Simulator {
         Ok(Self { running, is_stopped: AtomicBool::new(false), process: std::process::id() })
     }
 
-    /// The settings with which a sink reads from here.
+    /// The settings of a sink that reads from this simulator.
     fn settings(&self) -> Vec<(&'static str, String)> {
         vec![
             ("oauth.url", self.running.oauth_url()),
@@ -51,7 +51,7 @@ impl Simulator {
         self.running.port()
     }
 
-    /// What was sent and refused so far, as JSON.
+    /// The numbers so far, as JSON.
     fn report(&self) -> String {
         self.running.report().to_json()
     }
@@ -60,7 +60,7 @@ impl Simulator {
         SimulatedEvents(Mutex::new(self.running.events()))
     }
 
-    /// Whether every event was sent in time.
+    /// Whether every event was sent within the timeout.
     #[pyo3(signature = (timeout))]
     fn wait_finished(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<bool> {
         let deadline = wait::deadline(wait::timeout(timeout)?);
@@ -82,7 +82,7 @@ impl Simulator {
         py.detach(|| self.running.stop());
     }
 
-    /// The options that there are, each with what it takes.
+    /// The names of the options, each with the kind of its value.
     #[staticmethod]
     fn options() -> Vec<(&'static str, &'static str)> {
         SimulatorOptions::keys().iter().map(|key| (key.name, key.takes)).collect()

@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use cxsink::{Counter, EnteredScope, ErrorKind, LogScope, Poll};
+use cxsink::stats::Counter;
+use cxsink::{EnteredScope, ErrorKind, LogScope, Poll};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyList;
@@ -16,25 +17,25 @@ use crate::logs;
 use crate::replay::{Outcome, selection};
 use crate::wait::{self, SLICE, look_around};
 
-/// A sink. Everything is safe to call from any thread of the process that opened it.
+/// A sink. Any thread of the process that opened it may call any method.
 #[pyclass(frozen, module = "cxsink._cxsink")]
 pub(crate) struct Sink {
-    /// Taken out when the object goes.
+    /// `None` once the object is being dropped.
     handle: Option<cxsink::Sink>,
-    /// A forked child has the memory, but not the threads, and locks in it may be held for ever.
+    /// A forked child has the memory, but not the threads, and locks in it may be held forever.
     process: u32,
     scope: LogScope,
-    /// Notices that Python took and could not return. Locked for a moment only, by threads that are attached to Python: free in a fork.
+    /// Notices that Python took and could not return. Only threads attached to Python lock it, briefly, so it is free after a fork.
     given_back: Mutex<VecDeque<String>>,
 }
 
 impl Sink {
-    /// The sink, and the mark of this thread by which the log finds its logger.
+    /// The sink, with this thread in its log scope.
     fn get(&self, py: Python<'_>) -> PyResult<(&cxsink::Sink, EnteredScope)> {
-        let gone = || PyValueError::new_err("the sink is gone");
+        let gone = || PyValueError::new_err("the sink was dropped");
         let sink = self.handle.as_ref().ok_or_else(gone)?;
         if std::process::id() != self.process {
-            // It asks for the process before anything else.
+            // It checks the process first.
             return match sink.poll(Some(Duration::ZERO)) {
                 Err(error) => Err(exception(py, &error)),
                 Ok(_) => Err(gone()),
@@ -50,7 +51,7 @@ impl Sink {
 
 #[pymethods]
 impl Sink {
-    /// `logger`: the number of the logger that its records are for.
+    /// `logger`: the number of the logger for its records.
     #[new]
     fn new(py: Python<'_>, config: &Config, logger: u64) -> PyResult<Self> {
         logs::start();
@@ -70,15 +71,15 @@ impl Sink {
         outcome.map_err(|error| exception(py, &error))
     }
 
-    /// Puts the next notice into `taken`, as JSON; nothing when there was none in time, or none will come any more.
+    /// Puts the next notice into `taken`, as JSON; nothing if none came in time, or the sink has ended.
     ///
-    /// A signal may raise its exception right after this call. What it put into the list is not lost then: `give_back` takes it.
+    /// A signal may raise its exception right after this call. The notice in the list is not lost then: `give_back` takes it.
     #[pyo3(signature = (timeout, taken))]
     fn poll(&self, py: Python<'_>, timeout: Option<f64>, taken: &Bound<'_, PyList>) -> PyResult<()> {
         let (sink, _scope) = self.get(py)?;
         let deadline = wait::deadline(wait::timeout(timeout)?);
         loop {
-            // Before a notice is taken, and never after: an exception from here would lose it.
+            // Before a notice is taken, never after: an exception would lose it.
             look_around(py)?;
             if let Some(notice) = self.given_back().pop_front() {
                 return taken.append(notice);
@@ -93,7 +94,7 @@ impl Sink {
         }
     }
 
-    /// The next `poll` finds these first.
+    /// The next `poll` returns these first.
     fn give_back(&self, taken: Vec<String>) {
         self.given_back().extend(taken);
     }
@@ -105,7 +106,7 @@ impl Sink {
         ingest_chunk(py, sink, &chunk).map_err(|stopped| with_index(py, stopped.cause, None))
     }
 
-    /// Takes every event of the iterable; how many that were. An exception has an attribute `index`: what stands before it is taken.
+    /// Takes every event of the iterable; returns their number. The attribute `index` of an exception is the number of events taken.
     fn ingest_many(&self, py: Python<'_>, events: &Bound<'_, PyAny>) -> PyResult<u64> {
         let (sink, _scope) = self.get(py)?;
         let mut taken = 0;
@@ -120,7 +121,7 @@ impl Sink {
         Ok(taken)
     }
 
-    /// Takes lines of JSON, from any iterable; how many events that were.
+    /// Takes JSON Lines from any iterable; returns the number of events.
     fn import_lines(&self, py: Python<'_>, lines: &Bound<'_, PyAny>) -> PyResult<u64> {
         let (sink, _scope) = self.get(py)?;
         let mut taken = 0;
@@ -141,13 +142,14 @@ impl Sink {
     #[pyo3(signature = (timeout))]
     fn close(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<()> {
         let (sink, _scope) = self.get(py)?;
-        let timeout = wait::timeout(timeout)?;
+        let timeout = wait::timeout(timeout)?.unwrap_or(Duration::MAX);
         let closing = sink.clone();
-        let at_once = || drop(sink.close(Some(Duration::ZERO)));
-        wait::interruptible(py, move || closing.close(timeout), at_once)?.map_err(|error| close_exception(py, &error))
+        let at_once = || drop(sink.close_within(Duration::ZERO));
+        wait::interruptible(py, move || closing.close_within(timeout), at_once)?
+            .map_err(|error| close_exception(py, &error))
     }
 
-    /// The numbers, as JSON.
+    /// The statistics, as JSON.
     fn stats(&self, py: Python<'_>) -> PyResult<String> {
         let (sink, _scope) = self.get(py)?;
         let stats = py.detach(|| sink.stats().to_json());
@@ -160,7 +162,7 @@ impl Sink {
         let counter = Counter::ALL.into_iter().find(|counter| counter.name() == name);
         let counter = counter.ok_or_else(|| {
             let names = Counter::ALL.map(Counter::name).join(", ");
-            PyValueError::new_err(format!("there is no counter {name:?}; there are {names}"))
+            PyValueError::new_err(format!("no counter is named {name:?}; the counters are {names}"))
         })?;
         Ok(py.detach(|| sink.counter(counter)))
     }
@@ -170,7 +172,7 @@ impl Sink {
         Ok(self.get(py)?.0.state().name())
     }
 
-    /// The error that ended the sink, as an exception that is not raised.
+    /// The error that ended the sink, as an exception; it is not raised.
     #[getter]
     fn failure(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
         let failure = self.get(py)?.0.failure();
@@ -185,19 +187,19 @@ impl Sink {
         Ok(letters.iter().map(|letter| letter.to_json(true)).collect())
     }
 
-    /// `offsets`: none for all. As JSON.
+    /// `offsets`: `None` for all. The report, as JSON.
     fn replay(&self, py: Python<'_>, offsets: Option<Vec<u64>>) -> PyResult<Outcome> {
         let (sink, _scope) = self.get(py)?;
         let sink = sink.clone();
         wait::call(py, move || sink.replay(&selection(offsets))).map(|replayed| replayed.to_json())
     }
 
-    /// The stream's connections, each as JSON.
+    /// The connections to the stream, each as JSON.
     fn connections(&self, py: Python<'_>) -> PyResult<Vec<String>> {
         let (sink, _scope) = self.get(py)?;
         let sink = sink.clone();
         let connections = wait::call(py, move || sink.connections())?;
-        Ok(connections.iter().map(cxsink::StreamConnection::to_json).collect())
+        Ok(connections.iter().map(cxsink::connections::StreamConnection::to_json).collect())
     }
 
     /// The times in which events may have been missed, each as JSON.
@@ -205,7 +207,7 @@ impl Sink {
         let (sink, _scope) = self.get(py)?;
         let sink = sink.clone();
         let gaps = wait::call(py, move || sink.gaps())?;
-        Ok(gaps.iter().map(cxsink::Gap::to_json).collect())
+        Ok(gaps.iter().map(cxsink::connections::Gap::to_json).collect())
     }
 }
 
@@ -213,26 +215,26 @@ impl Drop for Sink {
     fn drop(&mut self) {
         let Some(sink) = self.handle.take() else { return };
         if std::process::id() != self.process {
-            // Its files and threads are the parent's.
+            // Its files and threads belong to the parent.
             std::mem::forget(sink);
             return;
         }
         let _entered = self.scope.enter();
         let mut sink = Some(sink);
-        // Dropping waits for the sink's threads; other threads of Python run meanwhile.
+        // Dropping waits for the threads of the sink; detached, so that other Python threads run.
         let _ = Python::try_attach(|py| py.detach(|| drop(sink.take())));
         drop(sink);
     }
 }
 
-/// Why a chunk was not taken whole.
+/// The reason why a chunk was not taken as a whole.
 struct Stopped {
-    /// How many of its events were taken.
+    /// The number of its events that were taken.
     taken: usize,
     cause: PyErr,
 }
 
-/// Takes the chunk, and looks at signals while the spool is full.
+/// Takes the chunk, and checks signals while the spool is full.
 fn ingest_chunk(py: Python<'_>, sink: &cxsink::Sink, chunk: &Chunk) -> Result<(), Stopped> {
     let mut taken = 0;
     loop {
@@ -249,17 +251,17 @@ fn ingest_chunk(py: Python<'_>, sink: &cxsink::Sink, chunk: &Chunk) -> Result<()
     }
 }
 
-/// The exception with the place of its event among all that were given; none for a single event.
+/// The exception with the index of its event; `None` for a single event.
 fn with_index(py: Python<'_>, exception: PyErr, index: Option<u64>) -> PyErr {
     let value = exception.value(py);
-    // Other exceptions, such as KeyboardInterrupt, have no such attribute and get none.
+    // Other exceptions, such as KeyboardInterrupt, have no such attribute.
     if value.hasattr("index").unwrap_or_default() {
         let _ = value.setattr("index", index);
     }
     exception
 }
 
-/// Hands the iterable's items to `take` in chunks. What the iterable gave before it raised an exception is handed over first.
+/// Passes the items of the iterable to `take` in chunks. If the iterable raises an exception, the items before it are passed first.
 fn in_chunks(items: &Bound<'_, PyAny>, mut take: impl FnMut(&Chunk) -> PyResult<()>) -> PyResult<()> {
     let mut chunk = Chunk::default();
     for item in items.try_iter()? {

@@ -1,4 +1,4 @@
-//! The destination's table.
+//! The table of the destination.
 
 use pyo3::prelude::*;
 
@@ -6,7 +6,7 @@ use crate::config::Config;
 use crate::error::exception;
 use crate::{logs, wait};
 
-/// Makes the tables where they do not exist.
+/// Creates the tables if they do not exist.
 #[pyfunction]
 pub(crate) fn init_db(py: Python<'_>, config: &Config) -> PyResult<()> {
     logs::start();
@@ -14,10 +14,10 @@ pub(crate) fn init_db(py: Python<'_>, config: &Config) -> PyResult<()> {
     wait::call(py, move || cxsink::init_db(&config))
 }
 
-/// The SQL that [`init_db`] would run.
+/// The SQL of [`init_db`].
 #[pyfunction]
 pub(crate) fn init_db_sql(py: Python<'_>, config: &Config) -> PyResult<String> {
-    cxsink::init_db_sql(&config.0).map_err(|error| exception(py, &error))
+    cxsink::table::init_db_sql(&config.0).map_err(|error| exception(py, &error))
 }
 
 /// The names of the columns, and rows with each value as text.
@@ -28,5 +28,5 @@ type Rows = (Vec<String>, Vec<Vec<Option<String>>>);
 pub(crate) fn peek(py: Python<'_>, config: &Config, count: usize) -> PyResult<Rows> {
     logs::start();
     let config = config.0.clone();
-    wait::call(py, move || cxsink::peek(&config, count)).map(|found| (found.columns, found.rows))
+    wait::call(py, move || cxsink::table::peek(&config, count)).map(|found| (found.columns, found.rows))
 }

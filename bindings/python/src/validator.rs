@@ -1,4 +1,4 @@
-//! Checking events against the schema alone.
+//! Validation of events against the schema.
 
 use pyo3::prelude::*;
 

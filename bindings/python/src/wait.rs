@@ -1,4 +1,4 @@
-//! Waiting as Python wants it: detached, so that other threads run, and with an eye on signals, so that Ctrl-C works.
+//! Waiting in Python: detached, so that other threads run, and checking signals, so that Ctrl-C works.
 
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::thread;
@@ -10,33 +10,33 @@ use pyo3::prelude::*;
 
 use crate::{error, logs};
 
-/// How long a wait may be blind to signals.
+/// The longest wait between two checks of the signals.
 pub(crate) const SLICE: Duration = Duration::from_millis(50);
 
-/// Hands the log over to Python and lets it handle its signals; an exception comes of Ctrl-C.
+/// Passes the log to Python and lets it handle its signals. Ctrl-C raises an exception.
 pub(crate) fn look_around(py: Python<'_>) -> PyResult<()> {
     logs::drain(py)?;
     py.check_signals()
 }
 
-/// A timeout as Python gives it, in seconds; `None` in and out: for ever.
+/// A timeout from Python, in seconds; `None` is without limit.
 pub(crate) fn timeout(seconds: Option<f64>) -> PyResult<Option<Duration>> {
     match seconds {
         Some(seconds) if seconds.is_nan() || seconds < 0.0 => {
             Err(PyValueError::new_err(format!("a timeout must not be negative: {seconds}")))
         }
-        // What is too long for a duration is for ever.
+        // A time too long for a duration is without limit.
         Some(seconds) => Ok(Duration::try_from_secs_f64(seconds).ok()),
         None => Ok(None),
     }
 }
 
-/// The moment at which a timeout has passed.
+/// The deadline of a timeout.
 pub(crate) fn deadline(timeout: Option<Duration>) -> Option<Instant> {
     timeout.and_then(|timeout| Instant::now().checked_add(timeout))
 }
 
-/// How long the next slice of a wait may be; `None` when the deadline has passed.
+/// The next slice of a wait; `None` after the deadline.
 pub(crate) fn slice(deadline: Option<Instant>) -> Option<Duration> {
     match deadline {
         None => Some(SLICE),
@@ -46,9 +46,9 @@ pub(crate) fn slice(deadline: Option<Instant>) -> Option<Duration> {
     }
 }
 
-/// Runs `work`, which blocks and cannot be told to look at Python's signals, on a thread of its own, and waits for it.
+/// Runs `work`, which blocks and cannot check Python's signals, on a thread of its own, and waits for it.
 ///
-/// When a signal raises an exception, `on_interrupt` tells the work to end, if it can be told. It is not waited for.
+/// When a signal raises an exception, this calls `on_interrupt`, which may end the work, and does not wait for it.
 pub(crate) fn interruptible<T: Send + 'static>(
     py: Python<'_>,
     work: impl FnOnce() -> Result<T> + Send + 'static,
@@ -59,7 +59,7 @@ pub(crate) fn interruptible<T: Send + 'static>(
     let scope = LogScope::current();
     let spawned = thread::Builder::new().name("cxsink-call".into()).spawn(move || {
         let _entered = scope.as_ref().map(LogScope::enter);
-        // Nobody listens any more after a signal.
+        // After a signal, the receiver is gone.
         let _ = sender.send(work());
     });
     if let Err(error) = spawned {
@@ -85,7 +85,7 @@ pub(crate) fn interruptible<T: Send + 'static>(
     }
 }
 
-/// [`interruptible`] for work that cannot be told to end.
+/// [`interruptible`], for work that cannot be ended early.
 pub(crate) fn call<T: Send + 'static>(
     py: Python<'_>,
     work: impl FnOnce() -> Result<T> + Send + 'static,

@@ -29,9 +29,11 @@ pub(super) fn sqlite_error(path: &Path, action: &str, error: &rusqlite::Error) -
         _ => (Class::Transient, None),
     };
     let kind = if class == Class::BadRow { ErrorKind::Constraint } else { ErrorKind::Database };
-    let error = Error::new(kind, format!("{action} the SQLite database {}: {error}", path.display())).with_class(class);
+    let mapped =
+        Error::new(kind, format!("{action} the SQLite database {}: {error}", path.display())).with_class(class);
+    let mapped = mapped.caused_by_sqlite(error);
     match hint {
-        Some(hint) => error.with_hint(hint),
-        None => error,
+        Some(hint) => mapped.with_hint(hint),
+        None => mapped,
     }
 }

@@ -1,6 +1,6 @@
-//! The whole engine with a scripted stream and a faulty destination: every class of failure, and the books afterwards.
+//! The whole engine with a scripted stream and a faulty destination: every class of failure, and the accounting afterwards.
 //!
-//! The destination is the real SQLite one with faults put in front of it; the real stream and PostgreSQL are tested in `tests/`.
+//! The destination is the real SQLite one behind injected faults; `tests/` has the real stream and PostgreSQL.
 
 use std::collections::VecDeque;
 use std::path::Path;
@@ -21,7 +21,7 @@ use crate::rows::{Plan, Table};
 use crate::source::{ReadOutcome, Source};
 use crate::threads::stop_signal::StopSignal;
 
-/// What goes wrong, in the order of the calls to the destination.
+/// The faults, in the order of the calls to the destination.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Fault {
     /// `connect` fails.
@@ -141,7 +141,7 @@ impl Destination for Faulty {
     }
 }
 
-/// Gives these bursts, then ends as told.
+/// Yields these bursts, then this end.
 struct Scripted {
     bursts: VecDeque<Vec<String>>,
     end: Option<Error>,
@@ -159,7 +159,7 @@ impl Source for Scripted {
                 for event in events {
                     burst.push(event.as_bytes());
                 }
-                // The last burst comes with the error: it has been read all the same.
+                // The last burst comes with the error; it has been read all the same.
                 match self.end.take_if(|_| self.bursts.is_empty()) {
                     Some(error) => Err(error),
                     None => Ok(ReadOutcome::Events),
@@ -171,7 +171,7 @@ impl Source for Scripted {
     }
 }
 
-/// A directory with a spool and a table, and sinks over them.
+/// A directory with a spool and a table, and sinks that use them.
 struct Bench {
     directory: TempDir,
     config: Config,
@@ -214,7 +214,7 @@ impl Bench {
         Sink::open(&self.config).unwrap()
     }
 
-    /// Starts the sink with this stream; the receiver tells the size of every batch that reached the destination.
+    /// Starts the sink with this stream; the receiver gets the size of every batch that reached the destination.
     fn start(&self, sink: &Sink, bursts: &[&[String]], end: Option<Error>) -> mpsc::Receiver<usize> {
         let (batches, receiver) = mpsc::channel();
         let path = self.table_path();
@@ -238,12 +238,12 @@ impl Bench {
         receiver
     }
 
-    /// Runs a sink over this stream to its end.
+    /// Runs a sink with this stream to its end.
     fn run(&self, bursts: &[&[String]]) -> Stats {
         let sink = self.open();
         self.start(&sink, bursts, None);
         while let Poll::Notice(_) = sink.poll(Some(Duration::from_secs(30))).unwrap() {}
-        sink.close(Some(Duration::from_secs(30))).unwrap();
+        sink.close_within(Duration::from_secs(30)).unwrap();
         let stats = sink.stats();
         assert!(stats.is_balanced(), "{stats:?}");
         stats
@@ -273,7 +273,7 @@ fn rows(expected: &[(&str, i64)]) -> Vec<(String, Option<i64>)> {
     expected.iter().map(|&(key, duration)| (key.to_owned(), Some(duration))).collect()
 }
 
-/// Other notices do not put off the deadline.
+/// Other notices do not extend the deadline.
 fn wait_for_state(sink: &Sink, state: State) {
     let until = Instant::now() + Duration::from_secs(30);
     loop {
@@ -287,7 +287,22 @@ fn wait_for_state(sink: &Sink, state: State) {
 }
 
 #[test]
-fn events_reach_the_table_and_the_books_close() {
+fn public_types_may_be_shared_among_threads() {
+    fn check<T: Send + Sync>() {}
+    check::<Sink>();
+    check::<crate::Validator>();
+    check::<Config>();
+    check::<Error>();
+    check::<Notice>();
+    check::<Stats>();
+    check::<DeadLetter>();
+    check::<crate::dead_letters::ReplayReport>();
+    check::<crate::check::CheckReport>();
+    check::<Gap>();
+}
+
+#[test]
+fn every_event_reaches_the_table_and_is_accounted_for() {
     let bench = Bench::new();
     let stats = bench
         .run(&[&[event("a", 1), event("b", 2), event("a", 3)], &[event("b", 4), "not json".into(), event("c", 5)]]);
@@ -295,11 +310,11 @@ fn events_reach_the_table_and_the_books_close() {
     assert_eq!((stats.received, stats.inserted, stats.dead_lettered, stats.pending), (6, 3, 1, 0));
     assert_eq!(stats.updated + stats.coalesced, 2);
     assert_eq!(stats.state, State::Closed);
-    assert!(stats.latency.max_us > 0 && stats.latency.p50_us <= stats.latency.max_us);
+    assert!(stats.latency.max > Duration::ZERO && stats.latency.p50 <= stats.latency.max);
 }
 
 #[test]
-fn an_outage_is_waited_out() {
+fn after_an_outage_every_event_is_committed() {
     let bench = Bench::new();
     bench.faults(&[
         Fault::Unreachable,
@@ -314,13 +329,13 @@ fn an_outage_is_waited_out() {
     wait_for_state(&sink, State::Stalled);
     wait_for_state(&sink, State::Running);
     assert!(sink.0.engine.spool.wait_drained(Duration::from_secs(30)));
-    sink.close(None).unwrap();
+    sink.close_within(Duration::MAX).unwrap();
     assert_eq!(bench.rows(), rows(&[("a", 1)]));
     assert!(sink.stats().is_balanced() && sink.stats().last_error.unwrap().contains("injected"));
 }
 
 #[test]
-fn a_conflict_is_tried_again() {
+fn after_a_conflict_the_batch_is_committed() {
     let bench = Bench::new();
     bench.faults(&[Fault::Before(Class::Conflict), Fault::Before(Class::Conflict)]);
     let stats = bench.run(&[&[event("a", 1)]]);
@@ -328,7 +343,7 @@ fn a_conflict_is_tried_again() {
 }
 
 #[test]
-fn a_lost_answer_changes_nothing() {
+fn after_a_lost_answer_the_table_is_the_same() {
     let bench = Bench::new();
     bench.faults(&[Fault::After]);
     let stats = bench.run(&[&[event("a", 1), event("b", 2), "bad".into()]]);
@@ -336,7 +351,7 @@ fn a_lost_answer_changes_nothing() {
     assert_eq!(bench.rows(), rows(&[("a", 1), ("b", 2)]));
 }
 
-/// Nothing is left to write, and so nothing that would show by a commit that the destination works again.
+/// No event is left to write, so no later commit shows that the destination works again.
 #[test]
 fn after_a_lost_answer_the_sink_is_running_again() {
     let bench = Bench::new();
@@ -348,12 +363,12 @@ fn after_a_lost_answer_the_sink_is_running_again() {
     wait_for_state(&sink, State::Stalled);
     wait_for_state(&sink, State::Running);
     // The batch is counted after the state has changed.
-    sink.close(None).unwrap();
+    sink.close_within(Duration::MAX).unwrap();
     let stats = sink.stats();
     assert_eq!((stats.confirmed, stats.pending), (1, 0), "{stats:?}");
 }
 
-/// The checkpoint is taken for another numbering's only by the first comparison, however often a connection breaks early.
+/// Only the first comparison may find the checkpoint of other offsets, however often a connection breaks early.
 #[test]
 fn a_connection_that_breaks_early_changes_nothing() {
     let bench = Bench::new();
@@ -365,7 +380,7 @@ fn a_connection_that_breaks_early_changes_nothing() {
     bench.faults(&[Fault::Before(Class::Transient), Fault::Unprepared]);
     sink.ingest(event("b", 2).as_bytes()).unwrap();
     assert!(sink.0.engine.spool.wait_drained(Duration::from_secs(30)));
-    sink.close(None).unwrap();
+    sink.close_within(Duration::MAX).unwrap();
     let stats = sink.stats();
     assert!(stats.is_balanced() && (stats.inserted, stats.updated, stats.recovered) == (2, 0, 0), "{stats:?}");
     drop(sink);
@@ -386,7 +401,7 @@ fn without_a_checkpoint_table_a_lost_answer_is_applied_again() {
 }
 
 #[test]
-fn bad_rows_are_set_aside_alone_and_in_order() {
+fn bad_rows_alone_become_dead_letters_in_order() {
     let bench = Bench::new();
     let sink = bench.open();
     let mut events: Vec<String> = (0..500).map(|n| event(&format!("k{:03}", n % 400), n)).collect();
@@ -415,7 +430,7 @@ fn bad_rows_are_set_aside_alone_and_in_order() {
 }
 
 #[test]
-fn a_table_that_changes_under_way_is_followed() {
+fn after_a_change_of_the_table_events_go_into_the_new_columns() {
     let bench = Bench::new();
     let sink = bench.open();
     bench.start(&sink, &[], None);
@@ -426,20 +441,20 @@ fn a_table_that_changes_under_way_is_followed() {
     sink.ingest(event("b", 2).as_bytes()).unwrap();
     sink.ingest(event("c", 3).as_bytes()).unwrap();
     sink.0.engine.spool.wait_drained(Duration::from_secs(30));
-    sink.close(Some(Duration::from_secs(30))).unwrap();
+    sink.close_within(Duration::from_secs(30)).unwrap();
     assert_eq!(bench.rows(), rows(&[("a", 1), ("b", 2), ("c", 3)]));
     assert!(sink.stats().is_balanced());
 }
 
 #[test]
-fn what_was_spooled_is_recovered_and_applied_once() {
+fn spooled_events_are_recovered_and_committed_once() {
     let bench = Bench::new();
     {
         let sink = bench.open();
         for n in 0..3 {
             sink.ingest(event(&format!("k{n}"), n).as_bytes()).unwrap();
         }
-        sink.close(None).unwrap();
+        sink.close_within(Duration::MAX).unwrap();
         assert_eq!(sink.stats().pending, 3, "never started, nothing lost");
     }
     // Committed, but the process ends before it learns of it.
@@ -448,7 +463,7 @@ fn what_was_spooled_is_recovered_and_applied_once() {
         bench.faults(&[Fault::After, Fault::Unreachable, Fault::Unreachable, Fault::Unreachable]);
         bench.start(&sink, &[], None);
         wait_for_state(&sink, State::Stalled);
-        sink.close(Some(Duration::from_secs(30))).unwrap();
+        sink.close_within(Duration::from_secs(30)).unwrap();
         assert!(sink.stats().is_balanced());
     }
     sync::lock(&bench.faults).clear();
@@ -457,14 +472,14 @@ fn what_was_spooled_is_recovered_and_applied_once() {
     assert!(sink.stats().recovered <= 3);
     bench.start(&sink, &[], None);
     sink.ingest(event("new", 7).as_bytes()).unwrap();
-    sink.close(Some(Duration::from_secs(30))).unwrap();
+    sink.close_within(Duration::from_secs(30)).unwrap();
     assert_eq!(bench.rows(), rows(&[("k0", 99), ("k1", 99), ("k2", 99), ("new", 7)]), "applied once, not again");
     let stats = sink.stats();
     assert!(stats.is_balanced() && stats.inserted == 1 && stats.updated == 0, "{stats:?}");
 }
 
 #[test]
-fn a_checkpoint_that_went_back_is_told_and_followed() {
+fn a_checkpoint_regression_is_reported_and_followed() {
     let bench = Bench::new();
     let sink = bench.open();
     bench.start(&sink, &[], None);
@@ -472,7 +487,7 @@ fn a_checkpoint_that_went_back_is_told_and_followed() {
     assert!(sink.0.engine.spool.wait_drained(Duration::from_secs(30)));
     bench.sql("UPDATE cxsink_checkpoint SET position = 0");
     sink.ingest(event("b", 2).as_bytes()).unwrap();
-    sink.close(Some(Duration::from_secs(30))).unwrap();
+    sink.close_within(Duration::from_secs(30)).unwrap();
     assert_eq!(bench.rows(), rows(&[("a", 1), ("b", 2)]));
     let stats = sink.stats();
     assert!(stats.is_balanced() && stats.inserted == 2, "{stats:?}");
@@ -481,7 +496,7 @@ fn a_checkpoint_that_went_back_is_told_and_followed() {
 
 /// It is not known which of the lost events belonged to which partition.
 #[test]
-fn of_several_checkpoints_that_went_back_each_tells_of_its_share() {
+fn each_regressed_checkpoint_reports_its_own_partition() {
     let mut bench = Bench::new();
     bench.config.destination.connections = 2;
     let sink = bench.open();
@@ -493,7 +508,7 @@ fn of_several_checkpoints_that_went_back_each_tells_of_its_share() {
     ingest(0..20);
     bench.sql("UPDATE cxsink_checkpoint SET position = 0");
     ingest(20..40);
-    sink.close(Some(Duration::from_secs(30))).unwrap();
+    sink.close_within(Duration::from_secs(30)).unwrap();
     assert_eq!(bench.rows().len(), 40);
     let mut told = Vec::new();
     while let Poll::Notice(notice) = sink.poll(None).unwrap() {
@@ -509,16 +524,16 @@ fn of_several_checkpoints_that_went_back_each_tells_of_its_share() {
 }
 
 /// A copied spool file, and so two sinks with one id: the second one must not take the first one's progress for its own.
-/// What was under way when a process began can move the checkpoint until that process commits something, and not later.
+/// An in-doubt transaction of an earlier process can move the checkpoint until this process has committed something, not later.
 #[test]
-fn after_a_commit_a_move_is_no_earlier_process_s() {
+fn after_a_commit_a_moved_checkpoint_ends_the_sink() {
     let mut bench = Bench::new();
     bench.config.batch.events_max = 1;
     let sink = bench.open();
     for n in 0..3 {
         sink.ingest(event(&format!("k{n}"), n).as_bytes()).unwrap();
     }
-    sink.close(None).unwrap();
+    sink.close_within(Duration::MAX).unwrap();
     drop(sink);
     bench.sql(
         "CREATE TRIGGER other_sink AFTER INSERT ON cxone_events WHEN NEW.idempotency_key = 'k1' BEGIN
@@ -533,7 +548,7 @@ fn after_a_commit_a_move_is_no_earlier_process_s() {
 }
 
 #[test]
-fn a_checkpoint_that_someone_else_moved_ends_the_sink_and_drops_nothing() {
+fn a_checkpoint_moved_by_another_process_ends_the_sink_and_drops_nothing() {
     let bench = Bench::new();
     let sink = bench.open();
     bench.start(&sink, &[], None);
@@ -548,9 +563,9 @@ fn a_checkpoint_that_someone_else_moved_ends_the_sink_and_drops_nothing() {
     assert!(stats.is_balanced() && stats.pending == 1, "{stats:?}");
 }
 
-/// The table of checkpoints comes while the sink runs: nothing is applied again, now or at the next start.
+/// The table of checkpoints is created while the sink runs: no event is written again, now or at the next start.
 #[test]
-fn a_checkpoint_table_may_come_later() {
+fn a_checkpoint_table_created_later_is_used() {
     let bench = Bench::new();
     bench.sql("DROP TABLE cxsink_checkpoint");
     let sink = bench.open();
@@ -561,7 +576,7 @@ fn a_checkpoint_table_may_come_later() {
     bench.faults(&[Fault::Before(Class::Transient)]);
     sink.ingest(event("b", 2).as_bytes()).unwrap();
     sink.0.engine.spool.wait_drained(Duration::from_secs(30));
-    sink.close(Some(Duration::from_secs(30))).unwrap();
+    sink.close_within(Duration::from_secs(30)).unwrap();
     drop(sink);
     assert_eq!(batches.iter().count(), 3);
     bench.sql("UPDATE cxone_events SET duration = 99");
@@ -571,7 +586,7 @@ fn a_checkpoint_table_may_come_later() {
 
 /// Ten events a statement finish in time, more do not.
 #[test]
-fn a_statement_that_takes_too_long_is_tried_smaller() {
+fn after_a_statement_timeout_a_smaller_batch_is_committed() {
     let bench = Bench::new();
     bench.faults(&[Fault::TooLong(10); 20]);
     let sink = bench.open();
@@ -584,22 +599,22 @@ fn a_statement_that_takes_too_long_is_tried_smaller() {
     assert!(batches.iter().count() < 40);
 }
 
-/// Locked out for long: told as a stall, and a stop does not wait for it.
+/// A long lock stalls the sink, and a stop does not wait for it.
 #[test]
-fn an_endless_conflict_is_an_outage() {
+fn an_endless_conflict_stalls_the_sink() {
     let bench = Bench::new();
     bench.faults(&vec![Fault::Before(Class::Conflict); 10_000]);
     let sink = bench.open();
     sink.ingest(event("a", 1).as_bytes()).unwrap();
     bench.start(&sink, &[], None);
     wait_for_state(&sink, State::Stalled);
-    sink.close(Some(Duration::from_secs(30))).unwrap();
+    sink.close_within(Duration::from_secs(30)).unwrap();
     assert_eq!(sink.stats().pending, 1);
 }
 
-/// The stream has ended, and then the table changes: what was prepared for the old one is still applied.
+/// The stream has ended, and then the table changes: events prepared for the old definition are still committed.
 #[test]
-fn a_table_that_changes_during_the_drain_is_followed() {
+fn after_a_change_of_the_table_the_drain_continues() {
     let bench = Bench::new();
     bench.faults(&[Fault::Unreachable]);
     let sink = bench.open();
@@ -613,7 +628,7 @@ fn a_table_that_changes_during_the_drain_is_followed() {
 
 #[cfg(unix)]
 #[test]
-fn the_spool_is_for_its_user_alone() {
+fn only_its_user_can_read_the_spool() {
     use std::os::unix::fs::PermissionsExt;
     let bench = Bench::new();
     let sink = bench.open();
@@ -625,7 +640,7 @@ fn the_spool_is_for_its_user_alone() {
 }
 
 #[test]
-fn lines_before_a_bad_one_are_taken_and_counted() {
+fn lines_before_an_unreadable_one_are_taken_and_counted() {
     struct Broken(usize);
     impl std::io::Read for Broken {
         fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
@@ -641,11 +656,11 @@ fn lines_before_a_bad_one_are_taken_and_counted() {
     let bench = Bench::new();
     let sink = bench.open();
     let error = sink.import(std::io::BufReader::new(Broken(0))).unwrap_err();
-    assert!(error.message().contains("after 2 events that were taken: the cable"), "{error}");
+    assert!(error.message().contains("after 2 taken events: the cable"), "{error}");
     assert_eq!(sink.stats().pending, 2);
 }
 
-/// Kept as a dead letter before the table had its batch: that decides the event, even if the schema would take it now.
+/// A dead letter kept before the batch was committed decides the event, even if it is valid now.
 #[test]
 fn an_event_with_a_dead_letter_stays_out_of_the_table() {
     let mut bench = Bench::new();
@@ -657,20 +672,20 @@ fn an_event_with_a_dead_letter_stays_out_of_the_table() {
         sink.import(format!("{unknown_member}\n{}", event("b", 2)).as_bytes()).unwrap();
         bench.start(&sink, &[], None);
         wait_for_state(&sink, State::Stalled);
-        sink.close(Some(Duration::from_secs(30))).unwrap();
+        sink.close_within(Duration::from_secs(30)).unwrap();
         assert_eq!((sink.dead_letters(0, 9).unwrap().len(), sink.stats().pending), (1, 2));
     }
     sync::lock(&bench.faults).clear();
     bench.config.schema.additional_properties = crate::config::AdditionalProperties::Keep;
     let sink = bench.open();
     bench.start(&sink, &[], None);
-    sink.close(Some(Duration::from_secs(30))).unwrap();
+    sink.close_within(Duration::from_secs(30)).unwrap();
     assert_eq!(bench.rows(), rows(&[("b", 2)]));
     let stats = sink.stats();
     assert!(stats.is_balanced() && stats.dead_lettered == 1 && stats.inserted == 1, "{stats:?}");
 }
 
-/// The machine goes down: the table has what the file lost, and new events must not be taken for the lost ones.
+/// The machine goes down: the table has events that the file lost, and new events must not be taken for them.
 #[test]
 fn a_spool_that_lost_its_tail_loses_nothing_more() {
     let bench = Bench::new();
@@ -683,17 +698,17 @@ fn a_spool_that_lost_its_tail_loses_nothing_more() {
     copy_spool(&bench.config.spool.path, &copy);
     bench.run(&[&[event("b", 2), event("c", 3), event("d", 4)]]);
     copy_spool(&copy, &bench.config.spool.path);
-    // First a run that never reaches the destination, then one that does.
+    // First a process that never reaches the destination, then one that does.
     let sink = bench.open();
     sink.ingest(event("e", 5).as_bytes()).unwrap();
-    sink.close(None).unwrap();
+    sink.close_within(Duration::MAX).unwrap();
     drop(sink);
     bench.run(&[&[event("f", 6)]]);
     assert_eq!(bench.rows(), rows(&[("a", 1), ("b", 2), ("c", 3), ("d", 4), ("e", 5), ("f", 6)]));
 }
 
 #[test]
-fn a_fatal_source_drains_and_fails() {
+fn after_a_permanent_error_of_the_stream_the_sink_drains_and_fails() {
     let bench = Bench::new();
     let sink = bench.open();
     let fatal = Error::new(ErrorKind::Auth, "the client secret is wrong").with_hint("check it");
@@ -701,13 +716,13 @@ fn a_fatal_source_drains_and_fails() {
     wait_for_state(&sink, State::Failed);
     assert!(matches!(sink.poll(None).unwrap(), Poll::Closed));
     assert_eq!(sink.failure().unwrap().kind(), ErrorKind::Auth);
-    assert_eq!(sink.close(None).unwrap_err().kind(), ErrorKind::Auth);
+    assert_eq!(sink.close_within(Duration::MAX).unwrap_err().kind(), ErrorKind::Auth);
     assert_eq!(bench.rows(), rows(&[("a", 1)]));
     assert!(sink.stats().is_balanced());
 }
 
 #[test]
-fn a_panic_is_an_error_and_the_spool_survives() {
+fn after_a_panic_the_sink_has_failed_and_the_spool_is_intact() {
     let bench = Bench::new();
     bench.faults(&[Fault::Panic]);
     let sink = bench.open();
@@ -721,13 +736,13 @@ fn a_panic_is_an_error_and_the_spool_survives() {
 }
 
 #[test]
-fn a_stop_does_not_wait_for_a_destination_that_is_away() {
+fn a_stop_does_not_wait_for_an_unreachable_destination() {
     let bench = Bench::new();
     bench.faults(&vec![Fault::Unreachable; 10_000]);
     let sink = bench.open();
     bench.start(&sink, &[], None);
     sink.ingest(event("a", 1).as_bytes()).unwrap();
-    sink.close(Some(Duration::from_secs(30))).unwrap();
+    sink.close_within(Duration::from_secs(30)).unwrap();
     let stats = sink.stats();
     assert_eq!((stats.state, stats.pending), (State::Closed, 1));
     assert!(stats.is_balanced());
@@ -741,16 +756,16 @@ fn close_ends_a_hanging_statement_at_its_timeout() {
     let batches = bench.start(&sink, &[], None);
     sink.ingest(event("a", 1).as_bytes()).unwrap();
     batches.recv().unwrap();
-    let error = sink.close(Some(Duration::from_millis(50))).unwrap_err();
+    let error = sink.close_within(Duration::from_millis(50)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout);
     assert!(error.message().contains("1 events"), "{error}");
     assert_eq!(sink.state(), State::Closed);
-    assert!(sink.close(None).is_ok(), "closing again is no error");
+    assert!(sink.close_within(Duration::MAX).is_ok(), "closing again is no error");
     assert_eq!(sink.stats().pending, 1);
 }
 
 #[test]
-fn the_application_gives_events_too() {
+fn events_of_the_application_reach_the_table() {
     let bench = Bench::new();
     let sink = bench.open();
     let error = sink.ingest(b"{}").unwrap_err();
@@ -759,7 +774,7 @@ fn the_application_gives_events_too() {
     let batches = bench.start(&sink, &[], None);
     let lines = format!("{}\n\n  {}  \nbad\n{}", event("a", 1), event("b", 2), event("a", 3));
     assert_eq!(sink.import(lines.as_bytes()).unwrap(), 4);
-    sink.close(Some(Duration::from_secs(30))).unwrap();
+    sink.close_within(Duration::from_secs(30)).unwrap();
     assert_eq!(bench.rows(), rows(&[("a", 3), ("b", 2)]));
     assert_eq!(sink.ingest(event("c", 1).as_bytes()).unwrap_err().kind(), ErrorKind::State);
     let stats = sink.stats();
@@ -768,7 +783,7 @@ fn the_application_gives_events_too() {
 }
 
 #[test]
-fn threads_of_the_application_may_do_all_at_once() {
+fn threads_of_the_application_may_call_at_the_same_time() {
     let bench = Bench::new();
     let sink = bench.open();
     bench.start(&sink, &[], None);
@@ -783,7 +798,7 @@ fn threads_of_the_application_may_do_all_at_once() {
             });
         }
     });
-    sink.close(Some(Duration::from_secs(30))).unwrap();
+    sink.close_within(Duration::from_secs(30)).unwrap();
     assert_eq!(bench.rows().len(), 200);
     assert!(sink.stats().is_balanced());
 }
@@ -797,7 +812,7 @@ fn a_sink_starts_once_and_ends_once() {
     assert_eq!(error.kind(), ErrorKind::State);
     sink.stop();
     sink.stop();
-    sink.close(None).unwrap();
+    sink.close_within(Duration::MAX).unwrap();
     assert!(matches!(sink.poll(None), Ok(Poll::Notice(_))));
     let unstarted = Bench::new().open();
     unstarted.stop();
@@ -806,7 +821,7 @@ fn a_sink_starts_once_and_ends_once() {
 }
 
 #[test]
-fn a_sink_that_is_not_started_has_nothing_to_tell() {
+fn a_sink_that_is_not_started_has_no_notices() {
     let bench = Bench::new();
     let sink = bench.open();
     let long_ago = || *sync::lock(&sink.0.stats_shown) = Instant::now().checked_sub(STATS_INTERVAL).unwrap();
@@ -819,10 +834,10 @@ fn a_sink_that_is_not_started_has_nothing_to_tell() {
     long_ago();
     assert!(matches!(sink.poll(None).unwrap(), Poll::Notice(Notice::Stats(_))));
     assert!(matches!(sink.poll(Some(Duration::ZERO)).unwrap(), Poll::TimedOut));
-    sink.close(None).unwrap();
+    sink.close_within(Duration::MAX).unwrap();
 }
 
-/// The wait for the start, on another thread, does not end with the numbers of nothing.
+/// The wait for the start, on another thread, does not end with empty statistics.
 #[test]
 fn polling_may_begin_before_the_start() {
     let bench = Bench::new();
@@ -831,7 +846,7 @@ fn polling_may_begin_before_the_start() {
     let first = std::thread::spawn(move || polled.poll(None).unwrap());
     bench.start(&sink, &[], None);
     assert!(matches!(first.join().unwrap(), Poll::Notice(Notice::State(State::Running))));
-    sink.close(None).unwrap();
+    sink.close_within(Duration::MAX).unwrap();
 }
 
 #[test]
@@ -850,7 +865,7 @@ fn a_start_that_fails_ends_the_sink_and_the_notices() {
     }
     assert!(notices[0].contains("tls.ca_file"), "{notices:?}");
     assert!(notices.last().unwrap().contains("failed"), "{notices:?}");
-    assert_eq!(sink.close(None).unwrap_err().kind(), ErrorKind::Config);
+    assert_eq!(sink.close_within(Duration::MAX).unwrap_err().kind(), ErrorKind::Config);
 }
 
 #[test]
@@ -862,7 +877,7 @@ fn dropping_the_last_clone_ends_the_threads() {
     drop(sink);
     clone.ingest(event("a", 1).as_bytes()).unwrap();
     drop(clone);
-    // The destination, and with it the sender, is gone when the writer is.
+    // The writer drops the destination, and with it the sender.
     assert_eq!(batches.iter().count(), 1);
     assert_eq!(bench.rows(), rows(&[("a", 1)]));
     drop(bench.open());

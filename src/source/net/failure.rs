@@ -17,7 +17,7 @@ pub(crate) fn step_failed(step: &str, peer: &str, error: &io::Error, timeout: Du
         io::ErrorKind::UnexpectedEof => "the other end closed the connection".into(),
         _ => error.to_string(),
     };
-    Error::new(ErrorKind::Connect, format!("{step} with {peer}: {why}")).with_hint(hint)
+    Error::new(ErrorKind::Connect, format!("{step} with {peer}: {why}")).caused_by_io(error).with_hint(hint)
 }
 
 /// The message of a refusal: `what`, the target of a redirect, and the body.

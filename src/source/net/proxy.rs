@@ -145,7 +145,7 @@ impl Proxy {
             self.name(),
             head.status
         );
-        Error::new(ErrorKind::Connect, message.trim_end()).with_status(head.status).with_hint(hint)
+        Error::new(ErrorKind::Connect, message.trim_end()).with_http_status(head.status).with_hint(hint)
     }
 }
 

@@ -159,7 +159,7 @@ pub(crate) fn refused(response: &TokenResponse, secrets: &[&str]) -> Error {
     let location = response.location.as_deref().map(str::as_bytes);
     let message = refusal(&format!("status {status}"), location, &response.body, secrets, BODY_CHARS_SHOWN);
     let (kind, class, hint) = meaning(status, &response.body);
-    Error::new(kind, message).with_class(class).with_status(status).with_hint(hint)
+    Error::new(kind, message).with_class(class).with_http_status(status).with_hint(hint)
 }
 
 fn meaning(status: u16, body: &[u8]) -> (ErrorKind, Class, &'static str) {

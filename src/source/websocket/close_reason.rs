@@ -77,7 +77,7 @@ fn refused_with(status: u16, headers: &HeaderMap, body: &[u8], token: &Token, un
     let wait = headers.get(header::RETRY_AFTER);
     let asks_to_wait = status == 429 || (status == 503 && wait.is_some());
     StreamFailure {
-        error: Error::new(kind, message).with_class(class).with_status(status).with_hint(hint),
+        error: Error::new(kind, message).with_class(class).with_http_status(status).with_hint(hint),
         forget_token: matches!(status, 401 | 403),
         wait: asks_to_wait.then(|| retry_after(wait.and_then(|value| value.to_str().ok()), unix_micros)),
     }
@@ -119,11 +119,11 @@ pub(super) fn lost(end: End, settings: &StreamConfig, token: &Token) -> Option<S
             if matches!(close.code, 4001 | 1008) {
                 let error = Error::new(ErrorKind::Auth, message)
                     .with_class(Class::Transient)
-                    .with_status(close.code)
+                    .with_close_code(close.code)
                     .with_hint("the token was dropped: the next try uses a new one");
                 return Some(StreamFailure { forget_token: true, ..error.into() });
             }
-            lost(message).with_status(close.code)
+            lost(message).with_close_code(close.code)
         }
         End::Closed(None) => lost("the server closed it without a code".into()),
         End::Cut => lost("the connection ended without a close frame".into()),

@@ -13,7 +13,7 @@ use crate::time::clock::{Clock, SystemClock};
 ///
 /// ```no_run
 /// # fn main() -> cxsink::Result<()> {
-/// let letters = cxsink::DeadLetters::open(&cxsink::Config::load("cxsink.toml")?)?;
+/// let letters = cxsink::dead_letters::DeadLetters::open(&cxsink::Config::load("cxsink.toml")?)?;
 /// for letter in letters.list(0, 100)? {
 ///     println!("{}: {}", letter.offset, letter.reason);
 /// }

@@ -10,6 +10,7 @@ use crate::report::dead_letter::DeadLetter;
 use crate::spool::dead_letters::rows::list;
 use crate::spool::queue::Spool;
 use crate::spool::statements::Transaction;
+use crate::time::micros;
 
 impl Spool {
     /// Keeps the dead letters, in one transaction. Those of an offset that is already kept are ignored.
@@ -86,8 +87,8 @@ fn insert(transaction: &Connection, letter: &DeadLetter) -> rusqlite::Result<()>
     )?;
     let inserted = insert.execute(params![
         letter.offset,
-        letter.received_at,
-        letter.rejected_at,
+        micros::from_time(letter.received_at),
+        micros::from_time(letter.rejected_at),
         letter.stage.name(),
         letter.reason,
         violations_json(&letter.violations).to_string(),

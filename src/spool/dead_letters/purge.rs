@@ -3,9 +3,10 @@
 use rusqlite::{Connection, params};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::report::purge::{Purge, Purged};
+use crate::report::purge::{PurgeFilter, PurgeReport};
 use crate::spool::dead_letters::handle::DeadLetters;
 use crate::spool::offline::Offline;
+use crate::time::micros;
 
 /// The dead letters deleted in one transaction: a sink that has the file open waits no longer than that.
 const STEP: usize = 1000;
@@ -23,7 +24,7 @@ impl DeadLetters {
     ///
     /// # Errors
     /// `INVALID_ARGUMENT` if nothing is selected; `SPOOL` if the file cannot be written. Those deleted before stay deleted.
-    pub fn purge(&self, purge: &Purge) -> Result<Purged> {
+    pub fn purge(&self, purge: &PurgeFilter) -> Result<PurgeReport> {
         if !(purge.exported || purge.replayed || purge.unseen) {
             return Err(Error::new(ErrorKind::InvalidArgument, "purging dead letters: none are selected")
                 .with_hint("say which: those that were exported, those that were replayed, or all of them"));
@@ -32,8 +33,8 @@ impl DeadLetters {
     }
 }
 
-fn run(file: &Offline, purge: &Purge) -> rusqlite::Result<Purged> {
-    let mut purged = Purged::default();
+fn run(file: &Offline, purge: &PurgeFilter) -> rusqlite::Result<PurgeReport> {
+    let mut purged = PurgeReport::default();
     let mut from = 0;
     loop {
         let offsets = file.write(|connection| step(connection, purge, from))?;
@@ -42,24 +43,28 @@ fn run(file: &Offline, purge: &Purge) -> rusqlite::Result<Purged> {
         from = last + 1;
     }
     let connection = &file.connection;
-    let selected = params![purge.exported, purge.replayed, purge.unseen, purge.before];
+    let selected = params![purge.exported, purge.replayed, purge.unseen, before(purge)];
     let unfinished = format!("SELECT count(*) FROM dead_letters WHERE {SELECTED}");
     purged.unfinished = connection.query_row(&unfinished, selected, |row| row.get(0))?;
     if !purge.unseen {
         let unseen = "SELECT count(*) FROM dead_letters
              WHERE exported_at IS NULL AND replayed_at IS NULL AND (?1 IS NULL OR rejected_at < ?1)";
-        purged.unseen = connection.query_row(unseen, [purge.before], |row| row.get(0))?;
+        purged.unseen = connection.query_row(unseen, [before(purge)], |row| row.get(0))?;
     }
     Ok(purged)
 }
 
+fn before(purge: &PurgeFilter) -> Option<i64> {
+    purge.before.map(micros::from_time)
+}
+
 /// Deletes some of those from offset `from` on; returns which.
-fn step(connection: &Connection, purge: &Purge, from: u64) -> rusqlite::Result<Vec<u64>> {
+fn step(connection: &Connection, purge: &PurgeFilter, from: u64) -> rusqlite::Result<Vec<u64>> {
     let mut delete = connection.prepare_cached(&format!(
         "DELETE FROM dead_letters WHERE offset IN
          (SELECT offset FROM dead_letters WHERE {SELECTED} AND {FINISHED} AND offset >= ?5 ORDER BY offset LIMIT {STEP})
          RETURNING offset"
     ))?;
-    let step = params![purge.exported, purge.replayed, purge.unseen, purge.before, from];
+    let step = params![purge.exported, purge.replayed, purge.unseen, before(purge), from];
     delete.query_map(step, |row| row.get(0))?.collect()
 }

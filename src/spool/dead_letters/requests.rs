@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::config::Config;
 use crate::error::Result;
-use crate::report::replay::{Replayed, Selection};
+use crate::report::replay::{ReplayReport, Selection};
 use crate::spool::dead_letters::pages::{Page, replayable};
 use crate::spool::offline::Offline;
 use crate::spool::queue::Spool;
@@ -53,7 +53,7 @@ pub(crate) struct Requests(Offline);
 pub(crate) struct Progress {
     pub(crate) from: u64,
     /// The counts; `None` before it is done.
-    pub(crate) done: Option<Replayed>,
+    pub(crate) done: Option<ReplayReport>,
 }
 
 impl Requests {
@@ -81,8 +81,12 @@ impl Requests {
         let select = "SELECT next_from, done_at, replayed, rejected, skipped FROM replay_requests WHERE id = ?1";
         let progress = |row: &rusqlite::Row<'_>| {
             let is_done = row.get::<_, Option<i64>>(1)?.is_some();
-            let counts =
-                Replayed { replayed: row.get(2)?, rejected: row.get(3)?, skipped: row.get(4)?, ..Replayed::default() };
+            let counts = ReplayReport {
+                replayed: row.get(2)?,
+                rejected: row.get(3)?,
+                skipped: row.get(4)?,
+                ..ReplayReport::default()
+            };
             Ok(Progress { from: row.get(0)?, done: is_done.then_some(counts) })
         };
         let connection = &self.0.connection;

@@ -4,6 +4,7 @@ use rusqlite::{Connection, Row, params};
 
 use crate::error::Violation;
 use crate::report::dead_letter::{DeadLetter, Payload, Stage};
+use crate::time::micros;
 
 pub(super) fn list(connection: &Connection, from: u64, count: usize) -> rusqlite::Result<Vec<DeadLetter>> {
     // SQLite's integers are signed: there is no offset above their range, and never more rows than they count.
@@ -21,16 +22,16 @@ pub(super) const COLUMNS: &str =
 pub(super) fn dead_letter(row: &Row<'_>) -> rusqlite::Result<DeadLetter> {
     Ok(DeadLetter {
         offset: row.get(0)?,
-        received_at: row.get(1)?,
-        rejected_at: row.get(2)?,
+        received_at: micros::to_time(row.get(1)?),
+        rejected_at: micros::to_time(row.get(2)?),
         stage: Stage::from_name(row.get_ref(3)?.as_str()?).unwrap_or(Stage::Database),
         reason: row.get(4)?,
         violations: violations(row.get_ref(5)?.as_str()?),
         sqlstate: row.get(6)?,
         constraint: row.get(7)?,
         column: row.get(8)?,
-        exported_at: row.get(9)?,
-        replayed_at: row.get(10)?,
+        exported_at: row.get::<_, Option<i64>>(9)?.map(micros::to_time),
+        replayed_at: row.get::<_, Option<i64>>(10)?.map(micros::to_time),
         replayed_as: row.get(11)?,
         event: Payload(row.get(12)?),
     })

@@ -81,8 +81,8 @@ fn a_dead_letter_is_marked_with_its_append_or_not_at_all() {
     assert_eq!(spool.replay(&[], 9, None).unwrap_err().kind(), ErrorKind::State);
 }
 
-fn only_unseen() -> crate::report::purge::Purge {
-    crate::report::purge::Purge { unseen: true, ..Default::default() }
+fn only_unseen() -> crate::report::purge::PurgeFilter {
+    crate::report::purge::PurgeFilter { unseen: true, ..Default::default() }
 }
 
 #[test]
@@ -124,7 +124,7 @@ fn a_full_spool_lets_committed_dead_letters_be_purged() {
     spool.commit_all(1).unwrap();
     append(&spool, &[b"bad"]);
     spool.keep(&[letter(1, b"bad")]).unwrap_err();
-    let purged = DeadLetters::open(&config).unwrap().purge(&crate::report::purge::Purge::all()).unwrap();
+    let purged = DeadLetters::open(&config).unwrap().purge(&crate::report::purge::PurgeFilter::all()).unwrap();
     assert_eq!((purged.deleted, purged.unfinished), (1, 0));
     spool.keep(&[letter(1, b"bad")]).unwrap();
 }
@@ -154,12 +154,12 @@ fn dead_letters_of_pending_events_stay() {
     append(&spool, &[b"a", b"b"]);
     spool.keep(&[letter(3, b"b")]).unwrap();
     let dead_letters = DeadLetters::open(&config(&path)).unwrap();
-    let purged = dead_letters.purge(&crate::report::purge::Purge::all()).unwrap();
+    let purged = dead_letters.purge(&crate::report::purge::PurgeFilter::all()).unwrap();
     assert_eq!((purged.deleted, purged.unfinished, purged.unseen), (2, 1, 0));
     assert_eq!(spool.dead_offsets(0).unwrap(), [3]);
     spool.commit_all(4).unwrap();
     spool.delete_committed().unwrap();
-    assert_eq!(dead_letters.purge(&crate::report::purge::Purge::all()).unwrap().deleted, 1);
+    assert_eq!(dead_letters.purge(&crate::report::purge::PurgeFilter::all()).unwrap().deleted, 1);
     let bytes: u64 = spool.writer().query_row("SELECT dead_letter_bytes FROM spool", [], |row| row.get(0)).unwrap();
     assert_eq!(bytes, 0);
 }
@@ -173,7 +173,7 @@ fn the_connection_log_keeps_the_last_connections() {
         spool.connection_opened(at, 0, None).unwrap();
     }
     let kept = spool.connections().unwrap();
-    assert_eq!((kept.len(), kept[0].opened_at), (10_000, 3));
+    assert_eq!((kept.len(), kept[0].opened_at), (10_000, crate::time::micros::to_time(3)));
     drop(spool);
     let spool = Spool::open(&config(&path)).unwrap();
     assert!(

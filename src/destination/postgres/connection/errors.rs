@@ -130,7 +130,7 @@ pub(crate) fn from_io(error: &io::Error) -> Error {
     if let Some(tls) = crate::tls::inside(error) {
         return handshake_failed(tls);
     }
-    let mapped = Error::new(ErrorKind::Connect, error.to_string());
+    let mapped = Error::new(ErrorKind::Connect, error.to_string()).caused_by_io(error);
     match error.kind() {
         io::ErrorKind::ConnectionRefused => mapped.with_hint("check that PostgreSQL is running there, on this port"),
         io::ErrorKind::NotFound => {

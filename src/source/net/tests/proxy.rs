@@ -92,7 +92,7 @@ fn credentials_are_sent_and_a_password_file_is_read_again() {
     let proxy = TestServer::http(|_, peer| peer.send(response("407 Proxy Authentication Required", "", "")));
     let authorization = |config: &Config| {
         let error = open(config).map(|_| ()).unwrap_err();
-        assert_eq!(error.status(), Some(407));
+        assert_eq!(error.http_status(), Some(407));
         let request = proxy.requests.lock().unwrap().pop().unwrap();
         request.lines().find_map(|line| line.strip_prefix("Proxy-Authorization: Basic ").map(str::to_owned)).unwrap()
     };
@@ -121,7 +121,7 @@ fn a_proxy_that_does_not_connect_is_quoted() {
             peer.wait_for_end();
         });
         let error = open(&config(&server, &format!("http://me:hunter2@{}", proxy.address))).map(|_| ()).unwrap_err();
-        assert_eq!((error.kind(), error.status()), (ErrorKind::Connect, status), "{error}");
+        assert_eq!((error.kind(), error.http_status()), (ErrorKind::Connect, status), "{error}");
         assert!(error.is_retryable(), "{error}");
         let about = "connecting to api.example:443 through the proxy";
         assert!(error.message().contains(about), "{error}");

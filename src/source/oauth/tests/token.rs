@@ -186,7 +186,7 @@ fn a_status_becomes_an_error_with_the_body() {
         let text = "{\"error\":\"x\"} hunter2&co hunter2%26co client-4711\r\n\u{1b}[31m";
         let error = answered(response(status, headers, text)).unwrap_err();
         assert_eq!((error.kind(), error.class()), (kind, class), "{error}");
-        assert_eq!(error.status(), Some(status[..3].parse().unwrap()));
+        assert_eq!(error.http_status(), Some(status[..3].parse().unwrap()));
         assert!(error.message().contains(&format!("status {}", &status[..3])), "{error}");
         assert!(error.message().contains(r#": {"error":"x"} *** *** ***\r\n\u{1b}[31m"#), "{error}");
         assert!(error.hint().unwrap().contains(hint), "{error:?}");
@@ -227,7 +227,7 @@ fn a_429_is_retried_three_times() {
 
     let server = serve(4);
     let error = source(&server.config()).token(None).unwrap_err();
-    assert_eq!((error.kind(), error.class(), error.status()), (ErrorKind::Connect, Class::Transient, Some(429)));
+    assert_eq!((error.kind(), error.class(), error.http_status()), (ErrorKind::Connect, Class::Transient, Some(429)));
     assert_eq!(server.requests.lock().unwrap().len(), 4, "one request and three retries");
 }
 

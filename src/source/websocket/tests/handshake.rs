@@ -31,7 +31,7 @@ fn a_refusal_quotes_the_server() {
     let check = |status: &str, headers: &str, kind, class, hint: &str| {
         let error = refused_by(response(status, headers, "why\r\nBearer token-0"));
         assert_eq!((error.kind(), error.class()), (kind, class), "{error}");
-        assert_eq!(error.status(), Some(status[..3].parse().unwrap()));
+        assert_eq!(error.http_status(), Some(status[..3].parse().unwrap()));
         assert!(error.message().contains(&format!("status {}", &status[..3])), "{error}");
         assert!(error.message().ends_with(": why\\r\\nBearer ***"), "{error}");
         assert!(error.hint().unwrap().contains(hint), "{error:?}");
@@ -51,7 +51,7 @@ fn a_refusal_quotes_the_server() {
     let error = refused_by("HTTP/1.1 500 Oops\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nwhy\r\n0\r\n\r\n");
     assert!(error.message().contains("status 500: why"), "{error}");
     let error = refused_by("HTTP/1.0 403 Forbidden\r\n\r\n");
-    assert_eq!((error.kind(), error.status()), (Auth, Some(403)));
+    assert_eq!((error.kind(), error.http_status()), (Auth, Some(403)));
 }
 
 #[test]
@@ -96,7 +96,7 @@ fn a_response_that_opens_no_websocket_is_named() {
 
 #[test]
 fn a_refused_token_is_replaced() {
-    let check = |refuse: fn(&mut Peer), status| {
+    let check = |refuse: fn(&mut Peer), http_status, close_code| {
         let server = TestServer::stream(move |number, peer| {
             if number == 1 {
                 refuse(peer);
@@ -112,16 +112,16 @@ fn a_refused_token_is_replaced() {
         // The second connection uses the cached token, which is refused.
         let refused = source.connect().and_then(|()| source.read(&mut burst)).unwrap_err();
         assert_eq!((refused.kind(), refused.class()), (ErrorKind::Auth, Class::Transient), "{refused}");
-        assert_eq!(refused.status(), Some(status));
+        assert_eq!((refused.http_status(), refused.close_code()), (http_status, close_code));
         assert!(refused.hint().unwrap().contains("the next try uses a new one"), "{refused:?}");
         source.connect().unwrap();
         source.read(&mut burst).unwrap();
         assert_eq!(events(&burst), [b"Bearer token-0", b"Bearer token-1"]);
     };
-    check(|peer| peer.send(response("401 Unauthorized", "", "")), 401);
-    check(|peer| peer.send(response("403 Forbidden", "", "")), 403);
-    check(|peer| peer.open(&close(4001, "token expired")), 4001);
-    check(|peer| peer.open(&close(1008, "policy")), 1008);
+    check(|peer| peer.send(response("401 Unauthorized", "", "")), Some(401), None);
+    check(|peer| peer.send(response("403 Forbidden", "", "")), Some(403), None);
+    check(|peer| peer.open(&close(4001, "token expired")), None, Some(4001));
+    check(|peer| peer.open(&close(1008, "policy")), None, Some(1008));
 }
 
 #[test]
@@ -180,7 +180,7 @@ fn a_server_that_asks_to_wait_gets_no_connection_until_then() {
     });
     let stop = StopSignal::new();
     let mut source = source_with(&server.config(), &stop);
-    assert_eq!(source.connect().unwrap_err().status(), Some(429));
+    assert_eq!(source.connect().unwrap_err().http_status(), Some(429));
     let stopping = stop_when(&stop, refused);
     // This one waits until the stop.
     assert_eq!(source.connect().unwrap_err().kind(), ErrorKind::State);

@@ -1,0 +1,11 @@
+//! Dead letters: events that did not reach the table, each with the reason. List, export, replay or purge them, also while a sink is
+//! running.
+//!
+//! [`DeadLetters`] reads the spool file. [`replay`] and [`Sink::replay`](crate::Sink::replay) check dead letters again and put the
+//! valid ones into the table.
+
+pub use super::replay::{replay, replay_dry_run};
+pub use crate::report::dead_letter::{DeadLetter, Payload, Rejection, Stage};
+pub use crate::report::purge::{PurgeFilter, PurgeReport};
+pub use crate::report::replay::{Fate, ReplayReport, Selection};
+pub use crate::spool::DeadLetters;
