@@ -1,7 +1,7 @@
 //! Appending bursts.
 //!
-//! One transaction appends the burst, deletes rows that were committed before, and notes where the rows begin and end. Deletes
-//! cost next to nothing there, and a transaction of their own elsewhere. The note lets a row that goes missing be noticed.
+//! One transaction appends the burst and notes where the rows begin and end, so that a missing row is noticed. Once some events
+//! are committed, it deletes their rows as well: a delete costs little there, and a transaction of its own elsewhere.
 
 use std::time::Duration;
 
@@ -15,6 +15,10 @@ use crate::spool::queue::Spool;
 use crate::spool::row::{NewRow, size_of};
 use crate::spool::statements::{DELETE_BURSTS, INSERT_BURST, NOTE_OFFSETS, Transaction};
 use crate::threads::sync;
+
+/// An append deletes committed events from this many on. A delete changes pages that a lone event does not: one with each
+/// append would be a tenth of what an event costs under light load (measured).
+const DELETE_EVENTS_MIN: u64 = 16;
 
 /// How an append ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,21 +84,29 @@ impl Spool {
 
     fn append_to(&self, writer: &mut Connection, burst: &Burst, received_at: i64) -> rusqlite::Result<u64> {
         let transaction = Transaction::begin(writer)?;
-        let change = self.append_rows(&transaction, burst, received_at)?;
+        let change = self.append_rows(&transaction, burst, received_at, self.delete_due())?;
         transaction.commit()?;
         self.note_change(&change);
         Ok(change.position)
     }
 
-    /// Within the caller's transaction: deletes rows of committed events, appends the burst, and notes the offsets.
+    /// Up to where an append deletes.
+    fn delete_due(&self) -> u64 {
+        let offsets = &self.state().offsets;
+        let is_due = offsets.committed() - offsets.deleted() >= DELETE_EVENTS_MIN;
+        if is_due { offsets.committed() } else { offsets.deleted() }
+    }
+
+    /// Within the caller's transaction: deletes the rows of events below `delete_to`, appends the burst, and notes the offsets.
     pub(super) fn append_rows(
         &self,
         transaction: &Connection,
         burst: &Burst,
         received_at: i64,
+        delete_to: u64,
     ) -> rusqlite::Result<Change> {
         let marked_at = self.state().marked_at;
-        let mut change = self.delete_rows(transaction, burst.events() as u64)?;
+        let mut change = self.move_offsets(transaction, delete_to, burst.events() as u64)?;
         if checkpoint_history::mark(transaction, change.position, received_at, marked_at)? {
             change.marked_at = Some(received_at);
         }
@@ -102,24 +114,29 @@ impl Spool {
         Ok(change)
     }
 
-    /// Within the caller's transaction: deletes rows of committed events, and notes the offsets as they are after `events` are
-    /// appended.
-    pub(super) fn delete_rows(&self, transaction: &Connection, events: u64) -> rusqlite::Result<Change> {
-        let (deleted_before, deleted, position) = {
+    /// Within the caller's transaction: deletes the rows of all committed events, and notes the offsets.
+    pub(super) fn delete_rows(&self, transaction: &Connection) -> rusqlite::Result<Change> {
+        let committed = self.committed();
+        self.move_offsets(transaction, committed, 0)
+    }
+
+    /// Notes the offsets as they are after `events` are appended, and deletes the rows below `delete_to`.
+    fn move_offsets(&self, transaction: &Connection, delete_to: u64, events: u64) -> rusqlite::Result<Change> {
+        let (deleted, position) = {
             let offsets = &self.state().offsets;
-            (offsets.deleted(), offsets.committed(), offsets.end())
+            (offsets.deleted(), offsets.end())
         };
         let end = position + events;
         let checkpoints = sync::lock(&self.checkpoints).to_text();
-        let checksum = checksum::of_offsets(deleted, end);
-        transaction.prepare_cached(NOTE_OFFSETS)?.execute(params![deleted, end, checksum, checkpoints])?;
-        let bytes_deleted = if deleted > deleted_before {
+        let checksum = checksum::of_offsets(delete_to, end);
+        transaction.prepare_cached(NOTE_OFFSETS)?.execute(params![delete_to, end, checksum, checkpoints])?;
+        let bytes_deleted = if delete_to > deleted {
             let mut delete = transaction.prepare_cached(DELETE_BURSTS)?;
-            delete.query_map([deleted], |row| row.get::<_, u64>(0))?.sum::<rusqlite::Result<u64>>()?
+            delete.query_map([delete_to], |row| row.get::<_, u64>(0))?.sum::<rusqlite::Result<u64>>()?
         } else {
             0
         };
-        Ok(Change { position, events, bytes_appended: 0, deleted, bytes_deleted, marked_at: None })
+        Ok(Change { position, events, bytes_appended: 0, deleted: delete_to, bytes_deleted, marked_at: None })
     }
 
     /// After the commit of these changes, with the writer still locked.

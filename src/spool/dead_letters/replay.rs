@@ -53,7 +53,8 @@ impl Spool {
             let skipped = fates.into_iter().map(|(offset, _)| (offset, Fate::Skipped));
             return Ok(Some(skipped.collect()));
         }
-        let change = self.append_rows(&transaction, &burst, now)?;
+        // A purge may delete a dead letter that is replayed. Its first event must not be prepared again after that.
+        let change = self.append_rows(&transaction, &burst, now, self.committed())?;
         transaction.commit()?;
         self.note_change(&change);
         Ok(Some(fates))

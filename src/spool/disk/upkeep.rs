@@ -50,7 +50,7 @@ impl Spool {
             return Ok(());
         }
         let transaction = Transaction::begin(writer)?;
-        let change = self.delete_rows(&transaction, 0)?;
+        let change = self.delete_rows(&transaction)?;
         transaction.commit()?;
         self.note_change(&change);
         Ok(())

@@ -111,13 +111,16 @@ fn committed_events_leave_the_file_and_offsets_continue() {
     assert_eq!((spool.id(), spool.committed(), spool.end()), (id.as_str(), 4, 5));
     assert_eq!(read(&spool, spool.committed(), 10, 100), [(4, b"e".to_vec())]);
     spool.commit_all(5).unwrap();
-    assert_eq!(append(&spool, &[b"f"]), 5);
-    assert_eq!(spool.pending().bytes, 1 + 4, "deleting rides on an append");
-    spool.commit_all(6).unwrap();
+    assert_eq!(append(&spool, &[b"f".as_slice(); 15]), 5);
+    assert_eq!(spool.pending().bytes, 2 + 8 + 15 * (1 + 4), "an append does not delete a few events");
+    spool.commit_all(20).unwrap();
+    assert_eq!(append(&spool, &[b"g"]), 20);
+    assert_eq!(spool.pending().bytes, 1 + 4, "an append deletes the rows of many events");
+    spool.commit_all(21).unwrap();
     spool.tidy().unwrap();
     drop(spool);
     let spool = Spool::open(&config(&path)).unwrap();
-    assert_eq!((spool.committed(), spool.end()), (6, 6), "an empty spool still knows where it was");
+    assert_eq!((spool.committed(), spool.end()), (21, 21), "an empty spool still knows where it was");
 }
 
 /// The cost of every event: its append writes the page of its row to the log, and the page of the offsets.
