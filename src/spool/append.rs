@@ -13,7 +13,7 @@ use crate::spool::checkpoint_history;
 use crate::spool::checksum;
 use crate::spool::queue::Spool;
 use crate::spool::row::{NewRow, size_of};
-use crate::spool::statements::{DELETE_BURSTS, INSERT_BURST, NOTE_OFFSETS, Transaction};
+use crate::spool::statements::{DELETE_BURSTS, INSERT_BURST, NOTE_OFFSETS, SIZE_OF_BURSTS, Transaction};
 use crate::threads::sync;
 
 /// How an append ended.
@@ -114,8 +114,9 @@ impl Spool {
         let checksum = checksum::of_offsets(deleted, end);
         transaction.prepare_cached(NOTE_OFFSETS)?.execute(params![deleted, end, checksum, checkpoints])?;
         let bytes_deleted = if deleted > deleted_before {
-            let mut delete = transaction.prepare_cached(DELETE_BURSTS)?;
-            delete.query_map([deleted], |row| row.get::<_, u64>(0))?.sum::<rusqlite::Result<u64>>()?
+            let size = transaction.prepare_cached(SIZE_OF_BURSTS)?.query_row([deleted], |row| row.get(0))?;
+            transaction.prepare_cached(DELETE_BURSTS)?.execute([deleted])?;
+            size
         } else {
             0
         };
