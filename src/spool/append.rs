@@ -13,7 +13,7 @@ use crate::spool::checkpoint_history;
 use crate::spool::checksum;
 use crate::spool::queue::Spool;
 use crate::spool::row::{NewRow, size_of};
-use crate::spool::statements::{DELETE_BURSTS, INSERT_BURST, NOTE_OFFSETS, Transaction};
+use crate::spool::statements::{DELETE_BURSTS, INSERT_BURST, NOTE_OFFSETS, SIZE_OF_BURSTS, Transaction};
 use crate::threads::sync;
 
 /// An append deletes committed events from this many on. A delete changes pages that a lone event does not: one with each
@@ -131,8 +131,9 @@ impl Spool {
         let checksum = checksum::of_offsets(delete_to, end);
         transaction.prepare_cached(NOTE_OFFSETS)?.execute(params![delete_to, end, checksum, checkpoints])?;
         let bytes_deleted = if delete_to > deleted {
-            let mut delete = transaction.prepare_cached(DELETE_BURSTS)?;
-            delete.query_map([delete_to], |row| row.get::<_, u64>(0))?.sum::<rusqlite::Result<u64>>()?
+            let size = transaction.prepare_cached(SIZE_OF_BURSTS)?.query_row([delete_to], |row| row.get(0))?;
+            transaction.prepare_cached(DELETE_BURSTS)?.execute([delete_to])?;
+            size
         } else {
             0
         };

@@ -90,8 +90,11 @@ pub(super) const INSERT_BURST: &str =
     "INSERT INTO bursts (position, events, received_at, bytes, checksum) VALUES (?1, ?2, ?3, ?4, ?5)";
 
 /// Deletes the rows whose last event is below the offset ?1.
-pub(super) const DELETE_BURSTS: &str =
-    "DELETE FROM bursts WHERE position < ?1 AND position + events <= ?1 RETURNING length(bytes)";
+pub(super) const DELETE_BURSTS: &str = "DELETE FROM bursts WHERE position < ?1 AND position + events <= ?1";
+
+/// The size of the rows that [`DELETE_BURSTS`] deletes. `RETURNING` would need a temporary table: 3 µs more for a lone event.
+pub(super) const SIZE_OF_BURSTS: &str =
+    "SELECT coalesce(sum(length(bytes)), 0) FROM bursts WHERE position < ?1 AND position + events <= ?1";
 
 /// Notes the offsets, and the checkpoints of the destination.
 pub(super) const NOTE_OFFSETS: &str =

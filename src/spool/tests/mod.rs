@@ -16,7 +16,7 @@ use crate::report::dead_letter::DeadLetter;
 use crate::spool::disk::DELETE_EVENTS_MAX;
 use crate::spool::lock::beside;
 use crate::spool::queue::AHEAD_EVENTS_MIN;
-use crate::spool::statements::{DELETE_BURSTS, READ_BURSTS};
+use crate::spool::statements::{DELETE_BURSTS, READ_BURSTS, SIZE_OF_BURSTS};
 use crate::spool::*;
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -502,7 +502,7 @@ fn a_few_events_wait_for_the_writer_and_many_do_not() {
 #[test]
 fn no_statement_of_an_event_scans_the_table() {
     let spool = Spool::open(&config(Path::new(":memory:"))).unwrap();
-    for statement in [READ_BURSTS, DELETE_BURSTS] {
+    for statement in [READ_BURSTS, DELETE_BURSTS, SIZE_OF_BURSTS] {
         let writer = spool.writer();
         let mut explain = writer.prepare(&format!("EXPLAIN QUERY PLAN {statement}")).unwrap();
         let steps = explain.query_map([0], |row| row.get::<_, String>(3)).unwrap();
