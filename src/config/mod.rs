@@ -33,3 +33,4 @@ pub use sections::{
     BatchConfig, Config, DeadLettersConfig, DestinationConfig, LogConfig, MappingConfig, OauthConfig, ProxyConfig,
     RetryConfig, SchemaConfig, SpoolConfig, StreamConfig, TlsConfig,
 };
+pub use value::Secret;

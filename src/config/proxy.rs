@@ -4,7 +4,7 @@
 
 use std::net::IpAddr;
 
-use secrecy::{ExposeSecret, SecretString};
+use crate::config::Secret;
 
 use crate::config::sections::ProxyConfig;
 use crate::config::url::{parse_port, split_authority};
@@ -22,7 +22,7 @@ pub(crate) struct ProxyAddress {
     pub(crate) host: String,
     pub(crate) port: u16,
     pub(crate) user: Option<String>,
-    password: Option<SecretString>,
+    password: Option<Secret>,
 }
 
 /// Splits a proxy's URL. Errors never quote it: a password may stand anywhere in it.
@@ -87,11 +87,11 @@ impl ProxyConfig {
     /// The proxy, if there is one.
     pub(crate) fn address(&self) -> Result<Option<ProxyAddress>> {
         let Some(url) = &self.url else { return Ok(None) };
-        parse(url.expose_secret()).map(Some).map_err(|error| error.while_doing("proxy.url"))
+        parse(url.expose()).map(Some).map_err(|error| error.while_doing("proxy.url"))
     }
 
     /// The password: the content of `password_file`, which is read again, or the one in the URL.
-    pub(crate) fn password(&self, address: &ProxyAddress) -> Result<Option<SecretString>> {
+    pub(crate) fn password(&self, address: &ProxyAddress) -> Result<Option<Secret>> {
         match &self.password_file {
             None => Ok(address.password.clone()),
             Some(file) => secrets::read(file).map(Some).map_err(|error| error.while_doing("proxy.password_file")),
@@ -179,7 +179,7 @@ mod tests {
         let check = |url: &str, tls, host: &str, port, user: Option<&str>, password: Option<&str>| {
             let address = parse(url).unwrap();
             assert_eq!((address.tls, &*address.host, address.port, address.user.as_deref()), (tls, host, port, user));
-            assert_eq!(address.password.as_ref().map(ExposeSecret::expose_secret), password);
+            assert_eq!(address.password.as_ref().map(Secret::expose), password);
         };
         check("http://proxy.example:3128", false, "proxy.example", 3128, None, None);
         check("proxy:8080/", false, "proxy", 8080, None, None);

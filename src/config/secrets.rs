@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use secrecy::{ExposeSecret, SecretString};
+use crate::config::Secret;
 
 use crate::config::database::url;
 use crate::config::sections::{DestinationConfig, OauthConfig};
@@ -18,7 +18,7 @@ impl OauthConfig {
     ///
     /// # Errors
     /// `Config`: no secret is set, both are set, or the file cannot be used.
-    pub fn client_secret(&self) -> Result<SecretString> {
+    pub fn client_secret(&self) -> Result<Secret> {
         match (&self.client_secret, &self.client_secret_file) {
             (Some(_), Some(_)) => Err(Error::config("oauth.client_secret and oauth.client_secret_file are both set")
                 .with_hint("set one of them; the variable CXONE_CLIENT_SECRET sets oauth.client_secret")),
@@ -35,9 +35,9 @@ impl DestinationConfig {
     ///
     /// # Errors
     /// `Config`: `url` contains a password as well, or the file cannot be used.
-    pub fn password(&self) -> Result<Option<SecretString>> {
+    pub fn password(&self) -> Result<Option<Secret>> {
         let Some(file) = &self.password_file else { return Ok(None) };
-        if self.url.as_ref().is_some_and(|url| url::has_password(url.expose_secret())) {
+        if self.url.as_ref().is_some_and(|url| url::has_password(url.expose())) {
             return Err(Error::config("destination.password_file is set, and destination.url contains a password")
                 .with_hint("set one of them; the variable DB_PASSWORD puts a password into destination.url"));
         }
@@ -46,7 +46,7 @@ impl DestinationConfig {
 }
 
 /// Reads a secret from a file, without the line breaks at its end.
-pub(super) fn read(path: &Path) -> Result<SecretString> {
+pub(super) fn read(path: &Path) -> Result<Secret> {
     let bad = |reason: &dyn std::fmt::Display| Error::config(format!("reading {}: {reason}", path.display()));
     let mut bytes = Vec::new();
     File::open(path).and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes)).map_err(|e| bad(&e))?;
@@ -61,7 +61,7 @@ pub(super) fn read(path: &Path) -> Result<SecretString> {
     if secret.contains(char::is_control) {
         return Err(bad(&"more than one line, or a control character"));
     }
-    Ok(SecretString::from(secret))
+    Ok(Secret::from(secret))
 }
 
 #[cfg(test)]
@@ -78,15 +78,15 @@ mod tests {
     fn a_file_is_read_again_at_each_use() {
         let path = file(b"first\n");
         let oauth = OauthConfig { client_secret_file: Some(path.to_path_buf()), ..OauthConfig::default() };
-        assert_eq!(oauth.client_secret().unwrap().expose_secret(), "first");
+        assert_eq!(oauth.client_secret().unwrap().expose(), "first");
         std::fs::write(&path, " second \r\n\n").unwrap();
-        assert_eq!(oauth.client_secret().unwrap().expose_secret(), " second ");
+        assert_eq!(oauth.client_secret().unwrap().expose(), " second ");
     }
 
     #[test]
     fn the_plain_secret_is_used_without_a_file() {
         let oauth = OauthConfig { client_secret: Some("plain".into()), ..OauthConfig::default() };
-        assert_eq!(oauth.client_secret().unwrap().expose_secret(), "plain");
+        assert_eq!(oauth.client_secret().unwrap().expose(), "plain");
     }
 
     #[test]
@@ -122,7 +122,7 @@ mod tests {
         assert!(destination.password().unwrap().is_none());
         let path = file(b"pw");
         destination.password_file = Some(path.to_path_buf());
-        assert_eq!(destination.password().unwrap().unwrap().expose_secret(), "pw");
+        assert_eq!(destination.password().unwrap().unwrap().expose(), "pw");
         destination.url = Some("postgresql://me:pw@db/cx".into());
         assert!(destination.password().unwrap_err().message().contains("destination.url"));
     }

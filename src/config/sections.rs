@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use secrecy::SecretString;
+use crate::config::Secret;
 
 use crate::config::choices::{
     AdditionalProperties, LogFormat, LogLevel, OnNormalClose, SpoolSync, TlsVersion, UpdateMode,
@@ -59,7 +59,7 @@ pub struct OauthConfig {
     /// The client's id.
     pub client_id: Option<String>,
     /// The client's secret.
-    pub client_secret: Option<SecretString>,
+    pub client_secret: Option<Secret>,
     /// A file that holds the client's secret; read again for each token.
     pub client_secret_file: Option<PathBuf>,
     /// The scope to request; the token must have it.
@@ -121,7 +121,7 @@ pub struct MappingConfig {
 #[non_exhaustive]
 pub struct DestinationConfig {
     /// `postgresql://…`, `host=… dbname=…` or `sqlite:PATH`.
-    pub url: Option<SecretString>,
+    pub url: Option<Secret>,
     /// A file that holds the database password; read again for each connection.
     pub password_file: Option<PathBuf>,
     /// The table, with or without its schema.
@@ -205,7 +205,7 @@ pub struct TlsConfig {
 #[non_exhaustive]
 pub struct ProxyConfig {
     /// `http://USER:PASSWORD@HOST:PORT`, or `https://…` for a proxy that is itself reached over TLS.
-    pub url: Option<SecretString>,
+    pub url: Option<Secret>,
     /// A file that holds the proxy's password; read again for each connection.
     pub password_file: Option<PathBuf>,
     /// The hosts to reach without the proxy: names, addresses, networks, separated by commas; `*` for all.

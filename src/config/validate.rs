@@ -1,6 +1,6 @@
 //! The checks before a sink opens: each value by itself, because a program can set the plain data, and all values together.
 
-use secrecy::ExposeSecret;
+use crate::config::Secret;
 
 use crate::config::database::url::sqlite_path;
 use crate::config::keys::KEYS;
@@ -86,7 +86,7 @@ impl Config {
 impl DestinationConfig {
     /// `url`, which must be set.
     pub(crate) fn url(&self) -> Result<&str> {
-        self.url.as_ref().map(ExposeSecret::expose_secret).ok_or_else(|| {
+        self.url.as_ref().map(Secret::expose).ok_or_else(|| {
             Error::config("destination.url is missing").with_hint(
                 "set destination.url, CXSINK_DESTINATION__URL, DATABASE_URL, or DB_HOST, DB_NAME, DB_USER and DB_PASSWORD",
             )

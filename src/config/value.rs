@@ -1,14 +1,45 @@
-//! Parsed values, and how they get into and out of the plain data.
+//! Parsed values, secrets among them, and how they get into and out of the plain data.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
+
+/// A secret: a credential, or a URL that may contain one. `Debug` does not show it, and its memory is overwritten when it is dropped.
+///
+/// ```
+/// use cxsink::config::Secret;
+///
+/// let secret = Secret::from("hunter2");
+/// assert_eq!(secret.expose(), "hunter2");
+/// assert!(!format!("{secret:?}").contains("hunter2"));
+/// ```
+#[derive(Debug, Clone)]
+pub struct Secret(SecretString);
+
+impl Secret {
+    /// The secret itself, for the place that needs it.
+    pub fn expose(&self) -> &str {
+        self.0.expose_secret()
+    }
+}
+
+impl From<String> for Secret {
+    fn from(secret: String) -> Self {
+        Self(secret.into())
+    }
+}
+
+impl From<&str> for Secret {
+    fn from(secret: &str) -> Self {
+        Self(secret.into())
+    }
+}
 
 /// A value of any key.
 pub(super) enum Value {
     Text(String),
-    Secret(SecretString),
+    Secret(Secret),
     Path(PathBuf),
     Duration(Duration),
     Size(u64),
@@ -64,7 +95,7 @@ macro_rules! field {
 }
 
 field!(String, Text);
-field!(SecretString, Secret);
+field!(Secret, Secret);
 field!(PathBuf, Path);
 field!(Duration, Duration);
 field!(u64, Size);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use secrecy::{ExposeSecret, SecretString};
+use crate::config::Secret;
 use toml::de::DeValue;
 
 use crate::config::units::{self, shown};
@@ -41,7 +41,7 @@ impl ValueType {
         }
         let value = match self {
             Self::Text | Self::Url(_) => Value::Text(text.into()),
-            Self::Secret | Self::DatabaseUrl | Self::ProxyUrl => Value::Secret(SecretString::from(text)),
+            Self::Secret | Self::DatabaseUrl | Self::ProxyUrl => Value::Secret(Secret::from(text)),
             Self::Path => Value::Path(text.into()),
             Self::Duration(..) => Value::Duration(units::parse_duration(text)?),
             Self::Size(..) => Value::Size(units::parse_size(text)?),
@@ -85,9 +85,9 @@ impl ValueType {
         match (self, value) {
             (Self::Text, Value::Text(text)) => check_text(text),
             (Self::Url(schemes), Value::Text(text)) => EndpointUrl::parse(text, *schemes).map(drop),
-            (Self::Secret, Value::Secret(secret)) => check_text(secret.expose_secret()),
-            (Self::DatabaseUrl, Value::Secret(url)) => database::url::check(url.expose_secret()),
-            (Self::ProxyUrl, Value::Secret(url)) => proxy::parse(url.expose_secret()).map(drop),
+            (Self::Secret, Value::Secret(secret)) => check_text(secret.expose()),
+            (Self::DatabaseUrl, Value::Secret(url)) => database::url::check(url.expose()),
+            (Self::ProxyUrl, Value::Secret(url)) => proxy::parse(url.expose()).map(drop),
             (Self::Path, Value::Path(path)) if path.as_os_str().is_empty() => Err(Error::config(EMPTY)),
             (Self::Duration(least, most), Value::Duration(duration)) if duration < least || duration > most => {
                 Err(self.out_of_range(&units::show_duration(*duration)))
@@ -152,10 +152,8 @@ impl ValueType {
     /// The value as a text that [`read_text`](Self::read_text) accepts, without its secrets.
     pub(super) fn show(&self, value: &Value) -> String {
         match value {
-            Value::Secret(url) if matches!(self, Self::DatabaseUrl) => {
-                database::url::without_password(url.expose_secret())
-            }
-            Value::Secret(url) if matches!(self, Self::ProxyUrl) => proxy::without_password(url.expose_secret()),
+            Value::Secret(url) if matches!(self, Self::DatabaseUrl) => database::url::without_password(url.expose()),
+            Value::Secret(url) if matches!(self, Self::ProxyUrl) => proxy::without_password(url.expose()),
             Value::Secret(_) => "***".into(),
             Value::Text(text) => text.clone(),
             Value::Path(path) => path.display().to_string(),

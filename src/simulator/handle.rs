@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use secrecy::{ExposeSecret, SecretString};
+use crate::config::Secret;
 
 use super::handshake::STREAM_PATH;
 use super::options::SimulatorOptions;
@@ -91,7 +91,7 @@ impl Simulator {
 
     /// Returns the client secret that the token endpoint accepts.
     pub fn client_secret(&self) -> &str {
-        self.shared.options.client_secret.expose_secret()
+        self.shared.options.client_secret.expose()
     }
 
     /// Returns the id of the only stream.
@@ -108,7 +108,7 @@ impl Simulator {
     pub fn apply_to(&self, config: &mut Config) {
         config.oauth.url = self.oauth_url();
         config.oauth.client_id = Some(self.client_id().into());
-        config.oauth.client_secret = Some(SecretString::from(self.client_secret()));
+        config.oauth.client_secret = Some(Secret::from(self.client_secret()));
         config.oauth.client_secret_file = None;
         config.oauth.scope.clone_from(&self.shared.options.scope);
         config.stream.url = self.stream_url();

@@ -3,7 +3,7 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use secrecy::SecretString;
+use crate::config::Secret;
 
 use super::options::{Cut, FAILURES_MAX, InvalidKind, InvalidMix, RetryAfter, SimulatorOptions};
 use crate::config::units::parse_duration;
@@ -170,7 +170,7 @@ const KEYS: &[OptionKey] = &[
         "Client secret that the token endpoint accepts",
         Some("simulator-secret"),
         TEXT,
-        |text: &str| Ok::<_, String>(SecretString::from(text))
+        |text: &str| Ok::<_, String>(Secret::from(text))
     ),
     key!(stream_id, "Id of the only stream", Some("simulator-stream"), TEXT, own),
     key!(scope, "The only scope that a client may request", Some("data-actions:read"), TEXT, own),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use secrecy::SecretString;
+use crate::config::Secret;
 
 use crate::error::{Error, ErrorKind, Result};
 
@@ -55,7 +55,7 @@ pub struct SimulatorOptions {
     /// The client id that the token endpoint accepts.
     pub client_id: String,
     /// The client secret that the token endpoint accepts.
-    pub client_secret: SecretString,
+    pub client_secret: Secret,
     /// Id of the only stream: letters, digits, `-`, `_`, `.` and `~`.
     pub stream_id: String,
     /// The only scope that a client may request.
@@ -124,7 +124,7 @@ impl Default for SimulatorOptions {
             oversize_bytes: (1 << 20) + 1,
             wall_clock: false,
             client_id: "simulator-client".into(),
-            client_secret: SecretString::from("simulator-secret"),
+            client_secret: Secret::from("simulator-secret"),
             stream_id: "simulator-stream".into(),
             scope: "data-actions:read".into(),
             granted_scope: None,

@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 use std::time::{Duration, Instant, SystemTime};
 
-use secrecy::ExposeSecret;
 use tungstenite::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
 use tungstenite::http::{HeaderValue, Method};
 
@@ -92,7 +91,7 @@ fn check(options: &SimulatorOptions, request: &Request) -> Result<(), Response> 
     if field("grant_type") != "client_credentials" {
         return Err(refusal(400, "unsupported_grant_type", "grant_type must be client_credentials"));
     }
-    if field("client_id") != options.client_id || field("client_secret") != options.client_secret.expose_secret() {
+    if field("client_id") != options.client_id || field("client_secret") != options.client_secret.expose() {
         return Err(refusal(401, "invalid_client", "client_id or client_secret is wrong or missing"));
     }
     if field("scope") != options.scope {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use secrecy::ExposeSecret;
+use crate::config::Secret;
 
 use crate::config::Config;
 use crate::destination::{Destination, Link};
@@ -46,7 +46,7 @@ impl Parts {
 
 /// An SQLite file takes one writer at a time.
 fn connections(config: &Config) -> u32 {
-    let url = config.destination.url.as_ref().map(ExposeSecret::expose_secret).unwrap_or_default();
+    let url = config.destination.url.as_ref().map(Secret::expose).unwrap_or_default();
     if url.starts_with("sqlite:") { 1 } else { config.destination.connections }
 }
 

@@ -76,7 +76,7 @@ int main(int argc, char **argv)
     cxsink_buffer_free(&buffer);
 
     CHECK_STATUS(cxsink_sink_connections(sink, &buffer, &err), CXSINK_STATUS_OK);
-    CHECK(strstr(cxsink_buffer_data(buffer, NULL), "\"status\":1008") != NULL);
+    CHECK(strstr(cxsink_buffer_data(buffer, NULL), "\"close_code\":1008") != NULL);
     CHECK_STATUS(cxsink_connections(config, &again, &err), CXSINK_STATUS_OK);
     CHECK(strcmp(cxsink_buffer_data(buffer, NULL), cxsink_buffer_data(again, NULL)) == 0);
     cxsink_buffer_free(&buffer);

@@ -3,10 +3,10 @@
 use std::process::Command;
 use std::time::Duration;
 
+use cxsink::config::Secret;
 use cxsink::config::{self, Config, Layers, LogFormat, OnNormalClose, UpdateMode};
 use cxsink::{Error, ErrorKind};
 use proptest::prelude::*;
-use secrecy::ExposeSecret;
 
 use crate::support::process::in_own_process;
 
@@ -21,7 +21,7 @@ fn from_variables(variables: &[(&str, &str)]) -> Result<Config, Error> {
 }
 
 fn destination(config: &Config) -> Option<&str> {
-    config.destination.url.as_ref().map(ExposeSecret::expose_secret)
+    config.destination.url.as_ref().map(Secret::expose)
 }
 
 /// The error is about the configuration and contains each of these.
@@ -147,7 +147,7 @@ fn every_layer_sets_the_same_values() {
         set,
     ];
     for config in all {
-        assert_eq!(config.oauth.client_secret.as_ref().unwrap().expose_secret(), "s");
+        assert_eq!(config.oauth.client_secret.as_ref().unwrap().expose(), "s");
         assert_eq!(config.oauth.refresh_early, Duration::from_secs(60));
         assert_eq!(config.stream.on_normal_close, OnNormalClose::Stop);
         assert_eq!(config.schema.file.as_deref(), Some("schema.json".as_ref()));

@@ -5,7 +5,6 @@
 use std::time::Duration;
 
 use cxsink::{Sink, Stats};
-use secrecy::ExposeSecret;
 
 use crate::support;
 use crate::support::journal;
@@ -193,7 +192,7 @@ fn frozen_and_its_process_killed(table: &str, each: &str, waiting: &str, connect
     let url = bench.config.destination.url.as_ref().unwrap();
     let mut killed = Running::start(
         cxsink(bench.directory.path())
-            .env("CXSINK_DESTINATION__URL", url.expose_secret())
+            .env("CXSINK_DESTINATION__URL", url.expose())
             .env("CXSINK_DESTINATION__CONNECTIONS", connections.to_string())
             .env("CXSINK_SPOOL__PATH", &bench.config.spool.path)
             .args(["import", "events"]),

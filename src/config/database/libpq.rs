@@ -6,7 +6,7 @@
 
 use std::path::PathBuf;
 
-use secrecy::SecretString;
+use crate::config::Secret;
 
 use crate::config::variables::Stack;
 
@@ -63,7 +63,7 @@ pub(crate) struct LibpqVariable {
     pub(crate) variable: &'static str,
     pub(crate) parameter: &'static str,
     /// Secret, because any of them may contain the password by mistake.
-    pub(crate) value: SecretString,
+    pub(crate) value: Secret,
 }
 
 impl Libpq {

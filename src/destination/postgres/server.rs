@@ -3,8 +3,6 @@
 use std::fmt;
 use std::time::Duration;
 
-use secrecy::ExposeSecret;
-
 use super::connection::{self, Session};
 use super::params::Target;
 use crate::config::{DestinationConfig, TlsConfig};
@@ -25,7 +23,7 @@ impl Server {
         let url = config.url.as_ref().ok_or_else(|| {
             Error::config("destination.url is not set").with_hint("set it to postgresql://user@host/database")
         })?;
-        let target = Target::read(url.expose_secret(), &config.libpq)?;
+        let target = Target::read(url.expose(), &config.libpq)?;
         // Only validates the files: each connection reads them again.
         connection::client_config(&target.tls, tls)?;
         Ok(Self { config: config.clone(), tls: tls.clone(), target, abort, session: None })
@@ -57,7 +55,7 @@ impl Server {
         if self.session.is_none() {
             // Read again each time: services and password files change while the sink runs.
             if let Some(url) = &self.config.url {
-                self.target = Target::read(url.expose_secret(), &self.config.libpq)?;
+                self.target = Target::read(url.expose(), &self.config.libpq)?;
             }
             self.session = Some(self.connect(self.config.connect_timeout)?);
         }

@@ -4,9 +4,9 @@
 
 use std::time::Duration;
 
+use crate::config::Secret;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use secrecy::{ExposeSecret, SecretString};
 
 use crate::config::{ProxyAddress, ProxyConfig, TlsConfig};
 use crate::error::{Error, ErrorKind, Result};
@@ -25,7 +25,7 @@ const HINT: &str = "check proxy.url (or HTTPS_PROXY, ALL_PROXY), and that the pr
 pub(crate) struct Proxy {
     address: ProxyAddress,
     /// `USER:PASSWORD` in Base64 (RFC 7617).
-    basic: Option<SecretString>,
+    basic: Option<Secret>,
 }
 
 impl Proxy {
@@ -39,7 +39,7 @@ impl Proxy {
             None => None,
             Some(user) => {
                 let password = config.password(&address)?;
-                let password = password.as_ref().map_or("", ExposeSecret::expose_secret);
+                let password = password.as_ref().map_or("", Secret::expose);
                 Some(BASE64.encode(format!("{user}:{password}")).into())
             }
         };
@@ -78,7 +78,7 @@ impl Proxy {
         let target = server.host_and_port();
         let failed = |fault| self.failed(&target, fault, timeout);
         let request = self.request(&target);
-        http::send_all(transport, request.expose_secret().as_bytes()).map_err(|error| failed(error.into()))?;
+        http::send_all(transport, request.expose().as_bytes()).map_err(|error| failed(error.into()))?;
         let (head, rest) = http::read_head(transport).map_err(failed)?;
         if head.status / 100 != 2 {
             return Err(self.refused(&target, &head));
@@ -92,11 +92,11 @@ impl Proxy {
         Ok(())
     }
 
-    fn request(&self, target: &str) -> SecretString {
+    fn request(&self, target: &str) -> Secret {
         let authorization = self
             .basic
             .as_ref()
-            .map_or_else(String::new, |basic| format!("Proxy-Authorization: Basic {}\r\n", basic.expose_secret()));
+            .map_or_else(String::new, |basic| format!("Proxy-Authorization: Basic {}\r\n", basic.expose()));
         format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\nUser-Agent: {USER_AGENT}\r\n{authorization}\r\n").into()
     }
 
@@ -120,7 +120,7 @@ impl Proxy {
 
     /// Text of the proxy, without the credentials if it sends them back.
     fn shown(&self, text: &[u8], chars_max: usize) -> String {
-        let basic = self.basic.as_ref().map_or("", ExposeSecret::expose_secret);
+        let basic = self.basic.as_ref().map_or("", Secret::expose);
         shown(text, &[basic], chars_max)
     }
 

@@ -1,6 +1,6 @@
 //! Secrets in a request that a library must not see.
 
-use secrecy::{ExposeSecret, SecretString};
+use crate::config::Secret;
 
 use crate::source::net::server_text::spellings;
 
@@ -11,26 +11,26 @@ const ECHO_BYTES_MIN: usize = 8;
 pub(crate) struct Hidden {
     /// The text in front of it, by which its place in the request is found.
     before: &'static str,
-    secret: SecretString,
+    secret: Secret,
     /// The texts by which a server may send it back.
-    echoes: Vec<SecretString>,
+    echoes: Vec<Secret>,
     is_sent: bool,
 }
 
 impl Hidden {
     /// `secret` is encoded for the request, `plain` is not.
-    pub(crate) fn new(before: &'static str, secret: impl Into<SecretString>, plain: &str) -> Self {
+    pub(crate) fn new(before: &'static str, secret: impl Into<Secret>, plain: &str) -> Self {
         let secret = secret.into();
-        let mut echoes: Vec<_> = spellings(plain).into_iter().map(SecretString::from).collect();
+        let mut echoes: Vec<_> = spellings(plain).into_iter().map(Secret::from).collect();
         echoes.push(secret.clone());
         let is_telling = |echo: &str| echo.len() >= ECHO_BYTES_MIN && echo.bytes().any(|byte| byte != b'*');
-        echoes.retain(|echo| is_telling(echo.expose_secret()));
+        echoes.retain(|echo| is_telling(echo.expose()));
         Self { before, secret, echoes, is_sent: false }
     }
 
     /// The text in the request in place of the secret.
     pub(crate) fn placeholder(&self) -> String {
-        "*".repeat(self.secret.expose_secret().len())
+        "*".repeat(self.secret.expose().len())
     }
 
     /// Puts the secret into `request` if its placeholder is there.
@@ -38,7 +38,7 @@ impl Hidden {
         if self.is_sent {
             return;
         }
-        let secret = self.secret.expose_secret().as_bytes();
+        let secret = self.secret.expose().as_bytes();
         let placeholder = format!("{}{}", self.before, self.placeholder());
         if let Some(place) = find(placeholder.as_bytes(), request) {
             request[place + self.before.len()..][..secret.len()].copy_from_slice(secret);
@@ -54,7 +54,7 @@ impl Hidden {
     /// Puts asterisks in place of the secret.
     pub(super) fn conceal_in(&self, head: &mut [u8]) {
         for echo in &self.echoes {
-            let echo = echo.expose_secret().as_bytes();
+            let echo = echo.expose().as_bytes();
             while let Some(place) = find(echo, head) {
                 head[place..][..echo.len()].fill(b'*');
             }

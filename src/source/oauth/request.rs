@@ -3,7 +3,7 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use secrecy::{ExposeSecret, SecretString};
+use crate::config::Secret;
 use ureq::http::{Request, header};
 
 use crate::config::percent::encode_in_form;
@@ -45,18 +45,18 @@ impl TokenRequest {
     }
 
     /// The client's secret; a file is read again each time, so that the secret can be rotated.
-    pub(crate) fn secret(&self) -> Result<SecretString> {
+    pub(crate) fn secret(&self) -> Result<Secret> {
         self.oauth.client_secret()
     }
 
     /// Sends the request; ends early, with an error, when `stop` is set.
-    pub(crate) fn send(&self, secret: &SecretString, stop: &StopSignal) -> Result<TokenResponse> {
+    pub(crate) fn send(&self, secret: &Secret, stop: &StopSignal) -> Result<TokenResponse> {
         let response = self.exchange(secret, stop);
         // After a stop, every other error is its consequence.
         if stop.is_set() { Err(Error::stopped()) } else { response.map_err(|error| self.in_context(error)) }
     }
 
-    fn exchange(&self, secret: &SecretString, stop: &StopSignal) -> Result<TokenResponse> {
+    fn exchange(&self, secret: &Secret, stop: &StopSignal) -> Result<TokenResponse> {
         let deadline = Instant::now() + self.oauth.request_timeout;
         let failed = |fault| self.failed(fault, secret);
         let (request, hidden) = self.http_request(secret)?;
@@ -72,8 +72,8 @@ impl TokenRequest {
 
     /// RFC 6749 section 4.4.2, with the credentials in the body (section 2.3.1). The request holds neither the secret nor the URL's query,
     /// which may be one.
-    fn http_request(&self, secret: &SecretString) -> Result<(Request<String>, Vec<Hidden>)> {
-        let secret = secret.expose_secret();
+    fn http_request(&self, secret: &Secret) -> Result<(Request<String>, Vec<Hidden>)> {
+        let secret = secret.expose();
         let mut hidden = vec![Hidden::new("client_secret=", encode_in_form(secret), secret)];
         let mut form = form_urlencoded::Serializer::new(String::new());
         form.append_pair("grant_type", "client_credentials");
@@ -97,11 +97,11 @@ impl TokenRequest {
     }
 
     /// The token in a response, or the error that the response means.
-    pub(crate) fn granted(&self, response: &TokenResponse, secret: &SecretString) -> Result<Granted> {
+    pub(crate) fn granted(&self, response: &TokenResponse, secret: &Secret) -> Result<Granted> {
         let granted = if (200..300).contains(&response.status) {
             response::granted(response, &self.oauth.scope)
         } else {
-            Err(response::refused(response, &[secret.expose_secret(), &self.client_id]))
+            Err(response::refused(response, &[secret.expose(), &self.client_id]))
         };
         granted.map_err(|error| self.in_context(error))
     }
@@ -111,7 +111,7 @@ impl TokenRequest {
     }
 
     /// There is no response although there was a connection.
-    fn failed(&self, fault: Fault, secret: &SecretString) -> Error {
+    fn failed(&self, fault: Fault, secret: &Secret) -> Error {
         let (peer, timeout) = (self.route.address.host_and_port(), self.oauth.request_timeout);
         let connect = |why: String| Error::new(ErrorKind::Connect, why).with_hint(CHECK_PATH);
         let cut = || connect(format!("{peer} closed the connection before its response was complete"));
@@ -119,7 +119,7 @@ impl TokenRequest {
             Fault::Ended => cut(),
             Fault::NoHttp { why, beginning } => {
                 let line = beginning.split(|byte| *byte == b'\n').next().unwrap_or_default();
-                let line = shown(line, &[secret.expose_secret(), &self.client_id], 60);
+                let line = shown(line, &[secret.expose(), &self.client_id], 60);
                 Error::new(ErrorKind::Protocol, format!("{peer} did not answer in HTTP/1.1 ({why}): {line}"))
                     .with_class(Class::Transient)
                     .with_hint("check oauth.url: this does not look like a token endpoint")

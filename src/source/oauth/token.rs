@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
-use secrecy::SecretString;
+use crate::config::Secret;
 use ureq::http::HeaderValue;
 
 use crate::config::Config;
@@ -146,7 +146,7 @@ impl TokenCache {
             if self.stop.is_set() {
                 return Err(Error::stopped());
             }
-            let secret: SecretString = self.request.secret()?;
+            let secret: Secret = self.request.secret()?;
             let response = self.request.send(&secret, &self.stop)?;
             if response.status != 429 || retries == RETRIES_MAX {
                 return self.request.granted(&response, &secret);

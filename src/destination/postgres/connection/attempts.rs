@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use secrecy::SecretString;
+use crate::config::Secret;
 
 use super::client_config;
 use super::connector::{Connector, TlsUse};
@@ -24,7 +24,7 @@ use crate::threads::stop_signal::StopSignal;
 pub(super) struct Attempts {
     pub(super) target: Target,
     pub(super) tls: TlsConfig,
-    pub(super) password: Option<SecretString>,
+    pub(super) password: Option<Secret>,
     pub(super) until: Instant,
     pub(super) abort: StopSignal,
 }

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use crate::config::Secret;
 use postgres::Config;
 use postgres::config::{SslMode, SslNegotiation};
-use secrecy::{ExposeSecret, SecretString};
 
 use crate::destination::postgres::params::{Host, Keepalive, Lookup, Target, look_up};
 
@@ -52,18 +52,18 @@ fn set_keepalive(config: &mut Config, keepalive: Keepalive) {
 /// `destination.password_file`, which wins.
 pub(super) fn set_password(
     config: &mut Config,
-    configured: Option<&SecretString>,
+    configured: Option<&Secret>,
     target: &Target,
     host: &Host,
 ) -> Option<String> {
     if let Some(password) = configured.or(target.password.as_ref()) {
-        config.password(password.expose_secret());
+        config.password(password.expose());
         return None;
     }
     let database = target.database.as_ref().unwrap_or(&target.user);
     match look_up(target.password_file.as_ref()?, host, database, &target.user) {
         Lookup::Password(password) => {
-            config.password(password.expose_secret());
+            config.password(password.expose());
             None
         }
         Lookup::Nothing => None,

@@ -6,7 +6,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
-use secrecy::SecretString;
+use crate::config::Secret;
 
 use super::attempts::Attempts;
 use super::errors;
@@ -24,7 +24,7 @@ const GRACE: Duration = Duration::from_millis(200);
 pub(crate) fn connect(
     target: &Target,
     tls: &TlsConfig,
-    password: Option<SecretString>,
+    password: Option<Secret>,
     timeout: Duration,
     abort: &StopSignal,
 ) -> Result<Session> {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use secrecy::SecretString;
+use crate::config::Secret;
 
 use super::hosts::{Address, Host};
 
@@ -12,7 +12,7 @@ const DEFAULT_SOCKET_DIRECTORIES: [&str; 3] = ["/var/run/postgresql", "/run/post
 /// The result of a look-up.
 #[derive(Debug)]
 pub(crate) enum Lookup {
-    Password(SecretString),
+    Password(Secret),
     /// No file, or no line for this connection.
     Nothing,
     /// The file exists and must not be used, for this reason.
@@ -91,7 +91,6 @@ fn field(text: &str) -> (String, bool, Option<&str>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use secrecy::ExposeSecret;
     use std::fs;
 
     fn tcp(name: &str) -> Host {
@@ -102,7 +101,7 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         fs::write(file.path(), text).unwrap();
         match look_up(file.path(), host, database, user) {
-            Lookup::Password(password) => Some(password.expose_secret().into()),
+            Lookup::Password(password) => Some(password.expose().into()),
             Lookup::Nothing => None,
             Lookup::Unusable(why) => panic!("{why}"),
         }

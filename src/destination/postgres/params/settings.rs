@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::str::FromStr;
 
-use secrecy::{ExposeSecret, SecretString};
+use crate::config::Secret;
 
 use super::known::{self, Support};
 use super::service;
@@ -26,7 +26,7 @@ enum Layer {
 struct Setting {
     layer: Layer,
     name: String,
-    value: SecretString,
+    value: Secret,
 }
 
 /// All parameters that are set, in the order of precedence.
@@ -61,13 +61,13 @@ impl Settings {
     /// The last one wins within a layer, so it comes first.
     fn push_all(&mut self, layer: &Layer, parameters: Vec<(String, String)>) {
         let setting =
-            |(name, value): (String, String)| Setting { layer: layer.clone(), name, value: SecretString::from(value) };
+            |(name, value): (String, String)| Setting { layer: layer.clone(), name, value: Secret::from(value) };
         self.0.extend(parameters.into_iter().rev().map(setting));
     }
 
     /// The value that takes precedence. An empty one counts as not set.
     pub(super) fn get(&self, name: &str) -> Option<Parameter<'_>> {
-        self.0.iter().find(|setting| setting.name == name && !setting.value.expose_secret().is_empty()).map(Parameter)
+        self.0.iter().find(|setting| setting.name == name && !setting.value.expose().is_empty()).map(Parameter)
     }
 }
 
@@ -77,10 +77,10 @@ pub(super) struct Parameter<'a>(&'a Setting);
 
 impl<'a> Parameter<'a> {
     pub(super) fn text(self) -> &'a str {
-        self.0.value.expose_secret()
+        self.0.value.expose()
     }
 
-    pub(super) fn secret(self) -> SecretString {
+    pub(super) fn secret(self) -> Secret {
         self.0.value.clone()
     }
 

@@ -7,8 +7,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::config::Secret;
 use postgres::config::{ChannelBinding, TargetSessionAttrs};
-use secrecy::SecretString;
 
 use super::hosts::{Host, hosts};
 use super::settings::{Parameter, Settings};
@@ -26,7 +26,7 @@ pub(crate) struct Target {
     /// At least one, in the order of the attempts.
     pub(crate) hosts: Vec<Host>,
     pub(crate) user: String,
-    pub(crate) password: Option<SecretString>,
+    pub(crate) password: Option<Secret>,
     /// Used if no password is configured otherwise.
     pub(crate) password_file: Option<PathBuf>,
     /// `None`: the one with the name of the user.

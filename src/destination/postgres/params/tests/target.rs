@@ -1,6 +1,6 @@
 //! The forms of a connection string, and the order of precedence.
 
-use secrecy::ExposeSecret;
+use crate::config::Secret;
 
 use super::*;
 use crate::config::database::libpq::LibpqVariable;
@@ -77,7 +77,7 @@ fn credentials_in_both_forms() {
     for (text, user, password, database) in cases {
         let target = target(text);
         assert_eq!(target.user, user, "{text}");
-        assert_eq!(target.password.as_ref().map(ExposeSecret::expose_secret), password, "{text}");
+        assert_eq!(target.password.as_ref().map(Secret::expose), password, "{text}");
         assert_eq!(target.database.as_deref(), database, "{text}");
     }
     assert!(!target("host=db").user.is_empty(), "the user of this process, as in libpq");
@@ -179,7 +179,7 @@ fn the_connection_string_wins_over_the_service_and_that_over_the_environment() {
     let all = Target::read("postgresql://", &libpq).unwrap();
     assert_eq!((&*all.application_name, all.options.as_deref()), ("of-environment", Some("-c a=b")));
     assert_eq!((all.connect_timeout, all.session), (Some(Duration::from_secs(9)), TargetSessionAttrs::Any));
-    assert_eq!(all.password.unwrap().expose_secret(), "of-environment");
+    assert_eq!(all.password.unwrap().expose(), "of-environment");
     assert_eq!(shown("postgresql://h", &libpq), from("h:3", "of-environment", SslMode::Disable));
     assert_eq!(shown("service=cx", &libpq), from("of-service:2", "of-service", SslMode::Require));
     assert_eq!(shown("service=cx user=u sslmode=prefer", &libpq), from("of-service:2", "u", SslMode::Prefer));
