@@ -1,7 +1,7 @@
 //! Appending bursts.
 //!
-//! One transaction appends the burst and notes where the rows begin and end, so that a missing row is noticed. Once some events
-//! are committed, it deletes their rows as well: a delete costs little there, and a transaction of its own elsewhere.
+//! One transaction appends the burst and the end row behind it; see [`TABLES`](super::statements::TABLES). Once some events are
+//! committed, it deletes their rows as well: a delete costs little there, and a transaction of its own elsewhere.
 
 use std::time::Duration;
 
@@ -12,8 +12,8 @@ use crate::event::Burst;
 use crate::spool::checkpoint_history;
 use crate::spool::checksum;
 use crate::spool::queue::Spool;
-use crate::spool::row::{NewRow, size_of};
-use crate::spool::statements::{DELETE_BURSTS, INSERT_BURST, NOTE_OFFSETS, SIZE_OF_BURSTS, Transaction};
+use crate::spool::row::{NewRow, insert_end, size_of};
+use crate::spool::statements::{DELETE_BURSTS, INSERT_BURST, NOTE_DELETED, SIZE_OF_BURSTS, Transaction};
 use crate::threads::sync;
 
 /// An append deletes committed events from this many on. A delete changes pages that a lone event does not: one with each
@@ -97,7 +97,7 @@ impl Spool {
         if is_due { offsets.committed() } else { offsets.deleted() }
     }
 
-    /// Within the caller's transaction: deletes the rows of events below `delete_to`, appends the burst, and notes the offsets.
+    /// Within the caller's transaction: deletes the rows of events below `delete_to`, and appends the burst.
     pub(super) fn append_rows(
         &self,
         transaction: &Connection,
@@ -105,39 +105,42 @@ impl Spool {
         received_at: i64,
         delete_to: u64,
     ) -> rusqlite::Result<Change> {
-        let marked_at = self.state().marked_at;
-        let mut change = self.move_offsets(transaction, delete_to, burst.events() as u64)?;
-        if checkpoint_history::mark(transaction, change.position, received_at, marked_at)? {
-            change.marked_at = Some(received_at);
-        }
-        change.bytes_appended = insert_rows(transaction, change.position, burst, received_at)?;
-        Ok(change)
+        let (position, marked_at) = {
+            let state = self.state();
+            (state.offsets.end(), state.marked_at)
+        };
+        let is_marked = checkpoint_history::mark(transaction, position, received_at, marked_at)?;
+        Ok(Change {
+            position,
+            events: burst.events() as u64,
+            bytes_appended: insert_rows(transaction, position, burst, received_at)?,
+            deleted: delete_to,
+            bytes_deleted: self.delete_below(transaction, delete_to)?,
+            marked_at: is_marked.then_some(received_at),
+        })
     }
 
-    /// Within the caller's transaction: deletes the rows of all committed events, and notes the offsets.
+    /// Within the caller's transaction: deletes the rows of all committed events.
     pub(super) fn delete_rows(&self, transaction: &Connection) -> rusqlite::Result<Change> {
-        let committed = self.committed();
-        self.move_offsets(transaction, committed, 0)
+        let (position, deleted) = {
+            let offsets = &self.state().offsets;
+            (offsets.end(), offsets.committed())
+        };
+        let bytes_deleted = self.delete_below(transaction, deleted)?;
+        Ok(Change { position, events: 0, bytes_appended: 0, deleted, bytes_deleted, marked_at: None })
     }
 
-    /// Notes the offsets as they are after `events` are appended, and deletes the rows below `delete_to`.
-    fn move_offsets(&self, transaction: &Connection, delete_to: u64, events: u64) -> rusqlite::Result<Change> {
-        let (deleted, position) = {
-            let offsets = &self.state().offsets;
-            (offsets.deleted(), offsets.end())
-        };
-        let end = position + events;
+    /// Deletes the rows of events below `offset`, and notes it. Returns the size of the rows.
+    fn delete_below(&self, transaction: &Connection, offset: u64) -> rusqlite::Result<u64> {
+        if offset == self.state().offsets.deleted() {
+            return Ok(0);
+        }
         let checkpoints = sync::lock(&self.checkpoints).to_text();
-        let checksum = checksum::of_offsets(delete_to, end);
-        transaction.prepare_cached(NOTE_OFFSETS)?.execute(params![delete_to, end, checksum, checkpoints])?;
-        let bytes_deleted = if delete_to > deleted {
-            let size = transaction.prepare_cached(SIZE_OF_BURSTS)?.query_row([delete_to], |row| row.get(0))?;
-            transaction.prepare_cached(DELETE_BURSTS)?.execute([delete_to])?;
-            size
-        } else {
-            0
-        };
-        Ok(Change { position, events, bytes_appended: 0, deleted: delete_to, bytes_deleted, marked_at: None })
+        let note = params![offset, checksum::of_deleted(offset), checkpoints];
+        transaction.prepare_cached(NOTE_DELETED)?.execute(note)?;
+        let size = transaction.prepare_cached(SIZE_OF_BURSTS)?.query_row([offset], |row| row.get(0))?;
+        transaction.prepare_cached(DELETE_BURSTS)?.execute([offset])?;
+        Ok(size)
     }
 
     /// After the commit of these changes, with the writer still locked.
@@ -158,7 +161,7 @@ impl Spool {
     }
 }
 
-/// Returns the size of the rows.
+/// Inserts the rows of the burst and the end row. Returns their size.
 fn insert_rows(transaction: &Connection, mut position: u64, burst: &Burst, received_at: i64) -> rusqlite::Result<u64> {
     let mut insert = transaction.prepare_cached(INSERT_BURST)?;
     let mut size = 0;
@@ -172,5 +175,6 @@ fn insert_rows(transaction: &Connection, mut position: u64, burst: &Burst, recei
     if !row.is_empty() {
         size += row.insert(&mut insert, &mut position, received_at)?;
     }
+    insert_end(&mut insert, position)?;
     Ok(size)
 }

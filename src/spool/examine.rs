@@ -125,7 +125,10 @@ pub(crate) fn file(path: &Path) -> Result<Finding> {
             if !exists {
                 return Ok((0, 0));
             }
-            Ok((count("SELECT end_offset - deleted_offset FROM spool")?, count("SELECT count(*) FROM dead_letters")?))
+            Ok((
+                count("SELECT (SELECT max(position) FROM bursts) - deleted_offset FROM spool")?,
+                count("SELECT count(*) FROM dead_letters")?,
+            ))
         })
         .map_err(|error| fail(&error))?;
     let (pending, dead) = counted;

@@ -1,9 +1,10 @@
 //! Opening the file: format, settings and tables, and what is in it.
 
 use std::fs::File;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension};
+use rusqlite::{Connection, OpenFlags};
 
 use crate::config::SpoolSync;
 use crate::error::{Class, Error, Result};
@@ -140,10 +141,11 @@ fn create_tables(connection: &Connection) -> rusqlite::Result<()> {
     if connection.table_exists(None, "spool")? {
         return Ok(());
     }
-    let checksum = checksum::of_offsets(0, 0);
+    let (deleted, end) = (checksum::of_deleted(0), checksum::of_burst(0, 0, 0, &[]));
     connection.execute_batch(&format!(
         "BEGIN IMMEDIATE; {TABLES}
-         INSERT INTO spool VALUES (lower(hex(randomblob(16))), 0, 0, {checksum}, '', NULL, 0);
+         INSERT INTO spool VALUES (lower(hex(randomblob(16))), 0, {deleted}, '', NULL, 0);
+         INSERT INTO bursts VALUES (0, 0, 0, x'', {end});
          PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {FORMAT}; COMMIT"
     ))
 }
@@ -185,18 +187,21 @@ struct Found {
 impl Found {
     /// Reads and checks it.
     fn read(connection: &Connection) -> rusqlite::Result<Self> {
-        let select = "SELECT id, checkpoints, deleted_offset, end_offset, checksum FROM spool";
-        let (id, checkpoints, deleted, end, checksum) = connection.query_row(select, [], |row| {
+        let select = "SELECT id, checkpoints, deleted_offset, checksum FROM spool";
+        let (id, checkpoints, deleted, checksum) = connection.query_row(select, [], |row| {
             let texts: (String, String) = (row.get(0)?, row.get(1)?);
-            Ok((texts.0, texts.1, row.get::<_, u64>(2)?, row.get::<_, u64>(3)?, row.get::<_, u32>(4)?))
+            Ok((texts.0, texts.1, row.get::<_, u64>(2)?, row.get::<_, u32>(3)?))
         })?;
-        if checksum != checksum::of_offsets(deleted, end) || deleted > end {
-            return Err(damaged("the checksum of its offsets does not fit"));
+        if checksum != checksum::of_deleted(deleted) {
+            return Err(damaged("the checksum of its deleted offset does not fit"));
         }
-        let is_whole = match (edge(connection, "ASC")?, edge(connection, "DESC")?) {
-            (Some((begin, _)), Some((_, last_end))) => begin <= deleted && last_end == end,
-            _ => deleted == end,
+        let begin = rows(connection, "ASC LIMIT 1")?.first().map(|row| row.start);
+        let (end, is_end_whole) = match rows(connection, "DESC LIMIT 2")?.as_slice() {
+            [end_row, last, ..] => (end_row.end, end_row.is_empty() && last.end == end_row.start),
+            [end_row] => (end_row.end, end_row.is_empty()),
+            [] => (deleted, false),
         };
+        let is_whole = is_end_whole && begin.is_some_and(|begin| begin <= deleted && deleted <= end);
         // A dead letter comes after the event that it is about.
         if !is_whole || dead_letters_end(connection)? > end {
             return Err(damaged("events are missing"));
@@ -209,12 +214,11 @@ impl Found {
     }
 }
 
-/// The offsets of the first row or of the last one.
-fn edge(connection: &Connection, order: &str) -> rusqlite::Result<Option<(u64, u64)>> {
-    let select =
-        format!("SELECT position, events, received_at, bytes, checksum FROM bursts ORDER BY position {order} LIMIT 1");
-    let range = |row: &rusqlite::Row<'_>| BurstRow::from_row(row).map(|row| (row.position, row.end()));
-    connection.query_row(&select, [], range).optional()
+/// The offsets of the rows at one end of the queue; the end row has none.
+fn rows(connection: &Connection, which: &str) -> rusqlite::Result<Vec<Range<u64>>> {
+    let select = format!("SELECT position, events, received_at, bytes, checksum FROM bursts ORDER BY position {which}");
+    let range = |row: &rusqlite::Row<'_>| BurstRow::from_row(row).map(|row| row.position..row.end());
+    connection.prepare(&select)?.query_map([], range)?.collect()
 }
 
 /// The offset after the last dead letter.

@@ -92,12 +92,12 @@ impl Spool {
     fn read_rows(&self, from: u64, end: u64, into: &mut SpooledEvents) -> rusqlite::Result<()> {
         let reader = self.reader();
         let mut select = reader.prepare_cached(READ_BURSTS)?;
-        let mut rows = select.query([from])?;
+        let mut rows = select.query([from, end])?;
         let mut expected = None;
         while let Some(row) = rows.next()? {
             let row = BurstRow::from_row(row)?;
             let follows = expected.map_or(row.position <= from, |expected| row.position == expected);
-            if !follows && row.position < end {
+            if !follows {
                 return Err(damaged("a burst is missing"));
             }
             expected = Some(row.end());

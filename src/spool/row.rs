@@ -57,6 +57,11 @@ impl NewRow {
     }
 }
 
+/// Inserts the end row.
+pub(super) fn insert_end(insert: &mut rusqlite::CachedStatement<'_>, end: u64) -> rusqlite::Result<()> {
+    insert.execute(params![end, 0, 0, [0_u8; 0], checksum::of_burst(end, 0, 0, &[])]).map(drop)
+}
+
 /// A row as it was written: its checksum fits.
 pub(super) struct BurstRow<'a> {
     pub(super) position: u64,

@@ -6,19 +6,20 @@ use rusqlite::Connection;
 
 /// The tables of a spool.
 ///
-/// `spool` has one row. `deleted_offset` and `end_offset` are [`super::offsets::Offsets`]; `checkpoints` is
+/// `spool` has one row. `deleted_offset` is of [`super::offsets::Offsets`]; `checkpoints` is
 /// [`super::offsets::Checkpoints`]. `unchecked_from` is the offset up to which the numbering of the file is known to be the
 /// destination's: the end of the spool when it was first opened after the two were last compared. A crash of the machine may
 /// cost an unflushed spool its last events although they are committed already. What is appended then gets their offsets, and
 /// must not be taken for them. `dead_letter_bytes` is kept by triggers, because other processes delete dead letters too.
 ///
 /// `bursts.position` is the offset of a burst's first event; `bytes` is explained in [`super::row`], checksums in
-/// [`super::checksum`]. Times are microseconds since 1970-01-01 UTC.
+/// [`super::checksum`]. The last row is the end row: it has no events, and its position is the end offset. The next append
+/// overwrites it with its burst and puts another one behind that. So a row that goes missing is noticed wherever it was, and a
+/// lone event changes a single page. Times are microseconds since 1970-01-01 UTC.
 pub(super) const TABLES: &str = "
     CREATE TABLE spool (
         id TEXT NOT NULL,
         deleted_offset INTEGER NOT NULL,
-        end_offset INTEGER NOT NULL,
         checksum INTEGER NOT NULL,
         checkpoints TEXT NOT NULL,
         unchecked_from INTEGER,
@@ -85,9 +86,9 @@ pub(super) const TABLES: &str = "
         cause TEXT NOT NULL
     );";
 
-/// Appends a row.
+/// Appends a row, in place of the end row if that is there.
 pub(super) const INSERT_BURST: &str =
-    "INSERT INTO bursts (position, events, received_at, bytes, checksum) VALUES (?1, ?2, ?3, ?4, ?5)";
+    "INSERT OR REPLACE INTO bursts (position, events, received_at, bytes, checksum) VALUES (?1, ?2, ?3, ?4, ?5)";
 
 /// Deletes the rows whose last event is below the offset ?1.
 pub(super) const DELETE_BURSTS: &str = "DELETE FROM bursts WHERE position < ?1 AND position + events <= ?1";
@@ -96,13 +97,13 @@ pub(super) const DELETE_BURSTS: &str = "DELETE FROM bursts WHERE position < ?1 A
 pub(super) const SIZE_OF_BURSTS: &str =
     "SELECT coalesce(sum(length(bytes)), 0) FROM bursts WHERE position < ?1 AND position + events <= ?1";
 
-/// Notes the offsets, and the checkpoints of the destination.
-pub(super) const NOTE_OFFSETS: &str =
-    "UPDATE spool SET deleted_offset = ?1, end_offset = ?2, checksum = ?3, checkpoints = ?4";
+/// Notes the deleted offset, and the checkpoints of the destination.
+pub(super) const NOTE_DELETED: &str = "UPDATE spool SET deleted_offset = ?1, checksum = ?2, checkpoints = ?3";
 
-/// Reads rows from the one on that holds the offset ?1.
+/// Reads rows from the one on that holds the offset ?1, and below the offset ?2.
 pub(super) const READ_BURSTS: &str = "SELECT position, events, received_at, bytes, checksum FROM bursts
-     WHERE position >= coalesce((SELECT max(position) FROM bursts WHERE position <= ?1), ?1) ORDER BY position";
+     WHERE position >= coalesce((SELECT max(position) FROM bursts WHERE position <= ?1), ?1) AND position < ?2
+     ORDER BY position";
 
 /// A transaction that is begun and ended by statements prepared once. rusqlite's own prepares `BEGIN` and `COMMIT` each time,
 /// a fiftieth of what an event costs under light load.

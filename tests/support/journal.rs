@@ -18,7 +18,7 @@ pub fn keep_arrivals(config: &Config) {
     drop(Sink::open(config).unwrap());
     let spool = Connection::open(&config.spool.path).unwrap();
     let sql = "CREATE TABLE journal (position INTEGER PRIMARY KEY, events INTEGER, bytes BLOB);
-        CREATE TRIGGER journal AFTER INSERT ON bursts BEGIN
+        CREATE TRIGGER journal AFTER INSERT ON bursts WHEN new.events > 0 BEGIN
             INSERT INTO journal VALUES (new.position, new.events, new.bytes);
         END;";
     spool.execute_batch(sql).unwrap();
