@@ -940,7 +940,7 @@ cxsink_status cxsink_dead_letters_open(const cxsink_config *config,
  * Ownership: `*out` is yours; free it by `cxsink_buffer_free`. Blocks: for the disk. Threads: any.
  * Errors: SPOOL if the file cannot be read; FORKED, INVALID_ARGUMENT.
  */
-cxsink_status cxsink_dead_letters_list(const cxsink_dead_letters *letters,
+cxsink_status cxsink_dead_letters_list(const cxsink_dead_letters *dead_letters,
                                        uint64_t from,
                                        size_t count,
                                        bool with_event,
@@ -954,7 +954,7 @@ cxsink_status cxsink_dead_letters_list(const cxsink_dead_letters *letters,
  * Ownership: `*out` is yours; free it by `cxsink_buffer_free`. Blocks: for the disk. Threads: any.
  * Errors: SPOOL if the file cannot be read; FORKED, INVALID_ARGUMENT.
  */
-cxsink_status cxsink_dead_letters_event(const cxsink_dead_letters *letters,
+cxsink_status cxsink_dead_letters_event(const cxsink_dead_letters *dead_letters,
                                         uint64_t offset,
                                         cxsink_buffer **out,
                                         cxsink_error **err);
@@ -965,7 +965,7 @@ cxsink_status cxsink_dead_letters_event(const cxsink_dead_letters *letters,
  * Ownership: none. Blocks: for the disk. Threads: any.
  * Errors: SPOOL if the file cannot be read; FORKED, INVALID_ARGUMENT.
  */
-cxsink_status cxsink_dead_letters_count(const cxsink_dead_letters *letters,
+cxsink_status cxsink_dead_letters_count(const cxsink_dead_letters *dead_letters,
                                         uint64_t *out,
                                         cxsink_error **err);
 
@@ -976,7 +976,7 @@ cxsink_status cxsink_dead_letters_count(const cxsink_dead_letters *letters,
  * Ownership: offsets are copied. Blocks: for the disk. Threads: any.
  * Errors: SPOOL if the file cannot be written; FORKED, INVALID_ARGUMENT.
  */
-cxsink_status cxsink_dead_letters_mark_exported(const cxsink_dead_letters *letters,
+cxsink_status cxsink_dead_letters_mark_exported(const cxsink_dead_letters *dead_letters,
                                                 const uint64_t *offsets,
                                                 size_t count,
                                                 cxsink_error **err);
@@ -990,7 +990,7 @@ cxsink_status cxsink_dead_letters_mark_exported(const cxsink_dead_letters *lette
  * Ownership: `*out` is yours; free it by `cxsink_buffer_free`. Blocks: for the disk. Threads: any.
  * Errors: SPOOL if the file cannot be written; those deleted before stay deleted. FORKED, INVALID_ARGUMENT.
  */
-cxsink_status cxsink_dead_letters_purge(const cxsink_dead_letters *letters,
+cxsink_status cxsink_dead_letters_purge(const cxsink_dead_letters *dead_letters,
                                         uint32_t which,
                                         int64_t before,
                                         cxsink_buffer **out,
@@ -1002,7 +1002,7 @@ cxsink_status cxsink_dead_letters_purge(const cxsink_dead_letters *letters,
  * Ownership: takes the handle; the dead letters stay in the file. Blocks: never. Threads: any, after every other call
  * with this handle has returned. Errors: none; in a forked child it only sets the variable to NULL.
  */
-void cxsink_dead_letters_free(cxsink_dead_letters **letters);
+void cxsink_dead_letters_free(cxsink_dead_letters **dead_letters);
 
 /**
  * At most `count` dead letters of this sink from the offset `from` on; see `cxsink_dead_letters_list`.

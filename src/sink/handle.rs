@@ -182,7 +182,7 @@ impl Sink {
         self.0.engine.spool.connections()
     }
 
-    /// The times in which events may have been missed, the oldest first; see [`Connections::gaps`](crate::Connections::gaps).
+    /// The times in which events may have been missed, the oldest first; see [`Connections::gaps`](crate::connections::Connections::gaps).
     ///
     /// # Errors
     /// `SPOOL` if the file cannot be read; `FORKED` in a forked child.

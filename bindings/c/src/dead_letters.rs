@@ -16,7 +16,7 @@ use crate::sink::SinkHandle;
 /// The dead letters of a spool file, also while a sink, here or in another process, has it open.
 #[derive(Debug)]
 pub struct DeadLettersHandle {
-    letters: Mutex<DeadLetters>,
+    dead_letters: Mutex<DeadLetters>,
     process: Process,
 }
 
@@ -32,19 +32,19 @@ pub enum PurgeFlag {
     Unseen = 4,
 }
 
-unsafe fn with_letters<T>(
+unsafe fn with_dead_letters<T>(
     call: Call,
-    letters: *const DeadLettersHandle,
+    dead_letters: *const DeadLettersHandle,
     work: impl FnOnce(&DeadLetters) -> Result<T>,
 ) -> Result<T> {
     // SAFETY: as the caller promises.
-    let handle = unsafe { call.handle(letters, "letters") }?;
+    let handle = unsafe { call.handle(dead_letters, "dead_letters") }?;
     handle.process.check("the handle of dead letters")?;
-    work(&handle.letters.lock().unwrap_or_else(PoisonError::into_inner))
+    work(&handle.dead_letters.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
-fn array(letters: &[DeadLetter], with_event: bool) -> BufferHandle {
-    BufferHandle::array(letters, |letter| letter.to_json(with_event))
+fn array(dead_letters: &[DeadLetter], with_event: bool) -> BufferHandle {
+    BufferHandle::array(dead_letters, |letter| letter.to_json(with_event))
 }
 
 /// Opens the dead letters of the spool file spool.path, which must exist.
@@ -63,8 +63,8 @@ pub unsafe extern "C" fn cxsink_dead_letters_open(
         let mut out = Out::new(out);
         call("cxsink_dead_letters_open", err, |call| {
             call.required(&out)?;
-            let letters = Mutex::new(DeadLetters::open(Configured::get(call, config)?.config)?);
-            out.put(DeadLettersHandle { letters, process: Process::current() });
+            let dead_letters = Mutex::new(DeadLetters::open(Configured::get(call, config)?.config)?);
+            out.put(DeadLettersHandle { dead_letters, process: Process::current() });
             Ok(Status::Ok)
         })
     }
@@ -79,7 +79,7 @@ pub unsafe extern "C" fn cxsink_dead_letters_open(
 /// Errors: SPOOL if the file cannot be read; FORKED, INVALID_ARGUMENT.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cxsink_dead_letters_list(
-    letters: *const DeadLettersHandle,
+    dead_letters: *const DeadLettersHandle,
     from: u64,
     count: usize,
     with_event: bool,
@@ -91,7 +91,7 @@ pub unsafe extern "C" fn cxsink_dead_letters_list(
         let mut out = Out::new(out);
         call("cxsink_dead_letters_list", err, |call| {
             call.required(&out)?;
-            let page = with_letters(call, letters, |letters| letters.list(from, count))?;
+            let page = with_dead_letters(call, dead_letters, |dead_letters| dead_letters.list(from, count))?;
             out.put(array(&page, with_event));
             Ok(Status::Ok)
         })
@@ -105,7 +105,7 @@ pub unsafe extern "C" fn cxsink_dead_letters_list(
 /// Errors: SPOOL if the file cannot be read; FORKED, INVALID_ARGUMENT.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cxsink_dead_letters_event(
-    letters: *const DeadLettersHandle,
+    dead_letters: *const DeadLettersHandle,
     offset: u64,
     out: *mut *mut BufferHandle,
     err: *mut *mut ErrorHandle,
@@ -115,7 +115,7 @@ pub unsafe extern "C" fn cxsink_dead_letters_event(
         let mut out = Out::new(out);
         call("cxsink_dead_letters_event", err, |call| {
             call.required(&out)?;
-            let page = with_letters(call, letters, |letters| letters.list(offset, 1))?;
+            let page = with_dead_letters(call, dead_letters, |dead_letters| dead_letters.list(offset, 1))?;
             if let Some(letter) = page.into_iter().find(|letter| letter.offset == offset) {
                 out.put(letter.event.0.into());
             }
@@ -130,7 +130,7 @@ pub unsafe extern "C" fn cxsink_dead_letters_event(
 /// Errors: SPOOL if the file cannot be read; FORKED, INVALID_ARGUMENT.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cxsink_dead_letters_count(
-    letters: *const DeadLettersHandle,
+    dead_letters: *const DeadLettersHandle,
     out: *mut u64,
     err: *mut *mut ErrorHandle,
 ) -> Status {
@@ -139,7 +139,7 @@ pub unsafe extern "C" fn cxsink_dead_letters_count(
         call("cxsink_dead_letters_count", err, |call| {
             let out = call.number(out, "out")?;
             *out = 0;
-            *out = with_letters(call, letters, DeadLetters::count)?;
+            *out = with_dead_letters(call, dead_letters, DeadLetters::count)?;
             Ok(Status::Ok)
         })
     }
@@ -152,7 +152,7 @@ pub unsafe extern "C" fn cxsink_dead_letters_count(
 /// Errors: SPOOL if the file cannot be written; FORKED, INVALID_ARGUMENT.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cxsink_dead_letters_mark_exported(
-    letters: *const DeadLettersHandle,
+    dead_letters: *const DeadLettersHandle,
     offsets: *const u64,
     count: usize,
     err: *mut *mut ErrorHandle,
@@ -161,7 +161,7 @@ pub unsafe extern "C" fn cxsink_dead_letters_mark_exported(
     unsafe {
         call("cxsink_dead_letters_mark_exported", err, |call| {
             let offsets = call.slice(offsets, count, "offsets")?;
-            with_letters(call, letters, |letters| letters.mark_exported(offsets))?;
+            with_dead_letters(call, dead_letters, |dead_letters| dead_letters.mark_exported(offsets))?;
             Ok(Status::Ok)
         })
     }
@@ -176,7 +176,7 @@ pub unsafe extern "C" fn cxsink_dead_letters_mark_exported(
 /// Errors: SPOOL if the file cannot be written; those deleted before stay deleted. FORKED, INVALID_ARGUMENT.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cxsink_dead_letters_purge(
-    letters: *const DeadLettersHandle,
+    dead_letters: *const DeadLettersHandle,
     which: u32,
     before: i64,
     out: *mut *mut BufferHandle,
@@ -187,7 +187,7 @@ pub unsafe extern "C" fn cxsink_dead_letters_purge(
         let mut out = Out::new(out);
         call("cxsink_dead_letters_purge", err, |call| {
             let purge = purge(call, which, before)?;
-            let purged = with_letters(call, letters, |letters| letters.purge(&purge))?;
+            let purged = with_dead_letters(call, dead_letters, |dead_letters| dead_letters.purge(&purge))?;
             out.put(purged.to_json().into());
             Ok(Status::Ok)
         })
@@ -218,7 +218,7 @@ fn time(micros: i64) -> SystemTime {
 /// Ownership: takes the handle; the dead letters stay in the file. Blocks: never. Threads: any, after every other call
 /// with this handle has returned. Errors: none; in a forked child it only sets the variable to NULL.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn cxsink_dead_letters_free(letters: *mut *mut DeadLettersHandle) {
+pub unsafe extern "C" fn cxsink_dead_letters_free(dead_letters: *mut *mut DeadLettersHandle) {
     let drop_here = |handle: Box<DeadLettersHandle>| {
         if !handle.process.is_current() {
             // Closing the file here would release the locks of the parent.
@@ -226,7 +226,7 @@ pub unsafe extern "C" fn cxsink_dead_letters_free(letters: *mut *mut DeadLetters
         }
     };
     // SAFETY: as the caller promises.
-    unsafe { free_with("cxsink_dead_letters_free", letters, drop_here) }
+    unsafe { free_with("cxsink_dead_letters_free", dead_letters, drop_here) }
 }
 
 /// At most `count` dead letters of this sink from the offset `from` on; see `cxsink_dead_letters_list`.

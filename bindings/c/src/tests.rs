@@ -30,7 +30,7 @@ struct Handles {
     notice: *mut NoticeHandle,
     buffer: *mut BufferHandle,
     error: *mut ErrorHandle,
-    letters: *mut DeadLettersHandle,
+    dead_letters: *mut DeadLettersHandle,
     validator: *mut ValidatorHandle,
     simulator: *mut SimulatorHandle,
 }
@@ -45,7 +45,7 @@ impl Handles {
             notice: null_mut(),
             buffer: null_mut(),
             error: null_mut(),
-            letters: null_mut(),
+            dead_letters: null_mut(),
             validator: null_mut(),
             simulator: cxsink_simulator_new(),
             folder,
@@ -61,11 +61,11 @@ impl Handles {
             cxsink_sink_stop(handles.sink);
             cxsink_sink_poll(handles.sink, 0, &raw mut handles.notice, null_mut());
             cxsink_config_keys(&raw mut handles.buffer, null_mut());
-            cxsink_dead_letters_open(config, &raw mut handles.letters, null_mut());
+            cxsink_dead_letters_open(config, &raw mut handles.dead_letters, null_mut());
             cxsink_validator_new(config, &raw mut handles.validator, null_mut());
         }
         assert!(!handles.sink.is_null() && !handles.notice.is_null() && !handles.buffer.is_null());
-        assert!(!handles.error.is_null() && !handles.letters.is_null() && !handles.validator.is_null());
+        assert!(!handles.error.is_null() && !handles.dead_letters.is_null() && !handles.validator.is_null());
         handles
     }
 }
@@ -76,7 +76,7 @@ impl Drop for Handles {
         unsafe {
             cxsink_simulator_free(&raw mut self.simulator);
             cxsink_validator_free(&raw mut self.validator);
-            cxsink_dead_letters_free(&raw mut self.letters);
+            cxsink_dead_letters_free(&raw mut self.dead_letters);
             cxsink_error_free(&raw mut self.error);
             cxsink_buffer_free(&raw mut self.buffer);
             cxsink_notice_free(&raw mut self.notice);
@@ -218,19 +218,21 @@ fn checks() -> Vec<Check> {
             }),
             with_out("cxsink_dead_letters_open", |h, out, err| cxsink_dead_letters_open(h.config, out, err)),
             with_out("cxsink_dead_letters_list", |h, out, err| {
-                cxsink_dead_letters_list(h.letters, 0, 1, true, out, err)
+                cxsink_dead_letters_list(h.dead_letters, 0, 1, true, out, err)
             }),
-            with_out("cxsink_dead_letters_event", |h, out, err| cxsink_dead_letters_event(h.letters, 0, out, err)),
+            with_out("cxsink_dead_letters_event", |h, out, err| cxsink_dead_letters_event(h.dead_letters, 0, out, err)),
             with_status("cxsink_dead_letters_count", |h, err| {
                 let mut count = 0;
-                cxsink_dead_letters_count(h.letters, &raw mut count, err)
+                cxsink_dead_letters_count(h.dead_letters, &raw mut count, err)
             }),
             with_status("cxsink_dead_letters_mark_exported", |h, err| {
-                cxsink_dead_letters_mark_exported(h.letters, &0, 1, err)
+                cxsink_dead_letters_mark_exported(h.dead_letters, &0, 1, err)
             }),
-            with_out("cxsink_dead_letters_purge", |h, out, err| cxsink_dead_letters_purge(h.letters, 1, 0, out, err)),
+            with_out("cxsink_dead_letters_purge", |h, out, err| {
+                cxsink_dead_letters_purge(h.dead_letters, 1, 0, out, err)
+            }),
             with_value("cxsink_dead_letters_free", |h| {
-                cxsink_dead_letters_free(&raw mut h.letters);
+                cxsink_dead_letters_free(&raw mut h.dead_letters);
                 true
             }),
             with_out("cxsink_sink_dead_letters", |h, out, err| cxsink_sink_dead_letters(h.sink, 0, 1, true, out, err)),

@@ -20,8 +20,8 @@ impl DeadLetters {
         py: Python<'_>,
         work: impl FnOnce(&cxsink::dead_letters::DeadLetters) -> cxsink::Result<T> + Send + 'static,
     ) -> PyResult<T> {
-        let letters = Arc::clone(&self.0);
-        wait::call(py, move || work(&letters.lock().unwrap_or_else(PoisonError::into_inner)))
+        let dead_letters = Arc::clone(&self.0);
+        wait::call(py, move || work(&dead_letters.lock().unwrap_or_else(PoisonError::into_inner)))
     }
 }
 
@@ -32,13 +32,13 @@ impl DeadLetters {
         logs::start();
         let config = config.0.clone();
         wait::call(py, move || cxsink::dead_letters::DeadLetters::open(&config))
-            .map(|letters| Self(Arc::new(Mutex::new(letters))))
+            .map(|dead_letters| Self(Arc::new(Mutex::new(dead_letters))))
     }
 
     /// At most `count` from this offset on, each as JSON with its event.
     fn list(&self, py: Python<'_>, from: u64, count: usize) -> PyResult<Vec<String>> {
-        let letters = self.call(py, move |letters| letters.list(from, count))?;
-        Ok(letters.iter().map(|letter| letter.to_json(true)).collect())
+        let dead_letters = self.call(py, move |dead_letters| dead_letters.list(from, count))?;
+        Ok(dead_letters.iter().map(|letter| letter.to_json(true)).collect())
     }
 
     fn count(&self, py: Python<'_>) -> PyResult<u64> {
@@ -46,7 +46,7 @@ impl DeadLetters {
     }
 
     fn mark_exported(&self, py: Python<'_>, offsets: Vec<u64>) -> PyResult<()> {
-        self.call(py, move |letters| letters.mark_exported(&offsets))
+        self.call(py, move |dead_letters| dead_letters.mark_exported(&offsets))
     }
 
     /// The numbers of the report: deleted, unseen, unfinished. `before`: microseconds since 1970-01-01 UTC.
@@ -62,7 +62,7 @@ impl DeadLetters {
         let mut purge = PurgeFilter::default();
         (purge.exported, purge.replayed, purge.unseen) = (exported, replayed, unseen);
         purge.before = before.map(time);
-        let purged = self.call(py, move |letters| letters.purge(&purge))?;
+        let purged = self.call(py, move |dead_letters| dead_letters.purge(&purge))?;
         Ok((purged.deleted, purged.unseen, purged.unfinished))
     }
 }

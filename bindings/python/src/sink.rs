@@ -183,8 +183,8 @@ impl Sink {
     fn dead_letters(&self, py: Python<'_>, from: u64, count: usize) -> PyResult<Vec<String>> {
         let (sink, _scope) = self.get(py)?;
         let sink = sink.clone();
-        let letters = wait::call(py, move || sink.dead_letters(from, count))?;
-        Ok(letters.iter().map(|letter| letter.to_json(true)).collect())
+        let dead_letters = wait::call(py, move || sink.dead_letters(from, count))?;
+        Ok(dead_letters.iter().map(|letter| letter.to_json(true)).collect())
     }
 
     /// `offsets`: `None` for all. The report, as JSON.

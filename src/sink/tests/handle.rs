@@ -410,12 +410,12 @@ fn bad_rows_alone_become_dead_letters_in_order() {
     }
     let batches = bench.start(&sink, &[&events], None);
     while let Poll::Notice(_) = sink.poll(Some(Duration::from_secs(30))).unwrap() {}
-    let letters = sink.dead_letters(0, 100).unwrap();
-    assert_eq!(letters.iter().map(|letter| letter.offset).collect::<Vec<_>>(), [7, 200, 201, 499]);
-    assert!(letters.iter().all(|letter| letter.stage == Stage::Database
+    let dead_letters = sink.dead_letters(0, 100).unwrap();
+    assert_eq!(dead_letters.iter().map(|letter| letter.offset).collect::<Vec<_>>(), [7, 200, 201, 499]);
+    assert!(dead_letters.iter().all(|letter| letter.stage == Stage::Database
         && letter.sqlstate.as_deref() == Some("XX000")
         && letter.constraint.as_deref() == Some("no_poison")));
-    assert_eq!(letters[0].event.0, events[7].as_bytes());
+    assert_eq!(dead_letters[0].event.0, events[7].as_bytes());
     let stats = sink.stats();
     assert!(stats.is_balanced() && stats.dead_lettered == 4, "{stats:?}");
     let statements = batches.iter().count();
