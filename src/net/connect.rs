@@ -38,7 +38,7 @@ fn connect_to_one_of(
     deadline: Instant,
     stop: &StopSignal,
     connect: impl Fn(SocketAddr, Duration) -> io::Result<TcpStream> + Send + Sync + 'static,
-) -> Result<std::result::Result<TcpStream, Vec<String>>> {
+) -> Result<std::result::Result<TcpStream, Vec<Failure>>> {
     let calls = DetachedCalls::new(stop);
     let connect = Arc::new(connect);
     let mut untried = addresses.iter().copied().take(ADDRESSES_MAX);
@@ -60,20 +60,36 @@ fn connect_to_one_of(
             Some((_, Ok(stream))) => return Ok(Ok(stream)),
             Some((address, Err(error))) => {
                 pending.retain(|pending| *pending != address);
-                failures.push(format!("{address}: {}", reason(&error)));
+                failures.push(Failure { address, error });
             }
             None if has_more && Instant::now() < deadline => {}
             None => {
-                failures.extend(pending.iter().map(|address| format!("{address}: no answer before the deadline")));
+                let silent = |address| Failure { address, error: io::ErrorKind::TimedOut.into() };
+                failures.extend(pending.into_iter().map(silent));
                 return Ok(Err(failures));
             }
         }
     }
 }
 
-fn unreachable(host: &str, port: u16, failures: &[String]) -> Error {
-    Error::new(ErrorKind::Connect, format!("connecting to {}: {}", host_and_port(host, port), failures.join("; ")))
-        .with_hint("check host and port in the configuration, and that no firewall is in between")
+/// Why an address was not reached.
+#[derive(Debug)]
+struct Failure {
+    address: SocketAddr,
+    error: io::Error,
+}
+
+/// The error of all addresses; its cause is the last failure.
+fn unreachable(host: &str, port: u16, failures: &[Failure]) -> Error {
+    let reasons: Vec<_> =
+        failures.iter().map(|failure| format!("{}: {}", failure.address, reason(&failure.error))).collect();
+    let message = format!("connecting to {}: {}", host_and_port(host, port), reasons.join("; "));
+    let error = Error::new(ErrorKind::Connect, message)
+        .with_hint("check host and port in the configuration, and that no firewall is in between");
+    match failures.last() {
+        Some(last) => error.caused_by_io(&last.error),
+        None => error,
+    }
 }
 
 /// The system's words, and for a timeout ours: it says "connection timed out" for some and nothing for others.
@@ -146,6 +162,8 @@ mod tests {
         assert!(error.is_retryable());
         assert!(error.message().contains(&format!("connecting to 127.0.0.1:{port}")), "{error}");
         assert!(error.message().contains("refused"), "{error}");
+        let cause = std::error::Error::source(&error).and_then(|cause| cause.downcast_ref::<io::Error>()).unwrap();
+        assert_eq!(cause.kind(), io::ErrorKind::ConnectionRefused);
     }
 
     #[test]

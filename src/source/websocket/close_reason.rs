@@ -128,9 +128,10 @@ pub(super) fn lost(end: End, settings: &StreamConfig, token: &Token) -> Option<S
         End::Closed(None) => lost("the server closed it without a code".into()),
         End::Cut => lost("the connection ended without a close frame".into()),
         End::Io(error) => match tls::inside(&error) {
-            Some(error) => lost(format!("the TLS connection failed: {error}")),
+            Some(tls) => lost(format!("the TLS connection failed: {tls}")),
             None => lost(format!("the connection failed: {error}")),
-        },
+        }
+        .caused_by_io(&error),
         End::Violation(why) => {
             protocol(format!("the server broke the WebSocket protocol: {}", shown(why.as_bytes(), &[], 200)))
         }
