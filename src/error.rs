@@ -112,7 +112,7 @@ impl fmt::Display for ErrorKind {
 pub(crate) enum Class {
     /// The other side is unreachable or busy: keep everything spooled, back off, try again without limit.
     Transient,
-    /// Another transaction was in the way: try the same batch again at once, then with a short backoff.
+    /// Another transaction was in the way: try the same batch again after a few milliseconds, then with a short backoff.
     Conflict,
     /// The database refuses a row for its content: bisect the batch until that row is alone.
     BadRow,
