@@ -235,7 +235,7 @@ fn an_event_is_judged_by_itself_although_a_later_one_of_its_batch_has_its_key() 
 /// Constraints between rows: which event is refused follows from the order of different keys. A constraint on each row by itself is
 /// no reason to write in one lane.
 #[test]
-fn related_rows_keep_their_order_whatever_the_connections() {
+fn related_rows_keep_their_order_with_any_number_of_connections() {
     // Each event of an odd number refers to the one before, or has a value of it.
     let relations = [
         ("ALTER TABLE cxone_events ADD UNIQUE (agent_id)", true, 1),

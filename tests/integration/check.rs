@@ -120,7 +120,7 @@ fn a_good_deployment_passes_and_nothing_is_left_behind() {
 }
 
 #[test]
-fn a_database_that_is_not_reached_is_told_at_the_step_that_fails() {
+fn an_unreachable_database_fails_its_step() {
     let deployment = Deployment::new();
     let url = deployment.database.url();
     let mut config = deployment.config.clone();
@@ -146,7 +146,7 @@ fn a_database_that_is_not_reached_is_told_at_the_step_that_fails() {
 }
 
 #[test]
-fn a_table_that_does_not_fit_is_told_with_every_reason() {
+fn a_table_that_does_not_fit_is_reported_with_every_reason() {
     let deployment = Deployment::new();
     let after = |sql: &str| {
         deployment.database.execute("DROP TABLE IF EXISTS cxone_events, cxsink_checkpoint");
@@ -229,7 +229,7 @@ impl Drop for Role<'_> {
 
 /// The hint is the statement that helps: the test runs it, and the next check finds the next thing.
 #[test]
-fn a_missing_privilege_is_told_with_the_statement_that_grants_it() {
+fn a_missing_privilege_is_reported_with_its_grant() {
     let mut deployment = Deployment::new();
     // A serial's sequence needs a privilege of its own, an identity column's does not.
     deployment.database.execute(
@@ -270,7 +270,7 @@ fn a_missing_privilege_is_told_with_the_statement_that_grants_it() {
 }
 
 #[test]
-fn a_spool_that_cannot_be_used_is_told() {
+fn an_unusable_spool_fails_its_step() {
     let directory = tempfile::tempdir().unwrap();
     let mut config = support::config(directory.path(), &format!("sqlite:{}/events.db", directory.path().display()));
     cxsink::init_db(&config).unwrap();
@@ -299,7 +299,7 @@ fn a_spool_that_cannot_be_used_is_told() {
 }
 
 #[test]
-fn a_full_disk_is_told() {
+fn a_full_disk_fails_its_step() {
     let Some(disk) = SmallDisk::mount() else { return };
     let config = support::config(disk.path(), "sqlite:events.db");
     let filler = disk.fill(0);
@@ -314,7 +314,7 @@ fn a_full_disk_is_told() {
 }
 
 #[test]
-fn the_command_line_says_it_line_by_line_or_as_json_and_by_its_exit_code() {
+fn the_command_line_prints_lines_or_json_and_sets_its_exit_code() {
     let deployment = Deployment::new();
     let path = deployment.directory.path();
     let run = |arguments: &[&str]| {
@@ -426,7 +426,7 @@ fn a_running_sinks_stream_is_left_alone() {
 }
 
 #[test]
-fn what_cxone_refuses_is_told_at_the_step_that_fails() {
+fn a_refusal_by_cxone_fails_its_step() {
     let check = |options: &[(&str, &str)], name: &str, message: &str, hint: &str| {
         fails(&Stream::new(options).check(), name, message, hint);
     };
@@ -464,7 +464,7 @@ fn what_cxone_refuses_is_told_at_the_step_that_fails() {
 }
 
 #[test]
-fn certificates_that_do_not_do_are_told_at_their_step() {
+fn invalid_certificates_fail_their_step() {
     let authority = Authority::new();
     let mut stream = Stream::new(&[]);
     let ca = stream.directory.path().join("ca.pem");
@@ -528,7 +528,7 @@ fn a_proxy_in_between_is_a_step_of_its_own() {
 }
 
 #[test]
-fn a_clock_that_is_wrong_is_told() {
+fn a_wrong_clock_is_reported() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let mut stream = Stream::new(&[]);
     let url = format!("http://{}/token", listener.local_addr().unwrap());

@@ -110,7 +110,7 @@ fn wait_for_loss(sink: &Sink) -> String {
 /// Replication is not synchronous, and the standby has not got everything when the primary dies. What was confirmed and forgotten
 /// is in no spool any more: it is told, loudly, with the time to fetch again.
 #[test]
-fn what_a_standby_that_lagged_behind_has_forgotten_is_told_with_a_gap() {
+fn events_that_a_lagging_standby_lost_are_reported_with_a_gap() {
     let mut primary = PrivateServer::start_new();
     let standby = primary.start_standby();
     let directory = tempfile::tempdir().unwrap();
@@ -152,7 +152,7 @@ fn what_a_standby_that_lagged_behind_has_forgotten_is_told_with_a_gap() {
 
 /// The same when the sink was not running during the failover: the next one detects it.
 #[test]
-fn what_was_forgotten_between_two_runs_is_told_too() {
+fn events_that_were_lost_between_two_runs_are_reported_too() {
     let mut primary = PrivateServer::start_new();
     let standby = primary.start_standby();
     let directory = tempfile::tempdir().unwrap();
@@ -179,7 +179,7 @@ fn what_was_forgotten_between_two_runs_is_told_too() {
 
 /// The standby never heard of this spool: there is no checkpoint to compare with, which is a sign by itself.
 #[test]
-fn a_server_that_does_not_know_the_spool_any_more_is_told() {
+fn a_missing_checkpoint_is_reported_with_a_gap() {
     let mut primary = PrivateServer::start_new();
     let standby = primary.start_standby();
     let directory = tempfile::tempdir().unwrap();

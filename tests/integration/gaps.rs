@@ -15,7 +15,7 @@ use crate::support::postgres::PATIENCE;
 use crate::support::process::{Running, cxsink_of, output};
 
 #[test]
-fn each_connection_is_in_the_ledger_and_each_gap_between_two() {
+fn each_connection_is_in_the_log_and_each_gap_between_two() {
     let directory = tempfile::tempdir().unwrap();
     let mut options = SimulatorOptions::default();
     options.events = Some(900);

@@ -60,7 +60,7 @@ fn spooled(path: &Path) -> u64 {
 const LIMIT_KIB: u64 = 32 * 1024;
 
 #[test]
-fn a_backlog_takes_disk_and_not_memory() {
+fn a_lag_takes_disk_and_not_memory() {
     let database = TestDatabase::new();
     let proxy = Proxy::new(database.address());
     proxy.refuse(true);

@@ -146,7 +146,7 @@ fn lost_answers_without_a_checkpoint() {
 
 /// What the application sees of an outage: `stalled`, the error, the backlog; then `running`, and books that balance all along.
 #[test]
-fn an_outage_is_told_and_waited_out() {
+fn an_outage_is_reported_as_stalled_and_its_events_are_committed_after_it() {
     let mut server = PrivateServer::start_new();
     let directory = tempfile::tempdir().unwrap();
     let mut config = support::config(directory.path(), &server.url());

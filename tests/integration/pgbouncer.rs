@@ -239,7 +239,7 @@ fn a_lock_timeout_holds_through_the_pooler_and_ends_with_its_transaction() {
 }
 
 #[test]
-fn what_a_pooler_refuses_is_told_with_what_to_do() {
+fn a_parameter_that_the_pooler_refuses_is_an_error_with_a_hint() {
     let bench = Bench::new("transaction", "");
     let url = format!("{}?options=-c%20statement_timeout%3D5000", bench.pooler.url());
     let error = cxsink::init_db(&support::config(bench.directory.path(), &url)).unwrap_err();
