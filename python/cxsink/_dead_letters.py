@@ -147,7 +147,7 @@ class DeadLetters:
     def purge(
         self, *, exported: bool = False, replayed: bool = False, unseen: bool = False, before: datetime | None = None
     ) -> PurgeReport:
-        """Deletes dead letters for good.
+        """Deletes dead letters permanently.
 
         Args:
             exported: Delete those that were exported.

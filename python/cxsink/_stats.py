@@ -59,7 +59,7 @@ class Stats:
     confirmed: int = 0
     """Events of an in-doubt transaction that turned out to be committed: inserted, updated or unchanged, it is not known which."""
     coalesced: int = 0
-    """Events merged with a later one of the same key in the same batch."""
+    """Events coalesced into a later one of the same key in the same batch."""
     dead_lettered: int = 0
     """Events kept as dead letters."""
     pending: int = 0

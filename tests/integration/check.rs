@@ -95,9 +95,9 @@ fn all_passed(check: &CheckReport) {
 fn a_good_deployment_passes_and_nothing_is_left_behind() {
     let mut deployment = Deployment::new();
     let before = deployment.traces();
-    let mut told = Vec::new();
-    let check = cxsink::check(&deployment.config, &CheckArea::ALL, |step| told.push(step.clone()));
-    assert_eq!(told, check.steps, "each step is told when it is done");
+    let mut reported = Vec::new();
+    let check = cxsink::check(&deployment.config, &CheckArea::ALL, |step| reported.push(step.clone()));
+    assert_eq!(reported, check.steps, "each step is reported when it is done");
     warns(&check, "configuration", "there is no stream", "CXONE_STREAM_ID");
     all_passed_but_configuration(&check);
     let connection = &step(&check, "destination.connection").message;
@@ -278,7 +278,12 @@ fn an_unusable_spool_fails_its_step() {
 
     let sink = Sink::open(&config).unwrap();
     let found = check(&config);
-    fails(&found, "spool.lock", &format!("in use by process {}", std::process::id()), "one sink at a time");
+    fails(
+        &found,
+        "spool.lock",
+        &format!("in use by process {}", std::process::id()),
+        "one sink at a time uses a spool",
+    );
     says(&found, "spool.file", CheckStatus::Passed, "0 events pending", "");
     drop(sink);
     config.spool.bytes_max = 64 << 40;
@@ -349,7 +354,7 @@ fn the_command_line_prints_lines_or_json_and_sets_its_exit_code() {
     );
     assert!(table["seconds"].as_f64().unwrap() > 0.0 && table["hint"].as_str().unwrap().contains("init-db"), "{table}");
 
-    // What other commands refuse to begin with is a step that failed.
+    // A configuration that other commands refuse is a failed step here.
     let (code, out, _) = run(&["--set", "spool.byte_max=1GiB"]);
     assert!(code == 1 && out.contains("✗ configuration") && out.contains("spool.bytes_max"), "{out}");
     let (code, out, _) = run(&["--json", "--set", "retry.delay_min=1h"]);
@@ -557,7 +562,7 @@ fn the_troubleshooting_page_quotes_what_check_prints() {
     let mut found = broken_streams();
     found.extend(broken_destinations(&deployment));
     let page = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/troubleshooting.md")).unwrap();
-    let (_, table) = page.split_once("| Step | What `cxsink check` says |").unwrap();
+    let (_, table) = page.split_once("| Step | Output of `cxsink check` |").unwrap();
     let rows: Vec<&str> = table.lines().skip(2).take_while(|line| line.starts_with('|')).collect();
     assert!(rows.len() > 10, "{rows:?}");
     for row in rows {

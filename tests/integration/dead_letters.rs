@@ -196,7 +196,7 @@ fn the_command_replays_with_a_sink_of_its_own() {
     assert!(code == 1 && err.contains("none.db") && !path.join("none.db").exists(), "{err}");
 }
 
-/// A service reads the stream; another process asks it to replay what the table did not take at first.
+/// A service reads the stream; another process makes it replay events that the table refused at first.
 #[test]
 fn the_command_makes_the_running_sink_replay() {
     let (directory, config) = bench();
@@ -224,7 +224,7 @@ fn the_command_makes_the_running_sink_replay() {
     sql(path, "DROP TRIGGER picky");
     let until = Instant::now() + PATIENCE;
     let mut replayed = 0;
-    // What came last is replayed once its batch is finished.
+    // The last ones are replayed once their batch is finished.
     while replayed < 200 {
         let (code, out, err) = run(path, &["dead-letters", "replay"]);
         assert_eq!(code, 0, "{out}{err}");
@@ -241,7 +241,7 @@ fn the_command_makes_the_running_sink_replay() {
     assert!(code == 0 && out.contains("200 dead letters deleted"), "{out}");
 }
 
-/// The process that holds the spool does not answer: nothing is replayed behind anyone's back later.
+/// The process that holds the spool does not answer: nothing is replayed later.
 #[test]
 fn an_unanswered_request_is_withdrawn() {
     let (directory, config) = bench();

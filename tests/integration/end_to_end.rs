@@ -44,7 +44,7 @@ fn deployed(directory: &Path, simulator: &Simulator, database: &TestDatabase) ->
     command
 }
 
-/// What was sent, redelivered tail included, minus what is invalid, executed one by one.
+/// The sent events, the redelivered tail included and the invalid ones left out, executed one by one.
 fn check_against_oracle(database: &TestDatabase, simulator: &Simulator) {
     let mut client = database.client();
     client.batch_execute(&oracle::tutorial_table("expected")).unwrap();

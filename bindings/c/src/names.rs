@@ -130,7 +130,7 @@ pub enum SinkCounter {
     Unchanged = 5,
     /// Events of an in-doubt transaction that turned out to be committed: inserted, updated or unchanged, it is not known which.
     Confirmed = 6,
-    /// Events merged with a later one of the same key in the same batch.
+    /// Events coalesced into a later one of the same key in the same batch.
     Coalesced = 7,
     /// Events kept as dead letters.
     DeadLettered = 8,
@@ -167,7 +167,7 @@ pub enum NoticeKind {
     State = 1,
     /// An event became a dead letter.
     Rejected = 2,
-    /// Something failed: `cxsink_notice_get_error`. The sink goes on by itself, unless its state becomes failed.
+    /// Something failed: `cxsink_notice_get_error`. The sink continues by itself, unless its state becomes failed.
     Error = 3,
     /// The statistics, every ten seconds from the start on, while the application polls.
     Stats = 4,

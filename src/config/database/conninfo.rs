@@ -31,7 +31,7 @@ pub(super) fn pairs(text: &str) -> Result<Vec<(String, String)>> {
     Ok(pairs)
 }
 
-/// The value at the beginning, and what stands behind it.
+/// The value at the beginning, and the text after it.
 fn value(text: &str) -> Result<(String, &str)> {
     let (text, is_quoted) = match text.strip_prefix('\'') {
         Some(rest) => (rest, true),

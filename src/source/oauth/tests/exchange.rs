@@ -32,7 +32,7 @@ impl log::Log for Everything {
     }
 
     fn log(&self, record: &log::Record<'_>) {
-        // ureq asks `enabled` while a record is formatted.
+        // ureq calls `enabled` while a record is formatted.
         let line = format!("{} {} {}", record.level(), record.target(), record.args());
         LOG.with_borrow_mut(|log| log.as_mut().map(|log| writeln!(log, "{line}")));
     }
