@@ -310,7 +310,7 @@ enum cxsink_counter
      */
     CXSINK_COUNTER_RECOVERED = 1,
     /**
-     * Dead letters put into the spool again by a replay, since the sink was opened.
+     * Dead letters appended to the spool again by a replay, since the sink was opened.
      */
     CXSINK_COUNTER_REPLAYED = 2,
     /**

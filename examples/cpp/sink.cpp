@@ -3,7 +3,7 @@
  *
  *     sink [--config FILE] [--init-db] [--simulate EVENTS]
  *
- * As examples/c/sink.c, which says what the options are.
+ * As examples/c/sink.c, which describes the options.
  */
 #include <chrono>
 #include <csignal>

@@ -49,7 +49,7 @@ class Stats:
     recovered: int = 0
     """Events found in the spool when it was opened that were not committed to the table yet."""
     replayed: int = 0
-    """Dead letters put into the spool again by a replay, since the sink was opened."""
+    """Dead letters appended to the spool again by a replay, since the sink was opened."""
     inserted: int = 0
     """Events that made a new row."""
     updated: int = 0

@@ -268,7 +268,7 @@ statistics! {
         Received = 0: received,
         /// Events found in the spool when it was opened that were not committed to the table yet.
         Recovered = 1: recovered,
-        /// Dead letters put into the spool again by a replay, since the sink was opened.
+        /// Dead letters appended to the spool again by a replay, since the sink was opened.
         Replayed = 2: replayed,
     }
     done {

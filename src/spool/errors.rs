@@ -6,7 +6,8 @@ use rusqlite::ErrorCode;
 
 use crate::error::{Class, Error};
 
-const DAMAGED: &str = "the file is damaged: keep a copy, move it away and start with a new one; `sqlite3 FILE .recover` may save its rows";
+const DAMAGED: &str =
+    "keep a copy of the damaged file, move it away and start with a new one; `sqlite3 FILE .recover` may save its rows";
 
 /// For a file that contradicts itself: the error that SQLite reports for damage.
 pub(super) fn damaged(what: &str) -> rusqlite::Error {

@@ -68,14 +68,14 @@ fn says(check: &CheckReport, name: &str, status: CheckStatus, message: &str, hin
     let found = step(check, name);
     assert_eq!(found.status, status, "{found:?}");
     assert!(found.message.contains(message), "{found:?} does not say {message}");
-    assert!(found.hint.as_deref().unwrap_or_default().contains(hint), "{found:?} does not advise {hint}");
+    assert!(found.hint.as_deref().unwrap_or_default().contains(hint), "{found:?} does not have the hint {hint}");
 }
 
 #[track_caller]
 fn fails(check: &CheckReport, name: &str, message: &str, hint: &str) {
     says(check, name, CheckStatus::Failed, message, hint);
     assert!(!check.is_ok());
-    assert!(!hint.is_empty(), "a failure without advice");
+    assert!(!hint.is_empty(), "a failure without a hint");
 }
 
 #[track_caller]
@@ -294,7 +294,7 @@ fn an_unusable_spool_fails_its_step() {
     rusqlite::Connection::open(&config.spool.path).unwrap().execute_batch("CREATE TABLE mine (x)").unwrap();
     fails(&check(&config), "spool.file", "another program's database", "a file of its own");
     config.spool.path = directory.path().join("events.db/spool.db");
-    fails(&check(&config), "spool.directory", "Not a directory", "set it to a file in a directory");
+    fails(&check(&config), "spool.directory", "Not a directory", "to a file in a directory");
     config.spool.path = ":memory:".into();
     warns(&check(&config), "spool.directory", ":memory:", "set spool.path to a file");
     config.spool.path = "/dev/shm/cxsink-check/spool.db".into();

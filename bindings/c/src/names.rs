@@ -120,7 +120,7 @@ pub enum SinkCounter {
     Received = 0,
     /// Events found in the spool when it was opened that were not committed to the table yet.
     Recovered = 1,
-    /// Dead letters put into the spool again by a replay, since the sink was opened.
+    /// Dead letters appended to the spool again by a replay, since the sink was opened.
     Replayed = 2,
     /// Events that made a new row.
     Inserted = 3,

@@ -457,7 +457,7 @@ fn spooled_events_are_recovered_and_committed_once() {
         sink.close_within(Duration::MAX).unwrap();
         assert_eq!(sink.stats().pending, 3, "never started, nothing lost");
     }
-    // Committed, but the process ends before it learns of it.
+    // Committed, but the process ends before it receives the answer.
     {
         let sink = bench.open();
         bench.faults(&[Fault::After, Fault::Unreachable, Fault::Unreachable, Fault::Unreachable]);

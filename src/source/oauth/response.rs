@@ -183,9 +183,11 @@ fn meaning(status: u16, body: &[u8]) -> (ErrorKind, Class, &'static str) {
             Class::Transient,
             "check oauth.url, and that no sign-in page is in between: redirects are not followed with a secret",
         ),
-        429 => {
-            (ErrorKind::Connect, Class::Transient, "the server limits the rate of requests: the sink tries again later")
-        }
+        429 => (
+            ErrorKind::Connect,
+            Class::Transient,
+            "wait: the server limits the rate of requests, and the sink tries again later",
+        ),
         500.. => (
             ErrorKind::Connect,
             Class::Transient,

@@ -60,7 +60,7 @@ impl StreamConnector {
         if let Some(when) = not_before {
             let wait = when.saturating_duration_since(self.clock.steady());
             if !wait.is_zero() {
-                log::info!("the server of the stream asked for a later connection: waiting {wait:?}");
+                log::info!("the server of the stream requested a later connection: waiting {wait:?}");
             }
             if self.stop.wait(wait) {
                 return Err(Error::stopped());
