@@ -243,7 +243,7 @@ enum cxsink_notice_kind
      */
     CXSINK_NOTICE_KIND_REJECTED = 2,
     /**
-     * Something failed: `cxsink_notice_get_error`. The sink goes on by itself, unless its state becomes failed.
+     * Something failed: `cxsink_notice_get_error`. The sink continues by itself, unless its state becomes failed.
      */
     CXSINK_NOTICE_KIND_ERROR = 3,
     /**
@@ -310,7 +310,7 @@ enum cxsink_counter
      */
     CXSINK_COUNTER_RECOVERED = 1,
     /**
-     * Dead letters put into the spool again by a replay, since the sink was opened.
+     * Dead letters appended to the spool again by a replay, since the sink was opened.
      */
     CXSINK_COUNTER_REPLAYED = 2,
     /**
@@ -330,7 +330,7 @@ enum cxsink_counter
      */
     CXSINK_COUNTER_CONFIRMED = 6,
     /**
-     * Events merged with a later one of the same key in the same batch.
+     * Events coalesced into a later one of the same key in the same batch.
      */
     CXSINK_COUNTER_COALESCED = 7,
     /**
@@ -548,7 +548,7 @@ const char *cxsink_notice_kind_name(uint32_t kind);
 cxsink_status cxsink_error_status(const cxsink_error *error);
 
 /**
- * What failed, and the reason, in one line. NULL: the empty text.
+ * The message, `what failed: reason`, in one line. NULL: the empty text.
  *
  * Ownership: the text belongs to the error and lives until that is freed.
  * Blocks: never. Threads: any. Errors: none.
@@ -556,7 +556,7 @@ cxsink_status cxsink_error_status(const cxsink_error *error);
 const char *cxsink_error_message(const cxsink_error *error);
 
 /**
- * What to do next; the empty text if unknown, and for NULL.
+ * The hint: how to fix it; the empty text if unknown, and for NULL.
  *
  * Ownership: the text belongs to the error and lives until that is freed.
  * Blocks: never. Threads: any. Errors: none.
@@ -752,7 +752,7 @@ cxsink_status cxsink_sink_poll(cxsink_sink *sink,
                                cxsink_error **err);
 
 /**
- * Takes an event, `len` bytes of JSON, from the application. It is validated at once, and then goes the same way as an event
+ * Takes an event, `len` bytes of JSON, from the application. It is validated at once, and then takes the same path as an event
  * of the stream. On CXSINK_STATUS_OK it is in the spool; spool.sync sets what it survives.
  *
  * Ownership: the event is copied. Blocks: while the spool is full, and for the disk. Threads: any.
@@ -982,7 +982,7 @@ cxsink_status cxsink_dead_letters_mark_exported(const cxsink_dead_letters *dead_
                                                 cxsink_error **err);
 
 /**
- * Deletes dead letters for good: those that `which` selects, a sum of cxsink_purge_flag, and of these only those rejected
+ * Deletes dead letters permanently: those that `which` selects, a sum of cxsink_purge_flag, and of these only those rejected
  * before `before`, in microseconds since 1970-01-01 UTC; INT64_MAX for all. `*out`, if out is not NULL, gets a JSON object
  * of numbers: deleted; unseen, left because they were neither exported nor replayed; unfinished, left because their batch
  * is not finished, or its end is not recorded yet.

@@ -58,7 +58,7 @@ public:
     {
         return index_ == UINT64_MAX ? std::nullopt : std::optional(index_);
     }
-    /** What to do next; empty if unknown. */
+    /** The hint: how to fix it; empty if unknown. */
     const std::string &hint() const noexcept { return texts_->hint; }
     /** Everything as one JSON object. */
     const std::string &detail() const noexcept { return texts_->detail; }

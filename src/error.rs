@@ -323,7 +323,7 @@ impl Error {
         self.0.kind
     }
 
-    /// What failed, and the reason: the same text as `Display`.
+    /// The message, `what failed: reason`: the same text as `Display`.
     pub fn message(&self) -> &str {
         &self.0.message
     }
@@ -333,7 +333,7 @@ impl Error {
         matches!(self.0.class, Class::Transient | Class::Conflict)
     }
 
-    /// What to do next, if known.
+    /// The hint: how to fix it, if known.
     pub fn hint(&self) -> Option<&str> {
         self.0.hint.as_deref()
     }

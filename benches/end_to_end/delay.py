@@ -1,4 +1,4 @@
-"""A TCP proxy that is as far away as it is told: what comes in at one end goes out at the other one a while later."""
+"""A TCP proxy with a set delay: bytes that come in at one end go out at the other one later."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What this machine is, and what its processes use."""
+"""The machine, and the resources that its processes use."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ TICK = os.sysconf("SC_CLK_TCK")
 
 
 def facts() -> dict[str, str]:
-    """What figures mean nothing without."""
+    """The description of the machine: figures mean nothing without it."""
     cpu = field(Path("/proc/cpuinfo"), "model name") or platform.machine()
     memory = int((field(Path("/proc/meminfo"), "MemTotal") or "0 kB").split()[0]) / 2**20
     return {
@@ -45,7 +45,7 @@ def flush_us(folder: Path) -> float:
 
 
 def field(file: Path, name: str) -> str | None:
-    """What stands behind `name:` in a file of /proc."""
+    """The value of `name:` in a file of /proc."""
     for line in file.read_text().splitlines():
         key, _, value = line.partition(":")
         if key.strip() == name:
@@ -63,7 +63,7 @@ def rss_peak_mib(pid: int) -> float | None:
 
 
 def cpu_seconds(pid: int) -> tuple[float, float]:
-    """What the process has used, and what its children had used that have ended."""
+    """The CPU time of the process, and of its children that have ended."""
     # proc(5): the name may hold spaces, the state follows its bracket; utime is field 14 of the manual's count.
     values = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     own, ended = (int(values[at]) + int(values[at + 1]) for at in (11, 13))

@@ -63,7 +63,7 @@ class Table:
 
 
 class Results:
-    """What was measured on one machine."""
+    """The measurements of one machine."""
 
     def __init__(self, path: Path, machine: dict[str, Any], runs: list[Run]) -> None:
         self.path = path

@@ -27,7 +27,7 @@ SECONDS_MAX = 120
 
 @dataclass(frozen=True)
 class Case:
-    """What is run. The rest is as the defaults have it."""
+    """The settings of a run. The others have their defaults."""
 
     what: str  # "sink", or "ceiling": rows from memory through the sink's statement, one connection
     database: str  # "postgresql", "sqlite"
@@ -67,7 +67,7 @@ class Postgres:
 
 
 class Account:
-    """What PostgreSQL uses during a run, and what the rest of the machine uses beside it."""
+    """The resources that PostgreSQL uses during a run, and those of the rest of the machine."""
 
     def __init__(self, postgres: Postgres) -> None:
         self.postgres = postgres

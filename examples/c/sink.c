@@ -4,7 +4,7 @@
  *     sink [--config FILE] [--init-db] [--simulate EVENTS]
  *
  * Without --config it takes its settings from .env and the environment. --init-db makes the table where it does not
- * exist. --simulate reads from a CXone of its own that sends so many events; then no account is needed:
+ * exist. --simulate reads from a CXone of its own that sends N events; then no account is needed:
  *
  *     CXSINK_DESTINATION__URL=sqlite:events.db ./sink --init-db --simulate 1000
  */
@@ -92,7 +92,7 @@ static bool run(cxsink_sink *sink)
         return false;
     }
     while (!interrupted) {
-        /* Not for ever, so that a signal is seen. */
+        /* Not forever, so that a signal is seen. */
         cxsink_status status = cxsink_sink_poll(sink, 100, &notice, &error);
         if (status == CXSINK_STATUS_CLOSED) {
             break;

@@ -3,7 +3,7 @@
  *
  *     sink [--config FILE] [--init-db] [--simulate EVENTS]
  *
- * As examples/c/sink.c, which says what the options are.
+ * As examples/c/sink.c, which describes the options.
  */
 #include <chrono>
 #include <csignal>
@@ -80,7 +80,7 @@ void run(const Options &options)
     cxsink::Notice notice;
     cxsink_status status = CXSINK_STATUS_OK;
     while (!interrupted && status != CXSINK_STATUS_CLOSED) {
-        // Not for ever, so that a signal is seen; without one, `for (const auto &notice : sink.notices())` does it.
+        // Not forever, so that a signal is seen; without one, `for (const auto &notice : sink.notices())` does it.
         status = sink.poll(notice, 100ms);
         if (notice) {
             std::cout << notice.json() << std::endl;

@@ -1,4 +1,4 @@
-"""Dead letters, once what was wrong is put right: says why there are any, tries them again, and replays the good ones.
+"""Dead letters, after their cause is fixed: prints the reasons, checks them again, and replays the valid ones.
 
 Run it where the sink runs, with the same environment or .env, also while the sink is running:
 
@@ -28,7 +28,7 @@ def main(is_sure: bool) -> int:
 
     done = cxsink.replay(config)
     print(f"replayed {done.replayed}" + (f" by {done.by}" if done.by else ""))
-    # What was replayed is in the table, or a new dead letter: these are not needed any more.
+    # The replayed events are in the table, or are new dead letters: the old dead letters are not needed any more.
     print(f"deleted {cxsink.DeadLetters(config).purge(replayed=True).deleted}")
     return 0
 

@@ -27,7 +27,7 @@ class CheckStep:
     message: str
     """The finding; for a failure, what failed and why. It never contains a secret."""
     hint: str | None
-    """What to do about it; always present for a failure or a warning."""
+    """The fix; always present for a failure or a warning."""
 
     def __str__(self) -> str:
         line = f"{_SIGNS[self.status]} {self.name}: {self.message}"

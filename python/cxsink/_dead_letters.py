@@ -40,7 +40,7 @@ class DeadLetter:
     exported_at: datetime | None
     """The time at which it was exported."""
     replayed_at: datetime | None
-    """The time at which it was put into the spool again."""
+    """The time at which it was appended to the spool again."""
     replayed_as: int | None
     """The offset that it was given then."""
     event: bytes = field(repr=False)
@@ -147,7 +147,7 @@ class DeadLetters:
     def purge(
         self, *, exported: bool = False, replayed: bool = False, unseen: bool = False, before: datetime | None = None
     ) -> PurgeReport:
-        """Deletes dead letters for good.
+        """Deletes dead letters permanently.
 
         Args:
             exported: Delete those that were exported.

@@ -54,7 +54,7 @@ class RejectedNotice(Notice):
 
 @dataclass(frozen=True)
 class ErrorNotice(Notice):
-    """Something failed. The sink goes on by itself, unless its state becomes ``failed``."""
+    """Something failed. The sink continues by itself, unless its state becomes ``failed``."""
 
     kind: ClassVar[Kind] = "error"
     error: Error

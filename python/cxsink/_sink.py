@@ -139,7 +139,7 @@ class Sink:
         return self.stats()
 
     def ingest(self, event: Event, /) -> None:
-        """Takes an event from the application. It is validated at once, and then goes the same way as an event of the stream.
+        """Takes an event from the application. It is validated at once, and then takes the same path as an event of the stream.
 
         Returns when the event is in the spool; ``spool.sync`` sets what it survives. Blocks while the spool is full.
 

@@ -49,7 +49,7 @@ class Stats:
     recovered: int = 0
     """Events found in the spool when it was opened that were not committed to the table yet."""
     replayed: int = 0
-    """Dead letters put into the spool again by a replay, since the sink was opened."""
+    """Dead letters appended to the spool again by a replay, since the sink was opened."""
     inserted: int = 0
     """Events that made a new row."""
     updated: int = 0
@@ -59,7 +59,7 @@ class Stats:
     confirmed: int = 0
     """Events of an in-doubt transaction that turned out to be committed: inserted, updated or unchanged, it is not known which."""
     coalesced: int = 0
-    """Events merged with a later one of the same key in the same batch."""
+    """Events coalesced into a later one of the same key in the same batch."""
     dead_lettered: int = 0
     """Events kept as dead letters."""
     pending: int = 0

@@ -87,21 +87,21 @@ class Error(Exception):
 
     ``str()`` gives the message, and the hint on a line of its own.
 
-    >>> print(Error("opening the spool: it is in use", hint="one sink at a time"))
+    >>> print(Error("opening the spool: it is in use", hint="end the other sink"))
     opening the spool: it is in use
-    Hint: one sink at a time
+    Hint: end the other sink
     """
 
     _default_status: ClassVar[Status] = Status.INTERNAL
 
     message: str
-    """What failed, and the reason."""
+    """The message, ``what failed: reason``."""
     status: Status
     """The kind of the error."""
     retryable: bool
     """Whether the same call may succeed later without a change: the server was unreachable or busy."""
     hint: str | None
-    """What to do next, if known."""
+    """The hint: how to fix it, if known."""
     detail: Mapping[str, Any]
     """Everything known about the error, with the names of the JSON of the command line and of the C library."""
     index: int | None

@@ -91,7 +91,7 @@ pub struct CheckStep {
     pub duration: Duration,
     /// The finding; for a failure, what failed and why. It never contains a secret.
     pub message: String,
-    /// What to do about it; always present for a failure or a warning.
+    /// The fix; always present for a failure or a warning.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
 }

@@ -60,7 +60,7 @@ fn parse(arguments: &[String]) -> Result<SimulatorOptions> {
         let pair = bare.split_once('=').or_else(|| Some((bare, rest.next()?.as_str())));
         let (name, value) = pair.ok_or_else(|| {
             Error::new(ErrorKind::InvalidArgument, format!("the simulator's option {argument} has no value"))
-                .with_hint("`cxsink simulate --list` shows the values of each option")
+                .with_hint("run `cxsink simulate --list` for the values of each option")
         })?;
         options.set(&name.replace('-', "_"), value)?;
     }

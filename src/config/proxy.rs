@@ -25,7 +25,7 @@ pub(crate) struct ProxyAddress {
     password: Option<Secret>,
 }
 
-/// Splits a proxy's URL. Errors never quote it: a password may stand anywhere in it.
+/// Splits a proxy's URL. Errors never quote it: a password may be anywhere in it.
 pub(super) fn parse(url: &str) -> Result<ProxyAddress> {
     let bad = |reason: &str| Error::config(reason).with_hint(FORM);
     // As in curl, a proxy without a scheme speaks HTTP.

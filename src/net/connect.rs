@@ -113,7 +113,7 @@ mod tests {
         Instant::now() + Duration::from_secs(20)
     }
 
-    /// A system call that never returns, and says when it has begun.
+    /// A system call that never returns, and reports when it has begun.
     fn black_hole<T>(begun: &mpsc::Sender<()>) -> io::Result<T> {
         begun.send(()).unwrap();
         loop {

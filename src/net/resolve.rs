@@ -12,7 +12,7 @@ use crate::threads::stop_signal::StopSignal;
 /// A resolver: the addresses of a host with this port.
 pub(crate) type Resolver = Arc<dyn Fn(&str, u16) -> io::Result<Vec<SocketAddr>> + Send + Sync>;
 
-/// The system's resolver. Every connection asks it again, because a name may move.
+/// The system's resolver. Every connection resolves again, because a name may move.
 pub(crate) fn system_resolver() -> Resolver {
     Arc::new(|host, port| Ok((host, port).to_socket_addrs()?.collect()))
 }

@@ -33,7 +33,7 @@ const STABLE: Duration = Duration::from_secs(10);
 const ROOM_CHECK: Duration = Duration::from_millis(50);
 
 impl Reader {
-    /// Runs until the stop signal is set or the stream ends for good.
+    /// Runs until the stop signal is set or the stream ends permanently.
     ///
     /// # Errors
     /// Class `Permanent`: bad credentials, a stream that does not exist, a spool that cannot be written.
@@ -174,5 +174,5 @@ fn full(spool: &Spool) -> Error {
         spool.path().display()
     ))
     .with_class(Class::Transient)
-    .with_hint("nothing is lost; if the destination is well, raise spool.bytes_max")
+    .with_hint("raise spool.bytes_max if the destination is healthy; no event is lost")
 }

@@ -127,7 +127,7 @@ fn set_back(destination: &mut dyn Destination, plan: &Arc<Plan>, checkpoint: &st
     }
 }
 
-/// Compares a checkpoint with its last known position, any later time: if it is ahead, a transaction in doubt committed, which may
+/// Compares a checkpoint with its last known position, any later time: if it is ahead, an in-doubt transaction committed, which may
 /// have moved it to `in_doubt_to` at most.
 ///
 /// # Errors

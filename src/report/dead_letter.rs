@@ -45,7 +45,7 @@ pub struct DeadLetter {
     /// The time at which it was exported.
     #[serde(serialize_with = "json::time_or_null")]
     pub exported_at: Option<SystemTime>,
-    /// The time at which it was put into the spool again.
+    /// The time at which it was appended to the spool again.
     #[serde(serialize_with = "json::time_or_null")]
     pub replayed_at: Option<SystemTime>,
     /// The offset that it was given then: of the new event, and of its dead letter if it was rejected again.

@@ -7,7 +7,7 @@ use std::fmt;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Finding {
     pub(crate) message: String,
-    /// What to do about it; present if this is a warning.
+    /// The fix; present if this is a warning.
     pub(crate) advice: Option<String>,
 }
 

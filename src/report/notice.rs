@@ -27,7 +27,7 @@ pub enum Notice {
     State(State),
     /// An event became a dead letter.
     Rejected(Rejection),
-    /// Something failed. The sink goes on by itself, unless its state becomes `failed`.
+    /// Something failed. The sink continues by itself, unless its state becomes `failed`.
     Error(Error),
     /// The statistics, every ten seconds from the start on, while the application polls.
     Stats(Box<Stats>),

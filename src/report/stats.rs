@@ -268,7 +268,7 @@ statistics! {
         Received = 0: received,
         /// Events found in the spool when it was opened that were not committed to the table yet.
         Recovered = 1: recovered,
-        /// Dead letters put into the spool again by a replay, since the sink was opened.
+        /// Dead letters appended to the spool again by a replay, since the sink was opened.
         Replayed = 2: replayed,
     }
     done {
@@ -280,7 +280,7 @@ statistics! {
         Unchanged = 5: unchanged,
         /// Events of an in-doubt transaction that turned out to be committed: inserted, updated or unchanged, it is not known which.
         Confirmed = 6: confirmed,
-        /// Events merged with a later one of the same key in the same batch.
+        /// Events coalesced into a later one of the same key in the same batch.
         Coalesced = 7: coalesced,
         /// Events kept as dead letters.
         DeadLettered = 8: dead_lettered,

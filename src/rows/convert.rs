@@ -1,6 +1,6 @@
 //! Conversion of an event into a row: each value becomes a value of its column, or does not fit.
 //!
-//! A misfit that is found here costs one event; one that the database finds costs the whole batch another attempt. So the rules are
+//! A mismatch that is found here costs one event; one that the database finds costs the whole batch another attempt. So the rules are
 //! those of PostgreSQL's input functions for the text of a JSON value. Reasons never contain values.
 
 use std::fmt::Write as _;
@@ -109,7 +109,7 @@ fn rest(event: &Json, columns: &[PlanColumn]) -> Option<Map<String, Json>> {
 
 const ATTRIBUTES: &str = "attributes";
 
-/// The value for a column; `json` is not null. The error is the reason for a misfit.
+/// The value for a column; `json` is not null. The error is the reason for a mismatch.
 fn convert(json: &Json, column_type: ColumnType, text: &mut String) -> std::result::Result<Value, &'static str> {
     match column_type {
         ColumnType::Text { chars_max } => to_text(json, chars_max, text),

@@ -159,7 +159,7 @@ fn start_error(wanted: SocketAddr, error: &io::Error) -> Error {
     let listening = Error::new(ErrorKind::Connect, format!("starting the simulator on {wanted}: {error}"));
     match error.kind() {
         io::ErrorKind::AddrInUse => {
-            listening.with_hint("another program has this port: use another one, or port 0 for a free one")
+            listening.with_hint("use another port, or port 0 for a free one: another program has this one")
         }
         io::ErrorKind::PermissionDenied => listening.with_hint("use a port above 1023, or port 0 for a free one"),
         _ => listening,

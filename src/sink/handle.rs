@@ -231,7 +231,7 @@ impl Sink {
             ErrorKind::Timeout,
             format!("closing the sink: {} events could not be committed in time", self.counter(Counter::Pending)),
         )
-        .with_hint("nothing is lost: the events are in the spool, and the next start commits them"))
+        .with_hint("start the sink again to commit them: they are in the spool"))
     }
 
     pub(super) fn check_process(&self) -> Result<()> {

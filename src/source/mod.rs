@@ -22,7 +22,7 @@ pub(crate) use self::read_outcome::ReadOutcome;
 /// # Contract
 /// - Both calls return within 100 ms once the stop signal that the implementation was built with is set; the result does not
 ///   matter then.
-/// - An error's class tells the reader what to do: `Transient` to connect again after a backoff, `Permanent` to give up. An error of
+/// - An error's class decides what the reader does: `Transient` to connect again after a backoff, `Permanent` to give up. An error of
 ///   kind `Auth` and class `Transient` means that the server refused the token and the source dropped it: the next `connect` fetches
 ///   a new one.
 /// - After an error, or [`ReadOutcome::Closed`], the connection is gone; `connect` opens the next one.

@@ -6,7 +6,8 @@ use rusqlite::ErrorCode;
 
 use crate::error::{Class, Error};
 
-const DAMAGED: &str = "the file is damaged: keep a copy, move it away and start with a new one; `sqlite3 FILE .recover` may save its rows";
+const DAMAGED: &str =
+    "keep a copy of the damaged file, move it away and start with a new one; `sqlite3 FILE .recover` may save its rows";
 
 /// For a file that contradicts itself: the error that SQLite reports for damage.
 pub(super) fn damaged(what: &str) -> rusqlite::Error {
@@ -24,7 +25,7 @@ pub(super) fn spool_error(path: &Path, what: &str, error: &rusqlite::Error) -> E
     let message = format!("{what} the spool {}: {error}", path.display());
     let mapped = match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => Error::spool(message).with_class(Class::Transient).with_hint(
-            "the disk is full: free some room; no event is lost, and the sink continues by itself when there is room or when \
+            "free some room: the disk is full; no event is lost, and the sink continues by itself when there is room or when \
              the destination has taken the spooled events",
         ),
         Some(ErrorCode::SystemIoFailure | ErrorCode::CannotOpen | ErrorCode::DatabaseBusy) => {
@@ -33,7 +34,7 @@ pub(super) fn spool_error(path: &Path, what: &str, error: &rusqlite::Error) -> E
             )
         }
         Some(ErrorCode::NotADatabase) => {
-            Error::spool(message).with_hint("the file is not a cxsink spool: set spool.path to another file")
+            Error::spool(message).with_hint("set spool.path to another file: this one is not a cxsink spool")
         }
         Some(ErrorCode::DatabaseCorrupt) => Error::spool(message).with_hint(DAMAGED),
         Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {

@@ -31,9 +31,9 @@ pub(crate) fn directory(path: &Path) -> Result<Finding> {
     written.and(removed).map_err(|error| {
         let hint = match error.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                "the disk is full: give it room, or set spool.path to another one"
+                "free some room, or set spool.path to another disk: the disk is full"
             }
-            io::ErrorKind::NotADirectory => "spool.path goes through a file: set it to a file in a directory",
+            io::ErrorKind::NotADirectory => "set spool.path to a file in a directory: this one goes through a file",
             _ => "set spool.path to a file in a directory that this user may write to",
         };
         Error::spool(format!("writing a file in {}: {error}", existing.display())).with_hint(hint)
@@ -152,7 +152,7 @@ pub(crate) fn space(path: &Path, bytes_max: u64) -> Result<Option<Finding>> {
             shown(missing)
         );
         return Err(
-            Error::spool(message).with_hint("no event is taken without the reserve: make room, or move spool.path")
+            Error::spool(message).with_hint("make room, or move spool.path: no event is taken without the reserve")
         );
     }
     let taken = fs::metadata(path).map_or(0, |metadata| metadata.len());
@@ -163,7 +163,7 @@ pub(crate) fn space(path: &Path, bytes_max: u64) -> Result<Option<Finding>> {
     } else {
         Finding::warning(
             message,
-            "when the disk is full the sink stops reading: give it room, or lower spool.bytes_max and dead_letters.bytes_max",
+            "give it room, or lower spool.bytes_max and dead_letters.bytes_max: when the disk is full the sink stops reading",
         )
     }))
 }

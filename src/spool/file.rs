@@ -17,7 +17,7 @@ use crate::spool::offsets::{Checkpoints, Offsets};
 use crate::spool::row::BurstRow;
 use crate::spool::statements::TABLES;
 
-/// "cxsp": tells a spool from other SQLite files (SQLite documentation, `PRAGMA application_id`).
+/// "cxsp": distinguishes a spool from other SQLite files (SQLite documentation, `PRAGMA application_id`).
 const APPLICATION_ID: i32 = 0x6378_7370;
 /// Raised with every change that an older version cannot read.
 const FORMAT: i32 = 1;

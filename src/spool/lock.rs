@@ -1,4 +1,4 @@
-//! The lock beside the file: one process at a time has a spool open. It goes with the process, however that ends.
+//! The lock beside the file: one process at a time has a spool open. It ends with the process, however that ends.
 
 use std::fs::{self, File, TryLockError};
 use std::io::{Read, Write};
@@ -49,7 +49,7 @@ pub(super) fn holder(path: &Path) -> Option<String> {
 
 pub(super) fn in_use(path: &Path, holder: &str) -> Error {
     Error::spool(format!("the spool {} is in use by {holder}", path.display()))
-        .with_hint("one sink at a time: end the other one, or give this one a spool.path of its own")
+        .with_hint("end the other sink, or give this one a spool.path of its own: one sink at a time uses a spool")
 }
 
 fn read_holder(file: &mut File) -> String {

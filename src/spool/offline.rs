@@ -38,7 +38,7 @@ impl Offline {
         let connection = open().map_err(|error| {
             let error = spool_error(path, "opening", &error);
             if error.hint().is_none() {
-                error.with_hint("the file is not a cxsink spool: check spool.path")
+                error.with_hint("check spool.path: this file is not a cxsink spool")
             } else {
                 error
             }

@@ -1,4 +1,4 @@
-//! The SQL of the spool's tables and of the way of an event, and its transactions.
+//! The SQL of the spool's tables and of the path of an event, and its transactions.
 
 use std::ops::Deref;
 
@@ -9,8 +9,8 @@ use rusqlite::Connection;
 /// `spool` has one row. `deleted_offset` is of [`super::offsets::Offsets`]; `checkpoints` is
 /// [`super::offsets::Checkpoints`]. `unchecked_from` is the offset up to which the numbering of the file is known to be the
 /// destination's: the end of the spool when it was first opened after the two were last compared. A crash of the machine may
-/// cost an unflushed spool its last events although they are committed already. What is appended then gets their offsets, and
-/// must not be taken for them. `dead_letter_bytes` is kept by triggers, because other processes delete dead letters too.
+/// cost an unflushed spool its last events although they are committed already. New events then get their offsets, and
+/// must not be mistaken for them. `dead_letter_bytes` is kept by triggers, because other processes delete dead letters too.
 ///
 /// `bursts.position` is the offset of a burst's first event; `bytes` is explained in [`super::row`], checksums in
 /// [`super::checksum`]. The last row is the end row: it has no events, and its position is the end offset. The next append

@@ -83,7 +83,7 @@ mod tests {
     use super::*;
     use crate::tls::authority::Authority;
 
-    /// A clock that stands still at a second since 1970.
+    /// A clock that stays at a second since 1970.
     #[derive(Debug)]
     struct At(i64);
 

@@ -94,7 +94,7 @@ impl Problem {
             Self::BadCertificate => "have the server's certificate replaced; check that no proxy replaces it",
             Self::Version => "enable TLS 1.3 on the server, or at least 1.2 with tls.min_version = \"1.2\"",
             Self::ClientCertificate => {
-                "set tls.cert_file and tls.key_file to a certificate that the server accepts; if they are set, ask the server's operator which authority must sign it"
+                "set tls.cert_file and tls.key_file to a certificate that the server accepts; if they are set, find out from the server's operator which authority must sign it"
             }
             Self::NotTls => "check scheme and port in the configuration: the port does not seem to speak TLS",
             Self::Refused => "see the server's log; it may require a client certificate (tls.cert_file, tls.key_file)",

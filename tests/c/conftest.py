@@ -31,7 +31,7 @@ PATIENCE_SECONDS = 300
 
 
 def run(*command: str | Path, **environment: str) -> str:
-    """What the command prints; a failure of the test, with all it said, if it does not succeed."""
+    """The output of the command; the test fails with all of it if the command fails."""
     done = finished(*command, **environment)
     said = done.stdout + done.stderr
     assert done.returncode == 0, f"{shlex.join(map(str, command))}: exit code {done.returncode}\n{said}"

@@ -30,7 +30,7 @@ def start(command: list[str], folder: Path, environment: dict[str, str], stdin: 
 
 
 def ended(process: subprocess.Popen[str]) -> tuple[str, str]:
-    """What it wrote until its end, which was in order."""
+    """Its output until its end, which was in order."""
     out, err = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == 0, f"exit code {process.returncode}\n{out}\n{err}"
     return out, err

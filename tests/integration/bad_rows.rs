@@ -1,4 +1,4 @@
-//! What the database refuses is set aside alone: found by halving, kept with the database's reason, while every other event is
+//! A row that the database refuses becomes a dead letter alone: found by bisection, kept with the database's reason, while every other event is
 //! committed in its order.
 
 use std::collections::BTreeSet;
@@ -135,7 +135,7 @@ fn check(refusal: &Refusal, count: u64, bad: &BTreeSet<u64>, has_checkpoint: boo
         assert!(!letter.reason.contains("77777"), "a reason shows no values: {}", letter.reason);
     }
 
-    // Each connection tries the statement at the start, one writes the event behind; a whole tree of halves costs twice its leaves.
+    // Each connection tries the statement at the start, one writes the event behind; a whole bisection costs twice its leaves.
     let connections = u64::from(connections);
     let tries: u64 = database.query("SELECT last_value FROM tries")[0].parse::<u64>().unwrap() - connections - 1;
     let depth = u64::from(count.next_power_of_two().ilog2());
@@ -233,9 +233,9 @@ fn an_event_is_judged_by_itself_although_a_later_one_of_its_batch_has_its_key() 
 }
 
 /// Constraints between rows: which event is refused follows from the order of different keys. A constraint on each row by itself is
-/// no reason to write in one lane.
+/// no reason to write in one partition.
 #[test]
-fn related_rows_keep_their_order_whatever_the_connections() {
+fn related_rows_keep_their_order_with_any_number_of_connections() {
     // Each event of an odd number refers to the one before, or has a value of it.
     let relations = [
         ("ALTER TABLE cxone_events ADD UNIQUE (agent_id)", true, 1),
@@ -252,7 +252,7 @@ fn related_rows_keep_their_order_whatever_the_connections() {
              \"attributes\":{{\"agentId\":\"a{before}\",\"queueName\":{queue}}}}}\n"
         )
     };
-    for (relation, is_second_refused, lanes) in relations {
+    for (relation, is_second_refused, partitions) in relations {
         let database = TestDatabase::new();
         let directory = tempfile::tempdir().unwrap();
         let mut config = support::config(directory.path(), &database.url());
@@ -267,7 +267,7 @@ fn related_rows_keep_their_order_whatever_the_connections() {
         let refused: Vec<u64> = sink.dead_letters(0, 200).unwrap().iter().map(|letter| letter.offset).collect();
         let expected: Vec<u64> = (0..200).filter(|n| is_second_refused && n % 2 == 1).collect();
         assert_eq!(refused, expected, "{relation}");
-        assert_eq!(database.query("SELECT count(*) FROM cxsink_checkpoint"), [lanes.to_string()], "{relation}");
+        assert_eq!(database.query("SELECT count(*) FROM cxsink_checkpoint"), [partitions.to_string()], "{relation}");
         sink.close_within(PATIENCE).unwrap();
     }
 }

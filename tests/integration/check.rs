@@ -68,14 +68,14 @@ fn says(check: &CheckReport, name: &str, status: CheckStatus, message: &str, hin
     let found = step(check, name);
     assert_eq!(found.status, status, "{found:?}");
     assert!(found.message.contains(message), "{found:?} does not say {message}");
-    assert!(found.hint.as_deref().unwrap_or_default().contains(hint), "{found:?} does not advise {hint}");
+    assert!(found.hint.as_deref().unwrap_or_default().contains(hint), "{found:?} does not have the hint {hint}");
 }
 
 #[track_caller]
 fn fails(check: &CheckReport, name: &str, message: &str, hint: &str) {
     says(check, name, CheckStatus::Failed, message, hint);
     assert!(!check.is_ok());
-    assert!(!hint.is_empty(), "a failure without advice");
+    assert!(!hint.is_empty(), "a failure without a hint");
 }
 
 #[track_caller]
@@ -95,9 +95,9 @@ fn all_passed(check: &CheckReport) {
 fn a_good_deployment_passes_and_nothing_is_left_behind() {
     let mut deployment = Deployment::new();
     let before = deployment.traces();
-    let mut told = Vec::new();
-    let check = cxsink::check(&deployment.config, &CheckArea::ALL, |step| told.push(step.clone()));
-    assert_eq!(told, check.steps, "each step is told when it is done");
+    let mut reported = Vec::new();
+    let check = cxsink::check(&deployment.config, &CheckArea::ALL, |step| reported.push(step.clone()));
+    assert_eq!(reported, check.steps, "each step is reported when it is done");
     warns(&check, "configuration", "there is no stream", "CXONE_STREAM_ID");
     all_passed_but_configuration(&check);
     let connection = &step(&check, "destination.connection").message;
@@ -120,7 +120,7 @@ fn a_good_deployment_passes_and_nothing_is_left_behind() {
 }
 
 #[test]
-fn a_database_that_is_not_reached_is_told_at_the_step_that_fails() {
+fn an_unreachable_database_fails_its_step() {
     let deployment = Deployment::new();
     let url = deployment.database.url();
     let mut config = deployment.config.clone();
@@ -146,7 +146,7 @@ fn a_database_that_is_not_reached_is_told_at_the_step_that_fails() {
 }
 
 #[test]
-fn a_table_that_does_not_fit_is_told_with_every_reason() {
+fn a_table_that_does_not_fit_is_reported_with_every_reason() {
     let deployment = Deployment::new();
     let after = |sql: &str| {
         deployment.database.execute("DROP TABLE IF EXISTS cxone_events, cxsink_checkpoint");
@@ -229,7 +229,7 @@ impl Drop for Role<'_> {
 
 /// The hint is the statement that helps: the test runs it, and the next check finds the next thing.
 #[test]
-fn a_missing_privilege_is_told_with_the_statement_that_grants_it() {
+fn a_missing_privilege_is_reported_with_its_grant() {
     let mut deployment = Deployment::new();
     // A serial's sequence needs a privilege of its own, an identity column's does not.
     deployment.database.execute(
@@ -270,7 +270,7 @@ fn a_missing_privilege_is_told_with_the_statement_that_grants_it() {
 }
 
 #[test]
-fn a_spool_that_cannot_be_used_is_told() {
+fn an_unusable_spool_fails_its_step() {
     let directory = tempfile::tempdir().unwrap();
     let mut config = support::config(directory.path(), &format!("sqlite:{}/events.db", directory.path().display()));
     cxsink::init_db(&config).unwrap();
@@ -278,7 +278,12 @@ fn a_spool_that_cannot_be_used_is_told() {
 
     let sink = Sink::open(&config).unwrap();
     let found = check(&config);
-    fails(&found, "spool.lock", &format!("in use by process {}", std::process::id()), "one sink at a time");
+    fails(
+        &found,
+        "spool.lock",
+        &format!("in use by process {}", std::process::id()),
+        "one sink at a time uses a spool",
+    );
     says(&found, "spool.file", CheckStatus::Passed, "0 events pending", "");
     drop(sink);
     config.spool.bytes_max = 64 << 40;
@@ -289,7 +294,7 @@ fn a_spool_that_cannot_be_used_is_told() {
     rusqlite::Connection::open(&config.spool.path).unwrap().execute_batch("CREATE TABLE mine (x)").unwrap();
     fails(&check(&config), "spool.file", "another program's database", "a file of its own");
     config.spool.path = directory.path().join("events.db/spool.db");
-    fails(&check(&config), "spool.directory", "Not a directory", "set it to a file in a directory");
+    fails(&check(&config), "spool.directory", "Not a directory", "to a file in a directory");
     config.spool.path = ":memory:".into();
     warns(&check(&config), "spool.directory", ":memory:", "set spool.path to a file");
     config.spool.path = "/dev/shm/cxsink-check/spool.db".into();
@@ -299,7 +304,7 @@ fn a_spool_that_cannot_be_used_is_told() {
 }
 
 #[test]
-fn a_full_disk_is_told() {
+fn a_full_disk_fails_its_step() {
     let Some(disk) = SmallDisk::mount() else { return };
     let config = support::config(disk.path(), "sqlite:events.db");
     let filler = disk.fill(0);
@@ -314,7 +319,7 @@ fn a_full_disk_is_told() {
 }
 
 #[test]
-fn the_command_line_says_it_line_by_line_or_as_json_and_by_its_exit_code() {
+fn the_command_line_prints_lines_or_json_and_sets_its_exit_code() {
     let deployment = Deployment::new();
     let path = deployment.directory.path();
     let run = |arguments: &[&str]| {
@@ -349,7 +354,7 @@ fn the_command_line_says_it_line_by_line_or_as_json_and_by_its_exit_code() {
     );
     assert!(table["seconds"].as_f64().unwrap() > 0.0 && table["hint"].as_str().unwrap().contains("init-db"), "{table}");
 
-    // What other commands refuse to begin with is a step that failed.
+    // A configuration that other commands refuse is a failed step here.
     let (code, out, _) = run(&["--set", "spool.byte_max=1GiB"]);
     assert!(code == 1 && out.contains("✗ configuration") && out.contains("spool.bytes_max"), "{out}");
     let (code, out, _) = run(&["--json", "--set", "retry.delay_min=1h"]);
@@ -426,7 +431,7 @@ fn a_running_sinks_stream_is_left_alone() {
 }
 
 #[test]
-fn what_cxone_refuses_is_told_at_the_step_that_fails() {
+fn a_refusal_by_cxone_fails_its_step() {
     let check = |options: &[(&str, &str)], name: &str, message: &str, hint: &str| {
         fails(&Stream::new(options).check(), name, message, hint);
     };
@@ -464,7 +469,7 @@ fn what_cxone_refuses_is_told_at_the_step_that_fails() {
 }
 
 #[test]
-fn certificates_that_do_not_do_are_told_at_their_step() {
+fn invalid_certificates_fail_their_step() {
     let authority = Authority::new();
     let mut stream = Stream::new(&[]);
     let ca = stream.directory.path().join("ca.pem");
@@ -528,7 +533,7 @@ fn a_proxy_in_between_is_a_step_of_its_own() {
 }
 
 #[test]
-fn a_clock_that_is_wrong_is_told() {
+fn a_wrong_clock_is_reported() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let mut stream = Stream::new(&[]);
     let url = format!("http://{}/token", listener.local_addr().unwrap());
@@ -557,7 +562,7 @@ fn the_troubleshooting_page_quotes_what_check_prints() {
     let mut found = broken_streams();
     found.extend(broken_destinations(&deployment));
     let page = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/troubleshooting.md")).unwrap();
-    let (_, table) = page.split_once("| Step | What `cxsink check` says |").unwrap();
+    let (_, table) = page.split_once("| Step | Output of `cxsink check` |").unwrap();
     let rows: Vec<&str> = table.lines().skip(2).take_while(|line| line.starts_with('|')).collect();
     assert!(rows.len() > 10, "{rows:?}");
     for row in rows {

@@ -23,7 +23,7 @@ fn kills() -> u64 {
 fn stream(seed: u64, is_replayed: bool) -> SimulatorOptions {
     let events = kills() * if is_replayed { 400 } else { 1000 };
     let mut options = support::stream_with_repeats(seed, events, 3000);
-    // What is sent in a second: more than waits in the sockets' buffers when a reader that keeps up is killed.
+    // The events of a second: more than wait in the sockets' buffers when a reader that keeps up is killed.
     options.replay_events = if is_replayed { 3000 } else { 0 };
     options
 }
@@ -102,7 +102,7 @@ fn with_a_checkpoint_every_batch_is_written_exactly_once() {
     killed_again_and_again(20_261_122, true, true, &[1]);
 }
 
-/// Another number of connections each time, so a killed sink's lanes are rarely those of the next one.
+/// Another number of connections each time, so a killed sink's partitions are rarely those of the next one.
 #[test]
 fn with_other_connections_each_time_every_batch_is_written_exactly_once() {
     killed_again_and_again(7, true, true, &[1, 2, 3, 4]);

@@ -135,7 +135,7 @@ fn the_good_ones_are_replayed_in_order_and_the_bad_ones_get_todays_reason() {
 
 /// Valid by schema and mapping, refused by the table: it becomes a dead letter again, and the first one says which.
 #[test]
-fn what_the_database_refuses_again_is_a_dead_letter_again() {
+fn an_event_that_the_database_refuses_again_is_a_dead_letter_again() {
     let (directory, config) = bench();
     sql(
         directory.path(),
@@ -196,9 +196,9 @@ fn the_command_replays_with_a_sink_of_its_own() {
     assert!(code == 1 && err.contains("none.db") && !path.join("none.db").exists(), "{err}");
 }
 
-/// A service reads the stream; another process asks it to replay what the table did not take at first.
+/// A service reads the stream; another process makes it replay events that the table refused at first.
 #[test]
-fn the_command_asks_the_sink_that_is_running() {
+fn the_command_makes_the_running_sink_replay() {
     let (directory, config) = bench();
     let path = directory.path();
     sql(path, "CREATE TRIGGER picky BEFORE INSERT ON cxone_events BEGIN SELECT RAISE(ABORT, 'closed today'); END");
@@ -224,7 +224,7 @@ fn the_command_asks_the_sink_that_is_running() {
     sql(path, "DROP TRIGGER picky");
     let until = Instant::now() + PATIENCE;
     let mut replayed = 0;
-    // What came last is replayed once its batch is finished.
+    // The last ones are replayed once their batch is finished.
     while replayed < 200 {
         let (code, out, err) = run(path, &["dead-letters", "replay"]);
         assert_eq!(code, 0, "{out}{err}");
@@ -241,9 +241,9 @@ fn the_command_asks_the_sink_that_is_running() {
     assert!(code == 0 && out.contains("200 dead letters deleted"), "{out}");
 }
 
-/// The process that holds the spool does not answer: nothing is replayed behind anyone's back later.
+/// The process that holds the spool does not answer: nothing is replayed later.
 #[test]
-fn a_request_that_nobody_answers_is_taken_back() {
+fn an_unanswered_request_is_withdrawn() {
     let (directory, config) = bench();
     import(&only_chats(directory.path(), &config), &[event("a", "call", 1)]);
     let idle = Sink::open(&config).unwrap();
@@ -294,7 +294,7 @@ fn a_killed_replay_loses_nothing_and_doubles_nothing() {
 }
 
 #[test]
-fn a_purge_deletes_only_what_is_asked_for() {
+fn a_purge_deletes_only_the_selected_dead_letters() {
     let (directory, config) = bench();
     let path = directory.path();
     let kinds = ["call", "call", "fax", "fax", "fax"];

@@ -165,7 +165,7 @@ fn database(machine: &Machine) -> PrivateServer {
     server
 }
 
-/// What the unit runs.
+/// The command of the unit.
 fn line_of<'a>(unit: &'a str, key: &str) -> &'a str {
     let value = unit.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
     value.unwrap().trim_start_matches('-').trim_start_matches("/usr/local/bin/")
@@ -249,7 +249,7 @@ fn the_hardened_deployment_runs() {
     running.signal("TERM");
     let (code, err) = running.wait();
     assert_eq!(code, 0, "{err}");
-    // The last events are read, so the check of the stream takes nothing from anybody.
+    // The last events are read, so the check of the stream takes no event from the sink.
     let (code, out, err) = output(&mut service("cxsink check --config /etc/cxsink/cxsink.toml"));
     assert_eq!(code, 0, "{out}{err}");
     assert!(out.contains("✓ stream.handshake") && !out.contains('!') && !out.contains('✗'), "{out}");

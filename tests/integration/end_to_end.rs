@@ -44,7 +44,7 @@ fn deployed(directory: &Path, simulator: &Simulator, database: &TestDatabase) ->
     command
 }
 
-/// What was sent, redelivered tail included, minus what is invalid, executed one by one.
+/// The sent events, the redelivered tail included and the invalid ones left out, executed one by one.
 fn check_against_oracle(database: &TestDatabase, simulator: &Simulator) {
     let mut client = database.client();
     client.batch_execute(&oracle::tutorial_table("expected")).unwrap();
@@ -170,7 +170,7 @@ fn a_table_made_by_hand_works_as_well() {
 
 /// Token and handshake refused at first, a token that expires, a server that falls silent, cuts: all in one run.
 #[test]
-fn the_stream_survives_what_servers_do() {
+fn the_stream_survives_every_fault_of_the_server() {
     let directory = tempfile::tempdir().unwrap();
     let mut options = SimulatorOptions::default();
     options.events = Some(4000);
@@ -212,7 +212,7 @@ fn the_stream_survives_what_servers_do() {
 
 /// The first connection's token is refused for good: the sink ends as failed, and says what to do.
 #[test]
-fn bad_credentials_end_the_sink_with_advice() {
+fn bad_credentials_end_the_sink_with_a_hint() {
     let directory = tempfile::tempdir().unwrap();
     let simulator = Simulator::start(SimulatorOptions::default()).unwrap();
     let mut command = cxsink(directory.path());

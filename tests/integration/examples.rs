@@ -10,7 +10,7 @@ use rusqlite::Connection;
 use crate::support::postgres::TestDatabase;
 use crate::support::process::{of_simulator, output};
 
-/// `cargo test` builds the examples, unless it is told which targets to build, into a folder beside that of the tests.
+/// `cargo test` builds the examples, unless its arguments name targets, into a folder beside that of the tests.
 fn example(name: &str, directory: &Path) -> Command {
     let tests = std::env::current_exe().unwrap();
     let program: PathBuf = tests.ancestors().nth(2).unwrap().join("examples").join(name);

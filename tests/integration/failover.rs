@@ -41,7 +41,7 @@ fn events(range: Range<u32>) -> String {
     range.map(event).collect()
 }
 
-/// What is in the table, by number of the event.
+/// The rows of the table, by number of the event.
 fn keys(server: &PrivateServer) -> Vec<String> {
     server.query("SELECT idempotency_key FROM cxone_events ORDER BY substr(idempotency_key, 2)::int")
 }
@@ -108,9 +108,9 @@ fn wait_for_loss(sink: &Sink) -> String {
 }
 
 /// Replication is not synchronous, and the standby has not got everything when the primary dies. What was confirmed and forgotten
-/// is in no spool any more: it is told, loudly, with the time to fetch again.
+/// is in no spool any more: the loss is reported with the time range to fetch again.
 #[test]
-fn what_a_standby_that_lagged_behind_has_forgotten_is_told_with_a_gap() {
+fn events_that_a_lagging_standby_lost_are_reported_with_a_gap() {
     let mut primary = PrivateServer::start_new();
     let standby = primary.start_standby();
     let directory = tempfile::tempdir().unwrap();
@@ -128,8 +128,8 @@ fn what_a_standby_that_lagged_behind_has_forgotten_is_told_with_a_gap() {
     let killed = SystemTime::now();
     standby.promote();
     sink.import(events(150..200).as_bytes()).unwrap();
-    let told = wait_for_loss(&sink);
-    assert!(told.contains("lost 50 events") && told.contains("cxsink gaps"), "{told}");
+    let reported = wait_for_loss(&sink);
+    assert!(reported.contains("lost 50 events") && reported.contains("cxsink gaps"), "{reported}");
     support::wait_quiet(&sink);
     assert_eq!(keys(&standby), keys_of([0..100, 150..200]));
     let gaps = sink.gaps().unwrap();
@@ -141,7 +141,7 @@ fn what_a_standby_that_lagged_behind_has_forgotten_is_told_with_a_gap() {
     );
     sink.close_within(PATIENCE).unwrap();
 
-    // It is told once.
+    // It is reported once.
     let sink = Sink::open(&config).unwrap();
     sink.start().unwrap();
     sink.import(events(200..210).as_bytes()).unwrap();
@@ -152,7 +152,7 @@ fn what_a_standby_that_lagged_behind_has_forgotten_is_told_with_a_gap() {
 
 /// The same when the sink was not running during the failover: the next one detects it.
 #[test]
-fn what_was_forgotten_between_two_runs_is_told_too() {
+fn events_that_were_lost_between_two_runs_are_reported_too() {
     let mut primary = PrivateServer::start_new();
     let standby = primary.start_standby();
     let directory = tempfile::tempdir().unwrap();
@@ -177,9 +177,9 @@ fn what_was_forgotten_between_two_runs_is_told_too() {
     sink.close_within(PATIENCE).unwrap();
 }
 
-/// The standby never heard of this spool: there is no checkpoint to compare with, which is a sign by itself.
+/// The standby has no checkpoint of this spool to compare with, which is a sign by itself.
 #[test]
-fn a_server_that_does_not_know_the_spool_any_more_is_told() {
+fn a_missing_checkpoint_is_reported_with_a_gap() {
     let mut primary = PrivateServer::start_new();
     let standby = primary.start_standby();
     let directory = tempfile::tempdir().unwrap();
@@ -193,15 +193,18 @@ fn a_server_that_does_not_know_the_spool_any_more_is_told() {
     primary.kill();
     standby.promote();
     sink.import(events(30..40).as_bytes()).unwrap();
-    let told = wait_for_loss(&sink);
-    assert!(told.contains("no checkpoint of this spool") && told.contains("any of the 30 events"), "{told}");
+    let reported = wait_for_loss(&sink);
+    assert!(
+        reported.contains("no checkpoint of this spool") && reported.contains("any of the 30 events"),
+        "{reported}"
+    );
     support::wait_quiet(&sink);
     assert_eq!(keys(&standby), keys_of(std::iter::once(30..40)));
     assert_eq!(sink.gaps().unwrap().len(), 1);
     sink.close_within(PATIENCE).unwrap();
 }
 
-/// A read-only server is an outage, also where the sink was told to take any server: nothing becomes a dead letter.
+/// A read-only server is an outage, also with `target_session_attrs=any`: nothing becomes a dead letter.
 #[test]
 fn a_standby_alone_is_an_outage_until_it_is_promoted() {
     let mut primary = PrivateServer::start_new();

@@ -1,4 +1,4 @@
-//! The ledger of connections: when events may have been missed, whatever ended the connection.
+//! The connection log: when events may have been missed, whatever ended the connection.
 #![allow(clippy::cast_sign_loss, reason = "the numbers of a test are small")]
 
 use std::path::Path;
@@ -15,7 +15,7 @@ use crate::support::postgres::PATIENCE;
 use crate::support::process::{Running, cxsink_of, output};
 
 #[test]
-fn each_connection_is_in_the_ledger_and_each_gap_between_two() {
+fn each_connection_is_in_the_log_and_each_gap_between_two() {
     let directory = tempfile::tempdir().unwrap();
     let mut options = SimulatorOptions::default();
     options.events = Some(900);
@@ -69,12 +69,12 @@ fn service(directory: &Path, simulator: &Simulator) -> Command {
     command
 }
 
-/// Waits until the spool's ledger has so many connections, the last one with an event.
+/// Waits until the spool's connection log has this many connections, the last one with an event.
 fn wait_for(config: &cxsink::Config, connections: usize) -> Vec<cxsink::connections::StreamConnection> {
     let until = Instant::now() + PATIENCE;
     loop {
         assert!(Instant::now() < until);
-        let Ok(found) = Connections::open(config).and_then(|ledger| ledger.list()) else { continue };
+        let Ok(found) = Connections::open(config).and_then(|log| log.list()) else { continue };
         if found.len() == connections && found[connections - 1].events > 0 {
             return found;
         }

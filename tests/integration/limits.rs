@@ -60,7 +60,7 @@ fn spooled(path: &Path) -> u64 {
 const LIMIT_KIB: u64 = 32 * 1024;
 
 #[test]
-fn a_backlog_takes_disk_and_not_memory() {
+fn a_lag_takes_disk_and_not_memory() {
     let database = TestDatabase::new();
     let proxy = Proxy::new(database.address());
     proxy.refuse(true);
@@ -293,7 +293,7 @@ fn a_disk_that_others_fill() {
     let filler = disk.fill(1 << 20);
     proxy.refuse(true);
     let mut taken = 1;
-    // What is in the write-ahead log already can be written again; at some point there is no more.
+    // Pages that are in the write-ahead log already can be written again; at some point there are no more.
     let error = loop {
         match sink.ingest(event(taken).as_bytes()) {
             Ok(()) => taken += 1,

@@ -144,9 +144,9 @@ fn lost_answers_without_a_checkpoint() {
     journal::check(&config, &mut server.client(), false);
 }
 
-/// What the application sees of an outage: `stalled`, the error, the backlog; then `running`, and books that balance all along.
+/// The application sees the outage: `stalled`, the error, the lag; then `running`. Every event is accounted for throughout.
 #[test]
-fn an_outage_is_told_and_waited_out() {
+fn an_outage_is_reported_as_stalled_and_its_events_are_committed_after_it() {
     let mut server = PrivateServer::start_new();
     let directory = tempfile::tempdir().unwrap();
     let mut config = support::config(directory.path(), &server.url());
@@ -180,7 +180,7 @@ fn an_outage_is_told_and_waited_out() {
     journal::check(&config, &mut server.client(), true);
 }
 
-/// A database that says no to everybody for a while: read-only, full, in maintenance. No event is given up for that.
+/// A database refuses every client for a while: read-only, full, in maintenance. No event becomes a dead letter.
 #[test]
 fn no_outage_makes_a_dead_letter() {
     let server = PrivateServer::start_new();

@@ -50,7 +50,7 @@ fn stream(seed: u64, events: u64) -> SimulatorOptions {
     options
 }
 
-/// What a client that knows of no pooler leaves behind on the connections that all share.
+/// Settings that a client leaves behind on the shared connections of a pooler.
 const LEFT_BEHIND: [&str; 5] = [
     "SET search_path = nowhere",
     "SET DateStyle = 'German'",
@@ -227,7 +227,7 @@ fn a_lock_timeout_holds_through_the_pooler_and_ends_with_its_transaction() {
     lock.batch_execute("LOCK TABLE cxone_events").unwrap();
     let event = r#"{"interactionId":"i","timestamp":"2026-11-22T16:00:00Z","type":"call","idempotencyKey":"k"}"#;
     sink.import(event.as_bytes()).unwrap();
-    // Conflicts are tried again in silence; one that lasts is told.
+    // Conflicts are tried again in silence; one that lasts is reported.
     support::wait_until("the wait for the lock is given up, again and again", || {
         sink.stats().last_error.is_some_and(|error| error.contains("55P03"))
     });
@@ -239,7 +239,7 @@ fn a_lock_timeout_holds_through_the_pooler_and_ends_with_its_transaction() {
 }
 
 #[test]
-fn what_a_pooler_refuses_is_told_with_what_to_do() {
+fn a_parameter_that_the_pooler_refuses_is_an_error_with_a_hint() {
     let bench = Bench::new("transaction", "");
     let url = format!("{}?options=-c%20statement_timeout%3D5000", bench.pooler.url());
     let error = cxsink::init_db(&support::config(bench.directory.path(), &url)).unwrap_err();

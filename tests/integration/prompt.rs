@@ -153,7 +153,7 @@ fn a_drop_during_a_blocked_statement_takes_a_second() {
     database.wait_for(BLOCKED, "0");
 }
 
-/// A server that takes the batch and never answers: given up on at the deadline, told as `stalled`, and done with as soon as it
+/// A server that takes the batch and never answers: given up on at the deadline, reported as `stalled`, and done with as soon as it
 /// answers again.
 #[test]
 fn a_database_that_falls_silent() {

@@ -281,7 +281,7 @@ fn a_mapping_of_ones_own_fills_a_table_of_ones_own() {
     assert_eq!((sink.stats().inserted, sink.stats().unchanged), (1, 1));
 }
 
-/// What the table shows of a timestamp must be what PostgreSQL makes of the text, to the microsecond.
+/// A timestamp in the table equals PostgreSQL's own conversion of the text, to the microsecond.
 #[test]
 fn timestamps_are_what_postgresql_reads() {
     let database = TestDatabase::new();

@@ -20,7 +20,7 @@ MODULES = ["cxsink", *(f"cxsink.{found.name}" for found in pkgutil.iter_modules(
 
 @pytest.fixture
 def names(settings: dict[str, str], tmp_path: Path) -> dict[str, Any]:
-    """What an example may use: `config` has a spool with a dead letter, `settings` one of its own."""
+    """The names for examples: `config` has a spool with a dead letter, `settings` one of its own."""
     with cxsink.Sink(settings) as sink:
         sink.import_lines([b"{"])
     Path("events.jsonl.gz").write_bytes(gzip.compress(b"\n".join(events(2))))

@@ -71,7 +71,7 @@ def test_run_sink(start: Callable[..., subprocess.Popen[str]], any_settings: dic
     assert out.startswith("Stats(state='closed', received=500, inserted=500")
 
 
-def test_run_sink_without_a_configuration_says_what_is_missing(start: Callable[..., subprocess.Popen[str]]) -> None:
+def test_run_sink_without_a_configuration_names_the_missing_keys(start: Callable[..., subprocess.Popen[str]]) -> None:
     process = start("run_sink.py")
     _, err = process.communicate(timeout=DEADLINE_SECONDS)
     assert process.returncode == 2 and "destination.url" in err and "Traceback" not in err

@@ -57,7 +57,7 @@ def test_an_unknown_program_shows_the_usage(tmp_path: Path) -> None:
     assert "Usage: scripts/need" in done.stdout and "pgbouncer" in done.stdout
 
 
-def test_without_apt_it_says_what_to_install(tmp_path: Path) -> None:
+def test_without_apt_the_error_names_the_package(tmp_path: Path) -> None:
     # A copy that knows a program which exists nowhere, so that the test does not depend on this machine.
     script = program(tmp_path / "project" / "scripts" / "need", NEED.read_text().replace('"pgbouncer"', '"pgfictive"'))
     done = need(script.parents[1], "pgfictive", PATH=str(tmp_path))

@@ -1,4 +1,4 @@
-"""The whole path from Python: a simulated CXone over real sockets, into SQLite and a real PostgreSQL, told by notices."""
+"""The whole path from Python: a simulated CXone over real sockets, into SQLite and a real PostgreSQL, reported by notices."""
 
 from __future__ import annotations
 

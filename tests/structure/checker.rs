@@ -67,7 +67,7 @@ fn a_path_is_seen_wherever_it_stands() {
 }
 
 #[test]
-fn what_is_no_path_to_a_file_is_no_arrow() {
+fn texts_without_a_path_to_a_file_make_no_arrow() {
     for text in [
         "// crate::b::Thing\n/// [`crate::b::Thing`]\nconst A: &str = \"crate::b::Thing\";",
         "#[cfg(test)] use crate::b::Thing;",

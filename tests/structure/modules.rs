@@ -59,7 +59,7 @@ pub(crate) struct Module {
     pub(crate) file: FileId,
     pub(crate) parent: Option<ModuleId>,
     pub(crate) children: BTreeMap<String, ModuleId>,
-    /// What is defined or imported here, modules excepted.
+    /// The names defined or imported here, modules excepted.
     names: BTreeMap<String, Vec<Binding>>,
     globs: Vec<Vec<String>>,
     /// Macros in scope by the order of the text, with the file that defines each.

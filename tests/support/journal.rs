@@ -1,4 +1,4 @@
-//! What really happened, written down where it happened: by triggers in the transactions that did it.
+//! A journal of what happened, written by triggers in the transactions that did it.
 //!
 //! In the spool's file each appended burst is copied, so the order of arrival is known exactly, whatever was killed when. In the
 //! database each row that is written and each move of the checkpoint are noted, so it is known which batch wrote what, and
@@ -50,9 +50,9 @@ pub const KEEP_WRITES: &str = "
     CREATE FUNCTION note_row() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
         INSERT INTO public.written VALUES (txid_current(), NEW.idempotency_key); RETURN NULL; END $$;
     CREATE TRIGGER note_row AFTER INSERT OR UPDATE ON cxone_events FOR EACH ROW EXECUTE FUNCTION note_row();
-    CREATE TABLE moved (id bigserial, transaction bigint, lane text, begins bigint, ends bigint);
+    CREATE TABLE moved (id bigserial, transaction bigint, partition text, begins bigint, ends bigint);
     CREATE FUNCTION note_move() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-        INSERT INTO public.moved (transaction, lane, begins, ends) VALUES (txid_current(), NEW.spool_id, OLD.position, NEW.position);
+        INSERT INTO public.moved (transaction, partition, begins, ends) VALUES (txid_current(), NEW.spool_id, OLD.position, NEW.position);
         RETURN NULL; END $$;";
 
 pub const KEEP_MOVES: &str =
@@ -122,7 +122,7 @@ struct Move {
     keys: BTreeSet<String>,
 }
 
-/// Each event was written by exactly one move of a checkpoint, and no move wrote anything but events of its range. Each lane's
+/// Each event was written by exactly one move of a checkpoint, and no move wrote anything but events of its range. Each partition's
 /// checkpoint moved without a gap or a repetition.
 fn check_exactly_once(client: &mut Client, stored: &[(u64, &[u8])]) {
     let key_of = |event: &[u8]| -> String {
@@ -164,17 +164,17 @@ fn moves(client: &mut Client) -> Vec<Move> {
     }
     let mut positions: BTreeMap<String, u64> = BTreeMap::new();
     let mut moves = Vec::new();
-    for row in client.query("SELECT transaction::text, lane, begins, ends FROM moved ORDER BY id", &[]).unwrap() {
-        let (transaction, lane): (String, String) = (row.get(0), row.get(1));
+    for row in client.query("SELECT transaction::text, partition, begins, ends FROM moved ORDER BY id", &[]).unwrap() {
+        let (transaction, partition): (String, String) = (row.get(0), row.get(1));
         let (begins, ends): (i64, i64) = (row.get(2), row.get(3));
         let (Ok(begins), Ok(ends)) = (u64::try_from(begins), u64::try_from(ends)) else {
-            // It made way for other lanes, or took their place.
-            positions.insert(lane, ends.max(0).unsigned_abs());
+            // It was replaced by other partitions, or replaced them.
+            positions.insert(partition, ends.max(0).unsigned_abs());
             continue;
         };
-        assert!(begins < ends, "a checkpoint moves forward: {lane} from {begins} to {ends}");
-        if let Some(position) = positions.insert(lane.clone(), ends) {
-            assert_eq!(begins, position, "{lane} moves from where it stood");
+        assert!(begins < ends, "a checkpoint moves forward: {partition} from {begins} to {ends}");
+        if let Some(position) = positions.insert(partition.clone(), ends) {
+            assert_eq!(begins, position, "{partition} moves from its last position");
         }
         moves.push(Move { begins, ends, keys: written.remove(&transaction).unwrap_or_default() });
     }

@@ -1,4 +1,4 @@
-//! What the integration tests share: databases, a simulator's settings, and the oracle that executes events one by one.
+//! Common parts of the integration tests: databases, a simulator's settings, and the oracle that executes events one by one.
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
 #[path = "../../src/tls/authority.rs"]

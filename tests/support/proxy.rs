@@ -1,4 +1,4 @@
-//! A TCP proxy before PostgreSQL that passes, stalls, refuses and cuts, as told.
+//! A TCP proxy before PostgreSQL that passes, stalls, refuses and cuts on request.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 
-/// Passes bytes both ways until it is told otherwise. Its threads end with their connections.
+/// Passes bytes both ways until a fault is set. Its threads end with their connections.
 pub struct Proxy {
     pub address: SocketAddr,
     shared: Arc<Shared>,
@@ -29,7 +29,7 @@ struct Rules {
     is_refusing: bool,
     /// Requests to cancel a statement are taken and not passed on.
     swallows_cancels: bool,
-    /// What share of the answers to batches is cut off, in percent, and the draws that decide.
+    /// The share of the answers to batches that is cut off, in percent, and the random numbers that decide.
     cut_percent: u32,
     draws: Option<fastrand::Rng>,
     /// Every connection, its two sockets.

@@ -178,7 +178,7 @@ impl PrivateServer {
         false
     }
 
-    /// What the server has logged since it was started.
+    /// The server's log since its start.
     pub fn log(&self) -> String {
         fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
     }
@@ -322,7 +322,7 @@ pub fn hand_over(path: &Path) {
     }
 }
 
-/// Who runs servers, if we are root.
+/// The user that runs servers, if the tests run as root.
 fn account() -> &'static str {
     let accounts = fs::read_to_string("/etc/passwd").unwrap_or_default();
     if accounts.lines().any(|line| line.starts_with("postgres:")) { "postgres" } else { "nobody" }

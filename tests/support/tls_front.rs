@@ -14,7 +14,7 @@ use rustls::{IoState, RootCertStore, ServerConfig, ServerConnection};
 
 use super::authority::{Authority, Certified};
 
-/// What a front shows and asks for.
+/// The certificates that a front shows and requires.
 pub fn server_config(certified: &Certified, clients: Option<&Authority>, only_1_2: bool) -> Arc<ServerConfig> {
     let provider = Arc::new(ring::default_provider());
     let versions: &[_] = if only_1_2 { &[&TLS12] } else { &[&TLS12, &TLS13] };
@@ -107,7 +107,7 @@ impl Shared {
             thread::spawn(move || encrypt(&session, &client, server))
         };
         decrypt(&session, client, &server);
-        // What the server is still to say passes; it sees that nothing more comes.
+        // The rest of the server's bytes passes; the server reads the end.
         let _ = server.shutdown(Shutdown::Write);
         outwards.join().unwrap();
         let _ = client.shutdown(Shutdown::Both);
@@ -138,7 +138,7 @@ fn decrypt(session: &Mutex<ServerConnection>, mut client: &TcpStream, mut server
     }
 }
 
-/// What the server says, encrypted, to the client.
+/// The server's bytes, encrypted, to the client.
 fn encrypt(session: &Mutex<ServerConnection>, mut client: &TcpStream, mut server: TcpStream) {
     let mut buffer = [0; 16 << 10];
     loop {

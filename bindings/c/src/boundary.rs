@@ -167,7 +167,9 @@ impl Call {
         match u64::try_from(timeout_ms) {
             Ok(timeout_ms) => Ok(Some(Duration::from_millis(timeout_ms))),
             Err(_) if timeout_ms == -1 => Ok(None),
-            Err(_) => Err(self.invalid(format_args!("timeout_ms is {timeout_ms}")).with_hint("-1 waits without limit")),
+            Err(_) => {
+                Err(self.invalid(format_args!("timeout_ms is {timeout_ms}")).with_hint("use -1 to wait without limit"))
+            }
         }
     }
 }

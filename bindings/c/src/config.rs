@@ -108,7 +108,7 @@ pub unsafe extern "C" fn cxsink_config_get(
             let configured = Configured::get(call, config)?;
             let key = call.text(key, "key")?;
             if !config::keys().any(|known| known == key) {
-                return Err(call.invalid("the key is unknown").with_hint("cxsink_config_keys lists all keys"));
+                return Err(call.invalid("the key is unknown").with_hint("list all keys with cxsink_config_keys"));
             }
             if let Some(value) = configured.config.get(key) {
                 out.put(value.into());

@@ -167,7 +167,7 @@ pub unsafe extern "C" fn cxsink_dead_letters_mark_exported(
     }
 }
 
-/// Deletes dead letters for good: those that `which` selects, a sum of cxsink_purge_flag, and of these only those rejected
+/// Deletes dead letters permanently: those that `which` selects, a sum of cxsink_purge_flag, and of these only those rejected
 /// before `before`, in microseconds since 1970-01-01 UTC; INT64_MAX for all. `*out`, if out is not NULL, gets a JSON object
 /// of numbers: deleted; unseen, left because they were neither exported nor replayed; unfinished, left because their batch
 /// is not finished, or its end is not recorded yet.
@@ -263,7 +263,7 @@ unsafe fn selection(call: Call, offsets: *const u64, count: usize) -> Result<Sel
     }
     // SAFETY: as the caller promises.
     let offsets = unsafe { call.slice(offsets, count, "offsets") };
-    let hint = |error: Error| error.with_hint("CXSINK_ALL for count selects every dead letter");
+    let hint = |error: Error| error.with_hint("pass CXSINK_ALL as the count to select every dead letter");
     offsets.map(|offsets| Selection::Offsets(offsets.to_vec())).map_err(hint)
 }
 

@@ -49,7 +49,7 @@ pub unsafe extern "C" fn cxsink_error_status(error: *const ErrorHandle) -> Statu
     value("cxsink_error_status", Status::Panic, || unsafe { error.as_ref() }.map_or(Status::Ok, |error| error.status))
 }
 
-/// What failed, and the reason, in one line. NULL: the empty text.
+/// The message, `what failed: reason`, in one line. NULL: the empty text.
 ///
 /// Ownership: the text belongs to the error and lives until that is freed.
 /// Blocks: never. Threads: any. Errors: none.
@@ -59,7 +59,7 @@ pub unsafe extern "C" fn cxsink_error_message(error: *const ErrorHandle) -> *con
     unsafe { text("cxsink_error_message", error, |error| &error.message) }
 }
 
-/// What to do next; the empty text if unknown, and for NULL.
+/// The hint: how to fix it; the empty text if unknown, and for NULL.
 ///
 /// Ownership: the text belongs to the error and lives until that is freed.
 /// Blocks: never. Threads: any. Errors: none.

@@ -120,7 +120,7 @@ pub enum SinkCounter {
     Received = 0,
     /// Events found in the spool when it was opened that were not committed to the table yet.
     Recovered = 1,
-    /// Dead letters put into the spool again by a replay, since the sink was opened.
+    /// Dead letters appended to the spool again by a replay, since the sink was opened.
     Replayed = 2,
     /// Events that made a new row.
     Inserted = 3,
@@ -130,7 +130,7 @@ pub enum SinkCounter {
     Unchanged = 5,
     /// Events of an in-doubt transaction that turned out to be committed: inserted, updated or unchanged, it is not known which.
     Confirmed = 6,
-    /// Events merged with a later one of the same key in the same batch.
+    /// Events coalesced into a later one of the same key in the same batch.
     Coalesced = 7,
     /// Events kept as dead letters.
     DeadLettered = 8,
@@ -167,7 +167,7 @@ pub enum NoticeKind {
     State = 1,
     /// An event became a dead letter.
     Rejected = 2,
-    /// Something failed: `cxsink_notice_get_error`. The sink goes on by itself, unless its state becomes failed.
+    /// Something failed: `cxsink_notice_get_error`. The sink continues by itself, unless its state becomes failed.
     Error = 3,
     /// The statistics, every ten seconds from the start on, while the application polls.
     Stats = 4,

@@ -132,7 +132,7 @@ pub unsafe extern "C" fn cxsink_sink_poll(
     }
 }
 
-/// Takes an event, `len` bytes of JSON, from the application. It is validated at once, and then goes the same way as an event
+/// Takes an event, `len` bytes of JSON, from the application. It is validated at once, and then takes the same path as an event
 /// of the stream. On CXSINK_STATUS_OK it is in the spool; spool.sync sets what it survives.
 ///
 /// Ownership: the event is copied. Blocks: while the spool is full, and for the disk. Threads: any.

@@ -1,6 +1,6 @@
 //! A panic in each function of the ABI becomes a status or a harmless value, and the process lives on.
 //!
-//! The panic is one that only this build has: `boundary` asks [`panic_if_asked`] in tests, at the place where a function's
+//! The panic is one that only this build has: `boundary` calls [`panic_if_asked`] in tests, at the place where a function's
 //! own work begins. So the library that is shipped has no switch for it.
 
 use std::cell::Cell;

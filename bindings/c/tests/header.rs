@@ -142,7 +142,7 @@ fn the_committed_header_of_the_simulator_is_the_generated_one() {
 }
 
 #[test]
-fn every_function_says_who_owns_what_whether_it_blocks_which_threads_and_which_errors() {
+fn every_function_documents_ownership_blocking_threads_and_errors() {
     let mut checked = 0;
     for header in [main_header(), simulator_header()] {
         for comment in header.split("/**").skip(1) {

@@ -31,7 +31,7 @@ pub(super) fn pairs(text: &str) -> Result<Vec<(String, String)>> {
     Ok(pairs)
 }
 
-/// The value at the beginning, and what stands behind it.
+/// The value at the beginning, and the text after it.
 fn value(text: &str) -> Result<(String, &str)> {
     let (text, is_quoted) = match text.strip_prefix('\'') {
         Some(rest) => (rest, true),
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_none_is_told_without_showing_it() {
+    fn other_texts_are_refused_with_a_hint_and_not_shown() {
         for text in ["hunter2", "host=db hunter2", "=hunter2", "password='hunter2", "host=db password=hunter2 x y"] {
             let error = pairs(text).unwrap_err();
             assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn an_equals_sign_before_any_scheme_tells() {
+    fn an_equals_sign_before_any_scheme_means_pairs() {
         for (text, expected) in [
             ("host=db", true),
             ("password=a://b", true),

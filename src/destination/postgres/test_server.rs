@@ -44,7 +44,7 @@ pub(super) fn silent_server() -> (TcpListener, SocketAddr) {
     (listener, address)
 }
 
-/// A server that refuses TLS, asks for the password in clear text, and then sends `answer`.
+/// A server that refuses TLS, requests the password in clear text, and then sends `answer`.
 pub(super) fn scripted_server(answer: Vec<u8>) -> SocketAddr {
     let (listener, address) = silent_server();
     thread::spawn(move || {

@@ -18,7 +18,7 @@ pub(super) fn sqlite_error(path: &Path, action: &str, error: &rusqlite::Error) -
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
             (Class::Conflict, Some("end the transaction of the other program that has the file locked"))
         }
-        Some(ErrorCode::DiskFull) => (Class::Transient, Some("free disk space; nothing is lost")),
+        Some(ErrorCode::DiskFull) => (Class::Transient, Some("free disk space; no event is lost")),
         Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
             (Class::Mismatch, Some("check destination.url: the file is not an SQLite database, or damaged"))
         }

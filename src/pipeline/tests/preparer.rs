@@ -1,4 +1,4 @@
-//! What is in a batch, and in which order batches come.
+//! The content of batches, and their order.
 
 use std::path::Path;
 

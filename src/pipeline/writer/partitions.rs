@@ -18,7 +18,7 @@ impl Writer {
     /// Fetches the positions of the checkpoints; true if the partitions are new.
     pub(super) fn fetch_positions(&mut self, plan: &Arc<Plan>) -> Result<bool> {
         let wanted = self.wanted(plan);
-        // While the partitions are those of an earlier run, a transaction in doubt may have replaced their checkpoints.
+        // While the partitions are those of an earlier run, an in-doubt transaction may have replaced their checkpoints.
         if self.is_first() && (!self.is_compared || self.partitioning != Some(wanted)) {
             if let Some(are_new) = self.compare(plan, wanted)? {
                 return Ok(are_new);
@@ -115,7 +115,7 @@ impl Writer {
         self.destination.position(checkpoint, self.spool.committed_of(*index))
     }
 
-    /// Compares a position with the last known one, which shows whether transactions in doubt committed.
+    /// Compares a position with the last known one, which shows whether in-doubt transactions committed.
     pub(super) fn compare_again(&mut self, partition: usize, position: u64) -> Result<()> {
         let Partition { checkpoint, position: known, in_doubt_to, .. } = &mut self.partitions[partition];
         reconcile::again(&self.spool, &self.status, checkpoint, *known, *in_doubt_to, position)?;

@@ -57,7 +57,7 @@ pub(super) struct Partition {
     pub(super) checkpoint: String,
     /// The position of the checkpoint; `None` where the destination keeps none.
     pub(super) position: Option<u64>,
-    /// The highest position that a transaction in doubt may have set, of this process or of an earlier one.
+    /// The highest position that an in-doubt transaction may have set, of this process or of an earlier one.
     pub(super) in_doubt_to: u64,
 }
 

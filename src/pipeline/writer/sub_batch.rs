@@ -208,7 +208,7 @@ impl Writer {
         let partition = &mut self.partitions[sub_batch.partition];
         if let Some(position) = &mut partition.position {
             *position = sub_batch.to;
-            // The fences of earlier transactions in doubt are behind the checkpoint now.
+            // The fences of earlier in-doubt transactions are behind the checkpoint now.
             partition.in_doubt_to = 0;
             self.spool.note_checkpoint(&partition.checkpoint, sub_batch.to);
         }

@@ -70,7 +70,7 @@ fn plan_of(column_type: ColumnType) -> Arc<Plan> {
     Arc::new(Plan::new(&mapping, UpdateMode::Always, &table).unwrap())
 }
 
-/// The value of column `c` as text, or the reason for the misfit.
+/// The value of column `c` as text, or the reason for the mismatch.
 fn converted(column_type: ColumnType, value: &serde_json::Value) -> std::result::Result<String, String> {
     let mut rows = Rows::new(plan_of(column_type));
     match map_event(&json!({"k": "key", "c": value}), 0, &mut rows) {

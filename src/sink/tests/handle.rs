@@ -457,7 +457,7 @@ fn spooled_events_are_recovered_and_committed_once() {
         sink.close_within(Duration::MAX).unwrap();
         assert_eq!(sink.stats().pending, 3, "never started, nothing lost");
     }
-    // Committed, but the process ends before it learns of it.
+    // Committed, but the process ends before it receives the answer.
     {
         let sink = bench.open();
         bench.faults(&[Fault::After, Fault::Unreachable, Fault::Unreachable, Fault::Unreachable]);
@@ -510,16 +510,16 @@ fn each_regressed_checkpoint_reports_its_own_partition() {
     ingest(20..40);
     sink.close_within(Duration::from_secs(30)).unwrap();
     assert_eq!(bench.rows().len(), 40);
-    let mut told = Vec::new();
+    let mut reported = Vec::new();
     while let Poll::Notice(notice) = sink.poll(None).unwrap() {
         if let Notice::Error(error) = notice {
-            told.push(error.to_string());
+            reported.push(error.to_string());
         }
     }
-    told.sort();
-    let [first, second] = &told[..] else { panic!("{told:?}") };
-    assert!(first.contains("lost the share of connection 1 of 2 in "), "{told:?}");
-    assert!(second.contains("lost the share of connection 2 of 2 in "), "{told:?}");
+    reported.sort();
+    let [first, second] = &reported[..] else { panic!("{reported:?}") };
+    assert!(first.contains("lost the share of connection 1 of 2 in "), "{reported:?}");
+    assert!(second.contains("lost the share of connection 2 of 2 in "), "{reported:?}");
     assert_eq!(sink.gaps().unwrap().len(), 2);
 }
 

@@ -1,6 +1,6 @@
 //! Heads of HTTP/1.1 messages (RFC 9112), for a proxy's CONNECT and the WebSocket handshake.
 //!
-//! Both end in bytes that are no HTTP, on a connection that goes on; a client library keeps the connection to itself. Both heads hold
+//! Both end in bytes that are no HTTP, on a connection that continues; a client library keeps the connection to itself. Both heads hold
 //! secrets, and the libraries at hand write heads to the log at level `trace`. httparse parses a head; this file decides when to read
 //! and when a head is complete.
 

@@ -130,9 +130,9 @@ impl Proxy {
         let hint = match head.status {
             // tinyproxy answers wrong credentials with 401.
             401 | 407 => CREDENTIALS,
-            403 | 405 => "ask the operator of the proxy to allow connections to this host and port",
+            403 | 405 => "have the operator of the proxy allow connections to this host and port",
             300..=399 => {
-                "check proxy.url: the server there is no proxy, or asks for a sign-in; redirects are not followed"
+                "check proxy.url: the server there is no proxy, or requires a sign-in; redirects are not followed"
             }
             502..=504 => {
                 "check the host in the configuration, and that the proxy can resolve its name and connect to it"

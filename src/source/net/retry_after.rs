@@ -1,10 +1,10 @@
-//! The wait that a server asks for.
+//! The wait that a server requests.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// For a 429 without `Retry-After`.
 const RETRY_AFTER_DEFAULT: Duration = Duration::from_secs(5);
-/// However long the server asks for.
+/// The limit of the wait that a server requests.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(60);
 
 /// How long to wait by `Retry-After` (RFC 9110 section 10.2.3: seconds or an HTTP date), at most a minute; five seconds

@@ -64,7 +64,7 @@ impl TokenRequest {
         transport.wait_until(deadline).map_err(|error| failed(error.into()))?;
         let exchanged = exchange::exchange(transport, request, hidden).map_err(failed)?;
         match exchanged.end {
-            // A token must be complete; of an error, the status says enough.
+            // A token must be complete; of an error, the status is enough.
             Err(fault) if exchanged.status.is_success() => Err(failed(fault)),
             _ => Ok(exchanged.into()),
         }

@@ -14,7 +14,7 @@ use crate::source::oauth::exchange::{BODY_BYTES_MAX, Exchanged};
 
 /// Section 5.1 leaves `expires_in` out only where the lifetime is known otherwise; an hour is usual.
 const LIFETIME_DEFAULT: Duration = Duration::from_secs(3600);
-/// No token lives ten years; such a number is a unit mixed up or a bug.
+/// No token is valid for ten years; such a number is a unit mixed up or a bug.
 const LIFETIME_MAX: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 /// How much of an error's body is shown.
 const BODY_CHARS_SHOWN: usize = 500;
@@ -85,7 +85,7 @@ pub(crate) fn granted(response: &TokenResponse, scope: &str) -> Result<Granted> 
     Ok(granted)
 }
 
-/// Section 5.1: required, in any case of letters. Some servers leave it out, which can only mean bearer.
+/// Section 5.1: required, in upper or lower case. Some servers leave it out, which can only mean bearer.
 fn check_token_type(token_type: Option<&Value>) -> Result<()> {
     match token_type {
         None | Some(Value::Null) => Ok(()),
@@ -183,12 +183,16 @@ fn meaning(status: u16, body: &[u8]) -> (ErrorKind, Class, &'static str) {
             Class::Transient,
             "check oauth.url, and that no sign-in page is in between: redirects are not followed with a secret",
         ),
-        429 => {
-            (ErrorKind::Connect, Class::Transient, "the server limits the rate of requests: the sink tries again later")
-        }
-        500.. => {
-            (ErrorKind::Connect, Class::Transient, "the server has an internal problem: the sink tries again later")
-        }
+        429 => (
+            ErrorKind::Connect,
+            Class::Transient,
+            "wait: the server limits the rate of requests, and the sink tries again later",
+        ),
+        500.. => (
+            ErrorKind::Connect,
+            Class::Transient,
+            "wait: the server has an internal problem, and the sink tries again later",
+        ),
         _ => (
             ErrorKind::Protocol,
             Class::Transient,

@@ -154,7 +154,7 @@ impl TokenCache {
             retries += 1;
             let wait = retry_after(response.retry_after.as_deref(), self.clock.unix_micros());
             log::warn!(
-                "the token endpoint asks for fewer requests (429): waiting {wait:?}, then retry {retries} of {RETRIES_MAX}"
+                "the token endpoint limits the rate of requests (429): waiting {wait:?}, then retry {retries} of {RETRIES_MAX}"
             );
             if self.stop.wait(wait) {
                 return Err(Error::stopped());

@@ -25,7 +25,7 @@ pub(super) struct StreamFailure {
     pub(super) error: Error,
     /// The server refuses this token from now on.
     pub(super) forget_token: bool,
-    /// The server asks for no connection for this long.
+    /// The server requests no connection for this long.
     pub(super) wait: Option<Duration>,
 }
 
@@ -87,29 +87,29 @@ fn meaning(status: u16, token_is_fresh: bool) -> (ErrorKind, Class, &'static str
     use Class::{Permanent, Transient};
     use ErrorKind::{Auth, Config, Connect, Protocol};
     match status {
-        401 if token_is_fresh => (
-            Auth,
-            Transient,
-            "the stream refuses a token that was fetched just now: check that oauth.url and stream.url belong together",
-        ),
-        401 | 403 if !token_is_fresh => (Auth, Transient, "the token was dropped: the next try uses a new one"),
+        401 if token_is_fresh => {
+            (Auth, Transient, "check that oauth.url and stream.url belong together: the stream refuses a new token")
+        }
+        401 | 403 if !token_is_fresh => {
+            (Auth, Transient, "wait: the token was dropped, and the next try uses a new one")
+        }
         403 => (
             Auth,
             Permanent,
-            "the client may not read this stream: check stream.id (CXONE_STREAM_ID), oauth.scope and the client's permissions in CXone",
+            "check stream.id (CXONE_STREAM_ID), oauth.scope and the client's permissions in CXone: the client may not read this stream",
         ),
-        404 | 410 => (Config, Permanent, "there is no such stream: check stream.id (CXONE_STREAM_ID) and stream.url"),
+        404 | 410 => (Config, Permanent, "check stream.id (CXONE_STREAM_ID) and stream.url: there is no such stream"),
         301 | 308 => (Config, Permanent, "set stream.url to the new address: redirects are not followed with a token"),
-        300..=399 => (Protocol, Transient, "redirects are not followed with a token: check stream.url"),
-        429 => (Connect, Transient, "the server limits the rate of connections: the sink tries again later"),
-        500.. => (Connect, Transient, "the server has an internal problem: the sink tries again later"),
+        300..=399 => (Protocol, Transient, "check stream.url: redirects are not followed with a token"),
+        429 => (Connect, Transient, "wait: the server limits the rate of connections, and the sink tries again later"),
+        500.. => (Connect, Transient, "wait: the server has an internal problem, and the sink tries again later"),
         _ => (Protocol, Transient, "check stream.url: the server there may not be the event stream"),
     }
 }
 
 /// The failure that the end of an open stream means; `None` if the server closed it in order.
 pub(super) fn lost(end: End, settings: &StreamConfig, token: &Token) -> Option<StreamFailure> {
-    let lost = |what: String| Error::new(ErrorKind::Connect, what).with_hint("the sink connects again by itself");
+    let lost = |what: String| Error::new(ErrorKind::Connect, what).with_hint("wait: the sink connects again by itself");
     let error = match end {
         End::Closed(Some(close)) if close.code == 1000 => return None,
         End::Closed(Some(close)) => {
@@ -120,7 +120,7 @@ pub(super) fn lost(end: End, settings: &StreamConfig, token: &Token) -> Option<S
                 let error = Error::new(ErrorKind::Auth, message)
                     .with_class(Class::Transient)
                     .with_close_code(close.code)
-                    .with_hint("the token was dropped: the next try uses a new one");
+                    .with_hint("wait: the token was dropped, and the next try uses a new one");
                 return Some(StreamFailure { forget_token: true, ..error.into() });
             }
             lost(message).with_close_code(close.code)

@@ -17,7 +17,7 @@ use crate::source::net::transport::Transport;
 /// Reads for one burst at most, so that a flood of pings or a huge message does not hold it back.
 const TOP_UPS_MAX: usize = 64;
 /// After a read of so few bytes that emptied the socket, no further read is tried: it would only cost system calls. Under load the
-/// server goes on sending while we read.
+/// server continues to send during a read.
 const TRICKLE_BYTES: usize = 4096;
 /// How long the server may take to end the connection after its close frame (RFC 6455 section 7.1.1 has the client wait).
 const CLOSE_WAIT: Duration = Duration::from_secs(1);

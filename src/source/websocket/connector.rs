@@ -29,7 +29,7 @@ pub(super) struct StreamConnector {
     pub(super) tokens: TokenCache,
     pub(super) stop: StopSignal,
     pub(super) clock: Arc<dyn Clock>,
-    /// The server asked for no connection before this.
+    /// The server requested no connection before this.
     not_before: Mutex<Option<Instant>>,
 }
 
@@ -60,7 +60,7 @@ impl StreamConnector {
         if let Some(when) = not_before {
             let wait = when.saturating_duration_since(self.clock.steady());
             if !wait.is_zero() {
-                log::info!("the server of the stream asked for a later connection: waiting {wait:?}");
+                log::info!("the server of the stream requested a later connection: waiting {wait:?}");
             }
             if self.stop.wait(wait) {
                 return Err(Error::stopped());
@@ -87,7 +87,7 @@ impl StreamConnector {
         Ok(OpenStream { connection, token: token.clone(), _interrupt: interrupt })
     }
 
-    /// Drops the token and sets the wait, as the failure asks for.
+    /// Drops the token and sets the wait, as the failure requires.
     pub(super) fn act_on(&self, failure: &StreamFailure, token: &Token) {
         if failure.forget_token {
             self.tokens.forget(token);

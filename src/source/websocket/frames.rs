@@ -1,7 +1,7 @@
 //! WebSocket frames (RFC 6455 section 5), from the socket's bytes straight into the burst.
 //!
 //! tungstenite parses the frame headers; this file assembles the messages, for three reasons:
-//! - A text that is not UTF-8, and a message that is too large, must become dead letters. tungstenite 0.30's `WebSocket` goes on after
+//! - A text that is not UTF-8, and a message that is too large, must become dead letters. tungstenite 0.30's `WebSocket` continues after
 //!   such a message, but returns an error in place of its bytes.
 //! - It writes payloads to the log at level `trace`, and refuses the bit RSV1, which compression (RFC 7692) needs later.
 //! - Bytes go from the socket into the burst without a message of their own in between.
@@ -122,7 +122,7 @@ impl Frames {
             let Some((header, length)) = parsed else {
                 return Ok(None);
             };
-            // A cursor over the input cannot stand behind its end.
+            // A cursor over the input cannot be behind its end.
             let header_length = usize::try_from(cursor.position()).unwrap_or(usize::MAX);
             if header.rsv1 || header.rsv2 || header.rsv3 {
                 return Err(Violation::new("a frame with reserved bits, though no extension was agreed on"));

@@ -132,7 +132,7 @@ impl Rotation {
         }
     }
 
-    /// The old connection goes on; returns when to try again.
+    /// The old connection continues; returns when to try again.
     fn failed(&mut self, error: &Error, now: Instant) -> Option<Instant> {
         warn(error);
         let due = now.checked_add(self.backoff.next_delay());

@@ -58,7 +58,7 @@ impl Spool {
         ))
         .with_class(Class::Transient)
         .with_hint(
-            "nothing is dropped: export them with `cxsink dead-letters export`, which lets the oldest go, or raise \
+            "export them with `cxsink dead-letters export`, so that the oldest may be deleted, or raise \
              dead_letters.bytes_max",
         )
     }

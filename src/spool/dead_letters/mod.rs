@@ -1,4 +1,4 @@
-//! Dead letters in the spool's file: kept by the writer, listed, exported and purged by anyone, replayed as new events.
+//! Dead letters in the spool's file: kept by the writer, listed, exported and purged by any process, replayed as new events.
 
 mod handle;
 mod keep;

@@ -20,14 +20,14 @@ const SELECTED: &str = "((?1 AND exported_at IS NOT NULL) OR (?2 AND replayed_at
 const FINISHED: &str = "offset < (SELECT deleted_offset FROM spool)";
 
 impl DeadLetters {
-    /// Deletes dead letters for good; also while a sink has the file open, which then has more room for others.
+    /// Deletes dead letters permanently; also while a sink has the file open, which then has more room for others.
     ///
     /// # Errors
     /// `INVALID_ARGUMENT` if nothing is selected; `SPOOL` if the file cannot be written. Those deleted before stay deleted.
     pub fn purge(&self, purge: &PurgeFilter) -> Result<PurgeReport> {
         if !(purge.exported || purge.replayed || purge.unseen) {
             return Err(Error::new(ErrorKind::InvalidArgument, "purging dead letters: none are selected")
-                .with_hint("say which: those that were exported, those that were replayed, or all of them"));
+                .with_hint("select those that were exported, those that were replayed, or all of them"));
         }
         run(&self.0, purge).map_err(|error| self.0.error("deleting dead letters from", &error))
     }

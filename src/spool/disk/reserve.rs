@@ -16,7 +16,7 @@ use crate::spool::lock::{beside, private_options};
 /// Enough for the part of the log that is not in the file and may be new to it (8 MiB, `BEHIND_PAGES`), one append (1 MiB), a loan
 /// (4 MiB) and a step of shrinking (3 MiB). The tests of this crate, and fuzzing, open thousands of spools and fill no disk.
 const BYTES: u64 = if cfg!(any(test, fuzzing)) { 64 << 10 } else { 16 << 20 };
-/// Small appends without asking whether the reserve is there: they take half a MiB of the log at most, of the one for an append.
+/// Small appends without a check of the reserve: they take half a MiB of the log at most, of the one for an append.
 const SMALL_APPENDS: u32 = 32;
 const SMALL_APPEND_BYTES: u64 = 4096;
 /// The part that dead letters may use: their events are in the spool, and leave it then.
@@ -33,7 +33,7 @@ pub(crate) struct Reserve {
     is_given_up: AtomicBool,
     /// It was released, and is to be taken again.
     is_out: AtomicBool,
-    /// For this many small appends the file system is not asked whether it is there.
+    /// For this many small appends its file is not checked.
     is_trusted_for: AtomicU32,
 }
 
@@ -48,14 +48,14 @@ impl Reserve {
         }
     }
 
-    /// Asks the file system, since another process may have released it to purge dead letters.
+    /// Checks the file, since another process may have released it to purge dead letters.
     pub(super) fn is_held(&self) -> bool {
         let Some(path) = self.needed() else { return true };
         fs::metadata(path).is_ok_and(|file| file.len() >= BYTES)
     }
 
-    /// The same for an append of this many bytes. Asking costs as much as a tenth of a small append, so among those it is not done
-    /// each time.
+    /// The same for an append of this many bytes. The check costs as much as a tenth of a small append, so it is not done for
+    /// each of those.
     pub(super) fn is_held_for(&self, bytes: u64) -> bool {
         let left = self.is_trusted_for.load(Ordering::Relaxed);
         if bytes <= SMALL_APPEND_BYTES && left > 0 {

@@ -20,7 +20,7 @@ const SHRINK_PAGES: u32 = 1024;
 const FREE_PAGES_KEPT: u32 = 256;
 
 impl Spool {
-    /// Whether so much is committed that it is to be deleted without an append.
+    /// Whether enough is committed to delete it without an append.
     pub(in crate::spool) fn is_delete_due(&self, state: &State) -> bool {
         state.offsets.committed() - state.offsets.deleted() >= DELETE_EVENTS_MAX || state.bytes >= self.bytes_max / 2
     }

@@ -16,7 +16,7 @@ use crate::threads::sync::Condition;
 const COPY_PAGES: u32 = 1000;
 /// The log's length at which appends wait until the rest of it is copied.
 const HOLD_PAGES: u32 = 4 * COPY_PAGES;
-/// With this many pages that are not copied, an append copies before it goes on.
+/// With this many pages that are not copied, an append copies before it continues.
 const BEHIND_PAGES: u32 = 2 * COPY_PAGES;
 /// The log's length at which the commit itself copies, because the thread does not keep up: a disk that is slow or full.
 const PAGES_MAX: u32 = 16 * COPY_PAGES;
@@ -105,7 +105,7 @@ impl Checkpointer {
         if is_behind { self.copy().map(drop) } else { Ok(()) }
     }
 
-    /// Asks the thread to delete committed events; false if there is none.
+    /// Makes the thread delete committed events; false if there is none.
     pub(in crate::spool) fn ask_to_delete(&self) -> bool {
         let mut state = sync::lock(&self.log.state);
         state.is_delete_due = state.is_attended;

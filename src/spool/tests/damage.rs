@@ -57,7 +57,7 @@ fn with(path: &Path, part: &str) -> PathBuf {
     path.into()
 }
 
-/// What is read from the file after `damage`, or the error. What comes out is what went in, without a gap.
+/// The number of events read from the file after `damage`, or the error. They are the appended ones, without a gap.
 fn recover(crashed: &Crashed, damage: impl FnOnce(&Path)) -> Result<usize> {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("spool.db");

@@ -248,7 +248,7 @@ fn the_file_shrinks_again() {
     assert!(rest < 3_000_000, "{:?}", size());
 }
 
-/// What the loss of power leaves is SQLite's promise, for FULL (SQLite documentation, `PRAGMA synchronous`): that it is asked for.
+/// SQLite promises that FULL survives a loss of power (SQLite documentation, `PRAGMA synchronous`); this checks that it is set.
 #[test]
 fn against_the_loss_of_power_each_commit_is_flushed() {
     let directory = tempfile::tempdir().unwrap();
@@ -500,7 +500,7 @@ fn a_few_events_wait_for_the_writer_and_many_do_not() {
     assert_eq!(spool.wait_to_prepare(PATIENCE), Next::End);
 }
 
-/// What is done for each batch takes as long with ten million events waiting as with ten.
+/// The work for a batch takes as long with ten million pending events as with ten.
 #[test]
 fn no_statement_of_an_event_scans_the_table() {
     let spool = Spool::open(&config(Path::new(":memory:"))).unwrap();

@@ -112,7 +112,7 @@ fn a_request_is_replayed_once_page_by_page() {
     assert!(spool.replay_request().unwrap().is_none());
 }
 
-/// What waits for room waits for a purge, which deletes what the file says is finished.
+/// A wait for room ends after a purge, which deletes the dead letters of committed events.
 #[test]
 fn a_full_spool_lets_committed_dead_letters_be_purged() {
     let directory = tempfile::tempdir().unwrap();

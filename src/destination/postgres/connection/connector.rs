@@ -1,4 +1,4 @@
-//! Puts the deadline stream, and TLS where asked for, between the `postgres` crate and the socket.
+//! Puts the deadline stream, and TLS where required, between the `postgres` crate and the socket.
 //!
 //! With `sslmode=require` and `sslnegotiation=direct` the crate itself sends nothing before it hands the connected socket to its
 //! TLS connector, and it accepts any stream in return. So this "TLS connector" gives every connection its deadline, plain ones

@@ -136,7 +136,7 @@ pub(crate) fn from_io(error: &io::Error) -> Error {
         io::ErrorKind::NotFound => {
             mapped.with_hint("check that PostgreSQL is running, with this Unix socket's directory and port")
         }
-        // The `postgres` crate's message when a server lacks the session attributes that were asked for.
+        // The `postgres` crate's message when a server lacks the required session attributes.
         io::ErrorKind::PermissionDenied if error.to_string() == "database does not allow writes" => {
             Error::new(ErrorKind::Database, format!("the server is read-only (SQLSTATE {READ_ONLY})"))
                 .with_class(Class::Transient)

@@ -53,7 +53,7 @@ impl Session {
             let error = match cancelled {
                 Some(Cancelled::Aborted) => return error,
                 Some(Cancelled::TimedOut) => error.with_hint(format!(
-                    "the limit was {timeout:?}: look for load and locks on the server, or raise destination.statement_timeout"
+                    "look for load and locks on the server, or raise destination.statement_timeout: the limit was {timeout:?}"
                 )),
                 None => error,
             };
@@ -88,8 +88,8 @@ impl Session {
         self.client.as_ref().is_none_or(Client::is_closed)
     }
 
-    /// Asks the server to cancel this connection's statement, and does not wait for it. Without that, an abandoned statement
-    /// goes on, holds its locks and occupies one of the server's connections.
+    /// Requests the cancellation of this connection's statement, and does not wait for it. Without that, an abandoned statement
+    /// continues, holds its locks and occupies one of the server's connections.
     fn send_cancel_request(&self) {
         let deadline = Deadline::default();
         let (token, connector) = (self.cancel.clone(), self.connector.for_cancel(deadline.clone()));

@@ -1,4 +1,4 @@
-//! What each `sslmode` verifies, with libpq's meaning (PostgreSQL manual, 34.19.3, "Protection Provided in Different Modes").
+//! The checks of each `sslmode`, with libpq's meaning (PostgreSQL manual, 34.19.3, "Protection Provided in Different Modes").
 
 use std::fmt;
 use std::path::Path;

@@ -89,7 +89,7 @@ const REFUSED: [(&str, &str); 16] = [
     ),
 ];
 
-/// Parameters with the values that are accepted, because they ask for what happens anyway, and what to do about other values.
+/// Parameters with the values that are accepted, because they have no effect, and the fix for other values.
 const FIXED: [(&str, &[&str], &str); 10] = [
     (
         "client_encoding",

@@ -103,7 +103,7 @@ fn mode(settings: &Settings, roots: &Roots) -> Result<SslMode> {
     match (parameter.choice(&SslMode::ALL)?, roots) {
         (SslMode::VerifyFull, _) => Ok(SslMode::VerifyFull),
         (_, Roots::System) => Err(parameter.bad("is too weak for sslrootcert=system").with_hint(
-            "use verify-full: anyone gets a certificate from an authority that the system trusts, so the name must be verified",
+            "use verify-full: every server can get a certificate from an authority that the system trusts, so the name must be verified",
         )),
         // As in libpq: a named authority means that no other may have signed the server's certificate.
         (SslMode::Require, Roots::File(_)) => Ok(SslMode::VerifyCa),

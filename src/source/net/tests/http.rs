@@ -44,7 +44,7 @@ fn response(text: &str) -> Result<(Head, Vec<u8>), String> {
 }
 
 #[test]
-fn bodies_end_where_the_head_says() {
+fn bodies_end_as_their_head_declares() {
     let check = |text: &str, expected: &str| {
         let (_, body) = response(text).unwrap();
         assert_eq!(String::from_utf8(body).unwrap(), expected, "{text}");

@@ -32,7 +32,7 @@ impl log::Log for Everything {
     }
 
     fn log(&self, record: &log::Record<'_>) {
-        // ureq asks `enabled` while a record is formatted.
+        // ureq calls `enabled` while a record is formatted.
         let line = format!("{} {} {}", record.level(), record.target(), record.args());
         LOG.with_borrow_mut(|log| log.as_mut().map(|log| writeln!(log, "{line}")));
     }
@@ -117,7 +117,7 @@ fn a_secret_in_a_head_is_sent_and_never_logged() {
     let sent = server.requests.lock().unwrap()[0].clone();
     assert!(sent.starts_with("POST /token?key=another-secret HTTP/1.1\r\n"), "{sent}");
     assert!(sent.contains(&format!("authorization: Basic {credentials}\r\n")), "{sent}");
-    // What the server sent back.
+    // Sent back by the server.
     assert_eq!(response.headers["x-echo"], format!("authorization: Basic {}", "*".repeat(credentials.len())));
     assert!(log.contains("TRACE ureq_proto"), "the log is everything: {log}");
     for secret in [SECRET, &encode_in_form(SECRET), &credentials, "another-secret", TOKEN] {

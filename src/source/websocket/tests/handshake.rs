@@ -172,7 +172,7 @@ fn single_bytes_do_not_stretch_the_deadline() {
 }
 
 #[test]
-fn a_server_that_asks_to_wait_gets_no_connection_until_then() {
+fn a_server_that_requests_a_wait_gets_no_connection_until_then() {
     let (sender, refused) = mpsc::channel();
     let server = TestServer::stream(move |_, peer| {
         peer.send(response("429 Slow Down", "Retry-After: 60\r\n", ""));

@@ -229,7 +229,7 @@ fn a_name_that_does_not_resolve_is_resolved_again_later() {
     assert_eq!(read_all(&mut source).0, [b"back"]);
 }
 
-/// The clock on the wall, set by hand or by NTP; the steady one goes on.
+/// The clock on the wall, set by hand or by NTP; the steady one continues.
 #[derive(Debug)]
 struct WallClock {
     unix_micros: AtomicI64,

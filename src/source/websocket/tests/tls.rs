@@ -107,7 +107,7 @@ fn tls_without_close_notify_is_a_cut_connection() {
 }
 
 #[test]
-fn tls_failures_say_what_to_do() {
+fn tls_failures_have_a_hint() {
     let (config, _servers) = over_tls(open_over_tls);
     let mut other = config.clone();
     let stranger = TestServer::tls(|_| ());
