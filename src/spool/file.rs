@@ -1,6 +1,5 @@
 //! Opening the file: format, settings and tables, and what is in it.
 
-use std::fs::File;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -12,7 +11,7 @@ use crate::report::stream_connection::PROCESS_GONE;
 use crate::spool::checksum;
 use crate::spool::disk::{Checkpointer, Reserve};
 use crate::spool::errors::{damaged, own_file_error, spool_error};
-use crate::spool::lock;
+use crate::spool::lock::{self, Lock};
 use crate::spool::offsets::{Checkpoints, Offsets};
 use crate::spool::row::BurstRow;
 use crate::spool::statements::TABLES;
@@ -33,7 +32,7 @@ pub(super) struct SpoolFile {
     pub(super) writer: Connection,
     pub(super) reader: Option<Connection>,
     pub(super) checkpointer: Option<Checkpointer>,
-    pub(super) lock: Option<File>,
+    pub(super) lock: Option<Lock>,
     pub(super) offsets: Offsets,
     pub(super) checkpoints: Checkpoints,
     pub(super) unchecked_from: u64,

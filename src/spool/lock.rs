@@ -3,6 +3,7 @@
 use std::fs::{self, File, TryLockError};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
+use std::process;
 
 use crate::error::{Error, Result};
 use crate::time::clock::{Clock, SystemClock};
@@ -10,8 +11,25 @@ use crate::time::timestamp::format_micros;
 
 const DIRECTORY_HINT: &str = "set spool.path to a file in a directory that this user may write to";
 
+/// The lock of a spool, held until it is dropped.
+#[derive(Debug)]
+pub(super) struct Lock {
+    file: File,
+    process: u32,
+}
+
+impl Drop for Lock {
+    /// Closing the file is not enough: a program that another thread starts at this moment has a copy of the descriptor until its
+    /// exec, and the lock lasts as long as the last copy. A forked child leaves it locked, because it shares the lock with its parent.
+    fn drop(&mut self) {
+        if self.process == process::id() {
+            let _ = self.file.unlock();
+        }
+    }
+}
+
 /// Takes the lock. Its file stays and names the process that holds it.
-pub(super) fn acquire(path: &Path) -> Result<File> {
+pub(super) fn acquire(path: &Path) -> Result<Lock> {
     let lock_path = lock_path(path);
     if let Some(directory) = path.parent().filter(|directory| !directory.as_os_str().is_empty()) {
         fs::create_dir_all(directory).map_err(|error| {
@@ -34,16 +52,20 @@ pub(super) fn acquire(path: &Path) -> Result<File> {
         }
     }
     let now = format_micros(SystemClock.unix_micros());
-    let holder = format!("process {} (since {}Z)\n", std::process::id(), &now[..19]);
+    let process = process::id();
+    let holder = format!("process {process} (since {}Z)\n", &now[..19]);
     // Only for the error message of the next process: a failure must not stop the sink.
     let _ = file.set_len(0).and_then(|()| file.write_all(holder.as_bytes()));
-    Ok(file)
+    Ok(Lock { file, process })
 }
 
 /// The process that has the spool open, as its lock names it.
 pub(super) fn holder(path: &Path) -> Option<String> {
     let mut file = File::open(lock_path(path)).ok()?;
-    let Err(TryLockError::WouldBlock) = file.try_lock_shared() else { return None };
+    let Err(TryLockError::WouldBlock) = file.try_lock_shared() else {
+        let _ = file.unlock();
+        return None;
+    };
     Some(read_holder(&mut file))
 }
 
@@ -77,4 +99,30 @@ pub(super) fn private_options() -> fs::OpenOptions {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_released_lock_is_free_while_a_starting_program_has_the_descriptor() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("spool.db");
+        let lock = acquire(&path).unwrap();
+        // As between fork and exec in another thread.
+        let _copy = lock.file.try_clone().unwrap();
+        drop(lock);
+        assert_eq!(holder(&path), None);
+        acquire(&path).unwrap();
+    }
+
+    #[test]
+    fn a_forked_child_leaves_the_lock_to_its_parent() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("spool.db");
+        let lock = acquire(&path).unwrap();
+        drop(Lock { file: lock.file.try_clone().unwrap(), process: lock.process + 1 });
+        assert!(acquire(&path).is_err());
+    }
 }

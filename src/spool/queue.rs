@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::spool::disk::{Checkpointer, Reserve};
 use crate::spool::errors::own_file_error;
 use crate::spool::file::SpoolFile;
-use crate::spool::lock;
+use crate::spool::lock::{self, Lock};
 use crate::spool::offsets::{Checkpoints, Offsets};
 use crate::threads::sync;
 use crate::threads::sync::Condition;
@@ -39,7 +39,7 @@ pub(crate) struct Spool {
     /// Events were committed or deleted.
     pub(super) progress: Condition,
     /// Held as long as the spool is open.
-    lock: Mutex<Option<std::fs::File>>,
+    lock: Mutex<Option<Lock>>,
 }
 
 /// From this many events on, the next batch is prepared while the writer is at work. Preparing them takes half a millisecond,
