@@ -69,7 +69,7 @@ impl Engine {
         {
             let mut threads = sync::lock(&self.threads);
             if threads.is_started || self.status.state() != State::Open {
-                return Err(Error::state("the sink was started before").with_hint("open another sink"));
+                return Err(Error::state("starting the sink: it was started before").with_hint("open another sink"));
             }
             threads.is_started = true;
         }

@@ -238,7 +238,7 @@ impl Sink {
         if std::process::id() == self.0.process {
             return Ok(());
         }
-        Err(Error::new(ErrorKind::Forked, "the sink belongs to the parent process")
+        Err(Error::new(ErrorKind::Forked, "using the sink: it belongs to the parent process")
             .with_hint("open a sink after the fork, with a spool of its own"))
     }
 }

@@ -46,7 +46,7 @@ impl Sink {
         let mut from = 0;
         loop {
             if status.stop.is_set() || status.state().is_final() {
-                return Err(Error::state("the sink is stopping and takes no more events"));
+                return Err(Error::state("adding events: the sink is stopping"));
             }
             let (page, fates) = replayer.page(selection, from, to)?;
             let Some(fates) = fates else {
