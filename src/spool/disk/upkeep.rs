@@ -27,8 +27,8 @@ impl Spool {
 
     /// Deletes committed events, on the thread that is there for it, or at once.
     pub(in crate::spool) fn delete_soon(&self) -> Result<()> {
-        let is_asked = self.checkpointer.as_ref().is_some_and(Checkpointer::ask_to_delete);
-        if is_asked { Ok(()) } else { self.delete_committed() }
+        let is_requested = self.checkpointer.as_ref().is_some_and(Checkpointer::request_delete);
+        if is_requested { Ok(()) } else { self.delete_committed() }
     }
 
     /// Deletes committed events.

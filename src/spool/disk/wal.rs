@@ -106,7 +106,7 @@ impl Checkpointer {
     }
 
     /// Makes the thread delete committed events; false if there is none.
-    pub(in crate::spool) fn ask_to_delete(&self) -> bool {
+    pub(in crate::spool) fn request_delete(&self) -> bool {
         let mut state = sync::lock(&self.log.state);
         state.is_delete_due = state.is_attended;
         self.log.changed.notify_one();
