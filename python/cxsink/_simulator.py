@@ -82,7 +82,7 @@ class Simulator:
     100
     >>> Simulator(evnts=100)
     Traceback (most recent call last):
-    cxsink.exceptions.ArgumentError: the simulator has no option "evnts"
+    cxsink.exceptions.ArgumentError: parsing the simulator's options: there is no option "evnts"
     Hint: did you mean "events"?
     """
 

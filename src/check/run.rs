@@ -40,7 +40,8 @@ pub fn check(config: &Config, areas: &[CheckArea], mut on_step: impl FnMut(&Chec
     let spawned = spawn::spawn("cxsink-check", move || {
         // Nothing that a panic leaves behind is used again.
         if catch_unwind(AssertUnwindSafe(|| check_all(&config, &areas, &sender))).is_err() {
-            let error = Error::new(ErrorKind::Panic, "the check panicked").with_hint("report this bug in cxsink");
+            let error =
+                Error::new(ErrorKind::Panic, "running the check: it panicked").with_hint("report this bug in cxsink");
             drop(sender.send(failed("check", Duration::ZERO, &error)));
         }
     });

@@ -151,8 +151,8 @@ pub(crate) fn failed(name: &'static str, duration: Duration, error: &Error) -> C
 }
 
 fn passed(name: &'static str, duration: Duration, finding: Finding) -> CheckStep {
-    let status = if finding.advice.is_some() { CheckStatus::Warning } else { CheckStatus::Passed };
-    CheckStep { name, status, duration, message: finding.message, hint: finding.advice }
+    let status = if finding.hint.is_some() { CheckStatus::Warning } else { CheckStatus::Passed };
+    CheckStep { name, status, duration, message: finding.message, hint: finding.hint }
 }
 
 /// Runs the steps of an area and reports each. Steps that are not reached are reported as skipped when this is dropped.

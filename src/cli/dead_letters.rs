@@ -90,7 +90,7 @@ fn delete(letters: &DeadLetters, purge: &PurgeFilter) -> Result<()> {
 
 fn show_one(letters: &DeadLetters, offset: u64) -> Result<()> {
     let letter = letters.list(offset, 1)?.into_iter().find(|letter| letter.offset == offset).ok_or_else(|| {
-        Error::new(ErrorKind::InvalidArgument, format!("there is no dead letter with offset {offset}"))
+        Error::new(ErrorKind::InvalidArgument, format!("showing dead letter {offset}: it does not exist"))
             .with_hint("list them with `cxsink dead-letters list`")
     })?;
     print_out!("{}", describe(&letter).trim_end());

@@ -11,7 +11,7 @@ use crate::{Config, Error, ErrorKind, Result, Sink};
 
 pub(super) fn run(config: &Config, options: &Run) -> Result<ExitCode> {
     if !config.has_stream() {
-        return Err(Error::new(ErrorKind::Config, "there is no stream to read").with_hint(
+        return Err(Error::new(ErrorKind::Config, "running the sink: no stream is configured").with_hint(
             "set CXONE_STREAM_ID, CXONE_CLIENT_ID and CXONE_CLIENT_SECRET, or stream.id, oauth.client_id and \
              oauth.client_secret; to read a file, use `cxsink import`",
         ));

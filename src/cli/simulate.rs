@@ -59,7 +59,7 @@ fn parse(arguments: &[String]) -> Result<SimulatorOptions> {
         let bare = argument.trim_start_matches('-');
         let pair = bare.split_once('=').or_else(|| Some((bare, rest.next()?.as_str())));
         let (name, value) = pair.ok_or_else(|| {
-            Error::new(ErrorKind::InvalidArgument, format!("the simulator's option {argument} has no value"))
+            Error::new(ErrorKind::InvalidArgument, format!("parsing the simulator's options: {argument} has no value"))
                 .with_hint("run `cxsink simulate --list` for the values of each option")
         })?;
         options.set(&name.replace('-', "_"), value)?;

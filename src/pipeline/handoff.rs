@@ -64,7 +64,7 @@ pub(crate) struct Assignment {
 
 #[derive(Debug, Default)]
 pub(crate) struct Handoff {
-    state: Mutex<State>,
+    state: Mutex<HandoffState>,
     /// Writers wait for a batch, or for their first assignment.
     for_writers: Condition,
     /// The preparer waits for a free slot, or for another assignment.
@@ -72,7 +72,7 @@ pub(crate) struct Handoff {
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct HandoffState {
     assignment: Option<Assignment>,
     slot: Option<Arc<PreparedBatch>>,
     /// The writers that have taken the batch in the slot.
@@ -85,7 +85,7 @@ struct State {
     is_closed: bool,
 }
 
-impl State {
+impl HandoffState {
     fn is_for(&self, writers: usize) -> bool {
         self.assignment.as_ref().is_some_and(|assignment| assignment.writers == writers)
     }
@@ -257,7 +257,7 @@ impl Handoff {
         self.for_writers.notify_all();
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, HandoffState> {
         sync::lock(&self.state)
     }
 

@@ -169,10 +169,7 @@ impl Reader {
 
 fn full(spool: &Spool) -> Error {
     let bytes = spool.pending().bytes;
-    Error::spool(format!(
-        "the spool {} is full ({bytes} bytes): not reading until the destination has taken some",
-        spool.path().display()
-    ))
-    .with_class(Class::Transient)
-    .with_hint("raise spool.bytes_max if the destination is healthy; no event is lost")
+    Error::spool(format!("appending to the spool {}: it is full ({bytes} bytes)", spool.path().display()))
+        .with_class(Class::Transient)
+        .with_hint("raise spool.bytes_max if the destination is healthy; no event is lost")
 }

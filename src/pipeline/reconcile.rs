@@ -167,7 +167,7 @@ fn report_regression(spool: &Spool, status: &Status, checkpoint: &str, known: u6
             Some((number, count)) => format!("the share of connection {number} of {count} in {events} events"),
         };
         let message = format!(
-            "the destination has lost {lost} that it had confirmed: its checkpoint went back from {known} to {position}"
+            "comparing the checkpoint: it went back from {known} to {position}; the destination lost {lost} that it had confirmed"
         );
         report_lost(spool, status, position, message);
     }
@@ -176,7 +176,7 @@ fn report_regression(spool: &Spool, status: &Status, checkpoint: &str, known: u6
 /// Reports a checkpoint that was deleted; its last known position was `known`.
 pub(super) fn lost_checkpoint(spool: &Spool, status: &Status, known: u64) {
     let message = format!(
-        "the destination has no checkpoint of this spool: it may have lost any of the {known} events that it had confirmed"
+        "comparing the checkpoint: the destination has no checkpoint of this spool; it may have lost any of the {known} events that it had confirmed"
     );
     report_lost(spool, status, 0, message);
 }

@@ -8,16 +8,16 @@ use std::fmt;
 pub(crate) struct Finding {
     pub(crate) message: String,
     /// The fix; present if this is a warning.
-    pub(crate) advice: Option<String>,
+    pub(crate) hint: Option<String>,
 }
 
 impl Finding {
     pub(crate) fn good(message: impl Into<String>) -> Self {
-        Self { message: message.into(), advice: None }
+        Self { message: message.into(), hint: None }
     }
 
-    pub(crate) fn warning(message: impl Into<String>, advice: impl Into<String>) -> Self {
-        Self { message: message.into(), advice: Some(advice.into()) }
+    pub(crate) fn warning(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { message: message.into(), hint: Some(hint.into()) }
     }
 
     /// Compares another machine's clock with ours. `ahead` is how many seconds it is ahead, exact to `uncertainty` seconds.
@@ -49,7 +49,7 @@ mod tests {
         let check = |ahead, uncertainty, says: &str, is_warning: bool| {
             let finding = Finding::clock("its clock", ahead, uncertainty);
             assert!(finding.message.contains(says), "{finding:?}");
-            assert_eq!(finding.advice.is_some(), is_warning, "{finding:?}");
+            assert_eq!(finding.hint.is_some(), is_warning, "{finding:?}");
         };
         check(0.2, 0.01, "agree, to within 0.2 s", false);
         check(-4.9, 0.0, "agree, to within 4.9 s", false);

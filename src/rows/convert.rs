@@ -20,7 +20,7 @@ use crate::time::timestamp::DateTime;
 pub(crate) fn map_event(event: &Json, offset: u64, rows: &mut Rows) -> Result<()> {
     let plan = std::sync::Arc::clone(&rows.plan);
     let (values_before, text_before) = (rows.values.len(), rows.text.len());
-    let mut misfits = Vec::new();
+    let mut mismatches = Vec::new();
     for column in plan.row_columns() {
         let value = match &column.source {
             ColumnSource::Pointer(tokens) => match resolve(event, tokens) {
@@ -33,23 +33,23 @@ pub(crate) fn map_event(event: &Json, offset: u64, rows: &mut Rows) -> Result<()
         };
         match value {
             Ok(Value::Null) if column.required => {
-                misfits.push((column, "is missing or null, but the column requires a value"));
+                mismatches.push((column, "is missing or null, but the column requires a value"));
             }
             Ok(value) => rows.values.push(value),
-            Err(reason) => misfits.push((column, reason)),
+            Err(reason) => mismatches.push((column, reason)),
         }
     }
-    if misfits.is_empty() {
+    if mismatches.is_empty() {
         rows.offsets.push(offset);
         return Ok(());
     }
     rows.values.truncate(values_before);
     rows.text.truncate(text_before);
-    Err(unmapped(&misfits))
+    Err(unmapped(&mismatches))
 }
 
-fn unmapped(misfits: &[(&PlanColumn, &'static str)]) -> Error {
-    let violations: Vec<Violation> = misfits
+fn unmapped(mismatches: &[(&PlanColumn, &'static str)]) -> Error {
+    let violations: Vec<Violation> = mismatches
         .iter()
         .map(|(column, reason)| Violation {
             pointer: pointer(&column.source),
@@ -59,7 +59,7 @@ fn unmapped(misfits: &[(&PlanColumn, &'static str)]) -> Error {
         .collect();
     let first = &violations[0];
     Error::new(ErrorKind::Unmapped, format!("the event does not fit the table: {first}"))
-        .with_column(misfits.first().map(|(column, _)| column.name.as_str()))
+        .with_column(mismatches.first().map(|(column, _)| column.name.as_str()))
         .with_violations(violations)
 }
 

@@ -221,7 +221,7 @@ fn parse_source(column: &str, source: &str) -> Result<ColumnSource> {
 
 fn plan_column(mapping: &MappingConfig, table: &Table, column: &Column, source: ColumnSource) -> Result<PlanColumn> {
     let Some(column_type) = column.column_type else {
-        return Err(misfit(format!(
+        return Err(mismatch(format!(
             "column {:?} of table {} has the unsupported type {}",
             column.name, table.name, column.type_name
         ))
@@ -270,7 +270,7 @@ fn check_defaults(mapping: &MappingConfig, table: &Table) -> Result<()> {
     });
     match unfilled {
         None => Ok(()),
-        Some(column) => Err(misfit(format!(
+        Some(column) => Err(mismatch(format!(
             "column {:?} of table {} is NOT NULL, has no default and is not mapped",
             column.name, table.name
         ))
@@ -285,7 +285,7 @@ pub(crate) fn check_unique_key(mapping: &MappingConfig, table: &Table) -> Result
         return Ok(());
     }
     let columns = mapping.key.join(", ");
-    Err(misfit(format!("table {} has no unique index over exactly ({columns})", table.name))
+    Err(mismatch(format!("table {} has no unique index over exactly ({columns})", table.name))
         .with_sqlstate("42P10")
         .with_hint(format!(
             "CREATE UNIQUE INDEX ON {} ({columns}); or set mapping.key to the columns of an existing unique index",
@@ -325,7 +325,7 @@ fn missing_column(table: &Table, name: &str) -> Error {
         .iter()
         .max_by(|a, b| strsim::jaro_winkler(&a.name, name).total_cmp(&strsim::jaro_winkler(&b.name, name)));
     let nearest = nearest.map_or_else(String::new, |column| format!(" (the nearest is {:?})", column.name));
-    misfit(format!("table {} has no column {name:?}{nearest}", table.name))
+    mismatch(format!("table {} has no column {name:?}{nearest}", table.name))
         .with_sqlstate("42703")
         .with_column(Some(name))
         .with_hint(
@@ -333,6 +333,6 @@ fn missing_column(table: &Table, name: &str) -> Error {
         )
 }
 
-fn misfit(message: String) -> Error {
+fn mismatch(message: String) -> Error {
     Error::new(ErrorKind::Database, message).with_class(Class::Mismatch)
 }

@@ -74,7 +74,8 @@ impl SimulatorOptions {
 }
 
 fn unknown(name: &str) -> Error {
-    let error = Error::new(ErrorKind::InvalidArgument, format!("the simulator has no option {name:?}"));
+    let error =
+        Error::new(ErrorKind::InvalidArgument, format!("parsing the simulator's options: there is no option {name:?}"));
     let nearest = KEYS.iter().min_by_key(|key| strsim::damerau_levenshtein(key.name, name));
     match nearest {
         Some(key) => error.with_hint(format!("did you mean {:?}?", key.name)),

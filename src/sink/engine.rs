@@ -69,7 +69,7 @@ impl Engine {
         {
             let mut threads = sync::lock(&self.threads);
             if threads.is_started || self.status.state() != State::Open {
-                return Err(Error::state("the sink was started before").with_hint("open another sink"));
+                return Err(Error::state("starting the sink: it was started before").with_hint("open another sink"));
             }
             threads.is_started = true;
         }
@@ -116,7 +116,7 @@ impl Engine {
             file.keep_short(|error| reported.report(error));
             Ok(())
         };
-        self.spawn("cxsink-checkpoint", keep_short, |_| ());
+        self.spawn("cxsink-wal", keep_short, |_| ());
         for (number, mut writer) in (1..).zip(writers) {
             let name = if number == 1 { "cxsink-writer".into() } else { format!("cxsink-writer-{number}") };
             self.spawn(&name, move || writer.run(), |engine| engine.handoff.close());

@@ -142,8 +142,8 @@ impl Sink {
     /// The statistics, at this moment.
     pub fn stats(&self) -> Stats {
         let engine = &self.0.engine;
-        let backlog = engine.spool.pending();
-        engine.status.counters.snapshot(engine.status.state(), backlog.events, backlog.bytes)
+        let lag = engine.spool.pending();
+        engine.status.counters.snapshot(engine.status.state(), lag.events, lag.bytes)
     }
 
     /// One counter, without a lock.
@@ -187,8 +187,8 @@ impl Sink {
     /// # Errors
     /// `SPOOL` if the file cannot be read; `FORKED` in a forked child.
     pub fn gaps(&self) -> Result<Vec<Gap>> {
-        let forgotten = self.0.engine.spool.regressions()?;
-        self.connections().map(|connections| gaps(&connections, forgotten))
+        let regressions = self.0.engine.spool.regressions()?;
+        self.connections().map(|connections| gaps(&connections, regressions))
     }
 
     /// Begins a graceful stop: the sink stops reading, commits the spooled events, and ends. Never blocks. May be repeated.
@@ -238,7 +238,7 @@ impl Sink {
         if std::process::id() == self.0.process {
             return Ok(());
         }
-        Err(Error::new(ErrorKind::Forked, "the sink belongs to the parent process")
+        Err(Error::new(ErrorKind::Forked, "using the sink: it belongs to the parent process")
             .with_hint("open a sink after the fork, with a spool of its own"))
     }
 }

@@ -87,7 +87,7 @@ impl Sink {
         let (spool, status) = (&self.0.engine.spool, &self.0.engine.status);
         loop {
             if status.stop.is_set() || status.state().is_final() {
-                return Err(Error::state("the sink is stopping and takes no more events"));
+                return Err(Error::state("adding events: the sink is stopping"));
             }
             if let Appended::At(_) = spool.append(burst, status.clock.unix_micros())? {
                 status.counters.add(Counter::Received, burst.events() as u64);

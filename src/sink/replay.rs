@@ -46,7 +46,7 @@ impl Sink {
         let mut from = 0;
         loop {
             if status.stop.is_set() || status.state().is_final() {
-                return Err(Error::state("the sink is stopping and takes no more events"));
+                return Err(Error::state("adding events: the sink is stopping"));
             }
             let (page, fates) = replayer.page(selection, from, to)?;
             let Some(fates) = fates else {
@@ -105,14 +105,19 @@ pub fn replay(config: &Config, selection: &Selection, timeout: Duration) -> Resu
             Ok(report)
         }
         Err(error) => match Spool::holder(config) {
-            Some(holder) => ask(&requests, selection, timeout, holder),
+            Some(holder) => request_replay(&requests, selection, timeout, holder),
             None => Err(error),
         },
     }
 }
 
 /// Places a request for the process that has the spool open, and waits until that has replayed them.
-fn ask(requests: &Requests, selection: &Selection, timeout: Duration, holder: String) -> Result<ReplayReport> {
+fn request_replay(
+    requests: &Requests,
+    selection: &Selection,
+    timeout: Duration,
+    holder: String,
+) -> Result<ReplayReport> {
     let request = requests.place(selection)?;
     let mut progress = requests.progress(request)?;
     let mut since = Instant::now();

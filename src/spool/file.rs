@@ -9,7 +9,7 @@ use crate::config::SpoolSync;
 use crate::error::{Class, Error, Result};
 use crate::report::stream_connection::PROCESS_GONE;
 use crate::spool::checksum;
-use crate::spool::disk::{Checkpointer, Reserve};
+use crate::spool::disk::{Reserve, WalCheckpointer};
 use crate::spool::errors::{damaged, own_file_error, spool_error};
 use crate::spool::lock::{self, Lock};
 use crate::spool::offsets::{Checkpoints, Offsets};
@@ -31,7 +31,7 @@ pub(super) struct SpoolFile {
     pub(super) id: String,
     pub(super) writer: Connection,
     pub(super) reader: Option<Connection>,
-    pub(super) checkpointer: Option<Checkpointer>,
+    pub(super) wal_checkpointer: Option<WalCheckpointer>,
     pub(super) lock: Option<Lock>,
     pub(super) offsets: Offsets,
     pub(super) checkpoints: Checkpoints,
@@ -65,14 +65,14 @@ impl SpoolFile {
         end_connections(&writer)?;
         let found = Found::read(&writer)?;
         let unchecked_from = note_unchecked(&writer, found.offsets.end())?;
-        let (reader, checkpointer) = if is_in_memory(path) {
+        let (reader, wal_checkpointer) = if is_in_memory(path) {
             (None, None)
         } else {
-            (Some(open_reader(path)?), Some(open_checkpointer(path, sync, &mut writer)?))
+            (Some(open_reader(path)?), Some(open_wal_checkpointer(path, sync, &mut writer)?))
         };
         let Found { id, offsets, checkpoints, bytes } = found;
         let path = path.to_owned();
-        Ok(Self { path, id, writer, reader, checkpointer, lock: None, offsets, checkpoints, unchecked_from, bytes })
+        Ok(Self { path, id, writer, reader, wal_checkpointer, lock: None, offsets, checkpoints, unchecked_from, bytes })
     }
 }
 
@@ -157,11 +157,11 @@ fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-fn open_checkpointer(path: &Path, sync: SpoolSync, writer: &mut Connection) -> rusqlite::Result<Checkpointer> {
+fn open_wal_checkpointer(path: &Path, sync: SpoolSync, writer: &mut Connection) -> rusqlite::Result<WalCheckpointer> {
     let connection = Connection::open(path)?;
     connection.pragma_update(None, "synchronous", synchronous(sync))?;
     connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
-    Checkpointer::new(writer, connection)
+    WalCheckpointer::new(writer, connection)
 }
 
 /// The lock is held: a connection that is noted as open ended with its process.

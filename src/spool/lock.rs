@@ -70,7 +70,7 @@ pub(super) fn holder(path: &Path) -> Option<String> {
 }
 
 pub(super) fn in_use(path: &Path, holder: &str) -> Error {
-    Error::spool(format!("the spool {} is in use by {holder}", path.display()))
+    Error::spool(format!("opening the spool {}: it is in use by {holder}", path.display()))
         .with_hint("end the other sink, or give this one a spool.path of its own: one sink at a time uses a spool")
 }
 

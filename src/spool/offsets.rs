@@ -85,7 +85,7 @@ impl Offsets {
             *committed = to.max(*committed);
         }
         self.ahead += events;
-        self.settle(before);
+        self.drop_committed(before);
     }
 
     /// Moves the committed offset of every partition, as the destination's checkpoint says.
@@ -94,7 +94,7 @@ impl Offsets {
         for committed in &mut self.partitions {
             *committed = to.max(*committed);
         }
-        self.settle(before);
+        self.drop_committed(before);
     }
 
     /// From here on there are this many partitions, all at the committed offset.
@@ -109,8 +109,8 @@ impl Offsets {
         self.check();
     }
 
-    /// After the committed offset was `before`.
-    fn settle(&mut self, before: u64) {
+    /// Takes the events that are now committed out of `ahead`, and moves the read position past them. The committed offset was `before`.
+    fn drop_committed(&mut self, before: u64) {
         let committed = self.committed();
         self.ahead = self.ahead.saturating_sub(committed - before);
         self.taken = committed.max(self.taken);

@@ -8,7 +8,7 @@ use rusqlite::Connection;
 
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::spool::disk::{Checkpointer, Reserve};
+use crate::spool::disk::{Reserve, WalCheckpointer};
 use crate::spool::errors::own_file_error;
 use crate::spool::file::SpoolFile;
 use crate::spool::lock::{self, Lock};
@@ -30,10 +30,10 @@ pub(crate) struct Spool {
     /// that it is dropped first: the last connection to close removes the write-ahead log, which only the writer can.
     reader: Option<Mutex<Connection>>,
     /// `None` for `:memory:`, which has no log.
-    pub(super) checkpointer: Option<Checkpointer>,
+    pub(super) wal_checkpointer: Option<WalCheckpointer>,
     writer: Mutex<Connection>,
     pub(super) checkpoints: Mutex<Checkpoints>,
-    state: Mutex<State>,
+    state: Mutex<QueueState>,
     /// There are events to prepare, or the preparer has something else to do.
     pub(super) work: Condition,
     /// Events were committed or deleted.
@@ -48,7 +48,7 @@ pub(super) const AHEAD_EVENTS_MIN: u64 = 256;
 
 /// The content of the file in numbers, kept in memory so that nothing has to be counted.
 #[derive(Debug)]
-pub(super) struct State {
+pub(super) struct QueueState {
     pub(super) offsets: Offsets,
     /// The size of the rows in the file.
     pub(super) bytes: u64,
@@ -60,7 +60,7 @@ pub(super) struct State {
     pub(super) intake_ended: bool,
 }
 
-impl State {
+impl QueueState {
     /// A few events are left until the writers are free: a batch that is handed over is closed, and later events would have to
     /// wait for another one. Left here, they go with all that arrive until then.
     pub(super) fn is_time_to_prepare(&self) -> bool {
@@ -107,9 +107,9 @@ impl Spool {
             dead_letters_bytes_max: config.dead_letters.bytes_max,
             writer: Mutex::new(file.writer),
             reader: file.reader.map(Mutex::new),
-            checkpointer: file.checkpointer,
+            wal_checkpointer: file.wal_checkpointer,
             checkpoints: Mutex::new(file.checkpoints),
-            state: Mutex::new(State {
+            state: Mutex::new(QueueState {
                 offsets: file.offsets,
                 bytes: file.bytes,
                 marked_at: None,
@@ -224,7 +224,7 @@ impl Spool {
 
     /// Waits until it is time to prepare events, the wait is interrupted, the intake ends, or `timeout` has passed.
     pub(crate) fn wait_to_prepare(&self, timeout: Duration) -> Next {
-        let is_idle = |state: &State| !state.is_interrupted && !state.is_time_to_prepare();
+        let is_idle = |state: &QueueState| !state.is_interrupted && !state.is_time_to_prepare();
         let mut state = self.wait_while(&self.work, timeout, is_idle);
         if std::mem::take(&mut state.is_interrupted) {
             Next::Interrupted
@@ -249,7 +249,7 @@ impl Spool {
     }
 
     /// Waits for progress until it is so, the intake ends, or `timeout` has passed; whether it is so.
-    pub(super) fn wait_until(&self, timeout: Duration, is_so: impl Fn(&State) -> bool) -> bool {
+    pub(super) fn wait_until(&self, timeout: Duration, is_so: impl Fn(&QueueState) -> bool) -> bool {
         is_so(&self.wait_while(&self.progress, timeout, |state| !is_so(state)))
     }
 
@@ -257,8 +257,8 @@ impl Spool {
         &self,
         changed: &Condition,
         timeout: Duration,
-        is_so: impl Fn(&State) -> bool,
-    ) -> MutexGuard<'_, State> {
+        is_so: impl Fn(&QueueState) -> bool,
+    ) -> MutexGuard<'_, QueueState> {
         let deadline = Instant::now() + timeout;
         let mut state = self.state();
         while is_so(&state) && !state.intake_ended {
@@ -278,8 +278,8 @@ impl Spool {
         self.state().intake_ended = true;
         self.work.notify_all();
         self.progress.notify_all();
-        if let Some(checkpointer) = &self.checkpointer {
-            checkpointer.end();
+        if let Some(wal_checkpointer) = &self.wal_checkpointer {
+            wal_checkpointer.end();
         }
     }
 
@@ -303,7 +303,7 @@ impl Spool {
 
     // ---- for the files beside this one ----
 
-    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, QueueState> {
         sync::lock(&self.state)
     }
 

@@ -112,7 +112,7 @@ mod tests {
             let encryption = Encryption { protocol: "TLS 1.3", chain };
             let finding = encryption.finding("verified", &At(NEW_YEAR_2030 - days_before * DAY_SECONDS));
             assert!(finding.message.contains(says), "{finding:?}");
-            assert_eq!(finding.advice.is_some(), is_warning, "{finding:?}");
+            assert_eq!(finding.hint.is_some(), is_warning, "{finding:?}");
         };
         check(vec![until(2030)], 80, "TLS 1.3, verified; 1 certificate, valid for 80 days", false);
         check(vec![until(2030)], 14, "valid for 14 days", false);

@@ -282,10 +282,10 @@ fn without_a_file_the_systems_authorities_are_trusted() {
 
 #[test]
 fn each_problem_has_its_hint() {
-    let check = |error: rustls::Error, problem: Problem, advice: &str| {
+    let check = |error: rustls::Error, problem: Problem, hint: &str| {
         assert_eq!(Problem::of(&error), problem, "{error}");
         let refusal = refused("host:443", &error);
-        assert!(refusal.hint().unwrap().contains(advice), "{refusal:?}");
+        assert!(refusal.hint().unwrap().contains(hint), "{refusal:?}");
     };
     check(Bad::UnknownIssuer.into(), Problem::UnknownCa, "tls.ca_file");
     check(Bad::Expired.into(), Problem::Expired, "renewed");

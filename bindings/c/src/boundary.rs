@@ -196,7 +196,7 @@ impl Process {
         if self.is_current() {
             return Ok(());
         }
-        Err(Error::new(ErrorKind::Forked, format!("{what} belongs to the parent process"))
+        Err(Error::new(ErrorKind::Forked, format!("using {what}: it belongs to the parent process"))
             .with_hint("open one after the fork"))
     }
 }

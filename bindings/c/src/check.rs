@@ -72,13 +72,13 @@ pub unsafe extern "C" fn cxsink_check(
             }
             let wanted = AREAS.into_iter().filter(|(flag, _)| areas & *flag as u32 != 0);
             let wanted: Vec<CheckArea> = wanted.map(|(_, area)| area).collect();
-            let tell = |step: &CheckStep| {
+            let on_step = |step: &CheckStep| {
                 if let Some(on_step) = on_step {
                     let json = c_text(&step.to_json());
                     on_step(json.as_ptr(), json.count_bytes(), user_data);
                 }
             };
-            let check = cxsink_core::check(configured.config, &wanted, tell);
+            let check = cxsink_core::check(configured.config, &wanted, on_step);
             if let Some(is_ok) = is_ok {
                 *is_ok = check.is_ok();
             }

@@ -40,7 +40,7 @@ impl SimulatorHandle {
         // SAFETY: as the caller promises.
         match &*unsafe { Self::stage(call, simulator) }? {
             Stage::Started(simulator) => Ok(simulator.clone()),
-            Stage::Preparing(_) => Err(Error::new(ErrorKind::State, "the simulator was not started")
+            Stage::Preparing(_) => Err(Error::new(ErrorKind::State, "using the simulator: it was not started")
                 .with_hint("call cxsink_simulator_start first")),
         }
     }
@@ -78,15 +78,16 @@ pub unsafe extern "C" fn cxsink_simulator_set(
             let (name, value) = (call.text(name, "name")?, call.text(value, "value")?);
             match &mut *SimulatorHandle::stage(call, simulator)? {
                 Stage::Preparing(options) => options.set(name, value)?,
-                Stage::Started(_) => return Err(is_started()),
+                Stage::Started(_) => return Err(started_before("setting the simulator's options")),
             }
             Ok(Status::Ok)
         })
     }
 }
 
-fn is_started() -> Error {
-    Error::new(ErrorKind::State, "the simulator was started before").with_hint("make another simulator")
+fn started_before(action: &str) -> Error {
+    Error::new(ErrorKind::State, format!("{action}: the simulator was started before"))
+        .with_hint("make another simulator")
 }
 
 /// Listens on 127.0.0.1 and serves from threads of its own until `cxsink_simulator_stop`. Once.
@@ -99,7 +100,7 @@ pub unsafe extern "C" fn cxsink_simulator_start(simulator: *mut SimulatorHandle,
     unsafe {
         call("cxsink_simulator_start", err, |call| {
             let mut stage = SimulatorHandle::stage(call, simulator)?;
-            let Stage::Preparing(options) = &*stage else { return Err(is_started()) };
+            let Stage::Preparing(options) = &*stage else { return Err(started_before("starting the simulator")) };
             *stage = Stage::Started(Simulator::start(SimulatorOptions::clone(options))?.into());
             Ok(Status::Ok)
         })

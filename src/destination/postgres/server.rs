@@ -100,5 +100,5 @@ impl fmt::Debug for Server {
 }
 
 pub(super) fn not_connected() -> Error {
-    Error::new(ErrorKind::Connect, "not connected to PostgreSQL")
+    Error::new(ErrorKind::Connect, "using the connection to PostgreSQL: it is not open")
 }

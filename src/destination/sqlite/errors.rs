@@ -7,7 +7,7 @@ use rusqlite::ErrorCode;
 use crate::error::{Class, Error, ErrorKind};
 
 pub(super) fn not_connected(path: &Path) -> Error {
-    Error::new(ErrorKind::Database, format!("the SQLite database {} is not open", path.display()))
+    Error::new(ErrorKind::Database, format!("using the SQLite database {}: it is not open", path.display()))
         .with_class(Class::Transient)
 }
 

@@ -45,7 +45,7 @@ impl<'a> SubBatch<'a> {
         Self { rows: &self.rows[range], to, ..*self }
     }
 
-    fn halves(&self) -> [Self; 2] {
+    fn bisect(&self) -> [Self; 2] {
         let middle = self.rows.len() / 2;
         [self.range(0..middle), self.range(middle..self.rows.len())]
     }
@@ -116,7 +116,7 @@ impl Writer {
                 Outcome::Repeated => return self.write_in_turn(&sub_batch.without_repeats()),
                 Outcome::BadRow(error) if sub_batch.rows.len() == 1 => return self.reject(sub_batch, &error),
                 // Bisection: the poison event is in one of the halves.
-                Outcome::BadRow(_) | Outcome::TooLarge => return self.write_in_turn(&sub_batch.halves()),
+                Outcome::BadRow(_) | Outcome::TooLarge => return self.write_in_turn(&sub_batch.bisect()),
                 Outcome::InDoubt(error) => self.note_in_doubt(sub_batch, &error),
                 Outcome::Conflict(error) if conflicts >= CONFLICTS_MAX => self.stall(&error),
                 Outcome::Conflict(error) => {

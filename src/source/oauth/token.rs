@@ -133,7 +133,7 @@ impl TokenCache {
     }
 
     /// The stream refused `token`: the next call of [`token`](Self::token) fetches a new one. A newer one stays.
-    pub(crate) fn forget(&self, token: &Token) {
+    pub(crate) fn discard(&self, token: &Token) {
         let mut cache = sync::lock(&self.cache);
         if cache.token.as_ref().is_some_and(|cached| cached.token.number == token.number) {
             cache.token = None;

@@ -24,14 +24,14 @@ const BODY_CHARS_SHOWN: usize = 300;
 pub(super) struct StreamFailure {
     pub(super) error: Error,
     /// The server refuses this token from now on.
-    pub(super) forget_token: bool,
+    pub(super) discard_token: bool,
     /// The server requests no connection for this long.
     pub(super) wait: Option<Duration>,
 }
 
 impl From<Error> for StreamFailure {
     fn from(error: Error) -> Self {
-        Self { error, forget_token: false, wait: None }
+        Self { error, discard_token: false, wait: None }
     }
 }
 
@@ -78,7 +78,7 @@ fn refused_with(status: u16, headers: &HeaderMap, body: &[u8], token: &Token, un
     let asks_to_wait = status == 429 || (status == 503 && wait.is_some());
     StreamFailure {
         error: Error::new(kind, message).with_class(class).with_http_status(status).with_hint(hint),
-        forget_token: matches!(status, 401 | 403),
+        discard_token: matches!(status, 401 | 403),
         wait: asks_to_wait.then(|| retry_after(wait.and_then(|value| value.to_str().ok()), unix_micros)),
     }
 }
@@ -121,7 +121,7 @@ pub(super) fn lost(end: End, settings: &StreamConfig, token: &Token) -> Option<S
                     .with_class(Class::Transient)
                     .with_close_code(close.code)
                     .with_hint("wait: the token was dropped, and the next try uses a new one");
-                return Some(StreamFailure { forget_token: true, ..error.into() });
+                return Some(StreamFailure { discard_token: true, ..error.into() });
             }
             lost(message).with_close_code(close.code)
         }

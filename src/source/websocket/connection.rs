@@ -9,7 +9,7 @@ use crate::event::Burst;
 use crate::threads::stop_signal::StopSignal;
 use crate::time::clock::Clock;
 
-use super::frames::{Close, Frame, Frames, Violation, encode_control};
+use super::frames::{Close, Frame, Frames, ProtocolViolation, encode_control};
 use super::heartbeat::{Due, Heartbeat};
 use crate::source::ReadOutcome;
 use crate::source::net::transport::Transport;
@@ -39,8 +39,8 @@ pub(super) enum End {
     Stopped,
 }
 
-impl From<Violation> for End {
-    fn from(violation: Violation) -> Self {
+impl From<ProtocolViolation> for End {
+    fn from(violation: ProtocolViolation) -> Self {
         Self::Violation(violation.0)
     }
 }

@@ -89,8 +89,8 @@ impl StreamConnector {
 
     /// Drops the token and sets the wait, as the failure requires.
     pub(super) fn act_on(&self, failure: &StreamFailure, token: &Token) {
-        if failure.forget_token {
-            self.tokens.forget(token);
+        if failure.discard_token {
+            self.tokens.discard(token);
         }
         let later = |wait: Duration| self.clock.steady().checked_add(wait);
         *sync::lock(&self.not_before) = failure.wait.and_then(later);

@@ -43,9 +43,9 @@ pub(super) struct Close {
 
 /// The server broke a rule of the protocol: no byte after this can be decoded.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Violation(pub(super) String);
+pub(super) struct ProtocolViolation(pub(super) String);
 
-impl Violation {
+impl ProtocolViolation {
     fn new(what: impl Into<String>) -> Self {
         Self(what.into())
     }
@@ -59,7 +59,7 @@ pub(super) struct Frames {
     start: usize,
     end: usize,
     /// The data frame whose payload is still coming in.
-    frame: Option<Payload>,
+    frame: Option<IncomingPayload>,
     /// Whether a fragmented message waits for its continuation.
     fragmented: bool,
     /// The first part of a message that came in several frames or reads, cut at `kept_max`.
@@ -70,7 +70,7 @@ pub(super) struct Frames {
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Payload {
+struct IncomingPayload {
     left: u64,
     is_final: bool,
 }
@@ -105,7 +105,7 @@ impl Frames {
     }
 
     /// Decodes the next frame or message; `None` when more bytes are needed.
-    pub(super) fn next(&mut self, burst: &mut Burst) -> Result<Option<Frame>, Violation> {
+    pub(super) fn next(&mut self, burst: &mut Burst) -> Result<Option<Frame>, ProtocolViolation> {
         loop {
             if let Some(payload) = self.frame.take() {
                 match self.take_payload(payload, burst) {
@@ -116,8 +116,8 @@ impl Frames {
             }
             let mut cursor = Cursor::new(&self.input[self.start..self.end]);
             let parsed = FrameHeader::parse(&mut cursor).map_err(|error| match error {
-                tungstenite::Error::Protocol(error) => Violation::new(error.to_string()),
-                error => Violation::new(error.to_string()),
+                tungstenite::Error::Protocol(error) => ProtocolViolation::new(error.to_string()),
+                error => ProtocolViolation::new(error.to_string()),
             })?;
             let Some((header, length)) = parsed else {
                 return Ok(None);
@@ -125,38 +125,38 @@ impl Frames {
             // A cursor over the input cannot be behind its end.
             let header_length = usize::try_from(cursor.position()).unwrap_or(usize::MAX);
             if header.rsv1 || header.rsv2 || header.rsv3 {
-                return Err(Violation::new("a frame with reserved bits, though no extension was agreed on"));
+                return Err(ProtocolViolation::new("a frame with reserved bits, though no extension was agreed on"));
             }
             if header.mask.is_some() {
-                return Err(Violation::new("a masked frame from the server"));
+                return Err(ProtocolViolation::new("a masked frame from the server"));
             }
             match header.opcode {
                 OpCode::Control(control) => return self.take_control(control, header.is_final, header_length, length),
                 OpCode::Data(data) => {
                     self.begin_payload(data, length)?;
                     self.start += header_length;
-                    self.frame = Some(Payload { left: length, is_final: header.is_final });
+                    self.frame = Some(IncomingPayload { left: length, is_final: header.is_final });
                 }
             }
         }
     }
 
-    fn begin_payload(&mut self, data: Data, length: u64) -> Result<(), Violation> {
+    fn begin_payload(&mut self, data: Data, length: u64) -> Result<(), ProtocolViolation> {
         match (data, self.fragmented) {
             (Data::Continue, true) => {}
-            (Data::Continue, false) => return Err(Violation::new("a continuation of no message")),
-            (_, true) => return Err(Violation::new("a new message in the middle of another")),
+            (Data::Continue, false) => return Err(ProtocolViolation::new("a continuation of no message")),
+            (_, true) => return Err(ProtocolViolation::new("a new message in the middle of another")),
             (_, false) => self.message_length = 0,
         }
         self.message_length = self.message_length.saturating_add(length);
         if self.message_length > MESSAGE_BYTES_MAX {
-            return Err(Violation::new(format!("a message of {} bytes or more", self.message_length)));
+            return Err(ProtocolViolation::new(format!("a message of {} bytes or more", self.message_length)));
         }
         Ok(())
     }
 
     /// Takes the available part of a data frame's payload.
-    fn take_payload(&mut self, payload: Payload, burst: &mut Burst) -> Progress {
+    fn take_payload(&mut self, payload: IncomingPayload, burst: &mut Burst) -> Progress {
         let available = &self.input[self.start..self.end];
         let complete = payload.left <= available.len() as u64;
         let taken = if complete { usize::try_from(payload.left).unwrap_or(available.len()) } else { available.len() };
@@ -171,7 +171,7 @@ impl Frames {
         let room = self.kept_max - self.message.len();
         self.message.extend_from_slice(&part[..taken.min(room)]);
         if !complete {
-            self.frame = Some(Payload { left: payload.left - taken as u64, ..payload });
+            self.frame = Some(IncomingPayload { left: payload.left - taken as u64, ..payload });
             return Progress::NeedsMore;
         }
         self.fragmented = !payload.is_final;
@@ -194,10 +194,10 @@ impl Frames {
         is_final: bool,
         header_length: usize,
         length: u64,
-    ) -> Result<Option<Frame>, Violation> {
+    ) -> Result<Option<Frame>, ProtocolViolation> {
         let length = usize::try_from(length).unwrap_or(usize::MAX);
         if !is_final || length > CONTROL_BYTES_MAX {
-            return Err(Violation::new("a control frame that is fragmented or too long"));
+            return Err(ProtocolViolation::new("a control frame that is fragmented or too long"));
         }
         let Some(payload) = self.input[self.start..self.end].get(header_length..header_length + length) else {
             return Ok(None);
@@ -206,7 +206,9 @@ impl Frames {
             Control::Ping => Frame::Ping(payload.to_vec()),
             Control::Pong => Frame::Pong,
             Control::Close => Frame::Close(close(payload)?),
-            Control::Reserved(code) => return Err(Violation::new(format!("an unknown control frame ({code})"))),
+            Control::Reserved(code) => {
+                return Err(ProtocolViolation::new(format!("an unknown control frame ({code})")));
+            }
         };
         self.start += header_length + length;
         Ok(Some(frame))
@@ -222,10 +224,10 @@ enum Progress {
     NeedsMore,
 }
 
-fn close(payload: &[u8]) -> Result<Option<Close>, Violation> {
+fn close(payload: &[u8]) -> Result<Option<Close>, ProtocolViolation> {
     match payload {
         [] => Ok(None),
-        [_] => Err(Violation::new("a close frame with half a code")),
+        [_] => Err(ProtocolViolation::new("a close frame with half a code")),
         [high, low, reason @ ..] => {
             Ok(Some(Close { code: u16::from_be_bytes([*high, *low]), reason: reason.to_vec() }))
         }
@@ -266,7 +268,7 @@ mod tests {
     use crate::source::test_server::frame;
 
     /// Decodes `bytes`, handed over in pieces of `piece` bytes.
-    fn decode(bytes: &[u8], piece: usize, kept_max: u64) -> (Vec<Vec<u8>>, Vec<Frame>, Option<Violation>) {
+    fn decode(bytes: &[u8], piece: usize, kept_max: u64) -> (Vec<Vec<u8>>, Vec<Frame>, Option<ProtocolViolation>) {
         let mut frames = Frames::new(&[], kept_max);
         let (mut burst, mut others) = (Burst::default(), Vec::new());
         let mut violation = None;

@@ -190,7 +190,7 @@ mod tests {
             probe.token().unwrap();
             let finding = probe.handshake().unwrap();
             assert!(finding.message.ends_with(says), "{finding:?}");
-            assert_eq!(finding.advice.is_some(), events > 0, "{finding:?}");
+            assert_eq!(finding.hint.is_some(), events > 0, "{finding:?}");
         };
         check(0, "opens, and is closed again");
         check(3, "3 events arrived in between and were not kept");

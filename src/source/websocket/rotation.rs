@@ -36,10 +36,10 @@ const CLOSE_READS: u32 = 64;
 pub(super) struct Rotation {
     before_expiry: Duration,
     backoff: Backoff,
-    stage: Stage,
+    stage: RotationStage,
 }
 
-enum Stage {
+enum RotationStage {
     /// Nothing to do before this; `None`: never.
     Waiting(Option<Instant>),
     Opening(Receiver<Result<OpenStream>>),
@@ -61,46 +61,47 @@ impl Rotation {
         Self {
             before_expiry: config.stream.renew_before_expiry,
             backoff: Backoff::new(config.retry.delay_min, config.retry.delay_max),
-            stage: Stage::Waiting(None),
+            stage: RotationStage::Waiting(None),
         }
     }
 
     /// A connection has been opened with this token.
     pub(super) fn begin(&mut self, token: &Token) {
         self.backoff.reset();
-        self.stage = Stage::Waiting(due_at(token.requested_at, token.lifetime, self.before_expiry));
+        self.stage = RotationStage::Waiting(due_at(token.requested_at, token.lifetime, self.before_expiry));
     }
 
     /// Does what is due, without waiting. Returns until when the caller may read `open` before it calls this again.
     pub(super) fn advance(&mut self, connector: &Arc<StreamConnector>, open: &mut OpenStream) -> Option<Instant> {
         let now = connector.clock.steady();
         match &mut self.stage {
-            Stage::Waiting(due) if due.is_none_or(|due| now < due) => return *due,
-            Stage::Waiting(_) => match start(connector, &open.token) {
-                Ok(opening) => self.stage = Stage::Opening(opening),
+            RotationStage::Waiting(due) if due.is_none_or(|due| now < due) => return *due,
+            RotationStage::Waiting(_) => match start(connector, &open.token) {
+                Ok(opening) => self.stage = RotationStage::Opening(opening),
                 Err(error) => return self.failed(&error, now),
             },
-            Stage::Opening(opening) => match opening.try_recv() {
+            RotationStage::Opening(opening) => match opening.try_recv() {
                 Ok(Ok(next)) => {
                     log::info!("the next connection to the stream is open, with a new token; closing the old one");
-                    self.stage = Stage::Closing(Box::new(Closing { next, is_sent: false, since: now, reads: 0 }));
+                    self.stage =
+                        RotationStage::Closing(Box::new(Closing { next, is_sent: false, since: now, reads: 0 }));
                 }
                 Ok(Err(error)) => return self.failed(&error, now),
                 Err(TryRecvError::Disconnected) => return self.failed(&no_result(), now),
                 Err(TryRecvError::Empty) => {}
             },
-            Stage::Closing(_) => {}
+            RotationStage::Closing(_) => {}
         }
         Some(match &self.stage {
-            Stage::Closing(closing) if closing.is_sent => (closing.since + CLOSE_MAX).max(now + IDLE),
-            Stage::Closing(_) => now + IDLE,
-            Stage::Waiting(_) | Stage::Opening(_) => now + CHECK_EVERY,
+            RotationStage::Closing(closing) if closing.is_sent => (closing.since + CLOSE_MAX).max(now + IDLE),
+            RotationStage::Closing(_) => now + IDLE,
+            RotationStage::Waiting(_) | RotationStage::Opening(_) => now + CHECK_EVERY,
         })
     }
 
     /// Moves the close handshake on by the outcome of a read of `open`; true when the old connection has been read for long enough.
     pub(super) fn is_closed_after(&mut self, open: &mut OpenStream, read: &ReadOutcome, now: Instant) -> bool {
-        let Stage::Closing(closing) = &mut self.stage else {
+        let RotationStage::Closing(closing) = &mut self.stage else {
             return false;
         };
         closing.reads += 1;
@@ -119,16 +120,18 @@ impl Rotation {
 
     /// Whether the next connection is open, and the old one is being closed.
     pub(super) fn is_closing(&self) -> bool {
-        matches!(self.stage, Stage::Closing(_))
+        matches!(self.stage, RotationStage::Closing(_))
     }
 
     /// The next connection. Waits for one that is being opened.
     pub(super) fn take_next(&mut self) -> Option<OpenStream> {
-        match mem::replace(&mut self.stage, Stage::Waiting(None)) {
-            Stage::Waiting(_) => None,
-            Stage::Closing(closing) => Some(closing.next),
+        match mem::replace(&mut self.stage, RotationStage::Waiting(None)) {
+            RotationStage::Waiting(_) => None,
+            RotationStage::Closing(closing) => Some(closing.next),
             // The thread listens to the stop signal and has a deadline for everything.
-            Stage::Opening(opening) => opening.recv().unwrap_or_else(|_| Err(no_result())).inspect_err(warn).ok(),
+            RotationStage::Opening(opening) => {
+                opening.recv().unwrap_or_else(|_| Err(no_result())).inspect_err(warn).ok()
+            }
         }
     }
 
@@ -136,7 +139,7 @@ impl Rotation {
     fn failed(&mut self, error: &Error, now: Instant) -> Option<Instant> {
         warn(error);
         let due = now.checked_add(self.backoff.next_delay());
-        self.stage = Stage::Waiting(due);
+        self.stage = RotationStage::Waiting(due);
         due
     }
 }

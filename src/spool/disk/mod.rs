@@ -9,4 +9,4 @@ mod wal;
 pub(super) use reserve::{Reserve, is_full};
 #[cfg(test)]
 pub(super) use upkeep::DELETE_EVENTS_MAX;
-pub(super) use wal::Checkpointer;
+pub(super) use wal::WalCheckpointer;

@@ -5,7 +5,7 @@
 
 use rusqlite::{Connection, TransactionBehavior};
 
-use crate::spool::disk::Checkpointer;
+use crate::spool::disk::WalCheckpointer;
 use crate::spool::disk::pages::{empty_log, free_pages, shrink};
 use crate::spool::disk::reserve::{LOAN_BYTES_MAX, is_full};
 use crate::spool::queue::Spool;
@@ -65,7 +65,7 @@ impl Spool {
         if !self.reserve.is_held_for(bytes) && !self.make_room(writer)? {
             return Err(full());
         }
-        let keep_up = || self.checkpointer.as_ref().map_or(Ok(()), Checkpointer::keep_up);
+        let keep_up = || self.wal_checkpointer.as_ref().map_or(Ok(()), WalCheckpointer::keep_up);
         match keep_up().and_then(|()| write(writer)) {
             Err(error) if is_full(&error) => {
                 if self.make_room(writer)? {

@@ -6,10 +6,10 @@
 use rusqlite::Connection;
 
 use crate::error::{Error, Result};
-use crate::spool::disk::Checkpointer;
+use crate::spool::disk::WalCheckpointer;
 use crate::spool::disk::is_full;
 use crate::spool::disk::pages::{empty_log, free_pages, shrink};
-use crate::spool::queue::{Spool, State};
+use crate::spool::queue::{QueueState, Spool};
 use crate::spool::statements::Transaction;
 
 /// This many committed events may stay in the file before they are deleted without an append.
@@ -21,14 +21,14 @@ const FREE_PAGES_KEPT: u32 = 256;
 
 impl Spool {
     /// Whether enough is committed to delete it without an append.
-    pub(in crate::spool) fn is_delete_due(&self, state: &State) -> bool {
+    pub(in crate::spool) fn is_delete_due(&self, state: &QueueState) -> bool {
         state.offsets.committed() - state.offsets.deleted() >= DELETE_EVENTS_MAX || state.bytes >= self.bytes_max / 2
     }
 
     /// Deletes committed events, on the thread that is there for it, or at once.
     pub(in crate::spool) fn delete_soon(&self) -> Result<()> {
-        let is_asked = self.checkpointer.as_ref().is_some_and(Checkpointer::ask_to_delete);
-        if is_asked { Ok(()) } else { self.delete_committed() }
+        let is_requested = self.wal_checkpointer.as_ref().is_some_and(WalCheckpointer::request_delete);
+        if is_requested { Ok(()) } else { self.delete_committed() }
     }
 
     /// Deletes committed events.
@@ -82,8 +82,8 @@ impl Spool {
 
     /// Keeps the file and its log short until the intake ends. For a thread of its own. `report` gets what could not be deleted.
     pub(crate) fn keep_short(&self, report: impl Fn(&Error)) {
-        let Some(checkpointer) = &self.checkpointer else { return };
-        while let Some(due) = checkpointer.wait() {
+        let Some(wal_checkpointer) = &self.wal_checkpointer else { return };
+        while let Some(due) = wal_checkpointer.wait() {
             if due.delete
                 && let Err(error) = self.delete_committed()
             {
@@ -91,10 +91,10 @@ impl Spool {
                 report(&error);
             }
             if due.copy
-                && let Err(error) = checkpointer.shorten(|| self.writer())
+                && let Err(error) = wal_checkpointer.shorten(|| self.writer())
             {
                 log::debug!("{}; trying again after the next commits", self.error("shortening the log of", &error));
-                checkpointer.give_up();
+                wal_checkpointer.give_up();
             }
         }
     }

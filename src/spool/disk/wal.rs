@@ -23,7 +23,7 @@ const PAGES_MAX: u32 = 16 * COPY_PAGES;
 
 /// The connection that copies.
 #[derive(Debug)]
-pub(crate) struct Checkpointer {
+pub(crate) struct WalCheckpointer {
     connection: Mutex<Connection>,
     log: Arc<Log>,
 }
@@ -73,7 +73,7 @@ impl LogState {
     }
 }
 
-impl Checkpointer {
+impl WalCheckpointer {
     /// `writer`: the connection that appends, whose commits are watched from now on. `connection`: another one to the same file.
     pub(in crate::spool) fn new(writer: &mut Connection, connection: Connection) -> rusqlite::Result<Self> {
         let log = Arc::new(Log::default());
@@ -106,7 +106,7 @@ impl Checkpointer {
     }
 
     /// Makes the thread delete committed events; false if there is none.
-    pub(in crate::spool) fn ask_to_delete(&self) -> bool {
+    pub(in crate::spool) fn request_delete(&self) -> bool {
         let mut state = sync::lock(&self.log.state);
         state.is_delete_due = state.is_attended;
         self.log.changed.notify_one();
@@ -165,8 +165,8 @@ mod tests {
     fn a_long_log_is_copied_to_its_end_while_appends_wait() {
         let directory = tempfile::tempdir().unwrap();
         let spool = Spool::open(&config(&directory.path().join("spool.db"))).unwrap();
-        let checkpointer = spool.checkpointer.as_ref().unwrap();
-        let log = || sync::lock(&checkpointer.log.state);
+        let wal_checkpointer = spool.wal_checkpointer.as_ref().unwrap();
+        let log = || sync::lock(&wal_checkpointer.log.state);
         // As the thread has it, so that the commits leave the log alone.
         log().is_attended = true;
         spool.writer().execute("CREATE TABLE others (bytes BLOB)", []).unwrap();
@@ -176,7 +176,7 @@ mod tests {
         std::thread::scope(|scope| {
             let writer = spool.writer();
             let pages = log().pages;
-            let copying = scope.spawn(|| checkpointer.shorten(|| spool.writer()));
+            let copying = scope.spawn(|| wal_checkpointer.shorten(|| spool.writer()));
             while log().copied < pages {
                 assert!(!copying.is_finished());
                 std::thread::yield_now();

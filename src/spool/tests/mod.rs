@@ -458,7 +458,7 @@ fn committed_events_are_deleted_without_an_append_and_not_by_the_writer() {
     let spool = Spool::open(&config(&directory.path().join("spool.db"))).unwrap();
     std::thread::scope(|scope| {
         scope.spawn(|| spool.keep_short(|error| panic!("{error}")));
-        while !spool.checkpointer.as_ref().unwrap().ask_to_delete() {
+        while !spool.wal_checkpointer.as_ref().unwrap().request_delete() {
             std::thread::yield_now();
         }
         append(&spool, &vec![b"x".as_slice(); usize::try_from(2 * DELETE_EVENTS_MAX).unwrap()]);

@@ -80,7 +80,7 @@ impl Deadline {
     }
 
     /// For a stream that is dropped: a waker keeps the file descriptors of the connection's event loop open.
-    pub(super) fn forget_waker(&self) {
+    pub(super) fn discard_waker(&self) {
         let waker = lock(&self.0).waker.take();
         drop(waker);
     }

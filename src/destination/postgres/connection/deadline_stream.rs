@@ -76,7 +76,7 @@ impl AsyncWrite for DeadlineStream {
 
 impl Drop for DeadlineStream {
     fn drop(&mut self) {
-        self.deadline.forget_waker();
+        self.deadline.discard_waker();
     }
 }
 

@@ -66,9 +66,9 @@ fn a_token_is_kept_until_shortly_before_its_expiry() {
     let first = check(0, "token-0", true);
     check(3569, "token-0", false);
     let second = check(3570, "token-1", true);
-    tokens.forget(&first);
+    tokens.discard(&first);
     check(3571, "token-1", false);
-    tokens.forget(&second);
+    tokens.discard(&second);
     check(3572, "token-2", true);
     let fetched = |renewal| SourceEvent::TokenFetched { renewal };
     assert_eq!(*events.lock().unwrap(), [fetched(false), fetched(true), fetched(true)]);
@@ -358,7 +358,7 @@ fn a_secret_file_is_read_again_for_each_token() {
     let tokens = source(&config);
     let token = tokens.token(None).unwrap();
     std::fs::write(&file, "second\n").unwrap();
-    tokens.forget(&token);
+    tokens.discard(&token);
     tokens.token(None).unwrap();
     let requests = server.requests.lock().unwrap();
     assert!(requests[0].contains("client_secret=first&") && requests[1].contains("client_secret=second&"));
