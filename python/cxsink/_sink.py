@@ -175,7 +175,7 @@ class Sink:
         return self._native.ingest_many(events)
 
     def import_lines(self, lines: StrPath | Iterable[bytes | str], /) -> int:
-        """Accepts events from JSON Lines: a file by its path, or an iterable such as an open file. Returns the number of events accepted.
+        """Accepts events from JSON Lines: a file by its path, or an iterable such as an open file. Returns their number.
 
         Invalid events become dead letters, as those of the stream do; ``ingest`` raises for them instead. Empty lines are skipped.
         Blocks while the spool is full.

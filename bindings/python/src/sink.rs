@@ -106,7 +106,7 @@ impl Sink {
         ingest_chunk(py, sink, &chunk).map_err(|stopped| with_index(py, stopped.cause, None))
     }
 
-    /// Accepts every event of the iterable; returns their number. The attribute `index` of an exception is the number of events accepted.
+    /// Accepts every event of the iterable; returns their number. The attribute `index` of an exception is the number accepted before.
     fn ingest_many(&self, py: Python<'_>, events: &Bound<'_, PyAny>) -> PyResult<u64> {
         let (sink, _scope) = self.get(py)?;
         let mut accepted = 0;
