@@ -76,7 +76,7 @@ enum cxsink_status
      */
     CXSINK_STATUS_TIMEOUT = 1,
     /**
-     * The sink has ended, and every notice was taken.
+     * The sink has ended, and every notice was fetched.
      */
     CXSINK_STATUS_CLOSED = 2,
     /**
@@ -302,7 +302,7 @@ enum cxsink_counter
 #endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
  {
     /**
-     * Events taken from the stream or given by the application, since the sink was opened.
+     * Events accepted from the stream or from the application, since the sink was opened.
      */
     CXSINK_COUNTER_RECEIVED = 0,
     /**
@@ -384,7 +384,7 @@ enum cxsink_state
      */
     CXSINK_STATE_RUNNING = 1,
     /**
-     * Events are read, but the destination takes no rows, or the spool takes no events. They wait in the spool or at the server.
+     * Events are read, but the destination takes no rows, or the spool accepts no events. They wait in the spool or at the server.
      */
     CXSINK_STATE_STALLED = 2,
     /**
@@ -581,8 +581,8 @@ const char *cxsink_error_detail_json(const cxsink_error *error);
 bool cxsink_error_is_retryable(const cxsink_error *error);
 
 /**
- * After `cxsink_sink_ingest_many`, the index, from 0, of the first event that was not taken; every event before it was
- * taken. UINT64_MAX for other errors, and for NULL.
+ * After `cxsink_sink_ingest_many`, the index, from 0, of the first event that was not accepted; every event before it was
+ * accepted. UINT64_MAX for other errors, and for NULL.
  *
  * Ownership: none. Blocks: never. Threads: any. Errors: none.
  */
@@ -724,7 +724,7 @@ cxsink_status cxsink_sink_open(const cxsink_config *config,
  * Connects to the destination and starts reading the stream, on threads of its own. A sink starts once.
  *
  * An unreachable destination is not an error: events wait in the spool, and the state is stalled. Without a stream in the
- * configuration, the sink takes events from the application only.
+ * configuration, the sink accepts events from the application only.
  *
  * Ownership: none. Blocks: while it connects and reads the table definition, for destination.connect_timeout and a few
  * destination.statement_timeout at most, or until `cxsink_sink_stop`. Threads: any.
@@ -737,7 +737,7 @@ cxsink_status cxsink_sink_start(cxsink_sink *sink,
 
 /**
  * Waits for the next notice: CXSINK_STATUS_OK with a notice in `*out`, CXSINK_STATUS_TIMEOUT if none came in time,
- * CXSINK_STATUS_CLOSED once the sink has ended and every notice was taken. The last two leave `*err` NULL.
+ * CXSINK_STATUS_CLOSED once the sink has ended and every notice was fetched. The last two leave `*err` NULL.
  *
  * After the start, a CXSINK_NOTICE_KIND_STATS comes every ten seconds at least; before the start, there are no notices.
  * The sink works without polling: its queue of notices is bounded, and drops the oldest ones first, errors and states last.
@@ -752,7 +752,7 @@ cxsink_status cxsink_sink_poll(cxsink_sink *sink,
                                cxsink_error **err);
 
 /**
- * Takes an event, `len` bytes of JSON, from the application. It is validated at once, and then takes the same path as an event
+ * Accepts an event, `len` bytes of JSON, from the application. It is validated at once, and then takes the same path as an event
  * of the stream. On CXSINK_STATUS_OK it is in the spool; spool.sync sets what it survives.
  *
  * Ownership: the event is copied. Blocks: while the spool is full, and for the disk. Threads: any.
@@ -765,9 +765,9 @@ cxsink_status cxsink_sink_ingest(cxsink_sink *sink,
                                  cxsink_error **err);
 
 /**
- * Takes many events, each as `cxsink_sink_ingest` does, but many in one transaction of the spool, which is much faster.
+ * Accepts many events, each as `cxsink_sink_ingest` does, but many in one transaction of the spool, which is much faster.
  * `events` are `count` texts, and `lens` their lengths; with NULL for `lens` each ends with a NUL character.
- * `*taken`, if it is not NULL, gets the number of events taken, also after an error: those before the one that was not.
+ * `*accepted`, if it is not NULL, gets the number of events accepted, also after an error: those before the one that was not.
  *
  * Ownership: the events are copied. Blocks: while the spool is full, for timeout_ms milliseconds at most, -1 without
  * limit; and for the disk. Threads: any. Errors: JSON or SCHEMA for the first event that is not valid, TIMEOUT if the
@@ -778,34 +778,34 @@ cxsink_status cxsink_sink_ingest_many(cxsink_sink *sink,
                                       const size_t *lens,
                                       size_t count,
                                       int32_t timeout_ms,
-                                      uint64_t *taken,
+                                      uint64_t *accepted,
                                       cxsink_error **err);
 
 /**
- * Takes events from JSON Lines, one event a line, and skips empty lines. `read` is called until it returns 0.
- * `*taken`, if it is not NULL, gets the number of events taken, 0 after an error.
+ * Accepts events from JSON Lines, one event a line, and skips empty lines. `read` is called until it returns 0.
+ * `*accepted`, if it is not NULL, gets the number of events accepted, 0 after an error.
  *
  * Invalid events become dead letters, as those of the stream do; `cxsink_sink_ingest` refuses them instead.
  *
  * Ownership: none; user_data is passed to read, on this thread. Blocks: until the end is read, and while the spool is
  * full. Threads: any. Errors: INVALID_ARGUMENT if a line cannot be read, STATE when the sink is stopping: the message says
- * how many events before it were taken; SPOOL, FORKED.
+ * how many events before it were accepted; SPOOL, FORKED.
  */
 cxsink_status cxsink_sink_import(cxsink_sink *sink,
                                  cxsink_read_fn read,
                                  void *user_data,
-                                 uint64_t *taken,
+                                 uint64_t *accepted,
                                  cxsink_error **err);
 
 /**
- * Takes events from a file of JSON Lines; see `cxsink_sink_import`.
+ * Accepts events from a file of JSON Lines; see `cxsink_sink_import`.
  *
  * Ownership: path is copied. Blocks: until the end is read, and while the spool is full. Threads: any.
  * Errors: as `cxsink_sink_import`; INVALID_ARGUMENT if the file cannot be opened.
  */
 cxsink_status cxsink_sink_import_file(cxsink_sink *sink,
                                       const char *path,
-                                      uint64_t *taken,
+                                      uint64_t *accepted,
                                       cxsink_error **err);
 
 /**
@@ -1018,7 +1018,7 @@ cxsink_status cxsink_sink_dead_letters(const cxsink_sink *sink,
                                        cxsink_error **err);
 
 /**
- * Checks dead letters again, with the schema that the sink was opened with and the table as it is now, and takes the valid
+ * Checks dead letters again, with the schema that the sink was opened with and the table as it is now, and accepts the valid
  * ones as new events, in the order of their offsets. The others stay, with their new reason. Each is replayed once, also
  * after a crash. `offsets` are the `count` offsets of those to replay; with CXSINK_ALL for `count`, all that were not
  * replayed yet are, and `offsets` is ignored.

@@ -53,7 +53,7 @@ public:
     cxsink_status status() const noexcept { return status_; }
     /** Whether the same call may succeed later without a change. */
     bool retryable() const noexcept { return retryable_; }
-    /** The index of the first event that Sink::ingest_many did not take; every event before it was taken. */
+    /** The index of the first event that Sink::ingest_many did not accept; every event before it was accepted. */
     std::optional<std::uint64_t> index() const noexcept
     {
         return index_ == UINT64_MAX ? std::nullopt : std::optional(index_);
@@ -372,7 +372,7 @@ public:
 
     /**
      * CXSINK_STATUS_OK with a notice, CXSINK_STATUS_TIMEOUT if none came in time, CXSINK_STATUS_CLOSED once the sink has
-     * ended and every notice was taken.
+     * ended and every notice was fetched.
      */
     cxsink_status poll(Notice &notice, Timeout timeout)
     {
@@ -388,14 +388,14 @@ public:
     /** The notices until the end of the sink; each step waits for the next one. */
     NoticeRange notices();
 
-    /** Takes an event from the application. */
+    /** Accepts an event from the application. */
     void ingest(std::string_view json)
     {
         const char *data = json.data() ? json.data() : "";
         detail::checked([&](cxsink_error **err) { return cxsink_sink_ingest(get(), data, json.size(), err); });
     }
 
-    /** Takes many events, many in one transaction. After an exception, its index() is the number of events taken. */
+    /** Accepts many events, many in one transaction. After an exception, its index() is the number of events accepted. */
     void ingest_many(const std::vector<std::string_view> &events, Timeout timeout = forever)
     {
         static const char *const none = "";
@@ -411,14 +411,14 @@ public:
         });
     }
 
-    /** Takes events from JSON Lines until the end of the stream; returns their number. Throws what the stream throws. */
+    /** Accepts events from JSON Lines until the end of the stream; returns their number. Throws what the stream throws. */
     std::uint64_t import(std::istream &lines)
     {
         detail::StreamReader reader{lines, nullptr};
-        std::uint64_t taken = 0;
+        std::uint64_t accepted = 0;
         try {
             detail::checked([&](cxsink_error **err) {
-                return cxsink_sink_import(get(), detail::StreamReader::read, &reader, &taken, err);
+                return cxsink_sink_import(get(), detail::StreamReader::read, &reader, &accepted, err);
             });
         } catch (const Error &) {
             if (reader.thrown) {
@@ -426,14 +426,14 @@ public:
             }
             throw;
         }
-        return taken;
+        return accepted;
     }
 
     std::uint64_t import_file(const std::string &path)
     {
-        std::uint64_t taken = 0;
-        detail::checked([&](cxsink_error **err) { return cxsink_sink_import_file(get(), path.c_str(), &taken, err); });
-        return taken;
+        std::uint64_t accepted = 0;
+        detail::checked([&](cxsink_error **err) { return cxsink_sink_import_file(get(), path.c_str(), &accepted, err); });
+        return accepted;
     }
 
     /** The statistics as a JSON object. */

@@ -369,7 +369,7 @@ impl Error {
         &self.0.violations
     }
 
-    /// The index, from 0, of the first event given to [`crate::Sink::ingest_many`] that was not taken. Every event before it was taken.
+    /// The index, from 0, of the first event given to [`crate::Sink::ingest_many`] that was not accepted. Every event before it was.
     pub fn index(&self) -> Option<u64> {
         self.0.index
     }

@@ -31,7 +31,7 @@ static int failed(const char *what, cxsink_status status, cxsink_error **error)
     return 1;
 }
 
-/* How the input ended does not matter: what was taken is in the spool. */
+/* How the input ended does not matter: what was accepted is in the spool. */
 static int take_lines(cxsink_sink *sink, uint64_t *refused)
 {
     char *line = NULL;
@@ -74,7 +74,7 @@ static int run(cxsink_sink *sink)
     } else if (status != CXSINK_STATUS_OK) {
         code = failed("close", status, &error);
     }
-    printf("taken %" PRIu64 ", refused %" PRIu64 ", inserted %" PRIu64 ", updated %" PRIu64 ", waiting %" PRIu64 "\n",
+    printf("accepted %" PRIu64 ", refused %" PRIu64 ", inserted %" PRIu64 ", updated %" PRIu64 ", waiting %" PRIu64 "\n",
            cxsink_sink_counter(sink, CXSINK_COUNTER_RECEIVED), refused,
            cxsink_sink_counter(sink, CXSINK_COUNTER_INSERTED), cxsink_sink_counter(sink, CXSINK_COUNTER_UPDATED),
            cxsink_sink_counter(sink, CXSINK_COUNTER_PENDING));

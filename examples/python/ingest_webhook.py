@@ -5,7 +5,7 @@
     curl --header 'Content-Type: application/x-ndjson' --data-binary @events.jsonl http://127.0.0.1:8080/
 
 It answers 204 when every event is in the spool, so an event that was answered for is not lost; 422 with the reasons for one that is not
-valid (of several lines, those before it are taken); 503 when the sink takes none. What the sink needs is in the environment or in
+valid (of several lines, those before it are accepted); 503 when the sink accepts none. What the sink needs is in the environment or in
 .env: `destination.url` at least (CXSINK_DESTINATION__URL). A server for the open wants authentication in front of it.
 """
 
@@ -70,7 +70,7 @@ class Handler(BaseHTTPRequestHandler):
 
 def main(port: int) -> None:
     logging.basicConfig(level=logging.INFO)
-    # Leaving the first `with` closes the sink: what was taken is applied.
+    # Leaving the first `with` closes the sink: what was accepted is applied.
     with cxsink.Sink() as sink, Server(port, sink) as server:
         # Ends serve_forever, which must not be done on the thread that is in it.
         def stop(*_: object) -> None:

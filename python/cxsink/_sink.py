@@ -76,7 +76,7 @@ class Sink:
         """Connects to the destination and starts reading the stream. A sink starts once. Returns the sink itself.
 
         An unreachable destination is not an error: events wait in the spool, and the state is ``stalled``. Without a stream in the
-        configuration, the sink takes events from the application only.
+        configuration, the sink accepts events from the application only.
 
         Raises:
             ConfigError: A configured file or address cannot be used. The sink has ended as ``failed``.
@@ -90,7 +90,7 @@ class Sink:
     def poll(self, timeout: TimeLimit = None) -> Notice | None:
         """Waits for the next notice, for ``timeout`` seconds at most.
 
-        Returns ``None`` if none came in time, or if the sink has ended and every notice was taken; ``state`` distinguishes the two.
+        Returns ``None`` if none came in time, or if the sink has ended and every notice was fetched; ``state`` distinguishes the two.
         After the start, a ``StatsNotice`` comes every ten seconds at least; before the start, there are no notices. Ctrl-C, or an
         exception of another signal handler, loses no notice: the next call returns it.
 
@@ -139,7 +139,7 @@ class Sink:
         return self.stats()
 
     def ingest(self, event: Event, /) -> None:
-        """Takes an event from the application. It is validated at once, and then takes the same path as an event of the stream.
+        """Accepts an event from the application. It is validated at once, and then takes the same path as an event of the stream.
 
         Returns when the event is in the spool; ``spool.sync`` sets what it survives. Blocks while the spool is full.
 
@@ -159,13 +159,13 @@ class Sink:
         self._native.ingest(event)
 
     def ingest_many(self, events: Iterable[Event], /) -> int:
-        """Takes every event of an iterable, many in one transaction of the spool. Returns the number of events taken.
+        """Accepts every event of an iterable, many in one transaction of the spool. Returns the number of events accepted.
 
-        Events of a slow iterable are taken after a tenth of a second at the latest. Other threads run in the meantime.
+        Events of a slow iterable are accepted after a tenth of a second at the latest. Other threads run in the meantime.
 
         Raises:
             SchemaError: An event is not valid; ``index`` is its index, from 0. After this, or any other exception, every event before
-                it is taken, and none after it.
+                it is accepted, and none after it.
             StateError: The sink is stopping.
 
         >>> with Simulator(events=3000) as simulator, Sink(settings) as sink:
@@ -175,7 +175,7 @@ class Sink:
         return self._native.ingest_many(events)
 
     def import_lines(self, lines: StrPath | Iterable[bytes | str], /) -> int:
-        """Takes events from JSON Lines: a file by its path, or an iterable such as an open file. Returns the number of events taken.
+        """Accepts events from JSON Lines: a file by its path, or an iterable such as an open file. Returns their number.
 
         Invalid events become dead letters, as those of the stream do; ``ingest`` raises for them instead. Empty lines are skipped.
         Blocks while the spool is full.
@@ -261,7 +261,7 @@ class Sink:
         return pages(self._native.dead_letters, start, limit)
 
     def replay(self, offsets: Iterable[int] | None = None) -> ReplayReport:
-        """Checks dead letters again, with the schema that the sink was opened with and the table as it is now, and takes the valid
+        """Checks dead letters again, with the schema that the sink was opened with and the table as it is now, and accepts the valid
         ones as new events. The others stay, with their new reason.
 
         Args:

@@ -45,7 +45,7 @@ class Stats:
     state: State
     """The state of the sink."""
     received: int = 0
-    """Events taken from the stream or given by the application, since the sink was opened."""
+    """Events accepted from the stream or from the application, since the sink was opened."""
     recovered: int = 0
     """Events found in the spool when it was opened that were not committed to the table yet."""
     replayed: int = 0
@@ -82,7 +82,7 @@ class Stats:
 
     @property
     def is_balanced(self) -> bool:
-        """Whether the accounting closes: every event taken has an outcome or is pending. It does whenever no batch is in
+        """Whether the accounting closes: every event accepted has an outcome or is pending. It does whenever no batch is in
         progress.
 
         >>> Stats(state="closed", received=10, inserted=9).is_balanced

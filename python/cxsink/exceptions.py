@@ -105,7 +105,7 @@ class Error(Exception):
     detail: Mapping[str, Any]
     """Everything known about the error, with the names of the JSON of the command line and of the C library."""
     index: int | None
-    """After ``Sink.ingest_many``: the index, from 0, of the first event that was not taken. Every event before it was taken."""
+    """After ``Sink.ingest_many``: the index, from 0, of the first event that was not accepted. Every event before it was."""
 
     def __init__(
         self,

@@ -135,7 +135,7 @@ pub(super) const SECTIONS: [(&str, &str); 12] = [
     ("oauth", "The token endpoint and the client's credentials (OAuth 2.0 client credentials)."),
     (
         "stream",
-        "The stream and its timeouts. If no setting of the stream and no credentials are set, the sink takes events from the application only.",
+        "The stream and its timeouts. If no setting of the stream and no credentials are set, the sink accepts events from the application only.",
     ),
     ("schema", "The JSON Schema that events must match."),
     ("mapping", "The source of each column of the table."),

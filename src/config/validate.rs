@@ -33,7 +33,7 @@ impl Config {
         Ok(())
     }
 
-    /// Whether a stream is configured; otherwise the sink takes events from the application only. Any setting of the stream
+    /// Whether a stream is configured; otherwise the sink accepts events from the application only. Any setting of the stream
     /// counts, so that a missing one is an error ([`Config::validate`]) and not a sink that reads nothing.
     pub fn has_stream(&self) -> bool {
         self.stream.id.is_some()

@@ -93,7 +93,7 @@ pub enum Poll {
     Notice(Notice),
     /// Nothing happened within the timeout.
     TimedOut,
-    /// The sink has ended, and every notice was taken.
+    /// The sink has ended, and every notice was fetched.
     Closed,
 }
 

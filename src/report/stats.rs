@@ -16,10 +16,10 @@ use crate::report::json::{self, serialize_as_name};
 use crate::threads::sync;
 
 /// Makes [`Counter`], [`Stats`] and [`Stored`] from the table of counters: each with its documentation, its number in the C header
-/// and its name. The groups are the sides of the accounting: `taken` = `done` + `waiting`.
+/// and its name. The groups are the sides of the accounting: `accepted` = `done` + `waiting`.
 macro_rules! statistics {
     (
-        taken { $($(#[doc = $taken_doc:literal])+ $Taken:ident = $taken_number:literal: $taken:ident,)+ }
+        accepted { $($(#[doc = $accepted_doc:literal])+ $Accepted:ident = $accepted_number:literal: $accepted:ident,)+ }
         done { $($(#[doc = $done_doc:literal])+ $Done:ident = $done_number:literal: $done:ident,)+ }
         waiting { $($(#[doc = $waiting_doc:literal])+ $Waiting:ident = $waiting_number:literal: $waiting:ident,)+ }
         other { $($(#[doc = $other_doc:literal])+ $Other:ident = $other_number:literal: $other:ident,)+ }
@@ -29,24 +29,24 @@ macro_rules! statistics {
         #[repr(u32)]
         #[non_exhaustive]
         pub enum Counter {
-            $($(#[doc = $taken_doc])+ $Taken = $taken_number,)+
+            $($(#[doc = $accepted_doc])+ $Accepted = $accepted_number,)+
             $($(#[doc = $done_doc])+ $Done = $done_number,)+
             $($(#[doc = $waiting_doc])+ $Waiting = $waiting_number,)+
             $($(#[doc = $other_doc])+ $Other = $other_number,)+
         }
 
         const COUNT: usize =
-            [$($taken_number,)+ $($done_number,)+ $($waiting_number,)+ $($other_number,)+].len();
+            [$($accepted_number,)+ $($done_number,)+ $($waiting_number,)+ $($other_number,)+].len();
 
         impl Counter {
             /// Every counter, in the order of its number.
             pub const ALL: [Self; COUNT] =
-                [$(Self::$Taken,)+ $(Self::$Done,)+ $(Self::$Waiting,)+ $(Self::$Other,)+];
+                [$(Self::$Accepted,)+ $(Self::$Done,)+ $(Self::$Waiting,)+ $(Self::$Other,)+];
 
             /// The name, as in [`Stats::to_json`], in the C library and in Python.
             pub const fn name(self) -> &'static str {
                 match self {
-                    $(Self::$Taken => stringify!($taken),)+
+                    $(Self::$Accepted => stringify!($accepted),)+
                     $(Self::$Done => stringify!($done),)+
                     $(Self::$Waiting => stringify!($waiting),)+
                     $(Self::$Other => stringify!($other),)+
@@ -56,7 +56,7 @@ macro_rules! statistics {
             /// The meaning in words, as in this documentation: for a help text.
             pub fn description(self) -> &'static str {
                 match self {
-                    $(Self::$Taken => concat!($($taken_doc, "\n"),+),)+
+                    $(Self::$Accepted => concat!($($accepted_doc, "\n"),+),)+
                     $(Self::$Done => concat!($($done_doc, "\n"),+),)+
                     $(Self::$Waiting => concat!($($waiting_doc, "\n"),+),)+
                     $(Self::$Other => concat!($($other_doc, "\n"),+),)+
@@ -71,7 +71,7 @@ macro_rules! statistics {
         pub struct Stats {
             /// The state of the sink.
             pub state: State,
-            $($(#[doc = $taken_doc])+ pub $taken: u64,)+
+            $($(#[doc = $accepted_doc])+ pub $accepted: u64,)+
             $($(#[doc = $done_doc])+ pub $done: u64,)+
             $($(#[doc = $waiting_doc])+ pub $waiting: u64,)+
             $($(#[doc = $other_doc])+ pub $other: u64,)+
@@ -84,19 +84,19 @@ macro_rules! statistics {
         }
 
         impl Stats {
-            /// Whether the accounting closes: every event taken has an outcome or is pending. It does whenever no batch is in
+            /// Whether the accounting closes: every event accepted has an outcome or is pending. It does whenever no batch is in
             /// progress.
             pub fn is_balanced(&self) -> bool {
-                let taken = [$(self.$taken),+];
+                let accepted = [$(self.$accepted),+];
                 let accounted_for = [$(self.$done,)+ $(self.$waiting),+];
-                taken.iter().sum::<u64>() == accounted_for.iter().sum::<u64>()
+                accepted.iter().sum::<u64>() == accounted_for.iter().sum::<u64>()
             }
 
             /// The accounting as a formula, for messages and documents: `received + … = inserted + … + pending`.
             pub fn accounting() -> String {
-                let taken = [$(stringify!($taken)),+].join(" + ");
+                let accepted = [$(stringify!($accepted)),+].join(" + ");
                 let accounted_for = [$(stringify!($done),)+ $(stringify!($waiting)),+].join(" + ");
-                format!("{taken} = {accounted_for}")
+                format!("{accepted} = {accounted_for}")
             }
         }
 
@@ -117,7 +117,7 @@ macro_rules! statistics {
         impl Counters {
             fn stats(&self) -> Stats {
                 Stats {
-                    $($taken: self.get(Counter::$Taken),)+
+                    $($accepted: self.get(Counter::$Accepted),)+
                     $($done: self.get(Counter::$Done),)+
                     $($waiting: self.get(Counter::$Waiting),)+
                     $($other: self.get(Counter::$Other),)+
@@ -138,7 +138,7 @@ pub enum State {
     Open = 0,
     /// Events are read and committed.
     Running = 1,
-    /// Events are read, but the destination takes no rows, or the spool takes no events. They wait in the spool or at the server.
+    /// Events are read, but the destination takes no rows, or the spool accepts no events. They wait in the spool or at the server.
     Stalled = 2,
     /// Nothing is read any more; spooled events are being committed.
     Stopping = 3,
@@ -263,8 +263,8 @@ impl Counters {
 }
 
 statistics! {
-    taken {
-        /// Events taken from the stream or given by the application, since the sink was opened.
+    accepted {
+        /// Events accepted from the stream or from the application, since the sink was opened.
         Received = 0: received,
         /// Events found in the spool when it was opened that were not committed to the table yet.
         Recovered = 1: recovered,

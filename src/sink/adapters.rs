@@ -16,7 +16,7 @@ use crate::threads::stop_signal::StopSignal;
 
 /// The adapters of a sink.
 pub(crate) struct Parts {
-    /// `None` for a sink that takes events from the application only.
+    /// `None` for a sink that accepts events from the application only.
     pub(crate) source: Option<Box<dyn Source>>,
     /// One for each of the destination's connections.
     pub(crate) links: Vec<Link>,

@@ -74,7 +74,7 @@ impl Sink {
     /// Connects to the destination and starts reading the stream, on threads of its own. A sink starts once.
     ///
     /// An unreachable destination is not an error: events wait in the spool, and the state is `stalled`. Without a stream in the
-    /// configuration, the sink takes events only from [`ingest`](Self::ingest) and [`import`](Self::import).
+    /// configuration, the sink accepts events only from [`ingest`](Self::ingest) and [`import`](Self::import).
     ///
     /// Blocks while it connects and reads the table definition, for `destination.connect_timeout` and a few
     /// `destination.statement_timeout` at most, or until `stop()`.

@@ -7,19 +7,19 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::event::Burst;
 
 impl Sink {
-    /// Takes events from JSON Lines, one event a line, and skips empty lines. Returns the number of events taken.
+    /// Accepts events from JSON Lines, one event a line, and skips empty lines. Returns the number of events accepted.
     ///
-    /// Invalid events become dead letters, as those of the stream do; [`ingest`](Self::ingest) refuses them instead. Lines are taken
+    /// Invalid events become dead letters, as those of the stream do; [`ingest`](Self::ingest) refuses them instead. Lines are accepted
     /// many at a time: those of a slow pipe wait until there are enough, or until its end. Blocks while the spool is full.
     ///
     /// # Errors
     /// `INVALID_ARGUMENT` if a line cannot be read; `STATE` when the sink is stopping; `SPOOL` if the file cannot be written. The message
-    /// says how many events before it were taken. `FORKED` in a forked child.
+    /// says how many events before it were accepted. `FORKED` in a forked child.
     pub fn import(&self, mut lines: impl BufRead) -> Result<u64> {
         self.check_process()?;
         let mut burst = Burst::default();
         let mut line = Vec::new();
-        let mut taken = 0;
+        let mut accepted = 0;
         loop {
             line.clear();
             let read = read_line(&mut lines, &mut line);
@@ -29,15 +29,16 @@ impl Sink {
             }
             let is_end = !matches!(read, Ok(1..));
             if !burst.is_empty() && (burst.is_full() || is_end) {
-                self.append(&burst, None).map_err(|error| error.while_doing(format_args!("after {taken} events")))?;
-                taken += burst.events() as u64;
+                self.append(&burst, None)
+                    .map_err(|error| error.while_doing(format_args!("after {accepted} events")))?;
+                accepted += burst.events() as u64;
                 burst.clear();
             }
             match read {
-                Ok(0) => return Ok(taken),
+                Ok(0) => return Ok(accepted),
                 Ok(_) => {}
                 Err(error) => {
-                    let message = format!("reading the line after {taken} taken events: {error}");
+                    let message = format!("reading the line after {accepted} accepted events: {error}");
                     return Err(Error::new(ErrorKind::InvalidArgument, message).caused_by(error));
                 }
             }

@@ -1,4 +1,4 @@
-//! Events from the application, validated before they are taken.
+//! Events from the application, validated before they are accepted.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use crate::report::stats::Counter;
 use crate::spool::Appended;
 
 impl Sink {
-    /// Takes an event from the application. It is validated at once, and then takes the same path as an event of the stream.
+    /// Accepts an event from the application. It is validated at once, and then takes the same path as an event of the stream.
     ///
     /// Returns when the event is in the spool; `spool.sync` sets what it survives. Blocks while the spool is full.
     ///
@@ -24,7 +24,7 @@ impl Sink {
         self.append(&burst, None)
     }
 
-    /// Takes many events, each as [`ingest`](Self::ingest) does, but many in one transaction of the spool. Returns their number.
+    /// Accepts many events, each as [`ingest`](Self::ingest) does, but many in one transaction of the spool. Returns their number.
     ///
     /// `timeout` limits the wait for room in a full spool; `None` waits without limit.
     ///
@@ -39,14 +39,14 @@ impl Sink {
     /// assert_eq!(sink.ingest_many([good, good], None)?, 2);
     ///
     /// let error = sink.ingest_many([good, "{}", good], None).unwrap_err();
-    /// assert_eq!(error.index(), Some(1)); // one more was taken: the event before the invalid one
+    /// assert_eq!(error.index(), Some(1)); // one more was accepted: the event before the invalid one
     /// # Ok(())
     /// # }
     /// ```
     ///
     /// # Errors
     /// `JSON` or `SCHEMA` for the first event that is not valid, `TIMEOUT` if the spool had no room in time, `STATE` when the sink is
-    /// stopping, `SPOOL` if the file cannot be written. In each case, every event before [`Error::index`] was taken, and none from
+    /// stopping, `SPOOL` if the file cannot be written. In each case, every event before [`Error::index`] was accepted, and none from
     /// there on. `FORKED` in a forked child.
     pub fn ingest_many<E: AsRef<[u8]>>(
         &self,
@@ -56,27 +56,27 @@ impl Sink {
         self.check_process()?;
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let mut burst = Burst::default();
-        let mut taken = 0;
+        let mut accepted = 0;
         for event in events {
             let event = event.as_ref();
             if let Err(error) = self.0.engine.schema.parse(event) {
-                self.append_counted(&mut burst, &mut taken, deadline)?;
-                return Err(error.with_index(taken));
+                self.append_counted(&mut burst, &mut accepted, deadline)?;
+                return Err(error.with_index(accepted));
             }
             burst.push(event);
             if burst.is_full() {
-                self.append_counted(&mut burst, &mut taken, deadline)?;
+                self.append_counted(&mut burst, &mut accepted, deadline)?;
             }
         }
-        self.append_counted(&mut burst, &mut taken, deadline)?;
-        Ok(taken)
+        self.append_counted(&mut burst, &mut accepted, deadline)?;
+        Ok(accepted)
     }
 
-    /// Appends the burst and empties it. The index of an error is the number of events taken before.
-    fn append_counted(&self, burst: &mut Burst, taken: &mut u64, deadline: Option<Instant>) -> Result<()> {
+    /// Appends the burst and empties it. The index of an error is the number of events accepted before.
+    fn append_counted(&self, burst: &mut Burst, accepted: &mut u64, deadline: Option<Instant>) -> Result<()> {
         if !burst.is_empty() {
-            self.append(burst, deadline).map_err(|error| error.with_index(*taken))?;
-            *taken += burst.events() as u64;
+            self.append(burst, deadline).map_err(|error| error.with_index(*accepted))?;
+            *accepted += burst.events() as u64;
             burst.clear();
         }
         Ok(())
@@ -97,7 +97,7 @@ impl Sink {
             if left.is_some_and(|left| left.is_zero()) {
                 return Err(Error::new(
                     ErrorKind::Timeout,
-                    "taking an event: the spool is full, and had no room in time",
+                    "adding events: the spool is full, and had no room in time",
                 )
                 .with_hint("try again later; if the destination is healthy, raise spool.bytes_max"));
             }

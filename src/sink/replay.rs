@@ -24,10 +24,10 @@ use crate::spool::{Requests, Spool};
 use crate::threads::stop_signal::StopSignal;
 
 impl Sink {
-    /// Checks dead letters again, with the schema that the sink was opened with and the mapping to the table as it is now, and takes
+    /// Checks dead letters again, with the schema that the sink was opened with and the mapping to the table as it is now, and accepts
     /// the valid ones as new events, in the order of their offsets.
     ///
-    /// The transaction that puts one into the spool also marks it, so none is lost and none is taken twice, also after a crash. If the
+    /// The transaction that puts one into the spool also marks it, so none is lost and none is accepted twice, also after a crash. If the
     /// database refuses it again, it becomes a dead letter again, at its new offset. Those still not valid stay, with their new reason.
     /// Those whose batch is not finished are skipped; after a crash, there may be some. Blocks while the spool is full.
     ///

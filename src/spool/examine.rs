@@ -152,7 +152,7 @@ pub(crate) fn space(path: &Path, bytes_max: u64) -> Result<Option<Finding>> {
             shown(missing)
         );
         return Err(
-            Error::spool(message).with_hint("make room, or move spool.path: no event is taken without the reserve")
+            Error::spool(message).with_hint("make room, or move spool.path: no event is accepted without the reserve")
         );
     }
     let taken = fs::metadata(path).map_or(0, |metadata| metadata.len());

@@ -109,7 +109,7 @@ impl Offsets {
         self.check();
     }
 
-    /// Takes the events that are now committed out of `ahead`, and moves the read position past them. The committed offset was `before`.
+    /// Takes newly committed events out of `ahead`, and moves the read position past them. The committed offset was `before`.
     fn drop_committed(&mut self, before: u64) {
         let committed = self.committed();
         self.ahead = self.ahead.saturating_sub(committed - before);

@@ -87,10 +87,10 @@ TEXTS = {"key": '"spool.path"', "value": "path", "path": '"/dev/null"', "json": 
 OPTIONAL = {
     "cxsink_error_status": {"error"},
     "cxsink_config_set_log": {"fn", "user_data", "free_user_data"},
-    "cxsink_sink_ingest_many": {"lens", "taken"},
+    "cxsink_sink_ingest_many": {"lens", "accepted"},
     "cxsink_check": {"on_step", "user_data", "is_ok", "out"},
-    "cxsink_sink_import": {"user_data", "taken"},
-    "cxsink_sink_import_file": {"taken"},
+    "cxsink_sink_import": {"user_data", "accepted"},
+    "cxsink_sink_import_file": {"accepted"},
     "cxsink_dead_letters_purge": {"out"},
     "cxsink_sink_replay": {"out"},
     "cxsink_replay": {"out"},

@@ -69,7 +69,7 @@ EVENT = '{{"interactionId":"i","timestamp":"2026-11-22T16:00:00Z","type":"call",
 
 
 def check_ingest(command: list[str], destination: dict[str, str], folder: Path) -> None:
-    for expected in ("taken 3, refused 2, inserted 3, updated 0", "taken 3, refused 2, inserted 0, updated 3"):
+    for expected in ("accepted 3, refused 2, inserted 3, updated 0", "accepted 3, refused 2, inserted 0, updated 3"):
         process = start(command, folder, destination, subprocess.PIPE)
         lines = [EVENT.format(key=key) for key in ("a", "b", "c")]
         out, err = process.communicate("".join([lines[0], "{}\n", lines[1], "no event\n", lines[2]]), PATIENCE_SECONDS)
@@ -117,11 +117,11 @@ def test_an_interrupt_ends_the_ingest_example_while_it_waits_for_input(installed
     assert process.stdin
     process.stdin.write(EVENT.format(key="a") + "broken\n")
     process.stdin.flush()
-    # It complains of the second line when it has taken the first.
+    # It complains of the second line when it has accepted the first.
     assert process.stderr and "line 2" in process.stderr.readline()
     process.send_signal(signal.SIGINT)
     out, _ = ended(process)
-    assert "taken 1, refused 1, inserted 1" in out
+    assert "accepted 1, refused 1, inserted 1" in out
 
 
 def test_the_examples_report_their_errors(installed: Installation, tmp_path: Path) -> None:

@@ -313,7 +313,7 @@ fn a_full_disk_fails_its_step() {
     assert_eq!(files(disk.path()).len(), 1, "only the filler");
     fs::remove_file(filler).unwrap();
     let filler = disk.fill(8 << 20);
-    fails(&check(), "spool.space", "8.0 MiB free in ", "no event is taken without the reserve");
+    fails(&check(), "spool.space", "8.0 MiB free in ", "no event is accepted without the reserve");
     fs::remove_file(filler).unwrap();
     warns(&check(), "spool.space", "24.0 MiB free", "give it room");
 }

@@ -78,4 +78,4 @@ def test_the_exit_is_clean(name: str, program: Callable[..., Program], tmp_path:
     with ThreadPoolExecutor(4) as pool:
         assert set(pool.map(once, range(times))) == {(0, "", "")}
     tables = [{"destination.url": f"sqlite:{tmp_path / str(number) / 'events.db'}"} for number in range(times)]
-    assert all(cxsink.peek(table).rows for table in tables), "events taken before the exit are committed"
+    assert all(cxsink.peek(table).rows for table in tables), "events accepted before the exit are committed"

@@ -272,7 +272,7 @@ fn give(mut out: Out<BufferHandle>, replayed: &ReplayReport) -> Status {
     Status::Ok
 }
 
-/// Checks dead letters again, with the schema that the sink was opened with and the table as it is now, and takes the valid
+/// Checks dead letters again, with the schema that the sink was opened with and the table as it is now, and accepts the valid
 /// ones as new events, in the order of their offsets. The others stay, with their new reason. Each is replayed once, also
 /// after a crash. `offsets` are the `count` offsets of those to replay; with CXSINK_ALL for `count`, all that were not
 /// replayed yet are, and `offsets` is ignored.

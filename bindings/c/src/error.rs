@@ -90,8 +90,8 @@ pub unsafe extern "C" fn cxsink_error_is_retryable(error: *const ErrorHandle) ->
     value("cxsink_error_is_retryable", false, || unsafe { error.as_ref() }.is_some_and(|error| error.is_retryable))
 }
 
-/// After `cxsink_sink_ingest_many`, the index, from 0, of the first event that was not taken; every event before it was
-/// taken. UINT64_MAX for other errors, and for NULL.
+/// After `cxsink_sink_ingest_many`, the index, from 0, of the first event that was not accepted; every event before it was
+/// accepted. UINT64_MAX for other errors, and for NULL.
 ///
 /// Ownership: none. Blocks: never. Threads: any. Errors: none.
 #[unsafe(no_mangle)]

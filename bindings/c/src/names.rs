@@ -20,7 +20,7 @@ pub enum Status {
     Ok = 0,
     /// The time given to the call has passed.
     Timeout = 1,
-    /// The sink has ended, and every notice was taken.
+    /// The sink has ended, and every notice was fetched.
     Closed = 2,
     /// An argument is invalid: NULL, not UTF-8, out of range.
     InvalidArgument = 10,
@@ -91,7 +91,7 @@ pub enum SinkState {
     Open = 0,
     /// Events are read and committed.
     Running = 1,
-    /// Events are read, but the destination takes no rows, or the spool takes no events. They wait in the spool or at the server.
+    /// Events are read, but the destination takes no rows, or the spool accepts no events. They wait in the spool or at the server.
     Stalled = 2,
     /// Nothing is read any more; spooled events are being committed.
     Stopping = 3,
@@ -116,7 +116,7 @@ const STATES: [(SinkState, State, &CStr); 6] = [
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u32)]
 pub enum SinkCounter {
-    /// Events taken from the stream or given by the application, since the sink was opened.
+    /// Events accepted from the stream or from the application, since the sink was opened.
     Received = 0,
     /// Events found in the spool when it was opened that were not committed to the table yet.
     Recovered = 1,

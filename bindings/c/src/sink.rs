@@ -80,7 +80,7 @@ pub unsafe extern "C" fn cxsink_sink_open(
 /// Connects to the destination and starts reading the stream, on threads of its own. A sink starts once.
 ///
 /// An unreachable destination is not an error: events wait in the spool, and the state is stalled. Without a stream in the
-/// configuration, the sink takes events from the application only.
+/// configuration, the sink accepts events from the application only.
 ///
 /// Ownership: none. Blocks: while it connects and reads the table definition, for destination.connect_timeout and a few
 /// destination.statement_timeout at most, or until `cxsink_sink_stop`. Threads: any.
@@ -99,7 +99,7 @@ pub unsafe extern "C" fn cxsink_sink_start(sink: *mut SinkHandle, err: *mut *mut
 }
 
 /// Waits for the next notice: CXSINK_STATUS_OK with a notice in `*out`, CXSINK_STATUS_TIMEOUT if none came in time,
-/// CXSINK_STATUS_CLOSED once the sink has ended and every notice was taken. The last two leave `*err` NULL.
+/// CXSINK_STATUS_CLOSED once the sink has ended and every notice was fetched. The last two leave `*err` NULL.
 ///
 /// After the start, a CXSINK_NOTICE_KIND_STATS comes every ten seconds at least; before the start, there are no notices.
 /// The sink works without polling: its queue of notices is bounded, and drops the oldest ones first, errors and states last.
@@ -132,7 +132,7 @@ pub unsafe extern "C" fn cxsink_sink_poll(
     }
 }
 
-/// Takes an event, `len` bytes of JSON, from the application. It is validated at once, and then takes the same path as an event
+/// Accepts an event, `len` bytes of JSON, from the application. It is validated at once, and then takes the same path as an event
 /// of the stream. On CXSINK_STATUS_OK it is in the spool; spool.sync sets what it survives.
 ///
 /// Ownership: the event is copied. Blocks: while the spool is full, and for the disk. Threads: any.
@@ -155,9 +155,9 @@ pub unsafe extern "C" fn cxsink_sink_ingest(
     }
 }
 
-/// Takes many events, each as `cxsink_sink_ingest` does, but many in one transaction of the spool, which is much faster.
+/// Accepts many events, each as `cxsink_sink_ingest` does, but many in one transaction of the spool, which is much faster.
 /// `events` are `count` texts, and `lens` their lengths; with NULL for `lens` each ends with a NUL character.
-/// `*taken`, if it is not NULL, gets the number of events taken, also after an error: those before the one that was not.
+/// `*accepted`, if it is not NULL, gets the number of events accepted, also after an error: those before the one that was not.
 ///
 /// Ownership: the events are copied. Blocks: while the spool is full, for timeout_ms milliseconds at most, -1 without
 /// limit; and for the disk. Threads: any. Errors: JSON or SCHEMA for the first event that is not valid, TIMEOUT if the
@@ -169,14 +169,14 @@ pub unsafe extern "C" fn cxsink_sink_ingest_many(
     lens: *const usize,
     count: usize,
     timeout_ms: i32,
-    taken: *mut u64,
+    accepted: *mut u64,
     err: *mut *mut ErrorHandle,
 ) -> Status {
     // SAFETY: as the caller promises.
     unsafe {
-        let mut taken = taken.as_mut();
-        if let Some(taken) = taken.as_deref_mut() {
-            *taken = 0;
+        let mut accepted = accepted.as_mut();
+        if let Some(accepted) = accepted.as_deref_mut() {
+            *accepted = 0;
         }
         call("cxsink_sink_ingest_many", err, |call| {
             let timeout = call.timeout(timeout_ms)?;
@@ -191,8 +191,8 @@ pub unsafe extern "C" fn cxsink_sink_ingest_many(
                 });
             }
             let outcome = SinkHandle::get(call, sink)?.ingest_many(events, timeout);
-            if let Some(taken) = taken {
-                *taken = outcome.as_ref().map_or_else(|error| error.index().unwrap_or(0), |count| *count);
+            if let Some(accepted) = accepted {
+                *accepted = outcome.as_ref().map_or_else(|error| error.index().unwrap_or(0), |count| *count);
             }
             outcome.map(|_| Status::Ok)
         })
@@ -225,32 +225,32 @@ impl Read for Callback {
 /// The capacity of the buffer of a read callback.
 const READ_BYTES: usize = 64 << 10;
 
-/// Takes events from JSON Lines, one event a line, and skips empty lines. `read` is called until it returns 0.
-/// `*taken`, if it is not NULL, gets the number of events taken, 0 after an error.
+/// Accepts events from JSON Lines, one event a line, and skips empty lines. `read` is called until it returns 0.
+/// `*accepted`, if it is not NULL, gets the number of events accepted, 0 after an error.
 ///
 /// Invalid events become dead letters, as those of the stream do; `cxsink_sink_ingest` refuses them instead.
 ///
 /// Ownership: none; user_data is passed to read, on this thread. Blocks: until the end is read, and while the spool is
 /// full. Threads: any. Errors: INVALID_ARGUMENT if a line cannot be read, STATE when the sink is stopping: the message says
-/// how many events before it were taken; SPOOL, FORKED.
+/// how many events before it were accepted; SPOOL, FORKED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cxsink_sink_import(
     sink: *mut SinkHandle,
     read: ReadFunction,
     user_data: *mut c_void,
-    taken: *mut u64,
+    accepted: *mut u64,
     err: *mut *mut ErrorHandle,
 ) -> Status {
     // SAFETY: as the caller promises.
     unsafe {
-        import("cxsink_sink_import", sink, taken, err, |call| {
+        import("cxsink_sink_import", sink, accepted, err, |call| {
             let read = read.ok_or_else(|| call.invalid("read is NULL"))?;
             Ok(Callback { read, user_data })
         })
     }
 }
 
-/// Takes events from a file of JSON Lines; see `cxsink_sink_import`.
+/// Accepts events from a file of JSON Lines; see `cxsink_sink_import`.
 ///
 /// Ownership: path is copied. Blocks: until the end is read, and while the spool is full. Threads: any.
 /// Errors: as `cxsink_sink_import`; INVALID_ARGUMENT if the file cannot be opened.
@@ -258,12 +258,12 @@ pub unsafe extern "C" fn cxsink_sink_import(
 pub unsafe extern "C" fn cxsink_sink_import_file(
     sink: *mut SinkHandle,
     path: *const c_char,
-    taken: *mut u64,
+    accepted: *mut u64,
     err: *mut *mut ErrorHandle,
 ) -> Status {
     // SAFETY: as the caller promises.
     unsafe {
-        import("cxsink_sink_import_file", sink, taken, err, |call| {
+        import("cxsink_sink_import_file", sink, accepted, err, |call| {
             let path = call.text(path, "path")?;
             File::open(path).map_err(|error| {
                 Error::new(ErrorKind::InvalidArgument, format!("opening {path}: {error}"))
@@ -276,21 +276,21 @@ pub unsafe extern "C" fn cxsink_sink_import_file(
 unsafe fn import<R: Read>(
     function: &'static str,
     sink: *mut SinkHandle,
-    taken: *mut u64,
+    accepted: *mut u64,
     err: *mut *mut ErrorHandle,
     reader: impl FnOnce(Call) -> Result<R>,
 ) -> Status {
     // SAFETY: as the caller promises.
     unsafe {
-        let mut taken = taken.as_mut();
-        if let Some(taken) = taken.as_deref_mut() {
-            *taken = 0;
+        let mut accepted = accepted.as_mut();
+        if let Some(accepted) = accepted.as_deref_mut() {
+            *accepted = 0;
         }
         call(function, err, |call| {
             let sink = SinkHandle::get(call, sink)?;
             let count = sink.import(BufReader::with_capacity(READ_BYTES, reader(call)?))?;
-            if let Some(taken) = taken {
-                *taken = count;
+            if let Some(accepted) = accepted {
+                *accepted = count;
             }
             Ok(Status::Ok)
         })

@@ -106,31 +106,31 @@ impl Sink {
         ingest_chunk(py, sink, &chunk).map_err(|stopped| with_index(py, stopped.cause, None))
     }
 
-    /// Takes every event of the iterable; returns their number. The attribute `index` of an exception is the number of events taken.
+    /// Accepts every event of the iterable; returns their number. The attribute `index` of an exception is the number accepted before.
     fn ingest_many(&self, py: Python<'_>, events: &Bound<'_, PyAny>) -> PyResult<u64> {
         let (sink, _scope) = self.get(py)?;
-        let mut taken = 0;
+        let mut accepted = 0;
         in_chunks(events, |chunk| {
             ingest_chunk(py, sink, chunk).map_err(|stopped| {
-                taken += stopped.taken as u64;
-                with_index(py, stopped.cause, Some(taken))
+                accepted += stopped.accepted as u64;
+                with_index(py, stopped.cause, Some(accepted))
             })?;
-            taken += chunk.len() as u64;
+            accepted += chunk.len() as u64;
             Ok(())
         })?;
-        Ok(taken)
+        Ok(accepted)
     }
 
-    /// Takes JSON Lines from any iterable; returns the number of events.
+    /// Accepts JSON Lines from any iterable; returns the number of events.
     fn import_lines(&self, py: Python<'_>, lines: &Bound<'_, PyAny>) -> PyResult<u64> {
         let (sink, _scope) = self.get(py)?;
-        let mut taken = 0;
+        let mut accepted = 0;
         in_chunks(lines, |chunk| {
             let (lines, importing) = (chunk.lines(), sink.clone());
-            taken += wait::call(py, move || importing.import(lines.as_slice()))?;
+            accepted += wait::call(py, move || importing.import(lines.as_slice()))?;
             Ok(())
         })?;
-        Ok(taken)
+        Ok(accepted)
     }
 
     fn stop(&self, py: Python<'_>) -> PyResult<()> {
@@ -227,25 +227,25 @@ impl Drop for Sink {
     }
 }
 
-/// The reason why a chunk was not taken as a whole.
+/// The reason why a chunk was not accepted as a whole.
 struct Stopped {
-    /// The number of its events that were taken.
-    taken: usize,
+    /// The number of its events that were accepted.
+    accepted: usize,
     cause: PyErr,
 }
 
-/// Takes the chunk, and checks signals while the spool is full.
+/// Accepts the chunk, and checks signals while the spool is full.
 fn ingest_chunk(py: Python<'_>, sink: &cxsink::Sink, chunk: &Chunk) -> Result<(), Stopped> {
-    let mut taken = 0;
+    let mut accepted = 0;
     loop {
-        match py.detach(|| sink.ingest_many(chunk.from(taken), Some(SLICE))) {
-            Ok(_) => return logs::drain_if_any(py).map_err(|cause| Stopped { taken: chunk.len(), cause }),
+        match py.detach(|| sink.ingest_many(chunk.from(accepted), Some(SLICE))) {
+            Ok(_) => return logs::drain_if_any(py).map_err(|cause| Stopped { accepted: chunk.len(), cause }),
             Err(error) => {
-                taken += error.index().and_then(|index| usize::try_from(index).ok()).unwrap_or_default();
+                accepted += error.index().and_then(|index| usize::try_from(index).ok()).unwrap_or_default();
                 if error.kind() != ErrorKind::Timeout {
-                    return Err(Stopped { taken, cause: exception(py, &error) });
+                    return Err(Stopped { accepted, cause: exception(py, &error) });
                 }
-                look_around(py).map_err(|cause| Stopped { taken, cause })?;
+                look_around(py).map_err(|cause| Stopped { accepted, cause })?;
             }
         }
     }

@@ -656,7 +656,7 @@ fn lines_before_an_unreadable_one_are_taken_and_counted() {
     let bench = Bench::new();
     let sink = bench.open();
     let error = sink.import(std::io::BufReader::new(Broken(0))).unwrap_err();
-    assert!(error.message().contains("after 2 taken events: the cable"), "{error}");
+    assert!(error.message().contains("after 2 accepted events: the cable"), "{error}");
     assert_eq!(sink.stats().pending, 2);
 }
 
