@@ -82,8 +82,7 @@ class Stats:
 
     @property
     def is_balanced(self) -> bool:
-        """Whether the accounting closes: every event accepted has an outcome or is pending. It does whenever no batch is in
-        progress.
+        """Whether every accepted event has an outcome or is pending. True whenever no batch is in progress.
 
         >>> Stats(state="closed", received=10, inserted=9).is_balanced
         False

@@ -84,8 +84,7 @@ macro_rules! statistics {
         }
 
         impl Stats {
-            /// Whether the accounting closes: every event accepted has an outcome or is pending. It does whenever no batch is in
-            /// progress.
+            /// Whether every accepted event has an outcome or is pending. True whenever no batch is in progress.
             pub fn is_balanced(&self) -> bool {
                 let accepted = [$(self.$accepted),+];
                 let accounted_for = [$(self.$done,)+ $(self.$waiting),+];
