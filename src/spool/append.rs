@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::event::Burst;
 use crate::spool::checkpoint_history;
 use crate::spool::checksum;
-use crate::spool::queue::Spool;
+use crate::spool::queue::{QueueState, Spool};
 use crate::spool::row::{NewRow, insert_end, size_of};
 use crate::spool::statements::{DELETE_BURSTS, INSERT_BURST, NOTE_DELETED, SIZE_OF_BURSTS, Transaction};
 use crate::threads::sync;
@@ -71,15 +71,16 @@ impl Spool {
 
     /// Whether the burst fits into `spool.bytes_max`. An empty spool takes any.
     pub(super) fn has_room(&self, burst: &Burst) -> bool {
-        let bytes = self.state().bytes;
-        bytes == 0 || bytes.saturating_add(size_of(burst)) <= self.bytes_max
+        self.fits(&self.state(), burst)
+    }
+
+    fn fits(&self, state: &QueueState, burst: &Burst) -> bool {
+        state.bytes == 0 || state.bytes.saturating_add(size_of(burst)) <= self.bytes_max
     }
 
     /// Waits until the burst fits, the intake ends, or `timeout` has passed; true if it fits.
     pub(crate) fn wait_for_room(&self, burst: &Burst, timeout: Duration) -> bool {
-        self.wait_until(timeout, |state| {
-            state.bytes == 0 || state.bytes.saturating_add(size_of(burst)) <= self.bytes_max
-        })
+        self.wait_until(timeout, |state| self.fits(state, burst))
     }
 
     fn append_to(&self, writer: &mut Connection, burst: &Burst, received_at: i64) -> rusqlite::Result<u64> {
