@@ -4,3 +4,4 @@ pub(crate) mod connect;
 pub(crate) mod detached;
 pub(crate) mod host;
 pub(crate) mod resolve;
+pub(crate) mod tls;

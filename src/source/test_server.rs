@@ -12,9 +12,9 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use crate::config::Config;
+use crate::net::tls::authority::Authority;
 use crate::threads::stop_signal::StopSignal;
 use crate::time::clock::{Clock, SystemClock};
-use crate::tls::authority::Authority;
 
 /// No step of a test takes longer, and no test asserts it.
 pub(super) const PATIENCE: Duration = Duration::from_secs(20);

@@ -4,9 +4,10 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::OpenFlags;
 
 use crate::error::{Error, Result};
+use crate::files::sqlite;
 use crate::report::finding::Finding;
 use crate::spool::disk::Reserve;
 use crate::spool::errors::spool_error;
@@ -109,9 +110,8 @@ pub(crate) fn file(path: &Path) -> Result<Finding> {
         return Ok(Finding::good(format!("{} does not exist yet: the sink creates it", path.display())));
     }
     // Opened read-only, SQLite could not remove the files beside a database with a write-ahead log.
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let fail = |error: &rusqlite::Error| spool_error(path, "opening", error);
-    let connection = Connection::open_with_flags(path, flags).map_err(|error| fail(&error))?;
+    let connection = sqlite::open(path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(|error| fail(&error))?;
     connection.busy_timeout(BUSY_TIMEOUT).map_err(|error| fail(&error))?;
     check_format(&connection, path)?;
     if connection.is_readonly("main").map_err(|error| fail(&error))? {

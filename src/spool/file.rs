@@ -7,6 +7,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use crate::config::SpoolSync;
 use crate::error::{Class, Error, Result};
+use crate::files::sqlite;
 use crate::report::stream_connection::PROCESS_GONE;
 use crate::spool::checksum;
 use crate::spool::disk::{Reserve, WalCheckpointer};
@@ -53,8 +54,7 @@ impl SpoolFile {
 
     fn open_locked(path: &Path, sync: SpoolSync) -> Result<Self> {
         let fail = |error: &rusqlite::Error| own_file_error(path, "opening", error);
-        let writer = if is_in_memory(path) { Connection::open_in_memory() } else { Connection::open(path) };
-        let writer = writer.map_err(|error| fail(&error))?;
+        let writer = sqlite::open_or_create(path).map_err(|error| fail(&error))?;
         check_format(&writer, path)?;
         Self::prepare(path, sync, writer).map_err(|error| fail(&error))
     }
@@ -77,7 +77,7 @@ impl SpoolFile {
 }
 
 fn is_in_memory(path: &Path) -> bool {
-    path.as_os_str() == ":memory:"
+    path.as_os_str() == sqlite::IN_MEMORY
 }
 
 /// Refuses a file that is not a spool, or of a newer version, before anything is written.
@@ -150,15 +150,14 @@ fn create_tables(connection: &Connection) -> rusqlite::Result<()> {
 }
 
 fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
+    let connection = sqlite::open(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     Ok(connection)
 }
 
 fn open_wal_checkpointer(path: &Path, sync: SpoolSync, writer: &mut Connection) -> rusqlite::Result<WalCheckpointer> {
-    let connection = Connection::open(path)?;
+    let connection = sqlite::open_or_create(path)?;
     connection.pragma_update(None, "synchronous", synchronous(sync))?;
     connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
     WalCheckpointer::new(writer, connection)

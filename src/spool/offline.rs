@@ -7,6 +7,7 @@ use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 use crate::config::Config;
 use crate::error::{Error, Result};
+use crate::files::sqlite;
 use crate::spool::disk::{Reserve, is_full};
 use crate::spool::errors::spool_error;
 use crate::spool::file::BUSY_TIMEOUT;
@@ -29,8 +30,7 @@ impl Offline {
                 .with_hint("set spool.path to the spool of the sink that you want to look into"));
         }
         let open = || {
-            let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-            let connection = Connection::open_with_flags(path, flags)?;
+            let connection = sqlite::open(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
             connection.busy_timeout(BUSY_TIMEOUT)?;
             connection.query_row("SELECT count(*) FROM spool", [], |_| Ok(()))?;
             Ok(connection)

@@ -1,7 +1,7 @@
 //! Common parts of the integration tests: databases, a simulator's settings, and the oracle that executes events one by one.
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
-#[path = "../../src/tls/authority.rs"]
+#[path = "../../src/net/tls/authority.rs"]
 pub mod authority;
 pub mod connect_proxy;
 pub mod disk;

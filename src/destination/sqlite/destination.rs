@@ -17,6 +17,7 @@ use crate::destination::checkpoint::moved;
 use crate::destination::names::TableName;
 use crate::destination::{Applied, Destination, Examination, Write};
 use crate::error::{Class, Error, ErrorKind, Result};
+use crate::files::sqlite;
 use crate::report::finding::Finding;
 use crate::rows::{Plan, Table};
 use crate::threads::stop_signal::{InterruptGuard, StopSignal};
@@ -46,7 +47,7 @@ impl SqliteDestination {
 
     fn open_file(&self) -> Result<Connection> {
         let open = || -> rusqlite::Result<Connection> {
-            let connection = Connection::open(&self.path)?;
+            let connection = sqlite::open_or_create(&self.path)?;
             connection.busy_timeout(BUSY_TIMEOUT)?;
             connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
             Ok(connection)

@@ -1,19 +1,14 @@
 //! Dead letters that a writer keeps: those of whole batches, and poison events, which the database refuses.
 
-use std::time::Duration;
-
 use crate::error::{Class, Error, Result};
 use crate::pipeline::writer::run::{End, Writer};
 use crate::pipeline::writer::sub_batch::SubBatch;
-use crate::report::dead_letter::{DeadLetter, Rejection, Stage};
+use crate::report::dead_letter::{DeadLetter, Rejection};
 use crate::report::notice::Notice;
 use crate::report::stats::Stored;
 use crate::report::status::Side;
 use crate::spool::SpooledEvents;
 use crate::time::backoff::Backoff;
-
-/// The shortest time between two log lines about dead letters.
-const LOG_INTERVAL: Duration = Duration::from_secs(1);
 
 impl Writer {
     /// Keeps dead letters before the checkpoint passes their events. Waits while the spool cannot take them; false when the sink
@@ -40,18 +35,18 @@ impl Writer {
         Ok(true)
     }
 
-    /// At most one line a second: a stream of invalid events must not flood the log. Each has a notice and a dead letter.
+    /// A line for the first of each kind, and now and then a tally: a stream of invalid events must not flood the log. Each has a
+    /// notice and a dead letter.
     fn log_dead_letters(&mut self, dead_letters: &[DeadLetter]) {
-        let Some(first) = dead_letters.first() else { return };
-        self.dead_letters_unlogged += dead_letters.len() as u64;
         let now = self.status.clock.steady();
-        if self.dead_letters_logged.is_some_and(|logged| now.duration_since(logged) < LOG_INTERVAL) {
-            return;
+        for letter in dead_letters {
+            if let Some(line) = self.tally.add(letter, now) {
+                log::warn!("{line}");
+            }
         }
-        let count = std::mem::take(&mut self.dead_letters_unlogged);
-        self.dead_letters_logged = Some(now);
-        let others = if count == 1 { String::new() } else { format!(", and {} more are", count - 1) };
-        log::warn!("event {} is a dead letter{others} ({}: {})", first.offset, first.stage, log_reason(first));
+        if let Some(line) = self.tally.line_if_due(now) {
+            log::warn!("{line}");
+        }
     }
 
     /// Keeps the only event of a sub-batch as a dead letter: a poison event.
@@ -68,13 +63,5 @@ impl Writer {
         }
         self.commit(sub_batch, sub_batch.to, Stored { dead_lettered: 1, ..Stored::default() });
         Ok(End::Committed)
-    }
-}
-
-/// The reason without JSON pointers: those contain member names of the event, which must not get into a log.
-fn log_reason(letter: &DeadLetter) -> String {
-    match (letter.stage, letter.violations.first()) {
-        (Stage::Schema, Some(violation)) => violation.keyword.clone(),
-        _ => letter.reason.clone(),
     }
 }

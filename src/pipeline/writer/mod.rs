@@ -12,5 +12,6 @@ mod partitions;
 mod progress;
 mod run;
 mod sub_batch;
+mod tally;
 
 pub(crate) use run::Writer;

@@ -1,12 +1,12 @@
 //! A writer and its loop.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use crate::config::Config;
 use crate::destination::{Destination, Link};
 use crate::error::Result;
 use crate::pipeline::handoff::{Handoff, PreparedBatch};
+use crate::pipeline::writer::tally::Tally;
 use crate::report::status::{Side, Status};
 use crate::rows::Plan;
 use crate::rows::partition::Partitioning;
@@ -45,8 +45,7 @@ pub(crate) struct Writer {
     pub(super) commits_in_time: u32,
     /// Events below this offset were in the spool when it was opened.
     pub(super) recovered_to: u64,
-    pub(super) dead_letters_logged: Option<Instant>,
-    pub(super) dead_letters_unlogged: u64,
+    pub(super) tally: Tally,
 }
 
 /// A partition and its checkpoint in the destination.
@@ -101,8 +100,7 @@ impl Writer {
             rows_max: config.batch.events_max as usize,
             commits_in_time: 0,
             recovered_to: spool.end(),
-            dead_letters_logged: None,
-            dead_letters_unlogged: 0,
+            tally: Tally::default(),
         };
         links.into_iter().enumerate().map(writer).collect()
     }
@@ -122,6 +120,9 @@ impl Writer {
     /// Class `Permanent`.
     pub(crate) fn run(&mut self) -> Result<()> {
         let outcome = self.write_all();
+        if let Some(line) = self.tally.line() {
+            log::warn!("{line}");
+        }
         self.handoff.close();
         outcome
     }

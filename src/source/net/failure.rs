@@ -4,8 +4,8 @@ use std::io;
 use std::time::Duration;
 
 use crate::error::{Error, ErrorKind};
+use crate::net::tls;
 use crate::source::net::server_text::shown;
-use crate::tls;
 
 /// The error of a step with `peer`.
 pub(crate) fn step_failed(step: &str, peer: &str, error: &io::Error, timeout: Duration, hint: &str) -> Error {

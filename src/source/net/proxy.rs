@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 
 use crate::config::{ProxyAddress, ProxyConfig, TlsConfig};
 use crate::error::{Error, ErrorKind, Result};
-use crate::tls;
+use crate::net::tls;
 
 use crate::net::host::host_and_port;
 use crate::source::net::address::ServerAddress;

@@ -9,12 +9,12 @@ use crate::config::{Config, ProxyConfig, TlsConfig};
 use crate::error::{Error, Result};
 use crate::net::connect::connect;
 use crate::net::resolve::{Resolver, system_resolver};
+use crate::net::tls;
 use crate::source::net::address::{Purpose, ServerAddress};
 use crate::source::net::failure::step_failed;
 use crate::source::net::proxy::Proxy;
 use crate::source::net::transport::Transport;
 use crate::threads::stop_signal::{InterruptGuard, StopSignal};
-use crate::tls;
 
 /// See the [module documentation](self).
 pub(crate) struct Route {

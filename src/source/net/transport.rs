@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use rustls::ClientConnection;
 
-use crate::tls::Encryption;
+use crate::net::tls::Encryption;
 
 /// See the [module documentation](self).
 ///

@@ -9,8 +9,8 @@ use ureq::http::{Request, header};
 use crate::config::percent::encode_in_form;
 use crate::config::{Config, OauthConfig};
 use crate::error::{Class, Error, ErrorKind, Result};
+use crate::net::tls;
 use crate::threads::stop_signal::StopSignal;
-use crate::tls;
 
 use crate::source::net::address::Purpose;
 use crate::source::net::http::Fault;

@@ -6,6 +6,7 @@ use tungstenite::http::{HeaderMap, HeaderValue, header};
 
 use crate::config::StreamConfig;
 use crate::error::{Class, Error, ErrorKind};
+use crate::net::tls;
 use crate::source::net::failure::refusal;
 use crate::source::net::http::Fault;
 use crate::source::net::retry_after::retry_after;
@@ -14,7 +15,6 @@ use crate::source::net::server_text::shown;
 use crate::source::oauth::token::Token;
 use crate::source::websocket::connection::End;
 use crate::source::websocket::handshake::Refusal;
-use crate::tls;
 
 /// How much of an error's body is shown.
 const BODY_CHARS_SHOWN: usize = 300;

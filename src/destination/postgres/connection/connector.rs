@@ -22,7 +22,7 @@ use super::startup::{ReportedPid, StartupParser};
 use super::stream::{PgStream, Purpose, Wire};
 use super::tls::NoTls;
 use super::unix_socket::UnixSocket;
-use crate::tls::Encryption;
+use crate::net::tls::Encryption;
 
 /// Length 8, code 80877103.
 const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];

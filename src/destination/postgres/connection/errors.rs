@@ -113,7 +113,8 @@ pub(super) fn misses_password(error: &postgres::Error) -> bool {
 /// `pg_hba.conf` is for this kind of connection (28000).
 pub(super) fn may_be_encryption(error: &postgres::Error) -> bool {
     let io = error.source().and_then(|source| source.downcast_ref::<io::Error>());
-    io.is_some_and(|io| crate::tls::inside(io).is_some()) || error.code().is_some_and(|code| code.code() == "28000")
+    io.is_some_and(|io| crate::net::tls::inside(io).is_some())
+        || error.code().is_some_and(|code| code.code() == "28000")
 }
 
 pub(super) fn timed_out() -> Error {
@@ -127,7 +128,7 @@ pub(crate) fn from_io(error: &io::Error) -> Error {
             "turn on `ssl` at the server; or use sslmode=prefer or disable, if the network between is trusted",
         );
     }
-    if let Some(tls) = crate::tls::inside(error) {
+    if let Some(tls) = crate::net::tls::inside(error) {
         return handshake_failed(tls);
     }
     let mapped = Error::new(ErrorKind::Connect, error.to_string()).caused_by_io(error);

@@ -14,7 +14,7 @@ use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme
 use crate::config::TlsConfig;
 use crate::destination::postgres::params::{Roots, SslMode, TlsParameters};
 use crate::error::{Class, Error, Result};
-use crate::tls::{FileNames, IN_SECTION, Problem, client_config_with, provider, refused, trusted};
+use crate::net::tls::{FileNames, IN_SECTION, Problem, client_config_with, provider, refused, trusted};
 
 /// The names of the files in messages, where libpq's parameters give them.
 const IN_PARAMETERS: FileNames = FileNames { ca: "sslrootcert", cert: "sslcert", key: "sslkey" };

@@ -8,7 +8,7 @@ use super::*;
 use crate::config::TlsConfig;
 use crate::config::database::libpq::{Libpq, LibpqVariable};
 use crate::destination::postgres::test_server::{PATIENCE, PrivateServer, config};
-use crate::tls::authority::{Authority, Certified};
+use crate::net::tls::authority::{Authority, Certified};
 
 const ACCESS: &str = "
 local all all trust

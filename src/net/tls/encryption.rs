@@ -7,9 +7,9 @@ use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, ClientConnection, RootCertStore};
 
+use crate::net::tls::provider::provider;
 use crate::report::finding::Finding;
 use crate::time::clock::Clock;
-use crate::tls::provider::provider;
 
 /// Certificates are usually renewed weeks before they expire: with fewer days left, the renewal has failed.
 const DAYS_LEFT_MIN: i64 = 14;
@@ -81,7 +81,7 @@ mod tests {
     use rustls::pki_types::pem::PemObject as _;
 
     use super::*;
-    use crate::tls::authority::Authority;
+    use crate::net::tls::authority::Authority;
 
     /// A clock that stays at a second since 1970.
     #[derive(Debug)]

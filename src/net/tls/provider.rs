@@ -18,7 +18,7 @@ use rustls::{ClientConfig, ClientConnection, SupportedProtocolVersion, version};
 
 use crate::config::{TlsConfig, TlsVersion};
 use crate::error::{Error, ErrorKind, Result};
-use crate::tls::files::{self, FileNames, IN_SECTION, trusted};
+use crate::net::tls::files::{self, FileNames, IN_SECTION, trusted};
 
 /// The application protocol (RFC 7301) of the token endpoint and the stream. A server that also offers HTTP/2 must not choose it:
 /// WebSocket over HTTP/2 is another protocol (RFC 8441).

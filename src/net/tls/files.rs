@@ -34,7 +34,7 @@ pub(super) struct Identity {
 /// The authorities in `ca_file`, or those that the system trusts. Errors call the file `name`.
 ///
 /// # Errors
-/// As [`client_config`](crate::tls::provider::client_config).
+/// As [`client_config`](crate::net::tls::provider::client_config).
 pub(crate) fn trusted(name: &str, ca_file: Option<&Path>) -> Result<RootCertStore> {
     let Some(path) = ca_file else { return system_roots() };
     let mut roots = RootCertStore::empty();

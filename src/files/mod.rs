@@ -1,0 +1,4 @@
+//! Opening files: SQLite's of spool and destination.
+
+mod fork;
+pub(crate) mod sqlite;

@@ -1,0 +1,49 @@
+//! SQLite files: the spool and the embedded destination open theirs here.
+
+use std::path::{self, Path, PathBuf};
+
+use rusqlite::{Connection, OpenFlags};
+
+/// The path of a database that keeps nothing, for tests.
+pub(crate) const IN_MEMORY: &str = ":memory:";
+
+/// Opens the file at this path, and creates it if there is none.
+///
+/// # Errors
+///
+/// As SQLite reports them.
+pub(crate) fn open_or_create(path: &Path) -> rusqlite::Result<Connection> {
+    open(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)
+}
+
+/// Opens the file at this path with these flags, without SQLite's own lock: a connection is used by one thread at a time.
+///
+/// # Errors
+///
+/// As SQLite reports them.
+pub(crate) fn open(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
+    super::fork::prepare();
+    Connection::open_with_flags(plain(path), flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+}
+
+/// SQLite is built to read `file:x?mode=memory` as a URI, whatever the flags say: it would keep nothing. An absolute path is never one.
+fn plain(path: &Path) -> PathBuf {
+    if path.as_os_str() == IN_MEMORY {
+        return path.to_owned();
+    }
+    path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_that_looks_like_a_uri_is_a_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("file:x?mode=memory");
+        open_or_create(&path).unwrap().execute_batch("CREATE TABLE kept (row)").unwrap();
+        assert!(path.exists());
+        assert!(plain(Path::new("file:x?mode=memory")).is_absolute());
+    }
+}
