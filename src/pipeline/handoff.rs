@@ -24,6 +24,10 @@ pub(crate) struct PreparedBatch {
     /// The first offset of the batch, and the one after its last.
     pub(crate) from: u64,
     pub(crate) to: u64,
+    /// The size of its events.
+    pub(crate) bytes: usize,
+    /// More events may be added until a writer takes it.
+    pub(crate) is_open: bool,
     pub(crate) rows: Rows,
     /// The rows of each partition.
     pub(crate) shares: Vec<Share>,
@@ -38,6 +42,32 @@ pub(crate) struct PreparedBatch {
 }
 
 impl PreparedBatch {
+    /// A batch without events, which begins at this offset.
+    pub(crate) fn new(assignment: &Assignment, from: u64) -> Self {
+        Self {
+            epoch: assignment.epoch,
+            from,
+            to: from,
+            bytes: 0,
+            is_open: true,
+            rows: Rows::new(Arc::clone(&assignment.plan)),
+            shares: Vec::new(),
+            shares_left: AtomicUsize::new(0),
+            dead_letters: Vec::new(),
+            rejected: Vec::new(),
+            receipts: Vec::new(),
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.from == self.to
+    }
+
+    /// The number of its events, with rejected ones.
+    pub(crate) fn events(&self) -> usize {
+        usize::try_from(self.to - self.from).unwrap_or(usize::MAX)
+    }
+
     /// Notes that one more share is written; true for the last.
     pub(crate) fn is_last_share(&self) -> bool {
         self.shares_left.fetch_sub(1, Ordering::AcqRel) == 1
@@ -48,6 +78,16 @@ impl PreparedBatch {
         let below = |offset| self.rejected.partition_point(|&rejected| rejected < offset);
         below(to).saturating_sub(below(from)) as u64
     }
+}
+
+/// What the preparer finds in the slot.
+#[derive(Debug)]
+pub(crate) enum Slot {
+    Free,
+    /// An open batch, which no writer has taken yet.
+    Open(Box<PreparedBatch>),
+    /// The writers take no more batches.
+    Closed,
 }
 
 /// The plan for which the preparer prepares, and the writers for which it splits batches.
@@ -116,6 +156,16 @@ impl HandoffState {
             self.clear_slot();
         }
         Some(batch)
+    }
+
+    /// Takes back the batch in the slot if it is open.
+    fn take_back(&mut self) -> Option<PreparedBatch> {
+        if self.has_taken.contains(&true) {
+            return None;
+        }
+        let open = self.slot.take_if(|batch| batch.is_open)?;
+        // Only writers share it, and none has it.
+        Arc::into_inner(open)
     }
 
     /// Whether the preparer has finished and this writer is the last one at work.
@@ -217,14 +267,22 @@ impl Handoff {
         state.newer_than(epoch).cloned()
     }
 
-    /// Waits until the slot is free, or there is a later assignment than that of this epoch. The preparer prepares no batch before,
-    /// so that at most two are in memory. False when the handoff is closed.
-    pub(crate) fn wait_for_slot(&self, epoch: u64) -> bool {
+    /// Waits until the slot is free or holds an open batch, or there is a later assignment than that of this epoch. The preparer
+    /// prepares no batch before, so that at most two are in memory.
+    pub(crate) fn wait_for_slot(&self, epoch: u64) -> Slot {
         let mut state = self.state();
-        while !state.is_closed && state.slot.is_some() && state.newer_than(Some(epoch)).is_none() {
+        loop {
+            if state.is_closed {
+                return Slot::Closed;
+            }
+            if state.slot.is_none() || state.newer_than(Some(epoch)).is_some() {
+                return Slot::Free;
+            }
+            if let Some(open) = state.take_back() {
+                return Slot::Open(Box::new(open));
+            }
             state = self.for_preparer.wait(state, None);
         }
-        !state.is_closed
     }
 
     /// Puts a batch into the free slot. A batch of an old epoch is dropped. False when the handoff is closed.

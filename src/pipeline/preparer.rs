@@ -1,7 +1,8 @@
 //! The loop between spool and handoff: reads pending events, parses, validates and maps them, and coalesces repeated keys.
 //!
 //! It takes all events that have arrived: under light load a batch is one event, under load batches grow, without a timer. It
-//! prepares the next batch while the writers wait for the database.
+//! prepares the next batch while the writers wait for the database, and adds to it what arrives until they take it. So a writer finds its
+//! next batch without a wait, and with all events in it.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -9,15 +10,19 @@ use std::time::{Duration, Instant};
 
 use crate::config::BatchConfig;
 use crate::error::{Class, Error, Result};
-use crate::pipeline::handoff::{Assignment, Handoff, PreparedBatch};
+use crate::pipeline::handoff::{Assignment, Handoff, PreparedBatch, Slot};
 use crate::pipeline::replayer::Replayer;
 use crate::report::dead_letter::DeadLetter;
 use crate::report::status::Status;
-use crate::rows::batch::Rows;
 use crate::rows::map_event;
 use crate::rows::partition::split;
 use crate::rows::schema::Schema;
 use crate::spool::{Next, Spool, SpooledEvents};
+
+/// A batch that is smaller than both is open: until a writer takes it, what arrives is added. Adding takes a fraction of a
+/// millisecond, for which a writer that becomes free has to wait.
+const OPEN_EVENTS_MAX: usize = 256;
+const OPEN_BYTES_MAX: usize = 64 << 10;
 
 /// After this time without events the spool is tidied.
 const IDLE: Duration = Duration::from_millis(200);
@@ -124,16 +129,20 @@ impl Preparer {
                 return Ok(Step::Finished);
             }
         }
-        if !self.handoff.wait_for_slot(assignment.epoch) {
-            return Ok(Step::End);
-        }
-        let is_open = match self.take(assignment) {
-            Ok(batch) => batch.is_none_or(|batch| self.handoff.put(batch)),
+        let mut batch = match self.handoff.wait_for_slot(assignment.epoch) {
+            Slot::Free => PreparedBatch::new(assignment, self.spool.taken()),
+            Slot::Open(batch) => *batch,
+            Slot::Closed => return Ok(Step::End),
+        };
+        let outcome = self.extend(&mut batch, assignment);
+        let is_open = batch.is_empty() || self.handoff.put(batch);
+        let is_going_on = match outcome {
+            Ok(()) => is_open,
             // A disk in trouble may recover, and no event is lost.
-            Err(error) if error.class() == Class::Transient => !self.wait_after(&error),
+            Err(error) if error.class() == Class::Transient => is_open && !self.wait_after(&error),
             Err(error) => return Err(error),
         };
-        Ok(if is_open { Step::Continue } else { Step::End })
+        Ok(if is_going_on { Step::Continue } else { Step::End })
     }
 
     /// True if the sink stops during the wait.
@@ -168,42 +177,48 @@ impl Preparer {
         }
     }
 
-    /// Takes events from the read position on and prepares them; `None` if there are none.
-    fn take(&mut self, assignment: &Assignment) -> Result<Option<PreparedBatch>> {
-        let from = self.spool.taken();
-        let bytes_max = usize::try_from(self.batch.bytes_max).unwrap_or(usize::MAX);
-        self.spool.read(from, self.batch.events_max as usize, bytes_max, &mut self.events)?;
-        let Some(to) = self.events.end() else { return Ok(None) };
-        let batch = self.prepare(assignment, from, to);
+    /// Adds events from the read position on: all that there is room for to an empty batch, a few to one that a writer may wait for.
+    fn extend(&mut self, batch: &mut PreparedBatch, assignment: &Assignment) -> Result<()> {
+        let bytes_of_batch = usize::try_from(self.batch.bytes_max).unwrap_or(usize::MAX);
+        let events_of_batch = self.batch.events_max as usize;
+        let open_events = events_of_batch.min(OPEN_EVENTS_MAX);
+        let open_bytes = bytes_of_batch.min(OPEN_BYTES_MAX);
+        let (events_max, bytes_max) = if batch.is_empty() {
+            (events_of_batch, bytes_of_batch)
+        } else {
+            (open_events.min(events_of_batch - batch.events()), open_bytes.min(bytes_of_batch - batch.bytes))
+        };
+        self.spool.read(batch.to, events_max, bytes_max, &mut self.events)?;
+        let Some(to) = self.events.end() else { return Ok(()) };
+        self.prepare(batch);
+        batch.to = to;
+        batch.bytes += self.events.bytes();
+        batch.is_open = batch.events() < open_events && batch.bytes < open_bytes;
+        batch.shares = split(&batch.rows, assignment.partitions);
+        batch.shares_left = AtomicUsize::new(batch.shares.len());
         self.rejected_before.retain(|&offset| offset >= to);
         self.spool.take(to);
-        Ok(Some(batch))
+        Ok(())
     }
 
-    fn prepare(&self, assignment: &Assignment, from: u64, to: u64) -> PreparedBatch {
-        let mut rows = Rows::with_capacity(Arc::clone(&assignment.plan), self.events.len(), self.events.bytes());
-        let mut dead_letters = Vec::new();
-        let mut rejected = Vec::new();
-        let mut receipts: Vec<(i64, u64)> = Vec::new();
+    fn prepare(&self, batch: &mut PreparedBatch) {
+        batch.rows.reserve(self.events.len(), self.events.bytes());
         for (offset, received_at, event) in self.events.iter() {
-            match receipts.last_mut() {
+            match batch.receipts.last_mut() {
                 Some((at, count)) if *at == received_at => *count += 1,
-                _ => receipts.push((received_at, 1)),
+                _ => batch.receipts.push((received_at, 1)),
             }
             if self.rejected_before.binary_search(&offset).is_ok() {
-                rejected.push(offset);
+                batch.rejected.push(offset);
                 continue;
             }
-            let mapped = self.schema.parse(event).and_then(|json| map_event(&json, offset, &mut rows));
+            let mapped = self.schema.parse(event).and_then(|json| map_event(&json, offset, &mut batch.rows));
             if let Err(error) = mapped {
                 let now = self.status.clock.unix_micros();
-                rejected.push(offset);
-                dead_letters.push(DeadLetter::new(offset, received_at, now, &error, event));
+                batch.rejected.push(offset);
+                batch.dead_letters.push(DeadLetter::new(offset, received_at, now, &error, event));
             }
         }
-        let shares = split(&rows, assignment.partitions);
-        let shares_left = AtomicUsize::new(shares.len());
-        PreparedBatch { epoch: assignment.epoch, from, to, rows, shares, shares_left, dead_letters, rejected, receipts }
     }
 }
 

@@ -44,10 +44,11 @@ impl Rows {
         Self { plan, values: Vec::new(), text: String::new(), offsets: Vec::new() }
     }
 
-    /// The same with room for this many rows and bytes of text: buffers that grow by doubling leave freed memory behind.
-    pub(crate) fn with_capacity(plan: Arc<Plan>, rows: usize, text_bytes: usize) -> Self {
-        let values = Vec::with_capacity(rows * plan.width);
-        Self { plan, values, text: String::with_capacity(text_bytes), offsets: Vec::with_capacity(rows) }
+    /// Makes room for this many more rows and bytes of text: buffers that grow by doubling leave freed memory behind.
+    pub(crate) fn reserve(&mut self, rows: usize, text_bytes: usize) {
+        self.values.reserve(rows * self.plan.width);
+        self.text.reserve(text_bytes);
+        self.offsets.reserve(rows);
     }
 
     pub(crate) fn len(&self) -> usize {

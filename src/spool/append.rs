@@ -151,9 +151,8 @@ impl Spool {
         state.offsets.delete(change.deleted);
         state.bytes = state.bytes + change.bytes_appended - change.bytes_deleted;
         state.marked_at = change.marked_at.or(state.marked_at);
-        let is_time = state.is_time_to_prepare();
         drop(state);
-        if change.events > 0 && is_time {
+        if change.events > 0 {
             self.work.notify_all();
         }
         if change.bytes_deleted > 0 {

@@ -42,10 +42,6 @@ pub(crate) struct Spool {
     lock: Mutex<Option<Lock>>,
 }
 
-/// From this many events on, the next batch is prepared while the writer is at work. Preparing them takes half a millisecond,
-/// writing them several.
-pub(super) const AHEAD_EVENTS_MIN: u64 = 256;
-
 /// The content of the file in numbers, kept in memory so that nothing has to be counted.
 #[derive(Debug)]
 pub(super) struct QueueState {
@@ -61,19 +57,15 @@ pub(super) struct QueueState {
 }
 
 impl QueueState {
-    /// A few events are left until the writers are free: a batch that is handed over is closed, and later events would have to
-    /// wait for another one. Left here, they go with all that arrive until then.
-    pub(super) fn is_time_to_prepare(&self) -> bool {
-        let waiting = self.offsets.end() - self.offsets.taken();
-        let are_writers_free = self.offsets.committed() == self.offsets.taken();
-        waiting > 0 && (are_writers_free || waiting >= AHEAD_EVENTS_MIN || self.intake_ended)
+    fn has_events(&self) -> bool {
+        self.offsets.taken() < self.offsets.end()
     }
 }
 
 /// How the preparer's wait for events ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Next {
-    /// There are events, and it is time to prepare them.
+    /// There are events to prepare.
     Events,
     /// The wait was interrupted: see [`Spool::interrupt_wait`].
     Interrupted,
@@ -210,25 +202,21 @@ impl Spool {
     fn advance(&self, commit: impl FnOnce(&mut Offsets)) -> Result<()> {
         let mut state = self.state();
         commit(&mut state.offsets);
-        let is_time = state.is_time_to_prepare();
         let is_delete_due = self.is_delete_due(&state);
         drop(state);
         self.progress.notify_all();
-        if is_time {
-            self.work.notify_all();
-        }
         if is_delete_due { self.delete_soon() } else { Ok(()) }
     }
 
     // ---- waiting ----
 
-    /// Waits until it is time to prepare events, the wait is interrupted, the intake ends, or `timeout` has passed.
+    /// Waits until there are events to prepare, the wait is interrupted, the intake ends, or `timeout` has passed.
     pub(crate) fn wait_to_prepare(&self, timeout: Duration) -> Next {
-        let is_idle = |state: &QueueState| !state.is_interrupted && !state.is_time_to_prepare();
+        let is_idle = |state: &QueueState| !state.is_interrupted && !state.has_events();
         let mut state = self.wait_while(&self.work, timeout, is_idle);
         if std::mem::take(&mut state.is_interrupted) {
             Next::Interrupted
-        } else if state.is_time_to_prepare() {
+        } else if state.has_events() {
             Next::Events
         } else if state.intake_ended {
             Next::End

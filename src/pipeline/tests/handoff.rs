@@ -26,18 +26,14 @@ pub(crate) fn plan() -> Arc<Plan> {
     Arc::new(Plan::new(&mapping, UpdateMode::Always, &table).unwrap())
 }
 
+/// The offset after the batch in the slot.
+pub(crate) fn end_of_slot(handoff: &Handoff) -> Option<u64> {
+    handoff.state().slot.as_ref().map(|batch| batch.to)
+}
+
 fn batch(from: u64, epoch: u64) -> PreparedBatch {
-    PreparedBatch {
-        epoch,
-        from,
-        to: from + 1,
-        rows: Rows::new(plan()),
-        shares: Vec::new(),
-        shares_left: AtomicUsize::new(0),
-        dead_letters: Vec::new(),
-        rejected: vec![2, 3, 7],
-        receipts: Vec::new(),
-    }
+    let assignment = Assignment { epoch, plan: plan(), partitions: 1, writers: 1 };
+    PreparedBatch { to: from + 1, rejected: vec![2, 3, 7], ..PreparedBatch::new(&assignment, from) }
 }
 
 fn from(taken: Option<Arc<PreparedBatch>>) -> Option<u64> {
@@ -67,7 +63,28 @@ fn no_wait_lasts_when_the_handoff_is_closed() {
     let thread = std::thread::spawn(move || waiting.wait_for_assignment(None).is_none() && waiting.take(0).is_none());
     handoff.close();
     assert!(thread.join().unwrap());
-    assert!(!handoff.put(batch(0, 0)) && !handoff.wait_for_slot(0) && !handoff.wait_for_writers(2));
+    assert!(
+        !handoff.put(batch(0, 0)) && matches!(handoff.wait_for_slot(0), Slot::Closed) && !handoff.wait_for_writers(2)
+    );
+}
+
+#[test]
+fn an_open_batch_goes_back_to_the_preparer_until_a_writer_has_taken_it() {
+    let handoff = Handoff::default();
+    handoff.assign(plan(), 2, 2);
+    assert!(handoff.put(batch(0, 0)));
+    let Slot::Open(open) = handoff.wait_for_slot(0) else { panic!("no writer has taken it") };
+    assert!(matches!(handoff.wait_for_slot(0), Slot::Free));
+    assert!(handoff.put(*open));
+    assert_eq!(from(handoff.take(1)), Some(0));
+    std::thread::scope(|scope| {
+        let preparer = scope.spawn(|| matches!(handoff.wait_for_slot(0), Slot::Free));
+        assert_eq!(from(handoff.take(0)), Some(0));
+        assert!(preparer.join().unwrap(), "it was not taken back from the other writer");
+    });
+    assert!(handoff.put(PreparedBatch { is_open: false, ..batch(1, 0) }));
+    handoff.close();
+    assert!(matches!(handoff.wait_for_slot(0), Slot::Closed));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::config::Config;
 use crate::event::Burst;
-use crate::pipeline::handoff::tests::plan;
+use crate::pipeline::handoff::tests::{end_of_slot, plan};
 use crate::pipeline::preparer::*;
 use crate::time::clock::SystemClock;
 
@@ -18,7 +18,10 @@ struct Road {
 impl Road {
     /// Ends the thread also when an assertion fails: the scope waits for it.
     fn run(test: impl FnOnce(&Self)) {
-        let mut config = Config::default();
+        Self::run_with(Config::default(), test);
+    }
+
+    fn run_with(mut config: Config, test: impl FnOnce(&Self)) {
         config.spool.path = Path::new(":memory:").into();
         let schema = Arc::new(Schema::load(&config.schema, u64::MAX).unwrap());
         let status = Arc::new(Status::new(Arc::new(SystemClock)));
@@ -45,6 +48,13 @@ impl Road {
         self.spool.append(&burst, 0).unwrap();
     }
 
+    /// Waits until the batch in the slot ends at this offset.
+    fn wait_until_prepared(&self, to: u64) {
+        while end_of_slot(&self.handoff) != Some(to) {
+            std::thread::yield_now();
+        }
+    }
+
     /// The offsets of the batch that the only writer gets next.
     fn taken(&self) -> Option<(u64, u64)> {
         self.handoff.take(0).map(|prepared| (prepared.from, prepared.to))
@@ -66,11 +76,44 @@ fn a_lone_event_is_a_batch_and_those_that_come_while_it_is_written_are_the_next(
         road.append(1);
         assert_eq!(road.taken(), Some((0, 1)));
         road.append(2);
+        road.wait_until_prepared(3);
         road.append(3);
-        road.spool.commit_all(1).unwrap();
-        assert_eq!(road.taken(), Some((1, 6)));
+        road.wait_until_prepared(6);
+        assert_eq!(road.taken(), Some((1, 6)), "the batch was open until it was taken");
         road.handoff.close();
         assert_eq!(road.taken(), None);
+    });
+}
+
+#[test]
+fn an_open_batch_takes_no_more_events_than_a_batch_may_have() {
+    let mut config = Config::default();
+    config.batch.events_max = 5;
+    Road::run_with(config, |road| {
+        road.append(3);
+        road.wait_until_prepared(3);
+        road.append(10);
+        road.wait_until_prepared(5);
+        assert_eq!(road.taken(), Some((0, 5)));
+        assert_eq!(road.taken(), Some((5, 10)));
+        assert_eq!(road.taken(), Some((10, 13)));
+    });
+}
+
+#[test]
+fn rejected_events_of_an_open_batch_stay_in_it() {
+    Road::run(|road| {
+        for to in 1..=3 {
+            road.append(1);
+            road.wait_until_prepared(to);
+        }
+        let batch = road.handoff.take(0).unwrap();
+        assert_eq!(
+            (batch.rejected.as_slice(), batch.dead_letters.len()),
+            ([0, 1, 2].as_slice(), 3),
+            "{{}} misses the schema"
+        );
+        assert_eq!(batch.receipts, [(0, 3)]);
     });
 }
 
