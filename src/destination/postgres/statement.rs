@@ -116,10 +116,11 @@ fn push_conflict(sql: &mut String, plan: &Plan) {
     match only_if {
         OnlyIf::Always => {}
         OnlyIf::Changed(compared) => {
-            // `*<>` compares what is stored. Equality would leave 'sales' for 'Sales' under a collation that ignores case, and 1.0
-            // for 1 in `numeric` and `jsonb`; which of them stays would depend on the division into batches.
+            // `*<>` of records compares what is stored (without the casts it would be an operator of each pair of columns). Equality
+            // would keep 'sales' for 'Sales' under a collation that ignores case, and 1 for 1.0 in `numeric` and `jsonb`; which of
+            // them stays would depend on the division into batches.
             let side = |side: &str| list(compared.iter().map(|column| format!("{side}.{}", quote(&column.name))));
-            push(sql, format_args!("  WHERE ROW({}) *<> ROW({})\n", side("t"), side("EXCLUDED")));
+            push(sql, format_args!("  WHERE ROW({})::record *<> ROW({})::record\n", side("t"), side("EXCLUDED")));
         }
         OnlyIf::NotOlder(column) => {
             let name = quote(&column.name);

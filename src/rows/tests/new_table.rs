@@ -8,7 +8,7 @@ const SCHEMA: &str = r#"{"type": "object", "required": ["id", "at", "who", "n"],
     "price": {"type": "number"}, "count": {"type": ["number", "integer"]}, "open": {"type": "boolean"},
     "day": {"type": "string", "format": "date"}, "who": {"type": "string", "format": "uuid"}, "kind": {"enum": ["a", "bcd"]},
     "long": {"type": "string", "maxLength": 20000000}, "empty": {"const": ""}, "items": {"type": "array"},
-    "any": {"type": ["string", "number"]}, "inner": {"type": "object", "additionalProperties": false}, "either": {"anyOf": []}}}"#;
+    "any": {"type": ["string", "number"]}, "inner": {"type": "object", "additionalProperties": false}, "either": {"anyOf": [{}]}}}"#;
 
 #[test]
 fn each_column_has_the_type_of_its_source() {

@@ -86,7 +86,7 @@ fn columns_in_which_different_values_are_one_are_listed() {
     let database = TestDatabase::new();
     database.execute(
         "CREATE COLLATION ci (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
-         CREATE DOMAIN name AS text COLLATE ci; CREATE DOMAIN title AS name;
+         CREATE DOMAIN label AS text COLLATE ci; CREATE DOMAIN title AS label;
          CREATE FUNCTION compare(text, text) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT bttextcmp(lower($1), lower($2))';
          CREATE OPERATOR CLASS folded FOR TYPE text USING btree AS OPERATOR 1 <, OPERATOR 3 =, OPERATOR 5 >, FUNCTION 1 compare(text, text);
          CREATE TABLE t (a text COLLATE ci UNIQUE, b text, c text COLLATE ci, d text UNIQUE, e title UNIQUE, f text, g text COLLATE ci,
