@@ -186,7 +186,7 @@ impl Table {
     /// Connects to `destination.url`, creates `destination.table` if there is none, and prepares the statement.
     pub fn open(config: &Config) -> Result<Self> {
         let mut destination = open_destination(config, StopSignal::new())?;
-        destination.init_db()?;
+        destination.init_db(None)?;
         let table = destination.connect()?;
         let plan = Arc::new(Plan::new(&config.mapping, config.destination.update, &table)?);
         destination.prepare(&plan)?;
@@ -256,6 +256,8 @@ fn default_table() -> crate::rows::Table {
         name: "cxone_events".into(),
         columns: columns.into_iter().map(column).collect(),
         unique_keys: vec![vec!["idempotency_key".into()]],
+        loose_columns: Vec::new(),
+        has_times_as_text: false,
         is_guarded: false,
         relates_rows: false,
     }

@@ -60,12 +60,12 @@ fn excess(column: ColumnType, values: &Values) -> Option<String> {
         | ColumnType::Float8
         | ColumnType::Numeric { .. } => (!is_number).then(|| "is not a number".into()),
         ColumnType::Bool => (!values.may_be("boolean")).then(|| "is neither true nor false".into()),
-        ColumnType::TimestampTz | ColumnType::Timestamp | ColumnType::Date => {
-            (values.format.as_deref() != Some("date-time")).then(|| "is not always a time (format date-time)".into())
+        ColumnType::TimestampTz => {
+            (!values.has_format(&["date-time"])).then(|| "is not always a time (format date-time)".into())
         }
-        ColumnType::Uuid => {
-            (values.format.as_deref() != Some("uuid")).then(|| "is not always a UUID (format uuid)".into())
-        }
+        ColumnType::Timestamp | ColumnType::Date => (!values.has_format(&["date-time", "date"]))
+            .then(|| "is not always a time or a date (format date-time or date)".into()),
+        ColumnType::Uuid => (!values.has_format(&["uuid"])).then(|| "is not always a UUID (format uuid)".into()),
         ColumnType::Text { .. } | ColumnType::Json | ColumnType::Jsonb => None,
     }
 }
@@ -86,7 +86,8 @@ fn takes(column: ColumnType) -> String {
     match column {
         ColumnType::Text { chars_max: Some(most) } => format!("{most} characters"),
         ColumnType::Bool => "true or false".into(),
-        ColumnType::TimestampTz | ColumnType::Timestamp | ColumnType::Date => "times".into(),
+        ColumnType::TimestampTz | ColumnType::Timestamp => "times".into(),
+        ColumnType::Date => "dates".into(),
         ColumnType::Uuid => "UUIDs".into(),
         _ => match integer_max(column) {
             Some(most) => format!("numbers up to {most}"),
@@ -120,6 +121,8 @@ mod tests {
             name: "t".into(),
             columns: vec![column("k", key, true), column("c", column_type, not_null)],
             unique_keys: vec![vec!["k".into()]],
+            loose_columns: Vec::new(),
+            has_times_as_text: false,
             is_guarded: false,
             relates_rows: false,
         };
@@ -174,6 +177,12 @@ mod tests {
         check(ColumnType::Bool, r#"{"type":"string"}"#, "neither true nor false");
         check(ColumnType::TimestampTz, r#"{"type":"string"}"#, "not always a time");
         check(ColumnType::TimestampTz, r#"{"type":"string","format":"date-time"}"#, "");
+        check(ColumnType::TimestampTz, r#"{"type":"string","format":"date"}"#, "not always a time");
+        for column_type in [ColumnType::Timestamp, ColumnType::Date] {
+            check(column_type, r#"{"type":"string"}"#, "not always a time or a date");
+            check(column_type, r#"{"type":"string","format":"date-time"}"#, "");
+            check(column_type, r#"{"type":"string","format":"date"}"#, "");
+        }
         check(ColumnType::Uuid, r#"{"type":"string"}"#, "not always a UUID");
         check(ColumnType::Uuid, r#"{"type":"string","format":"uuid"}"#, "");
         check(ColumnType::Jsonb, r#"{"type":"string"}"#, "");

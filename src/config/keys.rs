@@ -293,12 +293,12 @@ pub(super) static KEYS: &[Key] = &[
     key!(
         destination.update,
         ValueType::Word(UpdateMode::WORDS),
-        "When an event updates the row that already has its key: `always`; `changed`, only if a column would get another value, so an identical redelivery writes nothing; `newer`, only if the event's timestamp is not older than the row's (the timestamp column is then updated as well)."
+        "When an event updates the row that already has its key: `always`; `changed`, only if a column would get another value, so an identical redelivery writes nothing; `newer`, only if the event's timestamp is not older than the row's (the timestamp column is then updated as well; it must be a timestamptz, since a timestamp without a zone holds no instant)."
     ),
     key!(
         destination.connections,
         ValueType::Count(1, 16),
-        "The number of connections that write to PostgreSQL in parallel. Each one writes its own share of the keys. Events of one key stay in order; events of different keys do not, and triggers and policies that read other rows see that order. One connection is used if the table relates rows by another unique index, an exclusion constraint or a foreign key to itself, and for SQLite. More than one hides the latency of a distant server, and is faster if the server has a core for each."
+        "The number of connections that write to PostgreSQL in parallel. Each one writes its own share of the keys. Events of one key stay in order; events of different keys do not, and triggers and policies that read other rows see that order. One connection is used if the table, or a part of it, relates rows by another unique index, an exclusion constraint or a foreign key to itself; if it may take two values of the key for one (docs/exactly-once.md, \"Loose keys\"); and for SQLite. More than one hides the latency of a distant server, and is faster if the server has a core for each."
     ),
     key!(
         destination.connect_timeout,

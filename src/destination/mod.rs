@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use crate::error::Result;
 use crate::report::finding::Finding;
-use crate::rows::{Plan, Table};
+use crate::rows::{NewTable, Plan, Table};
 
 pub(crate) use examination::Examination;
 pub(crate) use link::Link;
@@ -48,11 +48,11 @@ pub(crate) trait Destination: Send {
     /// Class `Transient` if an old checkpoint has another position.
     fn replace_checkpoints(&mut self, old: &[(String, u64)], new: &[String], position: u64) -> Result<()>;
 
-    /// Creates the default table and the checkpoint table, where they do not exist. Needs no `connect`.
-    fn init_db(&mut self) -> Result<()>;
+    /// Creates a table and the checkpoint table, where they do not exist: the default table, or `own`. Needs no `connect`.
+    fn init_db(&mut self, own: Option<&NewTable>) -> Result<()>;
 
     /// The statements of `init_db`.
-    fn init_db_sql(&self) -> String;
+    fn init_db_sql(&self, own: Option<&NewTable>) -> String;
 
     /// The first rows as text, with the columns in the order of `connect`.
     fn peek(&mut self, count: usize) -> Result<Vec<Vec<Option<String>>>>;

@@ -26,7 +26,7 @@ pub(crate) struct Values {
     /// The maximum absolute value of a number; `None`: no limit.
     pub(crate) magnitude_max: Option<f64>,
     /// The required format of a text, such as `date-time`.
-    pub(crate) format: Option<String>,
+    format: Option<String>,
     /// Whether each event has a value other than null here.
     pub(crate) is_required: bool,
 }
@@ -34,6 +34,25 @@ pub(crate) struct Values {
 impl Values {
     pub(crate) fn may_be(&self, name: &str) -> bool {
         self.types.as_ref().is_none_or(|types| types.iter().any(|known| known == name))
+    }
+
+    /// The only type besides null. `number` includes `integer`.
+    pub(crate) fn only_type(&self) -> Option<&str> {
+        let mut types: Vec<&str> =
+            self.types.as_deref()?.iter().map(String::as_str).filter(|name| *name != "null").collect();
+        if types.contains(&"number") {
+            types.retain(|name| *name != "integer");
+        }
+        match types[..] {
+            [only] => Some(only),
+            [first, ..] => types.iter().all(|name| *name == first).then_some(first),
+            [] => None,
+        }
+    }
+
+    /// Whether each text has one of these formats.
+    pub(crate) fn has_format(&self, formats: &[&str]) -> bool {
+        self.format.as_deref().is_some_and(|format| formats.contains(&format))
     }
 }
 

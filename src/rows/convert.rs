@@ -9,8 +9,9 @@ use serde_json::{Map, Value as Json};
 
 use crate::error::{Error, ErrorKind, Result, Violation};
 use crate::rows::batch::{Rows, Value};
+use crate::rows::columns::{ColumnSource, PlanColumn};
 use crate::rows::decimal::Decimal;
-use crate::rows::plan::{ColumnSource, ColumnType, PlanColumn};
+use crate::rows::table::ColumnType;
 use crate::time::timestamp::DateTime;
 
 /// Appends the event as one row, or leaves `rows` as they were.
@@ -119,12 +120,7 @@ fn convert(json: &Json, column_type: ColumnType, text: &mut String) -> std::resu
         ColumnType::Float4 => to_float::<f32>(json),
         ColumnType::Float8 => to_float::<f64>(json),
         ColumnType::Numeric { precision_scale } => to_numeric(json, precision_scale, text),
-        ColumnType::Bool => match json {
-            Json::Bool(value) => Ok(Value::Bool(*value)),
-            Json::String(word) if word == "true" => Ok(Value::Bool(true)),
-            Json::String(word) if word == "false" => Ok(Value::Bool(false)),
-            _ => Err("is neither true nor false"),
-        },
+        ColumnType::Bool => to_bool(json).map(Value::Bool).ok_or("is neither true nor false"),
         ColumnType::TimestampTz => date_time(json)?.utc_micros().map(Value::Micros),
         ColumnType::Timestamp => date_time(json)?.local_micros().map(Value::Micros),
         ColumnType::Date => date_time(json)?.days().map(Value::Days),
@@ -163,6 +159,30 @@ fn fit_chars(value: &str, chars_max: Option<u32>) -> std::result::Result<&str, &
         None => Ok(value),
         Some((end, _)) if value[end..].bytes().all(|byte| byte == b' ') => Ok(&value[..end]),
         Some(_) => Err("has more characters than the column allows"),
+    }
+}
+
+/// Reads the words that PostgreSQL reads: `true`, `yes`, `on`, `1`, their opposites, and beginnings of them that are not ambiguous,
+/// in any case (PostgreSQL manual, "Boolean Type").
+fn to_bool(json: &Json) -> Option<bool> {
+    let word = match json {
+        Json::Bool(value) => return Some(*value),
+        Json::Number(number) => {
+            return [(0.0, false), (1.0, true)]
+                .into_iter()
+                .find(|&(value, _)| number.as_f64() == Some(value))
+                .map(|(_, bool)| bool);
+        }
+        Json::String(word) => word.trim().to_ascii_lowercase(),
+        _ => return None,
+    };
+    let begins = |whole: &str, least: usize| word.len() >= least && whole.starts_with(&word);
+    if begins("true", 1) || begins("yes", 1) || word == "on" || word == "1" {
+        Some(true)
+    } else if begins("false", 1) || begins("no", 1) || begins("off", 2) || word == "0" {
+        Some(false)
+    } else {
+        None
     }
 }
 

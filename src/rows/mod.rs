@@ -7,16 +7,20 @@
 pub(crate) mod allows;
 pub(crate) mod batch;
 pub(crate) mod coalesce;
+mod columns;
 mod convert;
 mod decimal;
+mod new_table;
 pub(crate) mod partition;
 mod plan;
 pub(crate) mod schema;
+mod table;
 #[cfg(test)]
 #[path = "tests/plan.rs"]
 mod tests;
 
+pub(crate) use columns::{ColumnSource, PlanColumn, Role};
 pub(crate) use convert::map_event;
-pub(crate) use plan::{
-    Column, ColumnSource, ColumnType, OnConflict, OnlyIf, Plan, PlanColumn, Role, Table, check_unique_key,
-};
+pub(crate) use new_table::{NewColumn, NewTable};
+pub(crate) use plan::{OnConflict, OnlyIf, Plan};
+pub(crate) use table::{Column, ColumnType, Table, check_unique_key};

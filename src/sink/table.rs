@@ -2,27 +2,53 @@
 
 use serde::Serialize;
 
-use crate::config::Config;
+use crate::config::{Config, MappingConfig};
 use crate::error::Result;
 use crate::report::json;
+use crate::rows::schema::Schema;
+use crate::rows::{NewTable, Plan};
 use crate::sink::adapters::{away_from_the_caller, open_destination};
 use crate::threads::stop_signal::StopSignal;
 
 /// Creates the table `destination.table` at `destination.url`, and the table `cxsink_checkpoint` beside it, if they do not exist.
 ///
+/// With `mapping.columns` of your own it creates these columns, with the types that the schema allows, and a unique index over
+/// `mapping.key`.
+///
 /// # Errors
-/// `DATABASE` or `CONNECT` if the destination refuses or is unreachable; `CONFIG` if `destination.url` is missing or bad.
+/// `DATABASE` or `CONNECT` if the destination refuses or is unreachable, or if the table exists and does not have the columns of
+/// your own mapping; `CONFIG` if `destination.url`, the mapping or the schema is missing or bad.
 pub fn init_db(config: &Config) -> Result<()> {
     let mut destination = open_destination(config, StopSignal::new())?;
-    away_from_the_caller(move || destination.init_db())
+    let own = own_table(config)?;
+    let (mapping, update) = (config.mapping.clone(), config.destination.update);
+    away_from_the_caller(move || {
+        destination.init_db(own.as_ref())?;
+        if own.is_some() {
+            Plan::new(&mapping, update, &destination.connect()?)?;
+        }
+        Ok(())
+    })
 }
 
 /// The SQL of [`init_db`]. Connects to nothing.
 ///
 /// # Errors
-/// `CONFIG` if `destination.url` is missing or bad.
+/// `CONFIG` if `destination.url`, the mapping or the schema is missing or bad.
 pub fn init_db_sql(config: &Config) -> Result<String> {
-    Ok(open_destination(config, StopSignal::new())?.init_db_sql())
+    let destination = open_destination(config, StopSignal::new())?;
+    Ok(destination.init_db_sql(own_table(config)?.as_ref()))
+}
+
+/// The table of a mapping of one's own; `None` for the default mapping, whose table has further columns.
+fn own_table(config: &Config) -> Result<Option<NewTable>> {
+    let default = MappingConfig::default();
+    if config.mapping.columns == default.columns && config.mapping.key == default.key {
+        return Ok(None);
+    }
+    config.validate()?;
+    let schema = Schema::load(&config.schema, config.stream.event_bytes_max)?;
+    NewTable::new(&config.mapping, &schema).map(Some)
 }
 
 /// The first rows of the table of the destination.

@@ -14,6 +14,7 @@ from uuid import UUID
 import cxsink
 import pytest
 from conftest import event, events
+from cxsink._events import encode
 
 
 def test_every_form_of_an_event_reaches_the_table(any_settings: dict[str, str]) -> None:
@@ -35,6 +36,16 @@ def test_every_form_of_an_event_reaches_the_table(any_settings: dict[str, str]) 
     assert columns["duration"][-1] == "7" and columns["queue_name"][-1] == str(UUID(int=1))
     assert json.loads(columns["attributes"][-1] or "") == {"more": {"naïve": "ü"}}
     assert (columns["timestamp"][-1] or "").replace("T", " ").startswith("2026-11-22 16:00:00")
+
+
+def test_a_decimal_keeps_its_digits() -> None:
+    number = Decimal(2**53 + 1)
+    others = [Decimal("0.1"), Decimal("1E+3"), Decimal("-0.00"), Decimal("12345678901234567890.123456789")]
+    encoded = encode({"a": number, "b": others, "c": 'decimal "x"'})
+    assert encoded == b'{"a":9007199254740993,"b":[0.1,1E+3,-0.00,12345678901234567890.123456789],"c":"decimal \\"x\\""}'
+    for bad in ("NaN", "sNaN", "-Infinity"):
+        with pytest.raises(ValueError, match="JSON does not have"):
+            encode({"a": Decimal(bad)})
 
 
 def test_the_error_of_an_invalid_event_has_every_violation(settings: dict[str, str]) -> None:

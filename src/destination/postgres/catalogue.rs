@@ -8,6 +8,7 @@ use std::time::Duration;
 use postgres::Row;
 use postgres::types::Type;
 
+use super::catalogue_sql::{COLUMNS, FIND, UNIQUE_KEYS, guards, relations};
 use super::connection::{PgResult, Session, UNDEFINED_TABLE, WRONG_OBJECT_TYPE};
 use crate::destination::names::TableName;
 use crate::error::{Class, Error, ErrorKind, Result};
@@ -29,58 +30,6 @@ pub(super) struct Relation {
     pub(super) partitioned: bool,
     pub(super) has_checkpoint: bool,
 }
-
-/// Sets this user's own search path for this one statement: behind a pooler, another client may have left its own on the server
-/// connection. The name depends on `own`, so the server looks it up after that.
-const FIND: &str = "\
-WITH own AS MATERIALIZED (
-  SELECT pg_catalog.set_config('search_path', reset_val, true) AS path FROM pg_catalog.pg_settings WHERE name = 'search_path'
-)
-SELECT c.oid, n.nspname::text, c.relname::text, c.relkind::text,
-       to_regclass(quote_ident(n.nspname::text) || '.' || quote_ident($2)) IS NOT NULL
-FROM own, pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
-WHERE c.oid = to_regclass(CASE WHEN own.path IS NOT NULL THEN $1 END)";
-
-/// A domain is read as its base type.
-const COLUMNS: &str = "\
-SELECT a.attname::text, pg_catalog.format_type(a.atttypid, a.atttypmod),
-       CASE t.typtype WHEN 'd' THEN t.typbasetype ELSE t.oid END,
-       CASE t.typtype WHEN 'd' THEN t.typtypmod ELSE a.atttypmod END,
-       a.attnotnull OR t.typnotnull,
-       a.atthasdef OR a.attidentity <> '' OR a.attgenerated <> ''
-FROM pg_catalog.pg_attribute AS a JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid
-WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped
-ORDER BY a.attnum";
-
-/// A deferrable constraint, a condition or an expression make an index unusable for ON CONFLICT (columns)
-/// (PostgreSQL manual, INSERT, "ON CONFLICT Clause").
-const UNIQUE_KEYS: &str = "\
-SELECT i.indexrelid, a.attname::text
-FROM pg_catalog.pg_index AS i
-CROSS JOIN LATERAL pg_catalog.generate_series(0, i.indnkeyatts - 1) AS k(position)
-JOIN pg_catalog.pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[k.position]
-WHERE i.indrelid = $1 AND i.indisunique AND i.indisvalid AND i.indimmediate AND i.indpred IS NULL AND i.indexprs IS NULL
-ORDER BY i.indisprimary DESC, i.indexrelid, k.position";
-
-/// Whether anything besides plain unique indexes can refuse a row for its values or do more than store it: constraints of the
-/// table and of its columns' domains, triggers, row security, generated columns, and the other unique indexes.
-const GUARDS: &str = "\
-SELECT EXISTS (SELECT FROM pg_catalog.pg_constraint WHERE conrelid = $1 AND contype IN ('c', 'f', 'x'))
-    OR EXISTS (SELECT FROM pg_catalog.pg_trigger WHERE tgrelid = $1 AND NOT tgisinternal AND tgenabled <> 'D')
-    OR EXISTS (SELECT FROM pg_catalog.pg_index WHERE indrelid = $1 AND indisunique
-               AND (indpred IS NOT NULL OR indexprs IS NOT NULL OR NOT indimmediate))
-    OR EXISTS (SELECT FROM pg_catalog.pg_attribute AS a JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid
-               WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped
-               AND (a.attgenerated <> '' OR EXISTS (SELECT FROM pg_catalog.pg_constraint WHERE contypid = t.oid)))
-    OR (SELECT relrowsecurity FROM pg_catalog.pg_class WHERE oid = $1)";
-
-/// Whether the order of two keys can matter: a foreign key to the table itself, an exclusion constraint, or one of the other
-/// unique indexes. Triggers and row-security policies cannot be analysed and are ignored here; most read their own row only.
-const RELATIONS: &str = "\
-SELECT EXISTS (SELECT FROM pg_catalog.pg_constraint
-               WHERE conrelid = $1 AND (contype = 'x' OR contype = 'f' AND confrelid = $1))
-    OR EXISTS (SELECT FROM pg_catalog.pg_index WHERE indrelid = $1 AND indisunique
-               AND (indpred IS NOT NULL OR indexprs IS NOT NULL OR NOT indimmediate))";
 
 /// Finds the table by its name, or by its bare name along the search path.
 pub(super) fn find(session: &mut Session, name: &TableName, timeout: Duration) -> Result<Option<Found>> {
@@ -120,12 +69,25 @@ pub(super) fn read(
         let mut query = |sql: &str| client.query_typed(sql, &[(&oid, Type::OID)]);
         let (columns, keys) = (query(COLUMNS)?, query(UNIQUE_KEYS)?);
         let mut is_so = |sql: &str| query(sql)?.first().map_or(Ok(true), |row| row.try_get(0));
+        let mut loose_columns = Vec::new();
+        for column in &columns {
+            if is_stored_loosely(column)? {
+                loose_columns.push(column.try_get(0)?);
+            }
+        }
+        for column in &keys {
+            if column.try_get(2)? {
+                loose_columns.push(column.try_get(1)?);
+            }
+        }
         Ok(Table {
             name: configured.into(),
             columns: columns.iter().map(read_column).collect::<PgResult<_>>()?,
             unique_keys: read_keys(&keys)?,
-            is_guarded: is_so(GUARDS)?,
-            relates_rows: is_so(RELATIONS)?,
+            loose_columns,
+            has_times_as_text: false,
+            is_guarded: is_so(&guards())?,
+            relates_rows: is_so(&relations())?,
         })
     })?;
     Ok((relation, table))
@@ -162,6 +124,17 @@ fn read_column(row: &Row) -> PgResult<Column> {
         column_type: column_type(row.try_get(2)?, row.try_get(3)?),
         not_null: row.try_get(4)?,
         has_default: row.try_get(5)?,
+    })
+}
+
+/// Whether the column may store two different values as one: texts in an encoding with several characters for one, and times with
+/// fewer digits than microseconds, whose type has a modifier.
+fn is_stored_loosely(row: &Row) -> PgResult<bool> {
+    let (oid, modifier, is_converted): (u32, i32, bool) = (row.try_get(2)?, row.try_get(3)?, row.try_get(6)?);
+    Ok(match Type::from_oid(oid) {
+        Some(Type::TEXT | Type::VARCHAR) => is_converted,
+        Some(Type::TIMESTAMPTZ | Type::TIMESTAMP) => (0..6).contains(&modifier),
+        _ => false,
     })
 }
 

@@ -15,7 +15,7 @@ use crate::destination::names::TableName;
 use crate::destination::{Applied, Destination, Examination, Write};
 use crate::error::{Class, Result};
 use crate::report::finding::Finding;
-use crate::rows::{Plan, Table};
+use crate::rows::{NewTable, Plan, Table};
 use crate::threads::stop_signal::StopSignal;
 
 /// A table in PostgreSQL.
@@ -147,13 +147,13 @@ impl PostgresDestination {
         Ok(relation.name.checkpoint().quoted())
     }
 
-    fn try_init_db(&mut self) -> Result<()> {
+    fn try_init_db(&mut self, own: Option<&NewTable>) -> Result<()> {
         let timeout = self.server.timeout();
         let session = self.server.ensure_session()?;
         let found = catalogue::find(session, &self.table, timeout)?;
         let table = found.map_or_else(|| self.table.clone(), |found| found.relation.name);
         // Behind a pooler, another client may have left its own search path.
-        let sql = format!("SET LOCAL search_path TO DEFAULT; {}", init_db::sql(&table));
+        let sql = format!("SET LOCAL search_path TO DEFAULT; {}", init_db::sql(&table, own));
         session.run("creating the tables", timeout, |client| client.batch_execute(&sql))
     }
 
@@ -205,12 +205,12 @@ impl Destination for PostgresDestination {
     }
 
     /// A table that the search path finds in another schema stays as it is, and gets its checkpoint table in that schema.
-    fn init_db(&mut self) -> Result<()> {
-        self.call(Self::try_init_db)
+    fn init_db(&mut self, own: Option<&NewTable>) -> Result<()> {
+        self.call(|destination| destination.try_init_db(own))
     }
 
-    fn init_db_sql(&self) -> String {
-        init_db::sql(&self.table)
+    fn init_db_sql(&self, own: Option<&NewTable>) -> String {
+        init_db::sql(&self.table, own)
     }
 
     fn peek(&mut self, count: usize) -> Result<Vec<Vec<Option<String>>>> {

@@ -1,16 +1,32 @@
-//! The SQL of `cxsink init-db`: the default table and the checkpoint table. A repetition changes nothing.
+//! The SQL of `cxsink init-db`: the default table, or the one of a mapping, and the checkpoint table. A repetition changes nothing.
 
 use crate::destination::names::{TableName, quote};
+use crate::rows::{ColumnType, NewColumn, NewTable};
 
 /// The statements that create `table`, and the checkpoint table in the same schema, with every name quoted.
-pub(super) fn sql(table: &TableName) -> String {
-    let events = table.quoted();
+pub(super) fn sql(table: &TableName, own: Option<&NewTable>) -> String {
     let checkpoint = table.checkpoint().quoted();
-    let (timestamp, kind) = (quote("timestamp"), quote("type"));
     format!(
         "\
-CREATE TABLE IF NOT EXISTS {events} (
-    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+CREATE TABLE IF NOT EXISTS {} (
+{}
+);
+
+CREATE TABLE IF NOT EXISTS {checkpoint} (
+    spool_id text PRIMARY KEY,
+    position bigint NOT NULL,
+    updated_at timestamptz NOT NULL DEFAULT now()
+);
+",
+        table.quoted(),
+        own.map_or_else(default_columns, own_columns)
+    )
+}
+
+fn default_columns() -> String {
+    let (timestamp, kind) = (quote("timestamp"), quote("type"));
+    format!(
+        "    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     interaction_id varchar(255) NOT NULL,
     {timestamp} timestamptz NOT NULL,
     {kind} varchar(50) NOT NULL,
@@ -21,14 +37,43 @@ CREATE TABLE IF NOT EXISTS {events} (
     agent_id varchar(255),
     attributes jsonb,
     created_at timestamptz NOT NULL DEFAULT now(),
-    updated_at timestamptz NOT NULL DEFAULT now()
-);
-
-CREATE TABLE IF NOT EXISTS {checkpoint} (
-    spool_id text PRIMARY KEY,
-    position bigint NOT NULL,
-    updated_at timestamptz NOT NULL DEFAULT now()
-);
-"
+    updated_at timestamptz NOT NULL DEFAULT now()"
     )
+}
+
+fn own_columns(table: &NewTable) -> String {
+    let key: Vec<String> = table.key.iter().map(|name| quote(name)).collect();
+    let mut lines: Vec<String> = table.columns.iter().map(own_column).collect();
+    lines.push(format!("    UNIQUE ({})", key.join(", ")));
+    lines.join(",\n")
+}
+
+fn own_column(column: &NewColumn) -> String {
+    let not_null = if column.not_null { " NOT NULL" } else { "" };
+    let default = if column.is_now { " DEFAULT now()" } else { "" };
+    format!("    {} {}{not_null}{default}", quote(&column.name), type_name(column.column_type))
+}
+
+fn type_name(column_type: ColumnType) -> String {
+    match column_type {
+        ColumnType::Text { chars_max: None } => "text",
+        ColumnType::Text { chars_max: Some(chars) } => return format!("varchar({chars})"),
+        ColumnType::Numeric { precision_scale: Some((precision, scale)) } => {
+            return format!("numeric({precision},{scale})");
+        }
+        ColumnType::Numeric { precision_scale: None } => "numeric",
+        ColumnType::Int2 => "smallint",
+        ColumnType::Int4 => "integer",
+        ColumnType::Int8 => "bigint",
+        ColumnType::Float4 => "real",
+        ColumnType::Float8 => "double precision",
+        ColumnType::Bool => "boolean",
+        ColumnType::TimestampTz => "timestamptz",
+        ColumnType::Timestamp => "timestamp",
+        ColumnType::Date => "date",
+        ColumnType::Uuid => "uuid",
+        ColumnType::Json => "json",
+        ColumnType::Jsonb => "jsonb",
+    }
+    .into()
 }

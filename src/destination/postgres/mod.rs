@@ -5,6 +5,7 @@
 
 mod batch;
 mod catalogue;
+mod catalogue_sql;
 mod checkpoint;
 mod connection;
 mod destination;

@@ -16,7 +16,7 @@ use postgres::types::Type;
 use super::catalogue::Relation;
 use super::connection::PgResult;
 use crate::destination::names::quote;
-use crate::rows::{ColumnSource, ColumnType, OnConflict, OnlyIf, Plan, PlanColumn};
+use crate::rows::{ColumnSource, ColumnType, OnConflict, OnlyIf, Plan};
 
 /// SQL and the types of its parameters: the nonce, an array for each of the plan's row columns, and with a fence
 /// spool id, position to move from, position to move to.
@@ -116,8 +116,11 @@ fn push_conflict(sql: &mut String, plan: &Plan) {
     match only_if {
         OnlyIf::Always => {}
         OnlyIf::Changed(compared) => {
-            let side = |side: &str| list(compared.iter().map(|column| comparable(side, column)));
-            push(sql, format_args!("  WHERE ({}) IS DISTINCT FROM ({})\n", side("t"), side("EXCLUDED")));
+            // `*<>` of records compares what is stored (without the casts it would be an operator of each pair of columns). Equality
+            // would keep 'sales' for 'Sales' under a collation that ignores case, and 1 for 1.0 in `numeric` and `jsonb`; which of
+            // them stays would depend on the division into batches.
+            let side = |side: &str| list(compared.iter().map(|column| format!("{side}.{}", quote(&column.name))));
+            push(sql, format_args!("  WHERE ROW({})::record *<> ROW({})::record\n", side("t"), side("EXCLUDED")));
         }
         OnlyIf::NotOlder(column) => {
             let name = quote(&column.name);
@@ -146,12 +149,6 @@ fn push_counts(sql: &mut String, plan: &Plan, relation: &Relation, ours: &str, m
             "SELECT {ours}, {moved}, count(*) FILTER (WHERE inserted), count(*) FILTER (WHERE NOT inserted)\nFROM {inserted} AS counted"
         ),
     );
-}
-
-/// `json` has no equality, but its text has.
-fn comparable(side: &str, column: &PlanColumn) -> String {
-    let cast = if column.column_type == ColumnType::Json { "::text" } else { "" };
-    format!("{side}.{}{cast}", quote(&column.name))
 }
 
 fn list(items: impl Iterator<Item = String>) -> String {

@@ -10,7 +10,8 @@ use rusqlite::types::ValueRef;
 use super::apply::apply;
 use super::catalogue::read_table;
 use super::errors::{not_connected, sqlite_error};
-use super::statement::{Statements, init_db_sql};
+use super::init_db::init_db_sql;
+use super::statement::Statements;
 use super::{checkpoint, examine};
 use crate::config::DestinationConfig;
 use crate::destination::checkpoint::moved;
@@ -19,7 +20,7 @@ use crate::destination::{Applied, Destination, Examination, Write};
 use crate::error::{Class, Error, ErrorKind, Result};
 use crate::files::sqlite;
 use crate::report::finding::Finding;
-use crate::rows::{Plan, Table};
+use crate::rows::{NewTable, Plan, Table};
 use crate::threads::stop_signal::{InterruptGuard, StopSignal};
 
 /// Short, because nothing interrupts this wait; the writer tries again.
@@ -92,7 +93,8 @@ impl Destination for SqliteDestination {
     }
 
     fn prepare(&mut self, plan: &Arc<Plan>) -> Result<()> {
-        let statements = Statements::new(plan, &self.table.quoted());
+        let table = self.table.clone();
+        let statements = self.run("reading the table in", |connection| Statements::new(connection, plan, &table))?;
         self.file()?.statements = Some(statements);
         Ok(())
     }
@@ -111,13 +113,13 @@ impl Destination for SqliteDestination {
         elsewhere.map_or(Ok(()), |name| Err(moved(&name)))
     }
 
-    fn init_db(&mut self) -> Result<()> {
+    fn init_db(&mut self, own: Option<&NewTable>) -> Result<()> {
         let connection = self.open_file()?;
-        connection.execute_batch(&self.init_db_sql()).map_err(|error| self.error("creating the tables in", &error))
+        connection.execute_batch(&self.init_db_sql(own)).map_err(|error| self.error("creating the tables in", &error))
     }
 
-    fn init_db_sql(&self) -> String {
-        init_db_sql(&self.table.quoted())
+    fn init_db_sql(&self, own: Option<&NewTable>) -> String {
+        init_db_sql(&self.table.quoted(), own)
     }
 
     fn peek(&mut self, count: usize) -> Result<Vec<Vec<Option<String>>>> {
@@ -132,7 +134,7 @@ impl Destination for SqliteDestination {
     }
 
     fn examine(&mut self, what: Examination<'_>) -> Result<Option<Finding>> {
-        let (path, table) = (self.path.clone(), self.table.quoted());
+        let (path, table) = (self.path.clone(), self.table.clone());
         match what {
             Examination::Names | Examination::Tcp | Examination::Tls | Examination::Pooler | Examination::Clock => {
                 Ok(None)

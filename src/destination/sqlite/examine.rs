@@ -8,7 +8,7 @@ use super::checkpoint::table_exists;
 use super::errors::sqlite_error;
 use super::statement::Statements;
 use crate::destination::checkpoint as shared;
-use crate::destination::names::CHECKPOINT;
+use crate::destination::names::{CHECKPOINT, TableName};
 use crate::error::{Class, Error, ErrorKind, Result};
 use crate::report::finding::Finding;
 use crate::rows::Plan;
@@ -25,9 +25,9 @@ pub(super) fn file(path: &Path) -> Result<Finding> {
 }
 
 /// Begins to write, compiles the statements and rolls back.
-pub(super) fn writing(connection: &mut Connection, path: &Path, table: &str, plan: &Plan) -> Result<Finding> {
-    let statements = Statements::new(plan, table);
+pub(super) fn writing(connection: &mut Connection, path: &Path, table: &TableName, plan: &Plan) -> Result<Finding> {
     let mut attempt = || -> rusqlite::Result<()> {
+        let statements = Statements::new(connection, plan, table)?;
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         transaction.prepare(&statements.find)?;
         transaction.prepare(&statements.upsert)?;

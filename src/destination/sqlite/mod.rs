@@ -9,8 +9,9 @@ mod checkpoint;
 mod destination;
 mod errors;
 mod examine;
+mod init_db;
 mod statement;
 
 pub(crate) use destination::SqliteDestination;
 #[cfg(test)]
-pub(crate) use statement::init_db_sql;
+pub(crate) use init_db::init_db_sql;

@@ -1,34 +1,12 @@
-//! The SQL of the upsert and of `init-db`.
+//! The SQL of the upsert.
 
 use std::fmt::Write as _;
 
-use crate::destination::names::{CHECKPOINT, quote};
-use crate::rows::{OnConflict, OnlyIf, Plan, PlanColumn};
+use rusqlite::Connection;
 
-/// The SQL of `init-db`. `table` is quoted.
-pub(crate) fn init_db_sql(table: &str) -> String {
-    format!(
-        "CREATE TABLE IF NOT EXISTS {table} (
-  id INTEGER PRIMARY KEY,
-  interaction_id VARCHAR(255) NOT NULL,
-  timestamp TIMESTAMPTZ NOT NULL,
-  type VARCHAR(50) NOT NULL,
-  idempotency_key VARCHAR(255) NOT NULL UNIQUE,
-  duration INTEGER,
-  disposition VARCHAR(255),
-  queue_name VARCHAR(255),
-  agent_id VARCHAR(255),
-  attributes JSON,
-  created_at TIMESTAMPTZ NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%f000Z')),
-  updated_at TIMESTAMPTZ NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%f000Z'))
-);
-CREATE TABLE IF NOT EXISTS {CHECKPOINT} (
-  spool_id TEXT PRIMARY KEY,
-  position INTEGER NOT NULL
-);
-"
-    )
-}
+use super::catalogue::key_collations;
+use crate::destination::names::{TableName, quote};
+use crate::rows::{OnConflict, OnlyIf, Plan, PlanColumn};
 
 /// The SQL of a plan.
 pub(super) struct Statements {
@@ -38,19 +16,21 @@ pub(super) struct Statements {
 }
 
 impl Statements {
-    /// `table` is quoted.
-    pub(super) fn new(plan: &Plan, table: &str) -> Self {
-        Self { find: find_sql(plan, table), upsert: upsert_sql(plan, table) }
+    pub(super) fn new(connection: &Connection, plan: &Plan, table: &TableName) -> rusqlite::Result<Self> {
+        let key: Vec<&str> = plan.key.iter().map(|&index| plan.columns[index].name.as_str()).collect();
+        let collations = key_collations(connection, &table.name, &key)?;
+        let table = table.quoted();
+        Ok(Self { find: find_sql(&key, collations.as_deref(), &table), upsert: upsert_sql(plan, &table) })
     }
 }
 
-fn find_sql(plan: &Plan, table: &str) -> String {
-    let conditions: Vec<String> = plan
-        .key
-        .iter()
-        .enumerate()
-        .map(|(n, &index)| format!("{} = ?{}", quote(&plan.columns[index].name), n + 1))
-        .collect();
+/// Compares as the conflict target does, which may have another collation than the column.
+fn find_sql(key: &[&str], collations: Option<&[String]>, table: &str) -> String {
+    let condition = |(n, name): (usize, &&str)| {
+        let collation = collations.map_or_else(String::new, |collations| format!(" COLLATE {}", quote(&collations[n])));
+        format!("{} = ?{}{collation}", quote(name), n + 1)
+    };
+    let conditions: Vec<String> = key.iter().enumerate().map(condition).collect();
     format!("SELECT 1 FROM {table} WHERE {}", conditions.join(" AND "))
 }
 
@@ -76,7 +56,8 @@ fn upsert_sql(plan: &Plan, table: &str) -> String {
     match only_if {
         OnlyIf::Always => {}
         OnlyIf::Changed(compared) => {
-            let differences = each(&compared, &|name| format!("t.{name} IS NOT excluded.{name}"));
+            // By bytes, whatever collation the column has: 'Sales' is another value than 'sales'.
+            let differences = each(&compared, &|name| format!("t.{name} IS NOT excluded.{name} COLLATE BINARY"));
             let _ = write!(sql, " WHERE {}", differences.join(" OR "));
         }
         OnlyIf::NotOlder(column) => {

@@ -16,6 +16,8 @@ pub(crate) fn plan() -> Arc<Plan> {
         name: "t".into(),
         columns: vec![column("k")],
         unique_keys: vec![vec!["k".into()]],
+        loose_columns: Vec::new(),
+        has_times_as_text: false,
         is_guarded: false,
         relates_rows: false,
     };

@@ -58,15 +58,20 @@ impl Writer {
         Ok(Some(are_new))
     }
 
-    /// The partitioning to have. Where constraints relate rows of different keys, there is one partition. Decided once; another
+    /// The partitioning to have. Where the order of different keys can matter, there is one partition. Decided once; another
     /// number than in the last run is used when all partitions have the same position.
     fn wanted(&mut self, plan: &Plan) -> Partitioning {
         let count = self.partitions_wanted.unwrap_or_else(|| {
             if !self.is_first() || self.writers == 1 || !plan.relates_rows {
                 return self.writers;
             }
+            let reason = if plan.has_loose_key {
+                "may take two different values of the key for one"
+            } else {
+                "relates rows of different keys by a constraint or an index, or has a trigger that may change the key"
+            };
             log::warn!(
-                "constraints of the table {} relate rows of different keys, which several connections would write in any order: \
+                "the table {} {reason}, and several connections would write them in any order: \
                  destination.connections counts as 1",
                 plan.table
             );

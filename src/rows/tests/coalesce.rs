@@ -28,6 +28,8 @@ fn plan(update_mode: UpdateMode) -> Arc<Plan> {
             column("timestamp", ColumnType::TimestampTz),
         ],
         unique_keys: vec![vec!["k".into(), "n".into()]],
+        loose_columns: Vec::new(),
+        has_times_as_text: false,
         is_guarded: false,
         relates_rows: false,
     };

@@ -21,6 +21,8 @@ fn plan(key: ColumnType) -> Arc<Plan> {
         name: "t".into(),
         columns,
         unique_keys: vec![vec!["k".into(), "n".into()]],
+        loose_columns: Vec::new(),
+        has_times_as_text: false,
         is_guarded: false,
         relates_rows: false,
     };

@@ -39,6 +39,8 @@ fn default_table() -> Table {
         name: "cxone_events".into(),
         columns,
         unique_keys: vec![vec!["id".into()], vec!["idempotency_key".into()]],
+        loose_columns: Vec::new(),
+        has_times_as_text: false,
         is_guarded: false,
         relates_rows: false,
     }
@@ -63,6 +65,8 @@ fn plan_of(column_type: ColumnType) -> Arc<Plan> {
         name: "t".into(),
         columns: vec![column("k", ColumnType::Text { chars_max: None }), column("c", column_type)],
         unique_keys: vec![vec!["k".into()]],
+        loose_columns: Vec::new(),
+        has_times_as_text: false,
         is_guarded: false,
         relates_rows: false,
     };
@@ -141,7 +145,17 @@ fn values_are_converted_or_refused_with_the_reason() {
     check(Numeric { precision_scale: None }, json!("12,5"), Err("not a number"));
     check(Bool, json!(true), Ok("true"));
     check(Bool, json!("false"), Ok("false"));
-    check(Bool, json!(1), Err("neither true nor false"));
+    for (truth, values) in [
+        ("true", [json!(1), json!(1.0), json!(" TRUE\n"), json!("t"), json!("Ye"), json!("on"), json!("1")]),
+        ("false", [json!(0), json!(-0.0), json!("F"), json!("n"), json!("of"), json!("OFF"), json!("0")]),
+    ] {
+        for value in values {
+            check(Bool, value, Ok(truth));
+        }
+    }
+    for value in [json!(2), json!(0.5), json!(""), json!("o"), json!("truex"), json!("10"), json!([]), json!({})] {
+        check(Bool, value, Err("neither true nor false"));
+    }
     check(TimestampTz, json!("1970-01-01T01:00:00.000001+01:00"), Ok("1"));
     check(TimestampTz, json!("0000-01-01T00:00:00Z"), Err("year 0000"));
     check(TimestampTz, json!("2026-01-01T00:00:00+23:59"), Err("16 hours"));
@@ -217,6 +231,8 @@ fn pointers_follow_rfc_6901() {
             name: "t".into(),
             columns: vec![column("k", text), column("c", text)],
             unique_keys: vec![vec!["k".into()]],
+            loose_columns: Vec::new(),
+            has_times_as_text: false,
             is_guarded: false,
             relates_rows: false,
         };

@@ -90,12 +90,12 @@ impl Destination for Faulty {
         self.inner.replace_checkpoints(old, new, position)
     }
 
-    fn init_db(&mut self) -> Result<()> {
-        self.inner.init_db()
+    fn init_db(&mut self, own: Option<&crate::rows::NewTable>) -> Result<()> {
+        self.inner.init_db(own)
     }
 
-    fn init_db_sql(&self) -> String {
-        self.inner.init_db_sql()
+    fn init_db_sql(&self, own: Option<&crate::rows::NewTable>) -> String {
+        self.inner.init_db_sql(own)
     }
 
     fn peek(&mut self, count: usize) -> Result<Vec<Vec<Option<String>>>> {
@@ -188,7 +188,7 @@ impl Bench {
         config.retry.delay_max = Duration::from_millis(2);
         config.stream.on_normal_close = crate::config::OnNormalClose::Stop;
         let bench = Self { directory, config, faults: Arc::default() };
-        bench.sql(&init_db_sql("cxone_events"));
+        bench.sql(&init_db_sql("cxone_events", None));
         bench
     }
 
@@ -572,7 +572,7 @@ fn a_checkpoint_table_created_later_is_used() {
     let batches = bench.start(&sink, &[], None);
     sink.ingest(event("a", 1).as_bytes()).unwrap();
     assert!(sink.0.engine.spool.wait_drained(Duration::from_secs(30)));
-    bench.sql(&init_db_sql("cxone_events"));
+    bench.sql(&init_db_sql("cxone_events", None));
     bench.faults(&[Fault::Before(Class::Transient)]);
     sink.ingest(event("b", 2).as_bytes()).unwrap();
     sink.0.engine.spool.wait_drained(Duration::from_secs(30));

@@ -281,7 +281,7 @@ fn every_call_to_a_silent_server_ends_at_the_deadline() {
         &|destination| destination.prepare(&plan).unwrap_err(),
         &|destination| destination.position("spool", 0).unwrap_err(),
         &|destination| apply_all(destination, &rows).unwrap_err(),
-        &|destination| destination.init_db().unwrap_err(),
+        &|destination| destination.init_db(None).unwrap_err(),
     ];
     for call in calls {
         proxy.stall(false);

@@ -50,6 +50,7 @@ fn plan(table: &str, columns: Vec<PlanColumn>, update_mode: UpdateMode) -> Arc<P
         newer_by: columns.iter().position(|column| column.name == "ts"),
         is_guarded: false,
         relates_rows: false,
+        has_loose_key: false,
         columns,
         update_mode,
     })

@@ -126,6 +126,6 @@ fn settings_that_other_clients_leave_behind_have_no_effect() {
     let path: String = session.run("testing", timeout, path).unwrap();
     assert_eq!(path, "nowhere", "the other client's setting is unchanged");
     destination.table = TableName::parse("made").unwrap();
-    destination.init_db().unwrap();
+    destination.init_db(None).unwrap();
     assert_eq!(database.query("SELECT to_regclass('public.made') IS NOT NULL"), ["t"]);
 }

@@ -131,6 +131,38 @@ fn changed_writes_only_differences() {
     assert_eq!(database.query("SELECT k, n, j FROM t ORDER BY k"), ["a|∅|{}", "b|∅|[]", "c|3|[]"]);
 }
 
+/// Equality would keep the old text, number or document.
+#[test]
+fn changed_compares_what_is_stored() {
+    let database = TestDatabase::new();
+    database.execute(
+        "CREATE COLLATION ci (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+         CREATE TABLE t (k text PRIMARY KEY, w text COLLATE ci, n numeric, f float8, j jsonb)",
+    );
+    let columns = vec![
+        column("k", TEXT, Role::Key),
+        column("w", TEXT, Role::Updated),
+        column("n", ColumnType::Numeric { precision_scale: None }, Role::Updated),
+        column("f", ColumnType::Float8, Role::Updated),
+        column("j", ColumnType::Jsonb, Role::Updated),
+    ];
+    let plan = plan("t", columns, UpdateMode::Changed);
+    let mut destination = ready(&database, &plan);
+    let first = ("sales", "1", Value::Float(0.0), "{\"a\": 1}");
+    let row = |(word, number, float, document)| rows!(&plan, ["a", word, number, float, document]);
+    assert_eq!(apply_all(&mut destination, &row(first)).unwrap(), committed(1, 0));
+    for changed in [
+        ("Sales", "1", Value::Float(0.0), "{\"a\": 1}"),
+        ("Sales", "1.0", Value::Float(0.0), "{\"a\": 1}"),
+        ("Sales", "1.0", Value::Float(-0.0), "{\"a\": 1}"),
+        ("Sales", "1.0", Value::Float(-0.0), "{\"a\": 1.0}"),
+    ] {
+        assert_eq!(apply_all(&mut destination, &row(changed)).unwrap(), committed(0, 1), "{changed:?}");
+        assert_eq!(apply_all(&mut destination, &row(changed)).unwrap(), committed(0, 0), "{changed:?}");
+    }
+    assert_eq!(database.query("SELECT * FROM t"), ["a|Sales|1.0|-0|{\"a\": 1.0}"]);
+}
+
 #[test]
 fn newer_ignores_older_rows() {
     let database = TestDatabase::new();

@@ -1,0 +1,74 @@
+//! The SQL of `init-db`: the default table, or the one of a mapping, and the checkpoint table. A repetition changes nothing.
+
+use crate::destination::names::{CHECKPOINT, quote};
+use crate::rows::{ColumnType, NewColumn, NewTable};
+
+const NOW: &str = "DEFAULT (strftime('%Y-%m-%dT%H:%M:%f000Z'))";
+
+/// `table` is quoted.
+pub(crate) fn init_db_sql(table: &str, own: Option<&NewTable>) -> String {
+    format!(
+        "CREATE TABLE IF NOT EXISTS {table} (
+{}
+);
+CREATE TABLE IF NOT EXISTS {CHECKPOINT} (
+  spool_id TEXT PRIMARY KEY,
+  position INTEGER NOT NULL
+);
+",
+        own.map_or_else(default_columns, own_columns)
+    )
+}
+
+fn default_columns() -> String {
+    format!(
+        "  id INTEGER PRIMARY KEY,
+  interaction_id VARCHAR(255) NOT NULL,
+  timestamp TIMESTAMPTZ NOT NULL,
+  type VARCHAR(50) NOT NULL,
+  idempotency_key VARCHAR(255) NOT NULL UNIQUE,
+  duration INTEGER,
+  disposition VARCHAR(255),
+  queue_name VARCHAR(255),
+  agent_id VARCHAR(255),
+  attributes JSON,
+  created_at TIMESTAMPTZ NOT NULL {NOW},
+  updated_at TIMESTAMPTZ NOT NULL {NOW}"
+    )
+}
+
+fn own_columns(table: &NewTable) -> String {
+    let key: Vec<String> = table.key.iter().map(|name| quote(name)).collect();
+    let mut lines: Vec<String> = table.columns.iter().map(own_column).collect();
+    lines.push(format!("  UNIQUE ({})", key.join(", ")));
+    lines.join(",\n")
+}
+
+fn own_column(column: &NewColumn) -> String {
+    let not_null = if column.not_null { " NOT NULL" } else { "" };
+    let default = if column.is_now { format!(" {NOW}") } else { String::new() };
+    format!("  {} {}{not_null}{default}", quote(&column.name), type_name(column.column_type))
+}
+
+/// The catalogue reads these names back as the same types.
+fn type_name(column_type: ColumnType) -> String {
+    match column_type {
+        ColumnType::Text { chars_max: None } => "TEXT",
+        ColumnType::Text { chars_max: Some(chars) } => return format!("VARCHAR({chars})"),
+        ColumnType::Numeric { precision_scale: Some((precision, scale)) } => {
+            return format!("NUMERIC({precision},{scale})");
+        }
+        ColumnType::Numeric { precision_scale: None } => "NUMERIC",
+        ColumnType::Int2 => "SMALLINT",
+        ColumnType::Int4 => "INTEGER",
+        ColumnType::Int8 => "BIGINT",
+        ColumnType::Float4 | ColumnType::Float8 => "REAL",
+        ColumnType::Bool => "BOOLEAN",
+        ColumnType::TimestampTz => "TIMESTAMPTZ",
+        ColumnType::Timestamp => "TIMESTAMP",
+        ColumnType::Date => "DATE",
+        ColumnType::Uuid => "UUID",
+        ColumnType::Json | ColumnType::Jsonb => "JSON",
+    }
+    .into()
+}
