@@ -1107,10 +1107,12 @@ cxsink_status cxsink_gaps(const cxsink_config *config, cxsink_buffer **out, cxsi
 
 /**
  * Creates the table destination.table at destination.url, and the table cxsink_checkpoint beside it, if they do not exist.
+ * With mapping.columns of your own it creates these columns, with the types that the schema allows.
  *
  * Ownership: none. Blocks: while it connects and works, within destination.connect_timeout and
  * destination.statement_timeout. Threads: any. Errors: DATABASE or CONNECT if the destination is unreachable or
- * refuses; CONFIG if destination.url is missing or bad; INVALID_ARGUMENT.
+ * refuses, or if the table exists without the columns of your own mapping; CONFIG if destination.url, the mapping or
+ * the schema is missing or bad; INVALID_ARGUMENT.
  */
 cxsink_status cxsink_init_db(const cxsink_config *config,
                              cxsink_error **err);
@@ -1119,7 +1121,7 @@ cxsink_status cxsink_init_db(const cxsink_config *config,
  * The SQL of `cxsink_init_db`. Connects to nothing.
  *
  * Ownership: `*out` is yours; free it by `cxsink_buffer_free`. Blocks: never. Threads: any.
- * Errors: CONFIG if destination.url is missing or bad; INVALID_ARGUMENT.
+ * Errors: CONFIG if destination.url, the mapping or the schema is missing or bad; INVALID_ARGUMENT.
  */
 cxsink_status cxsink_init_db_sql(const cxsink_config *config, cxsink_buffer **out, cxsink_error **err);
 

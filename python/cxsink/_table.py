@@ -21,14 +21,14 @@ class FirstRows:
 
 def init_db(config: Config | Mapping[str, ConfigValue] | None = None, /) -> None:
     """Creates the table ``destination.table`` at ``destination.url``, and the table ``cxsink_checkpoint`` beside it, if they do not
-    exist.
+    exist. With ``mapping.columns`` of your own it creates these columns, with the types that the schema allows.
 
     Args:
         config: The configuration; ``None`` is the environment.
 
     Raises:
-        DatabaseError: The destination is unreachable or refuses.
-        ConfigError: ``destination.url`` is missing or bad.
+        DatabaseError: The destination is unreachable or refuses, or the table exists without the columns of your own mapping.
+        ConfigError: ``destination.url``, the mapping or the schema is missing or bad.
 
     >>> init_db({"destination.url": "sqlite::memory:"})
     """
@@ -39,7 +39,7 @@ def init_db_sql(config: Config | Mapping[str, ConfigValue] | None = None, /) -> 
     """The SQL of ``init_db``, for review or for a migration tool.
 
     Raises:
-        ConfigError: ``destination.url`` is missing or bad.
+        ConfigError: ``destination.url``, the mapping or the schema is missing or bad.
 
     >>> print(init_db_sql({"destination.url": "postgresql://localhost/app"}).splitlines()[0])
     CREATE TABLE IF NOT EXISTS "cxone_events" (

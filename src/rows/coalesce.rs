@@ -23,7 +23,7 @@ pub(crate) struct Coalesced {
 }
 
 /// Coalesces those of the `chosen` rows that share a key. Sorted by key, so that concurrent writers lock rows in the same order;
-/// in the order of arrival where the table judges rows, because there the order of keys can decide which row is refused.
+/// in the order of arrival where the table relates rows, because there the order of keys can decide which row is refused or wins.
 ///
 /// The kept columns come from the first row of a key. The updated ones come from the last; in update mode `newer`, from
 /// the last of those that one-by-one execution would have applied.
@@ -35,7 +35,7 @@ pub(crate) fn coalesce(rows: &Rows, chosen: &[u32]) -> Vec<Coalesced> {
         .chunk_by(|&a, &b| compare_keys(rows, a, b).is_eq())
         .map(|group| Coalesced { first: group[0], last: last_applied(rows, group) })
         .collect();
-    if rows.plan.is_guarded {
+    if rows.plan.relates_rows {
         coalesced.sort_unstable_by_key(|coalesced| coalesced.first);
     }
     coalesced

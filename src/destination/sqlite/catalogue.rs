@@ -49,8 +49,8 @@ pub(super) fn read_table(connection: &Connection, table: &str) -> rusqlite::Resu
         unique_keys,
         has_times_as_text: true,
         is_guarded,
-        // There is one connection, so rows are written in the order of the batches.
-        relates_rows: false,
+        // There is one connection, so the order of arrival costs nothing.
+        relates_rows: is_guarded,
     })
 }
 

@@ -82,13 +82,14 @@ fn rows_of_a_loose_key_stay_in_the_order_of_their_arrival() {
 }
 
 #[test]
-fn rows_that_the_table_judges_stay_in_the_order_of_their_arrival() {
+fn rows_that_the_table_relates_stay_in_the_order_of_their_arrival() {
     let keys = [json!("b"), json!("a"), json!("b")];
-    let guarded = rows(&Table { is_guarded: true, ..table(TEXT, TEXT) }, &keys);
+    let related = rows(&Table { relates_rows: true, ..table(TEXT, TEXT) }, &keys);
     let expected = [Coalesced { first: 0, last: 2 }, Coalesced { first: 1, last: 1 }];
-    assert_eq!(coalesce(&guarded, &[0, 1, 2]), expected);
-    let unguarded = rows(&table(TEXT, TEXT), &keys);
-    assert_eq!(coalesce(&unguarded, &[0, 1, 2]), [expected[1], expected[0]], "sorted by key");
+    assert_eq!(coalesce(&related, &[0, 1, 2]), expected);
+    // Two sinks with the same keys lock the rows in the same order.
+    let judged = rows(&Table { is_guarded: true, ..table(TEXT, TEXT) }, &keys);
+    assert_eq!(coalesce(&judged, &[0, 1, 2]), [expected[1], expected[0]], "sorted by key");
 }
 
 #[test]
