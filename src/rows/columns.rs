@@ -68,7 +68,7 @@ pub(super) fn plan_column(
         ))
         .with_column(Some(&column.name))
         .with_hint(
-            "use text, varchar, smallint, integer, bigint, real, double precision, numeric, boolean, timestamptz, \
+            "use text, varchar, char, citext, smallint, integer, bigint, real, double precision, numeric, boolean, timestamptz, \
                  timestamp, date, uuid, json or jsonb",
         ));
     };

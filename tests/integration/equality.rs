@@ -143,7 +143,7 @@ fn any_postgresql_table_equals_one_by_one_execution() {
     let parts = proptest::collection::vec(proptest::collection::vec(event(), 1..40), 1..4);
     let connections = proptest::collection::vec(1..5_u32, 1..4);
     let cases = (0..POSTGRESQL.len(), parts, any_mode(), 1..30_u32, connections);
-    let outcome = runner(100).run(&cases, |(kind, parts, mode, events_max, connections)| {
+    let outcome = runner(112).run(&cases, |(kind, parts, mode, events_max, connections)| {
         let kind = &POSTGRESQL[kind];
         let directory = tempfile::tempdir().unwrap();
         let config = settings(directory.path(), &database.url(), mode, events_max);

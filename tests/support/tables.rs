@@ -91,6 +91,7 @@ pub const COLLATIONS: &str = "
     CREATE COLLATION ci (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
     CREATE COLLATION letters (provider = icu, locale = 'und-u-ks-level1', deterministic = false);
     CREATE DOMAIN ci_text AS text COLLATE ci; CREATE DOMAIN ci_name AS ci_text;
+    CREATE EXTENSION citext;
     CREATE DOMAIN number AS numeric(6,2); CREATE DOMAIN small AS int CHECK (VALUE < 4); CREATE DOMAIN smaller AS small;
     CREATE FUNCTION lower_key() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.k = lower(NEW.k); RETURN NEW; END $$;";
 
@@ -103,7 +104,7 @@ macro_rules! columns {
     };
 }
 
-pub const POSTGRESQL: [TableKind; 26] = [
+pub const POSTGRESQL: [TableKind; 28] = [
     TableKind { name: "text", key_type: "text", set_up: concat!("CREATE TABLE # (k text PRIMARY KEY, ", columns!(), ")"), keys: words },
     TableKind {
         name: "a column that ignores case",
@@ -133,6 +134,18 @@ pub const POSTGRESQL: [TableKind; 26] = [
         name: "a domain over a domain that ignores case",
         key_type: "text",
         set_up: concat!("CREATE TABLE # (k ci_name PRIMARY KEY, ", columns!(), ")"),
+        keys: words,
+    },
+    TableKind {
+        name: "char(n)",
+        key_type: "text",
+        set_up: concat!("CREATE TABLE # (k char(9) PRIMARY KEY, ", columns!(), ")"),
+        keys: words,
+    },
+    TableKind {
+        name: "citext",
+        key_type: "text",
+        set_up: concat!("CREATE TABLE # (k citext PRIMARY KEY, ", columns!(), ")"),
         keys: words,
     },
     TableKind { name: "numeric", key_type: "numeric", set_up: concat!("CREATE TABLE # (k numeric PRIMARY KEY, ", columns!(), ")"), keys: numbers },

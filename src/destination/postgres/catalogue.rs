@@ -121,18 +121,19 @@ fn read_column(row: &Row) -> PgResult<Column> {
     Ok(Column {
         name: row.try_get(0)?,
         type_name: row.try_get(1)?,
-        column_type: column_type(row.try_get(2)?, row.try_get(3)?),
+        column_type: column_type(row.try_get(2)?, row.try_get(6)?, row.try_get(3)?),
         not_null: row.try_get(4)?,
         has_default: row.try_get(5)?,
     })
 }
 
-/// Whether the column may store two different values as one: texts in an encoding with several characters for one, and times with
-/// fewer digits than microseconds, whose type has a modifier.
+/// Whether the column may store two different values as one: texts in an encoding with several characters for one, `char(n)`, which
+/// ignores spaces at the end, and times with fewer digits than microseconds, whose type has a modifier.
 fn is_stored_loosely(row: &Row) -> PgResult<bool> {
-    let (oid, modifier, is_converted): (u32, i32, bool) = (row.try_get(2)?, row.try_get(3)?, row.try_get(6)?);
+    let (oid, modifier, is_converted): (u32, i32, bool) = (row.try_get(2)?, row.try_get(3)?, row.try_get(7)?);
     Ok(match Type::from_oid(oid) {
         Some(Type::TEXT | Type::VARCHAR) => is_converted,
+        Some(Type::BPCHAR) => true,
         Some(Type::TIMESTAMPTZ | Type::TIMESTAMP) => (0..6).contains(&modifier),
         _ => false,
     })
@@ -154,12 +155,16 @@ fn read_keys(rows: &[Row]) -> PgResult<Vec<Vec<String>>> {
     Ok(keys)
 }
 
-/// A type modifier is -1 if there is none; otherwise it counts from 4 (varlena's header).
-fn column_type(oid: u32, modifier: i32) -> Option<ColumnType> {
+/// A type modifier is -1 if there is none; otherwise it counts from 4 (varlena's header). The type `citext` of the extension has
+/// another oid in each database.
+fn column_type(oid: u32, name: &str, modifier: i32) -> Option<ColumnType> {
     let modifier = u32::try_from(modifier - 4).ok();
-    Some(match Type::from_oid(oid)? {
+    let Some(base) = Type::from_oid(oid) else {
+        return (name == "citext").then_some(ColumnType::Text { chars_max: None });
+    };
+    Some(match base {
         Type::TEXT => ColumnType::Text { chars_max: None },
-        Type::VARCHAR => ColumnType::Text { chars_max: modifier },
+        Type::VARCHAR | Type::BPCHAR => ColumnType::Text { chars_max: modifier },
         Type::INT2 => ColumnType::Int2,
         Type::INT4 => ColumnType::Int4,
         Type::INT8 => ColumnType::Int8,
@@ -189,15 +194,20 @@ mod tests {
 
     #[test]
     fn modifiers_are_decoded() {
-        assert_eq!(column_type(1043, 259), Some(ColumnType::Text { chars_max: Some(255) }));
-        assert_eq!(column_type(1043, -1), Some(ColumnType::Text { chars_max: None }));
-        assert_eq!(column_type(1700, (10 << 16) + 2 + 4), Some(ColumnType::Numeric { precision_scale: Some((10, 2)) }));
+        assert_eq!(column_type(1043, "", 259), Some(ColumnType::Text { chars_max: Some(255) }));
+        assert_eq!(column_type(1043, "", -1), Some(ColumnType::Text { chars_max: None }));
         assert_eq!(
-            column_type(1700, (10 << 16) + (0x7ff & -3) + 4),
+            column_type(1700, "", (10 << 16) + 2 + 4),
+            Some(ColumnType::Numeric { precision_scale: Some((10, 2)) })
+        );
+        assert_eq!(
+            column_type(1700, "", (10 << 16) + (0x7ff & -3) + 4),
             Some(ColumnType::Numeric { precision_scale: Some((10, -3)) })
         );
-        assert_eq!(column_type(1700, -1), Some(ColumnType::Numeric { precision_scale: None }));
-        assert_eq!(column_type(600, -1), None, "point");
-        assert_eq!(column_type(99_999, -1), None, "a user-defined type");
+        assert_eq!(column_type(1700, "", -1), Some(ColumnType::Numeric { precision_scale: None }));
+        assert_eq!(column_type(600, "", -1), None, "point");
+        assert_eq!(column_type(99_999, "", -1), None, "a user-defined type");
+        assert_eq!(column_type(1042, "bpchar", 7), Some(ColumnType::Text { chars_max: Some(3) }));
+        assert_eq!(column_type(99_999, "citext", -1), Some(ColumnType::Text { chars_max: None }));
     }
 }

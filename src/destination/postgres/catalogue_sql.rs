@@ -16,7 +16,8 @@ FROM own, pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = 
 WHERE c.oid = to_regclass(CASE WHEN own.path IS NOT NULL THEN $1 END)";
 
 /// A domain, also one over another domain, is read as its base type: the modifier is that of the lowest one, NOT NULL and a default
-/// may come from any. The last column is whether a text may change on its way into the database's encoding.
+/// may come from any. The last columns are the name of the base type, by which those of extensions are known, and whether a text may
+/// change on its way into the database's encoding.
 pub(super) const COLUMNS: &str = "\
 WITH RECURSIVE layer AS (
   SELECT a.attnum, a.atttypid AS type_oid, a.atttypmod AS modifier
@@ -30,6 +31,7 @@ SELECT a.attname::text, pg_catalog.format_type(a.atttypid, a.atttypmod), l.type_
                                WHERE d.attnum = a.attnum AND t.typnotnull),
        a.atthasdef OR a.attidentity <> '' OR a.attgenerated <> ''
          OR EXISTS (SELECT FROM pg_catalog.pg_type AS t WHERE t.oid = a.atttypid AND t.typdefault IS NOT NULL),
+       base.typname::text,
        (SELECT pg_catalog.pg_encoding_to_char(encoding) <> 'UTF8' AND pg_catalog.pg_encoding_max_length(encoding) > 1
         FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
 FROM layer AS l
