@@ -59,7 +59,7 @@ fn an_error_in_a_schema_file_names_its_place_there_and_has_its_own_hint() {
     check(r#"{"allOf":[{},{"pattern":"(?=x)"}]}"#, "at /allOf/1/pattern: ", "look-around");
     check(r#"{"properties":{"a":{"pattern":"["}}}"#, "at /properties/a/pattern: ", "look-around");
     check(r#"{"patternProperties":{"(?<!x)y":{}}}"#, "at /patternProperties", "look-around");
-    check(r#"{"pattern":"\\bx(?=y)"}"#, r#"\bx(?=y)"#, "look-around");
+    check(r#"{"pattern":"\\bx(?=y)"}"#, r"\bx(?=y)", "look-around");
     check(r##"{"properties":{"a":{"$ref":"#/$defs/nowhere"}}}"##, "at /properties/a/$ref: ", "same file");
     check(r##"{"properties":{"a":{"$ref":"#nowhere"}}}"##, "at /properties/a/$ref: ", "same file");
     check(r#"{"$ref":"https://example.com/schema.json"}"#, "at /$ref: ", "same file");
