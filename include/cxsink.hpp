@@ -267,7 +267,9 @@ public:
 
     Config &set(const std::string &key, const std::string &value)
     {
-        detail::checked([&](cxsink_error **err) { return cxsink_config_set(get(), detail::c_text(key), detail::c_text(value), err); });
+        detail::checked([&](cxsink_error **err) {
+            return cxsink_config_set(get(), detail::c_text(key), detail::c_text(value), err);
+        });
         return *this;
     }
 

@@ -168,11 +168,12 @@ def test_validating_needs_no_sink(tmp_path: Path) -> None:
 
 def test_one_event_in_place_of_many_is_an_error_that_names_ingest(settings: dict[str, str]) -> None:
     one: list[Any] = [event(), json.dumps(event()), json.dumps(event()).encode(), bytearray(b"{}"), 7]
+    no_lines: list[Any] = [event(), b"{}", 7]
     with cxsink.Sink(settings) as sink:
         for wrong in one:
             with pytest.raises(TypeError, match="for one event, use ingest"):
                 sink.ingest_many(wrong)
-        for wrong in (event(), b"{}", 7):
+        for wrong in no_lines:
             with pytest.raises(TypeError, match="for one event, use ingest"):
                 sink.import_lines(wrong)
     assert sink.stats().received == 0
