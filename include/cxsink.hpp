@@ -50,6 +50,13 @@ public:
     {
     }
 
+    /** An error that this layer finds itself. */
+    Error(cxsink_status status, const std::string &message)
+        : std::runtime_error(message), status_(status), retryable_(false), index_(UINT64_MAX),
+          texts_(std::make_shared<Texts>(Texts{cxsink_error_hint(nullptr), cxsink_error_detail_json(nullptr)}))
+    {
+    }
+
     cxsink_status status() const noexcept { return status_; }
     /** Whether the same call may succeed later without a change. */
     bool retryable() const noexcept { return retryable_; }
@@ -143,6 +150,15 @@ cxsink_status checked(Call call)
     return status;
 }
 
+/** The text for C, where a NUL character would end it; throws if it contains one. */
+inline const char *c_text(const std::string &text)
+{
+    if (text.find('\0') != std::string::npos) {
+        throw Error(CXSINK_STATUS_INVALID_ARGUMENT, "passing a text to the C library: it contains a NUL character");
+    }
+    return text.c_str();
+}
+
 /** Makes a call with variables for a handle and for the error. */
 template <class T, class Call>
 T *made(Call call)
@@ -231,7 +247,7 @@ public:
     static Config load(const std::string &path)
     {
         Config config;
-        detail::checked([&](cxsink_error **err) { return cxsink_config_load(config.get(), path.c_str(), err); });
+        detail::checked([&](cxsink_error **err) { return cxsink_config_load(config.get(), detail::c_text(path), err); });
         return config;
     }
 
@@ -251,7 +267,9 @@ public:
 
     Config &set(const std::string &key, const std::string &value)
     {
-        detail::checked([&](cxsink_error **err) { return cxsink_config_set(get(), key.c_str(), value.c_str(), err); });
+        detail::checked([&](cxsink_error **err) {
+            return cxsink_config_set(get(), detail::c_text(key), detail::c_text(value), err);
+        });
         return *this;
     }
 
@@ -259,7 +277,7 @@ public:
     std::optional<std::string> value(const std::string &key) const
     {
         return detail::optional_text(
-            [&](cxsink_buffer **out, cxsink_error **err) { return cxsink_config_get(get(), key.c_str(), out, err); });
+            [&](cxsink_buffer **out, cxsink_error **err) { return cxsink_config_get(get(), detail::c_text(key), out, err); });
     }
 
     void validate() const
@@ -432,7 +450,7 @@ public:
     std::uint64_t import_file(const std::string &path)
     {
         std::uint64_t accepted = 0;
-        detail::checked([&](cxsink_error **err) { return cxsink_sink_import_file(get(), path.c_str(), &accepted, err); });
+        detail::checked([&](cxsink_error **err) { return cxsink_sink_import_file(get(), detail::c_text(path), &accepted, err); });
         return accepted;
     }
 

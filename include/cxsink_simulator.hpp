@@ -30,7 +30,9 @@ public:
     /** Sets an option before the start. */
     Simulator &set(const std::string &name, const std::string &value)
     {
-        detail::checked([&](cxsink_error **err) { return cxsink_simulator_set(get(), name.c_str(), value.c_str(), err); });
+        detail::checked([&](cxsink_error **err) {
+            return cxsink_simulator_set(get(), detail::c_text(name), detail::c_text(value), err);
+        });
         return *this;
     }
 

@@ -128,7 +128,8 @@ pub(crate) enum Class {
 pub struct Violation {
     /// JSON pointer (RFC 6901) to the value in the event; empty for the event itself.
     pub pointer: String,
-    /// The violated schema keyword, such as `required` or `enum`; `column` for a value that does not fit its column.
+    /// The violated schema keyword, such as `required` or `enum`; `column` for a value that does not fit its column, `budget` for an
+    /// event whose check takes too many steps.
     pub keyword: String,
     /// The violation in words, without values of the event.
     pub message: String,

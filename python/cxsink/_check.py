@@ -64,7 +64,7 @@ def check(
     >>> found.ok, found.steps[-1].name, found.steps[-1].status
     (False, 'destination.checkpoint', 'skipped')
     """
-    wanted = _cxsink.check_areas() if areas is None else [*areas]
+    wanted = _cxsink.check_areas() if areas is None else [areas] if isinstance(areas, str) else [*areas]
     found = json.loads(_cxsink.check(native(config), wanted))
     return CheckReport(ok=found["ok"], steps=tuple(_step(**step) for step in found["steps"]))
 

@@ -20,6 +20,8 @@ StrPath = Union[str, "os.PathLike[str]"]
 class Config:
     """An immutable configuration. docs/configuration.md lists every key.
 
+    It reads like a mapping of every key to its value as text, ``None`` if that is not set.
+
     Args:
         config: Keys and values: ``{"spool.path": …}``, or nested as in TOML: ``{"spool": {"path": …}}``. Without ``path``, neither
             ``.env`` nor the environment is read. Another ``Config`` is copied.
@@ -40,6 +42,10 @@ class Config:
     '90s'
     >>> config
     Config(batch.events_max='2000', stream.idle_timeout='90s')
+    >>> "spool.path" in config, len(config) == len(Config.keys())
+    (True, True)
+    >>> dict(config)["spool.path"]
+    'cxsink-spool.db'
     >>> Config({}, spool__pat="x")
     Traceback (most recent call last):
     cxsink.exceptions.ConfigError: unknown key "spool.pat"; the nearest known one is "spool.path"
@@ -63,6 +69,8 @@ class Config:
                 raise TypeError("a Config already contains its file: pass path when it is made")
             self._native = config._native.replaced(_settings(over))
             return
+        if config is not None and not isinstance(config, Mapping):
+            raise TypeError(_not_a_configuration(config))
         settings = _settings([*(config or {}).items(), *over])
         self._native = _cxsink.Config(None if path is None else os.fspath(path), config is None, settings)
 
@@ -75,11 +83,20 @@ class Config:
         value = self._native.get(key)
         return default if value is None else value
 
-    def __getitem__(self, key: str) -> str:
+    def __getitem__(self, key: str) -> str | None:
         value = self._native.get(key)
-        if value is None:
+        if value is None and key not in self:
             raise KeyError(key)
         return value
+
+    def __contains__(self, key: object) -> bool:
+        return key in self.keys()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.keys())
+
+    def __len__(self) -> int:
+        return len(self.keys())
 
     @staticmethod
     def keys() -> list[str]:
@@ -112,6 +129,11 @@ class Config:
 def native(config: Config | Mapping[str, ConfigValue] | None) -> _cxsink.Config:
     """The native configuration for an argument; ``None`` is the environment."""
     return (config if isinstance(config, Config) else Config(config))._native
+
+
+def _not_a_configuration(config: object) -> str:
+    hint = "for a file, use Config(path=…)" if isinstance(config, (str, bytes, os.PathLike)) else "such as {'spool.path': 'spool.db'}"
+    return f"a configuration is a Config or a mapping, not {type(config).__name__}; {hint}"
 
 
 def _settings(items: Iterable[tuple[str, ConfigValue]]) -> list[tuple[str, str]]:

@@ -11,6 +11,7 @@ from typing import Literal
 from cxsink import _cxsink
 from cxsink._config import Config, ConfigValue, native
 from cxsink._notices import Stage
+from cxsink._numbers import number, numbers
 from cxsink._times import TimeLimit, seconds, to_datetime, to_datetime_or_none, to_micros
 from cxsink.exceptions import Violation, violations_from
 
@@ -131,7 +132,7 @@ class DeadLetters:
         >>> DeadLetters(config).get(0).reason
         'the event is not JSON: EOF while parsing an object at line 1 column 1'
         """
-        for letter in self.list(offset, 1):
+        for letter in self.list(max(offset, 0), 1):
             if letter.offset == offset:
                 return letter
         raise KeyError(offset)
@@ -142,7 +143,7 @@ class DeadLetters:
         >>> letters = DeadLetters(config)
         >>> letters.mark_exported(letter.offset for letter in letters)
         """
-        self._native.mark_exported([*offsets])
+        self._native.mark_exported(numbers("offsets", offsets))
 
     def purge(
         self, *, exported: bool = False, replayed: bool = False, unseen: bool = False, before: datetime | None = None
@@ -203,7 +204,10 @@ _PAGE = 500
 
 def pages(read: Callable[[int, int], list[str]], start: int, limit: int | None) -> Iterator[DeadLetter]:
     """Dead letters from ``read(offset, count)``, page by page."""
-    left = limit
+    return _pages(read, number("start", start), None if limit is None else number("limit", limit))
+
+
+def _pages(read: Callable[[int, int], list[str]], start: int, left: int | None) -> Iterator[DeadLetter]:
     while left is None or left > 0:
         count = _PAGE if left is None else min(_PAGE, left)
         page = read(start, count)
@@ -217,7 +221,7 @@ def pages(read: Callable[[int, int], list[str]], start: int, limit: int | None) 
 
 
 def offsets_from(offsets: Iterable[int] | None) -> list[int] | None:
-    return None if offsets is None else [*offsets]
+    return None if offsets is None else numbers("offsets", offsets)
 
 
 def replayed_from(text: str) -> ReplayReport:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any, Union
+from typing import Any, TypeVar, Union
 from uuid import UUID
 
 Event = Union[bytes, bytearray, memoryview, str, Mapping[str, Any]]
 """An event: JSON as bytes or text, or a mapping that becomes JSON."""
+
+
+_Event = TypeVar("_Event")
 
 
 def encode(event: object) -> bytes:
@@ -25,6 +28,13 @@ def encode(event: object) -> bytes:
             text = _MARKED.sub(r"\1", text)
         return text.encode()
     raise TypeError(f"an event is bytes, str or a mapping, not {type(event).__name__}")
+
+
+def many(events: Iterable[_Event], message: str) -> Iterable[_Event]:
+    """The events, unless they are one event, whose parts an iteration would yield."""
+    if isinstance(events, (bytes, bytearray, memoryview, str, Mapping)) or not isinstance(events, Iterable):
+        raise TypeError(f"{message} (not {type(events).__name__})")
+    return events
 
 
 def _encode_other(value: object) -> object:

@@ -14,7 +14,7 @@ from cxsink import _connections, _cxsink, _logs, _notices, _stats
 from cxsink._config import Config, ConfigValue, StrPath
 from cxsink._connections import Gap, StreamConnection
 from cxsink._dead_letters import DeadLetter, ReplayReport, offsets_from, pages, replayed_from
-from cxsink._events import Event
+from cxsink._events import Event, many
 from cxsink._notices import Notice
 from cxsink._stats import State, Stats
 from cxsink._times import TimeLimit, seconds
@@ -164,6 +164,7 @@ class Sink:
         Events of a slow iterable are accepted after a tenth of a second at the latest. Other threads run in the meantime.
 
         Raises:
+            TypeError: One event is given instead of an iterable of events.
             SchemaError: An event is not valid; ``index`` is its index, from 0. After this, or any other exception, every event before
                 it is accepted, and none after it.
             StateError: The sink is stopping.
@@ -172,7 +173,7 @@ class Sink:
         ...     sink.ingest_many(simulator.events())
         3000
         """
-        return self._native.ingest_many(events)
+        return self._native.ingest_many(many(events, "ingest_many takes an iterable of events; for one event, use ingest"))
 
     def import_lines(self, lines: StrPath | Iterable[bytes | str], /) -> int:
         """Accepts events from JSON Lines: a file by its path, or an iterable such as an open file. Returns their number.
@@ -191,7 +192,7 @@ class Sink:
         if isinstance(lines, (str, os.PathLike)):
             with open(lines, "rb") as file:
                 return self._native.import_lines(file)
-        return self._native.import_lines(lines)
+        return self._native.import_lines(many(lines, "import_lines takes a path or an iterable of lines; for one event, use ingest"))
 
     def stop(self) -> None:
         """Begins a graceful stop: the sink stops reading, commits the spooled events, and ends. Does not wait for it. May be repeated,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from cxsink import _cxsink
 from cxsink._config import Config, ConfigValue, native
+from cxsink._numbers import number
 
 
 @dataclass(frozen=True)
@@ -51,10 +52,11 @@ def peek(config: Config | Mapping[str, ConfigValue] | None = None, /, count: int
     """The first ``count`` rows of the table of the destination.
 
     Raises:
+        ArgumentError: ``count`` is negative.
         DatabaseError: The destination is unreachable, or the table does not exist.
         ConfigError: ``destination.url`` is missing or bad.
 
     >>> peek(config, 2).columns[:3]
     ['id', 'interaction_id', 'timestamp']
     """
-    return FirstRows(*_cxsink.peek(native(config), count))
+    return FirstRows(*_cxsink.peek(native(config), number("count", count)))

@@ -76,7 +76,8 @@ class Violation:
     message: str
     """The violation in words, without values of the event."""
     keyword: str
-    """The violated schema keyword, such as ``required``; ``column`` for a value that does not fit its column."""
+    """The violated schema keyword, such as ``required``; ``column`` for a value that does not fit its column, ``budget`` for an event
+    whose check takes too many steps."""
 
     def __str__(self) -> str:
         return f"{self.pointer or '(event)'}: {self.message}"

@@ -108,7 +108,14 @@ const NO_STREAM: &str =
     "set CXONE_CLIENT_ID, CXONE_CLIENT_SECRET and CXONE_STREAM_ID, unless only the application hands in events";
 
 fn schema(config: &Config) -> Result<(Schema, Finding)> {
-    let schema = Schema::load(&config.schema, config.stream.event_bytes_max)?;
+    let schema = Schema::compile(&config.schema, config.stream.event_bytes_max)?;
     let name = config.schema.file.as_ref().map_or("the built-in schema".into(), |file| file.display().to_string());
-    Ok((schema, Finding::good(name)))
+    let finding = match schema.warnings() {
+        [] => Finding::good(name),
+        warnings => Finding::warning(
+            format!("{name}: {}", warnings.join("; ")),
+            "correct these places of the schema, or events pass that it seems to refuse",
+        ),
+    };
+    Ok((schema, finding))
 }

@@ -110,7 +110,8 @@ pub struct MappingConfig {
     pub columns: Vec<(String, String)>,
     /// The columns of the conflict key.
     pub key: Vec<String>,
-    /// The columns that an update changes; `None`: every column outside the key, except one filled with `now` named `created_at`.
+    /// The columns that an update changes; `None`: every column outside the key, except one filled with `now` named `created_at`. The
+    /// default counts as `None` where `columns` lacks some of it.
     pub update: Option<Vec<String>>,
     /// Whether `update` was set. The default's list fits the default's columns only.
     pub(super) update_chosen: bool,

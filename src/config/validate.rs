@@ -107,6 +107,16 @@ impl TlsConfig {
 }
 
 impl MappingConfig {
+    /// The columns that an update changes; `None`: every column outside the key, except `created_at`.
+    ///
+    /// The default's list is for the default's columns: it does not count where the application has assigned columns that lack some of them.
+    pub(crate) fn updated(&self) -> Option<&[String]> {
+        let update = self.update.as_deref()?;
+        let is_default = !self.update_chosen && self.update == Self::default().update;
+        let is_for_others = is_default && update.iter().any(|column| self.source(column).is_none());
+        (!is_for_others).then_some(update)
+    }
+
     fn validate(&self) -> Result<()> {
         for column in &self.key {
             match self.source(column) {
@@ -118,7 +128,7 @@ impl MappingConfig {
                 Some(_) => {}
             }
         }
-        for column in self.update.iter().flatten() {
+        for column in self.updated().unwrap_or_default() {
             if self.source(column).is_none() {
                 return Err(self.no_such_column("mapping.update", column));
             }
@@ -138,5 +148,31 @@ impl MappingConfig {
         let columns: Vec<_> = self.columns.iter().map(|(name, _)| name.as_str()).collect();
         Error::config(format!("{key}: column {column:?} is not in mapping.columns"))
             .with_hint(format!("set {key} to columns of mapping.columns: {}", columns.join(", ")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_that_the_application_assigns_work_as_those_that_it_sets() {
+        let mut assigned = Config::default();
+        assigned.destination.url = Some("sqlite:events.db".into());
+        let mut set = assigned.clone();
+        assigned.mapping.columns = vec![("k".into(), "/k".into()), ("v".into(), "/v".into())];
+        assigned.mapping.key = vec!["k".into()];
+        set.set("mapping.columns", r#"{k = "/k", v = "/v"}"#).unwrap();
+        set.set("mapping.key", "k").unwrap();
+        for config in [&mut assigned, &mut set] {
+            config.validate().unwrap();
+            assert_eq!(config.mapping.updated(), None);
+            config.mapping.update = Some(vec!["v".into()]);
+            config.validate().unwrap();
+            assert_eq!(config.mapping.updated(), Some(&["v".to_owned()][..]));
+            config.mapping.update = Some(vec!["w".into()]);
+            assert!(config.validate().unwrap_err().message().contains("mapping.update"));
+        }
+        assert_eq!(Config::default().mapping.updated(), Config::default().mapping.update.as_deref());
     }
 }

@@ -189,8 +189,8 @@ impl Preparer {
             (open_events.min(events_of_batch - batch.events()), open_bytes.min(bytes_of_batch - batch.bytes))
         };
         self.spool.read(batch.to, events_max, bytes_max, &mut self.events)?;
-        let Some(to) = self.events.end() else { return Ok(()) };
-        self.prepare(batch);
+        let Some(end) = self.events.end() else { return Ok(()) };
+        let to = self.prepare(batch, end);
         batch.to = to;
         batch.bytes += self.events.bytes();
         batch.is_open = batch.events() < open_events && batch.bytes < open_bytes;
@@ -201,9 +201,14 @@ impl Preparer {
         Ok(())
     }
 
-    fn prepare(&self, batch: &mut PreparedBatch) {
+    /// Prepares the events up to `end`; returns where it ended. That is before `end` after an immediate stop: thousands of events that
+    /// use up their budget would delay it.
+    fn prepare(&self, batch: &mut PreparedBatch, end: u64) -> u64 {
         batch.rows.reserve(self.events.len(), self.events.bytes());
         for (offset, received_at, event) in self.events.iter() {
+            if self.status.abort.is_set() {
+                return offset;
+            }
             match batch.receipts.last_mut() {
                 Some((at, count)) if *at == received_at => *count += 1,
                 _ => batch.receipts.push((received_at, 1)),
@@ -219,6 +224,7 @@ impl Preparer {
                 batch.dead_letters.push(DeadLetter::new(offset, received_at, now, &error, event));
             }
         }
+        end
     }
 }
 

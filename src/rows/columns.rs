@@ -96,7 +96,7 @@ pub(super) fn plan_column(
             "map `now` to a time column, `rest` to a json, jsonb or text column; use neither these nor json in the key",
         ));
     }
-    let is_updated = match &mapping.update {
+    let is_updated = match mapping.updated() {
         Some(update) => update.contains(&column.name),
         None => column.name != "created_at",
     };

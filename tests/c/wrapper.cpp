@@ -68,6 +68,12 @@ static void errors_are_exceptions(const std::string &folder)
     CHECK(throws(CXSINK_STATUS_CONFIG, [&] { config.set("spool.byte_max", "1"); }));
     CHECK(throws(CXSINK_STATUS_CONFIG, [&] { cxsink::Config::load("/no/such/file"); }));
     CHECK(throws(CXSINK_STATUS_INVALID_ARGUMENT, [&] { config.value("no.key"); }));
+    const std::string cut("calls\0_of_2026", 14);
+    CHECK(throws(CXSINK_STATUS_INVALID_ARGUMENT, [&] { config.set("destination.table", cut); }));
+    CHECK(throws(CXSINK_STATUS_INVALID_ARGUMENT, [&] { config.set(cut, "x"); }));
+    CHECK(throws(CXSINK_STATUS_INVALID_ARGUMENT, [&] { cxsink::Config::load(cut); }));
+    CHECK(throws(CXSINK_STATUS_INVALID_ARGUMENT, [&] { cxsink::Simulator().set("events", cut); }));
+    CHECK(config.value("destination.table") == "cxone_events");
     CHECK(throws(CXSINK_STATUS_SPOOL, [&] { cxsink::DeadLetters letters(config); }));
     CHECK(throws(CXSINK_STATUS_SCHEMA, [&] { cxsink::validate(config, "{}"); }));
     CHECK(throws(CXSINK_STATUS_JSON, [&] { cxsink::validate(config, std::string_view()); }));

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import cxsink
 import pytest
@@ -97,3 +99,25 @@ def test_contradicting_values_are_an_error_before_the_sink_is_opened() -> None:
     config = cxsink.Config({"destination.url": "sqlite:x", "retry.delay_min": "10s", "retry.delay_max": "5s"})
     with pytest.raises(cxsink.ConfigError, match=r"retry\.delay_m"):
         config.validate()
+
+
+def test_a_configuration_reads_like_a_mapping_of_every_key() -> None:
+    config = cxsink.Config({"spool.path": "x.db", "oauth.client_secret": "hunter2"})
+    assert list(config) == cxsink.Config.keys() and len(config) == len(cxsink.Config.keys())
+    assert "spool.path" in config and "stream.id" in config and "spool.pth" not in config and 7 not in config
+    values = dict(config)
+    assert (values["spool.path"], values["stream.id"], values["oauth.client_secret"]) == ("x.db", None, "***")
+    with pytest.raises(KeyError):
+        config["spool.pth"]
+    del values["oauth.client_secret"]
+    assert dict(cxsink.Config(values)) == {**dict(config), "oauth.client_secret": None}
+
+
+@pytest.mark.parametrize("wrong", ["cxsink.toml", Path("cxsink.toml"), b"cxsink.toml", ["spool.path"], 7])
+def test_a_file_or_another_object_in_place_of_a_mapping_is_named(wrong: Any) -> None:
+    calls: list[Callable[[Any], object]] = [cxsink.Config, cxsink.Sink, cxsink.Validator, cxsink.DeadLetters]
+    calls += [cxsink.check, cxsink.peek, cxsink.init_db, cxsink.replay, cxsink.gaps]
+    for call in calls:
+        with pytest.raises(TypeError, match=f"a configuration is a Config or a mapping, not {type(wrong).__name__}") as raised:
+            call(wrong)
+        assert ("Config(path=…)" in str(raised.value)) == isinstance(wrong, (str, bytes, Path))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -86,3 +87,24 @@ def test_without_a_spool_opening_is_an_error() -> None:
         cxsink.DeadLetters({"spool.path": "nowhere.db"})
     with pytest.raises(cxsink.SpoolError, match="no such file"):
         cxsink.replay({"spool.path": "nowhere.db", "destination.url": "sqlite:x.db"})
+
+
+def test_negative_numbers_are_argument_errors(settings: dict[str, str]) -> None:
+    make(settings, b"{")
+    letters = cxsink.DeadLetters(settings)
+    wrong: list[Callable[[], object]] = [
+        lambda: cxsink.peek(settings, -1),
+        lambda: letters.list(-1),
+        lambda: letters.list(limit=-1),
+        lambda: letters.mark_exported([-1]),
+        lambda: cxsink.replay(settings, offsets=[0, -1]),
+        lambda: cxsink.replay(settings, offsets=[1 << 64], dry_run=True),
+    ]
+    with cxsink.Sink(settings) as sink:
+        wrong += [lambda: sink.dead_letters(-1), lambda: sink.dead_letters(0, -1), lambda: sink.replay([-1])]
+        for call in wrong:
+            with pytest.raises(cxsink.ArgumentError, match="a whole number from 0 on, not"):
+                call()
+    with pytest.raises(KeyError):
+        letters.get(-1)
+    assert cxsink.peek(settings, 0).rows == []

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 from uuid import UUID
 
 import cxsink
@@ -163,3 +164,16 @@ def test_validating_needs_no_sink(tmp_path: Path) -> None:
     validator.validate({"id": 1})
     with pytest.raises(cxsink.SchemaError, match='"id" is a required property'):
         validator.validate({})
+
+
+def test_one_event_in_place_of_many_is_an_error_that_names_ingest(settings: dict[str, str]) -> None:
+    one: list[Any] = [event(), json.dumps(event()), json.dumps(event()).encode(), bytearray(b"{}"), 7]
+    no_lines: list[Any] = [event(), b"{}", 7]
+    with cxsink.Sink(settings) as sink:
+        for wrong in one:
+            with pytest.raises(TypeError, match="for one event, use ingest"):
+                sink.ingest_many(wrong)
+        for wrong in no_lines:
+            with pytest.raises(TypeError, match="for one event, use ingest"):
+                sink.import_lines(wrong)
+    assert sink.stats().received == 0

@@ -1,10 +1,12 @@
 //! Valid and invalid events, and the errors.
 
-use std::io::Write as _;
-
 use proptest::prelude::*;
+use serde_json::Value as Json;
 
-use crate::rows::schema::*;
+use crate::config::{AdditionalProperties, SchemaConfig};
+use crate::error::ErrorKind;
+use crate::rows::schema::Schema;
+use crate::time::timestamp::DateTime;
 
 fn built_in_schema() -> Schema {
     Schema::load(&SchemaConfig::default(), 1 << 20).unwrap()
@@ -111,38 +113,6 @@ fn unknown_members_are_kept_on_request() {
     let schema = Schema::load(&config, 1 << 20).unwrap();
     assert!(schema.parse(event(r#"{"extra":1}"#).as_bytes()).is_ok());
     assert!(schema.parse(event(r#"{"type":"fax"}"#).as_bytes()).is_err(), "the rest still holds");
-}
-
-fn own_schema(text: &str) -> Result<Schema> {
-    let mut file = tempfile::NamedTempFile::new().unwrap();
-    file.write_all(text.as_bytes()).unwrap();
-    Schema::load(&SchemaConfig { file: Some(file.path().to_owned()), ..SchemaConfig::default() }, 1 << 20)
-}
-
-#[test]
-fn a_configured_schema_is_checked_before_use() {
-    assert!(own_schema(r#"{"type":"array"}"#).unwrap().parse(b"[]").is_ok());
-    let check = |text: &str, expected: &str| {
-        let error = own_schema(text).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Config);
-        assert!(error.message().contains(expected), "{error}");
-    };
-    check("{", "not JSON");
-    check(r#"{"type":"strnig"}"#, "/type");
-    check(r#"{"pattern":"(?=x)"}"#, "pattern");
-    check(r#"{"format":"dat-time"}"#, "format");
-    check(r#"{"$ref":"https://example.com/schema.json"}"#, "example.com");
-    check(r#"{"$ref":"file:///etc/passwd"}"#, "/etc/passwd");
-    let missing = SchemaConfig { file: Some("/nowhere/schema.json".into()), ..SchemaConfig::default() };
-    assert!(Schema::load(&missing, 1).unwrap_err().message().contains("/nowhere/schema.json"));
-}
-
-#[test]
-fn unknown_keywords_are_found() {
-    let schema = r#"{"properties":{"maxLenght":{"type":"string","maxLenght":3}},"anyOf":[{"reqired":["a"]}],"x-note":1,"examples":[{"a":1}]}"#;
-    let found = unknown_keywords(&serde_json::from_str(schema).unwrap());
-    assert_eq!(found, ["/anyOf/0/reqired", "/properties/maxLenght/maxLenght"]);
-    assert_eq!(unknown_keywords(&serde_json::from_str(BUILT_IN).unwrap()), [""; 0]);
 }
 
 proptest! {

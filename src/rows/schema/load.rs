@@ -1,0 +1,86 @@
+//! Compiling the configured schema.
+
+use jsonschema::{Draft, PatternOptions};
+use serde_json::Value as Json;
+
+use crate::config::{AdditionalProperties, SchemaConfig};
+use crate::error::{Error, Result};
+use crate::rows::schema::formats::with_formats;
+use crate::rows::schema::keywords::warnings;
+use crate::rows::schema::loosen::loosen;
+use crate::rows::schema::patterns::translate_all;
+use crate::rows::schema::problems::{not_compiled, violations_of_draft};
+use crate::rows::schema::validate::{Schema, pointer_bytes};
+
+/// The schema of CXone interaction events, used unless `schema.file` names another.
+pub(super) const BUILT_IN: &str = include_str!("event.schema.json");
+
+impl Schema {
+    /// Compiles the configured schema, and logs its warnings.
+    ///
+    /// # Errors
+    /// `CONFIG`, with the place in the file.
+    pub(crate) fn load(config: &SchemaConfig, bytes_max: u64) -> Result<Self> {
+        let schema = Self::compile(config, bytes_max)?;
+        for warning in schema.warnings() {
+            log::warn!("{}: {warning}", name(config));
+        }
+        Ok(schema)
+    }
+
+    /// Compiles the configured schema.
+    ///
+    /// # Errors
+    /// As those of [`Schema::load`].
+    pub(crate) fn compile(config: &SchemaConfig, bytes_max: u64) -> Result<Self> {
+        let name = name(config);
+        let mut document = read(config, &name)?;
+        if let Some(error) = violations_of_draft(&document, &name) {
+            return Err(error);
+        }
+        let draft = Draft::default().detect(&document);
+        let options = with_formats(jsonschema::options_for().offline(), draft);
+        let warnings = warnings(&document, draft, &|format| options.is_known_format(draft, format));
+        let written = document.clone();
+        if config.additional_properties == AdditionalProperties::Keep {
+            loosen(&mut document).map_err(|reason| {
+                Error::config(format!("applying schema.additional_properties = \"keep\" to {name}: {reason}"))
+                    .with_hint(
+                        "unset schema.additional_properties, and allow unknown members in the schema file itself",
+                    )
+            })?;
+        }
+        let patterns = translate_all(&mut document);
+        let validator = options
+            .with_pattern_options(PatternOptions::regex())
+            .build(&document)
+            .map_err(|error| not_compiled(&error, &written, &patterns, &name))?;
+        let text = document.to_string();
+        // An error may copy the schema below `not`.
+        let copied_bytes = if text.contains("\"not\"") { text.len() } else { 0 };
+        let pointer_bytes = pointer_bytes(&document);
+        Ok(Self { validator, document, patterns, warnings, copied_bytes, pointer_bytes, bytes_max })
+    }
+}
+
+fn name(config: &SchemaConfig) -> String {
+    match &config.file {
+        None => "the built-in schema".into(),
+        Some(path) => format!("the JSON Schema {}", path.display()),
+    }
+}
+
+fn read(config: &SchemaConfig, name: &str) -> Result<Json> {
+    let text = match &config.file {
+        None => BUILT_IN.to_owned(),
+        Some(path) => std::fs::read_to_string(path).map_err(|error| {
+            Error::config(format!("reading {name}: {error}"))
+                .caused_by(error)
+                .with_hint("set schema.file to a readable JSON file, or unset it for the built-in schema")
+        })?,
+    };
+    serde_json::from_str(&text).map_err(|error| {
+        Error::config(format!("reading {name}: not JSON: {error}"))
+            .with_hint("a schema file is one JSON value, without comments and trailing commas")
+    })
+}

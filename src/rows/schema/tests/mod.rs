@@ -1,0 +1,6 @@
+//! Tests of whole schemas.
+
+mod budget;
+mod load;
+mod loosen;
+mod validate;
