@@ -1126,6 +1126,17 @@ cxsink_status cxsink_init_db(const cxsink_config *config,
 cxsink_status cxsink_init_db_sql(const cxsink_config *config, cxsink_buffer **out, cxsink_error **err);
 
 /**
+ * Makes the spool file a spool of its own, with a new id: for a copy of a spool file, or one restored from a backup, whose
+ * checkpoint another sink owns. The next start applies every event in the file, also those that the other sink has applied
+ * already.
+ *
+ * Ownership: none. Blocks: for a short time, for the disk. Threads: any. Errors: SPOOL if a sink has the file open, or it
+ * cannot be used; INVALID_ARGUMENT.
+ */
+cxsink_status cxsink_renew_spool(const cxsink_config *config,
+                                 cxsink_error **err);
+
+/**
  * The first `count` rows of the table of the destination, as a JSON object: columns, an array of names, and rows, an array of
  * arrays of texts or null.
  *

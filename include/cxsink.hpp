@@ -664,6 +664,12 @@ inline void init_db(const Config &config)
     detail::checked([&](cxsink_error **err) { return cxsink_init_db(config.get(), err); });
 }
 
+/** Makes a copy of a spool file, whose checkpoint another sink owns, a spool of its own. */
+inline void renew_spool(const Config &config)
+{
+    detail::checked([&](cxsink_error **err) { return cxsink_renew_spool(config.get(), err); });
+}
+
 /** The result of a check of a deployment. */
 struct CheckReport {
     /** Whether no step failed. */

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde_json::Value as Json;
 
 use crate::config::{Config, MappingConfig, SchemaConfig, UpdateMode};
-use crate::destination::{Applied, Destination, Fence, Write};
+use crate::destination::{Applied, Checkpoint, Destination, Fence, Write};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Burst;
 use crate::rows::batch::Rows;
@@ -181,6 +181,8 @@ pub struct Table {
 
 /// The name of the checkpoint.
 const SPOOL_ID: &str = "bench";
+/// As long as a spool's.
+const OWNER: &str = "0123456789abcdef0123456789abcdef";
 
 impl Table {
     /// Connects to `destination.url`, creates `destination.table` if there is none, and prepares the statement.
@@ -190,7 +192,15 @@ impl Table {
         let table = destination.connect()?;
         let plan = Arc::new(Plan::new(&config.mapping, config.destination.update, &table)?);
         destination.prepare(&plan)?;
-        let position = destination.position(SPOOL_ID, 0)?.unwrap_or_default();
+        let owner = Some(OWNER.to_owned());
+        let checkpoint = Checkpoint { name: SPOOL_ID.into(), position: 0, owner };
+        let position = match destination.checkpoints(SPOOL_ID)?.unwrap_or_default().first() {
+            Some(found) => {
+                destination.claim_checkpoints(std::slice::from_ref(found), OWNER)?;
+                found.position
+            }
+            None => destination.replace_checkpoints(&[], &[checkpoint]).map(|()| 0)?,
+        };
         Ok(Self { destination, preparation: Preparation::for_plan(plan)?, position })
     }
 
@@ -210,7 +220,7 @@ impl Table {
     /// Writes one batch with the statement of the sink: one transaction, which moves the checkpoint too.
     pub fn upsert(&mut self, batch: &Batch) -> Result<()> {
         let to = self.position + batch.rows.len() as u64;
-        let fence = Some(Fence { spool_id: SPOOL_ID, from: self.position, to });
+        let fence = Some(Fence { spool_id: SPOOL_ID, owner: OWNER, from: self.position, to });
         match self.destination.apply(&Write { rows: &batch.rows, coalesced: &batch.coalesced, fence })? {
             Applied::Committed { .. } => {
                 self.position = to;

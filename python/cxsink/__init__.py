@@ -30,7 +30,7 @@ from cxsink._notices import ErrorNotice, Notice, RejectedNotice, StateNotice, St
 from cxsink._simulator import Simulator, SimulatorReport
 from cxsink._sink import Sink
 from cxsink._stats import Latency, State, Stats
-from cxsink._table import FirstRows, init_db, init_db_sql, peek
+from cxsink._table import FirstRows, init_db, init_db_sql, peek, renew_spool
 from cxsink._validation import Validator, validate
 from cxsink.exceptions import (
     ArgumentError,
@@ -97,6 +97,7 @@ __all__ = [
     "init_db",
     "init_db_sql",
     "peek",
+    "renew_spool",
     "replay",
     "validate",
 ]

@@ -48,6 +48,20 @@ def init_db_sql(config: Config | Mapping[str, ConfigValue] | None = None, /) -> 
     return _cxsink.init_db_sql(native(config))
 
 
+def renew_spool(config: Config | Mapping[str, ConfigValue] | None = None, /) -> None:
+    """Makes the spool file a spool of its own, with a new id: for a copy of a spool file, or one restored from a backup, whose
+    checkpoint another sink owns.
+
+    The next start applies every event in the file, also those that the other sink has applied already.
+
+    Raises:
+        SpoolError: A sink has the file open, or it cannot be used.
+
+    >>> renew_spool(config)
+    """
+    _cxsink.renew_spool(native(config))
+
+
 def peek(config: Config | Mapping[str, ConfigValue] | None = None, /, count: int = 10) -> FirstRows:
     """The first ``count`` rows of the table of the destination.
 

@@ -124,6 +124,11 @@ pub(super) enum Command {
         #[command(subcommand)]
         action: DeadLetters,
     },
+    /// Make a spool file a spool of its own, after an error which says that another sink owns its checkpoint
+    ///
+    /// For a copy of a spool file, or one restored from a backup. End the sink that uses the other file first, if only one of them is
+    /// to go on. The next start writes every event in the file to the table, also those that the other sink has written already.
+    RenewSpool,
     /// List the times in which events may have been missed, for a backfill; also while a sink is running
     ///
     /// A gap begins with the last event that was read, or with the server's orderly close, and ends when the stream was open again.

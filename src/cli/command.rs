@@ -6,8 +6,9 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use super::arguments::{Arguments, Command};
+use super::print::print_out;
 use super::{check, dead_letters, demo, gaps, import, init_db, print, run, simulate, validate};
-use crate::{Error, ErrorKind};
+use crate::{Config, Error, ErrorKind};
 
 /// Runs the command line, with the program's name as first argument, and prints to the standard streams.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -40,8 +41,18 @@ fn dispatch(arguments: &Arguments) -> Result<ExitCode, Error> {
         Command::Import { file } => import::import(&settings.load()?, file),
         Command::Validate { file } => validate::validate(&settings.load()?, file),
         Command::DeadLetters { action } => dead_letters::dead_letters(&settings.load()?, action),
+        Command::RenewSpool => renew_spool(&settings.load()?),
         Command::Gaps { json } => gaps::gaps(&settings.load()?, *json),
         Command::Simulate(options) => simulate::simulate(options, settings),
         Command::Demo(options) => demo::demo(options, settings),
     }
+}
+
+fn renew_spool(config: &Config) -> Result<ExitCode, Error> {
+    crate::renew_spool(config)?;
+    print_out!(
+        "the spool {} is one of its own: the next start writes every event in it to the table",
+        config.spool.path.display()
+    );
+    Ok(ExitCode::SUCCESS)
 }

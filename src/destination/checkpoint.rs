@@ -1,12 +1,31 @@
-//! The messages about checkpoints that both destinations share.
+//! The rows of the checkpoint table, and the messages about them that both destinations share.
 
 use crate::error::{Class, Error, ErrorKind};
 use crate::report::finding::Finding;
 
-/// For [`replace_checkpoints`](super::Destination::replace_checkpoints): an old checkpoint has another position than expected.
+/// A row of the checkpoint table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Checkpoint {
+    /// The spool's id, or for one of several partitions the id, a slash and more.
+    pub(crate) name: String,
+    /// Every event below it is committed.
+    pub(crate) position: u64,
+    /// The opening of a spool that moves it; `None` in a row of a version without owners.
+    pub(crate) owner: Option<String>,
+}
+
+/// A checkpoint is not as expected: another process has changed it in between.
 pub(super) fn moved(name: &str) -> Error {
-    let message = format!("the destination's checkpoint {name} moved although no other sink has the spool open");
+    let message = format!("the destination's checkpoint {name} changed at the same time");
     Error::new(ErrorKind::Database, message).with_class(Class::Transient)
+}
+
+/// The table is there, but of a version without owners.
+pub(super) fn without_owner(table: &str) -> Error {
+    let message = format!("the table {table} has no column owner: an earlier version created it");
+    Error::new(ErrorKind::Database, message)
+        .with_class(Class::Mismatch)
+        .with_hint("run `cxsink init-db`, which adds it")
 }
 
 /// The guarantee that follows from the checkpoint table.

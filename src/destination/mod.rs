@@ -14,6 +14,7 @@ use crate::error::Result;
 use crate::report::finding::Finding;
 use crate::rows::{NewTable, Plan, Table};
 
+pub(crate) use checkpoint::Checkpoint;
 pub(crate) use examination::Examination;
 pub(crate) use link::Link;
 pub(crate) use write::{Applied, Fence, Write};
@@ -34,19 +35,20 @@ pub(crate) trait Destination: Send {
     /// Prepares for batches of this plan. The writer calls it after each `connect`, before `apply`.
     fn prepare(&mut self, plan: &Arc<Plan>) -> Result<()>;
 
-    /// The checkpoint of this spool in the database: every event below it is committed. Creates it at `committed` if there is
-    /// none. `None` if the table `cxsink_checkpoint` does not exist: delivery is then at-least-once.
-    fn position(&mut self, spool_id: &str, committed: u64) -> Result<Option<u64>>;
+    /// Every checkpoint of this spool: the one named by its id, and those with its id and a slash as a prefix. `None` if the table
+    /// `cxsink_checkpoint` does not exist: delivery is then at-least-once.
+    fn checkpoints(&mut self, spool_id: &str) -> Result<Option<Vec<Checkpoint>>>;
 
-    /// Every checkpoint of this spool: the one named by its id, and those with its id and a slash as a prefix. `None` as above.
-    fn checkpoints(&mut self, spool_id: &str) -> Result<Option<Vec<(String, u64)>>>;
+    /// In one transaction: makes `owner` the owner of these checkpoints, if each has the position and the owner given. From then on
+    /// every statement that is fenced by an earlier owner does nothing. False, and nothing is changed, if one is not as given.
+    fn claim_checkpoints(&mut self, found: &[Checkpoint], owner: &str) -> Result<bool>;
 
-    /// In one transaction: retires the old checkpoints if each has the position given, and creates the new ones at `position`. A
-    /// late statement that is fenced by a retired checkpoint does nothing.
+    /// In one transaction: retires the old checkpoints if each has the position and the owner given, and creates the new ones. A late
+    /// statement that is fenced by a retired checkpoint does nothing.
     ///
     /// # Errors
-    /// Class `Transient` if an old checkpoint has another position.
-    fn replace_checkpoints(&mut self, old: &[(String, u64)], new: &[String], position: u64) -> Result<()>;
+    /// Class `Transient` if an old checkpoint is not as given, or a new one exists.
+    fn replace_checkpoints(&mut self, old: &[Checkpoint], new: &[Checkpoint]) -> Result<()>;
 
     /// Creates a table and the checkpoint table, where they do not exist: the default table, or `own`. Needs no `connect`.
     fn init_db(&mut self, own: Option<&NewTable>) -> Result<()>;

@@ -12,10 +12,12 @@ pub(crate) struct Write<'a> {
     pub(crate) fence: Option<Fence<'a>>,
 }
 
-/// A compare-and-set on the checkpoint, in the same transaction as a batch: the batch is refused unless the position is `from`.
+/// A compare-and-set on the checkpoint, in the same transaction as a batch: the batch is refused unless the position is `from` and the
+/// owner is `owner`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Fence<'a> {
     pub(crate) spool_id: &'a str,
+    pub(crate) owner: &'a str,
     pub(crate) from: u64,
     pub(crate) to: u64,
 }
@@ -25,6 +27,7 @@ pub(crate) struct Fence<'a> {
 pub(crate) enum Applied {
     /// Committed. Rows in neither count stayed as they were (update modes `changed` and `newer`, or a key-only table).
     Committed { inserted: u64, updated: u64 },
-    /// The checkpoint was not at `fence.from`: nothing was changed. Read [`position`](super::Destination::position) again.
+    /// The checkpoint was not at `fence.from`, or has another owner: nothing was changed. Read
+    /// [`checkpoints`](super::Destination::checkpoints) again.
     Fenced,
 }

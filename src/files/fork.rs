@@ -21,14 +21,28 @@ pub(super) fn prepare() {
 #[cfg(not(unix))]
 pub(super) fn prepare() {}
 
+/// Runs this while no fork happens: the locks that it takes and releases are free in each child. It must not call itself.
+pub(crate) fn without_fork<T>(work: impl FnOnce() -> T) -> T {
+    #[cfg(unix)]
+    let _held = {
+        prepare();
+        locks::Application::enter()
+    };
+    work()
+}
+
 #[cfg(unix)]
 mod locks {
     use std::ffi::c_int;
 
     use rusqlite::ffi::{self, sqlite3_mutex};
 
+    /// Ours, which SQLite does not use itself.
+    const APPLICATION: c_int = ffi::SQLITE_MUTEX_STATIC_APP1;
+
     /// In the order in which SQLite itself nests them: it allocates memory under each of the others.
-    const ORDER: [c_int; 7] = [
+    const ORDER: [c_int; 8] = [
+        APPLICATION,
         ffi::SQLITE_MUTEX_STATIC_MAIN,
         ffi::SQLITE_MUTEX_STATIC_OPEN,
         ffi::SQLITE_MUTEX_STATIC_VFS1,
@@ -49,6 +63,24 @@ mod locks {
         for id in ORDER.into_iter().rev() {
             // SAFETY: as `of` says; `enter` has taken it on this thread, which is the only one that the child has.
             unsafe { ffi::sqlite3_mutex_leave(of(id)) };
+        }
+    }
+
+    /// Held until it is dropped.
+    pub(super) struct Application(());
+
+    impl Application {
+        pub(super) fn enter() -> Self {
+            // SAFETY: as `of` says.
+            unsafe { ffi::sqlite3_mutex_enter(of(APPLICATION)) };
+            Self(())
+        }
+    }
+
+    impl Drop for Application {
+        fn drop(&mut self) {
+            // SAFETY: as `of` says; `enter` has taken it on this thread, since the guard is dropped in the function that made it.
+            unsafe { ffi::sqlite3_mutex_leave(of(APPLICATION)) };
         }
     }
 

@@ -2,3 +2,5 @@
 
 mod fork;
 pub(crate) mod sqlite;
+
+pub(crate) use fork::without_fork;

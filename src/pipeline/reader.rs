@@ -40,7 +40,7 @@ impl Reader {
     pub(crate) fn run(&mut self) -> Result<()> {
         let mut backoff = Backoff::new(self.retry.delay_min, self.retry.delay_max);
         let mut connections = 0_u64;
-        while !self.status.stop.is_set() {
+        while !self.status.end_of_reading.is_set() {
             let started = Instant::now();
             let outcome = self.source.connect().and_then(|()| {
                 connections += 1;
@@ -48,17 +48,17 @@ impl Reader {
                 self.status.counters.add(Counter::Reconnects, u64::from(connections > 1));
                 self.read()
             });
-            self.connection_log.ended(&outcome, self.status.stop.is_set());
+            self.connection_log.ended(&outcome, self.status.end_of_reading.is_set());
             let was_stable = started.elapsed() >= STABLE;
             if was_stable {
                 backoff.reset();
             }
-            if self.status.stop.is_set() {
+            if self.status.end_of_reading.is_set() {
                 break;
             }
             let Some(is_token_refused) = self.judge(outcome)? else { break };
             // After a stable connection a refused token has expired, and the next connection fetches another one at once.
-            if !(is_token_refused && was_stable) && self.status.stop.wait(backoff.next_delay()) {
+            if !(is_token_refused && was_stable) && self.status.end_of_reading.wait(backoff.next_delay()) {
                 break;
             }
         }
@@ -93,7 +93,7 @@ impl Reader {
             if !burst.is_empty() {
                 self.append(&burst)?;
             }
-            if self.status.stop.is_set() {
+            if self.status.end_of_reading.is_set() {
                 return Ok(());
             }
             match outcome? {
@@ -136,7 +136,7 @@ impl Reader {
     }
 
     fn try_append(&mut self, burst: &Burst, received_at: i64) -> Result<Appended> {
-        let appended = if self.status.stop.is_set() {
+        let appended = if self.status.end_of_reading.is_set() {
             self.spool.append_last(burst, received_at).map(|()| Appended::At(0))?
         } else {
             self.spool.append(burst, received_at)?
@@ -154,15 +154,15 @@ impl Reader {
             self.status.report(&full(&self.spool));
         }
         self.is_full = true;
-        while !self.status.stop.is_set() && !self.spool.wait_for_room(burst, ROOM_CHECK) {}
+        while !self.status.end_of_reading.is_set() && !self.spool.wait_for_room(burst, ROOM_CHECK) {}
     }
 
     /// Waits for the next try; true when there is none. After a graceful stop the tries continue until an immediate stop.
     fn wait(&self, backoff: &mut Backoff) -> bool {
-        if self.status.stop.is_set() {
+        if self.status.end_of_reading.is_set() {
             return self.status.abort.wait(ROOM_CHECK);
         }
-        self.status.stop.wait(backoff.next_delay());
+        self.status.end_of_reading.wait(backoff.next_delay());
         self.status.abort.is_set()
     }
 }

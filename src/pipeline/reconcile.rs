@@ -4,17 +4,21 @@
 
 use std::sync::Arc;
 
-use crate::destination::{Applied, Destination, Fence, Write};
+use crate::destination::{Applied, Checkpoint, Destination, Fence, Write};
 use crate::error::{Class, Error, ErrorKind, Result};
 use crate::report::stats::Counter;
 use crate::report::status::Status;
 use crate::rows::Plan;
 use crate::rows::batch::Rows;
 use crate::rows::partition::{Partitioning, partition_of_checkpoint};
-use crate::spool::Spool;
+use crate::spool::{Ownership, Spool};
 
-/// Compares spool and checkpoints for the first time in a process: events below a checkpoint were committed by an earlier process.
-/// Returns the partitioning and the position of each checkpoint; `None` if the destination keeps no checkpoints.
+/// Tries to take over the checkpoints while statements of an earlier process move them: it has one for each connection.
+const CLAIMS_MAX: usize = 20;
+
+/// Compares spool and checkpoints for the first time in a process, and takes the checkpoints over: events below them were committed by
+/// an earlier process, whose late statements change nothing from then on. Returns the partitioning and the position of each
+/// checkpoint; `None` if the destination keeps no checkpoints.
 ///
 /// `wanted`: the partitioning to have. Another one of an earlier run is kept until its partitions have the same position.
 /// `is_first`: false for the same comparison later, until they have.
@@ -26,7 +30,7 @@ pub(super) fn first(
     wanted: Partitioning,
     is_first: bool,
 ) -> Result<Option<(Partitioning, Vec<u64>)>> {
-    let Some(mut found) = destination.checkpoints(spool.id())? else { return Ok(None) };
+    let Some(mut found) = owned(spool, destination)? else { return Ok(None) };
     if found.is_empty() {
         if is_first && spool.checkpoint_max() > 0 {
             lost_checkpoint(spool, status, spool.checkpoint_max());
@@ -34,12 +38,12 @@ pub(super) fn first(
         return create_checkpoints(spool, destination, wanted);
     }
     if is_first {
-        for (name, position) in &found {
+        for Checkpoint { name, position, .. } in &found {
             report_regression(spool, status, name, spool.checkpoint(name).unwrap_or(0), *position);
         }
         set_back_lost_tail(spool, destination, plan, &mut found)?;
         // A partition without events has a lower position.
-        let committed = found.iter().map(|(_, position)| *position).min().unwrap_or(0);
+        let committed = found.iter().map(|checkpoint| checkpoint.position).min().unwrap_or(0);
         status.counters.subtract(Counter::Recovered, committed.saturating_sub(spool.committed()));
         if let Err(error) = spool.commit_all(committed) {
             // Committed all the same: on a full disk the rows are deleted later.
@@ -55,10 +59,65 @@ fn create_checkpoints(
     wanted: Partitioning,
 ) -> Result<Option<(Partitioning, Vec<u64>)>> {
     spool.replace_checkpoints(&[], 0);
-    let names = wanted.checkpoints(spool.id());
-    let created = names.iter().map(|name| destination.position(name, spool.committed()));
-    let positions: Option<Vec<u64>> = created.collect::<Result<_>>()?;
-    Ok(positions.map(|positions| (wanted, positions)))
+    let (new, position) = (new_checkpoints(spool, wanted), spool.committed());
+    destination.replace_checkpoints(&[], &new)?;
+    Ok(Some((wanted, vec![position; new.len()])))
+}
+
+/// The checkpoints of a partitioning, at the committed offset.
+pub(super) fn new_checkpoints(spool: &Spool, partitioning: Partitioning) -> Vec<Checkpoint> {
+    let names = partitioning.checkpoints(spool.id()).into_iter();
+    names.map(|name| Checkpoint { name, position: spool.committed(), owner: Some(spool.owner().into()) }).collect()
+}
+
+/// The checkpoints of the spool, after this opening has become their owner; `None` if the destination keeps none.
+///
+/// # Errors
+/// Class `Permanent` if one of them does not belong to this spool, or its position cannot be this spool's: no event below it is known
+/// to be committed.
+pub(super) fn owned(spool: &Spool, destination: &mut dyn Destination) -> Result<Option<Vec<Checkpoint>>> {
+    for _ in 0..CLAIMS_MAX {
+        let Some(mut found) = destination.checkpoints(spool.id())? else { return Ok(None) };
+        let mut earlier = Vec::new();
+        for checkpoint in &found {
+            if !is_own(spool, checkpoint)? {
+                earlier.push(checkpoint.clone());
+            }
+        }
+        // A statement of an earlier process may have moved one in between.
+        if earlier.is_empty() || destination.claim_checkpoints(&earlier, spool.owner())? {
+            for checkpoint in &mut found {
+                checkpoint.owner = Some(spool.owner().into());
+            }
+            return Ok(Some(found));
+        }
+    }
+    let message = "taking over the checkpoints: they change again and again";
+    Err(Error::new(ErrorKind::Database, message).with_class(Class::Transient))
+}
+
+/// Whether the checkpoint has this opening as its owner; false if it may be taken over.
+fn is_own(spool: &Spool, checkpoint: &Checkpoint) -> Result<bool> {
+    let Checkpoint { name, position, owner } = checkpoint;
+    match spool.ownership(owner.as_deref())? {
+        Ownership::Own => Ok(true),
+        Ownership::Earlier => Ok(false),
+        Ownership::TakenOver if *position <= spool.checkpoint(name).unwrap_or(spool.checkpoint_max()) => Ok(false),
+        Ownership::TakenOver => {
+            Err(spool.note_conflict(&format!("it is at {position}, which its owner, an earlier one, had not reached")))
+        }
+        Ownership::Later => Err(overtaken(spool)),
+        Ownership::Foreign => {
+            Err(spool.note_conflict("another sink owns it, with a copy of this spool file or a later state of it"))
+        }
+    }
+}
+
+/// Another process has opened the spool since; it has all that is in the file.
+fn overtaken(spool: &Spool) -> Error {
+    let message = format!("comparing the checkpoint of the spool {}: a later process owns it", spool.path().display());
+    Error::new(ErrorKind::Database, message)
+        .with_hint("end one of the two sinks: the later one has this spool's events")
 }
 
 /// The partitioning of the checkpoints, as long as it must be kept; otherwise replaces them by those of the wanted one.
@@ -67,11 +126,12 @@ fn choose_partitioning(
     destination: &mut dyn Destination,
     plan: &Arc<Plan>,
     wanted: Partitioning,
-    found: &[(String, u64)],
+    found: &[Checkpoint],
 ) -> Result<(Partitioning, Vec<u64>)> {
     let committed = spool.committed();
-    let is_level = found.iter().all(|(_, position)| *position <= committed);
-    if let Some((partitioning, positions)) = Partitioning::of(spool.id(), found) {
+    let is_level = found.iter().all(|checkpoint| checkpoint.position <= committed);
+    let positions: Vec<_> = found.iter().map(|checkpoint| (checkpoint.name.clone(), checkpoint.position)).collect();
+    if let Some((partitioning, positions)) = Partitioning::of(spool.id(), &positions) {
         let has_same_key = partitioning == Partitioning::new(partitioning.count, plan);
         if partitioning == wanted || (!is_level && has_same_key) {
             return Ok((partitioning, positions));
@@ -84,10 +144,20 @@ fn choose_partitioning(
             found.len()
         );
     }
-    let names = wanted.checkpoints(spool.id());
-    destination.replace_checkpoints(found, &names, committed)?;
-    spool.replace_checkpoints(&names, committed);
-    Ok((wanted, vec![committed; names.len()]))
+    replace(spool, destination, found, wanted)?;
+    Ok((wanted, vec![committed; wanted.count]))
+}
+
+/// Replaces the checkpoints by those of this partitioning, at the committed offset.
+pub(super) fn replace(
+    spool: &Spool,
+    destination: &mut dyn Destination,
+    old: &[Checkpoint],
+    wanted: Partitioning,
+) -> Result<()> {
+    destination.replace_checkpoints(old, &new_checkpoints(spool, wanted))?;
+    spool.replace_checkpoints(&wanted.checkpoints(spool.id()), spool.committed());
+    Ok(())
 }
 
 /// Sets checkpoints beyond the end of the spool's numbering back to it.
@@ -95,44 +165,42 @@ fn set_back_lost_tail(
     spool: &Spool,
     destination: &mut dyn Destination,
     plan: &Arc<Plan>,
-    found: &mut [(String, u64)],
+    found: &mut [Checkpoint],
 ) -> Result<()> {
     let numbered_alike = spool.unchecked_from();
     // A checkpoint that the destination has just created is at the committed offset; also with another numbering.
     let end = numbered_alike.max(spool.committed());
-    for (checkpoint, position) in found.iter_mut().filter(|(_, position)| *position > end) {
+    for Checkpoint { name, position, .. } in found.iter_mut().filter(|checkpoint| checkpoint.position > end) {
         log::warn!(
             "the spool {} ends {} events before the destination's checkpoint: the machine stopped before they were flushed; \
              they are committed, and none is lost",
             spool.path().display(),
             *position - numbered_alike
         );
-        set_back(destination, plan, checkpoint, *position, numbered_alike)?;
+        let fence = Fence { spool_id: name, owner: spool.owner(), from: *position, to: numbered_alike };
+        set_back(destination, plan, fence)?;
         *position = numbered_alike;
     }
     Ok(())
 }
 
 /// Sets a checkpoint back to the offset at which the numbering of the spool continues.
-fn set_back(destination: &mut dyn Destination, plan: &Arc<Plan>, checkpoint: &str, from: u64, to: u64) -> Result<()> {
+fn set_back(destination: &mut dyn Destination, plan: &Arc<Plan>, fence: Fence<'_>) -> Result<()> {
     let rows = Rows::new(Arc::clone(plan));
-    let fence = Some(Fence { spool_id: checkpoint, from, to });
-    match destination.apply(&Write { rows: &rows, coalesced: &[], fence })? {
+    match destination.apply(&Write { rows: &rows, coalesced: &[], fence: Some(fence) })? {
         Applied::Committed { .. } => Ok(()),
         Applied::Fenced => {
-            let message =
-                format!("setting back the checkpoint {checkpoint}: it moved although no other sink has the spool open");
+            let message = format!("setting back the checkpoint {}: it changed at the same time", fence.spool_id);
             Err(Error::new(ErrorKind::Database, message).with_class(Class::Transient))
         }
     }
 }
 
-/// Compares a checkpoint with its last known position, any later time: if it is ahead, an in-doubt transaction committed, which may
-/// have moved it to `in_doubt_to` at most.
+/// Compares a checkpoint of this opening with its last known position, any later time: if it is ahead, an in-doubt transaction
+/// committed, which may have moved it to `in_doubt_to` at most.
 ///
 /// # Errors
-/// Class `Permanent` if it is further ahead: another process writes under this spool's id, so it is not known which events are
-/// committed.
+/// Class `Permanent` if it is further ahead: somebody else has moved it, so it is not known which events are committed.
 pub(super) fn again(
     spool: &Spool,
     status: &Status,
@@ -143,13 +211,8 @@ pub(super) fn again(
 ) -> Result<()> {
     let known = known.unwrap_or(position);
     if position > known.max(in_doubt_to) {
-        let message = format!(
-            "comparing the checkpoint of the spool {}: it is at {position}, where this sink has not moved it (it was at {known})",
-            spool.path().display()
-        );
-        return Err(Error::new(ErrorKind::Database, message).with_hint(
-            "stop the other sink that uses a copy of this spool file, or this one, and give it a new spool; no event of this spool was deleted",
-        ));
+        let what = format!("it is at {position}, where this sink has not moved it (it was at {known})");
+        return Err(spool.note_conflict(&what));
     }
     report_regression(spool, status, checkpoint, known, position);
     Ok(())

@@ -27,6 +27,8 @@ pub(crate) struct Status {
     pub(crate) notices: NoticeQueue,
     /// Set once: graceful stop. Stop reading, commit the spooled events, end.
     pub(crate) stop: StopSignal,
+    /// Set once, with `stop` or before it: stop reading.
+    pub(crate) end_of_reading: StopSignal,
     /// Set once: immediate stop. Spooled events stay in the spool.
     pub(crate) abort: StopSignal,
     pub(crate) clock: Arc<dyn Clock>,
@@ -46,6 +48,7 @@ impl Status {
             counters: Counters::new(),
             notices: NoticeQueue::default(),
             stop: StopSignal::new(),
+            end_of_reading: StopSignal::new(),
             abort: StopSignal::new(),
             clock,
             standing: Mutex::default(),
@@ -87,6 +90,7 @@ impl Status {
     /// Graceful stop: stop reading, commit the spooled events unless the destination is unreachable, end.
     pub(crate) fn begin_stop(&self) {
         self.change(|_| State::Stopping);
+        self.end_of_reading.set();
         self.stop.set();
     }
 
@@ -121,6 +125,14 @@ impl Status {
         self.report(&error);
         sync::lock(&self.standing).failure.get_or_insert(error);
         self.begin_stop();
+    }
+
+    /// Ends the sink as failed once the spooled events are committed, without a limit of time: they are in no other place.
+    pub(crate) fn fail_after_drain(&self, error: &Error) {
+        self.report(error);
+        sync::lock(&self.standing).failure.get_or_insert_with(|| error.clone());
+        self.begin_drain();
+        self.end_of_reading.set();
     }
 
     /// The start failed; the caller gets the error.

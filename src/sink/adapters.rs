@@ -31,7 +31,8 @@ impl Parts {
                     counted.counters.add(Counter::TokenRenewals, 1);
                 }
             });
-            let source = WebsocketSource::new(config, status.stop.clone(), Arc::clone(&status.clock), observer)?;
+            let source =
+                WebsocketSource::new(config, status.end_of_reading.clone(), Arc::clone(&status.clock), observer)?;
             Some(Box::new(source) as Box<dyn Source>)
         } else {
             None

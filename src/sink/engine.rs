@@ -83,6 +83,9 @@ impl Engine {
 
     /// If this fails, no thread runs.
     fn begin(self: &Arc<Self>, config: &Config, parts: Parts) -> Result<()> {
+        if let Some(conflict) = self.spool.conflict()? {
+            return Err(conflict);
+        }
         let (spool, status, handoff) = (&self.spool, &self.status, &self.handoff);
         let aborts: Vec<StopSignal> = parts.links.iter().map(|link| link.abort.clone()).collect();
         let end_calls = status.abort.on_set(move || aborts.iter().for_each(StopSignal::set));
@@ -111,9 +114,15 @@ impl Engine {
             threads.running = 2 + writers.len() + usize::from(reader.is_some());
             threads.interrupts = interrupts;
         }
-        let (file, reported) = (Arc::clone(spool), Arc::clone(status));
+        let (file, reported, has_reader) = (Arc::clone(spool), Arc::clone(status), reader.is_some());
         let keep_short = move || {
-            file.keep_short(|error| reported.report(error));
+            let lose = |error: &Error| {
+                reported.fail_after_drain(error);
+                if !has_reader {
+                    file.end_intake();
+                }
+            };
+            file.keep_short(|error| reported.report(error), lose);
             Ok(())
         };
         self.spawn("cxsink-wal", keep_short, |_| ());
@@ -171,10 +180,13 @@ impl Engine {
     fn thread_ended(&self) {
         let mut threads = sync::lock(&self.threads);
         threads.running -= 1;
-        let is_last = threads.running == 0;
+        let running = threads.running;
         drop(threads);
-        if is_last {
-            self.end();
+        match running {
+            0 => self.end(),
+            // The upkeep of the spool lasts as long as the others write.
+            1 => self.spool.end_upkeep(),
+            _ => {}
         }
     }
 

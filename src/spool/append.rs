@@ -64,7 +64,7 @@ impl Spool {
 
     /// The same without a limit, also on a full disk: for the last burst before the end, which has been read and must not be lost.
     pub(crate) fn append_last(&self, burst: &Burst, received_at: i64) -> Result<()> {
-        let mut writer = self.intake()?;
+        let mut writer = self.last_intake()?;
         let at = self.with_loan(&mut writer, size_of(burst), |writer| self.append_to(writer, burst, received_at));
         at.map(drop).map_err(|error| self.error("appending to", &error))
     }

@@ -6,7 +6,7 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::report::stream_connection::{self, Gap, StreamConnection};
 use crate::spool::checkpoint_history;
-use crate::spool::lock;
+use crate::spool::identity::holder;
 use crate::spool::offline::Offline;
 use crate::spool::queue::Spool;
 use crate::spool::statements::Transaction;
@@ -132,7 +132,7 @@ impl Connections {
         let mut connections =
             list(&self.0.connection).map_err(|error| self.0.error("reading the connections from", &error))?;
         // Only a sink that runs can have one open.
-        if lock::holder(&self.0.path).is_none() {
+        if holder(&self.0.path).is_none() {
             connections.iter_mut().for_each(StreamConnection::note_gone);
         }
         Ok(connections)

@@ -12,7 +12,7 @@ use crate::report::finding::Finding;
 use crate::spool::disk::Reserve;
 use crate::spool::errors::spool_error;
 use crate::spool::file::{BUSY_TIMEOUT, check_format};
-use crate::spool::lock::{holder, in_use};
+use crate::spool::identity::{Inode, NETWORK_FILE_SYSTEMS, check_name, holder, in_use, resolve};
 
 /// As much as a large burst takes.
 static PROBE: [u8; 64 << 10] = [0; 64 << 10];
@@ -77,18 +77,12 @@ fn unfit(directory: &Path) -> Option<&'static str> {
     unfit_kind(kind as u32)
 }
 
-/// The magic numbers of statfs(2) and of linux/magic.h.
 #[cfg(target_os = "linux")]
 fn unfit_kind(magic: u32) -> Option<&'static str> {
-    Some(match magic {
-        0x6969 => "NFS, a network file system, where locks and SQLite's log are not safe",
-        0x517b | 0xff53_4d42 | 0xfe53_4d42 => "SMB, a network file system, where locks and SQLite's log are not safe",
-        0x0102_1997 => "9P, a shared folder, where locks and SQLite's log are not safe",
-        0x00c3_6400 => "CephFS, a network file system, where locks and SQLite's log are not safe",
-        0x0bd0_0bd0 => "Lustre, a network file system, where locks and SQLite's log are not safe",
-        0x0102_1994 | 0x8584_58f6 => "a file system in memory, which a restart of the machine empties",
-        _ => return None,
-    })
+    if let 0x0102_1994 | 0x8584_58f6 = magic {
+        return Some("a file system in memory, which a restart of the machine empties");
+    }
+    NETWORK_FILE_SYSTEMS.iter().find(|(network, _)| *network == magic).map(|(_, why)| *why)
 }
 
 #[cfg(not(target_os = "linux"))]
@@ -109,8 +103,12 @@ pub(crate) fn file(path: &Path) -> Result<Finding> {
     if !path.exists() {
         return Ok(Finding::good(format!("{} does not exist yet: the sink creates it", path.display())));
     }
-    // Opened read-only, SQLite could not remove the files beside a database with a write-ahead log.
+    let path = &resolve(path);
     let fail = |error: &rusqlite::Error| spool_error(path, "opening", error);
+    // Until the connection is closed.
+    let _inode = Inode::open(path, File::options().read(true));
+    check_name(path)?;
+    // Opened read-only, SQLite could not remove the files beside a database with a write-ahead log.
     let connection = sqlite::open(path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(|error| fail(&error))?;
     connection.busy_timeout(BUSY_TIMEOUT).map_err(|error| fail(&error))?;
     check_format(&connection, path)?;

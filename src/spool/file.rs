@@ -12,10 +12,10 @@ use crate::report::stream_connection::PROCESS_GONE;
 use crate::spool::checksum;
 use crate::spool::disk::{Reserve, WalCheckpointer};
 use crate::spool::errors::{damaged, own_file_error, spool_error};
-use crate::spool::lock::{self, Lock};
+use crate::spool::identity::{Lock, acquire, owner};
 use crate::spool::offsets::{Checkpoints, Offsets};
 use crate::spool::row::BurstRow;
-use crate::spool::statements::TABLES;
+use crate::spool::statements::{TABLES, flushed};
 
 /// "cxsp": distinguishes a spool from other SQLite files (SQLite documentation, `PRAGMA application_id`).
 const APPLICATION_ID: i32 = 0x6378_7370;
@@ -30,6 +30,7 @@ const CACHE_KIB: i32 = 256;
 pub(super) struct SpoolFile {
     pub(super) path: PathBuf,
     pub(super) id: String,
+    pub(super) owner: String,
     pub(super) writer: Connection,
     pub(super) reader: Option<Connection>,
     pub(super) wal_checkpointer: Option<WalCheckpointer>,
@@ -42,14 +43,30 @@ pub(super) struct SpoolFile {
 
 impl SpoolFile {
     pub(super) fn open(path: &Path, sync: SpoolSync) -> Result<Self> {
-        let lock = if is_in_memory(path) { None } else { Some(lock::acquire(path)?) };
+        // Resolved once: the process may change its directory later.
+        let (path, lock) = if is_in_memory(path) {
+            (path.to_owned(), None)
+        } else {
+            let (path, lock) = acquire(path)?;
+            (path, Some(lock))
+        };
+        let path = path.as_path();
         let open = || Self::open_locked(path, sync);
-        match open() {
+        let file = match open() {
             // On a full disk not even the log can be read again.
             Err(error) if error.class() == Class::Transient && Reserve::beside(path).release() => open(),
             outcome => outcome,
+        }?;
+        // SQLite has opened a name, and the lock is on an inode.
+        if lock.as_ref().is_some_and(|lock| !lock.is_at(path)) {
+            return Err(Error::spool(format!(
+                "opening the spool {}: the file was replaced at the same time",
+                path.display()
+            ))
+            .with_class(Class::Transient)
+            .with_hint("find out which program writes to this path, and give the spool one of its own"));
         }
-        .map(|file| Self { lock, ..file })
+        Ok(Self { lock, ..file })
     }
 
     fn open_locked(path: &Path, sync: SpoolSync) -> Result<Self> {
@@ -64,7 +81,12 @@ impl SpoolFile {
         create_tables(&writer)?;
         end_connections(&writer)?;
         let found = Found::read(&writer)?;
-        let unchecked_from = note_unchecked(&writer, found.offsets.end())?;
+        // Before the destination gets the owner, which no crash of the machine takes out of it.
+        let (unchecked_from, owner) = flushed(&writer, |writer| {
+            let transaction = writer.unchecked_transaction()?;
+            let noted = (note_unchecked(&transaction, found.offsets.end())?, owner::make(&transaction)?);
+            transaction.commit().map(|()| noted)
+        })?;
         let (reader, wal_checkpointer) = if is_in_memory(path) {
             (None, None)
         } else {
@@ -72,7 +94,19 @@ impl SpoolFile {
         };
         let Found { id, offsets, checkpoints, bytes } = found;
         let path = path.to_owned();
-        Ok(Self { path, id, writer, reader, wal_checkpointer, lock: None, offsets, checkpoints, unchecked_from, bytes })
+        Ok(Self {
+            path,
+            id,
+            owner,
+            writer,
+            reader,
+            wal_checkpointer,
+            lock: None,
+            offsets,
+            checkpoints,
+            unchecked_from,
+            bytes,
+        })
     }
 }
 

@@ -1,5 +1,6 @@
 //! A connection to the spool's file beside a sink that may have it open.
 
+use std::fs::File;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -11,12 +12,16 @@ use crate::files::sqlite;
 use crate::spool::disk::{Reserve, is_full};
 use crate::spool::errors::spool_error;
 use crate::spool::file::BUSY_TIMEOUT;
+use crate::spool::identity::{Inode, check_name, check_place, resolve};
 
 /// See the [module documentation](self).
 #[derive(Debug)]
 pub(crate) struct Offline {
     pub(super) connection: Connection,
+    /// Its real one: a name beside it that is not would have another log.
     pub(super) path: PathBuf,
+    /// Dropped after the connection.
+    _inode: Option<Inode>,
 }
 
 /// How often a write on a full disk is tried again.
@@ -24,10 +29,15 @@ const RETRY_INTERVAL: Duration = Duration::from_millis(20);
 
 impl Offline {
     pub(super) fn open(config: &Config) -> Result<Self> {
-        let path = &config.spool.path;
+        let path = &resolve(&config.spool.path);
         if !path.exists() {
             return Err(Error::spool(format!("opening the spool {}: there is no such file", path.display()))
                 .with_hint("set spool.path to the spool of the sink that you want to look into"));
+        }
+        let inode = Inode::open(path, File::options().read(true)).ok();
+        check_name(path)?;
+        if let Some(inode) = &inode {
+            check_place(path, inode)?;
         }
         let open = || {
             let connection = sqlite::open(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
@@ -43,7 +53,7 @@ impl Offline {
                 error
             }
         })?;
-        Ok(Self { connection, path: path.clone() })
+        Ok(Self { connection, path: path.clone(), _inode: inode })
     }
 
     /// Runs a write in a transaction. On a full disk it may use the spool's reserve: it makes room, or lets the sink make some.

@@ -11,8 +11,9 @@ use crate::error::{Error, Result};
 use crate::spool::disk::{Reserve, WalCheckpointer};
 use crate::spool::errors::own_file_error;
 use crate::spool::file::SpoolFile;
-use crate::spool::lock::{self, Lock};
+use crate::spool::identity::{Lock, holder, owner};
 use crate::spool::offsets::{Checkpoints, Offsets};
+use crate::spool::statements::flushed;
 use crate::threads::sync;
 use crate::threads::sync::Condition;
 
@@ -22,6 +23,8 @@ pub(crate) struct Spool {
     path: PathBuf,
     /// Names this spool in the destination's checkpoint table; made at random with the file.
     id: String,
+    /// Names this opening there.
+    owner: String,
     unchecked_from: u64,
     pub(super) reserve: Reserve,
     pub(super) bytes_max: u64,
@@ -38,7 +41,7 @@ pub(crate) struct Spool {
     pub(super) work: Condition,
     /// Events were committed or deleted.
     pub(super) progress: Condition,
-    /// Held as long as the spool is open.
+    /// Held as long as the spool is open; `None` for `:memory:`. Dropped last: see [`Lock`].
     lock: Mutex<Option<Lock>>,
 }
 
@@ -54,6 +57,8 @@ pub(super) struct QueueState {
     is_interrupted: bool,
     /// No event comes any more: appends are refused and no wait lasts.
     pub(super) intake_ended: bool,
+    /// The file was removed, replaced, moved or truncated: events that are in it are committed, and new ones refused.
+    lost: Option<Error>,
 }
 
 impl QueueState {
@@ -94,6 +99,7 @@ impl Spool {
             reserve: Reserve::beside(&file.path),
             path: file.path,
             id: file.id,
+            owner: file.owner,
             unchecked_from: file.unchecked_from,
             bytes_max: config.spool.bytes_max,
             dead_letters_bytes_max: config.dead_letters.bytes_max,
@@ -107,6 +113,7 @@ impl Spool {
                 marked_at: None,
                 is_interrupted: false,
                 intake_ended: false,
+                lost: None,
             }),
             work: Condition::default(),
             progress: Condition::default(),
@@ -116,11 +123,16 @@ impl Spool {
 
     /// The process that has the file open, if there is one.
     pub(crate) fn holder(config: &Config) -> Option<String> {
-        lock::holder(&config.spool.path)
+        holder(&config.spool.path)
     }
 
     pub(crate) fn id(&self) -> &str {
         &self.id
+    }
+
+    /// The owner of the destination's checkpoints, once this opening has taken them over.
+    pub(crate) fn owner(&self) -> &str {
+        &self.owner
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -135,13 +147,14 @@ impl Spool {
     /// Notes that the destination's checkpoint and this file have been compared. Flushed to the disk, once a process: if the
     /// note were lost but later events were not, the next process would set the checkpoint back below committed events.
     pub(crate) fn note_checked(&self) -> Result<()> {
+        let checkpoints = sync::lock(&self.checkpoints).to_text();
         let note = |writer: &Connection| -> rusqlite::Result<()> {
-            let usual: i32 = writer.query_row("PRAGMA synchronous", [], |row| row.get(0))?;
-            writer.pragma_update(None, "synchronous", "FULL")?;
-            writer.execute("UPDATE spool SET unchecked_from = NULL", [])?;
-            writer.pragma_update(None, "synchronous", usual)
+            let transaction = writer.unchecked_transaction()?;
+            transaction.execute("UPDATE spool SET unchecked_from = NULL, checkpoints = ?1", [&checkpoints])?;
+            owner::confirm(&transaction, &self.owner)?;
+            transaction.commit()
         };
-        note(&self.writer()).map_err(|error| self.error("writing to", &error))
+        flushed(&self.writer(), note).map_err(|error| self.error("writing to", &error))
     }
 
     // ---- how far the events are ----
@@ -266,9 +279,22 @@ impl Spool {
         self.state().intake_ended = true;
         self.work.notify_all();
         self.progress.notify_all();
+    }
+
+    /// Ends [`keep_short`](Self::keep_short), now or later.
+    pub(crate) fn end_upkeep(&self) {
         if let Some(wal_checkpointer) = &self.wal_checkpointer {
             wal_checkpointer.end();
         }
+    }
+
+    /// The loss of the file under this spool, if it was noticed.
+    pub(crate) fn lost(&self) -> Option<Error> {
+        self.state().lost.clone()
+    }
+
+    pub(super) fn note_lost(&self, error: &Error) {
+        self.state().lost.get_or_insert_with(|| error.clone());
     }
 
     pub(crate) fn is_intake_ended(&self) -> bool {
@@ -281,11 +307,17 @@ impl Spool {
         // An append that is under way was let in before the intake ended: it must not overtake the next process.
         let mut writer = self.writer();
         let mut lock = sync::lock(&self.lock);
-        if lock.is_none() {
+        let Some(lock) = lock.as_mut() else { return Ok(()) };
+        if !lock.end_use() {
             return Ok(());
         }
         let deleted = self.delete_with(&mut writer);
-        lock.take();
+        if self.lost().is_some() || !lock.is_at(&self.path) {
+            // Held until the connections are closed: SQLite then deletes the log by its name, which may be another file's.
+            self.save_if_removed(&writer, lock);
+        } else {
+            lock.release();
+        }
         deleted
     }
 
@@ -299,10 +331,23 @@ impl Spool {
         sync::lock(&self.writer)
     }
 
-    /// The writer, unless the intake has ended.
+    /// The writer, unless the intake has ended or the file is lost.
     pub(super) fn intake(&self) -> Result<MutexGuard<'_, Connection>> {
+        if let Some(lost) = self.lost() {
+            return Err(lost);
+        }
+        self.last_intake()
+    }
+
+    /// The same for events that have been read: a lost file takes them, too.
+    pub(super) fn last_intake(&self) -> Result<MutexGuard<'_, Connection>> {
         let writer = self.writer();
         if self.is_intake_ended() { Err(Error::stopped()) } else { Ok(writer) }
+    }
+
+    /// `None` for `:memory:`.
+    pub(super) fn with_lock<T>(&self, work: impl FnOnce(&mut Lock) -> T) -> Option<T> {
+        sync::lock(&self.lock).as_mut().map(work)
     }
 
     pub(super) fn reader(&self) -> MutexGuard<'_, Connection> {

@@ -105,6 +105,18 @@ pub(super) const READ_BURSTS: &str = "SELECT position, events, received_at, byte
      WHERE position >= coalesce((SELECT max(position) FROM bursts WHERE position <= ?1), ?1) AND position < ?2
      ORDER BY position";
 
+/// Runs a write that must not be lost with the machine: it is flushed to the disk, whatever `spool.sync` says.
+pub(super) fn flushed<T>(
+    writer: &Connection,
+    write: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+) -> rusqlite::Result<T> {
+    let usual: i32 = writer.query_row("PRAGMA synchronous", [], |row| row.get(0))?;
+    writer.pragma_update(None, "synchronous", "FULL")?;
+    let outcome = write(writer);
+    writer.pragma_update(None, "synchronous", usual)?;
+    outcome
+}
+
 /// A transaction that is begun and ended by statements prepared once. rusqlite's own prepares `BEGIN` and `COMMIT` each time,
 /// a fiftieth of what an event costs under light load.
 ///

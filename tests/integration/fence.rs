@@ -35,11 +35,15 @@ const FORWARD_ONLY: &str = "
 
 /// Waits at a gate, an advisory lock, before this table changes. `each`: `STATEMENT` comes before anything is locked, `ROW` after
 /// the checkpoint was moved.
+///
+/// Only moves of a checkpoint come to it, and no takeover.
 fn gate(table: &str, each: &str) -> String {
+    // A trigger BEFORE a row could give it another key, so one connection would write such a table.
+    let (when, of) = if table == "cxsink_checkpoint" { ("BEFORE", "OF position") } else { ("AFTER", "") };
     format!(
         "CREATE FUNCTION gate() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
              PERFORM pg_advisory_xact_lock_shared(1); RETURN NEW; END $$;
-         CREATE TRIGGER gate BEFORE INSERT OR UPDATE ON {table} FOR EACH {each} EXECUTE FUNCTION gate()"
+         CREATE TRIGGER gate {when} INSERT OR UPDATE {of} ON {table} FOR EACH {each} EXECUTE FUNCTION gate()"
     )
 }
 
@@ -169,76 +173,121 @@ fn a_batch_that_was_frozen_late_and_is_cancelled() {
     frozen_after_the_checkpoint(true);
 }
 
-/// The process is killed while its statements are frozen, and they run to their ends when the next process has read where the
-/// checkpoints stand: that one takes what they did for done. On each connection one statement is on its way.
-fn frozen_and_its_process_killed(table: &str, each: &str, waiting: &str, connections: u32) {
-    let mut bench = Bench::new();
-    bench.config.destination.connections = connections;
-    bench.config.destination.statement_timeout = PATIENCE;
-    bench.start().close_within(PATIENCE).unwrap();
-    bench.server.execute(&gate(table, each));
-    let mut gatekeeper = bench.server.client();
-    gatekeeper.execute("SELECT pg_advisory_lock(1)", &[]).unwrap();
-    let backends = |sql: &str, but: &[u32]| -> Vec<u32> {
-        let mut found = Vec::new();
-        support::wait_until("a statement on each connection", || {
-            found = bench.server.query(sql).iter().map(|process| process.parse().unwrap()).collect();
-            found.retain(|process| !but.contains(process));
-            found.len() == connections as usize
-        });
-        found
-    };
-    std::fs::write(bench.directory.path().join("events"), events(20, 2)).unwrap();
-    let url = bench.config.destination.url.as_ref().unwrap();
-    let mut killed = Running::start(
-        cxsink(bench.directory.path())
-            .env("CXSINK_DESTINATION__URL", url.expose())
-            .env("CXSINK_DESTINATION__CONNECTIONS", connections.to_string())
-            .env("CXSINK_SPOOL__PATH", &bench.config.spool.path)
-            .args(["import", "events"]),
-    );
-    let old = backends(AT_THE_GATE, &[]);
-    for &process in &old {
-        signal(process, "STOP");
-    }
-    killed.signal("KILL");
-    killed.child.wait().unwrap();
+/// A process that was killed while its statements were frozen, one on each connection.
+struct Killed {
+    bench: Bench,
+    gatekeeper: postgres::Client,
+    old: Vec<u32>,
+}
 
-    let next = Sink::open(&bench.config).unwrap();
+impl Killed {
+    fn new(table: &str, each: &str, connections: u32) -> Self {
+        let mut bench = Bench::new();
+        bench.config.destination.connections = connections;
+        bench.config.destination.statement_timeout = PATIENCE;
+        bench.start().close_within(PATIENCE).unwrap();
+        bench.server.execute(&gate(table, each));
+        let mut gatekeeper = bench.server.client();
+        gatekeeper.execute("SELECT pg_advisory_lock(1)", &[]).unwrap();
+        std::fs::write(bench.directory.path().join("events"), events(20, 2)).unwrap();
+        let url = bench.config.destination.url.as_ref().unwrap();
+        let mut killed = Running::start(
+            cxsink(bench.directory.path())
+                .env("CXSINK_DESTINATION__URL", url.expose())
+                .env("CXSINK_DESTINATION__CONNECTIONS", connections.to_string())
+                .env("CXSINK_SPOOL__PATH", &bench.config.spool.path)
+                .args(["import", "events"]),
+        );
+        let mut old = Vec::new();
+        support::wait_until("a statement on each connection", || {
+            old = bench.server.query(AT_THE_GATE).iter().map(|process| process.parse().unwrap()).collect();
+            old.len() == connections as usize
+        });
+        for &process in &old {
+            signal(process, "STOP");
+        }
+        killed.signal("KILL");
+        killed.child.wait().unwrap();
+        Self { bench, gatekeeper, old }
+    }
+
+    fn open_the_gate(&mut self) {
+        self.gatekeeper.execute("SELECT pg_advisory_unlock(1)", &[]).unwrap();
+    }
+
+    /// Its statements run to their ends.
+    fn wake_up(&self) {
+        for &process in &self.old {
+            signal(process, "CONT");
+        }
+        for process in &self.old {
+            let gone = format!("SELECT 'gone' WHERE NOT EXISTS (SELECT 1 FROM pg_stat_activity WHERE pid = {process})");
+            self.bench.server.wait_for_row(&gone);
+        }
+    }
+
+    fn end(&self, next: &Sink) {
+        next.import(events(20, 3).as_bytes()).unwrap();
+        support::wait_quiet(next);
+        assert_eq!(self.bench.end(next).last_error, None);
+    }
+}
+
+/// Its statements have not reached the checkpoint when the next process takes it over. The positions are still those that they expect,
+/// and they are refused all the same.
+fn frozen_early_and_its_process_killed(connections: u32) {
+    let mut killed = Killed::new("cxsink_checkpoint", "STATEMENT", connections);
+    let next = Sink::open(&killed.bench.config).unwrap();
     next.start().unwrap();
-    let new = backends(waiting, &old);
+    let mut new: Vec<u32> = Vec::new();
+    support::wait_until("a statement of the next process on each connection", || {
+        new = killed.bench.server.query(AT_THE_GATE).iter().map(|process| process.parse().unwrap()).collect();
+        new.retain(|process| !killed.old.contains(process));
+        new.len() == connections as usize
+    });
     for &process in &new {
         signal(process, "STOP");
     }
-    gatekeeper.execute("SELECT pg_advisory_unlock(1)", &[]).unwrap();
-    for &process in &old {
-        signal(process, "CONT");
-    }
-    for process in old {
-        let gone = format!("SELECT 'gone' WHERE NOT EXISTS (SELECT 1 FROM pg_stat_activity WHERE pid = {process})");
-        bench.server.wait_for_row(&gone);
-    }
-    for &process in &new {
+    killed.open_the_gate();
+    killed.wake_up();
+    for process in new {
         signal(process, "CONT");
     }
     let stats = support::wait_quiet(&next);
-    assert_eq!((stats.recovered, stats.confirmed, stats.updated), (20, 20, 0), "{stats:?}");
-    next.import(events(20, 3).as_bytes()).unwrap();
-    support::wait_quiet(&next);
-    assert_eq!(bench.end(&next).last_error, None);
+    assert_eq!((stats.recovered, stats.confirmed, stats.updated), (20, 0, 20), "{stats:?}");
+    killed.end(&next);
 }
 
 #[test]
 fn a_batch_of_a_killed_process_that_was_frozen_early() {
     for connections in [1, 3] {
-        frozen_and_its_process_killed("cxsink_checkpoint", "STATEMENT", AT_THE_GATE, connections);
+        frozen_early_and_its_process_killed(connections);
     }
+}
+
+/// Its statements hold the checkpoints, and commit while the next process waits to take these over: it takes over what is there then,
+/// and not what it has read.
+fn frozen_late_and_its_process_killed(connections: u32) {
+    let mut killed = Killed::new("cxone_events", "ROW", connections);
+    let next = Sink::open(&killed.bench.config).unwrap();
+    std::thread::scope(|scope| {
+        let starting = scope.spawn(|| next.start());
+        let takeover: u32 = killed.bench.server.wait_for_row(AT_THE_CHECKPOINT).parse().unwrap();
+        signal(takeover, "STOP");
+        killed.open_the_gate();
+        killed.wake_up();
+        signal(takeover, "CONT");
+        starting.join().unwrap().unwrap();
+    });
+    let stats = support::wait_quiet(&next);
+    assert_eq!((stats.recovered, stats.confirmed, stats.updated), (0, 0, 0), "they were committed before: {stats:?}");
+    killed.end(&next);
 }
 
 #[test]
 fn a_batch_of_a_killed_process_that_was_frozen_late() {
     for connections in [1, 3] {
-        frozen_and_its_process_killed("cxone_events", "ROW", AT_THE_CHECKPOINT, connections);
+        frozen_late_and_its_process_killed(connections);
     }
 }
 

@@ -24,6 +24,7 @@ mod examples;
 mod failover;
 mod fence;
 mod gaps;
+mod identity;
 mod limits;
 mod outage;
 mod pgbouncer;

@@ -55,8 +55,8 @@ pub const KEEP_WRITES: &str = "
         INSERT INTO public.moved (transaction, partition, begins, ends) VALUES (txid_current(), NEW.spool_id, OLD.position, NEW.position);
         RETURN NULL; END $$;";
 
-pub const KEEP_MOVES: &str =
-    "CREATE TRIGGER note_move AFTER UPDATE ON cxsink_checkpoint FOR EACH ROW EXECUTE FUNCTION note_move()";
+pub const KEEP_MOVES: &str = "CREATE TRIGGER note_move AFTER UPDATE ON cxsink_checkpoint FOR EACH ROW WHEN (OLD.position <> NEW.position) \
+     EXECUTE FUNCTION note_move()";
 
 pub fn dead_letters(config: &Config) -> Vec<DeadLetter> {
     DeadLetters::open(config).unwrap().list(0, usize::MAX >> 1).unwrap()

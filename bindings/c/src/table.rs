@@ -45,6 +45,23 @@ pub unsafe extern "C" fn cxsink_init_db_sql(
     }
 }
 
+/// Makes the spool file a spool of its own, with a new id: for a copy of a spool file, or one restored from a backup, whose
+/// checkpoint another sink owns. The next start applies every event in the file, also those that the other sink has applied
+/// already.
+///
+/// Ownership: none. Blocks: for a short time, for the disk. Threads: any. Errors: SPOOL if a sink has the file open, or it
+/// cannot be used; INVALID_ARGUMENT.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cxsink_renew_spool(config: *const ConfigHandle, err: *mut *mut ErrorHandle) -> Status {
+    // SAFETY: as the caller promises.
+    unsafe {
+        call("cxsink_renew_spool", err, |call| {
+            cxsink_core::renew_spool(Configured::get(call, config)?.config)?;
+            Ok(Status::Ok)
+        })
+    }
+}
+
 /// The first `count` rows of the table of the destination, as a JSON object: columns, an array of names, and rows, an array of
 /// arrays of texts or null.
 ///

@@ -246,6 +246,7 @@ fn checks() -> Vec<Check> {
             with_out("cxsink_connections", |h, out, err| cxsink_connections(h.config, out, err)),
             with_out("cxsink_gaps", |h, out, err| cxsink_gaps(h.config, out, err)),
             with_status("cxsink_init_db", |h, err| cxsink_init_db(h.config, err)),
+            with_status("cxsink_renew_spool", |h, err| cxsink_renew_spool(h.config, err)),
             with_out("cxsink_init_db_sql", |h, out, err| cxsink_init_db_sql(h.config, out, err)),
             with_out("cxsink_peek", |h, out, err| cxsink_peek(h.config, 1, out, err)),
             with_out("cxsink_validator_new", |h, out, err| cxsink_validator_new(h.config, out, err)),

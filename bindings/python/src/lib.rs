@@ -51,7 +51,7 @@ mod _cxsink {
     #[pymodule_export]
     use super::sink::{Sink, accounting, counters};
     #[pymodule_export]
-    use super::table::{init_db, init_db_sql, peek};
+    use super::table::{init_db, init_db_sql, peek, renew_spool};
     #[pymodule_export]
     use super::validator::Validator;
 }

@@ -20,6 +20,14 @@ pub(crate) fn init_db_sql(py: Python<'_>, config: &Config) -> PyResult<String> {
     cxsink::table::init_db_sql(&config.0).map_err(|error| exception(py, &error))
 }
 
+/// Makes the spool file a spool of its own.
+#[pyfunction]
+pub(crate) fn renew_spool(py: Python<'_>, config: &Config) -> PyResult<()> {
+    logs::start();
+    let config = config.0.clone();
+    wait::call(py, move || cxsink::renew_spool(&config))
+}
+
 /// The names of the columns, and rows with each value as text.
 type Rows = (Vec<String>, Vec<Vec<Option<String>>>);
 

@@ -141,13 +141,19 @@ fn foreign_statement() -> Error {
 /// A fence in PostgreSQL's types.
 struct Positions<'a> {
     spool_id: &'a str,
+    owner: &'a str,
     from: i64,
     to: i64,
 }
 
 impl<'a> Positions<'a> {
     fn new(fence: Fence<'a>) -> Result<Self> {
-        Ok(Self { spool_id: fence.spool_id, from: to_bigint(fence.from)?, to: to_bigint(fence.to)? })
+        Ok(Self {
+            spool_id: fence.spool_id,
+            owner: fence.owner,
+            from: to_bigint(fence.from)?,
+            to: to_bigint(fence.to)?,
+        })
     }
 }
 
@@ -160,7 +166,7 @@ fn parameters<'a>(
     let mut parameters: Vec<&(dyn ToSql + Sync)> = vec![nonce];
     parameters.extend(arrays.iter().map(|array| array as &(dyn ToSql + Sync)));
     if let Some(fence) = fence {
-        parameters.extend([&fence.spool_id as &(dyn ToSql + Sync), &fence.from, &fence.to]);
+        parameters.extend([&fence.spool_id as &(dyn ToSql + Sync), &fence.owner, &fence.from, &fence.to]);
     }
     parameters
 }

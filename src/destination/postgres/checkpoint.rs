@@ -2,113 +2,148 @@
 
 use std::time::Duration;
 
+use postgres::Transaction;
 use postgres::types::{ToSql, Type};
 
-use super::connection::{PgResult, Session, UNDEFINED_TABLE};
-use crate::destination::checkpoint::moved;
+use super::connection::{PgResult, Session, UNDEFINED_COLUMN, UNDEFINED_TABLE};
+use crate::destination::checkpoint::{Checkpoint, moved, without_owner};
 use crate::error::{Class, Error, ErrorKind, Result};
 
 /// The position of a retired checkpoint. Fences begin at 0.
 const RETIRED: i64 = -1;
 
-/// The position of this spool's checkpoint in `table`, which is created at `committed` if there is none.
-pub(super) fn position(
-    session: &mut Session,
-    table: &str,
-    spool_id: &str,
-    committed: u64,
-    timeout: Duration,
-) -> Result<Option<u64>> {
-    let committed = to_bigint(committed)?;
-    let select = format!("SELECT position FROM {table} WHERE spool_id = $1");
-    let insert = format!(
-        "INSERT INTO {table} (spool_id, position, updated_at) VALUES ($1, $2, now()) ON CONFLICT (spool_id) DO NOTHING"
-    );
-    let position = session.run("reading the checkpoint", timeout, |client| {
-        let id: (&(dyn ToSql + Sync), Type) = (&spool_id, Type::TEXT);
-        if let Some(row) = client.query_typed(&select, std::slice::from_ref(&id))?.first() {
-            return row.try_get::<_, i64>(0);
-        }
-        client.query_typed(&insert, &[id.clone(), (&committed, Type::INT8)])?;
-        // Read again: another process with this spool's id may have been faster.
-        client.query_typed(&select, &[id])?.first().map_or(Ok(committed), |row| row.try_get(0))
-    });
-    if_table_exists(position)?.map(|position| from_bigint(spool_id, position)).transpose()
-}
-
-/// The checkpoints of this spool and of its connections.
+/// The checkpoints of this spool; `None` if the checkpoint table does not exist.
 pub(super) fn all(
     session: &mut Session,
     table: &str,
     spool_id: &str,
     timeout: Duration,
-) -> Result<Option<Vec<(String, u64)>>> {
+) -> Result<Option<Vec<Checkpoint>>> {
     let select = format!(
-        "SELECT spool_id::text, position FROM {table} WHERE (spool_id = $1 OR left(spool_id, length($1) + 1) = $1 || '/') \
-         AND position <> {RETIRED} ORDER BY 1"
+        "SELECT spool_id::text, position, owner::text FROM {table} \
+         WHERE (spool_id = $1 OR left(spool_id, length($1) + 1) = $1 || '/') AND position <> {RETIRED} ORDER BY 1"
     );
     let found = session.run("reading the checkpoints", timeout, |client| {
         let rows = client.query_typed(&select, &[(&spool_id, Type::TEXT)])?;
-        rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect::<PgResult<Vec<(String, i64)>>>()
+        rows.iter()
+            .map(|row| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?)))
+            .collect::<PgResult<Vec<(String, i64, Option<String>)>>>()
     });
-    let named = |(name, position): (String, i64)| from_bigint(&name, position).map(|position| (name, position));
-    if_table_exists(found)?.map(|found| found.into_iter().map(named).collect()).transpose()
+    let checkpoint = |(name, position, owner): (String, i64, Option<String>)| {
+        Ok(Checkpoint { position: from_bigint(&name, position)?, name, owner })
+    };
+    match found {
+        Ok(found) => found.into_iter().map(checkpoint).collect::<Result<_>>().map(Some),
+        Err(error) if error.sqlstate() == Some(UNDEFINED_TABLE) => Ok(None),
+        Err(error) => Err(or_without_owner(error, table)),
+    }
+}
+
+/// Makes `owner` the owner of the checkpoints; false, and nothing is changed, if one is not as it was found.
+pub(super) fn claim(
+    session: &mut Session,
+    table: &str,
+    found: &[Checkpoint],
+    owner: &str,
+    timeout: Duration,
+) -> Result<bool> {
+    let update = format!("UPDATE {table} SET owner = $4, updated_at = now() WHERE {UNCHANGED} RETURNING 1");
+    let elsewhere = transact(session, "taking over the checkpoints", timeout, |transaction| {
+        for checkpoint in found {
+            if !changed_one(transaction, &update, checkpoint, &[(&owner, Type::TEXT)])? {
+                return Ok(Some(checkpoint.name.clone()));
+            }
+        }
+        Ok(None)
+    })?;
+    Ok(elsewhere.is_none())
 }
 
 /// Retires the old checkpoints by a position that no fence has: this user may not be allowed to delete.
 pub(super) fn replace(
     session: &mut Session,
     table: &str,
-    old: &[(String, u64)],
-    new: &[String],
-    position: u64,
+    old: &[Checkpoint],
+    new: &[Checkpoint],
     timeout: Duration,
 ) -> Result<()> {
-    let retire = format!(
-        "UPDATE {table} SET position = {RETIRED}, updated_at = now() WHERE spool_id = $1 AND position = $2 RETURNING 1"
-    );
+    let retire = format!("UPDATE {table} SET position = {RETIRED}, updated_at = now() WHERE {UNCHANGED} RETURNING 1");
     let create = format!(
-        "INSERT INTO {table} (spool_id, position, updated_at) VALUES ($1, $2, now()) \
-         ON CONFLICT (spool_id) DO UPDATE SET position = excluded.position, updated_at = excluded.updated_at"
+        "INSERT INTO {table} AS t (spool_id, position, owner, updated_at) VALUES ($1, $2, $3, now()) \
+         ON CONFLICT (spool_id) DO UPDATE SET position = excluded.position, owner = excluded.owner, updated_at = excluded.updated_at \
+         WHERE t.position = {RETIRED} RETURNING 1"
     );
-    let old = old.iter().map(|(name, position)| Ok((name, to_bigint(*position)?))).collect::<Result<Vec<_>>>()?;
-    let position = to_bigint(position)?;
-    let elsewhere = session.run("replacing the checkpoints", timeout, |client| {
-        let mut transaction = client.transaction()?;
-        for (name, position) in &old {
-            if transaction.query_typed(&retire, &[(name, Type::TEXT), (position, Type::INT8)])?.is_empty() {
-                transaction.rollback()?;
-                return Ok(Some(*name));
+    let elsewhere = transact(session, "replacing the checkpoints", timeout, |transaction| {
+        let statements = old.iter().map(|old| (&retire, old)).chain(new.iter().map(|new| (&create, new)));
+        for (sql, checkpoint) in statements {
+            if !changed_one(transaction, sql, checkpoint, &[])? {
+                return Ok(Some(checkpoint.name.clone()));
             }
         }
-        for name in new {
-            transaction.query_typed(&create, &[(name, Type::TEXT), (&position, Type::INT8)])?;
-        }
-        transaction.commit()?;
         Ok(None)
     })?;
-    elsewhere.map_or(Ok(()), |name| Err(moved(name)))
+    elsewhere.map_or(Ok(()), |name| Err(moved(&name)))
 }
 
-/// `None` if the checkpoint table does not exist.
-fn if_table_exists<T>(found: Result<T>) -> Result<Option<T>> {
-    match found {
-        Ok(found) => Ok(Some(found)),
-        Err(error) if error.sqlstate() == Some(UNDEFINED_TABLE) => Ok(None),
-        Err(error) => Err(error),
+/// The parameters of [`changed_one`] as a condition: the row is as it was found.
+const UNCHANGED: &str = "spool_id = $1 AND position = $2 AND owner IS NOT DISTINCT FROM $3";
+
+/// Runs a statement about one row: whether there is such a row.
+fn changed_one(
+    transaction: &mut Transaction<'_>,
+    sql: &str,
+    checkpoint: &Checkpoint,
+    more: &[(&(dyn ToSql + Sync), Type)],
+) -> PgResult<bool> {
+    let Checkpoint { name, position, owner } = checkpoint;
+    // A position comes from a bigint, or is checked where a batch is written.
+    let position = i64::try_from(*position).unwrap_or(i64::MAX);
+    let row: [(&(dyn ToSql + Sync), Type); 3] = [(name, Type::TEXT), (&position, Type::INT8), (owner, Type::TEXT)];
+    let parameters = [row.as_slice(), more].concat();
+    transaction.query_typed(sql, &parameters).map(|rows| !rows.is_empty())
+}
+
+/// Runs a transaction that commits unless it returns the name of a checkpoint, which is not as expected.
+fn transact(
+    session: &mut Session,
+    action: &str,
+    timeout: Duration,
+    work: impl FnOnce(&mut Transaction<'_>) -> PgResult<Option<String>>,
+) -> Result<Option<String>> {
+    session.run(action, timeout, |client| {
+        let mut transaction = client.transaction()?;
+        let elsewhere = work(&mut transaction)?;
+        if elsewhere.is_some() {
+            transaction.rollback()?;
+        } else {
+            transaction.commit()?;
+        }
+        Ok(elsewhere)
+    })
+}
+
+/// For a statement that names the column `owner`.
+pub(super) fn or_without_owner(error: Error, table: &str) -> Error {
+    if error.sqlstate() == Some(UNDEFINED_COLUMN) { without_owner(table) } else { error }
+}
+
+/// Adds the column to a table of a version without owners. Only then: it needs the table's owner, and locks the table.
+pub(super) fn add_owner_column(session: &mut Session, table: &str, timeout: Duration) -> Result<()> {
+    let select = format!("SELECT owner FROM {table} LIMIT 0");
+    match session.run("looking for the owner's column", timeout, |client| client.query_typed(&select, &[])) {
+        Err(error) if error.sqlstate() == Some(UNDEFINED_COLUMN) => {
+            let alter = format!("ALTER TABLE {table} ADD COLUMN IF NOT EXISTS owner text");
+            session.run("adding the owner's column", timeout, |client| client.batch_execute(&alter))
+        }
+        outcome => outcome.map(drop),
     }
 }
 
 fn from_bigint(checkpoint: &str, position: i64) -> Result<u64> {
     u64::try_from(position).map_err(|_| {
-        let message = if position == RETIRED {
-            format!("the checkpoint {checkpoint} was retired by a sink with another number of connections")
-        } else {
-            format!("the checkpoint {checkpoint} is negative: {position}")
-        };
-        Error::new(ErrorKind::Database, message)
+        Error::new(ErrorKind::Database, format!("the checkpoint {checkpoint} is negative: {position}"))
             .with_class(Class::Mismatch)
-            .with_hint("start the sink again; if that does not help, delete the row from cxsink_checkpoint")
+            .with_hint("delete the row from cxsink_checkpoint, and start the sink again")
     })
 }
 

@@ -7,12 +7,13 @@ use postgres::{SimpleQueryMessage, SimpleQueryRow};
 
 use super::batch::{RunOptions, Upserts};
 use super::catalogue::{self, Relation};
+use super::checkpoint::or_without_owner;
 use super::pooler::indicates_pooler;
 use super::server::{Server, not_connected};
 use super::{checkpoint, examine, init_db};
 use crate::config::{DestinationConfig, TlsConfig};
 use crate::destination::names::TableName;
-use crate::destination::{Applied, Destination, Examination, Write};
+use crate::destination::{Applied, Checkpoint, Destination, Examination, Write};
 use crate::error::{Class, Result};
 use crate::report::finding::Finding;
 use crate::rows::{NewTable, Plan, Table};
@@ -111,7 +112,8 @@ impl PostgresDestination {
                 self.use_unnamed(&error);
                 Ok(())
             }
-            outcome => outcome,
+            // The statement without a fence has just run.
+            outcome => outcome.map_err(|error| or_without_owner(error, &relation.name.checkpoint().quoted())),
         }
     }
 
@@ -154,7 +156,12 @@ impl PostgresDestination {
         let table = found.map_or_else(|| self.table.clone(), |found| found.relation.name);
         // Behind a pooler, another client may have left its own search path.
         let sql = format!("SET LOCAL search_path TO DEFAULT; {}", init_db::sql(&table, own));
-        session.run("creating the tables", timeout, |client| client.batch_execute(&sql))
+        session.run("creating the tables", timeout, |client| client.batch_execute(&sql))?;
+        // With its schema, whatever the search path is.
+        match catalogue::find(session, &self.table, timeout)? {
+            Some(found) => checkpoint::add_owner_column(session, &found.relation.name.checkpoint().quoted(), timeout),
+            None => Ok(()),
+        }
     }
 
     fn try_peek(&mut self, count: usize) -> Result<Vec<Vec<Option<String>>>> {
@@ -183,24 +190,24 @@ impl Destination for PostgresDestination {
         self.call(|destination| destination.try_prepare(plan))
     }
 
-    fn position(&mut self, spool_id: &str, committed: u64) -> Result<Option<u64>> {
-        self.call(|destination| {
-            let (table, timeout) = (destination.checkpoint_table()?, destination.server.timeout());
-            checkpoint::position(destination.server.session()?, &table, spool_id, committed, timeout)
-        })
-    }
-
-    fn checkpoints(&mut self, spool_id: &str) -> Result<Option<Vec<(String, u64)>>> {
+    fn checkpoints(&mut self, spool_id: &str) -> Result<Option<Vec<Checkpoint>>> {
         self.call(|destination| {
             let (table, timeout) = (destination.checkpoint_table()?, destination.server.timeout());
             checkpoint::all(destination.server.session()?, &table, spool_id, timeout)
         })
     }
 
-    fn replace_checkpoints(&mut self, old: &[(String, u64)], new: &[String], position: u64) -> Result<()> {
+    fn claim_checkpoints(&mut self, found: &[Checkpoint], owner: &str) -> Result<bool> {
         self.call(|destination| {
             let (table, timeout) = (destination.checkpoint_table()?, destination.server.timeout());
-            checkpoint::replace(destination.server.session()?, &table, old, new, position, timeout)
+            checkpoint::claim(destination.server.session()?, &table, found, owner, timeout)
+        })
+    }
+
+    fn replace_checkpoints(&mut self, old: &[Checkpoint], new: &[Checkpoint]) -> Result<()> {
+        self.call(|destination| {
+            let (table, timeout) = (destination.checkpoint_table()?, destination.server.timeout());
+            checkpoint::replace(destination.server.session()?, &table, old, new, timeout)
         })
     }
 

@@ -15,6 +15,7 @@ CREATE TABLE IF NOT EXISTS {} (
 CREATE TABLE IF NOT EXISTS {checkpoint} (
     spool_id text PRIMARY KEY,
     position bigint NOT NULL,
+    owner text,
     updated_at timestamptz NOT NULL DEFAULT now()
 );
 ",

@@ -19,7 +19,7 @@ use crate::destination::names::quote;
 use crate::rows::{ColumnSource, ColumnType, OnConflict, OnlyIf, Plan};
 
 /// SQL and the types of its parameters: the nonce, an array for each of the plan's row columns, and with a fence
-/// spool id, position to move from, position to move to.
+/// spool id, owner, position to move from, position to move to.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Upsert {
     pub(super) sql: String,
@@ -56,7 +56,7 @@ impl Upsert {
         let mut sql = String::from("WITH ");
         let (condition, moved) = if fenced {
             let next = types.len() + 1;
-            types.extend([Type::TEXT, Type::INT8, Type::INT8]);
+            types.extend([Type::TEXT, Type::TEXT, Type::INT8, Type::INT8]);
             push_fence(&mut sql, relation, next, &ours);
             ("EXISTS (SELECT 1 FROM fence)", "(SELECT count(*) FROM fence)")
         } else {
@@ -72,12 +72,12 @@ impl Upsert {
 
 fn push_fence(sql: &mut String, relation: &Relation, parameter: usize, ours: &str) {
     let checkpoint = relation.name.checkpoint().quoted();
-    let (id, from, to) = (parameter, parameter + 1, parameter + 2);
+    let (id, owner, from, to) = (parameter, parameter + 1, parameter + 2, parameter + 3);
     push(
         sql,
         format_args!(
             "fence AS (\n  UPDATE {checkpoint} SET position = ${to}, updated_at = now()\n  \
-             WHERE spool_id = ${id} AND position = ${from} AND {ours}\n  RETURNING 1\n), "
+             WHERE spool_id = ${id} AND owner = ${owner} AND position = ${from} AND {ours}\n  RETURNING 1\n), "
         ),
     );
 }

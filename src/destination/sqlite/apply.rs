@@ -18,9 +18,10 @@ pub(super) fn apply(
 ) -> rusqlite::Result<Applied> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     if let Some(fence) = write.fence {
-        let mut update = transaction
-            .prepare_cached("UPDATE cxsink_checkpoint SET position = ?1 WHERE spool_id = ?2 AND position = ?3")?;
-        if update.execute((fence.to, fence.spool_id, fence.from))? == 0 {
+        let mut update = transaction.prepare_cached(
+            "UPDATE cxsink_checkpoint SET position = ?1 WHERE spool_id = ?2 AND owner = ?3 AND position = ?4",
+        )?;
+        if update.execute((fence.to, fence.spool_id, fence.owner, fence.from))? == 0 {
             return Ok(Applied::Fenced);
         }
     }

@@ -1,6 +1,6 @@
 //! The port's implementation.
 
-use std::path::PathBuf;
+use std::path::{self, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,9 +16,9 @@ use super::{checkpoint, examine};
 use crate::config::DestinationConfig;
 use crate::destination::checkpoint::moved;
 use crate::destination::names::TableName;
-use crate::destination::{Applied, Destination, Examination, Write};
+use crate::destination::{Applied, Checkpoint, Destination, Examination, Write};
 use crate::error::{Class, Error, ErrorKind, Result};
-use crate::files::sqlite;
+use crate::files::sqlite::{self, IN_MEMORY};
 use crate::report::finding::Finding;
 use crate::rows::{NewTable, Plan, Table};
 use crate::threads::stop_signal::{InterruptGuard, StopSignal};
@@ -43,7 +43,10 @@ struct OpenFile {
 impl SqliteDestination {
     /// `path` follows `sqlite:` in `destination.url`.
     pub(crate) fn new(path: &str, config: &DestinationConfig, abort: StopSignal) -> Result<Self> {
-        Ok(Self { path: PathBuf::from(path), table: TableName::parse(&config.table)?, abort, file: None })
+        // Resolved once: the process may change its directory later.
+        let path =
+            if path == IN_MEMORY { PathBuf::from(path) } else { path::absolute(path).unwrap_or_else(|_| path.into()) };
+        Ok(Self { path, table: TableName::parse(&config.table)?, abort, file: None })
     }
 
     fn open_file(&self) -> Result<Connection> {
@@ -88,6 +91,8 @@ impl Destination for SqliteDestination {
             .with_class(Class::Mismatch)
             .with_hint("run `cxsink init-db`, which creates it"));
         }
+        checkpoint::add_owner_column(&connection)
+            .map_err(|error| self.error("adding the owner's column in", &error))?;
         self.file = Some(OpenFile { connection, statements: None, _interrupt: interrupt });
         Ok(table)
     }
@@ -99,23 +104,25 @@ impl Destination for SqliteDestination {
         Ok(())
     }
 
-    fn position(&mut self, spool_id: &str, committed: u64) -> Result<Option<u64>> {
-        self.run("reading the checkpoint in", |connection| checkpoint::position(connection, spool_id, committed))
-    }
-
-    fn checkpoints(&mut self, spool_id: &str) -> Result<Option<Vec<(String, u64)>>> {
+    fn checkpoints(&mut self, spool_id: &str) -> Result<Option<Vec<Checkpoint>>> {
         self.run("reading the checkpoints in", |connection| checkpoint::all(connection, spool_id))
     }
 
-    fn replace_checkpoints(&mut self, old: &[(String, u64)], new: &[String], position: u64) -> Result<()> {
+    fn claim_checkpoints(&mut self, found: &[Checkpoint], owner: &str) -> Result<bool> {
+        self.run("taking over the checkpoints in", |connection| checkpoint::claim(connection, found, owner))
+    }
+
+    fn replace_checkpoints(&mut self, old: &[Checkpoint], new: &[Checkpoint]) -> Result<()> {
         let elsewhere =
-            self.run("replacing the checkpoints in", |connection| checkpoint::replace(connection, old, new, position))?;
+            self.run("replacing the checkpoints in", |connection| checkpoint::replace(connection, old, new))?;
         elsewhere.map_or(Ok(()), |name| Err(moved(&name)))
     }
 
     fn init_db(&mut self, own: Option<&NewTable>) -> Result<()> {
         let connection = self.open_file()?;
-        connection.execute_batch(&self.init_db_sql(own)).map_err(|error| self.error("creating the tables in", &error))
+        let create =
+            connection.execute_batch(&self.init_db_sql(own)).and_then(|()| checkpoint::add_owner_column(&connection));
+        create.map_err(|error| self.error("creating the tables in", &error))
     }
 
     fn init_db_sql(&self, own: Option<&NewTable>) -> String {

@@ -13,7 +13,8 @@ pub(crate) fn init_db_sql(table: &str, own: Option<&NewTable>) -> String {
 );
 CREATE TABLE IF NOT EXISTS {CHECKPOINT} (
   spool_id TEXT PRIMARY KEY,
-  position INTEGER NOT NULL
+  position INTEGER NOT NULL,
+  owner TEXT
 );
 ",
         own.map_or_else(default_columns, own_columns)

@@ -2,17 +2,13 @@
 
 use std::sync::Arc;
 
+use crate::destination::{Checkpoint, Destination};
 use crate::error::{Class, Result};
 use crate::pipeline::reconcile;
 use crate::pipeline::writer::run::{Partition, Writer};
 use crate::rows::Plan;
 use crate::rows::partition::Partitioning;
-
-impl Partition {
-    fn is_beyond_start(&self) -> bool {
-        self.position.is_some_and(|position| position > 0)
-    }
-}
+use crate::spool::Spool;
 
 impl Writer {
     /// Fetches the positions of the checkpoints; true if the partitions are new.
@@ -31,12 +27,7 @@ impl Writer {
             }
         }
         let are_new = self.partitioning.is_none() && self.serve(wanted);
-        self.find_missing_checkpoints()?;
-        for partition in 0..self.partitions.len() {
-            if let Some(position) = self.fetch_position(partition)? {
-                self.compare_again(partition, position)?;
-            }
-        }
+        self.compare_again()?;
         Ok(are_new)
     }
 
@@ -81,22 +72,6 @@ impl Writer {
         Partitioning::new(count, plan)
     }
 
-    /// Reports checkpoints that were deleted. They are created again at the committed offset.
-    fn find_missing_checkpoints(&mut self) -> Result<()> {
-        if !self.partitions.iter().any(Partition::is_beyond_start) {
-            return Ok(());
-        }
-        let Some(found) = self.destination.checkpoints(self.spool.id())? else { return Ok(()) };
-        let is_missing = |partition: &&mut Partition| {
-            partition.is_beyond_start() && !found.iter().any(|(name, _)| *name == partition.checkpoint)
-        };
-        let missing = self.partitions.iter_mut().filter(is_missing);
-        if let Some(known) = missing.filter_map(|partition| partition.position.take()).max() {
-            reconcile::lost_checkpoint(&self.spool, &self.status, known);
-        }
-        Ok(())
-    }
-
     /// Takes over its own partition, or all of them if there is not one for each writer. True if they are new.
     fn serve(&mut self, partitioning: Partitioning) -> bool {
         if self.partitioning.replace(partitioning) == Some(partitioning) {
@@ -105,28 +80,43 @@ impl Writer {
         if self.is_first() {
             self.spool.repartition(partitioning.count);
         }
-        // A statement of an earlier process may still run in the destination, for events that it had spooled.
-        let in_doubt_to = self.recovered_to;
         let names = partitioning.checkpoints(self.spool.id()).into_iter().enumerate();
-        let partitions = names.map(|(index, checkpoint)| Partition { index, checkpoint, position: None, in_doubt_to });
+        let partitions =
+            names.map(|(index, checkpoint)| Partition { index, checkpoint, position: None, in_doubt_to: 0 });
         let are_all = partitioning.count != self.writers;
         self.partitions = partitions.filter(|partition| are_all || partition.index == self.index).collect();
         true
     }
 
-    /// The position of a partition's checkpoint in the destination.
-    pub(super) fn fetch_position(&mut self, partition: usize) -> Result<Option<u64>> {
-        let Partition { checkpoint, index, .. } = &self.partitions[partition];
-        self.destination.position(checkpoint, self.spool.committed_of(*index))
+    /// Compares the checkpoints of its partitions with their last known positions, which shows whether in-doubt transactions
+    /// committed.
+    pub(super) fn compare_again(&mut self) -> Result<()> {
+        let Some(found) = reconcile::owned(&self.spool, self.destination.as_mut())? else {
+            self.report_missing(|_| true);
+            return Ok(());
+        };
+        let is_found = |name: &str| found.iter().any(|checkpoint| checkpoint.name == name);
+        self.report_missing(|partition| !is_found(&partition.checkpoint));
+        for partition in &mut self.partitions {
+            let checkpoint = match found.iter().find(|checkpoint| checkpoint.name == partition.checkpoint) {
+                Some(found) => found.clone(),
+                None => create(&self.spool, self.destination.as_mut(), partition)?,
+            };
+            let (known, in_doubt_to) = (partition.position, partition.in_doubt_to);
+            reconcile::again(&self.spool, &self.status, &checkpoint.name, known, in_doubt_to, checkpoint.position)?;
+            partition.position = Some(checkpoint.position);
+            self.spool.note_checkpoint(&checkpoint.name, checkpoint.position);
+        }
+        Ok(())
     }
 
-    /// Compares a position with the last known one, which shows whether in-doubt transactions committed.
-    pub(super) fn compare_again(&mut self, partition: usize, position: u64) -> Result<()> {
-        let Partition { checkpoint, position: known, in_doubt_to, .. } = &mut self.partitions[partition];
-        reconcile::again(&self.spool, &self.status, checkpoint, *known, *in_doubt_to, position)?;
-        *known = Some(position);
-        self.spool.note_checkpoint(checkpoint, position);
-        Ok(())
+    /// Reports checkpoints that were deleted, and forgets their positions.
+    fn report_missing(&mut self, is_missing: impl Fn(&Partition) -> bool) {
+        let missing = self.partitions.iter_mut().filter(|partition| is_missing(partition));
+        let known = missing.filter_map(|partition| partition.position.take()).max();
+        if let Some(known) = known.filter(|known| *known > 0) {
+            reconcile::lost_checkpoint(&self.spool, &self.status, known);
+        }
     }
 
     /// Changes over to the wanted partitions when those of an earlier run have the same position. Until then the first writer
@@ -158,15 +148,25 @@ impl Writer {
     }
 
     fn replace_partitions(&mut self, wanted: Partitioning, committed: u64) -> Result<()> {
-        let position = |partition: &Partition| (partition.checkpoint.clone(), partition.position.unwrap_or(committed));
-        let old: Vec<_> = self.partitions.iter().map(position).collect();
-        let new = wanted.checkpoints(self.spool.id());
-        self.destination.replace_checkpoints(&old, &new, committed)?;
+        let old = |partition: &Partition| Checkpoint {
+            name: partition.checkpoint.clone(),
+            position: partition.position.unwrap_or(committed),
+            owner: Some(self.spool.owner().into()),
+        };
+        let old: Vec<_> = self.partitions.iter().map(old).collect();
+        reconcile::replace(&self.spool, self.destination.as_mut(), &old, wanted)?;
         self.serve(wanted);
-        self.spool.replace_checkpoints(&new, committed);
         for partition in &mut self.partitions {
             partition.position = Some(committed);
         }
         Ok(())
     }
+}
+
+/// Creates the checkpoint of a partition at its committed offset.
+fn create(spool: &Spool, destination: &mut dyn Destination, partition: &Partition) -> Result<Checkpoint> {
+    let position = spool.committed_of(partition.index);
+    let owner = Some(spool.owner().into());
+    let checkpoint = Checkpoint { name: partition.checkpoint.clone(), position, owner };
+    destination.replace_checkpoints(&[], std::slice::from_ref(&checkpoint)).map(|()| checkpoint)
 }

@@ -128,7 +128,7 @@ impl Writer {
                 }
                 Outcome::Fenced => {
                     conflicts += 1;
-                    self.follow_checkpoint(sub_batch.partition, conflicts)?;
+                    self.follow_checkpoint(conflicts)?;
                     if conflicts > 1 && self.status.abort.wait(delay.next_delay()) {
                         return Ok(End::GivenUp);
                     }
@@ -180,7 +180,8 @@ impl Writer {
     /// Runs the statement.
     fn apply<'a>(&mut self, sub_batch: SubBatch<'a>, coalesced: &[Coalesced]) -> Result<Outcome<'a>> {
         let Partition { checkpoint, position, .. } = &self.partitions[sub_batch.partition];
-        let fence = position.map(|from| Fence { spool_id: checkpoint, from, to: sub_batch.to });
+        let owner = self.spool.owner();
+        let fence = position.map(|from| Fence { spool_id: checkpoint, owner, from, to: sub_batch.to });
         let error = match self.destination.apply(&Write { rows: &sub_batch.batch.rows, coalesced, fence }) {
             Ok(Applied::Committed { inserted, updated }) => {
                 let (events, written) = (sub_batch.rows.len() as u64, coalesced.len() as u64);
@@ -250,28 +251,24 @@ impl Writer {
         Some(SubBatch { rows: &sub_batch.rows[gone..], ..sub_batch })
     }
 
-    /// After the fence refused a sub-batch for the `times`th time in a row: fetches the position of the checkpoint, and continues
-    /// from there.
-    fn follow_checkpoint(&mut self, partition: usize, times: u32) -> Result<()> {
-        match self.fetch_position(partition) {
-            Ok(Some(position)) if times < CONFLICTS_MAX => self.compare_again(partition, position),
-            Ok(Some(_)) => {
-                let message =
-                    "moving the checkpoint of this spool: the destination refuses although its position is right";
-                self.stall(&Error::new(ErrorKind::Database, message).with_class(Class::Transient).with_hint(
-                    "look for a trigger or a policy on cxsink_checkpoint, or a proxy that reads from another server",
-                ));
-                Ok(())
-            }
-            Ok(None) => {
-                self.partitions[partition].position = None;
-                Ok(())
-            }
+    /// After the fence refused a sub-batch for the `times`th time in a row: compares the checkpoints again, and continues from
+    /// there.
+    fn follow_checkpoint(&mut self, times: u32) -> Result<()> {
+        let compared = if times < CONFLICTS_MAX { self.compare_again() } else { Err(unmoved()) };
+        match compared {
             Err(error) if error.class() == Class::Permanent => Err(error),
             Err(error) => {
                 self.stall(&error);
                 Ok(())
             }
+            Ok(()) => Ok(()),
         }
     }
+}
+
+fn unmoved() -> Error {
+    let message = "moving the checkpoint of this spool: the destination refuses although its position is right";
+    Error::new(ErrorKind::Database, message)
+        .with_class(Class::Transient)
+        .with_hint("look for a trigger or a policy on cxsink_checkpoint, or a proxy that reads from another server")
 }

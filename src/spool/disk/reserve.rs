@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use rusqlite::ErrorCode;
 
-use crate::spool::lock::{beside, private_options};
+use crate::spool::identity::{beside, open_own};
 
 /// Enough for the part of the log that is not in the file and may be new to it (8 MiB, `BEHIND_PAGES`), one append (1 MiB), a loan
 /// (4 MiB) and a step of shrinking (3 MiB). The tests of this crate, and fuzzing, open thousands of spools and fill no disk.
@@ -51,7 +51,7 @@ impl Reserve {
     /// Checks the file, since another process may have released it to purge dead letters.
     pub(super) fn is_held(&self) -> bool {
         let Some(path) = self.needed() else { return true };
-        fs::metadata(path).is_ok_and(|file| file.len() >= BYTES)
+        fs::symlink_metadata(path).is_ok_and(|file| file.is_file() && file.len() >= BYTES)
     }
 
     /// The same for an append of this many bytes. The check costs as much as a tenth of a small append, so it is not done for
@@ -113,7 +113,7 @@ impl Reserve {
 }
 
 fn fill(path: &Path) -> io::Result<()> {
-    let mut file = private_options().open(path)?;
+    let mut file = open_own(path)?;
     let mut block = vec![0; BLOCK_BYTES];
     fastrand::fill(&mut block);
     let mut length = file.seek(SeekFrom::End(0))?;

@@ -15,7 +15,7 @@ const SHRINK_PAGES: u32 = 256;
 
 impl Spool {
     /// Runs a write that makes room: on a full disk it may use the reserve.
-    pub(super) fn with_reserve<T>(
+    pub(in crate::spool) fn with_reserve<T>(
         &self,
         writer: &mut Connection,
         mut write: impl FnMut(&mut Connection) -> rusqlite::Result<T>,

@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 use crate::spool::disk::WalCheckpointer;
 use crate::spool::disk::is_full;
 use crate::spool::disk::pages::{empty_log, free_pages, shrink};
+use crate::spool::identity::Watch;
 use crate::spool::queue::{QueueState, Spool};
 use crate::spool::statements::Transaction;
 
@@ -80,10 +81,13 @@ impl Spool {
         Ok(())
     }
 
-    /// Keeps the file and its log short until the intake ends. For a thread of its own. `report` gets what could not be deleted.
-    pub(crate) fn keep_short(&self, report: impl Fn(&Error)) {
+    /// Keeps the file and its log short, and watches whether they are there, until [`end_upkeep`](Self::end_upkeep). For a thread of
+    /// its own. `report` gets what could not be deleted, and `lose` the loss of the file.
+    pub(crate) fn keep_short(&self, report: impl Fn(&Error), lose: impl Fn(&Error)) {
         let Some(wal_checkpointer) = &self.wal_checkpointer else { return };
-        while let Some(due) = wal_checkpointer.wait() {
+        let mut watch = Watch::begin(self);
+        while let Some(due) = wal_checkpointer.wait(watch.wait()) {
+            watch.look(self, &report, &lose);
             if due.delete
                 && let Err(error) = self.delete_committed()
             {

@@ -6,6 +6,7 @@
 //! rest, which is short, is copied while appends wait.
 
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, MAIN_DB, wal::CheckpointMode};
 
@@ -119,12 +120,17 @@ impl WalCheckpointer {
         self.log.changed.notify_all();
     }
 
-    /// For the thread: waits until there is something to do; `None` at the end.
-    pub(super) fn wait(&self) -> Option<Due> {
+    /// For the thread: waits until there is something to do, or until `timeout` has passed; `None` at the end.
+    pub(super) fn wait(&self, timeout: Duration) -> Option<Due> {
+        let until = Instant::now() + timeout;
         let mut state = sync::lock(&self.log.state);
         while !state.is_due() && !state.is_delete_due && !state.is_ended {
             state.is_attended = true;
-            state = self.log.changed.wait(state, None);
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            state = self.log.changed.wait(state, Some(left));
         }
         state.is_attended = !state.is_ended;
         let is_delete_due = std::mem::take(&mut state.is_delete_due);

@@ -14,7 +14,7 @@ use crate::error::{Error, ErrorKind};
 use crate::event::Burst;
 use crate::report::dead_letter::DeadLetter;
 use crate::spool::disk::DELETE_EVENTS_MAX;
-use crate::spool::lock::beside;
+use crate::spool::identity::beside;
 use crate::spool::statements::{DELETE_BURSTS, READ_BURSTS, SIZE_OF_BURSTS};
 use crate::spool::*;
 
@@ -425,10 +425,10 @@ fn the_log_stays_short_with_and_without_its_thread() {
     pass_through(&spool, 20);
     assert!(log_bytes(&spool) < 5 << 20, "commits keep it short by themselves: {} bytes", log_bytes(&spool));
     std::thread::scope(|scope| {
-        scope.spawn(|| spool.keep_short(|error| panic!("{error}")));
+        scope.spawn(|| spool.keep_short(|error| panic!("{error}"), |error| panic!("{error}")));
         pass_through(&spool, 120);
         assert!(log_bytes(&spool) < 40 << 20, "however fast it grows: {} bytes", log_bytes(&spool));
-        spool.end_intake();
+        spool.end_upkeep();
     });
     assert_eq!(read(&spool, spool.committed(), 10, 1 << 20).len(), 1);
 }
@@ -456,7 +456,7 @@ fn committed_events_are_deleted_without_an_append_and_not_by_the_writer() {
     let directory = tempfile::tempdir().unwrap();
     let spool = Spool::open(&config(&directory.path().join("spool.db"))).unwrap();
     std::thread::scope(|scope| {
-        scope.spawn(|| spool.keep_short(|error| panic!("{error}")));
+        scope.spawn(|| spool.keep_short(|error| panic!("{error}"), |error| panic!("{error}")));
         while !spool.wal_checkpointer.as_ref().unwrap().request_delete() {
             std::thread::yield_now();
         }
@@ -468,7 +468,7 @@ fn committed_events_are_deleted_without_an_append_and_not_by_the_writer() {
         let has_returned = returned.recv_timeout(PATIENCE).is_ok();
         drop(held);
         let is_deleted = spool.wait_until(PATIENCE, |state| state.bytes == 0);
-        spool.end_intake();
+        spool.end_upkeep();
         assert!(has_returned, "it waited for the connection");
         assert!(is_deleted);
     });

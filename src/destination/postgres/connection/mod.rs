@@ -18,5 +18,5 @@ mod unix_socket;
 pub(super) use connect::connect;
 pub(super) use errors::{PgResult, from_io};
 pub(super) use session::Session;
-pub(super) use sqlstate::{INSUFFICIENT_PRIVILEGE, UNDEFINED_TABLE, WRONG_OBJECT_TYPE};
+pub(super) use sqlstate::{INSUFFICIENT_PRIVILEGE, UNDEFINED_COLUMN, UNDEFINED_TABLE, WRONG_OBJECT_TYPE};
 pub(super) use tls::client_config;

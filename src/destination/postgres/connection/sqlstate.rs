@@ -4,6 +4,8 @@ use crate::error::{Class, ErrorKind};
 
 /// `undefined_table`
 pub(crate) const UNDEFINED_TABLE: &str = "42P01";
+/// Undefined column.
+pub(crate) const UNDEFINED_COLUMN: &str = "42703";
 /// `insufficient_privilege`
 pub(crate) const INSUFFICIENT_PRIVILEGE: &str = "42501";
 /// `wrong_object_type`

@@ -9,6 +9,7 @@ use crate::destination::checkpoint as shared;
 use crate::destination::names::{TableName, quote};
 use crate::destination::postgres::batch::Upserts;
 use crate::destination::postgres::catalogue::{self, Found};
+use crate::destination::postgres::checkpoint::or_without_owner;
 use crate::destination::postgres::connection::{INSUFFICIENT_PRIVILEGE, PgResult, Session};
 use crate::destination::postgres::server::Server;
 use crate::error::{Class, Error, ErrorKind, Result};
@@ -46,16 +47,18 @@ pub(super) fn checkpoint(server: &mut Server, table: &TableName) -> Result<Findi
         let session = server.session()?;
         let statements = [
             format!(
-                "INSERT INTO {checkpoint} (spool_id, position, updated_at) SELECT '', 0, now() WHERE false ON CONFLICT (spool_id) DO NOTHING"
+                "INSERT INTO {checkpoint} (spool_id, position, owner, updated_at) SELECT '', 0, '', now() WHERE false ON CONFLICT (spool_id) DO NOTHING"
             ),
             format!(
-                "UPDATE {checkpoint} SET position = 0, updated_at = now() WHERE spool_id = '' AND position = 0 AND false RETURNING 1"
+                "UPDATE {checkpoint} SET position = 0, owner = '', updated_at = now() \
+                 WHERE spool_id = '' AND position = 0 AND owner = '' AND false RETURNING 1"
             ),
         ];
         for sql in &statements {
             session
                 .run("trying the checkpoint", timeout, |client| client.execute_typed(sql, &[]))
-                .map_err(|error| with_grant(error, session, &WRITE, &format!("TABLE {checkpoint}"), timeout))?;
+                .map_err(|error| with_grant(error, session, &WRITE, &format!("TABLE {checkpoint}"), timeout))
+                .map_err(|error| or_without_owner(error, &checkpoint))?;
         }
     }
     Ok(shared::finding(&checkpoint, relation.has_checkpoint))

@@ -215,7 +215,7 @@ fn init_db_creates_the_tables_once_and_its_sql_is_the_same() {
         ];
         assert_eq!(names, expected);
         assert!(table.unique_keys.contains(&vec!["idempotency_key".to_owned()]));
-        assert_eq!(destination.position("spool", 7).unwrap(), Some(7));
+        super::fence::create(&mut destination, "spool", 7);
         database.execute(&init_db::sql(&TableName::parse(name).unwrap(), None));
     }
     assert_eq!(database.query("SELECT to_regclass('reporting.cxsink_checkpoint')"), ["reporting.cxsink_checkpoint"]);

@@ -101,7 +101,7 @@ fn after_an_abort_no_call_begins() {
     abort.set();
     let mut destination = destination_at("postgresql://u@127.0.0.1:1/d", PATIENCE, &abort);
     assert_eq!(destination.connect().unwrap_err().message(), Error::stopped().message());
-    assert!(destination.position("spool", 0).is_err());
+    assert!(destination.checkpoints("spool").is_err());
 }
 
 #[test]
@@ -279,7 +279,7 @@ fn every_call_to_a_silent_server_ends_at_the_deadline() {
     let rows = rows!(&plan, ["a", Value::Int(1)]);
     let calls: [&dyn Fn(&mut PostgresDestination) -> Error; 4] = [
         &|destination| destination.prepare(&plan).unwrap_err(),
-        &|destination| destination.position("spool", 0).unwrap_err(),
+        &|destination| destination.checkpoints("spool").unwrap_err(),
         &|destination| apply_all(destination, &rows).unwrap_err(),
         &|destination| destination.init_db(None).unwrap_err(),
     ];

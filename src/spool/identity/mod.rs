@@ -1,0 +1,14 @@
+//! What a spool is: its file's inode, whatever name leads to it, and the owner that each opening of it makes.
+
+mod inode;
+mod lock;
+mod own_file;
+pub(super) mod owner;
+mod ownership;
+mod watch;
+
+pub(super) use inode::Inode;
+pub(super) use lock::{Lock, NETWORK_FILE_SYSTEMS, acquire, check_name, check_place, holder, in_use, resolve};
+pub(super) use own_file::{beside, open_own};
+pub(crate) use ownership::Ownership;
+pub(super) use watch::Watch;
