@@ -1,4 +1,5 @@
-//! Opening files: SQLite's of spool and destination.
+//! Opening files by their names: SQLite's of spool and destination, those of the configuration, and those that the sink makes.
 
 mod fork;
+pub(crate) mod open;
 pub(crate) mod sqlite;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process;
 
 use crate::error::{Error, Result};
+use crate::files::open;
 use crate::time::clock::{Clock, SystemClock};
 use crate::time::timestamp::format_micros;
 
@@ -32,7 +33,7 @@ impl Drop for Lock {
 pub(super) fn acquire(path: &Path) -> Result<Lock> {
     let lock_path = lock_path(path);
     if let Some(directory) = path.parent().filter(|directory| !directory.as_os_str().is_empty()) {
-        fs::create_dir_all(directory).map_err(|error| {
+        open::create_private_folder(directory).map_err(|error| {
             Error::spool(format!("creating the spool's directory {}: {error}", directory.display()))
                 .with_hint(DIRECTORY_HINT)
         })?;
