@@ -10,6 +10,7 @@ use super::logging;
 use crate::Config;
 use crate::Result;
 use crate::check::CheckArea;
+use crate::config::Layers;
 
 /// Reads interaction events from a NICE CXone Data Actions stream, validates each against a JSON Schema, and upserts them into a
 /// PostgreSQL table. Events wait in a local spool file until they are committed to the table. Events that cannot be stored are
@@ -26,7 +27,8 @@ pub(super) struct Arguments {
 const AFTER_HELP: &str = "\
 To try it without an account or a database: cxsink demo.
 
-Configuration: the file, then .env, then the environment, then --set; a later one overrides an earlier one. The minimum is \
+Configuration: the file, then .env, then the environment, then --set; a later one overrides an earlier one. With --config, .env is not read \
+unless --env-file names it. The minimum is \
 CXONE_CLIENT_ID, CXONE_CLIENT_SECRET, CXONE_STREAM_ID and DATABASE_URL (or DB_HOST, DB_NAME, DB_USER and DB_PASSWORD). \
 The environment variable of any other key is CXSINK_SECTION__KEY. All keys: docs/configuration.md.
 
@@ -35,10 +37,14 @@ Exit codes: 0 success, 1 an error ended the command, 2 wrong usage or configurat
 /// Options of every command.
 #[derive(Debug, Args)]
 pub(super) struct Settings {
-    /// Configuration file [default: cxsink.toml, if it exists]
+    /// Configuration file [default: cxsink.toml, if it exists]. Beside it, .env in the working directory is not read, only --env-file
     #[arg(short, long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Set a configuration key, for example --set batch.events_max=2000; may be repeated
+    /// File of variables [default: .env in the working directory, if it exists and there is no --config]
+    #[arg(long, global = true, value_name = "FILE")]
+    env_file: Option<PathBuf>,
+    /// Set a configuration key, for example --set batch.events_max=2000; may be repeated. Not for secrets: other users see the arguments
+    /// of a process; use oauth.client_secret_file, destination.password_file or the environment
     #[arg(short, long = "set", global = true, value_name = "SECTION.KEY=VALUE")]
     sets: Vec<String>,
     /// Log more: -v for log.level=debug, -vv for log.level=trace
@@ -52,15 +58,41 @@ pub(super) struct Settings {
 impl Settings {
     /// Loads the configuration and starts the log.
     pub(super) fn load(&self) -> Result<Config> {
-        let default = Path::new("cxsink.toml");
-        let mut config = match &self.config {
-            Some(path) => Config::load(path)?,
-            None if default.exists() => Config::load(default)?,
-            None => Config::from_env()?,
-        };
+        let layers = self.layers()?;
+        let mut config = layers.config()?;
         self.apply(&mut config)?;
         logging::start(&config.log);
+        if let Some(is_read) = layers.dotenv_file() {
+            log::info!("{is_read}");
+        }
+        for key in self.secrets_set(&config) {
+            log::warn!(
+                "--set {key}: other users see the arguments of a process; set the secret in the environment or in a file \
+                 (oauth.client_secret_file, destination.password_file, proxy.password_file)"
+            );
+        }
         Ok(config)
+    }
+
+    /// File, variables and environment. Beside a file that is named, the working directory is no source of settings.
+    fn layers(&self) -> Result<Layers> {
+        let layers = match (&self.env_file, &self.config) {
+            (Some(file), _) => Layers::default().process_environment().read_dotenv(file)?,
+            (None, Some(_)) => Layers::default().process_environment(),
+            (None, None) => Layers::from_process()?,
+        };
+        let default = Path::new("cxsink.toml");
+        match &self.config {
+            Some(path) => layers.read_file(path),
+            None if default.exists() => layers.read_file(default),
+            None => Ok(layers),
+        }
+    }
+
+    /// The keys whose secret is among the arguments.
+    fn secrets_set<'a>(&'a self, config: &'a Config) -> impl Iterator<Item = &'a str> {
+        let keys = self.sets.iter().filter_map(|set| set.split_once('=')).map(|(key, _)| key.trim());
+        keys.filter(|key| config.get(key).is_some_and(|shown| shown.contains("***")))
     }
 
     /// Applies the options to the configuration.

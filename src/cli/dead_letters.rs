@@ -1,7 +1,6 @@
 //! `dead-letters`: lists, shows, exports, replays and deletes the events that could not be stored.
 
 use std::fmt::Write as _;
-use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::process::ExitCode;
@@ -9,10 +8,12 @@ use std::process::ExitCode;
 use comfy_table::CellAlignment::{Left, Right};
 
 use super::arguments::DeadLetters as Action;
-use super::format::{count, counted, list, printable, utc};
+use super::format::{count, counted, list, utc};
 use super::print::print_out;
 use super::replay;
 use crate::dead_letters::{DeadLetter, DeadLetters, PurgeFilter};
+use crate::error::foreign_text::{MESSAGE_CHARS_MAX, NAME_CHARS_MAX, one_line};
+use crate::files::open;
 use crate::time::micros;
 use crate::{Config, Error, ErrorKind, Result};
 
@@ -105,12 +106,12 @@ pub(super) fn describe(letter: &DeadLetter) -> String {
         utc(letter.received_at),
         utc(letter.rejected_at),
         letter.stage,
-        printable(&letter.reason)
+        one_line(&letter.reason, MESSAGE_CHARS_MAX)
     );
     let details = [("sqlstate", &letter.sqlstate), ("constraint", &letter.constraint), ("column", &letter.column)];
     for (name, value) in details {
         if let Some(value) = value {
-            let _ = writeln!(text, "  {name:<12} {value}");
+            let _ = writeln!(text, "  {name:<12} {}", one_line(value, NAME_CHARS_MAX));
         }
     }
     if let Some(at) = letter.exported_at {
@@ -120,10 +121,11 @@ pub(super) fn describe(letter: &DeadLetter) -> String {
         let _ = writeln!(text, "  replayed at  {}, as event {offset}", utc(at));
     }
     for violation in &letter.violations {
-        let _ = writeln!(text, "  {:<12} {violation}", violation.keyword);
+        let _ = writeln!(text, "  {:<12} {violation}", one_line(&violation.keyword, NAME_CHARS_MAX));
     }
-    let event = printable(&String::from_utf8_lossy(&letter.event.0));
-    let _ = writeln!(text, "  event        {event}");
+    // Whole: this is the place to see it.
+    let event = String::from_utf8_lossy(&letter.event.0);
+    let _ = writeln!(text, "  event        {}", one_line(&event, usize::MAX));
     text
 }
 
@@ -137,9 +139,13 @@ fn export(letters: &DeadLetters, file: &Path) -> Result<()> {
             error
         }
     };
+    // Events are confidential: a file for this user only, and never one that was there.
     let is_stdout = file.as_os_str() == "-";
-    let mut out: Box<dyn Write> =
-        if is_stdout { Box::new(std::io::stdout().lock()) } else { Box::new(create_private(file).map_err(fail)?) };
+    let mut out: Box<dyn Write> = if is_stdout {
+        Box::new(std::io::stdout().lock())
+    } else {
+        Box::new(open::create_private(file).map_err(fail)?)
+    };
     let mut from = 0;
     let mut exported = 0;
     loop {
@@ -161,13 +167,4 @@ fn export(letters: &DeadLetters, file: &Path) -> Result<()> {
         print_out!("{} exported to {}", counted(exported, "dead letter"), file.display());
     }
     Ok(())
-}
-
-/// Creates a file that only its owner can read, since events are confidential. Never overwrites a file.
-fn create_private(file: &Path) -> std::io::Result<File> {
-    let mut options = File::options();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(file)
 }

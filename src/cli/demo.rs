@@ -11,6 +11,7 @@ use super::print::print_out;
 use super::signals::stop_on_signal;
 use super::{dead_letters, logging};
 use crate::config::OnNormalClose;
+use crate::files::open;
 use crate::simulator::{Simulator, SimulatorOptions};
 use crate::{Config, Error, ErrorKind, Result, Sink};
 
@@ -85,7 +86,7 @@ const DIRECTORY: &str = "cxsink-demo";
 fn make_directory() -> Result<PathBuf> {
     let path = PathBuf::from(DIRECTORY);
     let make = || {
-        std::fs::create_dir_all(&path)?;
+        open::create_private_folder(&path)?;
         for name in ["spool.db", "demo.db"] {
             for end in ["", "-wal", "-shm"] {
                 match std::fs::remove_file(path.join(format!("{name}{end}"))) {

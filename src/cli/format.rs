@@ -7,6 +7,7 @@ use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, LineStyle
 use indicatif::HumanCount;
 
 use crate::Stats;
+use crate::error::foreign_text::{MESSAGE_CHARS_MAX, one_line};
 use crate::time::micros;
 
 /// A number with its digits grouped: `1,234,567`.
@@ -39,11 +40,6 @@ pub(super) fn utc(time: SystemTime) -> String {
 )]
 pub(super) fn rate(events: u64, elapsed: Duration) -> HumanCount {
     count((events as f64 / elapsed.as_secs_f64().max(1e-9)) as u64)
-}
-
-/// The text without control characters: an event may have escape sequences for a terminal.
-pub(super) fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '·' } else { c }).collect()
 }
 
 /// The counters of a run, one a line; those that are rarely needed only when they are not 0.
@@ -86,7 +82,7 @@ pub(super) fn list<const N: usize>(
     rows: impl IntoIterator<Item = [String; N]>,
 ) -> String {
     let mut table = new_table(TableStyle::new(), head.map(|(name, _)| name));
-    table.add_rows(rows.into_iter().map(|row| row.map(|cell| printable(&cell))));
+    table.add_rows(rows.into_iter().map(|row| row.map(|cell| one_line(&cell, MESSAGE_CHARS_MAX).into_owned())));
     for (column, (_, alignment)) in table.column_iter_mut().zip(head) {
         column.set_cell_alignment(alignment);
     }
@@ -100,10 +96,11 @@ pub(super) fn list<const N: usize>(
 pub(super) fn rows(head: &[String], rows: &[Vec<Option<String>>], width: Option<u16>) -> String {
     const CELL_MAX: u16 = 24;
     let style = TableStyle::new().header_separator(LineStyle::none().fill('─'));
-    let mut table = new_table(style, head);
+    let mut table = new_table(style, head.iter().map(|name| one_line(name, MESSAGE_CHARS_MAX).into_owned()));
     table.set_truncation_indicator("…");
     for row in rows {
-        let mut row = Row::from(row.iter().map(|value| printable(value.as_deref().unwrap_or("·"))));
+        let cell = |value: &Option<String>| one_line(value.as_deref().unwrap_or("·"), MESSAGE_CHARS_MAX).into_owned();
+        let mut row = Row::from(row.iter().map(cell));
         row.max_height(1);
         table.add_row(row);
     }
@@ -150,14 +147,14 @@ mod tests {
     fn columns_are_aligned() {
         let head = [("offset", CellAlignment::Right), ("reason", CellAlignment::Left)];
         let found = list(head, [["1".into(), "why".into()], ["22".into(), "a\nb\u{1b}[31m".into()]]);
-        assert_eq!(found, "  offset  reason\n       1  why\n      22  a·b·[31m");
+        assert_eq!(found, "  offset  reason\n       1  why\n      22  a\\nb\\u{1b}[31m");
     }
 
     #[test]
     fn columns_that_do_not_fit_are_left_out() {
         let values = [vec![Some("1".into()), None], vec![Some("22".into()), Some("a\nb".into())]];
         let head = ["id".into(), "name".into()];
-        let whole = "  id  name\n──────────\n  1   ·\n  22  a·b";
+        let whole = "  id  name\n──────────\n  1   ·\n  22  a\\nb";
         assert_eq!(rows(&head, &values, None), whole);
         assert_eq!(rows(&head, &values, Some(10)), whole);
         let narrow = "  id\n────\n  1\n  22\n  (and 1 more column)";

@@ -7,8 +7,12 @@ use indicatif::MultiProgress;
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
 use crate::config::{LogConfig, LogFormat, LogLevel};
+use crate::error::foreign_text::{MESSAGE_CHARS_MAX, one_line};
 use crate::threads::sync;
 use crate::time::clock::{Clock, SystemClock};
+
+/// The longest line: an error and its hint.
+const LINE_CHARS_MAX: usize = 3 * MESSAGE_CHARS_MAX;
 
 struct Logger {
     format: LogFormat,
@@ -47,13 +51,16 @@ impl Log for Logger {
         }
         let now = crate::time::timestamp::format_micros(SystemClock.unix_micros());
         let time = format!("{}Z", &now[..23]);
+        // Records of other crates may hold foreign text.
+        let message = record.args().to_string();
+        let message = one_line(&message, LINE_CHARS_MAX);
         let line = match self.format {
-            LogFormat::Text => format!("{time} {:<5} {}", record.level(), record.args()),
+            LogFormat::Text => format!("{time} {:<5} {message}", record.level()),
             LogFormat::Json => serde_json::json!({
                 "time": time,
                 "level": record.level().as_str().to_ascii_lowercase(),
                 "target": record.target(),
-                "message": record.args().to_string(),
+                "message": message,
             })
             .to_string(),
         };

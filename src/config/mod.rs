@@ -7,9 +7,6 @@
 mod choices;
 mod columns;
 pub(crate) mod database;
-mod dotenv;
-mod environment;
-mod file;
 mod keys;
 mod layers;
 pub(crate) mod percent;
@@ -22,7 +19,6 @@ pub(crate) mod url;
 mod validate;
 mod value;
 mod value_type;
-mod variables;
 
 pub use choices::{AdditionalProperties, LogFormat, LogLevel, OnNormalClose, SpoolSync, TlsVersion, UpdateMode};
 pub use keys::keys;

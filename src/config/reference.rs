@@ -3,8 +3,8 @@
 use std::fmt::Write;
 
 use crate::config::database::libpq;
-use crate::config::environment::DEPLOYMENT;
 use crate::config::keys::{KEYS, SECTIONS};
+use crate::config::layers::DEPLOYMENT;
 use crate::config::sections::Config;
 
 const HEAD: &str = "\
@@ -19,7 +19,7 @@ A later layer overrides an earlier one:
 
 1. the defaults below,
 2. the TOML file,
-3. `.env` in the working directory,
+3. `.env` in the working directory; the command line reads it only without `--config`, or the file that `--env-file` names,
 4. the environment.
 
 An unknown key, section or `CXSINK_…` variable is an error that names the nearest known one. An empty variable counts as not set.
@@ -28,8 +28,11 @@ Relative paths are relative to the working directory.
 - **Durations** are whole numbers with a unit: `\"500ms\"`, `\"30s\"`, `\"2m\"`, `\"1h\"`. A number without a unit is an error.
 - **Sizes** are whole numbers with a unit, or without one in bytes: `\"64MiB\"`, `\"1GiB\"` (powers of 1024), `\"500KB\"`, `\"1GB\"` (powers of 1000).
 - **Secrets** never appear in an error or a log line. A `*_file` key names a file that holds the secret; setting both is an error.
-- **`.env`**: put a value with spaces, `#`, `$`, quotes or backslashes in single quotes. Without them, `$NAME` and `${NAME}` are
-  replaced by the value of that variable.
+- **`.env`**: put a value with spaces, `#`, `$`, quotes or backslashes in single quotes. Without them, `$NAME` (letters and
+  digits) and `${NAME}` are replaced by the value of that variable; one that is not set is an error. The file must belong to the user of the
+  process or to root, and not be writable for every user: it says where secrets are sent. That it is read is in the log, at level info.
+- **Files** are regular files: a FIFO is refused. The limits are 64 KiB for a secret, 1 MiB for TOML and `.env`, 4 MiB for certificates, 16 MiB
+  for a schema.
 
 ## The variables of a plain deployment
 
@@ -62,7 +65,7 @@ const POSTGRESQL: &str = "
 | `user`, `dbname` | Default: the system user that runs the sink; a database of that name. |
 | `password`, `passfile` | The password, or a file of passwords in the format of `.pgpass`; default `~/.pgpass`. `destination.password_file` overrides them. A file that other users may read is ignored, with a warning in the log. |
 | `service`, `servicefile` | The service, and the file that defines it; default `~/.pg_service.conf`, then `pg_service.conf` in `PGSYSCONFDIR`. |
-| `sslmode` | `disable`, `allow`, `prefer` (the default), `require`, `verify-ca`, `verify-full`. Use `verify-full` for every connection that leaves the machine: only this mode detects a foreign server. |
+| `sslmode` | `disable`, `allow`, `prefer` (the default), `require`, `verify-ca`, `verify-full`. With `prefer`, a connection that falls back to clear text is a warning in the log. Certificates must be of X.509 version 3, with keys of RSA, P-256, P-384 or Ed25519 (libpq: also version 1, P-521, Ed448); with `prefer`, a server with another one is reached in clear text (libpq: with TLS). Use `verify-full` for every connection that leaves the machine: only this mode detects a foreign server. |
 | `sslrootcert` | The trusted authorities: a file, or `system`, which implies `verify-full`. Default: `~/.postgresql/root.crt` if it exists, then `tls.ca_file`, then those of the system. With it, `require` means `verify-ca`. |
 | `sslcert`, `sslkey` | The client's certificate and its key, for servers that require one. Default: `~/.postgresql/postgresql.crt` and `.key` if they exist, then `tls.cert_file` and `tls.key_file`. Only the owner may have access to the key. `sslcertmode=disable` sends no certificate. |
 | `channel_binding` | `prefer` (the default), `disable`, `require`: binds SCRAM to the TLS connection, so that it cannot be relayed. |

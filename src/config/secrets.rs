@@ -1,7 +1,5 @@
 //! Secrets in files: read again at each use, so that they can be changed while the sink runs.
 
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
 use crate::config::Secret;
@@ -9,8 +7,9 @@ use crate::config::Secret;
 use crate::config::database::url;
 use crate::config::sections::{DestinationConfig, OauthConfig};
 use crate::error::{Error, Result};
+use crate::files::open;
 
-/// Far above any secret. Prevents a wrong path such as `/dev/zero` from filling the memory.
+/// Far above any secret.
 const FILE_BYTES_MAX: u64 = 64 << 10;
 
 impl OauthConfig {
@@ -48,12 +47,7 @@ impl DestinationConfig {
 /// Reads a secret from a file, without the line breaks at its end.
 pub(super) fn read(path: &Path) -> Result<Secret> {
     let bad = |reason: &dyn std::fmt::Display| Error::config(format!("reading {}: {reason}", path.display()));
-    let mut bytes = Vec::new();
-    File::open(path).and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes)).map_err(|e| bad(&e))?;
-    if bytes.len() as u64 > FILE_BYTES_MAX {
-        return Err(bad(&"larger than 64 KiB"));
-    }
-    let text = String::from_utf8(bytes).map_err(|_| bad(&"not UTF-8"))?;
+    let text = open::read_text(path, FILE_BYTES_MAX).map_err(|e| bad(&e))?;
     let secret = text.trim_end_matches(['\r', '\n']);
     if secret.is_empty() {
         return Err(bad(&"empty"));

@@ -1,6 +1,7 @@
-//! Opening files: SQLite's of spool and destination.
+//! Opening files by their names: SQLite's of spool and destination, those of the configuration, and those that the sink makes.
 
 mod fork;
+pub(crate) mod open;
 pub(crate) mod sqlite;
 
 pub(crate) use fork::without_fork;

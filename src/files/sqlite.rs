@@ -4,15 +4,22 @@ use std::path::{self, Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags};
 
+use crate::files::open::create_private;
+
 /// The path of a database that keeps nothing, for tests.
 pub(crate) const IN_MEMORY: &str = ":memory:";
 
-/// Opens the file at this path, and creates it if there is none.
+/// Opens the file at this path. Creates it if there is none, for this user only: it holds customers' events. SQLite gives the files beside
+/// it the same rights.
 ///
 /// # Errors
 ///
 /// As SQLite reports them.
 pub(crate) fn open_or_create(path: &Path) -> rusqlite::Result<Connection> {
+    if path.as_os_str() != IN_MEMORY {
+        // If this fails, SQLite reports why.
+        let _ = create_private(&plain(path));
+    }
     open(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)
 }
 

@@ -41,15 +41,17 @@ impl Reader {
         let mut backoff = Backoff::new(self.retry.delay_min, self.retry.delay_max);
         let mut connections = 0_u64;
         while !self.status.end_of_reading.is_set() {
-            let started = Instant::now();
+            let mut opened_at = None;
             let outcome = self.source.connect().and_then(|()| {
+                opened_at = Some(Instant::now());
                 connections += 1;
                 self.connection_log.opened();
                 self.status.counters.add(Counter::Reconnects, u64::from(connections > 1));
                 self.read()
             });
             self.connection_log.ended(&outcome, self.status.end_of_reading.is_set());
-            let was_stable = started.elapsed() >= STABLE;
+            // The time of connecting does not count: it may be a wait that the server requested.
+            let was_stable = opened_at.is_some_and(|at| at.elapsed() >= STABLE);
             if was_stable {
                 backoff.reset();
             }

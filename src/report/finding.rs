@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use crate::error::foreign_text::{MESSAGE_CHARS_MAX, into_one_line};
+
 /// The result of a step that did not fail.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Finding {
@@ -13,11 +15,11 @@ pub(crate) struct Finding {
 
 impl Finding {
     pub(crate) fn good(message: impl Into<String>) -> Self {
-        Self { message: message.into(), hint: None }
+        Self { message: into_one_line(message.into(), MESSAGE_CHARS_MAX), hint: None }
     }
 
     pub(crate) fn warning(message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { message: message.into(), hint: Some(hint.into()) }
+        Self { hint: Some(into_one_line(hint.into(), MESSAGE_CHARS_MAX)), ..Self::good(message) }
     }
 
     /// Compares another machine's clock with ours. `ahead` is how many seconds it is ahead, exact to `uncertainty` seconds.

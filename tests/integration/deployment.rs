@@ -285,6 +285,7 @@ fn the_unit_is_one_that_systemd_reads_and_calls_safe() {
     let folder = tempfile::tempdir().unwrap();
     let unit = folder.path().join("cxsink.service");
     let text = replaced(&block("[Service]"), &[("/usr/local/bin/cxsink", env!("CARGO_BIN_EXE_cxsink"))]);
+    assert_eq!(line_of(&text, "LimitCORE"), "0", "a core dump would hold secrets and events");
     fs::write(&unit, text).unwrap();
     let (code, out, err) = output(Command::new(&program).args(["verify", "--man=no"]).arg(&unit));
     assert!(code == 0 && err.is_empty(), "{out}{err}");

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use crate::config::Secret;
 
-use crate::config::variables::Stack;
+use crate::config::layers::Stack;
 
 /// The variables that set a connection parameter, including the refused ones: a variable that demands a protection which cxsink
 /// lacks must not be ignored. `PGDATESTYLE`, `PGTZ`, `PGGEQO`, `PGCLIENTENCODING` and those of GSSAPI have no effect on a sink.

@@ -3,12 +3,26 @@
 use std::path::Path;
 
 use rusqlite::ErrorCode;
+use rusqlite::ffi::SQLITE_CONSTRAINT_TRIGGER;
 
 use crate::error::{Class, Error, ErrorKind};
 
 pub(super) fn not_connected(path: &Path) -> Error {
     Error::new(ErrorKind::Database, format!("using the SQLite database {}: it is not open", path.display()))
         .with_class(Class::Transient)
+}
+
+/// SQLite's text where it holds names only. A trigger's RAISE can hold values of the row, and so can the errors of functions.
+fn words(error: &rusqlite::Error) -> String {
+    const ABOUT_NAMES: [&str; 4] = ["no such ", "table ", "ON CONFLICT clause ", "near "];
+    let text = error.to_string();
+    match error.sqlite_error().map(|error| (error.code, error.extended_code)) {
+        Some((_, SQLITE_CONSTRAINT_TRIGGER)) => "a trigger raised an exception".into(),
+        Some((ErrorCode::Unknown, _)) if !ABOUT_NAMES.iter().any(|start| text.starts_with(start)) => {
+            "a function or the statement failed".into()
+        }
+        _ => text,
+    }
 }
 
 /// `action` begins the message: "reading".
@@ -29,8 +43,8 @@ pub(super) fn sqlite_error(path: &Path, action: &str, error: &rusqlite::Error) -
         _ => (Class::Transient, None),
     };
     let kind = if class == Class::BadRow { ErrorKind::Constraint } else { ErrorKind::Database };
-    let mapped =
-        Error::new(kind, format!("{action} the SQLite database {}: {error}", path.display())).with_class(class);
+    let why = words(error);
+    let mapped = Error::new(kind, format!("{action} the SQLite database {}: {why}", path.display())).with_class(class);
     let mapped = mapped.caused_by_sqlite(error);
     match hint {
         Some(hint) => mapped.with_hint(hint),

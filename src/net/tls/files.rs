@@ -1,7 +1,5 @@
 //! The files of `[tls]`: PEM (RFC 7468), as every certificate tool writes it.
 
-use std::fs::File;
-use std::io::Read as _;
 use std::path::Path;
 
 use rustls::RootCertStore;
@@ -10,8 +8,9 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::config::TlsConfig;
 use crate::error::{Class, Error, ErrorKind, Result};
+use crate::files::open;
 
-/// Enough for a thousand authorities. Prevents a wrong path such as `/dev/zero` from filling the memory.
+/// Enough for a thousand authorities.
 const FILE_BYTES_MAX: u64 = 4 << 20;
 
 /// The names of the files in errors.
@@ -125,14 +124,7 @@ fn holds(text: &[u8], part: &[u8]) -> bool {
 }
 
 fn read(key: &str, path: &Path) -> Result<Vec<u8>> {
-    let mut text = Vec::new();
-    File::open(path)
-        .and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_end(&mut text))
-        .map_err(|error| bad(key, path, &error.to_string()))?;
-    if text.len() as u64 > FILE_BYTES_MAX {
-        return Err(bad(key, path, "larger than 4 MiB"));
-    }
-    Ok(text)
+    open::read(path, FILE_BYTES_MAX).map_err(|error| bad(key, path, &error.to_string()))
 }
 
 /// Without the contents of the file: it may be a key.

@@ -3,6 +3,7 @@
 use rustls::pki_types::UnixTime;
 use rustls::{AlertDescription as Alert, CertificateError as Bad, PeerIncompatible};
 
+use crate::error::foreign_text::one_line;
 use crate::error::{Error, ErrorKind};
 use crate::time::timestamp::format_micros;
 
@@ -24,10 +25,16 @@ pub(crate) enum Problem {
     WrongKey,
     /// The server uses the certificate of an authority as its own.
     CaAsServer,
+    /// The server's certificate has the format before version 3, which rustls does not read.
+    OldCertificate,
+    /// A certificate has a signature that ring does not verify.
+    Algorithm,
     /// The server's certificate is invalid for another reason.
     BadCertificate,
     /// Client and server have no version of TLS in common.
     Version,
+    /// Client and server have no algorithm in common, such as one for the key of the server's certificate.
+    NothingInCommon,
     /// The server requires a client certificate, and got none or one that it does not accept.
     ClientCertificate,
     /// The peer does not speak TLS.
@@ -51,6 +58,9 @@ impl Problem {
                 Bad::BadSignature => Self::WrongKey,
                 // rustls has no variant of its own for this one.
                 Bad::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => Self::CaAsServer,
+                Bad::Other(other) if other.to_string().contains("UnsupportedCertVersion") => Self::OldCertificate,
+                // Three variants, one of them deprecated.
+                bad if format!("{bad:?}").starts_with("UnsupportedSignatureAlgorithm") => Self::Algorithm,
                 _ => Self::BadCertificate,
             },
             Tls::InvalidMessage(_) => Self::NotTls,
@@ -70,6 +80,7 @@ impl Problem {
                 | Alert::UnknownCA
                 | Alert::AccessDenied,
             ) => Self::ClientCertificate,
+            Tls::AlertReceived(Alert::HandshakeFailure) => Self::NothingInCommon,
             Tls::AlertReceived(_) => Self::Refused,
             _ => Self::Other,
         }
@@ -90,6 +101,15 @@ impl Problem {
             }
             Self::CaAsServer => {
                 "give the server its own certificate, without `CA:TRUE`, signed by the authority; set tls.ca_file to the authority's"
+            }
+            Self::OldCertificate => {
+                "have the server's certificate replaced by one of X.509 version 3: with `openssl x509 -req`, add -extfile with subjectAltName"
+            }
+            Self::Algorithm => {
+                "have the certificates of the server and of its authorities replaced: keys may be RSA, P-256, P-384 or Ed25519, not P-521 or Ed448"
+            }
+            Self::NothingInCommon => {
+                "see the server's log; its certificate may have a key of P-521 or Ed448, which cxsink does not support (RSA, P-256, P-384 and Ed25519 are), or it may require a client certificate"
             }
             Self::BadCertificate => "have the server's certificate replaced; check that no proxy replaces it",
             Self::Version => "enable TLS 1.3 on the server, or at least 1.2 with tls.min_version = \"1.2\"",
@@ -132,6 +152,17 @@ fn what(problem: Problem, error: &rustls::Error) -> String {
         (Problem::WrongKey, _) => {
             "the server's certificate was signed by an authority with the name of a trusted one, but another key".into()
         }
+        (Problem::OldCertificate, _) => {
+            "the server's certificate is of X.509 version 1, and only version 3 is supported".into()
+        }
+        (Problem::Algorithm, _) => {
+            "a certificate of the server is signed with an algorithm that is not supported".into()
+        }
+        (Problem::NothingInCommon, _) => {
+            format!(
+                "client and server have no algorithm in common, such as one for the key of its certificate ({error})"
+            )
+        }
         (Problem::CaAsServer, _) => "the server uses the certificate of an authority as its own".into(),
         (Problem::Version, _) => format!("client and server have no version of TLS in common ({error})"),
         (Problem::ClientCertificate, _) => {
@@ -142,13 +173,10 @@ fn what(problem: Problem, error: &rustls::Error) -> String {
     }
 }
 
-/// The names come from the server: they are shortened, and control sequences for a terminal are escaped.
+/// The names come from the server.
 fn names(presented: &[String]) -> String {
-    let mut shown: Vec<String> = presented
-        .iter()
-        .take(NAMES_SHOWN)
-        .map(|name| bare(name).chars().take(100).flat_map(char::escape_default).collect())
-        .collect();
+    let mut shown: Vec<String> =
+        presented.iter().take(NAMES_SHOWN).map(|name| one_line(bare(name), 100).into_owned()).collect();
     match presented.len() {
         0 => shown.push("no name".into()),
         count if count > NAMES_SHOWN => shown.push(format!("{} more", count - NAMES_SHOWN)),

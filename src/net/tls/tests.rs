@@ -297,6 +297,7 @@ fn each_problem_has_its_hint() {
     let alert = rustls::Error::AlertReceived;
     check(alert(AlertDescription::CertificateRequired), Problem::ClientCertificate, "tls.cert_file");
     check(alert(AlertDescription::ProtocolVersion), Problem::Version, "TLS 1.3");
-    check(alert(AlertDescription::HandshakeFailure), Problem::Refused, "log");
+    check(alert(AlertDescription::HandshakeFailure), Problem::NothingInCommon, "P-521");
+    check(alert(AlertDescription::InternalError), Problem::Refused, "log");
     check(rustls::Error::DecryptError, Problem::Other, "address");
 }

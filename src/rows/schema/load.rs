@@ -4,7 +4,9 @@ use jsonschema::{Draft, PatternOptions};
 use serde_json::Value as Json;
 
 use crate::config::{AdditionalProperties, SchemaConfig};
+use crate::error::foreign_text::{MESSAGE_CHARS_MAX, one_line};
 use crate::error::{Error, Result};
+use crate::files::open;
 use crate::rows::schema::formats::with_formats;
 use crate::rows::schema::keywords::warnings;
 use crate::rows::schema::loosen::loosen;
@@ -15,6 +17,9 @@ use crate::rows::schema::validate::{Schema, pointer_bytes};
 /// The schema of CXone interaction events, used unless `schema.file` names another.
 pub(super) const BUILT_IN: &str = include_str!("event.schema.json");
 
+/// Far above any schema.
+const FILE_BYTES_MAX: u64 = 16 << 20;
+
 impl Schema {
     /// Compiles the configured schema, and logs its warnings.
     ///
@@ -23,7 +28,7 @@ impl Schema {
     pub(crate) fn load(config: &SchemaConfig, bytes_max: u64) -> Result<Self> {
         let schema = Self::compile(config, bytes_max)?;
         for warning in schema.warnings() {
-            log::warn!("{}: {warning}", name(config));
+            log::warn!("{}: {}", name(config), one_line(&warning, MESSAGE_CHARS_MAX));
         }
         Ok(schema)
     }
@@ -73,7 +78,7 @@ fn name(config: &SchemaConfig) -> String {
 fn read(config: &SchemaConfig, name: &str) -> Result<Json> {
     let text = match &config.file {
         None => BUILT_IN.to_owned(),
-        Some(path) => std::fs::read_to_string(path).map_err(|error| {
+        Some(path) => open::read_text(path, FILE_BYTES_MAX).map_err(|error| {
             Error::config(format!("reading {name}: {error}"))
                 .caused_by(error)
                 .with_hint("set schema.file to a readable JSON file, or unset it for the built-in schema")

@@ -6,8 +6,8 @@ use tungstenite::http::{HeaderMap, header};
 
 use crate::source::net::http::{Fault, read_some};
 
-/// A chunk's size with its extensions, which no server in use sends.
-const CHUNK_LINE_BYTES_MAX: usize = 4 << 10;
+/// A chunk's size with its extensions, which no server in use sends. Short, because a line is parsed again with each read.
+const CHUNK_LINE_BYTES_MAX: usize = 512;
 
 /// Reads the body behind a head, of which `body` holds the first bytes. A body of more than `bytes_max` is read a little beyond that and
 /// no further. After an error, `body` holds the bytes before it.
@@ -45,11 +45,11 @@ pub(crate) fn read_body(
 }
 
 fn read_chunks(stream: &mut impl Read, mut raw: Vec<u8>, body: &mut Vec<u8>, bytes_max: usize) -> Result<(), Fault> {
+    let mut decoder = ChunkDecoder::Size;
     loop {
-        body.clear();
-        let (decoded, is_complete) = decode_chunks(&raw)?;
-        *body = decoded;
-        if is_complete || body.len() > bytes_max {
+        let used = decoder.decode(&raw, body)?;
+        raw.drain(..used);
+        if decoder == ChunkDecoder::Complete || body.len() > bytes_max {
             return Ok(());
         }
         if read_some(stream, &mut raw)? == 0 {
@@ -58,31 +58,56 @@ fn read_chunks(stream: &mut impl Read, mut raw: Vec<u8>, body: &mut Vec<u8>, byt
     }
 }
 
-/// The content of the chunks so far (section 7.1), and whether the last chunk is among them. Trailers are not read: the connection is not
-/// used again.
-fn decode_chunks(mut raw: &[u8]) -> Result<(Vec<u8>, bool), Fault> {
-    let broken = || Fault::NoHttp { why: "the size of a chunk in it is broken".into(), beginning: Vec::new() };
-    let mut body = Vec::new();
-    loop {
-        let size = match httparse::parse_chunk_size(raw) {
-            Ok(httparse::Status::Complete((_, 0))) => return Ok((body, true)),
-            Ok(httparse::Status::Complete((used, size))) => {
-                raw = &raw[used..];
-                usize::try_from(size).map_err(|_| broken())?
+/// Decodes a chunked body (section 7.1) as it arrives: by what comes next. Trailers are not read, because the connection is not used again.
+#[derive(Debug, PartialEq, Eq)]
+enum ChunkDecoder {
+    /// The size of a chunk.
+    Size,
+    /// This many more bytes of content.
+    Content(usize),
+    /// The line break behind the content.
+    LineBreak,
+    Complete,
+}
+
+impl ChunkDecoder {
+    /// Appends the content in `raw` to `body`. Returns how many bytes are done with; the rest is the beginning of a line.
+    fn decode(&mut self, raw: &[u8], body: &mut Vec<u8>) -> Result<usize, Fault> {
+        let broken = || Fault::NoHttp { why: "the size of a chunk in it is broken".into(), beginning: Vec::new() };
+        let mut rest = raw;
+        loop {
+            match self {
+                Self::Size => match httparse::parse_chunk_size(rest) {
+                    Ok(httparse::Status::Complete((_, 0))) => *self = Self::Complete,
+                    Ok(httparse::Status::Complete((used, size))) => {
+                        rest = &rest[used..];
+                        *self = Self::Content(usize::try_from(size).map_err(|_| broken())?);
+                    }
+                    Ok(httparse::Status::Partial) if rest.len() < CHUNK_LINE_BYTES_MAX => break,
+                    _ => return Err(broken()),
+                },
+                Self::Content(left) => {
+                    let (content, behind) = rest.split_at(rest.len().min(*left));
+                    body.extend_from_slice(content);
+                    rest = behind;
+                    *left -= content.len();
+                    if *left > 0 {
+                        break;
+                    }
+                    *self = Self::LineBreak;
+                }
+                Self::LineBreak => match rest {
+                    [] | [b'\r'] => break,
+                    [b'\r', b'\n', next @ ..] => {
+                        rest = next;
+                        *self = Self::Size;
+                    }
+                    _ => return Err(broken()),
+                },
+                Self::Complete => break,
             }
-            Ok(httparse::Status::Partial) if raw.len() < CHUNK_LINE_BYTES_MAX => return Ok((body, false)),
-            _ => return Err(broken()),
-        };
-        let Some((chunk, rest)) = raw.split_at_checked(size) else {
-            body.extend_from_slice(raw);
-            return Ok((body, false));
-        };
-        body.extend_from_slice(chunk);
-        match rest {
-            [] | [b'\r'] => return Ok((body, false)),
-            [b'\r', b'\n', next @ ..] => raw = next,
-            _ => return Err(broken()),
         }
+        Ok(raw.len() - rest.len())
     }
 }
 

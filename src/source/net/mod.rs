@@ -7,5 +7,4 @@ pub(crate) mod http_body;
 pub(crate) mod proxy;
 pub(crate) mod retry_after;
 pub(crate) mod route;
-pub(crate) mod server_text;
 pub(crate) mod transport;

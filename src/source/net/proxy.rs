@@ -13,10 +13,10 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::net::tls;
 
 use crate::net::host::host_and_port;
+use crate::net::server_text::shown;
 use crate::source::net::address::ServerAddress;
 use crate::source::net::failure::step_failed;
 use crate::source::net::http::{self, Fault, Head, USER_AGENT};
-use crate::source::net::server_text::shown;
 use crate::source::net::transport::Transport;
 
 const HINT: &str = "check proxy.url (or HTTPS_PROXY, ALL_PROXY), and that the proxy runs; proxy.no_proxy (NO_PROXY) lists the hosts that need no proxy";

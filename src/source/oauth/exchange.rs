@@ -110,7 +110,11 @@ impl Exchange {
     /// The reason of ureq's error: the connection's, or else a head that ureq does not understand.
     fn fault(&mut self, error: &ureq::Error) -> Fault {
         let beginning = mem::take(&mut self.head);
-        self.fault.take().unwrap_or_else(|| Fault::NoHttp { why: error.to_string(), beginning })
+        // Other texts of ureq quote the head.
+        let why = error.to_string();
+        let is_harmless = why.starts_with("protocol: http parse");
+        let why = if is_harmless { why } else { "ureq does not understand its head".into() };
+        self.fault.take().unwrap_or(Fault::NoHttp { why, beginning })
     }
 }
 

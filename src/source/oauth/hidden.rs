@@ -2,7 +2,7 @@
 
 use crate::config::Secret;
 
-use crate::source::net::server_text::spellings;
+use crate::net::server_text::spellings;
 
 /// A shorter secret would be found in a head by chance.
 const ECHO_BYTES_MIN: usize = 8;

@@ -2,6 +2,8 @@
 
 pub(crate) mod exchange;
 pub(crate) mod hidden;
+pub(crate) mod oauth_error;
+mod refusals;
 pub(crate) mod request;
 pub(crate) mod response;
 pub(crate) mod token;

@@ -13,12 +13,12 @@ use crate::net::tls;
 use crate::threads::stop_signal::StopSignal;
 
 use crate::source::net::address::Purpose;
+use crate::source::net::failure::not_http;
 use crate::source::net::http::Fault;
 use crate::source::net::route::{Connected, Route};
-use crate::source::net::server_text::shown;
 use crate::source::oauth::exchange;
 use crate::source::oauth::hidden::Hidden;
-use crate::source::oauth::response::{self, Granted, TokenResponse};
+use crate::source::oauth::response::{self, Granted, TokenFailure, TokenResponse};
 
 /// The request for a token.
 pub(crate) struct TokenRequest {
@@ -58,7 +58,7 @@ impl TokenRequest {
 
     fn exchange(&self, secret: &Secret, stop: &StopSignal) -> Result<TokenResponse> {
         let deadline = Instant::now() + self.oauth.request_timeout;
-        let failed = |fault| self.failed(fault, secret);
+        let failed = |fault| self.failed(fault);
         let (request, hidden) = self.http_request(secret)?;
         let Connected { mut transport, interrupt: _interrupt } = self.route.open(self.connect_timeout, stop)?;
         transport.wait_until(deadline).map_err(|error| failed(error.into()))?;
@@ -97,13 +97,18 @@ impl TokenRequest {
     }
 
     /// The token in a response, or the error that the response means.
-    pub(crate) fn granted(&self, response: &TokenResponse, secret: &Secret) -> Result<Granted> {
-        let granted = if (200..300).contains(&response.status) {
-            response::granted(response, &self.oauth.scope)
+    pub(crate) fn granted(
+        &self,
+        response: &TokenResponse,
+        secret: &Secret,
+    ) -> std::result::Result<Granted, TokenFailure> {
+        let secrets = [secret.expose(), &self.client_id];
+        let granted = if response.is_success() {
+            response::granted(response, &self.oauth.scope, &secrets)
         } else {
-            Err(response::refused(response, &[secret.expose(), &self.client_id]))
+            Err(response::refused(response, &secrets))
         };
-        granted.map_err(|error| self.in_context(error))
+        granted.map_err(|failure| TokenFailure { error: self.in_context(failure.error), ..failure })
     }
 
     fn in_context(&self, error: Error) -> Error {
@@ -111,16 +116,14 @@ impl TokenRequest {
     }
 
     /// There is no response although there was a connection.
-    fn failed(&self, fault: Fault, secret: &Secret) -> Error {
+    fn failed(&self, fault: Fault) -> Error {
         let (peer, timeout) = (self.route.address.host_and_port(), self.oauth.request_timeout);
         let connect = |why: String| Error::new(ErrorKind::Connect, why).with_hint(CHECK_PATH);
         let cut = || connect(format!("{peer} closed the connection before its response was complete"));
         match fault {
             Fault::Ended => cut(),
             Fault::NoHttp { why, beginning } => {
-                let line = beginning.split(|byte| *byte == b'\n').next().unwrap_or_default();
-                let line = shown(line, &[secret.expose(), &self.client_id], 60);
-                Error::new(ErrorKind::Protocol, format!("{peer} did not answer in HTTP/1.1 ({why}): {line}"))
+                Error::new(ErrorKind::Protocol, format!("{peer} did not answer in {}", not_http(&why, &beginning)))
                     .with_class(Class::Transient)
                     .with_hint("check oauth.url: this does not look like a token endpoint")
             }

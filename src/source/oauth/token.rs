@@ -5,14 +5,15 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::config::Secret;
-use ureq::http::HeaderValue;
+use ureq::http::{HeaderValue, header};
 
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::source::net::retry_after::retry_after;
+use crate::source::net::retry_after::requested_wait;
 use crate::source::net::route::Route;
+use crate::source::oauth::refusals::Refusals;
 use crate::source::oauth::request::TokenRequest;
-use crate::source::oauth::response::Granted;
+use crate::source::oauth::response::{Granted, TokenFailure, TokenResponse};
 use crate::source::{Observer, SourceEvent};
 use crate::threads::stop_signal::StopSignal;
 use crate::threads::sync;
@@ -25,6 +26,8 @@ const RETRIES_MAX: u32 = 3;
 pub(crate) struct TokenCache {
     request: TokenRequest,
     refresh_early: Duration,
+    /// No wait that the endpoint requests is shorter.
+    wait_min: Duration,
     stop: StopSignal,
     clock: Arc<dyn Clock>,
     observer: Observer,
@@ -37,6 +40,9 @@ struct Cache {
     token: Option<CachedToken>,
     /// How many tokens have been fetched; the number of the latest.
     fetched: u64,
+    refusals: Refusals,
+    /// The endpoint requested no request before this.
+    not_before: Option<Instant>,
 }
 
 struct CachedToken {
@@ -79,6 +85,7 @@ impl TokenCache {
         Ok(Self {
             request: TokenRequest::new(config)?,
             refresh_early: config.oauth.refresh_early,
+            wait_min: config.retry.delay_min,
             stop,
             clock,
             observer,
@@ -96,8 +103,17 @@ impl TokenCache {
         {
             return Ok(Token { fresh: false, ..token.clone() });
         }
+        self.wait_until(cache.not_before.take())?;
         let requested_at = self.clock.steady();
-        let granted = self.fetch()?;
+        let granted = match self.fetch() {
+            Ok(granted) => granted,
+            Err(failure) => {
+                let now = self.clock.steady();
+                cache.not_before = failure.wait.and_then(|wait| now.checked_add(wait));
+                return Err(cache.refusals.judge(failure, now));
+            }
+        };
+        cache.refusals.end();
         cache.fetched += 1;
         let token = Token {
             header: granted.header,
@@ -121,9 +137,10 @@ impl TokenCache {
         let (secret, requested_at) = (self.request.secret()?, self.clock.steady());
         let response = self.request.send(&secret, &self.stop)?;
         let took = self.clock.steady().saturating_duration_since(requested_at);
-        let granted = self.request.granted(&response, &secret)?;
+        let granted = self.request.granted(&response, &secret).map_err(|failure| failure.error)?;
         let token = Token { header: granted.header, fresh: true, requested_at, lifetime: granted.lifetime, number: 1 };
-        let date = response.date.as_deref().and_then(|date| httpdate::parse_http_date(date).ok());
+        let date = response.headers.get(header::DATE).and_then(|date| date.to_str().ok());
+        let date = date.and_then(|date| httpdate::parse_http_date(date).ok());
         Ok(FetchedToken { token, date, took })
     }
 
@@ -140,26 +157,41 @@ impl TokenCache {
         }
     }
 
-    fn fetch(&self) -> Result<Granted> {
+    fn fetch(&self) -> std::result::Result<Granted, TokenFailure> {
         let mut retries = 0;
         loop {
             if self.stop.is_set() {
-                return Err(Error::stopped());
+                return Err(Error::stopped().into());
             }
             let secret: Secret = self.request.secret()?;
             let response = self.request.send(&secret, &self.stop)?;
-            if response.status != 429 || retries == RETRIES_MAX {
-                return self.request.granted(&response, &secret);
-            }
-            retries += 1;
-            let wait = retry_after(response.retry_after.as_deref(), self.clock.unix_micros());
-            log::warn!(
-                "the token endpoint limits the rate of requests (429): waiting {wait:?}, then retry {retries} of {RETRIES_MAX}"
-            );
-            if self.stop.wait(wait) {
-                return Err(Error::stopped());
+            let wait = self.requested_wait(&response);
+            match (self.request.granted(&response, &secret), wait) {
+                (Err(_), Some(wait)) if response.status == 429 && retries < RETRIES_MAX => {
+                    retries += 1;
+                    log::warn!(
+                        "the token endpoint limits the rate of requests (429): waiting {wait:?}, then retry {retries} of {RETRIES_MAX}"
+                    );
+                    if self.stop.wait(wait) {
+                        return Err(Error::stopped().into());
+                    }
+                }
+                (granted, wait) => return granted.map_err(|failure| TokenFailure { wait, ..failure }),
             }
         }
+    }
+
+    fn requested_wait(&self, response: &TokenResponse) -> Option<Duration> {
+        requested_wait(response.status, &response.headers, self.clock.unix_micros(), self.wait_min)
+    }
+
+    /// Waits as the endpoint requested.
+    fn wait_until(&self, not_before: Option<Instant>) -> Result<()> {
+        let wait = not_before.map_or(Duration::ZERO, |when| when.saturating_duration_since(self.clock.steady()));
+        if !wait.is_zero() {
+            log::info!("the token endpoint requested a later request: waiting {wait:?}");
+        }
+        if self.stop.wait(wait) { Err(Error::stopped()) } else { Ok(()) }
     }
 }
 

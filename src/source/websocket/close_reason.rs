@@ -6,12 +6,11 @@ use tungstenite::http::{HeaderMap, HeaderValue, header};
 
 use crate::config::StreamConfig;
 use crate::error::{Class, Error, ErrorKind};
+use crate::net::server_text::shown;
 use crate::net::tls;
-use crate::source::net::failure::refusal;
+use crate::source::net::failure::{not_http, refusal};
 use crate::source::net::http::Fault;
-use crate::source::net::retry_after::retry_after;
 use crate::source::net::route::Route;
-use crate::source::net::server_text::shown;
 use crate::source::oauth::token::Token;
 use crate::source::websocket::connection::End;
 use crate::source::websocket::handshake::Refusal;
@@ -41,7 +40,7 @@ pub(super) fn refused(
     route: &Route,
     timeout: Duration,
     token: &Token,
-    unix_micros: i64,
+    wait: impl Fn(u16, &HeaderMap) -> Option<Duration>,
 ) -> StreamFailure {
     match refusal {
         Refusal::Fault(Fault::Io(error)) => {
@@ -53,12 +52,13 @@ pub(super) fn refused(
             protocol("the server closed the connection without a response to the handshake").into()
         }
         Refusal::Fault(Fault::NoHttp { why, beginning }) => {
-            let line = beginning.split(|byte| *byte == b'\n').next().unwrap_or_default();
-            let line = shown(line, &[token.secret()], 60);
-            protocol(format!("the response is not HTTP/1.1 ({why}): {line}")).into()
+            protocol(format!("the response is not {}", not_http(&why, &beginning))).into()
         }
         Refusal::BadUpgrade(why) => protocol(format!("the response does not open a WebSocket: {why}")).into(),
-        Refusal::Status { head, body } => refused_with(head.status, &head.headers, &body, token, unix_micros),
+        Refusal::Status { head, body } => StreamFailure {
+            wait: wait(head.status, &head.headers),
+            ..refused_with(head.status, &head.headers, &body, token)
+        },
     }
 }
 
@@ -68,19 +68,26 @@ fn protocol(what: impl Into<String>) -> Error {
         .with_hint("check stream.url: the server there may not be the event stream")
 }
 
-fn refused_with(status: u16, headers: &HeaderMap, body: &[u8], token: &Token, unix_micros: i64) -> StreamFailure {
+fn refused_with(status: u16, headers: &HeaderMap, body: &[u8], token: &Token) -> StreamFailure {
     let secrets = [token.secret()];
     let what = format!("the server refused it with status {status}");
     let location = headers.get(header::LOCATION).map(HeaderValue::as_bytes);
     let message = refusal(&what, location, body, &secrets, BODY_CHARS_SHOWN);
     let (kind, class, hint) = meaning(status, token.fresh);
-    let wait = headers.get(header::RETRY_AFTER);
-    let asks_to_wait = status == 429 || (status == 503 && wait.is_some());
-    StreamFailure {
-        error: Error::new(kind, message).with_class(class).with_http_status(status).with_hint(hint),
-        discard_token: matches!(status, 401 | 403),
-        wait: asks_to_wait.then(|| retry_after(wait.and_then(|value| value.to_str().ok()), unix_micros)),
+    let error = Error::new(kind, message).with_class(class).with_http_status(status).with_hint(hint);
+    StreamFailure { discard_token: matches!(status, 401 | 403), ..error.into() }
+}
+
+/// The meaning of a failure for a sink whose stream was open before. Its configuration was right then, and a gateway in front of the
+/// stream answers with any status while the stream is away: an outage.
+pub(super) fn after_success(error: Error) -> Error {
+    if error.class() != Class::Permanent {
+        return error;
     }
+    let fix = error.hint().map_or_else(String::new, |hint| format!("; if this goes on, {hint}"));
+    error
+        .with_class(Class::Transient)
+        .with_hint(format!("wait: the stream was open before, and the sink tries again{fix}"))
 }
 
 fn meaning(status: u16, token_is_fresh: bool) -> (ErrorKind, Class, &'static str) {

@@ -1,13 +1,17 @@
 //! Opens streams: on the reader's thread, or ahead of time on a thread of [`rotation`](crate::source::websocket::rotation).
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
+
+use tungstenite::http::HeaderMap;
 
 use crate::config::{Config, StreamConfig};
 use crate::error::{Error, Result};
 use crate::source::Observer;
 use crate::source::net::address::Purpose;
+use crate::source::net::retry_after::requested_wait;
 use crate::source::net::route::{Connected, Route};
 use crate::source::oauth::token::{Token, TokenCache};
 use crate::source::websocket::close_reason::{self, StreamFailure};
@@ -31,6 +35,10 @@ pub(super) struct StreamConnector {
     pub(super) clock: Arc<dyn Clock>,
     /// The server requested no connection before this.
     not_before: Mutex<Option<Instant>>,
+    /// No wait that the server requests is shorter.
+    wait_min: Duration,
+    /// Whether a stream was open: the configuration was right then.
+    has_been_open: AtomicBool,
 }
 
 /// A stream that is open.
@@ -51,6 +59,8 @@ impl StreamConnector {
             stop,
             clock,
             not_before: Mutex::default(),
+            wait_min: config.retry.delay_min,
+            has_been_open: AtomicBool::new(false),
         })
     }
 
@@ -67,18 +77,28 @@ impl StreamConnector {
             }
         }
         let token = self.tokens.token(replaced)?;
-        self.open_stream(&token).map_err(|failure| {
-            self.act_on(&failure, &token);
-            failure.error.while_doing(format_args!("opening the stream {}", self.route.address))
-        })
+        match self.open_stream(&token) {
+            Ok(open) => {
+                self.has_been_open.store(true, Ordering::Relaxed);
+                Ok(open)
+            }
+            Err(failure) => {
+                self.act_on(&failure, &token);
+                let error = failure.error.while_doing(format_args!("opening the stream {}", self.route.address));
+                let is_known = self.has_been_open.load(Ordering::Relaxed);
+                Err(if is_known { close_reason::after_success(error) } else { error })
+            }
+        }
     }
 
     /// Opens a stream with this token.
     pub(super) fn open_stream(&self, token: &Token) -> std::result::Result<OpenStream, StreamFailure> {
         let timeout = self.settings.connect_timeout;
         let Connected { mut transport, interrupt } = self.route.open(timeout, &self.stop)?;
+        let wait =
+            |status, headers: &HeaderMap| requested_wait(status, headers, self.clock.unix_micros(), self.wait_min);
         let first_bytes = handshake::open(&mut transport, &self.route.address, &token.header)
-            .map_err(|refusal| close_reason::refused(refusal, &self.route, timeout, token, self.clock.unix_micros()))?;
+            .map_err(|refusal| close_reason::refused(refusal, &self.route, timeout, token, wait))?;
 
         let kept_max = self.settings.event_bytes_max.saturating_mul(4).max(EVENT_BYTES_KEPT);
         let frames = Frames::new(&first_bytes, kept_max);

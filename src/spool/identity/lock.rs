@@ -13,6 +13,7 @@ use std::path::{self, Path, PathBuf};
 use std::process;
 
 use crate::error::{Class, Error, Result};
+use crate::files::open;
 use crate::spool::identity::inode::{FileId, Inode};
 use crate::spool::identity::own_file::{beside, open_own, private_options, read_own};
 use crate::time::clock::{Clock, SystemClock};
@@ -147,7 +148,7 @@ impl Lock {
 pub(in crate::spool) fn acquire(path: &Path) -> Result<(PathBuf, Lock)> {
     let named = path::absolute(path).unwrap_or_else(|_| path.to_owned());
     if let Some(directory) = named.parent() {
-        fs::create_dir_all(directory).map_err(|error| {
+        open::create_private_folder(directory).map_err(|error| {
             Error::spool(format!("creating the spool's directory {}: {error}", directory.display()))
                 .with_hint(DIRECTORY_HINT)
         })?;

@@ -10,14 +10,17 @@ use super::client_config;
 use super::connector::{Connector, TlsUse};
 use super::deadline::{Cancelled, Deadline};
 use super::errors;
+use super::server_words::Phase;
 use super::session::Session;
 use super::sqlstate::READ_ONLY;
 use super::tls;
 use super::unix_socket::UnixSocket;
 use crate::config::TlsConfig;
 use crate::destination::postgres::params::{Address, Host, SslMode, Target};
+use crate::error::foreign_text::MESSAGE_CHARS_MAX;
 use crate::error::{Error, Result};
 use crate::net::resolve::{resolve, system_resolver};
+use crate::net::server_text::shown;
 use crate::threads::stop_signal::StopSignal;
 
 /// Everything that an attempt needs.
@@ -110,7 +113,7 @@ impl Attempts {
         let outcome = self.attempt(host, endpoint, first, attempts_left, tls);
         match (outcome, second) {
             (Err(Failure { error, may_be_encryption: true }), Some(second)) => {
-                log::info!("{host}: {error}; trying {second}, as sslmode allows");
+                log::log!(fallback_level(second), "{host}: {error}; trying {second}, as sslmode allows");
                 // If both fail, the first error is about what the mode prefers.
                 self.attempt(host, endpoint, second, attempts_left, tls).map_err(|_| error)
             }
@@ -143,7 +146,7 @@ impl Attempts {
         let armed = deadline.arm(share);
         let client = config
             .connect(connector.clone())
-            .map_err(|error| failure(&error, deadline.cancelled(), no_password.as_deref()))?;
+            .map_err(|error| failure(&error, deadline.cancelled(), no_password.as_deref(), hidden_password(&config)))?;
         drop(armed);
         Ok(Session::new(client, connector, format!("PostgreSQL at {host}"), interrupt))
     }
@@ -164,8 +167,28 @@ fn set_endpoint(config: &mut postgres::Config, host: &Host, endpoint: Endpoint<'
     }
 }
 
-fn failure(error: &postgres::Error, cancelled: Option<Cancelled>, no_password: Option<&str>) -> Failure {
-    let mapped = errors::from_postgres(error, cancelled);
+/// Without TLS, everything that follows travels in clear text, although the mode prefers otherwise.
+fn fallback_level(second: TlsUse) -> log::Level {
+    if second == TlsUse::Never { log::Level::Warn } else { log::Level::Info }
+}
+
+/// The password, which a server that got it in clear text may repeat in its error; empty if hiding it would hide more: it is a name, or so
+/// short that other words contain it.
+fn hidden_password(config: &postgres::Config) -> &str {
+    let password = config.get_password().and_then(|password| std::str::from_utf8(password).ok()).unwrap_or_default();
+    let is_name = [config.get_user(), config.get_dbname()].contains(&Some(password));
+    if is_name || password.len() < 4 { "" } else { password }
+}
+
+fn failure(
+    error: &postgres::Error,
+    cancelled: Option<Cancelled>,
+    no_password: Option<&str>,
+    password: &str,
+) -> Failure {
+    let mapped = errors::from_postgres(error, cancelled, Phase::Connecting);
+    let message = shown(mapped.message().as_bytes(), &[password], MESSAGE_CHARS_MAX);
+    let mapped = mapped.with_message(message);
     let mapped = match (cancelled, no_password) {
         (Some(Cancelled::TimedOut), _) => {
             mapped.with_hint("check host and port: the address does not answer like PostgreSQL")
@@ -198,5 +221,29 @@ fn all_failed(failures: Vec<(&Host, Error)>) -> Error {
     match all {
         Some(all) => best.with_message(all),
         None => best,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn falling_back_to_a_plain_connection_is_a_warning() {
+        assert_eq!(fallback_level(TlsUse::Never), log::Level::Warn);
+        assert_eq!(fallback_level(TlsUse::Always), log::Level::Info);
+    }
+
+    #[test]
+    fn a_password_is_hidden_unless_it_is_a_name_or_too_short() {
+        let check = |password: &str, hidden: &str| {
+            let mut config = postgres::Config::new();
+            config.user("postgres").dbname("events").password(password);
+            assert_eq!(hidden_password(&config), hidden);
+        };
+        check("hunter2", "hunter2");
+        check("postgres", "");
+        check("events", "");
+        check("abc", "");
     }
 }

@@ -1,7 +1,4 @@
 //! Errors of PostgreSQL, of the `postgres` crate and of the network, as the sink's.
-//!
-//! They pass on the server's message only where it cannot hold values of a row. `DETAIL` and `CONTEXT` never are passed on, and a
-//! refused row gets a message of our own (`invalid input syntax for type integer: "12x"` shows the value).
 
 use std::error::Error as _;
 use std::io;
@@ -9,6 +6,7 @@ use std::io;
 use postgres::error::DbError;
 
 use super::deadline::Cancelled;
+use super::server_words::{self, Phase};
 use super::sqlstate::{self, QUERY_CANCELED, READ_ONLY, READ_ONLY_HINT};
 use super::tls::{NoTls, handshake_failed};
 use crate::error::{Class, Error, ErrorKind};
@@ -16,22 +14,15 @@ use crate::error::{Class, Error, ErrorKind};
 pub(crate) type PgResult<T> = std::result::Result<T, postgres::Error>;
 
 /// An error that the server reported.
-fn from_server(error: &DbError) -> Error {
+fn from_server(error: &DbError, phase: Phase) -> Error {
     let code = error.code().code();
     let (class, kind) = sqlstate::classify(code);
-    let message = if sqlstate::message_is_safe(code) { error.message() } else { sqlstate::own_message(code) };
-    let mut message = format!("{message} (SQLSTATE {code}");
-    for (label, name) in [("table", error.table()), ("column", error.column()), ("constraint", error.constraint())] {
-        if let Some(name) = name.filter(|_| class == Class::BadRow) {
-            message.extend([", ", label, " ", name]);
-        }
-    }
-    message.push(')');
-    let mapped = Error::new(kind, message)
+    let has_names = server_words::names_are_the_servers(error);
+    let mapped = Error::new(kind, server_words::message(error, phase))
         .with_class(class)
         .with_sqlstate(code)
-        .with_constraint(error.constraint())
-        .with_column(error.column());
+        .with_constraint(error.constraint().filter(|_| has_names))
+        .with_column(error.column().filter(|_| has_names));
     let mapped = if code == QUERY_CANCELED { mapped.with_timeout() } else { mapped };
     // PgBouncer's message. A retry does not help, so it is a mismatch.
     if error.message().contains("unsupported startup parameter") {
@@ -55,9 +46,9 @@ const ANSWER_UNFIT: [&str; 5] = [
 ];
 
 /// The one conversion of the `postgres` crate's errors. `cancelled`: our own deadline or abort ended the call.
-pub(super) fn from_postgres(error: &postgres::Error, cancelled: Option<Cancelled>) -> Error {
+pub(super) fn from_postgres(error: &postgres::Error, cancelled: Option<Cancelled>, phase: Phase) -> Error {
     if let Some(error) = error.as_db_error() {
-        return from_server(error);
+        return from_server(error, phase);
     }
     match cancelled {
         Some(Cancelled::Aborted) => return Error::stopped(),

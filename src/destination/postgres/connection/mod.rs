@@ -8,6 +8,7 @@ mod connector;
 mod deadline;
 mod deadline_stream;
 mod errors;
+mod server_words;
 mod session;
 mod sqlstate;
 mod startup;

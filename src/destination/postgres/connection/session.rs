@@ -8,6 +8,7 @@ use postgres::{CancelToken, Client};
 use super::connector::{Connector, Facts};
 use super::deadline::{Cancelled, Deadline};
 use super::errors::{self, PgResult};
+use super::server_words::Phase;
 use crate::error::{Error, Result};
 use crate::threads::spawn;
 use crate::threads::stop_signal::InterruptGuard;
@@ -46,7 +47,7 @@ impl Session {
         drop(armed);
         result.map_err(|error| {
             let cancelled = self.connector.deadline.cancelled();
-            let error = errors::from_postgres(&error, cancelled);
+            let error = errors::from_postgres(&error, cancelled, Phase::Statement);
             if cancelled.is_some() {
                 self.send_cancel_request();
             }

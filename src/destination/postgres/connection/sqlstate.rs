@@ -41,37 +41,6 @@ pub(super) fn classify(sqlstate: &str) -> (Class, ErrorKind) {
     }
 }
 
-/// Whether the server's message for this code consists of names and settings only.
-pub(super) fn message_is_safe(sqlstate: &str) -> bool {
-    matches!(sqlstate.get(..2), Some("08" | "0A" | "25" | "26" | "28" | "3D" | "3F" | "40" | "42" | "53" | "55" | "57"))
-}
-
-/// A message in place of the server's, which may hold values of a row.
-pub(super) fn own_message(sqlstate: &str) -> &'static str {
-    match sqlstate {
-        "21000" => "the batch has the same key twice",
-        "22001" => "a text is too long for its column",
-        "22003" => "a number is out of its column's range",
-        "22007" | "22008" | "22009" => "a date or time is not valid",
-        "22021" | "22P05" => "a text has a character that the database cannot store",
-        "22023" | "22P02" | "22P03" => "a value is not valid for its column's type",
-        "22030" | "22032" => "a JSON document is not valid",
-        "23502" => "a NOT NULL column has no value",
-        "23503" => "the row that a foreign key refers to does not exist",
-        "23505" => "another row already has this value in a unique index",
-        "23514" => "the row violates a check constraint",
-        "23P01" => "the row violates an exclusion constraint",
-        "54000" | "54001" => "a value is too large or too deeply nested for the database",
-        "P0001" => "a trigger or function raised an exception",
-        "XX000" | "XX001" | "XX002" => "the server reports an internal error; see its log",
-        _ => match sqlstate.get(..2) {
-            Some("22") => "a value is not valid for its column",
-            Some("23") => "the row violates a constraint",
-            _ => "the server reports an error; see its log",
-        },
-    }
-}
-
 pub(super) fn hint(sqlstate: &str) -> Option<&'static str> {
     Some(match sqlstate {
         UNDEFINED_TABLE => "run `cxsink init-db`, or set destination.table to an existing table",
@@ -121,14 +90,5 @@ mod tests {
                 assert_eq!(classify(code), (class, kind), "{code}");
             }
         }
-    }
-
-    #[test]
-    fn messages_that_can_hold_values_are_replaced() {
-        for code in ["22P02", "22001", "22007", "23505", "23514", "21000", "P0001", "XX000", "54000", "ZZZZZ", ""] {
-            assert!(!message_is_safe(code), "{code}");
-            assert!(!own_message(code).is_empty(), "{code}");
-        }
-        assert!(message_is_safe("42P01") && message_is_safe("28P01"));
     }
 }

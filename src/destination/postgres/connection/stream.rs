@@ -47,7 +47,7 @@ impl AsyncRead for PgStream {
         ready!(self.as_mut().wire().poll_read(cx, buf))?;
         if let Purpose::Connection(startup) = &mut self.purpose
             && let Some(parser) = startup
-            && !parser.push(&buf.filled()[before..])
+            && !parser.push(&buf.filled()[before..])?
         {
             *startup = None;
         }

@@ -100,9 +100,13 @@ pub(super) fn handshake_failed(error: &rustls::Error) -> Error {
         Problem::ClientCertificate => refused.with_class(Class::Mismatch).with_hint(
             "set sslcert to a certificate that the server accepts, and sslkey to its key (or tls.cert_file and tls.key_file)",
         ),
-        Problem::Expired | Problem::NotYetValid | Problem::CaAsServer | Problem::BadCertificate => {
-            refused.with_class(Class::Mismatch)
-        }
+        Problem::Expired
+        | Problem::NotYetValid
+        | Problem::CaAsServer
+        | Problem::OldCertificate
+        | Problem::Algorithm
+        | Problem::NothingInCommon
+        | Problem::BadCertificate => refused.with_class(Class::Mismatch),
         Problem::Version | Problem::NotTls | Problem::Refused | Problem::Other => refused,
     }
 }

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::config::Secret;
+use crate::files::open;
 
 use super::hosts::{Address, Host};
 
@@ -19,6 +20,9 @@ pub(crate) enum Lookup {
     Unusable(String),
 }
 
+/// Enough for ten thousand servers.
+const FILE_BYTES_MAX: u64 = 1 << 20;
+
 /// The password of the first line that matches. It reads the file each time.
 pub(crate) fn look_up(file: &Path, host: &Host, database: &str, user: &str) -> Lookup {
     let unusable = |why: String| Lookup::Unusable(format!("the password file {} is not used: {why}", file.display()));
@@ -31,7 +35,7 @@ pub(crate) fn look_up(file: &Path, host: &Host, database: &str, user: &str) -> L
         }
         Ok(_) => {}
     }
-    let text = match std::fs::read_to_string(file) {
+    let text = match open::read_text(file, FILE_BYTES_MAX) {
         Ok(text) => text,
         Err(error) => return unusable(error.to_string()),
     };

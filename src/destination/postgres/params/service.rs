@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::config::database::libpq::Libpq;
 use crate::error::{Error, Result};
+use crate::files::open;
 
 const USER_FILE: &str = ".pg_service.conf";
 const SYSTEM_FILE: &str = "pg_service.conf";
@@ -28,8 +29,11 @@ pub(super) fn read(service: &str, file: Option<PathBuf>, libpq: &Libpq) -> Resul
         .with_hint("add it to ~/.pg_service.conf, or to the file that PGSERVICEFILE or servicefile names"))
 }
 
+/// Enough for ten thousand services.
+const FILE_BYTES_MAX: u64 = 1 << 20;
+
 fn read_file(file: &Path) -> Result<Option<String>> {
-    match std::fs::read_to_string(file) {
+    match open::read_text(file, FILE_BYTES_MAX) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(Error::config(format!("reading the services in {}: {error}", file.display()))),

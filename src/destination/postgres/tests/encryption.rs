@@ -192,6 +192,23 @@ fn a_refused_certificate_is_a_mismatch_and_a_missing_file_fails_before_connectin
 }
 
 #[test]
+fn certificates_that_are_not_supported_are_named() {
+    let fixture = Fixture::new();
+    let check = |both: &str, what: &str, hint: &str| {
+        fixture.with_tls(&Certified { certificate: both.into(), key: both.into() });
+        let error = fixture.connect("sslmode=require").unwrap_err();
+        assert_eq!((error.class(), error.kind()), (Class::Mismatch, ErrorKind::Connect), "{error:?}");
+        assert!(error.message().contains(what) && error.hint().unwrap().contains(hint), "{error:?}");
+        // With a warning: `falling_back_to_a_plain_connection_is_a_warning`.
+        fixture.check("sslmode=prefer", PLAIN);
+    };
+    // rcgen makes none of these, so they are files: by `openssl x509 -req` without -extfile, and `openssl req -x509`.
+    check(include_str!("../../../net/tls/testdata/v1.pem"), "is of X.509 version 1", "version 3");
+    check(include_str!("../../../net/tls/testdata/p521.pem"), "no algorithm in common", "P-521");
+    check(include_str!("../../../net/tls/testdata/ed448.pem"), "no algorithm in common", "Ed448");
+}
+
+#[test]
 fn client_certificates_are_sent_on_request() {
     let fixture = Fixture::new();
     fixture.with_tls(&fixture.ours.server(&["db.example"]));

@@ -151,6 +151,36 @@ fn a_refused_login_has_its_class() {
 }
 
 #[test]
+fn the_words_of_a_server_at_the_login_are_escaped_and_cut_and_hide_the_password() {
+    let words = format!("no: hunter2\u{1b}[31m\r\nERROR forged\u{202e} {}", "x".repeat(100_000));
+    let address = scripted_server(error_response("28P01", &words));
+    let url = format!("postgresql://u:hunter2@{address}/d");
+    let error = destination_at(&url, PATIENCE, &StopSignal::new()).connect().unwrap_err();
+    assert!(error.message().contains(r"no: ***\u{1b}[31m\r\nERROR forged\u{202e} xxx"), "{error}");
+    assert!(error.message().len() < 1000, "{}", error.message().len());
+    assert!(!format!("{error:?}{}", error.detail_json()).contains("hunter2"));
+}
+
+#[test]
+fn a_server_gets_no_more_room_than_a_login_needs() {
+    let check = |answer: Vec<u8>| {
+        let address = scripted_server(answer);
+        let error = destination_at(&format!("postgresql://u:p@{address}/d"), PATIENCE, &StopSignal::new())
+            .connect()
+            .unwrap_err();
+        assert_transient(&error, "the server sends more than 262144 bytes before the login is complete");
+    };
+    // The head of a message of 1.5 GB.
+    check(vec![b'R', 0x59, 0x68, 0x2f, 0, 0, 0, 0, 0]);
+    let parameters = (0..100_000).map(|number| {
+        let body = format!("name{number}\0value\0");
+        [b"S".as_slice(), &(u32::try_from(body.len()).unwrap() + 4).to_be_bytes(), body.as_bytes()].concat()
+    });
+    let logged_in = vec![b'R', 0, 0, 0, 8, 0, 0, 0, 0];
+    check([logged_in].into_iter().chain(parameters).collect::<Vec<_>>().concat());
+}
+
+#[test]
 fn sslmode_require_refuses_a_server_without_tls() {
     let address = scripted_server(Vec::new());
     let url = format!("postgresql://u@{address}/d?sslmode=require");

@@ -6,6 +6,7 @@ mod faults;
 mod fence;
 mod pooler;
 mod upsert;
+mod words;
 
 use std::sync::Arc;
 

@@ -100,3 +100,28 @@ fn a_cut_or_broken_response_is_an_error_and_its_beginning_is_kept() {
     check(&format!("HTTP/1.1 200 OK\r\n{}\r\n", "X: y\r\n".repeat(200)), "too many headers");
     check(&format!("HTTP/1.1 200 OK\r\nX: {}", "x".repeat(70_000)), "longer than 65536");
 }
+
+#[test]
+fn the_time_for_a_chunked_body_grows_with_its_length_alone() {
+    // A byte in each chunk, behind an extension: decoded again with each read, this takes minutes.
+    let chunks = format!("1;{}\r\nx\r\n", "e".repeat(400)).repeat(60_000);
+    let text = format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{chunks}0\r\n\r\n");
+    let mut stream = Counted { text: text.as_bytes(), reads: 0 };
+    let (head, mut body) = read_head(&mut stream).unwrap();
+    read_body(&mut stream, head.status, &head.headers, &mut body, 64 << 10).unwrap();
+    assert_eq!(body.len(), 60_000);
+    assert!(stream.reads > 5000);
+}
+
+/// Counts the reads.
+struct Counted<'a> {
+    text: &'a [u8],
+    reads: usize,
+}
+
+impl Read for Counted<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.reads += 1;
+        self.text.read(buffer)
+    }
+}

@@ -125,6 +125,14 @@ fn good_responses_in_all_their_forms_give_a_token() {
     check(r#"{"access_token":"tok","token_type":"BEARER","expires_in":"3600","scope":"a data-actions:read b"}"#);
     check(r#"{"access_token":"tok","token_type":null,"expires_in":null,"scope":null,"more":[1]}"#);
     check(r#"{"access_token":"tok","expires_in":3599.5,"scope":["data-actions:read"]}"#);
+    check(r#"{"access_token":"tok","scope":"other,data-actions:read"}"#);
+    check(r#"{"access_token":"tok","scope":"other, data-actions:read, more"}"#);
+    check(r#"{"access_token":"tok","token_type":" Bearer "}"#);
+    check(r#"{"access_token":"tok","token_type":"BearerToken"}"#);
+    check(r#"{"access_token":"tok","token_type":"JWT"}"#);
+    check(r#"{"access_token":" tok\n"}"#);
+    check("\u{feff}{\"access_token\":\"tok\"}");
+    check(r#"{"access_token":"tok","error":"invalid_client"}"#);
     let created = response("201 Created", "", r#"{"access_token":"tok"}"#);
     assert_eq!(answered(created).unwrap().secret(), "tok");
     let chunked =
@@ -152,16 +160,151 @@ fn a_good_status_with_a_bad_body_names_the_fault() {
     check(r#"{"access_token":"tok-secret\r\nX-Evil: 1"}"#, "characters");
     check(r#"{"access_token":"tok secret"}"#, "characters");
     check(r#"{"access_token":"tök"}"#, "characters");
-    check(r#"{"access_token":"tok-secret","token_type":"mac"}"#, "`token_type` other than bearer");
-    check(r#"{"access_token":"tok-secret","token_type":7}"#, "`token_type` other than bearer");
-    for expires_in in ["0", "-5", "-1e300", "1e300", "315360001", r#""-1""#, r#""NaN""#, r#""inf""#] {
-        check(&format!(r#"{{"access_token":"tok-secret","expires_in":{expires_in}}}"#), "which no token has");
-    }
-    for expires_in in [r#""soon""#, "true", "[]", "{}", r#""""#] {
-        check(&format!(r#"{{"access_token":"tok-secret","expires_in":{expires_in}}}"#), "not a number of seconds");
-    }
+    check(r#"{"access_token":"tok-secret","token_type":"mac"}"#, "not a bearer token");
+    check(r#"{"access_token":"tok-secret","token_type":"DPoP"}"#, "not a bearer token");
+    check(r#"{"access_token":"tok-secret","token_type":7}"#, "`token_type` that is not a string");
     check(r#"{"access_token":"tok-secret","scope":7}"#, "`scope` that is not a string");
     check(&format!(r#"{{"access_token":"{}"}}"#, "x".repeat(70_000)), "too long");
+}
+
+#[test]
+fn an_impossible_lifetime_counts_as_none() {
+    let lifetime = |expires_in: &str| {
+        let token = body(&format!(r#"{{"access_token":"tok","expires_in":{expires_in}}}"#));
+        token.unwrap_or_else(|error| panic!("{expires_in}: {error}")).lifetime
+    };
+    for expires_in in ["0", "-5", "-1e300", "1e300", "315360001", r#""-1""#, r#""NaN""#, r#""inf""#, "null"] {
+        assert_eq!(lifetime(expires_in), Duration::from_secs(3600), "{expires_in}");
+    }
+    for expires_in in [r#""soon""#, "true", "[]", "{}", r#""""#] {
+        assert_eq!(lifetime(expires_in), Duration::from_secs(3600), "{expires_in}");
+    }
+    assert_eq!(lifetime("60"), Duration::from_secs(60));
+}
+
+#[test]
+fn an_error_with_a_good_status_is_shown() {
+    let check = |text: &str, class, shown: &str, hint: &str| {
+        let error = body(text).unwrap_err();
+        assert_eq!((error.kind(), error.class(), error.http_status()), (ErrorKind::Auth, class, Some(200)), "{error}");
+        assert!(error.message().ends_with(shown), "{error}");
+        assert!(error.hint().unwrap().contains(hint), "{error:?}");
+        assert_clean(&error);
+    };
+    let (permanent, transient) = (Class::Permanent, Class::Transient);
+    check(
+        r#"{"error":"invalid_client"}"#,
+        permanent,
+        "status 200 with the error invalid_client",
+        "oauth.client_secret",
+    );
+    check(
+        r#"{"error":"invalid_scope","error_description":"no \u001b[31m\n for client-4711","token":"tok-secret"}"#,
+        permanent,
+        r"invalid_scope: no \u{1b}[31m\n for ***",
+        "oauth.scope",
+    );
+    check(r#"{"error":"unsupported_grant_type"}"#, permanent, "unsupported_grant_type", "client_credentials");
+    check(r#"{"error":"temporarily_unavailable"}"#, transient, "temporarily_unavailable", "wait");
+}
+
+/// A cache that has had a token, `good`, which it uses no more; then the endpoint answers `bad` for `refusals` times.
+fn after_a_token(bad: String, refusals: usize) -> (TestServer, TokenCache, Arc<HandClock>) {
+    let server = TestServer::http(move |number, peer| match number {
+        0 => peer.send(token_response("good")),
+        number if number <= refusals => peer.send(&bad),
+        _ => peer.send(token_response("again")),
+    });
+    let clock = HandClock::new();
+    let tokens =
+        TokenCache::new(&server.config(), StopSignal::new(), Arc::clone(&clock) as _, Arc::new(|_| ())).unwrap();
+    tokens.discard(&tokens.token(None).unwrap());
+    (server, tokens, clock)
+}
+
+#[test]
+fn after_a_token_no_status_alone_is_permanent() {
+    let check = |status: &str, headers: &str, text: &str| {
+        let (_server, tokens, _) = after_a_token(response(status, headers, text), 1);
+        let error = tokens.token(None).unwrap_err();
+        assert_eq!(error.class(), Class::Transient, "{status}: {error}");
+        assert_eq!(error.http_status(), Some(status[..3].parse().unwrap()), "{error}");
+        assert_eq!(tokens.token(None).unwrap().secret(), "again", "{status}");
+        error
+    };
+    let error = check("403 Forbidden", "Content-Type: text/html\r\n", "<html>Access denied</html>");
+    assert!(error.hint().unwrap().starts_with("wait: "), "{error:?}");
+    check("404 Not Found", "", "default backend - 404");
+    check("308 Moved", "Location: https://elsewhere/t\r\n", "");
+    for status in ["400 Bad Request", "401 Unauthorized", "405 Not Allowed", "410 Gone", "301 Moved", "503 Busy"] {
+        check(status, "", "");
+        check(status, "", r#"{"message":"invalid_client"}"#);
+    }
+    check("400 Bad Request", "", r#"{"error":"server_error"}"#);
+    check("500 Oops", "", r#"{"error":"invalid_client"}"#);
+    check("200 OK", "", r#"{"error":"invalid_client"}"#);
+}
+
+#[test]
+fn after_a_token_the_endpoints_own_refusal_is_permanent_when_it_lasts() {
+    let check = |status: &str, text: &str, hint: &str| {
+        let (_server, tokens, clock) = after_a_token(response(status, "", text), 9);
+        let mut classes = Vec::new();
+        for at in [0, 100, 200] {
+            clock.move_to(Duration::from_secs(at));
+            let error = tokens.token(None).unwrap_err();
+            assert!(error.hint().unwrap().contains(hint), "{error:?}");
+            classes.push(error.class());
+        }
+        assert_eq!(classes, [Class::Transient, Class::Transient, Class::Permanent], "{text}");
+    };
+    check("401 Unauthorized", r#"{"error":"invalid_client"}"#, "oauth.client_secret");
+    check("400 Bad Request", r#"{"error":"invalid_grant"}"#, "oauth.client_secret");
+    check("400 Bad Request", r#"{"error":"unauthorized_client"}"#, "client_credentials");
+    check("400 Bad Request", r#"{"error":"unsupported_grant_type"}"#, "client_credentials");
+    check("400 Bad Request", r#"{"error":"invalid_scope"}"#, "oauth.scope");
+    check("200 OK", r#"{"error":"invalid_client"}"#, "oauth.client_secret");
+    check("200 OK", r#"{"access_token":"tok","scope":"other"}"#, "oauth.scope");
+}
+
+#[test]
+fn after_a_token_a_missing_secret_file_is_waited_for() {
+    let server = TestServer::http(|number, peer| peer.send(token_response(&format!("token-{number}"))));
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("secret");
+    std::fs::write(&file, "first\n").unwrap();
+    let mut config = server.config();
+    config.oauth.client_secret = None;
+    config.oauth.client_secret_file = Some(file.clone());
+    let tokens = source(&config);
+    tokens.discard(&tokens.token(None).unwrap());
+    std::fs::remove_file(&file).unwrap();
+    let error = tokens.token(None).unwrap_err();
+    assert_eq!((error.kind(), error.class()), (ErrorKind::Config, Class::Transient), "{error}");
+    std::fs::write(&file, "second\n").unwrap();
+    assert_eq!(tokens.token(None).unwrap().secret(), "token-1");
+}
+
+#[test]
+fn every_status_can_request_a_wait() {
+    let check = |status: &'static str| {
+        let (sender, refused) = mpsc::channel();
+        let server = TestServer::http(move |_, peer| {
+            peer.send(response(status, "Retry-After: 60\r\n", ""));
+            sender.send(()).unwrap();
+        });
+        let stop = StopSignal::new();
+        let tokens = TokenCache::new(&server.config(), stop.clone(), Arc::new(SystemClock), Arc::new(|_| ())).unwrap();
+        assert_eq!(tokens.token(None).unwrap_err().http_status(), Some(status[..3].parse().unwrap()));
+        let stopping = stop_when(&stop, refused);
+        // This one waits until the stop.
+        assert_eq!(tokens.token(None).unwrap_err().kind(), ErrorKind::State);
+        assert!(stopping.join().unwrap().elapsed() < Duration::from_secs(1));
+        assert_eq!(server.requests.lock().unwrap().len(), 1, "{status}");
+    };
+    check("503 Busy");
+    check("500 Oops");
+    check("418 Teapot");
 }
 
 #[test]
@@ -206,6 +349,12 @@ fn a_status_becomes_an_error_with_the_body() {
 
     let error = answered(response("400 Bad Request", "", r#"{"error":"invalid_scope"}"#)).unwrap_err();
     assert!(error.hint().unwrap().contains("oauth.scope"), "{error:?}");
+    for body in [r#"{"access_token":"tok-secret"}"#, "refresh_token=tok-secret", r#"{"m":"{\"id_token\":\"tok-secret"#]
+    {
+        let error = answered(response("500 Oops", "", body)).unwrap_err();
+        assert!(error.message().ends_with("status 500: (the body is not shown: it may hold a token)"), "{error}");
+        assert_clean(&error);
+    }
     let error = answered(response("500 Oops", "", &"é".repeat(40_000))).unwrap_err();
     assert!(error.message().ends_with(&format!("{}…", "é".repeat(500))), "long bodies are cut");
 }
@@ -221,12 +370,17 @@ fn a_429_is_retried_three_times() {
             }
         })
     };
+    let impatient = |server: &TestServer| {
+        let mut config = server.config();
+        config.retry.delay_min = Duration::from_millis(10);
+        source(&config)
+    };
     let server = serve(3);
-    assert_eq!(source(&server.config()).token(None).unwrap().secret(), "late");
+    assert_eq!(impatient(&server).token(None).unwrap().secret(), "late");
     assert_eq!(server.requests.lock().unwrap().len(), 4);
 
     let server = serve(4);
-    let error = source(&server.config()).token(None).unwrap_err();
+    let error = impatient(&server).token(None).unwrap_err();
     assert_eq!((error.kind(), error.class(), error.http_status()), (ErrorKind::Connect, Class::Transient, Some(429)));
     assert_eq!(server.requests.lock().unwrap().len(), 4, "one request and three retries");
 }
@@ -245,6 +399,9 @@ fn a_server_that_is_no_token_endpoint_is_named() {
     check(b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n{\"access", ErrorKind::Connect, "closed the connection");
     check(b"SSH-2.0-OpenSSH_9.6\r\n", ErrorKind::Protocol, "did not answer in HTTP");
     check(b"\x00\xff\x13\x37\r\n\r\n", ErrorKind::Protocol, "did not answer in HTTP");
+    check(b"{\"access_token\":\"tok-secret\"}\r\n\r\n", ErrorKind::Protocol, "JSON without a head");
+    check(b"access_token=tok-secret\r\n\r\n", ErrorKind::Protocol, "did not answer in HTTP");
+    check(b"HTTP/1.1 200 OK\r\ntok-secret\r\n\r\n", ErrorKind::Protocol, "did not answer in HTTP");
 }
 
 #[test]

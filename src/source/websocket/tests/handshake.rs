@@ -61,7 +61,8 @@ fn a_response_that_opens_no_websocket_is_named() {
         assert_eq!((error.kind(), error.class()), (ErrorKind::Protocol, Class::Transient), "{error}");
         assert!(error.message().contains(why), "{why}: {error}");
     };
-    check(b"SSH-2.0-OpenSSH_9.6\r\n", "SSH-2.0-OpenSSH_9.6");
+    check(b"SSH-2.0-OpenSSH_9.6\r\n", "looks like SSH");
+    check(&frame(1, true, br#"{"agentId":"hunter2"}"#), "not HTTP/1.1");
     check(b"\x15\x03\x01\x00\x02\x02", "not HTTP/1.1");
     check(b"GET /stream/s-1 HTTP/1.1\r\nAuthorization: Bearer token-0\r\n", "not HTTP/1.1");
     check(b"HTTP/1.1 abc\r\n\r\n", "not HTTP/1.1");
@@ -186,6 +187,47 @@ fn a_server_that_requests_a_wait_gets_no_connection_until_then() {
     assert_eq!(source.connect().unwrap_err().kind(), ErrorKind::State);
     assert!(stopping.join().unwrap().elapsed() < Duration::from_secs(1));
     assert_eq!(server.requests.lock().unwrap().len(), 2, "one token and one handshake");
+}
+
+#[test]
+fn every_status_can_request_a_wait() {
+    let (sender, refused) = mpsc::channel();
+    let server = TestServer::stream(move |_, peer| {
+        peer.send(response("502 Bad Gateway", "Retry-After: 60\r\n", ""));
+        sender.send(()).unwrap();
+    });
+    let stop = StopSignal::new();
+    let mut source = source_with(&server.config(), &stop);
+    assert_eq!(source.connect().unwrap_err().http_status(), Some(502));
+    let stopping = stop_when(&stop, refused);
+    assert_eq!(source.connect().unwrap_err().kind(), ErrorKind::State);
+    stopping.join().unwrap();
+    assert_eq!(server.requests.lock().unwrap().len(), 2, "one token and one handshake");
+}
+
+#[test]
+fn after_an_open_stream_no_status_is_permanent() {
+    let check = |status: &'static str, headers: &'static str| {
+        let server = TestServer::stream(move |number, peer| {
+            if number == 1 {
+                peer.send(response(status, headers, "default backend - 404"));
+            } else {
+                peer.open(&frame(1, true, b"{}"));
+                peer.wait_for_end();
+            }
+        });
+        let mut source = source(&server.config());
+        source.connect().unwrap();
+        let error = source.connect().unwrap_err();
+        assert_eq!((error.class(), error.http_status()), (Class::Transient, Some(status[..3].parse().unwrap())));
+        assert!(error.hint().unwrap().starts_with("wait: "), "{error:?}");
+        source.connect().unwrap();
+    };
+    check("404 Not Found", "");
+    check("410 Gone", "");
+    check("403 Forbidden", "");
+    check("301 Moved", "Location: wss://elsewhere/s\r\n");
+    check("308 Moved", "Location: wss://elsewhere/s\r\n");
 }
 
 #[test]

@@ -1,8 +1,4 @@
-//! The error type: what failed, the reason, and what to do next.
-//!
-//! It is opaque so that details can grow without breaking callers: [`Error::kind`] is the stable part and equals the
-//! status codes of the C library and of the Python package. The threads act on the [`Class`]: wait, try again, set one event
-//! aside, or give up.
+//! The one error type.
 
 use std::fmt;
 use std::io;
@@ -10,137 +6,12 @@ use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 
+use crate::error::foreign_text::{MESSAGE_CHARS_MAX, NAME_CHARS_MAX, into_one_line};
+use crate::error::kind::{Class, ErrorKind};
+use crate::error::violation::Violation;
+
 /// A result with the crate's [`Error`].
 pub type Result<T> = std::result::Result<T, Error>;
-
-/// The kind of an error, in one word. The numbers are the status codes of the C library and are never reused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[repr(u32)]
-#[non_exhaustive]
-pub enum ErrorKind {
-    /// The time given to a call has passed.
-    Timeout = 1,
-    /// An argument of a call is invalid.
-    InvalidArgument = 10,
-    /// A configuration value is unknown, missing or bad.
-    Config = 11,
-    /// The state of the sink does not allow the call, for example `ingest` after `close`.
-    State = 12,
-    /// The handle was used in a forked child process.
-    Forked = 13,
-    /// CXone refused the credentials, the token or the scope.
-    Auth = 20,
-    /// A connection could not be made or was lost: name resolution, TCP, TLS, timeouts.
-    Connect = 21,
-    /// The answer of the server violates the protocol.
-    Protocol = 22,
-    /// The event is not JSON.
-    Json = 30,
-    /// The event violates the JSON Schema.
-    Schema = 31,
-    /// The event is valid, but one of its values does not fit its column.
-    Unmapped = 32,
-    /// The destination failed, or its table does not match the configuration.
-    Database = 40,
-    /// The destination refused a row for its content.
-    Constraint = 41,
-    /// The spool file cannot be used.
-    Spool = 50,
-    /// A bug in cxsink.
-    Internal = 90,
-    /// A panic in one of the sink's threads: a bug in cxsink.
-    Panic = 91,
-}
-
-impl ErrorKind {
-    /// Every kind, in the order of its number.
-    pub const ALL: [Self; 16] = [
-        Self::Timeout,
-        Self::InvalidArgument,
-        Self::Config,
-        Self::State,
-        Self::Forked,
-        Self::Auth,
-        Self::Connect,
-        Self::Protocol,
-        Self::Json,
-        Self::Schema,
-        Self::Unmapped,
-        Self::Database,
-        Self::Constraint,
-        Self::Spool,
-        Self::Internal,
-        Self::Panic,
-    ];
-
-    /// The number, as in the C header's `cxsink_status`.
-    pub const fn code(self) -> u32 {
-        self as u32
-    }
-
-    /// The name, as in the C header's `cxsink_status`, without its prefix: `"INVALID_ARGUMENT"`.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Timeout => "TIMEOUT",
-            Self::InvalidArgument => "INVALID_ARGUMENT",
-            Self::Config => "CONFIG",
-            Self::State => "STATE",
-            Self::Forked => "FORKED",
-            Self::Auth => "AUTH",
-            Self::Connect => "CONNECT",
-            Self::Protocol => "PROTOCOL",
-            Self::Json => "JSON",
-            Self::Schema => "SCHEMA",
-            Self::Unmapped => "UNMAPPED",
-            Self::Database => "DATABASE",
-            Self::Constraint => "CONSTRAINT",
-            Self::Spool => "SPOOL",
-            Self::Internal => "INTERNAL",
-            Self::Panic => "PANIC",
-        }
-    }
-}
-
-impl fmt::Display for ErrorKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-/// The class of a failure, which decides what the sink does about it (the table of failures in ARCHITECTURE.md).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Class {
-    /// The other side is unreachable or busy: keep everything spooled, back off, try again without limit.
-    Transient,
-    /// Another transaction was in the way: try the same batch again after a few milliseconds, then with a short backoff.
-    Conflict,
-    /// The database refuses a row for its content: bisect the batch until that row is alone.
-    BadRow,
-    /// The table does not match the configuration: an error at start; later treated as transient.
-    Mismatch,
-    /// Trying again cannot help: the sink ends as failed.
-    Permanent,
-}
-
-/// One way in which an event violates the JSON Schema, or a value does not fit its column.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct Violation {
-    /// JSON pointer (RFC 6901) to the value in the event; empty for the event itself.
-    pub pointer: String,
-    /// The violated schema keyword, such as `required` or `enum`; `column` for a value that does not fit its column, `budget` for an
-    /// event whose check takes too many steps.
-    pub keyword: String,
-    /// The violation in words, without values of the event.
-    pub message: String,
-}
-
-impl fmt::Display for Violation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let place = if self.pointer.is_empty() { "(event)" } else { &self.pointer };
-        write!(f, "{place}: {}", self.message)
-    }
-}
 
 /// Why an operation failed.
 ///
@@ -177,7 +48,7 @@ impl Error {
         Self(Box::new(Inner {
             kind,
             class,
-            message: message.into(),
+            message: into_one_line(message.into(), MESSAGE_CHARS_MAX),
             hint: None,
             sqlstate: None,
             constraint: None,
@@ -210,15 +81,15 @@ impl Error {
 
     /// Puts what failed in front of the message.
     #[must_use]
-    pub(crate) fn while_doing(mut self, what: impl fmt::Display) -> Self {
-        self.0.message = format!("{what}: {}", self.0.message);
-        self
+    pub(crate) fn while_doing(self, what: impl fmt::Display) -> Self {
+        let message = format!("{what}: {}", self.0.message);
+        self.with_message(message)
     }
 
     /// Replaces the message.
     #[must_use]
     pub(crate) fn with_message(mut self, message: impl Into<String>) -> Self {
-        self.0.message = message.into();
+        self.0.message = into_one_line(message.into(), MESSAGE_CHARS_MAX);
         self
     }
 
@@ -231,25 +102,25 @@ impl Error {
     /// Adds a hint: what to do next, as an imperative.
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
-        self.0.hint = Some(hint.into());
+        self.0.hint = Some(into_one_line(hint.into(), MESSAGE_CHARS_MAX));
         self
     }
 
     #[must_use]
     pub(crate) fn with_sqlstate(mut self, sqlstate: impl Into<String>) -> Self {
-        self.0.sqlstate = Some(sqlstate.into());
+        self.0.sqlstate = Some(into_one_line(sqlstate.into(), NAME_CHARS_MAX));
         self
     }
 
     #[must_use]
     pub(crate) fn with_constraint(mut self, constraint: Option<&str>) -> Self {
-        self.0.constraint = constraint.map(Into::into);
+        self.0.constraint = constraint.map(|name| into_one_line(name.into(), NAME_CHARS_MAX));
         self
     }
 
     #[must_use]
     pub(crate) fn with_column(mut self, column: Option<&str>) -> Self {
-        self.0.column = column.map(Into::into);
+        self.0.column = column.map(|name| into_one_line(name.into(), NAME_CHARS_MAX));
         self
     }
 
@@ -422,10 +293,6 @@ impl Serialize for Error {
         };
         members.serialize(serializer)
     }
-}
-
-pub(crate) fn violations_json(violations: &[Violation]) -> serde_json::Value {
-    serde_json::to_value(violations).unwrap_or_default()
 }
 
 impl fmt::Display for Error {

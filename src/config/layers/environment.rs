@@ -5,16 +5,16 @@ use std::ffi::OsString;
 use crate::config::database::libpq::{self, Libpq};
 use crate::config::database::{Components, compose};
 use crate::config::keys::{self, KEYS, Key};
+use crate::config::layers::variables::{Origin, Stack, Variable, Variables};
 use crate::config::sections::{Config, ProxyConfig};
 use crate::config::units::shown;
 use crate::config::url::parse_port;
-use crate::config::variables::{Origin, Stack, Variable, Variables};
 use crate::error::{Error, Result};
 
 const PREFIX: &str = "CXSINK_";
 
 /// Deployment variables that set one key each.
-pub(super) const DEPLOYMENT: [(&str, &str); 4] = [
+pub(in crate::config) const DEPLOYMENT: [(&str, &str); 4] = [
     ("CXONE_CLIENT_ID", "oauth.client_id"),
     ("CXONE_CLIENT_SECRET", "oauth.client_secret"),
     ("CXONE_STREAM_ID", "stream.id"),
@@ -179,7 +179,7 @@ fn key_of(variable: &Variable) -> Result<&'static Key> {
         let names: Vec<_> = KEYS.iter().map(Key::variable).collect();
         let nearest = keys::nearest(&variable.name, names.iter().map(|name| (name, name.as_str()))).unwrap_or(PREFIX);
         let error = keys::unknown_near("variable", &variable.name, nearest);
-        error.while_doing(variable.origin).with_hint("write CXSINK_SECTION__KEY, with two underscores before the key")
+        error.while_doing(&variable.origin).with_hint("write CXSINK_SECTION__KEY, with two underscores before the key")
     })
 }
 

@@ -1,12 +1,11 @@
 //! Text of a server in an error of ours.
 //!
-//! A server can send anything: long pages, terminal escapes, even our own request with its secrets. Everything that an error repeats
-//! goes through [`shown`].
+//! A server can send anything, even our own request with its secrets. Everything that an error repeats goes through [`shown`].
 
 use crate::config::percent::{RESERVED, encode, encode_in_form};
+use crate::error::foreign_text::one_line;
 
-/// Makes a server's text fit for one line of an error: `secrets` become `***`, control characters are escaped, and text longer than
-/// `chars_max` is cut.
+/// Makes a server's text fit for one line of an error: `secrets` become `***`, and [`one_line`] does the rest.
 pub(crate) fn shown(text: &[u8], secrets: &[&str], chars_max: usize) -> String {
     let mut text = String::from_utf8_lossy(text).into_owned();
     // Before cutting, so that no part of a secret is left at the end.
@@ -15,15 +14,7 @@ pub(crate) fn shown(text: &[u8], secrets: &[&str], chars_max: usize) -> String {
             text = text.replace(&spelling, "***");
         }
     }
-    let mut line = String::new();
-    for (count, c) in text.trim().chars().enumerate() {
-        if count == chars_max {
-            line.push('…');
-            break;
-        }
-        if c.is_control() || is_reordering(c) { line.extend(c.escape_default()) } else { line.push(c) }
-    }
-    line
+    one_line(text.trim(), chars_max).into_owned()
 }
 
 /// As it is, as in a URL or a form, and as in JSON: the ways in which a server may send a value back. Longest first.
@@ -37,11 +28,6 @@ pub(crate) fn spellings(secret: &str) -> Vec<String> {
     spellings.sort_by_key(|spelling| std::cmp::Reverse(spelling.len()));
     spellings.dedup();
     spellings
-}
-
-/// Characters that make a terminal show a line in another order than it has.
-fn is_reordering(c: char) -> bool {
-    matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]

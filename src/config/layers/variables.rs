@@ -1,30 +1,31 @@
 //! Variables of the environment and of `.env`, and which of the two layers one comes from.
 
 use std::fmt;
+use std::rc::Rc;
 
 use crate::error::Error;
 
 /// The place of a variable, for errors.
-#[derive(Clone, Copy)]
-pub(super) enum Origin {
+#[derive(Clone)]
+pub(in crate::config) enum Origin {
     Environment,
-    Dotenv { line: usize },
+    Dotenv { file: Rc<str>, line: usize },
 }
 
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Environment => f.write_str("environment"),
-            Self::Dotenv { line } => write!(f, ".env:{line}"),
+            Self::Dotenv { file, line } => write!(f, "{file}:{line}"),
         }
     }
 }
 
 /// A variable that cxsink reads. Without `Debug`: the value may be a secret.
-pub(super) struct Variable {
+pub(in crate::config) struct Variable {
     pub(super) origin: Origin,
     pub(super) name: String,
-    pub(super) value: String,
+    pub(in crate::config) value: String,
 }
 
 impl Variable {
@@ -36,7 +37,7 @@ impl Variable {
 
 /// The variables of one layer, without the empty ones: templates of deployments unset a variable by an empty value.
 #[derive(Default)]
-pub(super) struct Variables(Vec<Variable>);
+pub(in crate::config) struct Variables(Vec<Variable>);
 
 impl Variables {
     pub(super) fn push(&mut self, variable: Variable) {
@@ -57,13 +58,13 @@ impl Variables {
 
 /// Both layers of variables. The parts of one URL may come from both: the password from the environment, the rest from `.env`.
 #[derive(Clone, Copy)]
-pub(super) struct Stack<'a> {
+pub(in crate::config) struct Stack<'a> {
     pub(super) lower: &'a Variables,
     pub(super) upper: &'a Variables,
 }
 
 impl<'a> Stack<'a> {
-    pub(super) fn get(self, name: &str) -> Option<&'a Variable> {
+    pub(in crate::config) fn get(self, name: &str) -> Option<&'a Variable> {
         self.upper.get(name).or_else(|| self.lower.get(name))
     }
 }

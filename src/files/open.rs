@@ -1,0 +1,134 @@
+//! Files that are opened by their name: of the configuration, secrets, certificates, schemas, and those that the sink makes.
+//!
+//! A name can lead to anything: a FIFO on which nobody ever writes, `/dev/zero`, another user's file in a folder for all, a link to a file
+//! that must not be written. So every file is opened here, by its kind, size, owner and mode. A file on a network file system whose server
+//! is away has no deadline (docs/limits.md).
+
+use std::fs::{self, File};
+use std::io::{self, Read as _};
+use std::path::Path;
+
+/// Opens a file for reading, if it is one: a FIFO has no deadline, and has nothing to say the second time.
+pub(crate) fn open(path: &Path) -> io::Result<File> {
+    let mut options = File::options();
+    options.read(true);
+    without_waiting(&mut options);
+    let file = options.open(path)?;
+    let kind = file.metadata()?.file_type();
+    if kind.is_dir() {
+        return Err(io::Error::new(io::ErrorKind::IsADirectory, "it is a directory"));
+    }
+    // `/dev/null` is a file with nothing in it.
+    if kind.is_file() || is_character_device(kind) {
+        Ok(file)
+    } else {
+        Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file, but a FIFO or a device"))
+    }
+}
+
+/// Reads a file of at most `bytes_max` bytes, by [`open`].
+pub(crate) fn read(path: &Path, bytes_max: u64) -> io::Result<Vec<u8>> {
+    read_opened(open(path)?, bytes_max)
+}
+
+/// As [`read`], as text without a byte order mark.
+pub(crate) fn read_text(path: &Path, bytes_max: u64) -> io::Result<String> {
+    text(read(path, bytes_max)?)
+}
+
+/// As [`read_text`], if only this user, or root, can have written the file.
+///
+/// # Errors
+/// `PermissionDenied`: the file or the link that leads to it belongs to another user, or every user may write to it.
+pub(crate) fn read_trusted_text(path: &Path, bytes_max: u64) -> io::Result<String> {
+    let file = open(path)?;
+    check_owner(&fs::symlink_metadata(path)?)?;
+    check_owner(&file.metadata()?)?;
+    text(read_opened(file, bytes_max)?)
+}
+
+fn read_opened(file: File, bytes_max: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    file.take(bytes_max + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > bytes_max {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("it is larger than {}", size(bytes_max))));
+    }
+    Ok(bytes)
+}
+
+fn text(bytes: Vec<u8>) -> io::Result<String> {
+    let text = String::from_utf8(bytes).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8"))?;
+    Ok(text.strip_prefix('\u{feff}').map(Into::into).unwrap_or(text))
+}
+
+fn size(bytes: u64) -> String {
+    if bytes >= 1 << 20 { format!("{} MiB", bytes >> 20) } else { format!("{} KiB", bytes >> 10) }
+}
+
+/// Creates a file for this user only (mode 0600), which must not be there.
+pub(crate) fn create_private(path: &Path) -> io::Result<File> {
+    let mut options = File::options();
+    options.read(true).write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
+
+/// Creates the folder and those above it, for this user only (mode 0700), as far as they are not there.
+pub(crate) fn create_private_folder(path: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path)
+}
+
+#[cfg(unix)]
+fn without_waiting(options: &mut fs::OpenOptions) {
+    use rustix::fs::OFlags;
+    use std::os::unix::fs::OpenOptionsExt;
+    options.custom_flags((OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed());
+}
+
+#[cfg(not(unix))]
+fn without_waiting(_: &mut fs::OpenOptions) {}
+
+#[cfg(unix)]
+fn is_character_device(kind: fs::FileType) -> bool {
+    std::os::unix::fs::FileTypeExt::is_char_device(&kind)
+}
+
+#[cfg(not(unix))]
+fn is_character_device(_: fs::FileType) -> bool {
+    false
+}
+
+#[cfg(unix)]
+fn is_own(found: &fs::Metadata) -> bool {
+    std::os::unix::fs::MetadataExt::uid(found) == rustix::process::geteuid().as_raw()
+}
+
+/// Whether only this user, or root, can have written it.
+#[cfg(unix)]
+fn check_owner(found: &fs::Metadata) -> io::Result<()> {
+    use std::os::unix::fs::MetadataExt;
+    let denied = |why: String| Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
+    let uid = found.uid();
+    if uid != 0 && !is_own(found) {
+        return denied(format!("it belongs to another user (uid {uid})"));
+    }
+    // A link has no mode of its own.
+    if !found.is_symlink() && found.mode() & 0o002 != 0 {
+        return denied("every user may write to it".into());
+    }
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn check_owner(_: &fs::Metadata) -> io::Result<()> {
+    Ok(())
+}
+
+#[cfg(test)]
+#[path = "tests/open.rs"]
+mod tests;

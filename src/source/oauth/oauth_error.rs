@@ -1,0 +1,58 @@
+//! An error in the words of RFC 6749 section 5.2: the token endpoint itself refuses the client.
+
+use serde_json::{Map, Value};
+
+use crate::net::server_text::shown;
+
+/// The members of an error response.
+pub(crate) struct OauthError<'a> {
+    code: &'a str,
+    description: Option<&'a str>,
+}
+
+impl<'a> OauthError<'a> {
+    /// The error in a response's body, if it is one.
+    pub(crate) fn in_fields(fields: &'a Map<String, Value>) -> Option<Self> {
+        let text = |name| fields.get(name).and_then(Value::as_str);
+        Some(Self { code: text("error")?, description: text("error_description") })
+    }
+
+    /// Whether it is one of the section's own. Extensions such as `server_error` and `temporarily_unavailable` say that the same request may
+    /// succeed later.
+    pub(crate) fn is_final(&self) -> bool {
+        matches!(
+            self.code,
+            "invalid_request"
+                | "invalid_client"
+                | "invalid_grant"
+                | "unauthorized_client"
+                | "unsupported_grant_type"
+                | "invalid_scope"
+        )
+    }
+
+    /// Code and description, for an error of ours.
+    pub(crate) fn shown(&self, secrets: &[&str]) -> String {
+        let code = shown(self.code.as_bytes(), secrets, 60);
+        match self.description {
+            Some(description) => format!("{code}: {}", shown(description.as_bytes(), secrets, 300)),
+            None => code,
+        }
+    }
+
+    pub(crate) fn hint(&self) -> &'static str {
+        match self.code {
+            "invalid_scope" => {
+                "grant the client the scope in oauth.scope in CXone's administration, or change oauth.scope"
+            }
+            "unauthorized_client" | "unsupported_grant_type" => {
+                "allow the client the grant `client_credentials` in CXone's administration, and check oauth.url"
+            }
+            "invalid_client" | "invalid_grant" | "invalid_request" => {
+                "check oauth.client_id and oauth.client_secret (CXONE_CLIENT_ID, CXONE_CLIENT_SECRET): \
+                 mistyped, revoked, or for another tenant"
+            }
+            _ => "wait: the sink tries again later; check oauth.url",
+        }
+    }
+}
