@@ -72,5 +72,5 @@ fn hostile_names_of_keys_and_files_are_escaped() {
     run(directory.path(), &["check", "--set", &format!("spool.path={hostile}"), "--only", "spool"]);
     fs::write(directory.path().join("schema.json"), format!(r#"{{"{HOSTILE}":1}}"#)).unwrap();
     let (_, err) = run(directory.path(), &["validate", "--set", "schema.file=schema.json", "/dev/null"]);
-    assert!(err.contains(r"the keyword /x\u{1b}[31m\nFORGED"), "{err}");
+    assert!(err.contains(r"the keyword x\u{1b}[31m\nFORGED"), "{err}");
 }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::error::{Class, Error};
+use crate::files::open::create_private_folder;
 use crate::spool::identity::inode::{FileId, Inode};
 use crate::spool::identity::lock::Lock;
 use crate::spool::identity::own_file::create_new;
@@ -206,7 +207,7 @@ impl Spool {
 /// Writes a copy under the old name, or beside it if another file has that.
 fn save(writer: &rusqlite::Connection, path: &Path, lock: &mut Lock) -> Result<PathBuf, Box<dyn std::error::Error>> {
     if let Some(directory) = path.parent() {
-        fs::create_dir_all(directory)?;
+        create_private_folder(directory)?;
     }
     let mut target = path.to_owned();
     // The next process must not open it before SQLite has deleted the old log, by its name.
