@@ -21,9 +21,11 @@ impl Burst {
         self.lengths.push(event.len() as u32);
     }
 
+    /// Empties it. The memory of an event far larger than a burst is given back.
     pub(crate) fn clear(&mut self) {
         self.bytes.clear();
         self.lengths.clear();
+        self.bytes.shrink_to(4 * BURST_BYTES_MAX);
     }
 
     pub(crate) fn events(&self) -> usize {

@@ -27,7 +27,7 @@ class DeadLetter:
     rejected_at: datetime
     """The time at which it was rejected."""
     stage: Stage
-    """The stage that rejected it: ``json``, ``schema``, ``mapping`` or ``database``."""
+    """The stage that rejected it: ``json``, ``schema``, ``mapping``, ``database`` or ``guard``."""
     reason: str
     """The reason, in one line, without values of the event."""
     violations: tuple[Violation, ...] = field(repr=False)

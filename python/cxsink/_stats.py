@@ -74,7 +74,7 @@ class Stats:
     notices_dropped: int = 0
     """Notices dropped because the application did not poll in time."""
     pending_bytes: int = 0
-    """The size of the pending events, in bytes."""
+    """The space of the pending events in the spool file, in bytes."""
     latency: Latency = Latency()
     """The time from receipt to commit, of the events committed since the sink was opened."""
     last_error: str | None = None

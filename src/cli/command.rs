@@ -7,11 +7,12 @@ use clap::Parser;
 
 use super::arguments::{Arguments, Command};
 use super::print::print_out;
-use super::{check, dead_letters, demo, gaps, import, init_db, print, run, simulate, validate};
+use super::{check, dead_letters, demo, gaps, import, init_db, print, run, signals, simulate, validate};
 use crate::{Config, Error, ErrorKind};
 
 /// Runs the command line, with the program's name as first argument, and prints to the standard streams.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    signals::outlive_file_limit();
     let arguments = match Arguments::try_parse_from(arguments) {
         Ok(arguments) => arguments,
         Err(error) => {

@@ -1,4 +1,4 @@
-//! SIGINT and SIGTERM: the first one stops gracefully, the second one ends the process.
+//! SIGINT and SIGTERM: the first one stops gracefully, the second one ends the process. SIGXFSZ does nothing.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -7,6 +7,19 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use crate::{Error, ErrorKind, Result, Sink};
+
+/// Makes a write beyond the limit on the size of a file (`ulimit -f`) an error, as on a full disk. SIGXFSZ would end the process.
+#[cfg(unix)]
+pub(super) fn outlive_file_limit() {
+    // Handled instead of ignored: programs that this one starts would inherit the latter.
+    let handled = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default());
+    if let Err(error) = handled {
+        log::debug!("handling SIGXFSZ: {error}");
+    }
+}
+
+#[cfg(not(unix))]
+pub(super) fn outlive_file_limit() {}
 
 /// Counts signals from now on. The first one stops the sink, also while it is still starting.
 pub(super) fn stop_on_signal(sink: &Sink) -> Result<Arc<AtomicUsize>> {

@@ -328,7 +328,7 @@ pub(super) static KEYS: &[Key] = &[
     key!(
         spool.bytes_max,
         ValueType::Size(64 * KIB, 64 * TIB),
-        "The maximum size of the spool file. A full spool stops the reading of the stream; no event is dropped."
+        "The maximum space of the spooled events in the file, with the overhead of their rows. A full spool stops the reading of the stream; no event is dropped."
     ),
     key!(batch.events_max, ValueType::Count(1, 100_000), "The maximum number of events in one transaction."),
     key!(
@@ -339,7 +339,7 @@ pub(super) static KEYS: &[Key] = &[
     key!(
         dead_letters.bytes_max,
         ValueType::Size(4 * KIB, 64 * TIB),
-        "The maximum space for dead letters. When it is full, the oldest ones that were exported or replayed are deleted; if there are none, the sink waits until some are exported, replayed or purged."
+        "The maximum space of the dead letters in the spool file, with their reasons and the overhead of their rows. When it is full, the oldest ones that were exported or replayed are deleted; if there are none, the sink waits until some are exported, replayed or purged."
     ),
     key!(retry.delay_min, ValueType::Duration(ms(1), HOUR), "The shortest delay before an attempt."),
     key!(

@@ -149,7 +149,7 @@ pub struct SpoolConfig {
     pub path: PathBuf,
     /// The failure that an appended event survives.
     pub sync: SpoolSync,
-    /// The size of the spool, in bytes, at which the sink stops reading.
+    /// The space of the spooled events in the file, in bytes, at which the sink stops reading.
     pub bytes_max: u64,
 }
 
@@ -167,7 +167,7 @@ pub struct BatchConfig {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct DeadLettersConfig {
-    /// The maximum space for dead letters, in bytes.
+    /// The maximum space of the dead letters in the spool file, in bytes.
     pub bytes_max: u64,
 }
 

@@ -33,8 +33,9 @@ pub(crate) struct PreparedBatch {
     pub(crate) shares: Vec<Share>,
     /// Shares that are not written yet.
     pub(crate) shares_left: AtomicUsize,
-    /// The rejected events.
+    /// The rejected events, and the space that they take in the spool.
     pub(crate) dead_letters: Vec<DeadLetter>,
+    pub(crate) dead_letters_space: u64,
     /// The offsets of events without a row: those that were rejected, now or in an earlier try.
     pub(crate) rejected: Vec<u64>,
     /// Times of receipt in microseconds since 1970-01-01 UTC, each with the number of events received then.
@@ -54,6 +55,7 @@ impl PreparedBatch {
             shares: Vec::new(),
             shares_left: AtomicUsize::new(0),
             dead_letters: Vec::new(),
+            dead_letters_space: 0,
             rejected: Vec::new(),
             receipts: Vec::new(),
         }

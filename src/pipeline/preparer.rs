@@ -9,15 +9,16 @@ use std::sync::atomic::AtomicUsize;
 use std::time::{Duration, Instant};
 
 use crate::config::BatchConfig;
-use crate::error::{Class, Error, Result};
+use crate::error::{Class, Error, ErrorKind, Result};
 use crate::pipeline::handoff::{Assignment, Handoff, PreparedBatch, Slot};
 use crate::pipeline::replayer::Replayer;
 use crate::report::dead_letter::DeadLetter;
 use crate::report::status::Status;
+use crate::rows::batch::Rows;
 use crate::rows::map_event;
 use crate::rows::partition::split;
 use crate::rows::schema::Schema;
-use crate::spool::{Next, Spool, SpooledEvents};
+use crate::spool::{Next, Spool, SpooledEvents, space_of};
 
 /// A batch that is smaller than both is open: until a writer takes it, what arrives is added. Adding takes a fraction of a
 /// millisecond, for which a writer that becomes free has to wait.
@@ -28,6 +29,9 @@ const OPEN_BYTES_MAX: usize = 64 << 10;
 const IDLE: Duration = Duration::from_millis(200);
 /// How often the spool is searched for requests of other processes.
 const REQUESTS_INTERVAL: Duration = Duration::from_millis(500);
+
+/// At the end of a process: one with the writers, one in the handoff, one with the preparer.
+const BATCHES_IN_FLIGHT: u64 = 3;
 
 #[derive(Debug)]
 pub(crate) struct Preparer {
@@ -89,7 +93,9 @@ impl Preparer {
         let mut next = self.handoff.wait_for_assignment(None);
         while let Some(assignment) = next {
             let epoch = Some(assignment.epoch);
-            self.begin(&assignment)?;
+            if !self.begin(&assignment)? {
+                break;
+            }
             next = loop {
                 if let Some(newer) = self.handoff.newer_assignment(epoch) {
                     break Some(newer);
@@ -104,12 +110,25 @@ impl Preparer {
         Ok(())
     }
 
-    /// Goes back to the committed offset.
-    fn begin(&mut self, assignment: &Assignment) -> Result<()> {
+    /// Goes back to the committed offset; false if the sink stops first.
+    fn begin(&mut self, assignment: &Assignment) -> Result<bool> {
         let from = self.spool.rewind();
+        self.spool.begin_preparing(from, BATCHES_IN_FLIGHT * u64::from(self.batch.events_max));
         log::debug!("preparing events from {from} on for the table {}", assignment.plan.table);
-        self.rejected_before = self.spool.dead_offsets(from)?;
-        Ok(())
+        loop {
+            match self.spool.dead_offsets(from) {
+                Ok(offsets) => {
+                    self.rejected_before = offsets;
+                    return Ok(true);
+                }
+                Err(error) if error.class() == Class::Transient => {
+                    if self.wait_after(&error) {
+                        return Ok(false);
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     /// Waits for events, and hands over a batch of them.
@@ -190,41 +209,51 @@ impl Preparer {
         };
         self.spool.read(batch.to, events_max, bytes_max, &mut self.events)?;
         let Some(end) = self.events.end() else { return Ok(()) };
-        let to = self.prepare(batch, end);
-        batch.to = to;
-        batch.bytes += self.events.bytes();
-        batch.is_open = batch.events() < open_events && batch.bytes < open_bytes;
+        self.prepare(batch);
+        batch.is_open = batch.to == end && batch.events() < open_events && batch.bytes < open_bytes;
         batch.shares = split(&batch.rows, assignment.partitions);
         batch.shares_left = AtomicUsize::new(batch.shares.len());
-        self.rejected_before.retain(|&offset| offset >= to);
-        self.spool.take(to);
+        self.rejected_before.retain(|&offset| offset >= batch.to);
+        self.spool.take(batch.to);
         Ok(())
     }
 
-    /// Prepares the events up to `end`; returns where it ended. That is before `end` after an immediate stop: thousands of events that
-    /// use up their budget would delay it.
-    fn prepare(&self, batch: &mut PreparedBatch, end: u64) -> u64 {
+    /// Adds the events that were read, or fewer. The dead letters of a batch are kept at once, so it ends before they take too much; and
+    /// it ends at an immediate stop, which thousands of events that use up their budget would delay.
+    fn prepare(&self, batch: &mut PreparedBatch) {
         batch.rows.reserve(self.events.len(), self.events.bytes());
         for (offset, received_at, event) in self.events.iter() {
             if self.status.abort.is_set() {
-                return offset;
+                break;
+            }
+            if self.rejected_before.binary_search(&offset).is_ok() {
+                batch.rejected.push(offset);
+            } else if let Err(error) = self.prepare_event(offset, event, &mut batch.rows) {
+                let now = self.status.clock.unix_micros();
+                let letter = DeadLetter::new(offset, received_at, now, &error, event);
+                let space = batch.dead_letters_space + space_of(&letter);
+                if space > self.spool.dead_letters_max() && !batch.dead_letters.is_empty() {
+                    break;
+                }
+                batch.dead_letters_space = space;
+                batch.rejected.push(offset);
+                batch.dead_letters.push(letter);
             }
             match batch.receipts.last_mut() {
                 Some((at, count)) if *at == received_at => *count += 1,
                 _ => batch.receipts.push((received_at, 1)),
             }
-            if self.rejected_before.binary_search(&offset).is_ok() {
-                batch.rejected.push(offset);
-                continue;
-            }
-            let mapped = self.schema.parse(event).and_then(|json| map_event(&json, offset, &mut batch.rows));
-            if let Err(error) = mapped {
-                let now = self.status.clock.unix_micros();
-                batch.rejected.push(offset);
-                batch.dead_letters.push(DeadLetter::new(offset, received_at, now, &error, event));
-            }
+            batch.to = offset + 1;
+            batch.bytes += event.len();
         }
-        end
+        self.spool.end_preparing();
+    }
+
+    fn prepare_event(&self, offset: u64, event: &[u8], rows: &mut Rows) -> Result<()> {
+        if self.spool.is_suspect(offset) {
+            return Err(Error::new(ErrorKind::Internal, "the process ended twice while it prepared this event"));
+        }
+        map_event(&self.schema.parse(event)?, offset, rows)
     }
 }
 

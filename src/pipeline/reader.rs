@@ -124,15 +124,18 @@ impl Reader {
                     has_waited = true;
                     self.wait_for_room(burst);
                 }
-                Err(error) if error.class() == Class::Transient => {
-                    self.status.report(&error);
-                    self.status.stall(Side::Spool);
-                    if self.wait(&mut backoff) {
+                Err(error) => {
+                    // Only damage is permanent, and what cannot be read again is not written either.
+                    let is_over = error.class() == Class::Permanent || {
+                        self.status.report(&error);
+                        self.status.stall(Side::Spool);
+                        self.wait(&mut backoff)
+                    };
+                    if is_over {
                         let lost = burst.events();
                         return Err(error.while_doing(format_args!("giving up {lost} events that were read")));
                     }
                 }
-                Err(error) => return Err(error),
             }
         }
     }

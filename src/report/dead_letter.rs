@@ -89,6 +89,8 @@ pub enum Stage {
     Mapping,
     /// The database refused the row.
     Database,
+    /// It took the process down: twice the process ended while it prepared the event.
+    Guard,
 }
 
 impl Stage {
@@ -99,11 +101,14 @@ impl Stage {
             Self::Schema => "schema",
             Self::Mapping => "mapping",
             Self::Database => "database",
+            Self::Guard => "guard",
         }
     }
 
     pub(crate) fn from_name(name: &str) -> Option<Self> {
-        [Self::Json, Self::Schema, Self::Mapping, Self::Database].into_iter().find(|stage| stage.name() == name)
+        [Self::Json, Self::Schema, Self::Mapping, Self::Database, Self::Guard]
+            .into_iter()
+            .find(|stage| stage.name() == name)
     }
 }
 
@@ -122,6 +127,7 @@ impl DeadLetter {
             ErrorKind::Json => Stage::Json,
             ErrorKind::Schema => Stage::Schema,
             ErrorKind::Unmapped => Stage::Mapping,
+            ErrorKind::Internal => Stage::Guard,
             _ => Stage::Database,
         };
         Self {

@@ -75,7 +75,7 @@ macro_rules! statistics {
             $($(#[doc = $done_doc])+ pub $done: u64,)+
             $($(#[doc = $waiting_doc])+ pub $waiting: u64,)+
             $($(#[doc = $other_doc])+ pub $other: u64,)+
-            /// The size of the pending events, in bytes.
+            /// The space of the pending events in the spool file, in bytes.
             pub pending_bytes: u64,
             /// The time from receipt to commit, of the events committed since the sink was opened.
             pub latency: Latency,

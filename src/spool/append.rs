@@ -12,8 +12,8 @@ use crate::event::Burst;
 use crate::spool::checkpoint_history;
 use crate::spool::checksum;
 use crate::spool::queue::{QueueState, Spool};
-use crate::spool::row::{NewRow, insert_end, size_of};
-use crate::spool::statements::{DELETE_BURSTS, INSERT_BURST, NOTE_DELETED, SIZE_OF_BURSTS, Transaction};
+use crate::spool::row::{NewRow, insert_end, space_of};
+use crate::spool::statements::{DELETE_BURSTS, INSERT_BURST, NOTE_DELETED, SPACE_OF_BURSTS, Transaction};
 use crate::threads::sync;
 
 /// An append deletes committed events from this many on. A delete changes pages that a lone event does not: one with each
@@ -35,9 +35,9 @@ pub(super) struct Change {
     /// The offset of the first event that was appended.
     position: u64,
     events: u64,
-    bytes_appended: u64,
+    space_taken: u64,
     deleted: u64,
-    bytes_deleted: u64,
+    space_freed: u64,
     /// The time of the mark, if there is a new one.
     marked_at: Option<i64>,
 }
@@ -58,14 +58,14 @@ impl Spool {
                 return Ok(Appended::Full);
             }
         }
-        let at = self.beside_reserve(&mut writer, size_of(burst), |writer| self.append_to(writer, burst, received_at));
+        let at = self.beside_reserve(&mut writer, space_of(burst), |writer| self.append_to(writer, burst, received_at));
         at.map(Appended::At).map_err(|error| self.error("appending to", &error))
     }
 
     /// The same without a limit, also on a full disk: for the last burst before the end, which has been read and must not be lost.
     pub(crate) fn append_last(&self, burst: &Burst, received_at: i64) -> Result<()> {
         let mut writer = self.last_intake()?;
-        let at = self.with_loan(&mut writer, size_of(burst), |writer| self.append_to(writer, burst, received_at));
+        let at = self.with_loan(&mut writer, space_of(burst), |writer| self.append_to(writer, burst, received_at));
         at.map(drop).map_err(|error| self.error("appending to", &error))
     }
 
@@ -75,7 +75,7 @@ impl Spool {
     }
 
     fn fits(&self, state: &QueueState, burst: &Burst) -> bool {
-        state.bytes == 0 || state.bytes.saturating_add(size_of(burst)) <= self.bytes_max
+        state.space == 0 || state.space.saturating_add(space_of(burst)) <= self.bytes_max
     }
 
     /// Waits until the burst fits, the intake ends, or `timeout` has passed; true if it fits.
@@ -114,9 +114,9 @@ impl Spool {
         Ok(Change {
             position,
             events: burst.events() as u64,
-            bytes_appended: insert_rows(transaction, position, burst, received_at)?,
+            space_taken: insert_rows(transaction, position, burst, received_at)?,
             deleted: delete_to,
-            bytes_deleted: self.delete_below(transaction, delete_to)?,
+            space_freed: self.delete_below(transaction, delete_to)?,
             marked_at: is_marked.then_some(received_at),
         })
     }
@@ -127,11 +127,11 @@ impl Spool {
             let offsets = &self.state().offsets;
             (offsets.end(), offsets.committed())
         };
-        let bytes_deleted = self.delete_below(transaction, deleted)?;
-        Ok(Change { position, events: 0, bytes_appended: 0, deleted, bytes_deleted, marked_at: None })
+        let space_freed = self.delete_below(transaction, deleted)?;
+        Ok(Change { position, events: 0, space_taken: 0, deleted, space_freed, marked_at: None })
     }
 
-    /// Deletes the rows of events below `offset`, and notes it. Returns the size of the rows.
+    /// Deletes the rows of events below `offset`, and notes it. Returns the space of the rows.
     fn delete_below(&self, transaction: &Connection, offset: u64) -> rusqlite::Result<u64> {
         if offset == self.state().offsets.deleted() {
             return Ok(0);
@@ -139,9 +139,9 @@ impl Spool {
         let checkpoints = sync::lock(&self.checkpoints).to_text();
         let note = params![offset, checksum::of_deleted(offset), checkpoints];
         transaction.prepare_cached(NOTE_DELETED)?.execute(note)?;
-        let size = transaction.prepare_cached(SIZE_OF_BURSTS)?.query_row([offset], |row| row.get(0))?;
+        let space = transaction.prepare_cached(SPACE_OF_BURSTS)?.query_row([offset], |row| row.get(0))?;
         transaction.prepare_cached(DELETE_BURSTS)?.execute([offset])?;
-        Ok(size)
+        Ok(space)
     }
 
     /// After the commit of these changes, with the writer still locked.
@@ -149,32 +149,32 @@ impl Spool {
         let mut state = self.state();
         state.offsets.append(change.events);
         state.offsets.delete(change.deleted);
-        state.bytes = state.bytes + change.bytes_appended - change.bytes_deleted;
+        state.space = state.space + change.space_taken - change.space_freed;
         state.marked_at = change.marked_at.or(state.marked_at);
         drop(state);
         if change.events > 0 {
             self.work.notify_all();
         }
-        if change.bytes_deleted > 0 {
+        if change.space_freed > 0 {
             self.progress.notify_all();
         }
     }
 }
 
-/// Inserts the rows of the burst and the end row. Returns their size.
+/// Inserts the rows of the burst and the end row. Returns their space.
 fn insert_rows(transaction: &Connection, mut position: u64, burst: &Burst, received_at: i64) -> rusqlite::Result<u64> {
     let mut insert = transaction.prepare_cached(INSERT_BURST)?;
-    let mut size = 0;
+    let mut space = 0;
     let mut row = NewRow::default();
     for event in burst.iter() {
         if !row.has_room_for(event) {
-            size += row.insert(&mut insert, &mut position, received_at)?;
+            space += row.insert(&mut insert, &mut position, received_at)?;
         }
         row.push(event);
     }
     if !row.is_empty() {
-        size += row.insert(&mut insert, &mut position, received_at)?;
+        space += row.insert(&mut insert, &mut position, received_at)?;
     }
     insert_end(&mut insert, position)?;
-    Ok(size)
+    Ok(space)
 }

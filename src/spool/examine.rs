@@ -4,12 +4,12 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use rusqlite::OpenFlags;
+use rusqlite::{Connection, OpenFlags};
 
 use crate::error::{Error, Result};
 use crate::files::sqlite;
 use crate::report::finding::Finding;
-use crate::spool::disk::Reserve;
+use crate::spool::disk::{Reserve, file_limit};
 use crate::spool::errors::spool_error;
 use crate::spool::file::{BUSY_TIMEOUT, check_format};
 use crate::spool::identity::{Inode, NETWORK_FILE_SYSTEMS, check_name, holder, in_use, resolve};
@@ -98,39 +98,75 @@ pub(crate) fn lock(path: &Path) -> Result<Finding> {
     }
 }
 
-/// Opens the file, if there is one, and counts its events and dead letters.
+/// Opens the file, if there is one, and counts its events.
 pub(crate) fn file(path: &Path) -> Result<Finding> {
-    if !path.exists() {
+    let Some((_inode, connection)) = open_existing(path)? else {
         return Ok(Finding::good(format!("{} does not exist yet: the sink creates it", path.display())));
-    }
-    let path = &resolve(path);
-    let fail = |error: &rusqlite::Error| spool_error(path, "opening", error);
-    // Until the connection is closed.
-    let _inode = Inode::open(path, File::options().read(true));
-    check_name(path)?;
-    // Opened read-only, SQLite could not remove the files beside a database with a write-ahead log.
-    let connection = sqlite::open(path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(|error| fail(&error))?;
-    connection.busy_timeout(BUSY_TIMEOUT).map_err(|error| fail(&error))?;
-    check_format(&connection, path)?;
-    if connection.is_readonly("main").map_err(|error| fail(&error))? {
+    };
+    if connection.is_readonly("main").map_err(|error| failure(path, &error))? {
         return Err(Error::spool(format!("opening the spool {}: this user may only read it", path.display()))
             .with_hint("make the sink's user the owner of the spool's files"));
     }
-    let count = |select: &str| connection.query_row(select, [], |row| row.get::<_, u64>(0));
-    let counted = connection
-        .table_exists(None, "spool")
-        .and_then(|exists| {
-            if !exists {
-                return Ok((0, 0));
-            }
-            Ok((
-                count("SELECT (SELECT max(position) FROM bursts) - deleted_offset FROM spool")?,
-                count("SELECT count(*) FROM dead_letters")?,
-            ))
-        })
-        .map_err(|error| fail(&error))?;
-    let (pending, dead) = counted;
-    Ok(Finding::good(format!("{}: {pending} events pending, {dead} dead letters", path.display())))
+    let select = "SELECT (SELECT max(position) FROM bursts) - deleted_offset FROM spool";
+    let pending: u64 = query(&connection, path, select)?.unwrap_or(0);
+    Ok(Finding::good(format!("{}: {pending} events pending", path.display())))
+}
+
+/// Compares the space of the dead letters with its limit. `None` where there is no file yet.
+pub(crate) fn dead_letters(path: &Path, bytes_max: u64) -> Result<Option<Finding>> {
+    let Some((_inode, connection)) = open_existing(path)? else { return Ok(None) };
+    let count: u64 = query(&connection, path, "SELECT count(*) FROM spool, dead_letters")?.unwrap_or(0);
+    let space: u64 = query(&connection, path, "SELECT dead_letter_space FROM spool")?.unwrap_or(0);
+    let seen: u64 = query(&connection, path, COUNT_SEEN)?.unwrap_or(0);
+    let message = format!("{count} dead letters take {} of {}", shown(space), shown(bytes_max));
+    // Less than this may not be enough for one more.
+    let is_full = space.saturating_add(SMALLEST_ROOM) > bytes_max;
+    if is_full && seen == 0 && count > 0 {
+        return Err(Error::spool(message).with_hint(
+            "export them with `cxsink dead-letters export`, or raise dead_letters.bytes_max: the sink waits with the next one",
+        ));
+    }
+    Ok(Some(if space > bytes_max / 5 * 4 && seen == 0 {
+        Finding::warning(message, "export them soon with `cxsink dead-letters export`, or raise dead_letters.bytes_max")
+    } else {
+        Finding::good(message)
+    }))
+}
+
+const SMALLEST_ROOM: u64 = 4096;
+/// Those that a sink may delete when it needs their space.
+const COUNT_SEEN: &str = "SELECT count(*) FROM dead_letters INDEXED BY dead_letters_seen
+     WHERE exported_at IS NOT NULL OR replayed_at IS NOT NULL";
+
+/// `None` where there is no file yet. The inode is kept until the connection is closed.
+fn open_existing(path: &Path) -> Result<Option<(Option<Inode>, Connection)>> {
+    if !path.exists() {
+        return Ok(None);
+    }
+    // Opened read-only, SQLite could not remove the files beside a database with a write-ahead log.
+    let path = &resolve(path);
+    let inode = Inode::open(path, File::options().read(true)).ok();
+    check_name(path)?;
+    let connection = sqlite::open(path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(|error| failure(path, &error))?;
+    connection.busy_timeout(BUSY_TIMEOUT).map_err(|error| failure(path, &error))?;
+    check_format(&connection, path)?;
+    Ok(Some((inode, connection)))
+}
+
+/// A number in the file; `None` while it has no tables yet.
+fn query(connection: &Connection, path: &Path, select: &str) -> Result<Option<u64>> {
+    let query = || -> rusqlite::Result<Option<u64>> {
+        if connection.table_exists(None, "spool")? {
+            connection.query_row(select, [], |row| row.get(0)).map(Some)
+        } else {
+            Ok(None)
+        }
+    };
+    query().map_err(|error| failure(path, &error))
+}
+
+fn failure(path: &Path, error: &rusqlite::Error) -> Error {
+    spool_error(path, "opening", error)
 }
 
 /// Compares the free space with the growth that is left to the spool. `None` where the system does not report it.
@@ -155,6 +191,12 @@ pub(crate) fn space(path: &Path, bytes_max: u64) -> Result<Option<Finding>> {
     }
     let taken = fs::metadata(path).map_or(0, |metadata| metadata.len());
     let growth = bytes_max.saturating_sub(taken).saturating_add(missing);
+    if let Some(limit) = file_limit::bytes_max().filter(|limit| *limit < bytes_max) {
+        let message =
+            format!("a file of this process may have {} at most, the spool {}", shown(limit), shown(bytes_max));
+        let hint = "raise the limit (`ulimit -f`, LimitFSIZE= of the unit), or lower spool.bytes_max and dead_letters.bytes_max";
+        return Ok(Some(Finding::warning(message, hint)));
+    }
     let message = format!("{} free for the spool, which may grow by {}", shown(free), shown(growth));
     Ok(Some(if free >= growth {
         Finding::good(message)

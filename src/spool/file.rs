@@ -10,8 +10,9 @@ use crate::error::{Class, Error, Result};
 use crate::files::sqlite;
 use crate::report::stream_connection::PROCESS_GONE;
 use crate::spool::checksum;
-use crate::spool::disk::{Reserve, WalCheckpointer};
+use crate::spool::disk::{Reserve, WalCheckpointer, file_limit};
 use crate::spool::errors::{damaged, own_file_error, spool_error};
+use crate::spool::guard::Guard;
 use crate::spool::identity::{Lock, acquire, owner};
 use crate::spool::offsets::{Checkpoints, Offsets};
 use crate::spool::row::BurstRow;
@@ -38,7 +39,9 @@ pub(super) struct SpoolFile {
     pub(super) offsets: Offsets,
     pub(super) checkpoints: Checkpoints,
     pub(super) unchecked_from: u64,
-    pub(super) bytes: u64,
+    /// The space of the rows of events.
+    pub(super) space: u64,
+    pub(super) guard: Guard,
 }
 
 impl SpoolFile {
@@ -51,6 +54,7 @@ impl SpoolFile {
             (path, Some(lock))
         };
         let path = path.as_path();
+        file_limit::check(path)?;
         let open = || Self::open_locked(path, sync);
         let file = match open() {
             // On a full disk not even the log can be read again.
@@ -87,12 +91,13 @@ impl SpoolFile {
             let noted = (note_unchecked(&transaction, found.offsets.end())?, owner::make(&transaction)?);
             transaction.commit().map(|()| noted)
         })?;
+        let guard = Guard::open(&writer, found.offsets.end())?;
         let (reader, wal_checkpointer) = if is_in_memory(path) {
             (None, None)
         } else {
             (Some(open_reader(path)?), Some(open_wal_checkpointer(path, sync, &mut writer)?))
         };
-        let Found { id, offsets, checkpoints, bytes } = found;
+        let Found { id, offsets, checkpoints, space } = found;
         let path = path.to_owned();
         Ok(Self {
             path,
@@ -105,7 +110,8 @@ impl SpoolFile {
             offsets,
             checkpoints,
             unchecked_from,
-            bytes,
+            space,
+            guard,
         })
     }
 }
@@ -155,6 +161,10 @@ fn configure(connection: &Connection, sync: SpoolSync) -> rusqlite::Result<()> {
     connection.pragma_update(None, "synchronous", synchronous(sync))?;
     connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
     connection.pragma_update_and_check(None, "journal_size_limit", 16 << 20, |_| Ok(()))?;
+    if let Some(pages) = file_limit::pages_max() {
+        // A full file instead of a write beyond the limit.
+        connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))?;
+    }
     // Other processes only look at dead letters or delete some of them, and both are quick.
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_prepared_statement_cache_capacity(32);
@@ -177,7 +187,7 @@ fn create_tables(connection: &Connection) -> rusqlite::Result<()> {
     let (deleted, end) = (checksum::of_deleted(0), checksum::of_burst(0, 0, 0, &[]));
     connection.execute_batch(&format!(
         "BEGIN IMMEDIATE; {TABLES}
-         INSERT INTO spool VALUES (lower(hex(randomblob(16))), 0, {deleted}, '', NULL, 0);
+         INSERT INTO spool VALUES (lower(hex(randomblob(16))), 0, {deleted}, '', NULL, 0, FALSE);
          INSERT INTO bursts VALUES (0, 0, 0, x'', {end});
          PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {FORMAT}; COMMIT"
     ))
@@ -213,7 +223,7 @@ struct Found {
     id: String,
     offsets: Offsets,
     checkpoints: Checkpoints,
-    bytes: u64,
+    space: u64,
 }
 
 impl Found {
@@ -239,10 +249,9 @@ impl Found {
             return Err(damaged("events are missing"));
         }
         count_dead_letters(connection)?;
-        let bytes = connection.query_row("SELECT total(length(bytes)) FROM bursts", [], |row| row.get::<_, f64>(0))?;
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a size, exact in f64 up to 8 PiB")]
-        let bytes = bytes as u64;
-        Ok(Self { id, offsets: Offsets::new(deleted, end), checkpoints: Checkpoints::parse(&checkpoints), bytes })
+        let space = "SELECT coalesce(sum(space), 0) FROM bursts WHERE events > 0";
+        let space = connection.query_row(space, [], |row| row.get(0))?;
+        Ok(Self { id, offsets: Offsets::new(deleted, end), checkpoints: Checkpoints::parse(&checkpoints), space })
     }
 }
 
@@ -258,8 +267,8 @@ fn dead_letters_end(connection: &Connection) -> rusqlite::Result<u64> {
     connection.query_row("SELECT coalesce(max(offset) + 1, 0) FROM dead_letters", [], |row| row.get(0))
 }
 
-/// Counts the bytes of the dead letters at each start, so that no mistake lasts; from here on the triggers count them.
+/// Adds up the space of the dead letters at each start, so that no mistake lasts; from here on the triggers do.
 fn count_dead_letters(connection: &Connection) -> rusqlite::Result<()> {
-    let update = "UPDATE spool SET dead_letter_bytes = (SELECT coalesce(sum(length(event)), 0) FROM dead_letters)";
+    let update = "UPDATE spool SET dead_letter_space = (SELECT coalesce(sum(space), 0) FROM dead_letters)";
     connection.execute(update, []).map(drop)
 }

@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
-use crate::config::Config;
+use crate::config::{Config, SpoolSync};
 use crate::error::{Error, Result};
 use crate::spool::disk::{Reserve, WalCheckpointer};
 use crate::spool::errors::own_file_error;
 use crate::spool::file::SpoolFile;
+use crate::spool::guard::Guard;
 use crate::spool::identity::{Lock, holder, owner};
 use crate::spool::offsets::{Checkpoints, Offsets};
 use crate::spool::statements::flushed;
@@ -29,6 +30,8 @@ pub(crate) struct Spool {
     pub(super) reserve: Reserve,
     pub(super) bytes_max: u64,
     pub(super) dead_letters_bytes_max: u64,
+    /// Each commit is flushed to the disk.
+    pub(super) is_flushed: bool,
     /// `None` for `:memory:`, where the writer's connection is the only one that sees the data. Declared before the writer, so
     /// that it is dropped first: the last connection to close removes the write-ahead log, which only the writer can.
     reader: Option<Mutex<Connection>>,
@@ -36,6 +39,7 @@ pub(crate) struct Spool {
     pub(super) wal_checkpointer: Option<WalCheckpointer>,
     writer: Mutex<Connection>,
     pub(super) checkpoints: Mutex<Checkpoints>,
+    pub(super) guard: Guard,
     state: Mutex<QueueState>,
     /// There are events to prepare, or the preparer has something else to do.
     pub(super) work: Condition,
@@ -49,8 +53,8 @@ pub(crate) struct Spool {
 #[derive(Debug)]
 pub(super) struct QueueState {
     pub(super) offsets: Offsets,
-    /// The size of the rows in the file.
-    pub(super) bytes: u64,
+    /// The space of the rows of events in the file.
+    pub(super) space: u64,
     /// The time of receipt of the last mark of this process; see `checkpoint_history`.
     pub(super) marked_at: Option<i64>,
     /// The preparer's wait is to end although there are no events.
@@ -84,7 +88,7 @@ pub(crate) enum Next {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Pending {
     pub(crate) events: u64,
-    /// The size of all rows in the file.
+    /// The space of all rows of events in the file.
     pub(crate) bytes: u64,
 }
 
@@ -103,13 +107,15 @@ impl Spool {
             unchecked_from: file.unchecked_from,
             bytes_max: config.spool.bytes_max,
             dead_letters_bytes_max: config.dead_letters.bytes_max,
+            is_flushed: config.spool.sync == SpoolSync::PowerLoss,
             writer: Mutex::new(file.writer),
             reader: file.reader.map(Mutex::new),
             wal_checkpointer: file.wal_checkpointer,
             checkpoints: Mutex::new(file.checkpoints),
+            guard: file.guard,
             state: Mutex::new(QueueState {
                 offsets: file.offsets,
-                bytes: file.bytes,
+                space: file.space,
                 marked_at: None,
                 is_interrupted: false,
                 intake_ended: false,
@@ -176,7 +182,7 @@ impl Spool {
 
     pub(crate) fn pending(&self) -> Pending {
         let state = self.state();
-        Pending { events: state.offsets.lag(), bytes: state.bytes }
+        Pending { events: state.offsets.lag(), bytes: state.space }
     }
 
     /// The read position: events from there on are to be prepared.
@@ -304,6 +310,7 @@ impl Spool {
     /// Deletes committed events, and lets another process open the file: from here on nothing is written any more. Repeating it
     /// does nothing.
     pub(crate) fn release(&self) -> Result<()> {
+        let noted = self.noted_event();
         // An append that is under way was let in before the intake ended: it must not overtake the next process.
         let mut writer = self.writer();
         let mut lock = sync::lock(&self.lock);
@@ -312,13 +319,14 @@ impl Spool {
             return Ok(());
         }
         let deleted = self.delete_with(&mut writer);
+        let closed = self.with_reserve(&mut writer, |writer| self.note_closed(writer, noted));
         if self.lost().is_some() || !lock.is_at(&self.path) {
             // Held until the connections are closed: SQLite then deletes the log by its name, which may be another file's.
             self.save_if_removed(&writer, lock);
         } else {
             lock.release();
         }
-        deleted
+        deleted.and(closed.map_err(|error| self.error("closing", &error)))
     }
 
     // ---- for the files beside this one ----

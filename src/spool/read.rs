@@ -44,9 +44,11 @@ impl SpooledEvents {
         self.events.last().map(|event| event.offset + 1)
     }
 
-    /// Empties it. From here on it takes at most this many events and, beyond the first, at most this many bytes.
+    /// Empties it. From here on it takes at most this many events and, beyond the first, at most this many bytes. The memory of an
+    /// event far larger than that is given back.
     fn start(&mut self, events_max: usize, bytes_max: usize) {
         self.bytes.clear();
+        self.bytes.shrink_to(bytes_max.saturating_mul(4));
         self.events.clear();
         (self.events_max, self.bytes_max) = (events_max, bytes_max);
     }

@@ -4,56 +4,97 @@ use rusqlite::params;
 
 use crate::event::Burst;
 use crate::spool::checksum;
+use crate::spool::disk::space;
 use crate::spool::errors::damaged;
 
 /// A row holds at most this much, unless one event alone is larger. Larger rows gain nothing, smaller ones cost CPU.
 const ROW_BYTES_MAX: usize = 64 * 1024;
 
-/// The bytes that the rows of a burst take: its events, and their lengths.
-pub(super) fn size_of(burst: &Burst) -> u64 {
-    (burst.bytes() + 4 * burst.events()) as u64
+/// The bytes of a record beside `bytes`: its head and its numbers. As in [`TABLES`](super::statements::TABLES).
+const RECORD_BYTES: usize = 22;
+
+/// The space that the rows of a burst take in the file.
+pub(super) fn space_of(burst: &Burst) -> u64 {
+    let mut total = 0;
+    let mut row = RowSize::default();
+    for event in burst.iter() {
+        if !row.has_room_for(event) {
+            total += std::mem::take(&mut row).space();
+        }
+        row.add(event);
+    }
+    total + if row.events > 0 { row.space() } else { 0 }
 }
 
-/// A row that is being filled.
-#[derive(Default)]
-pub(super) struct NewRow {
+/// The events of a row in numbers.
+#[derive(Debug, Clone, Copy, Default)]
+struct RowSize {
     events: usize,
-    lengths: Vec<u8>,
+    /// Of the events and their lengths.
+    bytes: usize,
+}
+
+impl RowSize {
+    /// Whether the event fits beside those that are there. An empty row takes any.
+    fn has_room_for(self, event: &[u8]) -> bool {
+        self.events == 0 || self.bytes + event.len() <= ROW_BYTES_MAX
+    }
+
+    fn add(&mut self, event: &[u8]) {
+        self.events += 1;
+        self.bytes += 4 + event.len();
+    }
+
+    fn space(self) -> u64 {
+        space((self.bytes + RECORD_BYTES) as u64)
+    }
+}
+
+/// A row that is being filled, with events of a burst.
+#[derive(Default)]
+pub(super) struct NewRow<'a> {
+    size: RowSize,
+    events: Vec<&'a [u8]>,
+    /// A buffer for its bytes. An event may be huge, so it is copied once.
     bytes: Vec<u8>,
 }
 
-impl NewRow {
+impl<'a> NewRow<'a> {
     pub(super) fn is_empty(&self) -> bool {
-        self.events == 0
+        self.events.is_empty()
     }
 
     /// Whether the event fits beside those that are there. An empty row takes any.
     pub(super) fn has_room_for(&self, event: &[u8]) -> bool {
-        self.is_empty() || self.events * 4 + self.bytes.len() + event.len() <= ROW_BYTES_MAX
+        self.size.has_room_for(event)
     }
 
-    pub(super) fn push(&mut self, event: &[u8]) {
-        self.events += 1;
-        #[expect(clippy::cast_possible_truncation, reason = "bounded far below by the source")]
-        self.lengths.extend_from_slice(&(event.len() as u32).to_le_bytes());
-        self.bytes.extend_from_slice(event);
+    pub(super) fn push(&mut self, event: &'a [u8]) {
+        self.size.add(event);
+        self.events.push(event);
     }
 
-    /// Inserts the row at `position`, which moves on, and empties it. Returns the size of the row.
+    /// Inserts the row at `position`, which moves on, and empties it. Returns the space of the row.
     pub(super) fn insert(
         &mut self,
         insert: &mut rusqlite::CachedStatement<'_>,
         position: &mut u64,
         received_at: i64,
     ) -> rusqlite::Result<u64> {
-        self.lengths.append(&mut self.bytes);
-        let checksum = checksum::of_burst(*position, self.events as u64, received_at, &self.lengths);
-        insert.execute(params![*position, self.events, received_at, self.lengths, checksum])?;
-        let size = self.lengths.len() as u64;
-        *position += self.events as u64;
-        self.events = 0;
-        self.lengths.clear();
-        Ok(size)
+        let size = std::mem::take(&mut self.size);
+        self.bytes.clear();
+        self.bytes.reserve(size.bytes);
+        for event in &self.events {
+            #[expect(clippy::cast_possible_truncation, reason = "bounded far below by the source")]
+            self.bytes.extend_from_slice(&(event.len() as u32).to_le_bytes());
+        }
+        for event in self.events.drain(..) {
+            self.bytes.extend_from_slice(event);
+        }
+        let checksum = checksum::of_burst(*position, size.events as u64, received_at, &self.bytes);
+        insert.execute(params![*position, size.events, received_at, self.bytes, checksum])?;
+        *position += size.events as u64;
+        Ok(size.space())
     }
 }
 

@@ -4,33 +4,48 @@ use std::ops::Deref;
 
 use rusqlite::Connection;
 
+use crate::spool::disk::space_sql;
+
 /// The tables of a spool.
 ///
 /// `spool` has one row. `deleted_offset` is of [`super::offsets::Offsets`]; `checkpoints` is
 /// [`super::offsets::Checkpoints`]. `unchecked_from` is the offset up to which the numbering of the file is known to be the
 /// destination's: the end of the spool when it was first opened after the two were last compared. A crash of the machine may
 /// cost an unflushed spool its last events although they are committed already. New events then get their offsets, and
-/// must not be mistaken for them. `dead_letter_bytes` is kept by triggers, because other processes delete dead letters too.
+/// must not be mistaken for them. `dead_letter_space` is kept by triggers, because other processes delete dead letters too.
+///
+/// `is_open` and `suspects` are explained in [`super::guard`].
+///
+/// `space` is what a row takes in the file ([`super::disk::space`]), of a dead letter with its entry in the index.
 ///
 /// `bursts.position` is the offset of a burst's first event; `bytes` is explained in [`super::row`], checksums in
 /// [`super::checksum`]. The last row is the end row: it has no events, and its position is the end offset. The next append
 /// overwrites it with its burst and puts another one behind that. So a row that goes missing is noticed wherever it was, and a
 /// lone event changes a single page. Times are microseconds since 1970-01-01 UTC.
-pub(super) const TABLES: &str = "
+pub(super) const TABLES: &str = concat!(
+    "
     CREATE TABLE spool (
         id TEXT NOT NULL,
         deleted_offset INTEGER NOT NULL,
         checksum INTEGER NOT NULL,
         checkpoints TEXT NOT NULL,
         unchecked_from INTEGER,
-        dead_letter_bytes INTEGER NOT NULL
+        dead_letter_space INTEGER NOT NULL,
+        is_open INTEGER NOT NULL
+    );
+    CREATE TABLE suspects (
+        offset INTEGER PRIMARY KEY,
+        ends INTEGER NOT NULL
     );
     CREATE TABLE bursts (
         position INTEGER PRIMARY KEY,
         events INTEGER NOT NULL,
         received_at INTEGER NOT NULL,
         bytes BLOB NOT NULL,
-        checksum INTEGER NOT NULL
+        checksum INTEGER NOT NULL,
+        space INTEGER AS (",
+    space_sql!("(length(bytes) + 22)"),
+    ")
     );
     CREATE TABLE dead_letters (
         offset INTEGER PRIMARY KEY,
@@ -45,13 +60,23 @@ pub(super) const TABLES: &str = "
         exported_at INTEGER,
         replayed_at INTEGER,
         replayed_as INTEGER,
-        event BLOB NOT NULL
+        record INTEGER AS (36 + length(CAST(stage || reason || violations || coalesce(sqlstate, '')
+            || coalesce(constraint_name, '') || coalesce(column_name, '') AS BLOB)) + length(event)
+            + 8 * (exported_at IS NOT NULL) + 14 * (replayed_at IS NOT NULL)) STORED,
+        event BLOB NOT NULL,
+        space INTEGER AS (20 * (exported_at IS NOT NULL OR replayed_at IS NOT NULL) + ",
+    space_sql!("record"),
+    ")
     );
+    CREATE INDEX dead_letters_seen ON dead_letters (offset) WHERE exported_at IS NOT NULL OR replayed_at IS NOT NULL;
     CREATE TRIGGER dead_letter_inserted AFTER INSERT ON dead_letters BEGIN
-        UPDATE spool SET dead_letter_bytes = dead_letter_bytes + length(new.event);
+        UPDATE spool SET dead_letter_space = dead_letter_space + new.space;
+    END;
+    CREATE TRIGGER dead_letter_changed AFTER UPDATE ON dead_letters WHEN new.space <> old.space BEGIN
+        UPDATE spool SET dead_letter_space = dead_letter_space + new.space - old.space;
     END;
     CREATE TRIGGER dead_letter_deleted AFTER DELETE ON dead_letters BEGIN
-        UPDATE spool SET dead_letter_bytes = dead_letter_bytes - length(old.event);
+        UPDATE spool SET dead_letter_space = dead_letter_space - old.space;
     END;
     CREATE TABLE replay_requests (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -84,7 +109,8 @@ pub(super) const TABLES: &str = "
         begins_at INTEGER NOT NULL,
         ends_at INTEGER NOT NULL,
         cause TEXT NOT NULL
-    );";
+    );"
+);
 
 /// Appends a row, in place of the end row if that is there.
 pub(super) const INSERT_BURST: &str =
@@ -93,9 +119,9 @@ pub(super) const INSERT_BURST: &str =
 /// Deletes the rows whose last event is below the offset ?1.
 pub(super) const DELETE_BURSTS: &str = "DELETE FROM bursts WHERE position < ?1 AND position + events <= ?1";
 
-/// The size of the rows that [`DELETE_BURSTS`] deletes. `RETURNING` would need a temporary table: 3 µs more for a lone event.
-pub(super) const SIZE_OF_BURSTS: &str =
-    "SELECT coalesce(sum(length(bytes)), 0) FROM bursts WHERE position < ?1 AND position + events <= ?1";
+/// The space of the rows that [`DELETE_BURSTS`] deletes. `RETURNING` would need a temporary table: 3 µs more for a lone event.
+pub(super) const SPACE_OF_BURSTS: &str =
+    "SELECT coalesce(sum(space), 0) FROM bursts WHERE position < ?1 AND position + events <= ?1";
 
 /// Notes the deleted offset, and the checkpoints of the destination.
 pub(super) const NOTE_DELETED: &str = "UPDATE spool SET deleted_offset = ?1, checksum = ?2, checkpoints = ?3";

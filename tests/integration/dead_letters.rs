@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use cxsink::dead_letters::{DeadLetters, Fate, PurgeFilter, Selection, Stage};
 use cxsink::simulator::{Simulator, SimulatorOptions};
-use cxsink::{Config, ErrorKind, Sink, Stats};
+use cxsink::{Config, ErrorKind, Sink, State, Stats};
 
 use crate::support;
 use crate::support::postgres::PATIENCE;
@@ -340,7 +340,7 @@ fn a_purge_makes_room_in_a_running_sink() {
         let until = Instant::now() + PATIENCE;
         while sink.stats().dead_lettered <= taken {
             assert!(Instant::now() < until, "{:?}", sink.stats());
-            if outside.count().unwrap() * one.len() as u64 + one.len() as u64 > 4096 {
+            if sink.stats().state == State::Stalled {
                 outside.purge(&PurgeFilter::all()).unwrap();
             }
             std::thread::yield_now();
@@ -349,4 +349,31 @@ fn a_purge_makes_room_in_a_running_sink() {
     let stats = settle(&sink);
     assert_eq!(stats.dead_lettered, 100);
     sink.close_within(Duration::MAX).unwrap();
+}
+
+/// Each batch of the default size has more rejected events than the limit has room for.
+#[test]
+fn more_rejected_events_than_the_limit_holds_go_on_when_they_are_exported() {
+    const LINES: u64 = 20_000;
+    let (_directory, mut config) = bench();
+    config.dead_letters.bytes_max = 1 << 20;
+    let sink = Sink::open(&config).unwrap();
+    sink.start().unwrap();
+    let lines = "wrong\n".repeat(usize::try_from(LINES).unwrap());
+    let outside = DeadLetters::open(&config).unwrap();
+    let mut seen = std::collections::BTreeSet::new();
+    std::thread::scope(|scope| {
+        scope.spawn(|| sink.import(lines.as_bytes()).unwrap());
+        support::wait_until("all of them are kept once", || {
+            let some: Vec<u64> = outside.list(0, 100_000).unwrap().iter().map(|letter| letter.offset).collect();
+            outside.mark_exported(&some).unwrap();
+            seen.extend(some);
+            seen.len() as u64 == LINES
+        });
+    });
+    let stats = settle(&sink);
+    assert_eq!((stats.dead_lettered, stats.pending), (LINES, 0), "{stats:?}");
+    sink.close_within(Duration::MAX).unwrap();
+    let size = config.spool.path.metadata().unwrap().len();
+    assert!(size < 3 << 20, "the file has {size} bytes");
 }

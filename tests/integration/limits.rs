@@ -271,6 +271,57 @@ fn a_disk_full_of_dead_letters_waits_for_their_purge() {
     intact(&config);
 }
 
+/// `ulimit -f` in a shell or `LimitFSIZE=` of a unit, below the size of the backlog: what SIGXFSZ would end.
+#[test]
+fn a_limit_on_the_size_of_files_is_like_a_full_disk() {
+    const EVENTS: u64 = 30_000;
+    let database = TestDatabase::new();
+    let directory = tempfile::tempdir().unwrap();
+    let proxy = Proxy::new(database.address());
+    proxy.refuse(true);
+    let url = database.url_through(proxy.address);
+    cxsink::init_db(&support::config(directory.path(), &database.url())).unwrap();
+    let simulator = Simulator::start(stream(EVENTS)).unwrap();
+    let program = program(directory.path(), &simulator, &url);
+    // In blocks of 512 bytes.
+    let mut limited = Command::new("sh");
+    limited.args(["-c", "ulimit -f 4000; exec \"$0\" run"]).arg(program.get_program());
+    limited.env_clear().current_dir(directory.path());
+    limited.envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let mut sink = Running::start(&mut limited);
+    let mut log = BufReader::new(sink.child.stderr.take().unwrap()).lines();
+    let is_told = |line: String| line.contains("on the size of a file") && line.contains("ulimit -f");
+    assert!(log.any(|line| is_told(line.unwrap())), "{:?}", sink.child.try_wait());
+    let _draining = std::thread::spawn(move || log.for_each(drop));
+    proxy.refuse(false);
+    support::wait_until("everything is stored", || {
+        assert_eq!(sink.child.try_wait().unwrap(), None, "it ended");
+        database.query("SELECT count(*) FROM cxone_events") == [simulator.report().unique_keys.to_string()]
+            && simulator.report().events == EVENTS
+    });
+    for file in ["spool.db", "spool.db-wal"] {
+        let size = directory.path().join(file).metadata().map_or(0, |file| file.len());
+        assert!(size <= 4000 * 512, "{file} has {size} bytes");
+    }
+    sink.signal("TERM");
+    assert_eq!(sink.child.wait().unwrap().code(), Some(0));
+}
+
+/// In an application this library changes no signal, so it cannot outlive a small limit.
+#[test]
+fn a_limit_on_the_size_of_files_that_would_end_the_application_is_an_error_at_the_start() {
+    if !support::process::in_own_process(|_| {}) {
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let config = support::config(directory.path(), "sqlite::memory:");
+    let limit = rustix::process::Rlimit { current: Some(64 << 20), maximum: None };
+    rustix::process::setrlimit(rustix::process::Resource::Fsize, limit).unwrap();
+    let error = Sink::open(&config).unwrap_err();
+    assert!(error.message().contains("67108864 bytes at most") && error.message().contains("SIGXFSZ"), "{error:?}");
+    assert!(error.hint().unwrap().contains("ulimit -f"), "{error:?}");
+}
+
 /// An event of four KiB.
 fn event(n: usize) -> String {
     format!(

@@ -140,6 +140,25 @@ fn many_events_are_prepared_while_the_writer_is_at_work_and_come_in_order() {
     });
 }
 
+/// All of them are kept at once, so they must fit into the limit.
+#[test]
+fn a_batch_ends_before_its_rejected_events_take_too_much() {
+    let mut config = Config::default();
+    config.dead_letters.bytes_max = 4096;
+    Road::run_with(config, |road| {
+        road.append(100);
+        let mut next = 0;
+        while next < 100 {
+            let batch = road.handoff.take(0).unwrap();
+            let space: u64 = batch.dead_letters.iter().map(space_of).sum();
+            assert!(space <= 4096 && batch.from == next && batch.to > next, "{batch:?}");
+            assert_eq!(batch.dead_letters.len() as u64, batch.to - batch.from);
+            road.spool.commit_all(batch.to).unwrap();
+            next = batch.to;
+        }
+    });
+}
+
 #[test]
 fn a_new_assignment_prepares_the_same_events_again_also_at_the_end() {
     Road::run(|road| {

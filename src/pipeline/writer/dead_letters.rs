@@ -16,12 +16,7 @@ impl Writer {
     pub(super) fn keep(&mut self, dead_letters: &[DeadLetter]) -> Result<bool> {
         let mut backoff = Backoff::new(self.config.retry.delay_min, self.config.retry.delay_max);
         while let Err(error) = self.spool.keep(dead_letters) {
-            if error.class() != Class::Transient {
-                return Err(error);
-            }
-            self.status.report(&error);
-            self.status.stall(Side::DeadLetters);
-            if self.status.stop.wait(backoff.next_delay()) {
+            if self.is_given_up(error, &mut backoff)? {
                 return Ok(false);
             }
         }
@@ -49,10 +44,25 @@ impl Writer {
         }
     }
 
+    /// Waits until the spool may be tried again; true when the sink ends first.
+    fn is_given_up(&self, error: Error, backoff: &mut Backoff) -> Result<bool> {
+        if error.class() == Class::Permanent {
+            return Err(error);
+        }
+        self.status.report(&error);
+        self.status.stall(Side::DeadLetters);
+        Ok(self.status.stop.wait(backoff.next_delay()))
+    }
+
     /// Keeps the only event of a sub-batch as a dead letter: a poison event.
     pub(super) fn reject(&mut self, sub_batch: SubBatch<'_>, error: &Error) -> Result<End> {
         let mut events = SpooledEvents::default();
-        self.spool.read(sub_batch.offset(0), 1, 0, &mut events)?;
+        let mut backoff = Backoff::new(self.config.retry.delay_min, self.config.retry.delay_max);
+        while let Err(error) = self.spool.read(sub_batch.offset(0), 1, 0, &mut events) {
+            if self.is_given_up(error, &mut backoff)? {
+                return Ok(End::GivenUp);
+            }
+        }
         let now = self.status.clock.unix_micros();
         let letters: Vec<DeadLetter> = events
             .iter()

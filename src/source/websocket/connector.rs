@@ -26,6 +26,11 @@ use crate::time::clock::Clock;
 /// Events up to this size are kept whole, so that a dead letter shows an oversize event.
 const EVENT_BYTES_KEPT: u64 = 64 << 20;
 
+/// More than an event may have, so that a message that was cut is still too large; and far less than SQLite keeps in a row.
+fn kept_max(event_bytes_max: u64) -> u64 {
+    event_bytes_max.saturating_add(1).max(EVENT_BYTES_KEPT)
+}
+
 /// See the [module documentation](self).
 pub(super) struct StreamConnector {
     pub(super) route: Route,
@@ -100,8 +105,7 @@ impl StreamConnector {
         let first_bytes = handshake::open(&mut transport, &self.route.address, &token.header)
             .map_err(|refusal| close_reason::refused(refusal, &self.route, timeout, token, wait))?;
 
-        let kept_max = self.settings.event_bytes_max.saturating_mul(4).max(EVENT_BYTES_KEPT);
-        let frames = Frames::new(&first_bytes, kept_max);
+        let frames = Frames::new(&first_bytes, kept_max(self.settings.event_bytes_max));
         let heartbeat = Heartbeat::new(self.settings.ping_interval, self.settings.idle_timeout, self.clock.steady());
         let connection = Connection::new(transport, frames, heartbeat);
         Ok(OpenStream { connection, token: token.clone(), _interrupt: interrupt })
@@ -122,5 +126,21 @@ impl fmt::Debug for StreamConnector {
         f.debug_struct("StreamConnector")
             .field("address", &format_args!("{}", self.route.address))
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+
+    /// A row holds 1,000,000,000 bytes at most (SQLite documentation, `SQLITE_MAX_LENGTH`).
+    #[test]
+    fn the_kept_part_of_the_largest_message_fits_into_the_spool() {
+        let mut config = Config::default();
+        config.set("stream.event_bytes_max", "256MiB").unwrap();
+        let kept = kept_max(config.stream.event_bytes_max);
+        assert!((config.stream.event_bytes_max + 1..500_000_000).contains(&kept), "{kept}");
+        assert_eq!(kept_max(1 << 20), 64 << 20);
     }
 }

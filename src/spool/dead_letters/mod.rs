@@ -9,6 +9,9 @@ mod requests;
 mod rows;
 
 pub use handle::DeadLetters;
+#[cfg(test)]
+pub(super) use keep::SEEN;
 pub(crate) use pages::Page;
 pub(crate) use replay::Judged;
 pub(crate) use requests::{Request, Requests};
+pub(crate) use rows::space_of;

@@ -1,6 +1,6 @@
 //! Pages of dead letters that a replay selects: a page is replayed in one transaction.
 
-use rusqlite::Connection;
+use rusqlite::{Connection, params};
 
 use crate::error::Result;
 use crate::event::BURST_BYTES_MAX;
@@ -39,7 +39,7 @@ impl Spool {
 pub(super) fn replayable(connection: &Connection, selection: &Selection, from: u64, to: u64) -> rusqlite::Result<Page> {
     let mut page = Page::default();
     let Selection::Offsets(offsets) = selection else {
-        add_range(connection, &mut page, from, to)?;
+        add_range(connection, &mut page, from, to, false)?;
         return Ok(page);
     };
     let mut offsets: Vec<u64> = offsets.iter().copied().filter(|&offset| offset >= from).collect();
@@ -51,7 +51,7 @@ pub(super) fn replayable(connection: &Connection, selection: &Selection, from: u
             break;
         }
         let letters = page.dead_letters.len();
-        add_range(connection, &mut page, offset, to.min(offset.saturating_add(1)))?;
+        add_range(connection, &mut page, offset, to.min(offset.saturating_add(1)), true)?;
         if page.dead_letters.len() == letters {
             page.skipped.push(offset);
         }
@@ -59,14 +59,16 @@ pub(super) fn replayable(connection: &Connection, selection: &Selection, from: u
     Ok(page)
 }
 
-/// Adds the dead letters of a range until the page is full.
-fn add_range(connection: &Connection, page: &mut Page, from: u64, to: u64) -> rusqlite::Result<()> {
+/// Adds the dead letters of a range until the page is full. `is_named`: also those that took a process down, which are replayed only
+/// when their offset is given.
+fn add_range(connection: &Connection, page: &mut Page, from: u64, to: u64, is_named: bool) -> rusqlite::Result<()> {
     // SQLite's integers are signed: there is no offset above their range.
     let Ok(from) = i64::try_from(from) else { return Ok(()) };
     let mut select = connection.prepare_cached(&format!(
-        "SELECT {COLUMNS} FROM dead_letters WHERE offset >= ?1 AND offset < ?2 AND replayed_at IS NULL ORDER BY offset"
+        "SELECT {COLUMNS} FROM dead_letters WHERE offset >= ?1 AND offset < ?2 AND replayed_at IS NULL
+         AND (?3 OR stage <> 'guard') ORDER BY offset"
     ))?;
-    let mut rows = select.query([from, i64::try_from(to).unwrap_or(i64::MAX)])?;
+    let mut rows = select.query(params![from, i64::try_from(to).unwrap_or(i64::MAX), is_named])?;
     while let Some(row) = rows.next()? {
         if page.is_full() {
             page.next = Some(row.get(0)?);

@@ -2,8 +2,9 @@
 
 use rusqlite::{Connection, Row, params};
 
-use crate::error::Violation;
+use crate::error::{Violation, violations_json};
 use crate::report::dead_letter::{DeadLetter, Payload, Stage};
+use crate::spool::disk::space;
 use crate::time::micros;
 
 pub(super) fn list(connection: &Connection, from: u64, count: usize) -> rusqlite::Result<Vec<DeadLetter>> {
@@ -13,6 +14,17 @@ pub(super) fn list(connection: &Connection, from: u64, count: usize) -> rusqlite
     let select = format!("SELECT {COLUMNS} FROM dead_letters WHERE offset >= ?1 ORDER BY offset LIMIT ?2");
     connection.prepare_cached(&select)?.query_map(params![from, count], dead_letter)?.collect()
 }
+
+/// The space that a new dead letter takes in the file, as the column `space` of its row says.
+pub(crate) fn space_of(letter: &DeadLetter) -> u64 {
+    let text = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+    let texts = letter.stage.name().len() + letter.reason.len() + violations_json(&letter.violations).to_string().len();
+    let names = text(&letter.sqlstate) + text(&letter.constraint) + text(&letter.column);
+    space((RECORD_BYTES + texts + names + letter.event.0.len()) as u64)
+}
+
+/// The bytes of a record beside its texts and its event: its head and its numbers.
+const RECORD_BYTES: usize = 36;
 
 /// The columns that [`dead_letter`] reads, in this order.
 pub(super) const COLUMNS: &str =

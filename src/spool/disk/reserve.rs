@@ -7,11 +7,15 @@
 use std::fs;
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
 use rusqlite::ErrorCode;
 
+use crate::spool::disk::file_limit;
 use crate::spool::identity::{beside, open_own};
+use crate::threads::sync;
 
 /// Enough for the part of the log that is not in the file and may be new to it (8 MiB, `BEHIND_PAGES`), one append (1 MiB), a loan
 /// (4 MiB) and a step of shrinking (3 MiB). The tests of this crate, and fuzzing, open thousands of spools and fill no disk.
@@ -20,32 +24,38 @@ const BYTES: u64 = if cfg!(any(test, fuzzing)) { 64 << 10 } else { 16 << 20 };
 const SMALL_APPENDS: u32 = 32;
 const SMALL_APPEND_BYTES: u64 = 4096;
 /// The part that dead letters may use: their events are in the spool, and leave it then.
-pub(super) const LOAN_BYTES_MAX: u64 = BYTES / 4;
+pub(in crate::spool) const LOAN_BYTES_MAX: u64 = BYTES / 4;
 /// Written again and again: large, so that file systems that compress find nothing to compress.
 const BLOCK_BYTES: usize = if cfg!(any(test, fuzzing)) { 64 << 10 } else { 1 << 20 };
+
+/// The time until the next try to take it.
+const TRY_AGAIN: Duration = if cfg!(test) { Duration::from_millis(20) } else { Duration::from_secs(10) };
 
 /// The file that keeps the room.
 #[derive(Debug)]
 pub(crate) struct Reserve {
     /// `None` for a spool in memory, which needs none.
     path: Option<PathBuf>,
-    /// It cannot be created, for another reason than a full disk: the spool works without it.
-    is_given_up: AtomicBool,
+    /// It cannot be taken, for another reason than a full disk: the spool works without it for a time.
+    given_up: Mutex<GivenUp>,
     /// It was released, and is to be taken again.
     is_out: AtomicBool,
     /// For this many small appends its file is not checked.
     is_trusted_for: AtomicU32,
 }
 
+/// The last failure to take the reserve.
+#[derive(Debug, Default)]
+struct GivenUp {
+    until: Option<Instant>,
+    /// Each is in the log once.
+    reason: Option<String>,
+}
+
 impl Reserve {
     pub(crate) fn beside(spool: &Path) -> Self {
         let path = (spool.as_os_str() != ":memory:").then(|| beside(spool, "reserve"));
-        Self {
-            path,
-            is_given_up: AtomicBool::new(false),
-            is_out: AtomicBool::new(false),
-            is_trusted_for: AtomicU32::new(0),
-        }
+        Self { path, given_up: Mutex::default(), is_out: AtomicBool::new(false), is_trusted_for: AtomicU32::new(0) }
     }
 
     /// Checks the file, since another process may have released it to purge dead letters.
@@ -96,19 +106,36 @@ impl Reserve {
         }
         let Err(error) = fill(path) else {
             self.is_out.store(false, Ordering::Relaxed);
+            *sync::lock(&self.given_up) = GivenUp::default();
             return true;
         };
         if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
             return false;
         }
         let _ = fs::remove_file(path);
-        log::warn!("creating {}: {error}; a full disk will not free itself by draining", path.display());
-        self.is_given_up.store(true, Ordering::Relaxed);
+        self.give_up(path, &error);
         true
     }
 
+    /// Not for ever: a moment without free descriptors is soon over.
+    fn give_up(&self, path: &Path, error: &io::Error) {
+        let mut given_up = sync::lock(&self.given_up);
+        given_up.until = Some(Instant::now() + TRY_AGAIN);
+        let reason = error.to_string();
+        if given_up.reason.as_ref() != Some(&reason) {
+            log::warn!(
+                "creating {}: {reason}; a full disk will not free itself by draining until it can be created",
+                path.display()
+            );
+            given_up.reason = Some(reason);
+        }
+    }
+
     fn needed(&self) -> Option<&Path> {
-        self.path.as_deref().filter(|_| !self.is_given_up.load(Ordering::Relaxed))
+        // Below a limit on the size of its files a spool needs no room of others.
+        let path = self.path.as_deref().filter(|_| file_limit::bytes_max().is_none_or(|max| max > BYTES))?;
+        let until = sync::lock(&self.given_up).until;
+        until.is_none_or(|until| Instant::now() >= until).then_some(path)
     }
 }
 
@@ -123,7 +150,7 @@ fn fill(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether a write failed because the disk is full. A quota is reported as an input/output error.
+/// Whether a write failed because the disk is full. A quota, and a limit on the size of a file, are reported as input/output errors.
 pub(crate) fn is_full(error: &rusqlite::Error) -> bool {
     matches!(error.sqlite_error_code(), Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure))
 }

@@ -91,7 +91,11 @@ impl Spool {
         let offsets = self.state().offsets.clone();
         let is_gain = offsets.deleted() < offsets.committed() || free_pages(writer)? > 0 || !self.reserve.is_held();
         if is_gain {
-            self.with_reserve(writer, make)?;
+            match self.with_reserve(writer, make) {
+                // Where the log may not grow, a delete has no room before it is emptied.
+                Err(error) if is_full(&error) && empty_log(writer)? => self.with_reserve(writer, make)?,
+                outcome => outcome?,
+            }
         } else if let Err(error) = empty_log(writer) {
             log::debug!("{error}");
         }

@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 use crate::spool::disk::WalCheckpointer;
 use crate::spool::disk::is_full;
 use crate::spool::disk::pages::{empty_log, free_pages, shrink};
+use crate::spool::guard::WATCH_INTERVAL;
 use crate::spool::identity::Watch;
 use crate::spool::queue::{QueueState, Spool};
 use crate::spool::statements::Transaction;
@@ -23,7 +24,7 @@ const FREE_PAGES_KEPT: u32 = 256;
 impl Spool {
     /// Whether enough is committed to delete it without an append.
     pub(in crate::spool) fn is_delete_due(&self, state: &QueueState) -> bool {
-        state.offsets.committed() - state.offsets.deleted() >= DELETE_EVENTS_MAX || state.bytes >= self.bytes_max / 2
+        state.offsets.committed() - state.offsets.deleted() >= DELETE_EVENTS_MAX || state.space >= self.bytes_max / 2
     }
 
     /// Deletes committed events, on the thread that is there for it, or at once.
@@ -81,12 +82,13 @@ impl Spool {
         Ok(())
     }
 
-    /// Keeps the file and its log short, and watches whether they are there, until [`end_upkeep`](Self::end_upkeep). For a thread of
+    /// Keeps the file and its log short, and watches the preparer and whether they are there, until [`end_upkeep`](Self::end_upkeep). For a thread of
     /// its own. `report` gets what could not be deleted, and `lose` the loss of the file.
     pub(crate) fn keep_short(&self, report: impl Fn(&Error), lose: impl Fn(&Error)) {
         let Some(wal_checkpointer) = &self.wal_checkpointer else { return };
         let mut watch = Watch::begin(self);
-        while let Some(due) = wal_checkpointer.wait(watch.wait()) {
+        while let Some(due) = wal_checkpointer.wait(watch.wait().min(WATCH_INTERVAL)) {
+            self.watch();
             watch.look(self, &report, &lose);
             if due.delete
                 && let Err(error) = self.delete_committed()

@@ -1,7 +1,9 @@
 //! The spool by itself: events come out as they went in, in order, whatever happens to the process.
 
 mod damage;
+mod guard;
 mod replay;
+mod space;
 
 use std::path::Path;
 use std::time::Duration;
@@ -15,7 +17,8 @@ use crate::event::Burst;
 use crate::report::dead_letter::DeadLetter;
 use crate::spool::disk::DELETE_EVENTS_MAX;
 use crate::spool::identity::beside;
-use crate::spool::statements::{DELETE_BURSTS, READ_BURSTS, SIZE_OF_BURSTS};
+use crate::spool::row::space_of as space_of_burst;
+use crate::spool::statements::{DELETE_BURSTS, READ_BURSTS, SPACE_OF_BURSTS};
 use crate::spool::*;
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -104,7 +107,11 @@ fn committed_events_leave_the_file_and_offsets_continue() {
         spool.commit_all(4).unwrap();
         assert_eq!(spool.pending().events, 1);
         spool.tidy().unwrap();
-        assert_eq!(spool.pending().bytes, 2 + 8, "only the burst that is committed in part is left");
+        assert_eq!(
+            spool.pending().bytes,
+            space_of_burst(&burst(&[b"d", b"e"])),
+            "only the burst that is committed in part is left"
+        );
         spool.id().to_owned()
     };
     let spool = Spool::open(&config(&path)).unwrap();
@@ -112,10 +119,11 @@ fn committed_events_leave_the_file_and_offsets_continue() {
     assert_eq!(read(&spool, spool.committed(), 10, 100), [(4, b"e".to_vec())]);
     spool.commit_all(5).unwrap();
     assert_eq!(append(&spool, &[b"f".as_slice(); 15]), 5);
-    assert_eq!(spool.pending().bytes, 2 + 8 + 15 * (1 + 4), "an append does not delete a few events");
+    let space = space_of_burst(&burst(&[b"d", b"e"])) + space_of_burst(&burst(&[b"f".as_slice(); 15]));
+    assert_eq!(spool.pending().bytes, space, "an append does not delete a few events");
     spool.commit_all(20).unwrap();
     assert_eq!(append(&spool, &[b"g"]), 20);
-    assert_eq!(spool.pending().bytes, 1 + 4, "an append deletes the rows of many events");
+    assert_eq!(spool.pending().bytes, space_of_burst(&burst(&[b"g"])), "an append deletes the rows of many events");
     spool.commit_all(21).unwrap();
     spool.tidy().unwrap();
     drop(spool);
@@ -217,7 +225,7 @@ fn a_full_spool_takes_nothing_until_it_is_drained() {
 #[test]
 fn committed_events_take_no_room() {
     let mut config = config(Path::new(":memory:"));
-    config.spool.bytes_max = 100;
+    config.spool.bytes_max = 190;
     let spool = Spool::open(&config).unwrap();
     for n in 0..8 {
         append(&spool, &[b"123456"]);
@@ -353,12 +361,19 @@ fn a_full_spool_deletes_only_exported_or_replayed_dead_letters() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("spool.db");
     let mut config = config(&path);
-    config.dead_letters.bytes_max = 25;
+    config.dead_letters.bytes_max = 2 * space_of(&letter(1, &[0; 10])) + 60;
     let spool = Spool::open(&config).unwrap();
+    append(&spool, &[b"bad".as_slice(); 4]);
     spool.keep(&[letter(1, &[0; 10]), letter(2, &[0; 10])]).unwrap();
-    let error = spool.keep(&[letter(3, &[0; 10])]).unwrap_err();
-    assert!(error.is_retryable() && error.hint().unwrap().contains("export"), "{error:?}");
+    let is_refused = || {
+        let error = spool.keep(&[letter(3, &[0; 10])]).unwrap_err();
+        assert!(error.is_retryable() && error.hint().unwrap().contains("export"), "{error:?}");
+    };
+    is_refused();
     DeadLetters::open(&config).unwrap().mark_exported(&[1, 2]).unwrap();
+    // After a crash they would be prepared again.
+    is_refused();
+    spool.commit_all(3).unwrap();
     spool.keep(&[letter(3, &[0; 10])]).unwrap();
     assert_eq!(spool.dead_offsets(0).unwrap(), [2, 3]);
 }
@@ -451,6 +466,22 @@ fn a_reserve_that_another_process_released_is_taken_again() {
     assert!(reserve.exists(), "before much was appended");
 }
 
+/// As when there is no descriptor for a moment.
+#[test]
+fn a_reserve_that_could_not_be_taken_is_taken_later() {
+    let directory = tempfile::tempdir().unwrap();
+    let spool = Spool::open(&config(&directory.path().join("spool.db"))).unwrap();
+    let reserve = beside(spool.path(), "reserve");
+    std::fs::create_dir(&reserve).unwrap();
+    append(&spool, &[b"without it"]);
+    std::fs::remove_dir(&reserve).unwrap();
+    let until = std::time::Instant::now() + PATIENCE;
+    while !reserve.is_file() {
+        assert!(std::time::Instant::now() < until, "it was given up for good");
+        append(&spool, &[&[b'x'; 5000]]);
+    }
+}
+
 #[test]
 fn committed_events_are_deleted_without_an_append_and_not_by_the_writer() {
     let directory = tempfile::tempdir().unwrap();
@@ -467,7 +498,7 @@ fn committed_events_are_deleted_without_an_append_and_not_by_the_writer() {
         scope.spawn(move || sender.send(spool.commit_all(spool.end())).unwrap());
         let has_returned = returned.recv_timeout(PATIENCE).is_ok();
         drop(held);
-        let is_deleted = spool.wait_until(PATIENCE, |state| state.bytes == 0);
+        let is_deleted = spool.wait_until(PATIENCE, |state| state.space == 0);
         spool.end_upkeep();
         assert!(has_returned, "it waited for the connection");
         assert!(is_deleted);
@@ -498,7 +529,7 @@ fn a_wait_for_events_ends_with_one_an_interruption_or_the_end() {
 #[test]
 fn no_statement_of_an_event_scans_the_table() {
     let spool = Spool::open(&config(Path::new(":memory:"))).unwrap();
-    for statement in [READ_BURSTS, DELETE_BURSTS, SIZE_OF_BURSTS] {
+    for statement in [READ_BURSTS, DELETE_BURSTS, SPACE_OF_BURSTS] {
         let writer = spool.writer();
         let mut explain = writer.prepare(&format!("EXPLAIN QUERY PLAN {statement}")).unwrap();
         let parameters = vec![0; explain.parameter_count()];

@@ -160,8 +160,8 @@ fn dead_letters_of_pending_events_stay() {
     spool.commit_all(4).unwrap();
     spool.delete_committed().unwrap();
     assert_eq!(dead_letters.purge(&crate::report::purge::PurgeFilter::all()).unwrap().deleted, 1);
-    let bytes: u64 = spool.writer().query_row("SELECT dead_letter_bytes FROM spool", [], |row| row.get(0)).unwrap();
-    assert_eq!(bytes, 0);
+    let space: u64 = spool.writer().query_row("SELECT dead_letter_space FROM spool", [], |row| row.get(0)).unwrap();
+    assert_eq!(space, 0);
 }
 
 #[test]
