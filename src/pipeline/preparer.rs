@@ -9,14 +9,14 @@ use std::sync::atomic::AtomicUsize;
 use std::time::{Duration, Instant};
 
 use crate::config::BatchConfig;
-use crate::error::{Class, Error, Result};
+use crate::error::{Class, Error, ErrorKind, Result};
 use crate::pipeline::handoff::{Assignment, Handoff, PreparedBatch, Slot};
 use crate::pipeline::replayer::Replayer;
 use crate::report::dead_letter::DeadLetter;
 use crate::report::status::Status;
-use crate::rows::map_event;
 use crate::rows::partition::split;
 use crate::rows::schema::Schema;
+use crate::rows::{key_of, map_event};
 use crate::spool::{Next, Spool, SpooledEvents};
 
 /// A batch that is smaller than both is open: until a writer takes it, what arrives is added. Adding takes a fraction of a
@@ -154,7 +154,8 @@ impl Preparer {
     /// Replays a page of the dead letters that another process requests; returns when to look again.
     fn replay_request(&self, assignment: &Assignment) -> Duration {
         let plan = Some(&assignment.plan);
-        let replayer = Replayer { spool: &self.spool, status: &self.status, schema: &self.schema, plan };
+        let replayer =
+            Replayer { spool: &self.spool, status: &self.status, schema: &self.schema, plan, is_forced: false };
         let replay = || match self.spool.replay_request()? {
             Some(request) if !self.spool.is_intake_ended() => replayer.answer(&request).map(|()| Duration::ZERO),
             _ => Ok(REQUESTS_INTERVAL),
@@ -179,6 +180,14 @@ impl Preparer {
 
     /// Adds events from the read position on: all that there is room for to an empty batch, a few to one that a writer may wait for.
     fn extend(&mut self, batch: &mut PreparedBatch, assignment: &Assignment) -> Result<()> {
+        // Late events and others are written by different statements.
+        let (is_late, alike_to) = self.spool.lateness(batch.to);
+        if !batch.is_empty() && is_late != batch.is_late {
+            batch.is_open = false;
+            return Ok(());
+        }
+        batch.is_late = is_late;
+        let alike = usize::try_from(alike_to - batch.to).unwrap_or(usize::MAX);
         let bytes_of_batch = usize::try_from(self.batch.bytes_max).unwrap_or(usize::MAX);
         let events_of_batch = self.batch.events_max as usize;
         let open_events = events_of_batch.min(OPEN_EVENTS_MAX);
@@ -188,9 +197,9 @@ impl Preparer {
         } else {
             (open_events.min(events_of_batch - batch.events()), open_bytes.min(bytes_of_batch - batch.bytes))
         };
-        self.spool.read(batch.to, events_max, bytes_max, &mut self.events)?;
+        self.spool.read(batch.to, events_max.min(alike), bytes_max, &mut self.events)?;
         let Some(end) = self.events.end() else { return Ok(()) };
-        let to = self.prepare(batch, end);
+        let to = self.prepare(batch, assignment, end);
         batch.to = to;
         batch.bytes += self.events.bytes();
         batch.is_open = batch.events() < open_events && batch.bytes < open_bytes;
@@ -203,7 +212,7 @@ impl Preparer {
 
     /// Prepares the events up to `end`; returns where it ended. That is before `end` after an immediate stop: thousands of events that
     /// use up their budget would delay it.
-    fn prepare(&self, batch: &mut PreparedBatch, end: u64) -> u64 {
+    fn prepare(&self, batch: &mut PreparedBatch, assignment: &Assignment, end: u64) -> u64 {
         batch.rows.reserve(self.events.len(), self.events.bytes());
         for (offset, received_at, event) in self.events.iter() {
             if self.status.abort.is_set() {
@@ -221,11 +230,22 @@ impl Preparer {
             if let Err(error) = mapped {
                 let now = self.status.clock.unix_micros();
                 batch.rejected.push(offset);
-                batch.dead_letters.push(DeadLetter::new(offset, received_at, now, &error, event));
+                let mut letter = DeadLetter::new(offset, received_at, now, &error, event);
+                letter.key_hash = key_of_rejected(&error, event, assignment);
+                batch.dead_letters.push(letter);
             }
         }
         end
     }
+}
+
+/// The hash of a rejected event's key, if it has one. With several partitions it is not used: another writer may write a later event of
+/// the key before the first writer keeps the dead letter.
+fn key_of_rejected(error: &Error, event: &[u8], assignment: &Assignment) -> Option<u64> {
+    if assignment.partitions > 1 || assignment.plan.has_loose_key || error.kind() == ErrorKind::Json {
+        return None;
+    }
+    serde_json::from_slice(event).ok().and_then(|json| key_of(&json, &assignment.plan))
 }
 
 #[cfg(test)]

@@ -10,9 +10,11 @@ use crate::error::{Class, Error, Result};
 use crate::files::sqlite;
 use crate::report::stream_connection::PROCESS_GONE;
 use crate::spool::checksum;
+use crate::spool::dead_letters::{KEYS_TABLE, OpenKeys, read_open};
 use crate::spool::disk::{Reserve, WalCheckpointer};
 use crate::spool::errors::{damaged, own_file_error, spool_error};
 use crate::spool::identity::{Lock, acquire, owner};
+use crate::spool::late::{self, LateRanges};
 use crate::spool::offsets::{Checkpoints, Offsets};
 use crate::spool::row::BurstRow;
 use crate::spool::statements::{TABLES, flushed};
@@ -39,6 +41,8 @@ pub(super) struct SpoolFile {
     pub(super) checkpoints: Checkpoints,
     pub(super) unchecked_from: u64,
     pub(super) bytes: u64,
+    pub(super) late: LateRanges,
+    pub(super) open_keys: OpenKeys,
 }
 
 impl SpoolFile {
@@ -81,6 +85,7 @@ impl SpoolFile {
         create_tables(&writer)?;
         end_connections(&writer)?;
         let found = Found::read(&writer)?;
+        let (late, open_keys) = (late::read(&writer)?, read_open(&writer, found.offsets.committed())?);
         // Before the destination gets the owner, which no crash of the machine takes out of it.
         let (unchecked_from, owner) = flushed(&writer, |writer| {
             let transaction = writer.unchecked_transaction()?;
@@ -106,6 +111,8 @@ impl SpoolFile {
             checkpoints,
             unchecked_from,
             bytes,
+            late,
+            open_keys,
         })
     }
 }
@@ -171,9 +178,13 @@ fn synchronous(sync: SpoolSync) -> &'static str {
 }
 
 fn create_tables(connection: &Connection) -> rusqlite::Result<()> {
-    if connection.table_exists(None, "spool")? {
-        return Ok(());
+    if !connection.table_exists(None, "spool")? {
+        create_first_tables(connection)?;
     }
+    connection.execute_batch(&format!("BEGIN; {} {KEYS_TABLE} COMMIT", late::TABLE))
+}
+
+fn create_first_tables(connection: &Connection) -> rusqlite::Result<()> {
     let (deleted, end) = (checksum::of_deleted(0), checksum::of_burst(0, 0, 0, &[]));
     connection.execute_batch(&format!(
         "BEGIN IMMEDIATE; {TABLES}

@@ -27,6 +27,8 @@ mod fence;
 mod foreign_text;
 mod gaps;
 mod identity;
+mod inputs;
+mod late;
 mod limits;
 mod outage;
 mod pgbouncer;

@@ -25,6 +25,7 @@ impl Spool {
         let mut writer = self.writer();
         let kept = self.with_loan(&mut writer, bytes, |writer| self.insert_dead_letters(writer, dead_letters));
         if kept.map_err(|error| self.error("keeping dead letters in", &error))? {
+            self.open_keys_of(dead_letters);
             return Ok(());
         }
         // Only dead letters below the deleted offset can be purged, and until there is room no append moves it.
@@ -37,7 +38,10 @@ impl Spool {
     /// False, and nothing is inserted, if they do not fit into `dead_letters.bytes_max`.
     fn insert_dead_letters(&self, writer: &mut Connection, dead_letters: &[DeadLetter]) -> rusqlite::Result<bool> {
         let transaction = Transaction::begin(writer)?;
-        dead_letters.iter().try_for_each(|letter| insert(&transaction, letter))?;
+        dead_letters.iter().try_for_each(|letter| {
+            insert(&transaction, letter)?;
+            self.insert_key(&transaction, letter)
+        })?;
         let mut bytes: u64 =
             transaction.prepare_cached("SELECT dead_letter_bytes FROM spool")?.query_row([], |row| row.get(0))?;
         if bytes > self.dead_letters_bytes_max {
