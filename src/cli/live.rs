@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::format::{count, printable, rate};
+use super::format::{count, rate};
 use super::logging;
+use crate::error::foreign_text::{MESSAGE_CHARS_MAX, one_line};
 use crate::{Error, State, Stats};
 
 /// Drawn until it is dropped, and only if the standard error stream is a terminal.
@@ -66,7 +67,10 @@ impl Live {
         self.bar.set_position(finished);
         let is_over = |since: u64| stats.received > since && stats.state == State::Running;
         self.trouble.take_if(|(_, since)| is_over(*since));
-        let trouble = self.trouble.as_ref().map_or_else(String::new, |(error, _)| format!(" · {}", printable(error)));
+        let trouble = self
+            .trouble
+            .as_ref()
+            .map_or_else(String::new, |(error, _)| format!(" · {}", one_line(error, MESSAGE_CHARS_MAX)));
         self.bar.set_message(format!(
             "{} · {} events/s in, {} stored{} · {} stored · {} pending · {} dead letters{trouble}",
             stats.state,

@@ -129,7 +129,7 @@ fn a_checkpoint_that_was_taken_over_refuses_its_earlier_owners() {
 
     let rows = rows!(&plan, ["a", Value::Int(1)]);
     let coalesced = each(&rows);
-    let write = |fence| Write { rows: &rows, coalesced: &coalesced, fence: Some(fence) };
+    let write = |fence| Write { rows: &rows, coalesced: &coalesced, fence: Some(fence), is_late: false };
     assert_eq!(destination.apply(&write(fence(5, 6))).unwrap(), Applied::Fenced);
     assert_eq!(destination.apply(&write(Fence { owner: "next", ..fence(5, 6) })).unwrap(), committed(1, 0));
     destination.replace_checkpoints(&mine, &[checkpoint("spool", 9, Some("me"))]).unwrap_err();
