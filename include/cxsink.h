@@ -294,7 +294,7 @@ typedef uint32_t cxsink_purge_flag;
 
 /**
  * A counter of a sink. Whenever no batch is in progress,
- * received + recovered + replayed = inserted + updated + unchanged + confirmed + coalesced + dead_lettered + pending.
+ * received + recovered + replayed = inserted + updated + unchanged + confirmed + coalesced + dead_lettered + superseded + pending.
  */
 enum cxsink_counter
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
@@ -337,6 +337,10 @@ enum cxsink_counter
      * Events kept as dead letters.
      */
     CXSINK_COUNTER_DEAD_LETTERED = 8,
+    /**
+     * Replayed events that left their row as it was: a later event of their key had been written.
+     */
+    CXSINK_COUNTER_SUPERSEDED = 14,
     /**
      * Events in the spool that are not committed to the table yet: the lag.
      */
@@ -783,9 +787,10 @@ cxsink_status cxsink_sink_ingest_many(cxsink_sink *sink,
 
 /**
  * Accepts events from JSON Lines, one event a line, and skips empty lines. `read` is called until it returns 0.
- * `*accepted`, if it is not NULL, gets the number of events accepted, 0 after an error.
+ * `*accepted`, if it is not NULL, gets the number of events accepted, also after an error.
  *
- * Invalid events become dead letters, as those of the stream do; `cxsink_sink_ingest` refuses them instead.
+ * Invalid events become dead letters, as those of the stream do; `cxsink_sink_ingest` refuses them instead. Lines that have
+ * arrived are accepted before read is called again.
  *
  * Ownership: none; user_data is passed to read, on this thread. Blocks: until the end is read, and while the spool is
  * full. Threads: any. Errors: INVALID_ARGUMENT if a line cannot be read, STATE when the sink is stopping: the message says
@@ -807,6 +812,18 @@ cxsink_status cxsink_sink_import_file(cxsink_sink *sink,
                                       const char *path,
                                       uint64_t *accepted,
                                       cxsink_error **err);
+
+/**
+ * Accepts the dead letters of an export, as `cxsink dead-letters export` writes it, as new events. They are late: a row that an
+ * event of their key has written since is not overwritten, and the counter superseded counts them.
+ *
+ * Ownership: path is copied. Blocks: until the end is read, and while the spool is full. Threads: any.
+ * Errors: as `cxsink_sink_import_file`; INVALID_ARGUMENT also for a line that is not a dead letter.
+ */
+cxsink_status cxsink_sink_import_exported_file(cxsink_sink *sink,
+                                               const char *path,
+                                               uint64_t *accepted,
+                                               cxsink_error **err);
 
 /**
  * The statistics at this moment, as one JSON object: state, every counter by its name, pending_bytes, latency (p50_us,
@@ -1023,8 +1040,11 @@ cxsink_status cxsink_sink_dead_letters(const cxsink_sink *sink,
  * after a crash. `offsets` are the `count` offsets of those to replay; with CXSINK_ALL for `count`, all that were not
  * replayed yet are, and `offsets` is ignored.
  *
- * `*out`, if out is not NULL, gets a JSON object: the numbers replayed, rejected and skipped; fates, an array for the first
- * 10,000; by, the process that replayed them, if it was another one.
+ * A replayed event does not overwrite what a later event of its key has written since it was rejected; the counter superseded
+ * counts those that are left out for that. `cxsink_sink_replay_forced` overwrites it.
+ *
+ * `*out`, if out is not NULL, gets a JSON object: the numbers replayed, rejected, skipped and superseded; fates, an array for
+ * the first 10,000; by, the process that replayed them, if it was another one.
  *
  * Ownership: offsets are copied; `*out` is yours; free it by `cxsink_buffer_free`. Blocks: while the spool is full, and
  * for the disk. Threads: any. Errors: STATE when the sink is stopping, SPOOL if the file cannot be used; those replayed
@@ -1035,6 +1055,18 @@ cxsink_status cxsink_sink_replay(cxsink_sink *sink,
                                  size_t count,
                                  cxsink_buffer **out,
                                  cxsink_error **err);
+
+/**
+ * Like `cxsink_sink_replay`, but a replayed event overwrites its row, whatever has been written since.
+ *
+ * Ownership: offsets are copied; `*out` is yours; free it by `cxsink_buffer_free`. Blocks: while the spool is full, and
+ * for the disk. Threads: any. Errors: as `cxsink_sink_replay`.
+ */
+cxsink_status cxsink_sink_replay_forced(cxsink_sink *sink,
+                                        const uint64_t *offsets,
+                                        size_t count,
+                                        cxsink_buffer **out,
+                                        cxsink_error **err);
 
 /**
  * Replays dead letters of the spool spool.path, without a sink of the caller. If no process has it open, this opens a sink
@@ -1052,6 +1084,19 @@ cxsink_status cxsink_replay(const cxsink_config *config,
                             int32_t timeout_ms,
                             cxsink_buffer **out,
                             cxsink_error **err);
+
+/**
+ * Like `cxsink_replay`, but a replayed event overwrites its row, whatever has been written since.
+ *
+ * Ownership: offsets are copied; `*out` is yours; free it by `cxsink_buffer_free`.
+ * Blocks: as `cxsink_replay`. Threads: any. Errors: as `cxsink_replay`.
+ */
+cxsink_status cxsink_replay_forced(const cxsink_config *config,
+                                   const uint64_t *offsets,
+                                   size_t count,
+                                   int32_t timeout_ms,
+                                   cxsink_buffer **out,
+                                   cxsink_error **err);
 
 /**
  * The report that `cxsink_replay` would return with this configuration, without changing anything; also while a sink runs.

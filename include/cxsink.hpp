@@ -210,18 +210,39 @@ struct StreamReader {
     static std::ptrdiff_t read(char *buffer, std::size_t capacity, void *user_data) noexcept
     {
         auto &reader = *static_cast<StreamReader *>(user_data);
+        std::size_t given = 0;
         try {
-            reader.stream.read(buffer, static_cast<std::streamsize>(capacity));
-            return reader.stream.bad() ? -1 : static_cast<std::ptrdiff_t>(reader.stream.gcount());
+            return reader.stream.bad() ? -1 : reader.some(buffer, capacity, given);
         } catch (...) {
             // A stream with exceptions enabled throws at its end as well; that is not an error here.
             if (reader.stream.eof() && !reader.stream.bad()) {
-                return static_cast<std::ptrdiff_t>(reader.stream.gcount());
+                return static_cast<std::ptrdiff_t>(given);
             }
             reader.thrown = std::current_exception();
             return -1;
         }
     }
+
+  private:
+    /** What has arrived; or one line, where the stream does not tell. To fill the buffer could take as long as a pipe stays open. */
+    std::ptrdiff_t some(char *buffer, std::size_t capacity, std::size_t &given)
+    {
+        constexpr auto end = std::istream::traits_type::eof();
+        if (stream.peek() != end) {
+            given = static_cast<std::size_t>(stream.readsome(buffer, static_cast<std::streamsize>(capacity)));
+        }
+        while (given == 0 || (is_line_by_line && given < capacity && buffer[given - 1] != '\n')) {
+            const auto next = stream.get();
+            if (next == end) {
+                break;
+            }
+            is_line_by_line = true;
+            buffer[given++] = std::istream::traits_type::to_char_type(next);
+        }
+        return stream.bad() ? -1 : static_cast<std::ptrdiff_t>(given);
+    }
+
+    bool is_line_by_line = false;
 };
 
 } // namespace detail
@@ -454,6 +475,16 @@ public:
         return accepted;
     }
 
+    /** Accepts the dead letters of an export as late events; returns their number. */
+    std::uint64_t import_exported_file(const std::string &path)
+    {
+        std::uint64_t accepted = 0;
+        detail::checked([&](cxsink_error **err) {
+            return cxsink_sink_import_exported_file(get(), path.c_str(), &accepted, err);
+        });
+        return accepted;
+    }
+
     /** The statistics as a JSON object. */
     std::string stats() const
     {
@@ -485,6 +516,14 @@ public:
     {
         return detail::text([&](cxsink_buffer **out, cxsink_error **err) {
             return cxsink_sink_replay(get(), selection.data(), selection.count(), out, err);
+        });
+    }
+
+    /** Replays dead letters, and overwrites rows that later events have written; returns the report as a JSON object. */
+    std::string replay_forced(const Selection &selection)
+    {
+        return detail::text([&](cxsink_buffer **out, cxsink_error **err) {
+            return cxsink_sink_replay_forced(get(), selection.data(), selection.count(), out, err);
         });
     }
 
@@ -720,6 +759,14 @@ inline std::string replay(const Config &config, const Selection &selection, Time
 {
     return detail::text([&](cxsink_buffer **out, cxsink_error **err) {
         return cxsink_replay(config.get(), selection.data(), selection.count(), timeout.ms(), out, err);
+    });
+}
+
+/** Replays dead letters like replay, and overwrites rows that later events have written. */
+inline std::string replay_forced(const Config &config, const Selection &selection, Timeout timeout)
+{
+    return detail::text([&](cxsink_buffer **out, cxsink_error **err) {
+        return cxsink_replay_forced(config.get(), selection.data(), selection.count(), timeout.ms(), out, err);
     });
 }
 

@@ -221,7 +221,8 @@ impl Table {
     pub fn upsert(&mut self, batch: &Batch) -> Result<()> {
         let to = self.position + batch.rows.len() as u64;
         let fence = Some(Fence { spool_id: SPOOL_ID, owner: OWNER, from: self.position, to });
-        match self.destination.apply(&Write { rows: &batch.rows, coalesced: &batch.coalesced, fence })? {
+        let write = Write { rows: &batch.rows, coalesced: &batch.coalesced, fence, is_late: false };
+        match self.destination.apply(&write)? {
             Applied::Committed { .. } => {
                 self.position = to;
                 Ok(())

@@ -65,8 +65,9 @@ class Fate:
     """The fate of a dead letter in a replay."""
 
     offset: int
-    fate: Literal["replayed", "rejected", "skipped"]
-    """``replayed`` (an event again), ``rejected`` (still not valid) or ``skipped`` (nothing to replay)."""
+    fate: Literal["replayed", "superseded", "rejected", "skipped"]
+    """``replayed`` (an event again), ``superseded`` (in a dry run: a later event of its key is in the table), ``rejected`` (still not
+    valid) or ``skipped`` (nothing to replay)."""
     replayed_as: int | None = None
     """Its new offset as an event; ``None`` in a dry run."""
     stage: Stage | None = None
@@ -91,6 +92,9 @@ class ReplayReport:
     """The fates of the first 10,000; empty when the sink of another process replayed them."""
     by: str | None
     """The process whose sink replayed them, if it was another one's: under the configuration that it was started with."""
+    superseded: int = 0
+    """The number of those that left their row as it was, because a later event of their key had been written; in a dry run, of those
+    that would, which do not count as replayed. 0 when a running sink replayed them: see ``Stats.superseded``."""
 
 
 class DeadLetters:
@@ -174,6 +178,7 @@ def replay(
     offsets: Iterable[int] | None = None,
     timeout: TimeLimit = 30.0,
     dry_run: bool = False,
+    force: bool = False,
 ) -> ReplayReport:
     """Checks dead letters again, with the current schema and mapping, and puts the valid ones into the table.
 
@@ -185,6 +190,7 @@ def replay(
         offsets: Only those with these offsets; ``None`` means all that were not replayed yet.
         timeout: The limit for each step of the other process, in seconds.
         dry_run: Only report the fate of each; change nothing.
+        force: Overwrite what later events of the same key have written. Otherwise such an event changes nothing.
 
     Raises:
         Timeout: The other process does not answer in time. Nothing more is replayed then.
@@ -192,11 +198,11 @@ def replay(
         DatabaseError: The table does not match the configuration.
 
     >>> replay(config, dry_run=True)
-    ReplayReport(replayed=0, rejected=1, skipped=0, by=None)
+    ReplayReport(replayed=0, rejected=1, skipped=0, by=None, superseded=0)
     """
     if dry_run:
         return replayed_from(_cxsink.replay_dry_run(native(config), offsets_from(offsets)))
-    return replayed_from(_cxsink.replay(native(config), offsets_from(offsets), seconds(timeout)))
+    return replayed_from(_cxsink.replay(native(config), offsets_from(offsets), seconds(timeout), force))
 
 
 _PAGE = 500

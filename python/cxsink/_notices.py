@@ -84,6 +84,7 @@ class StoredNotice(Notice):
     confirmed: int = 0
     coalesced: int = 0
     dead_lettered: int = 0
+    superseded: int = 0
 
     def __repr__(self) -> str:
         return f"StoredNotice({', '.join(f'{name}={count}' for name, count in vars(self).items() if count)})"

@@ -161,7 +161,8 @@ class Sink:
     def ingest_many(self, events: Iterable[Event], /) -> int:
         """Accepts every event of an iterable, many in one transaction of the spool. Returns the number of events accepted.
 
-        Events of a slow iterable are accepted after a tenth of a second at the latest. Other threads run in the meantime.
+        Events of a slow iterable are accepted with the next one after a tenth of a second at the latest. Other threads run in the
+        meantime.
 
         Raises:
             TypeError: One event is given instead of an iterable of events.
@@ -175,11 +176,16 @@ class Sink:
         """
         return self._native.ingest_many(many(events, "ingest_many takes an iterable of events; for one event, use ingest"))
 
-    def import_lines(self, lines: StrPath | Iterable[bytes | str], /) -> int:
+    def import_lines(self, lines: StrPath | Iterable[bytes | str], /, *, exported: bool = False) -> int:
         """Accepts events from JSON Lines: a file by its path, or an iterable such as an open file. Returns their number.
 
         Invalid events become dead letters, as those of the stream do; ``ingest`` raises for them instead. Empty lines are skipped.
         Blocks while the spool is full.
+
+        Args:
+            lines: The lines, or the path of their file.
+            exported: The lines are dead letters, as ``cxsink dead-letters export`` writes them. Their events are late: a row that an
+                event of their key has written since is not overwritten.
 
         Raises:
             OSError: The file cannot be read.
@@ -191,8 +197,9 @@ class Sink:
         """
         if isinstance(lines, (str, os.PathLike)):
             with open(lines, "rb") as file:
-                return self._native.import_lines(file)
-        return self._native.import_lines(many(lines, "import_lines takes a path or an iterable of lines; for one event, use ingest"))
+                return self._native.import_lines(file, exported)
+        message = "import_lines takes a path or an iterable of lines; for one event, use ingest"
+        return self._native.import_lines(many(lines, message), exported)
 
     def stop(self) -> None:
         """Begins a graceful stop: the sink stops reading, commits the spooled events, and ends. Does not wait for it. May be repeated,
@@ -261,12 +268,14 @@ class Sink:
         """
         return pages(self._native.dead_letters, start, limit)
 
-    def replay(self, offsets: Iterable[int] | None = None) -> ReplayReport:
+    def replay(self, offsets: Iterable[int] | None = None, *, force: bool = False) -> ReplayReport:
         """Checks dead letters again, with the schema that the sink was opened with and the table as it is now, and accepts the valid
-        ones as new events. The others stay, with their new reason.
+        ones as new events. The others stay, with their new reason. An event changes nothing if a later one of its key has been written;
+        ``Stats.superseded`` counts those.
 
         Args:
             offsets: Only those with these offsets; ``None`` means all that were not replayed yet.
+            force: Overwrite what later events of the same key have written.
 
         Raises:
             StateError: The sink is stopping: those replayed before stay replayed.
@@ -274,9 +283,9 @@ class Sink:
 
         >>> with Sink(config) as sink:
         ...     sink.replay()
-        ReplayReport(replayed=0, rejected=1, skipped=0, by=None)
+        ReplayReport(replayed=0, rejected=1, skipped=0, by=None, superseded=0)
         """
-        return replayed_from(self._native.replay(offsets_from(offsets)))
+        return replayed_from(self._native.replay(offsets_from(offsets), force))
 
     def connections(self) -> list[StreamConnection]:
         """The last 10,000 connections to the stream, the oldest first, including those of earlier processes with this spool.

@@ -36,7 +36,7 @@ class Stats:
     """The statistics of a sink at one moment. ``repr`` shows the counters that are not 0.
 
     Whenever no batch is in progress,
-    ``received + recovered + replayed = inserted + updated + unchanged + confirmed + coalesced + dead_lettered + pending``.
+    ``received + recovered + replayed = inserted + updated + unchanged + confirmed + coalesced + dead_lettered + superseded + pending``.
 
     >>> Stats(state="running", received=10, inserted=9, dead_lettered=1)
     Stats(state='running', received=10, inserted=9, dead_lettered=1)
@@ -62,6 +62,8 @@ class Stats:
     """Events coalesced into a later one of the same key in the same batch."""
     dead_lettered: int = 0
     """Events kept as dead letters."""
+    superseded: int = 0
+    """Replayed events that left their row as it was: a later event of their key had been written."""
     pending: int = 0
     """Events in the spool that are not committed to the table yet: the lag."""
     reconnects: int = 0
@@ -87,7 +89,8 @@ class Stats:
         >>> Stats(state="closed", received=10, inserted=9).is_balanced
         False
         """
-        done = self.inserted + self.updated + self.unchanged + self.confirmed + self.coalesced + self.dead_lettered
+        written = self.inserted + self.updated + self.unchanged + self.confirmed + self.coalesced
+        done = written + self.dead_lettered + self.superseded
         return self.received + self.recovered + self.replayed == done + self.pending
 
     def __repr__(self) -> str:

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Serialize, Serializer};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::report::finding::Finding;
 use crate::report::json::{self, serialize_as_name};
 
@@ -146,7 +146,13 @@ impl Serialize for CheckReport {
 
 pub(crate) fn failed(name: &'static str, duration: Duration, error: &Error) -> CheckStep {
     // Every failure has a hint.
-    let hint = error.hint().unwrap_or("read the message; the log of the other side may say more");
+    let hint = error.hint().unwrap_or(match error.kind() {
+        ErrorKind::Config | ErrorKind::InvalidArgument => {
+            "set the key to a value that it takes: docs/configuration.md lists every key with its values"
+        }
+        ErrorKind::Spool | ErrorKind::Internal => "read the message: the cause is on this machine",
+        _ => "read the message; the log of the other side may say more",
+    });
     CheckStep { name, status: CheckStatus::Failed, duration, message: error.to_string(), hint: Some(hint.into()) }
 }
 

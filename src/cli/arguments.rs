@@ -32,28 +32,31 @@ unless --env-file names it. The minimum is \
 CXONE_CLIENT_ID, CXONE_CLIENT_SECRET, CXONE_STREAM_ID and DATABASE_URL (or DB_HOST, DB_NAME, DB_USER and DB_PASSWORD). \
 The environment variable of any other key is CXSINK_SECTION__KEY. All keys: docs/configuration.md.
 
-Exit codes: 0 success, 1 an error ended the command, 2 wrong usage or configuration.";
+Exit codes: 0 success, 1 an error ended the command, 2 wrong usage or configuration; 130 (SIGINT) or 143 (SIGTERM) a second signal ended \
+it at once. After a first signal, `run` ends with 0; `import` with 1 if it had not read its input to the end.";
 
 /// Options of every command.
 #[derive(Debug, Args)]
 pub(super) struct Settings {
     /// Configuration file [default: cxsink.toml, if it exists]. Beside it, .env in the working directory is not read, only --env-file
-    #[arg(short, long, global = true, value_name = "FILE")]
+    #[arg(short, long, global = true, help_heading = "Global options", value_name = "FILE")]
     config: Option<PathBuf>,
     /// File of variables [default: .env in the working directory, if it exists and there is no --config]
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, help_heading = "Global options", value_name = "FILE")]
     env_file: Option<PathBuf>,
     /// Set a configuration key, for example --set batch.events_max=2000; may be repeated. Not for secrets: other users see the arguments
     /// of a process; use oauth.client_secret_file, destination.password_file or the environment
-    #[arg(short, long = "set", global = true, value_name = "SECTION.KEY=VALUE")]
+    #[arg(short, long = "set", global = true, help_heading = "Global options", value_name = "SECTION.KEY=VALUE")]
     sets: Vec<String>,
     /// Log more: -v for log.level=debug, -vv for log.level=trace
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    #[arg(short, long, global = true, help_heading = "Global options", action = clap::ArgAction::Count)]
     verbose: u8,
     /// Format of the log on the standard error stream: lines of text, or one JSON object a line; sets log.format
-    #[arg(long, global = true, value_name = "text|json")]
+    #[arg(long, global = true, help_heading = "Global options", value_name = "text|json")]
     log_format: Option<String>,
 }
+
+const DEFAULT_FILE: &str = "cxsink.toml";
 
 impl Settings {
     /// Loads the configuration and starts the log.
@@ -62,6 +65,7 @@ impl Settings {
         let mut config = layers.config()?;
         self.apply(&mut config)?;
         logging::start(&config.log);
+        log::debug!("configuration file: {}; spool: {}", self.file(), config.spool.path.display());
         if let Some(is_read) = layers.dotenv_file() {
             log::info!("{is_read}");
         }
@@ -81,7 +85,7 @@ impl Settings {
             (None, Some(_)) => Layers::default().process_environment(),
             (None, None) => Layers::from_process()?,
         };
-        let default = Path::new("cxsink.toml");
+        let default = Path::new(DEFAULT_FILE);
         match &self.config {
             Some(path) => layers.read_file(path),
             None if default.exists() => layers.read_file(default),
@@ -93,6 +97,27 @@ impl Settings {
     fn secrets_set<'a>(&'a self, config: &'a Config) -> impl Iterator<Item = &'a str> {
         let keys = self.sets.iter().filter_map(|set| set.split_once('=')).map(|(key, _)| key.trim());
         keys.filter(|key| config.get(key).is_some_and(|shown| shown.contains("***")))
+    }
+
+    /// The configuration file, in words.
+    fn file(&self) -> String {
+        match &self.config {
+            Some(path) => path.display().to_string(),
+            None if Path::new(DEFAULT_FILE).exists() => DEFAULT_FILE.into(),
+            None => "none".into(),
+        }
+    }
+
+    /// Logs what a sink is about to do, before it connects: that may take its time.
+    pub(super) fn announce(&self, config: &Config, source: &str) {
+        log::info!(
+            "cxsink {}: from {source} to the table {} of {}; spool {}, configuration file {}",
+            env!("CARGO_PKG_VERSION"),
+            config.destination.table,
+            config.get("destination.url").unwrap_or_default(),
+            config.spool.path.display(),
+            self.file()
+        );
     }
 
     /// Applies the options to the configuration.
@@ -140,9 +165,15 @@ pub(super) enum Command {
         print: bool,
     },
     /// Write events from a file of JSON Lines to the table, through the spool, like those of the stream
+    ///
+    /// Lines that have arrived are written at once, also those of a pipe that stays open. Exit code 1 if the input was not read to its end,
+    /// or if every event is a dead letter.
     Import {
         /// File with one event a line; - for the standard input
         file: PathBuf,
+        /// The file is an export of dead letters: write their events, except where a later event of the same key is in the table
+        #[arg(long)]
+        replay: bool,
     },
     /// Validate events from a file of JSON Lines against the schema, without any connection
     ///
@@ -219,9 +250,12 @@ pub(super) enum DeadLetters {
         /// Start at this offset
         #[arg(long, default_value_t = 0)]
         from: u64,
-        /// Show at most this many
-        #[arg(long, default_value_t = 100)]
-        limit: usize,
+        /// Show at most this many [default: 100; with --json, all]
+        #[arg(long)]
+        limit: Option<usize>,
+        /// Print one JSON object a line, without the events; `export` prints them with the events
+        #[arg(long)]
+        json: bool,
     },
     /// Show one, with every reason and the event itself
     Show {
@@ -238,8 +272,8 @@ pub(super) enum DeadLetters {
     },
     /// Validate them again with the current schema and mapping, and write the valid ones to the table
     ///
-    /// In the order of their offsets, each once. The others remain, with the current reason. An event that the database rejects again
-    /// becomes a new dead letter, at a new offset. If a sink is running on this spool, it does the work, with the configuration
+    /// In the order of their offsets, each once. The others remain, with the current reason. An event is superseded, and changes nothing,
+    /// if a later event of its key has been written. An event that the database rejects again becomes a new dead letter, at a new offset. If a sink is running on this spool, it does the work, with the configuration
     /// that it was started with.
     Replay {
         /// Only print what would happen to each, with the configuration of this command
@@ -248,6 +282,9 @@ pub(super) enum DeadLetters {
         /// Replay only the one with this offset; may be repeated [default: all that were not replayed yet]
         #[arg(long = "id", value_name = "OFFSET")]
         ids: Vec<u64>,
+        /// Overwrite rows that later events of the same key have written
+        #[arg(long, conflicts_with = "dry_run")]
+        force: bool,
         /// Time to wait for a running sink
         #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
         timeout: Duration,

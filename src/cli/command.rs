@@ -7,39 +7,51 @@ use clap::Parser;
 
 use super::arguments::{Arguments, Command};
 use super::print::print_out;
-use super::{check, dead_letters, demo, gaps, import, init_db, print, run, signals, simulate, validate};
+use super::{check, dead_letters, demo, gaps, import, init_db, logging, print, run, signals, simulate, validate};
+use crate::config::LogFormat;
 use crate::{Config, Error, ErrorKind};
 
 /// Runs the command line, with the program's name as first argument, and prints to the standard streams.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     signals::outlive_file_limit();
-    let arguments = match Arguments::try_parse_from(arguments) {
-        Ok(arguments) => arguments,
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    logging::set_format(wanted_format(&arguments));
+    let outcome = match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => dispatch(&arguments),
+        // Help and version come this way too.
+        Err(error) if !error.use_stderr() => {
+            print::note(error.print());
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(error) if logging::is_json() => Err(Error::new(ErrorKind::InvalidArgument, error.to_string().trim_end())),
         Err(error) => {
-            // Help and version come this way too, with exit code 0.
             let _ = error.print();
-            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+            return ExitCode::from(2);
         }
     };
-    match dispatch(&arguments) {
+    match outcome.and_then(|code| print::finish().map(|()| code)) {
         Ok(code) => code,
-        Err(error) => {
-            print::report(&error);
-            ExitCode::from(match error.kind() {
-                ErrorKind::Config | ErrorKind::InvalidArgument => 2,
-                _ => 1,
-            })
-        }
+        Err(error) => print::report_with_code(&error),
     }
+}
+
+/// The format that the command line or the environment asks for, before either is parsed.
+fn wanted_format(arguments: &[OsString]) -> LogFormat {
+    let option = arguments.iter().enumerate().find_map(|(at, argument)| match argument.to_str()? {
+        "--log-format" => arguments.get(at + 1)?.to_str(),
+        argument => argument.strip_prefix("--log-format="),
+    });
+    let variable = std::env::var("CXSINK_LOG__FORMAT").ok();
+    if option.or(variable.as_deref()) == Some("json") { LogFormat::Json } else { LogFormat::Text }
 }
 
 fn dispatch(arguments: &Arguments) -> Result<ExitCode, Error> {
     let settings = &arguments.settings;
     match &arguments.command {
-        Command::Run(options) => run::run(&settings.load()?, options),
+        Command::Run(options) => run::run(settings, options),
         Command::Check(options) => Ok(check::check(settings, options)),
         Command::InitDb { print } => init_db::init_db(&settings.load()?, *print),
-        Command::Import { file } => import::import(&settings.load()?, file),
+        Command::Import { file, replay } => import::import(settings, file, *replay),
         Command::Validate { file } => validate::validate(&settings.load()?, file),
         Command::DeadLetters { action } => dead_letters::dead_letters(&settings.load()?, action),
         Command::RenewSpool => renew_spool(&settings.load()?),

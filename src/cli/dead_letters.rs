@@ -23,7 +23,14 @@ const PAGE: usize = 1000;
 pub(super) fn dead_letters(config: &Config, action: &Action) -> Result<ExitCode> {
     let letters = DeadLetters::open(config)?;
     match action {
-        Action::Replay { dry_run, ids, timeout } => replay::replay(config, ids, *dry_run, *timeout)?,
+        Action::Replay { dry_run, ids, force, timeout } => {
+            let way = match (dry_run, force) {
+                (true, _) => replay::Way::DryRun,
+                (false, true) => replay::Way::Forced,
+                (false, false) => replay::Way::Careful,
+            };
+            replay::replay(config, ids, way, *timeout)?;
+        }
         Action::Purge { exported, replayed, before, all } => {
             let mut purge = PurgeFilter::default();
             let is_any = !exported && !replayed;
@@ -34,18 +41,41 @@ pub(super) fn dead_letters(config: &Config, action: &Action) -> Result<ExitCode>
             purge.before = before.map(micros::to_time);
             delete(&letters, &purge)?;
         }
-        Action::List { from, limit } => show_list(&letters, *from, *limit)?,
+        Action::List { from, limit, json: true } => list_json(&letters, *from, *limit)?,
+        Action::List { from, limit, json: false } => show_list(&letters, *from, limit.unwrap_or(LIST_MAX))?,
         Action::Show { offset } => show_one(&letters, *offset)?,
         Action::Export { file } => export(&letters, file)?,
     }
     Ok(ExitCode::SUCCESS)
 }
 
+/// Dead letters that a list shows unless it is told otherwise.
+const LIST_MAX: usize = 100;
+
+/// All of them, unless there is a limit, each as one JSON object without its event.
+fn list_json(letters: &DeadLetters, mut from: u64, limit: Option<usize>) -> Result<()> {
+    let mut left = limit.unwrap_or(usize::MAX);
+    while left > 0 {
+        let page = letters.list(from, left.min(PAGE))?;
+        let Some(last) = page.last() else { break };
+        from = last.offset + 1;
+        left -= page.len();
+        for letter in &page {
+            print_out!("{}", letter.to_json(false));
+        }
+    }
+    Ok(())
+}
+
 fn show_list(letters: &DeadLetters, from: u64, limit: usize) -> Result<()> {
     let total = letters.count()?;
-    let page = letters.list(from, limit)?;
+    // One more, to see whether there are more.
+    let mut page = letters.list(from, limit.saturating_add(1))?;
+    let has_more = page.len() > limit;
+    page.truncate(limit);
     if page.is_empty() {
-        print_out!("no dead letters");
+        let place = if from > 0 && total > 0 { format!(" from offset {from} on") } else { String::new() };
+        print_out!("no dead letters{place}");
         return Ok(());
     }
     let head = [("offset", Right), ("rejected at", Left), ("stage", Left), ("handled", Left), ("reason", Left)];
@@ -59,9 +89,10 @@ fn show_list(letters: &DeadLetters, from: u64, limit: usize) -> Result<()> {
         ]
     });
     print_out!("{}", list(head, rows));
-    print_out!("{} of {}; to see an event: cxsink dead-letters show OFFSET", page.len(), counted(total, "dead letter"));
-    if let Some(last) = page.last().filter(|_| page.len() == limit) {
-        print_out!("the next ones, if any: cxsink dead-letters list --from {}", last.offset + 1);
+    let shown = count(page.len() as u64);
+    print_out!("{shown} of {}; to see an event: cxsink dead-letters show OFFSET", counted(total, "dead letter"));
+    if let Some(last) = page.last().filter(|_| has_more) {
+        print_out!("there are more: cxsink dead-letters list --from {}", last.offset + 1);
     }
     Ok(())
 }
@@ -130,17 +161,19 @@ pub(super) fn describe(letter: &DeadLetter) -> String {
 }
 
 fn export(letters: &DeadLetters, file: &Path) -> Result<()> {
+    let is_stdout = file.as_os_str() == "-";
     let fail = |error: std::io::Error| {
         let is_there = error.kind() == std::io::ErrorKind::AlreadyExists;
-        let error = Error::new(ErrorKind::InvalidArgument, format!("writing {}: {error}", file.display()));
         if is_there {
-            error.with_hint("name a new file; the existing one may have the only copy of earlier dead letters")
+            Error::new(ErrorKind::InvalidArgument, format!("writing {}: {error}", file.display()))
+                .with_hint("name a new file; the existing one may have the only copy of earlier dead letters")
         } else {
-            error
+            let name = if is_stdout { "the standard output".into() } else { file.display().to_string() };
+            Error::new(ErrorKind::Internal, format!("writing {name}: {error}"))
+                .with_hint("make room or name another file; the dead letters are still in the spool")
         }
     };
     // Events are confidential: a file for this user only, and never one that was there.
-    let is_stdout = file.as_os_str() == "-";
     let mut out: Box<dyn Write> = if is_stdout {
         Box::new(std::io::stdout().lock())
     } else {
@@ -151,12 +184,10 @@ fn export(letters: &DeadLetters, file: &Path) -> Result<()> {
     loop {
         let page = letters.list(from, PAGE)?;
         let Some(last) = page.last() else { break };
-        {
-            let mut lines = BufWriter::new(&mut out);
-            for letter in &page {
-                writeln!(lines, "{}", letter.to_json(true)).map_err(fail)?;
-            }
-            lines.flush().map_err(fail)?;
+        match write_page(&mut out, &page) {
+            // As in `cxsink dead-letters export | head`: those that were not read are not marked.
+            Err(error) if is_stdout && error.kind() == std::io::ErrorKind::BrokenPipe => return Ok(()),
+            written => written.map_err(fail)?,
         }
         // Only after the write: a marked dead letter may be deleted.
         letters.mark_exported(&page.iter().map(|letter| letter.offset).collect::<Vec<_>>())?;
@@ -167,4 +198,12 @@ fn export(letters: &DeadLetters, file: &Path) -> Result<()> {
         print_out!("{} exported to {}", counted(exported, "dead letter"), file.display());
     }
     Ok(())
+}
+
+fn write_page(out: &mut dyn Write, page: &[DeadLetter]) -> std::io::Result<()> {
+    let mut lines = BufWriter::new(out);
+    for letter in page {
+        writeln!(lines, "{}", letter.to_json(true))?;
+    }
+    lines.flush()
 }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use super::arguments::{Demo, Settings};
-use super::follow::follow;
+use super::follow::{failed, follow};
 use super::format::{counted, rows, summary, terminal_width};
 use super::print::print_out;
 use super::signals::stop_on_signal;
@@ -42,7 +42,10 @@ pub(super) fn demo(options: &Demo, settings: &Settings) -> Result<ExitCode> {
     let sink = Sink::open(&config)?;
     let signals = stop_on_signal(&sink)?;
     sink.start()?;
-    let stats = follow(&sink, &signals, Duration::from_secs(30), Some(options.events), || false)?;
+    let stats = match follow(&sink, &signals, Duration::from_secs(30), Some(options.events), || false) {
+        Ok(stats) => stats,
+        Err(error) => return Ok(failed(&sink, &error)),
+    };
     let elapsed = started.elapsed();
     let letters = sink.dead_letters(0, 1)?;
 

@@ -1,5 +1,6 @@
 //! Follows a sink from its start to its end: signals, the live line, the summary.
 
+use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -7,9 +8,9 @@ use serde_json::json;
 
 use super::format::summary;
 use super::live::Live;
-use super::print::print_err;
+use super::print::{print_err, report};
 use crate::config::LogFormat;
-use crate::{Config, Notice, Poll, Result, Sink, Stats};
+use crate::{Config, Error, Notice, Poll, Result, Sink, Stats};
 
 /// Interval at which the loop checks for signals and draws.
 const TICK: Duration = Duration::from_millis(100);
@@ -31,7 +32,7 @@ pub(super) fn follow(
 ) -> Result<Stats> {
     let mut live = Live::start(total);
     let mut stopped: Option<Instant> = None;
-    while !is_closed(sink)? {
+    while !is_closed(sink, &mut live)? {
         if live.is_due() {
             live.show(&sink.stats());
         }
@@ -56,20 +57,31 @@ pub(super) fn follow(
     Ok(stats)
 }
 
+/// Reports the error with which a sink ended, unless the log has it already, and returns the exit code.
+pub(super) fn failed(sink: &Sink, error: &Error) -> ExitCode {
+    if sink.failure().is_none() {
+        report(error);
+    }
+    // The sink has run, so the usage was right: not 2.
+    ExitCode::from(1)
+}
+
 /// Takes the notices that have accumulated; true when the sink has ended.
-fn is_closed(sink: &Sink) -> Result<bool> {
+fn is_closed(sink: &Sink, live: &mut Live) -> Result<bool> {
     let mut timeout = TICK;
     for _ in 0..NOTICES_MAX {
         match sink.poll(Some(timeout))? {
             Poll::Closed => return Ok(true),
             // The log has all the others already.
             Poll::Notice(Notice::Stats(stats)) => log::info!(
-                "{} events received, {} pending, {} dead letters, {} reconnects",
+                "{} events received, {} stored, {} pending, {} dead letters, {} reconnects",
                 stats.received,
+                stats.inserted + stats.updated + stats.unchanged + stats.confirmed,
                 stats.pending,
                 stats.dead_lettered,
                 stats.reconnects
             ),
+            Poll::Notice(Notice::Error(error)) => live.note_error(&error, &sink.stats()),
             Poll::Notice(_) => {}
             Poll::TimedOut => break,
         }

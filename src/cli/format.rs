@@ -46,25 +46,29 @@ pub(super) fn rate(events: u64, elapsed: Duration) -> HumanCount {
 pub(super) fn summary(stats: &Stats, elapsed: Duration) -> String {
     let written = (stats.received + stats.recovered + stats.replayed).saturating_sub(stats.pending);
     let counters = [
-        ("received", stats.received, true),
-        ("recovered", stats.recovered, false),
-        ("replayed", stats.replayed, false),
-        ("inserted", stats.inserted, true),
-        ("updated", stats.updated, true),
-        ("unchanged", stats.unchanged, false),
-        ("confirmed", stats.confirmed, false),
-        ("coalesced", stats.coalesced, true),
-        ("dead letters", stats.dead_lettered, true),
-        ("pending", stats.pending, true),
-        ("reconnects", stats.reconnects, true),
+        ("received", stats.received, true, ""),
+        ("recovered", stats.recovered, false, "left in the spool by an earlier run"),
+        ("replayed", stats.replayed, false, "dead letters tried again"),
+        ("inserted", stats.inserted, true, ""),
+        ("updated", stats.updated, true, ""),
+        ("unchanged", stats.unchanged, false, ""),
+        ("confirmed", stats.confirmed, false, "stored, but the database's answer was lost"),
+        ("coalesced", stats.coalesced, true, "stored in one row with a later event of the same key"),
+        ("superseded", stats.superseded, false, "not stored: a later event of the same key was"),
+        ("dead letters", stats.dead_lettered, true, "see cxsink dead-letters list"),
+        ("pending", stats.pending, true, "in the spool for the next start"),
+        ("reconnects", stats.reconnects, true, ""),
     ];
     let mut text = String::new();
-    for (name, number, _) in counters.into_iter().filter(|(_, number, always)| *always || *number > 0) {
-        let _ = writeln!(text, "  {name:<18} {}", count(number));
+    for (name, number, _, words) in counters.into_iter().filter(|(_, number, always, _)| *always || *number > 0) {
+        let words = if words.is_empty() || number == 0 { String::new() } else { format!("  ({words})") };
+        let _ = writeln!(text, "  {name:<18} {}{words}", count(number));
     }
     let _ = writeln!(text, "  {:<18} {}", "events/s", rate(written, elapsed));
-    let (p50, p99) = (duration(stats.latency.p50), duration(stats.latency.p99));
-    let _ = writeln!(text, "  {:<18} p50 {p50}, p99 {p99}", "receipt to commit");
+    if stats.latency.max > Duration::ZERO {
+        let (p50, p99) = (duration(stats.latency.p50), duration(stats.latency.p99));
+        let _ = writeln!(text, "  {:<18} p50 {p50}, p99 {p99}  (from receipt to commit)", "latency");
+    }
     text
 }
 

@@ -7,7 +7,8 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::format::{count, rate};
 use super::logging;
-use crate::Stats;
+use crate::error::foreign_text::{MESSAGE_CHARS_MAX, one_line};
+use crate::{Error, State, Stats};
 
 /// Drawn until it is dropped, and only if the standard error stream is a terminal.
 pub(super) struct Live {
@@ -15,6 +16,9 @@ pub(super) struct Live {
     is_terminal: bool,
     drawn: Instant,
     received: u64,
+    finished: u64,
+    /// The last error, and the events received when it came.
+    trouble: Option<(String, u64)>,
 }
 
 const INTERVAL: Duration = Duration::from_millis(250);
@@ -28,18 +32,20 @@ impl Live {
         } else {
             ProgressDrawTarget::hidden()
         });
+        // `wide_msg` ends at the edge of the terminal.
         let (bar, template) = match total {
-            Some(total) => (ProgressBar::new(total), "{bar:20} {percent:>3} %  {msg}"),
-            None => (ProgressBar::new_spinner(), "{spinner} {msg}"),
+            Some(total) => (ProgressBar::new(total), "{bar:20} {percent:>3} %  {wide_msg}"),
+            None => (ProgressBar::new_spinner(), "{spinner} {wide_msg}"),
         };
         let bar = progress.add(bar);
         if let Ok(style) = ProgressStyle::with_template(template) {
+            let style = if is_utf8() { style } else { style.tick_chars("-\\|/ ").progress_chars("=> ") };
             bar.set_style(style);
         }
         if is_terminal {
             logging::set_beside(Some(progress));
         }
-        Self { bar, is_terminal, drawn: Instant::now(), received: 0 }
+        Self { bar, is_terminal, drawn: Instant::now(), received: 0, finished: 0, trouble: None }
     }
 
     /// Whether it is time to draw again.
@@ -47,21 +53,57 @@ impl Live {
         self.is_terminal && self.drawn.elapsed() >= INTERVAL
     }
 
+    /// Shows the error until events arrive again.
+    pub(super) fn note_error(&mut self, error: &Error, stats: &Stats) {
+        self.trouble = Some((error.to_string(), stats.received));
+    }
+
     pub(super) fn show(&mut self, stats: &Stats) {
         let elapsed = self.drawn.elapsed();
-        let rate = rate(stats.received.saturating_sub(self.received), elapsed);
-        (self.drawn, self.received) = (Instant::now(), stats.received);
-        self.bar.set_position((stats.received + stats.recovered + stats.replayed).saturating_sub(stats.pending));
+        let finished = (stats.received + stats.recovered + stats.replayed).saturating_sub(stats.pending);
+        let arriving = stats.received.saturating_sub(self.received);
+        let finishing = finished.saturating_sub(self.finished);
+        (self.drawn, self.received, self.finished) = (Instant::now(), stats.received, finished);
+        self.bar.set_position(finished);
+        let is_over = |since: u64| stats.received > since && stats.state == State::Running;
+        self.trouble.take_if(|(_, since)| is_over(*since));
+        let trouble = self
+            .trouble
+            .as_ref()
+            .map_or_else(String::new, |(error, _)| format!(" · {}", one_line(error, MESSAGE_CHARS_MAX)));
         self.bar.set_message(format!(
-            "{} · {} events/s in · {} stored · {} pending · {} dead letters",
+            "{} · {} events/s in, {} stored{} · {} stored · {} pending · {} dead letters{trouble}",
             stats.state,
-            rate,
+            rate(arriving, elapsed),
+            rate(finishing, elapsed),
+            time_left(stats, finishing, elapsed),
             count(stats.inserted + stats.updated + stats.unchanged + stats.confirmed),
             count(stats.pending),
             count(stats.dead_lettered),
         ));
         self.bar.tick();
     }
+}
+
+/// How long the pending events will take, once no more arrive.
+fn time_left(stats: &Stats, finishing: u64, elapsed: Duration) -> String {
+    if stats.state != State::Stopping || finishing == 0 || stats.pending == 0 {
+        return String::new();
+    }
+    let left = elapsed.as_secs_f64() * (count_f64(stats.pending) / count_f64(finishing));
+    format!(" ({left:.0} s left)")
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a rough time")]
+fn count_f64(number: u64) -> f64 {
+    number as f64
+}
+
+/// Whether the terminal shows more than ASCII, as far as the environment says.
+fn is_utf8() -> bool {
+    let set = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().filter_map(std::env::var_os).find(|value| !value.is_empty());
+    let name = set.map_or_else(String::new, |value| value.to_string_lossy().to_ascii_lowercase());
+    name.contains("utf-8") || name.contains("utf8")
 }
 
 impl Drop for Live {

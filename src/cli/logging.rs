@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use indicatif::MultiProgress;
 use log::{Level, LevelFilter, Log, Metadata, Record};
@@ -14,14 +15,40 @@ use crate::time::clock::{Clock, SystemClock};
 /// The longest line: an error and its hint.
 const LINE_CHARS_MAX: usize = 3 * MESSAGE_CHARS_MAX;
 
-struct Logger {
-    format: LogFormat,
-}
+struct Logger;
+
+/// Whether the log, and everything else on the standard error stream, is JSON.
+static IS_JSON: AtomicBool = AtomicBool::new(false);
 
 /// The live line below the log: log lines go above it.
 static BESIDE: Mutex<Option<MultiProgress>> = Mutex::new(None);
 
-/// Starts the log of this process. A second call only changes the level.
+/// Sets the format of the standard error stream. Known before the configuration where the command line or the environment has it, so
+/// that an error of the configuration has it too.
+pub(super) fn set_format(format: LogFormat) {
+    IS_JSON.store(format == LogFormat::Json, Ordering::Relaxed);
+}
+
+pub(super) fn is_json() -> bool {
+    IS_JSON.load(Ordering::Relaxed)
+}
+
+/// A line of a JSON log.
+pub(super) fn json_line(level: Level, target: &str, message: &str) -> serde_json::Value {
+    serde_json::json!({
+        "time": now(),
+        "level": level.as_str().to_ascii_lowercase(),
+        "target": target,
+        "message": message,
+    })
+}
+
+fn now() -> String {
+    let now = crate::time::timestamp::format_micros(SystemClock.unix_micros());
+    format!("{}Z", &now[..23])
+}
+
+/// Starts the log of this process. A second call only changes format and level.
 pub(super) fn start(config: &LogConfig) {
     let level = match config.level {
         LogLevel::Error => LevelFilter::Error,
@@ -30,7 +57,8 @@ pub(super) fn start(config: &LogConfig) {
         LogLevel::Debug => LevelFilter::Debug,
         LogLevel::Trace => LevelFilter::Trace,
     };
-    let _ = log::set_boxed_logger(Box::new(Logger { format: config.format }));
+    set_format(config.format);
+    let _ = log::set_logger(&Logger);
     log::set_max_level(level);
 }
 
@@ -49,20 +77,13 @@ impl Log for Logger {
         if !self.enabled(record.metadata()) {
             return;
         }
-        let now = crate::time::timestamp::format_micros(SystemClock.unix_micros());
-        let time = format!("{}Z", &now[..23]);
         // Records of other crates may hold foreign text.
         let message = record.args().to_string();
         let message = one_line(&message, LINE_CHARS_MAX);
-        let line = match self.format {
-            LogFormat::Text => format!("{time} {:<5} {message}", record.level()),
-            LogFormat::Json => serde_json::json!({
-                "time": time,
-                "level": record.level().as_str().to_ascii_lowercase(),
-                "target": record.target(),
-                "message": message,
-            })
-            .to_string(),
+        let line = if is_json() {
+            json_line(record.level(), record.target(), &message).to_string()
+        } else {
+            format!("{} {:<5} {message}", now(), record.level())
         };
         let print = || {
             // A reader that has gone away is not a reason to end.

@@ -3,13 +3,13 @@
 use std::process::ExitCode;
 use std::time::Instant;
 
-use super::arguments::Run;
-use super::follow::{follow, sum_up};
-use super::print::report;
+use super::arguments::{Run, Settings};
+use super::follow::{failed, follow, sum_up};
 use super::signals::stop_on_signal;
-use crate::{Config, Error, ErrorKind, Result, Sink};
+use crate::{Error, ErrorKind, Result, Sink};
 
-pub(super) fn run(config: &Config, options: &Run) -> Result<ExitCode> {
+pub(super) fn run(settings: &Settings, options: &Run) -> Result<ExitCode> {
+    let config = &settings.load()?;
     if !config.has_stream() {
         return Err(Error::new(ErrorKind::Config, "running the sink: no stream is configured").with_hint(
             "set CXONE_STREAM_ID, CXONE_CLIENT_ID and CXONE_CLIENT_SECRET, or stream.id, oauth.client_id and \
@@ -19,6 +19,7 @@ pub(super) fn run(config: &Config, options: &Run) -> Result<ExitCode> {
     let started = Instant::now();
     let sink = Sink::open(config)?;
     let signals = stop_on_signal(&sink)?;
+    settings.announce(config, &format!("the stream {}", config.stream.id.as_deref().unwrap_or_default()));
     sink.start()?;
     Ok(match follow(&sink, &signals, options.drain_timeout, None, || false) {
         Ok(stats) => {
@@ -26,10 +27,11 @@ pub(super) fn run(config: &Config, options: &Run) -> Result<ExitCode> {
             ExitCode::SUCCESS
         }
         Err(error) => {
-            sum_up(config, &sink.stats(), started.elapsed());
-            report(&error);
-            // The sink has run, so the usage was right: not 2.
-            ExitCode::from(1)
+            let stats = sink.stats();
+            if stats.received + stats.recovered + stats.replayed > 0 {
+                sum_up(config, &stats, started.elapsed());
+            }
+            failed(&sink, &error)
         }
     })
 }

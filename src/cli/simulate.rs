@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::arguments::{Settings, Simulate};
-use super::print::{print_err, print_out};
+use super::print::{self, print_out};
 use super::{logging, signals};
 use crate::simulator::{OptionKey, Simulator, SimulatorOptions};
 use crate::{Config, Error, ErrorKind, Result};
@@ -27,7 +27,7 @@ pub(super) fn simulate(arguments: &Simulate, settings: &Settings) -> Result<Exit
     print_out!("CXONE_CLIENT_ID={}", simulator.client_id());
     print_out!("CXONE_CLIENT_SECRET={}", simulator.client_secret());
     print_out!("CXONE_STREAM_ID={}", simulator.stream_id());
-    print_err!("simulating CXone until Ctrl-C; start a sink with these environment variables");
+    print::say("simulating CXone until Ctrl-C; start a sink with these environment variables");
     let mut is_finished = false;
     while signals.load(Ordering::SeqCst) == 0 && !(is_finished && closes_at_end) {
         is_finished = simulator.wait_finished(Duration::from_millis(100));

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use crate::error::Result;
 use crate::report::finding::Finding;
+use crate::rows::batch::Rows;
 use crate::rows::{NewTable, Plan, Table};
 
 pub(crate) use checkpoint::Checkpoint;
@@ -58,6 +59,9 @@ pub(crate) trait Destination: Send {
 
     /// The first rows as text, with the columns in the order of `connect`.
     fn peek(&mut self, count: usize) -> Result<Vec<Vec<Option<String>>>>;
+
+    /// Which of the rows, as late events, would leave the table as it is now. Changes nothing.
+    fn superseded(&mut self, rows: &Rows) -> Result<Vec<usize>>;
 
     /// One step of `check`, which changes nothing. Connects if needed; `None` if the step does not apply to this destination.
     fn examine(&mut self, what: Examination<'_>) -> Result<Option<Finding>>;

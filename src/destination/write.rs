@@ -10,6 +10,8 @@ pub(crate) struct Write<'a> {
     /// One entry for each row to write, sorted by key; each key at most once.
     pub(crate) coalesced: &'a [Coalesced],
     pub(crate) fence: Option<Fence<'a>>,
+    /// Whether the events are late: a row that a later event of its key has written stays as it is.
+    pub(crate) is_late: bool,
 }
 
 /// A compare-and-set on the checkpoint, in the same transaction as a batch: the batch is refused unless the position is `from` and the
@@ -25,7 +27,7 @@ pub(crate) struct Fence<'a> {
 /// The outcome of a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Applied {
-    /// Committed. Rows in neither count stayed as they were (update modes `changed` and `newer`, or a key-only table).
+    /// Committed. Rows in neither count stayed as they were (late events, update modes `changed` and `newer`, or a key-only table).
     Committed { inserted: u64, updated: u64 },
     /// The checkpoint was not at `fence.from`, or has another owner: nothing was changed. Read
     /// [`checkpoints`](super::Destination::checkpoints) again.

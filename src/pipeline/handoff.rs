@@ -28,6 +28,8 @@ pub(crate) struct PreparedBatch {
     pub(crate) bytes: usize,
     /// More events may be added until a writer takes it.
     pub(crate) is_open: bool,
+    /// Whether its events are late: all of them or none.
+    pub(crate) is_late: bool,
     pub(crate) rows: Rows,
     /// The rows of each partition.
     pub(crate) shares: Vec<Share>,
@@ -51,6 +53,7 @@ impl PreparedBatch {
             to: from,
             bytes: 0,
             is_open: true,
+            is_late: false,
             rows: Rows::new(Arc::clone(&assignment.plan)),
             shares: Vec::new(),
             shares_left: AtomicUsize::new(0),

@@ -15,9 +15,9 @@ use crate::pipeline::replayer::Replayer;
 use crate::report::dead_letter::DeadLetter;
 use crate::report::status::Status;
 use crate::rows::batch::Rows;
-use crate::rows::map_event;
 use crate::rows::partition::split;
 use crate::rows::schema::Schema;
+use crate::rows::{key_of, map_event};
 use crate::spool::{Next, Spool, SpooledEvents, space_of};
 
 /// A batch that is smaller than both is open: until a writer takes it, what arrives is added. Adding takes a fraction of a
@@ -173,7 +173,8 @@ impl Preparer {
     /// Replays a page of the dead letters that another process requests; returns when to look again.
     fn replay_request(&self, assignment: &Assignment) -> Duration {
         let plan = Some(&assignment.plan);
-        let replayer = Replayer { spool: &self.spool, status: &self.status, schema: &self.schema, plan };
+        let replayer =
+            Replayer { spool: &self.spool, status: &self.status, schema: &self.schema, plan, is_forced: false };
         let replay = || match self.spool.replay_request()? {
             Some(request) if !self.spool.is_intake_ended() => replayer.answer(&request).map(|()| Duration::ZERO),
             _ => Ok(REQUESTS_INTERVAL),
@@ -198,6 +199,14 @@ impl Preparer {
 
     /// Adds events from the read position on: all that there is room for to an empty batch, a few to one that a writer may wait for.
     fn extend(&mut self, batch: &mut PreparedBatch, assignment: &Assignment) -> Result<()> {
+        // Late events and others are written by different statements.
+        let (is_late, alike_to) = self.spool.lateness(batch.to);
+        if !batch.is_empty() && is_late != batch.is_late {
+            batch.is_open = false;
+            return Ok(());
+        }
+        batch.is_late = is_late;
+        let alike = usize::try_from(alike_to - batch.to).unwrap_or(usize::MAX);
         let bytes_of_batch = usize::try_from(self.batch.bytes_max).unwrap_or(usize::MAX);
         let events_of_batch = self.batch.events_max as usize;
         let open_events = events_of_batch.min(OPEN_EVENTS_MAX);
@@ -207,9 +216,9 @@ impl Preparer {
         } else {
             (open_events.min(events_of_batch - batch.events()), open_bytes.min(bytes_of_batch - batch.bytes))
         };
-        self.spool.read(batch.to, events_max, bytes_max, &mut self.events)?;
+        self.spool.read(batch.to, events_max.min(alike), bytes_max, &mut self.events)?;
         let Some(end) = self.events.end() else { return Ok(()) };
-        self.prepare(batch);
+        self.prepare(batch, assignment);
         batch.is_open = batch.to == end && batch.events() < open_events && batch.bytes < open_bytes;
         batch.shares = split(&batch.rows, assignment.partitions);
         batch.shares_left = AtomicUsize::new(batch.shares.len());
@@ -220,7 +229,7 @@ impl Preparer {
 
     /// Adds the events that were read, or fewer. The dead letters of a batch are kept at once, so it ends before they take too much; and
     /// it ends at an immediate stop, which thousands of events that use up their budget would delay.
-    fn prepare(&self, batch: &mut PreparedBatch) {
+    fn prepare(&self, batch: &mut PreparedBatch, assignment: &Assignment) {
         batch.rows.reserve(self.events.len(), self.events.bytes());
         for (offset, received_at, event) in self.events.iter() {
             if self.status.abort.is_set() {
@@ -230,7 +239,8 @@ impl Preparer {
                 batch.rejected.push(offset);
             } else if let Err(error) = self.prepare_event(offset, event, &mut batch.rows) {
                 let now = self.status.clock.unix_micros();
-                let letter = DeadLetter::new(offset, received_at, now, &error, event);
+                let mut letter = DeadLetter::new(offset, received_at, now, &error, event);
+                letter.key_hash = key_of_rejected(&error, event, assignment);
                 let space = batch.dead_letters_space + space_of(&letter);
                 if space > self.spool.dead_letters_max() && !batch.dead_letters.is_empty() {
                     break;
@@ -255,6 +265,15 @@ impl Preparer {
         }
         map_event(&self.schema.parse(event)?, offset, rows)
     }
+}
+
+/// The hash of a rejected event's key, if it has one. With several partitions it is not used: another writer may write a later event of
+/// the key before the first writer keeps the dead letter.
+fn key_of_rejected(error: &Error, event: &[u8], assignment: &Assignment) -> Option<u64> {
+    if assignment.partitions > 1 || assignment.plan.has_loose_key || error.kind() == ErrorKind::Json {
+        return None;
+    }
+    serde_json::from_slice(event).ok().and_then(|json| key_of(&json, &assignment.plan))
 }
 
 #[cfg(test)]

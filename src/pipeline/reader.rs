@@ -60,7 +60,12 @@ impl Reader {
             }
             let Some(is_token_refused) = self.judge(outcome)? else { break };
             // After a stable connection a refused token has expired, and the next connection fetches another one at once.
-            if !(is_token_refused && was_stable) && self.status.end_of_reading.wait(backoff.next_delay()) {
+            if is_token_refused && was_stable {
+                continue;
+            }
+            let delay = backoff.next_delay();
+            log::info!("connecting to the stream again in {:.1} s", delay.as_secs_f64());
+            if self.status.end_of_reading.wait(delay) {
                 break;
             }
         }
@@ -142,7 +147,7 @@ impl Reader {
 
     fn try_append(&mut self, burst: &Burst, received_at: i64) -> Result<Appended> {
         let appended = if self.status.end_of_reading.is_set() {
-            self.spool.append_last(burst, received_at).map(|()| Appended::At(0))?
+            self.spool.append_last(burst, received_at, false).map(|()| Appended::At(0))?
         } else {
             self.spool.append(burst, received_at)?
         };

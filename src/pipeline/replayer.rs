@@ -23,6 +23,8 @@ pub(crate) struct Replayer<'a> {
     pub(crate) schema: &'a Schema,
     /// The plan; without one, because no destination was reached yet, only the schema decides.
     pub(crate) plan: Option<&'a Arc<Plan>>,
+    /// Whether the events overwrite their rows, whatever has been written since.
+    pub(crate) is_forced: bool,
 }
 
 /// The offsets and fates of a page's dead letters.
@@ -51,11 +53,13 @@ impl Replayer<'_> {
             .dead_letters
             .iter()
             .map(|letter| {
-                let error = check(self.schema, self.plan, letter).err();
+                let error = check(self.schema, self.plan, letter, None).err();
                 (letter, error.map(|error| letter.with_reason(&error)))
             })
             .collect();
-        let Some(mut fates) = self.spool.replay(&judged, now, request.map(|request| (request, page)))? else {
+        let is_forced = request.map_or(self.is_forced, |request| request.is_forced);
+        let progress = request.map(|request| (request, page));
+        let Some(mut fates) = self.spool.replay(&judged, now, is_forced, progress)? else {
             return Ok(None);
         };
         let replayed = fates.iter().filter(|(_, fate)| matches!(fate, Fate::Replayed(_))).count();
@@ -66,11 +70,17 @@ impl Replayer<'_> {
     }
 }
 
-/// Checks the event of a dead letter.
-pub(crate) fn check(schema: &Schema, plan: Option<&Arc<Plan>>, letter: &DeadLetter) -> Result<()> {
+/// Checks the event of a dead letter. If it is valid, its row is appended to `into`.
+pub(crate) fn check(
+    schema: &Schema,
+    plan: Option<&Arc<Plan>>,
+    letter: &DeadLetter,
+    into: Option<&mut Rows>,
+) -> Result<()> {
     let json = schema.parse(&letter.event.0)?;
-    match plan {
-        Some(plan) => map_event(&json, letter.offset, &mut Rows::new(Arc::clone(plan))),
-        None => Ok(()),
+    match (into, plan) {
+        (Some(rows), _) => map_event(&json, letter.offset, rows),
+        (None, Some(plan)) => map_event(&json, letter.offset, &mut Rows::new(Arc::clone(plan))),
+        (None, None) => Ok(()),
     }
 }

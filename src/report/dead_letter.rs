@@ -53,6 +53,9 @@ pub struct DeadLetter {
     /// The event, byte for byte.
     #[serde(flatten)]
     pub event: Payload,
+    /// The hash of its key, of a new one whose key is known: see `spool::dead_letters::keys`.
+    #[serde(skip)]
+    pub(crate) key_hash: Option<u64>,
 }
 
 /// The bytes of an event. `Debug` shows only their number.
@@ -144,6 +147,7 @@ impl DeadLetter {
             replayed_at: None,
             replayed_as: None,
             event: Payload(event.to_vec()),
+            key_hash: None,
         }
     }
 

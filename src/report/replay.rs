@@ -23,6 +23,9 @@ pub enum Selection {
 pub enum Fate {
     /// It is valid now, and an event again, at this offset of the spool; `None` in a dry run.
     Replayed(Option<u64>),
+    /// It is valid now, but a later event of its key has written its row, which would stay as it is. Only in a dry run: in a replay, the
+    /// writer finds out, and the counter `superseded` counts it.
+    Superseded,
     /// It is still not valid, for this reason, which its dead letter now states.
     Rejected(Rejection),
     /// No dead letter has this offset, it was replayed before, or its batch is not finished.
@@ -39,6 +42,9 @@ pub struct ReplayReport {
     pub rejected: u64,
     /// The number of the given offsets with nothing to replay.
     pub skipped: u64,
+    /// The number of those that left their row as it was, because a later event of their key had been written; in a dry run, of those that
+    /// would, which do not count as replayed then. 0 when a running sink replayed them: its counter has them once they are written.
+    pub superseded: u64,
     /// The offset and the fate of the first [`FATES_MAX`](Self::FATES_MAX); empty when the sink of another process replayed them.
     #[serde(serialize_with = "serialize_fates")]
     pub fates: Vec<(u64, Fate)>,
@@ -55,6 +61,7 @@ impl ReplayReport {
             Fate::Replayed(_) => self.replayed += 1,
             Fate::Rejected(_) => self.rejected += 1,
             Fate::Skipped => self.skipped += 1,
+            Fate::Superseded => self.superseded += 1,
         }
         if self.fates.len() < Self::FATES_MAX {
             self.fates.push((offset, fate));
@@ -74,6 +81,7 @@ fn serialize_fates<S: Serializer>(fates: &[(u64, Fate)], serializer: S) -> Resul
         Replayed { offset: u64, replayed_as: Option<u64> },
         Rejected { offset: u64, stage: Stage, reason: &'a str, violations: &'a [Violation] },
         Skipped { offset: u64 },
+        Superseded { offset: u64 },
     }
     serializer.collect_seq(fates.iter().map(|(offset, fate)| match fate {
         Fate::Replayed(replayed_as) => Entry::Replayed { offset: *offset, replayed_as: *replayed_as },
@@ -84,5 +92,6 @@ fn serialize_fates<S: Serializer>(fates: &[(u64, Fate)], serializer: S) -> Resul
             violations: &rejection.violations,
         },
         Fate::Skipped => Entry::Skipped { offset: *offset },
+        Fate::Superseded => Entry::Superseded { offset: *offset },
     }))
 }

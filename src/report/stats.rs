@@ -2,7 +2,7 @@
 //! the JSON and the accounting, and the C header and the Python package are tested against it.
 //!
 //! Closed accounting: whenever no batch is in progress,
-//! `received + recovered + replayed = inserted + updated + unchanged + confirmed + coalesced + dead_lettered + pending`.
+//! `received + recovered + replayed = inserted + updated + unchanged + confirmed + coalesced + dead_lettered + superseded + pending`.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -39,7 +39,7 @@ macro_rules! statistics {
             [$($accepted_number,)+ $($done_number,)+ $($waiting_number,)+ $($other_number,)+].len();
 
         impl Counter {
-            /// Every counter, in the order of its number.
+            /// Every counter, in the order of the accounting.
             pub const ALL: [Self; COUNT] =
                 [$(Self::$Accepted,)+ $(Self::$Done,)+ $(Self::$Waiting,)+ $(Self::$Other,)+];
 
@@ -283,6 +283,8 @@ statistics! {
         Coalesced = 7: coalesced,
         /// Events kept as dead letters.
         DeadLettered = 8: dead_lettered,
+        /// Replayed events that left their row as it was: a later event of their key had been written.
+        Superseded = 14: superseded,
     }
     waiting {
         /// Events in the spool that are not committed to the table yet: the lag.
@@ -306,10 +308,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn counters_are_numbered_in_their_order() {
-        for (number, counter) in Counter::ALL.into_iter().enumerate() {
-            assert_eq!(counter as usize, number, "{}", counter.name());
-        }
+    fn each_counter_has_a_number_of_its_own_and_none_is_left_out() {
+        let mut numbers = Counter::ALL.map(|counter| counter as usize);
+        numbers.sort_unstable();
+        assert_eq!(numbers, std::array::from_fn(|number| number));
     }
 
     #[test]
@@ -329,7 +331,15 @@ mod tests {
         }
         assert!(!counters.snapshot(State::Running, 20, 0).is_balanced());
         assert!(counters.snapshot(State::Running, 21, 0).is_balanced());
-        let stored = Stored { inserted: 1, updated: 2, unchanged: 3, confirmed: 4, coalesced: 5, dead_lettered: 6 };
+        let stored = Stored {
+            inserted: 1,
+            updated: 2,
+            unchanged: 3,
+            confirmed: 4,
+            coalesced: 5,
+            dead_lettered: 6,
+            superseded: 0,
+        };
         counters.add_stored(&stored);
         assert!(counters.snapshot(State::Closed, 0, 0).is_balanced());
     }

@@ -120,10 +120,25 @@ impl Status {
         self.notify(Notice::State(to));
     }
 
-    /// Ends the sink as failed: the reader stops, and spooled events are still committed.
+    /// Ends the sink as failed: the reader stops, and spooled events are still committed. The first error is the reason; it is logged
+    /// here and nowhere else.
     pub(crate) fn fail(&self, error: Error) {
-        self.report(&error);
-        sync::lock(&self.standing).failure.get_or_insert(error);
+        let is_first = {
+            let mut standing = sync::lock(&self.standing);
+            let is_first = standing.failure.is_none();
+            standing.failure.get_or_insert_with(|| error.clone());
+            is_first
+        };
+        if is_first {
+            match error.hint() {
+                Some(hint) => log::error!("{error} ({hint})"),
+                None => log::error!("{error}"),
+            }
+            self.counters.note_error(&error);
+            self.notify(Notice::Error(error));
+        } else {
+            self.report(&error);
+        }
         self.begin_stop();
     }
 

@@ -4,13 +4,16 @@
 //! those of PostgreSQL's input functions for the text of a JSON value. Reasons never contain values.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use serde_json::{Map, Value as Json};
 
 use crate::error::{Error, ErrorKind, Result, Violation};
 use crate::rows::batch::{Rows, Value};
-use crate::rows::columns::{ColumnSource, PlanColumn};
+use crate::rows::columns::{ColumnSource, PlanColumn, Role};
 use crate::rows::decimal::Decimal;
+use crate::rows::partition::key_hash;
+use crate::rows::plan::Plan;
 use crate::rows::table::ColumnType;
 use crate::time::timestamp::DateTime;
 
@@ -19,7 +22,7 @@ use crate::time::timestamp::DateTime;
 /// # Errors
 /// `UNMAPPED` with one violation for each column whose value does not fit.
 pub(crate) fn map_event(event: &Json, offset: u64, rows: &mut Rows) -> Result<()> {
-    let plan = std::sync::Arc::clone(&rows.plan);
+    let plan = Arc::clone(&rows.plan);
     let (values_before, text_before) = (rows.values.len(), rows.text.len());
     let mut mismatches = Vec::new();
     for column in plan.row_columns() {
@@ -47,6 +50,22 @@ pub(crate) fn map_event(event: &Json, offset: u64, rows: &mut Rows) -> Result<()
     rows.values.truncate(values_before);
     rows.text.truncate(text_before);
     Err(unmapped(&mismatches))
+}
+
+/// The hash of the event's key, also of an event that is not valid; `None` if it has no key.
+pub(crate) fn key_of(event: &Json, plan: &Arc<Plan>) -> Option<u64> {
+    let mut rows = Rows::new(Arc::clone(plan));
+    for column in plan.row_columns() {
+        let value = match &column.source {
+            ColumnSource::Pointer(tokens) if column.role == Role::Key => {
+                let json = resolve(event, tokens).filter(|json| !json.is_null())?;
+                convert(json, column.column_type, &mut rows.text).ok()?
+            }
+            _ => Value::Null,
+        };
+        rows.values.push(value);
+    }
+    Some(key_hash(&rows, 0))
 }
 
 fn unmapped(mismatches: &[(&PlanColumn, &'static str)]) -> Error {

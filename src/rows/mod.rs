@@ -10,6 +10,7 @@ pub(crate) mod coalesce;
 mod columns;
 mod convert;
 mod decimal;
+mod late;
 mod new_table;
 pub(crate) mod partition;
 mod plan;
@@ -20,7 +21,7 @@ mod table;
 mod tests;
 
 pub(crate) use columns::{ColumnSource, PlanColumn, Role};
-pub(crate) use convert::map_event;
+pub(crate) use convert::{key_of, map_event};
 pub(crate) use new_table::{NewColumn, NewTable};
 pub(crate) use plan::{OnConflict, OnlyIf, Plan};
 pub(crate) use table::{Column, ColumnType, Table, check_unique_key};

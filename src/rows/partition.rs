@@ -82,6 +82,13 @@ pub(crate) fn split(rows: &Rows, partitions: usize) -> Vec<Share> {
 
 /// The partition of a row's key. Must never change: checkpoints in databases depend on it.
 fn partition_of(rows: &Rows, row: u32, partitions: usize) -> usize {
+    #[expect(clippy::cast_possible_truncation, reason = "the remainder is below a usize")]
+    let partition = (key_hash(rows, row) % partitions as u64) as usize;
+    partition
+}
+
+/// A hash of a row's key; the same for keys that the table may see as one.
+pub(crate) fn key_hash(rows: &Rows, row: u32) -> u64 {
     let mut hash = Fnv::default();
     for &column in &rows.plan.key {
         match rows.value(row as usize, column) {
@@ -98,9 +105,7 @@ fn partition_of(rows: &Rows, row: u32, partitions: usize) -> usize {
         // No text contains this byte, so "ab", "c" and "a", "bc" are two keys.
         hash.write(&[0xff]);
     }
-    #[expect(clippy::cast_possible_truncation, reason = "the remainder is below a usize")]
-    let partition = (hash.finish() % partitions as u64) as usize;
-    partition
+    hash.finish()
 }
 
 /// The hash FNV-1a of 64 bits, with a last step that spreads its upper bits over the lower ones.

@@ -24,6 +24,8 @@ pub(crate) enum OnlyIf<'a> {
     Changed(Vec<&'a PlanColumn>),
     /// The new value of this timestamp column is not older.
     NotOlder(&'a PlanColumn),
+    /// The new value of this timestamp column is newer; a row without one is not updated.
+    Newer(&'a PlanColumn),
 }
 
 /// The plan of an upsert.

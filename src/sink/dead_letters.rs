@@ -4,7 +4,8 @@
 //! [`DeadLetters`] reads the spool file. [`replay`] and [`Sink::replay`](crate::Sink::replay) check dead letters again and put the
 //! valid ones into the table.
 
-pub use super::replay::{replay, replay_dry_run};
+pub use super::dry_run::replay_dry_run;
+pub use super::replay::{replay, replay_forced};
 pub use crate::report::dead_letter::{DeadLetter, Payload, Rejection, Stage};
 pub use crate::report::purge::{PurgeFilter, PurgeReport};
 pub use crate::report::replay::{Fate, ReplayReport, Selection};

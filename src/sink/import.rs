@@ -1,59 +1,140 @@
 //! Events from JSON Lines: a file or a pipe.
 
-use std::io::BufRead;
+use std::io::{self, BufRead};
+use std::time::Duration;
 
 use super::handle::Sink;
-use crate::error::{Error, ErrorKind, Result};
+use super::lines::{Lines, Next};
+use crate::error::{Class, Error, ErrorKind, Result};
 use crate::event::Burst;
+use crate::report::stats::Counter;
 
 impl Sink {
     /// Accepts events from JSON Lines, one event a line, and skips empty lines. Returns the number of events accepted.
     ///
-    /// Invalid events become dead letters, as those of the stream do; [`ingest`](Self::ingest) refuses them instead. Lines are accepted
-    /// many at a time: those of a slow pipe wait until there are enough, or until its end. Blocks while the spool is full.
+    /// Invalid events become dead letters, as those of the stream do; [`ingest`](Self::ingest) refuses them instead. Lines that have
+    /// arrived are accepted before the next read, which may block: those of a slow pipe do not wait for later ones. Blocks while the
+    /// spool is full.
     ///
     /// # Errors
     /// `INVALID_ARGUMENT` if a line cannot be read; `STATE` when the sink is stopping; `SPOOL` if the file cannot be written. The message
-    /// says how many events before it were accepted. `FORKED` in a forked child.
-    pub fn import(&self, mut lines: impl BufRead) -> Result<u64> {
+    /// says how many events were accepted, and [`Error::index`] is their number; every line that was read as a whole is among them,
+    /// unless the message gives the number of those that could not be kept. `FORKED` in a forked child.
+    pub fn import(&self, lines: impl BufRead) -> Result<u64> {
+        self.import_as(lines, Content::Events)
+    }
+
+    /// Accepts dead letters that `cxsink dead-letters export` or [`DeadLetter::to_json`](crate::dead_letters::DeadLetter::to_json) has
+    /// written, one a line, as new events. They are late: a row that an event of their key has written since is not overwritten, and the
+    /// counter [`Superseded`](Counter::Superseded) counts them. Otherwise like [`import`](Self::import).
+    ///
+    /// # Errors
+    /// As [`import`](Self::import); `INVALID_ARGUMENT` also for a line that is not a dead letter.
+    pub fn import_exported(&self, lines: impl BufRead) -> Result<u64> {
+        self.import_as(lines, Content::DeadLetters)
+    }
+
+    fn import_as(&self, lines: impl BufRead, content: Content) -> Result<u64> {
         self.check_process()?;
+        let mut lines = Lines::new(lines);
         let mut burst = Burst::default();
-        let mut line = Vec::new();
         let mut accepted = 0;
         loop {
-            line.clear();
-            let read = read_line(&mut lines, &mut line);
-            let event = if read.is_ok() { line.trim_ascii() } else { b"" };
-            if !event.is_empty() {
-                burst.push(event);
-            }
-            let is_end = !matches!(read, Ok(1..));
-            if !burst.is_empty() && (burst.is_full() || is_end) {
-                self.append(&burst, None)
-                    .map_err(|error| error.while_doing(format_args!("after {accepted} events")))?;
+            let read = match lines.next().and_then(|next| content.push(&next, &mut burst).map(|()| next == Next::End)) {
+                Ok(false) if !burst.is_full() && !lines.is_drained() => continue,
+                read => read,
+            };
+            if !burst.is_empty() {
+                self.keep(&burst, content, accepted)?;
                 accepted += burst.events() as u64;
                 burst.clear();
             }
             match read {
-                Ok(0) => return Ok(accepted),
-                Ok(_) => {}
-                Err(error) => {
-                    let message = format!("reading the line after {accepted} accepted events: {error}");
-                    return Err(Error::new(ErrorKind::InvalidArgument, message).caused_by(error));
+                Ok(false) => {}
+                Ok(true) => return Ok(accepted),
+                Err(error) => return Err(unreadable(&lines, error, accepted)),
+            }
+        }
+    }
+
+    /// Appends events that cannot be read again: it waits for a disk in trouble until the sink stops, and keeps them then too as long as
+    /// the file is open. `accepted`: the events before them.
+    fn keep(&self, burst: &Burst, content: Content, accepted: u64) -> Result<()> {
+        let (spool, status) = (&self.0.engine.spool, &self.0.engine.status);
+        let is_late = content == Content::DeadLetters;
+        loop {
+            let error = match self.append_as(burst, None, is_late) {
+                Ok(()) => return Ok(()),
+                Err(error) => error,
+            };
+            if error.kind() != ErrorKind::State {
+                if error.class() != Class::Transient {
+                    return Err(not_kept(error, burst, accepted));
+                }
+                status.report(&error);
+                if !status.stop.wait(RETRY_INTERVAL) {
+                    continue;
                 }
             }
+            let now = status.clock.unix_micros();
+            spool.append_last(burst, now, is_late).map_err(|_| not_kept(error, burst, accepted))?;
+            status.counters.add(Counter::Received, burst.events() as u64);
+            let accepted = accepted + burst.events() as u64;
+            return Err(Error::state(format!("importing: the sink is stopping; {accepted} events were accepted"))
+                .with_index(accepted));
         }
     }
 }
 
-/// The longest line. The limit of an event is far below.
-const LINE_BYTES_MAX: u64 = 64 << 20;
+/// The pause before the spool is tried again.
+const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Reads one line of bounded length; returns 0 at the end.
-fn read_line(lines: &mut impl BufRead, line: &mut Vec<u8>) -> std::io::Result<usize> {
-    let read = std::io::Read::take(&mut *lines, LINE_BYTES_MAX).read_until(b'\n', line)?;
-    if read as u64 == LINE_BYTES_MAX && !line.ends_with(b"\n") {
-        return Err(std::io::Error::other("a line is longer than 64 MiB; is the input JSON Lines?"));
+/// What the lines are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Content {
+    Events,
+    /// Dead letters of an export, whose events are late.
+    DeadLetters,
+}
+
+impl Content {
+    /// Appends the event of a line.
+    fn push(self, next: &Next<'_>, burst: &mut Burst) -> io::Result<()> {
+        match (next, self) {
+            (Next::Line([]) | Next::Drained | Next::End, _) => {}
+            (Next::Line(line), Self::Events) => burst.push(line),
+            (Next::Line(line), Self::DeadLetters) => burst.push(&event_of(line)?),
+        }
+        Ok(())
     }
-    Ok(read)
+}
+
+/// The event of a dead letter, byte for byte.
+fn event_of(line: &[u8]) -> io::Result<Vec<u8>> {
+    let invalid = || io::Error::new(io::ErrorKind::InvalidData, "it is not a dead letter of an export");
+    let letter: serde_json::Value = serde_json::from_slice(line).map_err(|_| invalid())?;
+    if let Some(event) = letter["event"].as_str() {
+        return Ok(event.as_bytes().to_vec());
+    }
+    let digits = letter["event_hex"].as_str().ok_or_else(invalid)?.as_bytes();
+    let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+    digits.chunks(2).map(|pair| byte(pair).filter(|_| pair.len() == 2)).collect::<Option<_>>().ok_or_else(invalid)
+}
+
+fn not_kept(error: Error, burst: &Burst, accepted: u64) -> Error {
+    let lost = burst.events();
+    error
+        .while_doing(format_args!(
+            "importing: {accepted} events were accepted, and the {lost} that were read after them could not be kept"
+        ))
+        .with_index(accepted)
+}
+
+fn unreadable(lines: &Lines<impl BufRead>, error: io::Error, accepted: u64) -> Error {
+    let incomplete = match lines.incomplete() {
+        0 => String::new(),
+        bytes => format!("; the {bytes} bytes of a line without its end were not accepted"),
+    };
+    let message = format!("reading the line after {accepted} accepted events: {error}{incomplete}");
+    Error::new(ErrorKind::InvalidArgument, message).with_index(accepted).caused_by(error)
 }

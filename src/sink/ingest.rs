@@ -83,13 +83,20 @@ impl Sink {
     }
 
     /// Appends the burst, waiting for room until the deadline.
-    pub(super) fn append(&self, burst: &Burst, deadline: Option<Instant>) -> Result<()> {
+    fn append(&self, burst: &Burst, deadline: Option<Instant>) -> Result<()> {
+        self.append_as(burst, deadline, false)
+    }
+
+    /// `is_late`: whether the events are late ones.
+    pub(super) fn append_as(&self, burst: &Burst, deadline: Option<Instant>, is_late: bool) -> Result<()> {
         let (spool, status) = (&self.0.engine.spool, &self.0.engine.status);
         loop {
             if status.stop.is_set() || status.state().is_final() {
                 return Err(Error::state("adding events: the sink is stopping"));
             }
-            if let Appended::At(_) = spool.append(burst, status.clock.unix_micros())? {
+            let now = status.clock.unix_micros();
+            let appended = if is_late { spool.append_late(burst, now)? } else { spool.append(burst, now)? };
+            if let Appended::At(_) = appended {
                 status.counters.add(Counter::Received, burst.events() as u64);
                 return Ok(());
             }

@@ -4,10 +4,12 @@
 mod adapters;
 pub mod connections;
 pub mod dead_letters;
+mod dry_run;
 mod engine;
 mod handle;
 mod import;
 mod ingest;
+mod lines;
 mod renew;
 mod replay;
 pub mod table;
@@ -17,5 +19,7 @@ mod validator;
 pub(crate) use adapters::{decode, encode};
 pub(crate) use adapters::{open_destination, open_probe};
 pub use handle::{Notices, Sink};
+#[cfg(feature = "cli")]
+pub(crate) use lines::{Lines, Next};
 pub use renew::renew_spool;
 pub use validator::{Validator, validate};

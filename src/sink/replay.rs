@@ -4,7 +4,6 @@
 //! committed, and ends. If a process has it open, usually the service that reads the stream, a request in the file makes that process
 //! replay them: it continues to read, and needs no other interface.
 
-use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -13,19 +12,19 @@ use super::handle::{ROOM_CHECK, Sink};
 use crate::config::{Config, OauthConfig, StreamConfig};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Burst;
-use crate::pipeline::replayer::{Replayer, check};
-use crate::report::dead_letter::Rejection;
-use crate::report::replay::{Fate, ReplayReport, Selection};
+use crate::pipeline::replayer::Replayer;
+use crate::report::replay::{ReplayReport, Selection};
 use crate::report::stats::Counter;
-use crate::rows::Plan;
-use crate::rows::schema::Schema;
-use crate::sink::adapters::{away_from_the_caller, open_destination};
 use crate::spool::{Requests, Spool};
-use crate::threads::stop_signal::StopSignal;
 
 impl Sink {
     /// Checks dead letters again, with the schema that the sink was opened with and the mapping to the table as it is now, and accepts
     /// the valid ones as new events, in the order of their offsets.
+    ///
+    /// A replayed event does not overwrite what a later event of its key has written since it was rejected; the counter
+    /// [`Superseded`](Counter::Superseded) counts those that are left out for that. Where it is not known whether there was a later one,
+    /// the timestamp of the row decides if it follows each update (`destination.update = "newer"`, or `mapping.update` names it);
+    /// otherwise an existing row stays as it is.
     ///
     /// The transaction that puts one into the spool also marks it, so none is lost and none is accepted twice, also after a crash. If the
     /// database refuses it again, it becomes a dead letter again, at its new offset. Those still not valid stay, with their new reason.
@@ -35,11 +34,23 @@ impl Sink {
     /// `STATE` when the sink is stopping, `SPOOL` if the file cannot be used; those replayed before stay replayed. `FORKED` in a forked
     /// child.
     pub fn replay(&self, selection: &Selection) -> Result<ReplayReport> {
+        self.replay_as(selection, false)
+    }
+
+    /// Like [`replay`](Self::replay), but a replayed event overwrites its row, whatever has been written since.
+    ///
+    /// # Errors
+    /// As [`replay`](Self::replay).
+    pub fn replay_forced(&self, selection: &Selection) -> Result<ReplayReport> {
+        self.replay_as(selection, true)
+    }
+
+    fn replay_as(&self, selection: &Selection, is_forced: bool) -> Result<ReplayReport> {
         self.check_process()?;
         let engine = &self.0.engine;
         let plan = engine.handoff.plan();
         let Engine { spool, status, schema, .. } = &**engine;
-        let replayer = Replayer { spool, status, schema, plan: plan.as_ref() };
+        let replayer = Replayer { spool, status, schema, plan: plan.as_ref(), is_forced };
         // The dead letters that result from this replay are not part of it.
         let to = spool.committed();
         let mut report = ReplayReport::default();
@@ -83,6 +94,18 @@ const REQUEST_CHECK: Duration = Duration::from_millis(20);
 /// `TIMEOUT` if that process does not answer in time; nothing more is replayed then. `SPOOL`, `DATABASE`, `CONFIG` as for
 /// [`Sink::start`].
 pub fn replay(config: &Config, selection: &Selection, timeout: Duration) -> Result<ReplayReport> {
+    replay_as(config, selection, timeout, false)
+}
+
+/// Replays dead letters like [`replay`]; see [`Sink::replay_forced`].
+///
+/// # Errors
+/// As [`replay`].
+pub fn replay_forced(config: &Config, selection: &Selection, timeout: Duration) -> Result<ReplayReport> {
+    replay_as(config, selection, timeout, true)
+}
+
+fn replay_as(config: &Config, selection: &Selection, timeout: Duration, is_forced: bool) -> Result<ReplayReport> {
     let mut own = config.clone();
     // This process does not read the stream.
     own.oauth = OauthConfig::default();
@@ -93,7 +116,8 @@ pub fn replay(config: &Config, selection: &Selection, timeout: Duration) -> Resu
         Ok(sink) => {
             sink.start()?;
             sink.0.engine.spool.wait_drained(DRAIN_TIMEOUT);
-            let report = sink.replay(selection)?;
+            let before = sink.counter(Counter::Superseded);
+            let report = sink.replay_as(selection, is_forced)?;
             match sink.close_within(DRAIN_TIMEOUT) {
                 Err(error) if error.kind() != ErrorKind::Timeout => return Err(error),
                 _ => {}
@@ -102,10 +126,10 @@ pub fn replay(config: &Config, selection: &Selection, timeout: Duration) -> Resu
             if pending > 0 {
                 log::warn!("{pending} events are still in the spool; the next start commits them");
             }
-            Ok(report)
+            Ok(ReplayReport { superseded: sink.counter(Counter::Superseded) - before, ..report })
         }
         Err(error) => match Spool::holder(config) {
-            Some(holder) => request_replay(&requests, selection, timeout, holder),
+            Some(holder) => request_replay(&requests, selection, timeout, is_forced, holder),
             None => Err(error),
         },
     }
@@ -116,9 +140,10 @@ fn request_replay(
     requests: &Requests,
     selection: &Selection,
     timeout: Duration,
+    is_forced: bool,
     holder: String,
 ) -> Result<ReplayReport> {
-    let request = requests.place(selection)?;
+    let request = requests.place(selection, is_forced)?;
     let mut progress = requests.progress(request)?;
     let mut since = Instant::now();
     while progress.done.is_none() {
@@ -143,50 +168,4 @@ fn request_replay(
     requests.withdraw(request)?;
     let report = progress.done.unwrap_or_default();
     Ok(ReplayReport { by: Some(holder), ..report })
-}
-
-/// The report that [`replay`] would return with this configuration, without changing anything; also while a sink runs.
-///
-/// If the destination is unreachable, only the schema is checked, not the mapping, and the log says so.
-///
-/// # Errors
-/// `SPOOL` if the file does not exist; `CONFIG` for a bad configuration or schema; `DATABASE` for a table that does not match the
-/// configuration.
-pub fn replay_dry_run(config: &Config, selection: &Selection) -> Result<ReplayReport> {
-    config.validate()?;
-    let requests = Requests::open(config)?;
-    let schema = Schema::load(&config.schema, config.stream.event_bytes_max)?;
-    let plan = match table_plan(config) {
-        Ok(plan) => Some(Arc::new(plan)),
-        Err(error) if error.is_retryable() => {
-            log::warn!("{error}: only the schema is checked, not the table");
-            None
-        }
-        Err(error) => return Err(error),
-    };
-    let mut report = ReplayReport::default();
-    let mut from = 0;
-    loop {
-        let page = requests.replayable(selection, from)?;
-        for letter in &page.dead_letters {
-            let fate = match check(&schema, plan.as_ref(), letter) {
-                Ok(()) => Fate::Replayed(None),
-                Err(error) => Fate::Rejected(Rejection::from(&letter.with_reason(&error))),
-            };
-            report.count(letter.offset, fate);
-        }
-        for &offset in &page.skipped {
-            report.count(offset, Fate::Skipped);
-        }
-        match page.next {
-            Some(next) => from = next,
-            None => return Ok(report),
-        }
-    }
-}
-
-fn table_plan(config: &Config) -> Result<Plan> {
-    let mut destination = open_destination(config, StopSignal::new())?;
-    let table = away_from_the_caller(move || destination.connect())?;
-    Plan::new(&config.mapping, config.destination.update, &table)
 }

@@ -11,6 +11,7 @@ use crate::error::Result;
 use crate::event::Burst;
 use crate::spool::checkpoint_history;
 use crate::spool::checksum;
+use crate::spool::late::{self, LateRange};
 use crate::spool::queue::{QueueState, Spool};
 use crate::spool::row::{NewRow, insert_end, space_of};
 use crate::spool::statements::{DELETE_BURSTS, INSERT_BURST, NOTE_DELETED, SPACE_OF_BURSTS, Transaction};
@@ -50,6 +51,15 @@ impl Spool {
     /// Class `Transient` where waiting may help, a full disk for example; `STATE` after the intake has ended. No event of the
     /// burst is in the file then.
     pub(crate) fn append(&self, burst: &Burst, received_at: i64) -> Result<Appended> {
+        self.append_as(burst, received_at, false)
+    }
+
+    /// The same for late events.
+    pub(crate) fn append_late(&self, burst: &Burst, received_at: i64) -> Result<Appended> {
+        self.append_as(burst, received_at, true)
+    }
+
+    fn append_as(&self, burst: &Burst, received_at: i64, is_late: bool) -> Result<Appended> {
         let mut writer = self.intake()?;
         if !self.has_room(burst) {
             // Rows of committed events do not count.
@@ -58,14 +68,20 @@ impl Spool {
                 return Ok(Appended::Full);
             }
         }
-        let at = self.beside_reserve(&mut writer, space_of(burst), |writer| self.append_to(writer, burst, received_at));
+        let at = self
+            .beside_reserve(&mut writer, space_of(burst), |writer| self.append_to(writer, burst, received_at, is_late));
         at.map(Appended::At).map_err(|error| self.error("appending to", &error))
     }
 
-    /// The same without a limit, also on a full disk: for the last burst before the end, which has been read and must not be lost.
-    pub(crate) fn append_last(&self, burst: &Burst, received_at: i64) -> Result<()> {
+    /// The same without a limit, on a full disk and after the intake has ended too: for the last burst before the end, which has been
+    /// read and must not be lost. What comes after the preparer has finished is left to the next process.
+    ///
+    /// # Errors
+    /// `STATE` once another process may open the file.
+    pub(crate) fn append_last(&self, burst: &Burst, received_at: i64, is_late: bool) -> Result<()> {
         let mut writer = self.last_intake()?;
-        let at = self.with_loan(&mut writer, space_of(burst), |writer| self.append_to(writer, burst, received_at));
+        let at =
+            self.with_loan(&mut writer, space_of(burst), |writer| self.append_to(writer, burst, received_at, is_late));
         at.map(drop).map_err(|error| self.error("appending to", &error))
     }
 
@@ -83,10 +99,23 @@ impl Spool {
         self.wait_until(timeout, |state| self.fits(state, burst))
     }
 
-    fn append_to(&self, writer: &mut Connection, burst: &Burst, received_at: i64) -> rusqlite::Result<u64> {
+    fn append_to(
+        &self,
+        writer: &mut Connection,
+        burst: &Burst,
+        received_at: i64,
+        is_late: bool,
+    ) -> rusqlite::Result<u64> {
         let transaction = Transaction::begin(writer)?;
         let change = self.append_rows(&transaction, burst, received_at, self.delete_due())?;
+        let late = LateRange { end: change.position + change.events, origin: None };
+        if is_late {
+            late::note(&transaction, change.position, late)?;
+        }
         transaction.commit()?;
+        if is_late {
+            self.add_late(change.position, late);
+        }
         self.note_change(&change);
         Ok(change.position)
     }
@@ -141,6 +170,7 @@ impl Spool {
         transaction.prepare_cached(NOTE_DELETED)?.execute(note)?;
         let space = transaction.prepare_cached(SPACE_OF_BURSTS)?.query_row([offset], |row| row.get(0))?;
         transaction.prepare_cached(DELETE_BURSTS)?.execute([offset])?;
+        self.delete_late(transaction, offset)?;
         Ok(space)
     }
 
@@ -152,6 +182,7 @@ impl Spool {
         state.space = state.space + change.space_taken - change.space_freed;
         state.marked_at = change.marked_at.or(state.marked_at);
         drop(state);
+        self.forget_late(change.deleted);
         if change.events > 0 {
             self.work.notify_all();
         }

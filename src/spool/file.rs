@@ -10,10 +10,12 @@ use crate::error::{Class, Error, Result};
 use crate::files::sqlite;
 use crate::report::stream_connection::PROCESS_GONE;
 use crate::spool::checksum;
+use crate::spool::dead_letters::{KEYS_TABLE, OpenKeys, read_open};
 use crate::spool::disk::{Reserve, WalCheckpointer, file_limit};
 use crate::spool::errors::{damaged, own_file_error, spool_error};
 use crate::spool::guard::Guard;
 use crate::spool::identity::{Lock, acquire, owner};
+use crate::spool::late::{self, LateRanges};
 use crate::spool::offsets::{Checkpoints, Offsets};
 use crate::spool::row::BurstRow;
 use crate::spool::statements::{TABLES, flushed};
@@ -42,6 +44,8 @@ pub(super) struct SpoolFile {
     /// The space of the rows of events.
     pub(super) space: u64,
     pub(super) guard: Guard,
+    pub(super) late: LateRanges,
+    pub(super) open_keys: OpenKeys,
 }
 
 impl SpoolFile {
@@ -85,6 +89,7 @@ impl SpoolFile {
         create_tables(&writer)?;
         end_connections(&writer)?;
         let found = Found::read(&writer)?;
+        let (late, open_keys) = (late::read(&writer)?, read_open(&writer, found.offsets.committed())?);
         // Before the destination gets the owner, which no crash of the machine takes out of it.
         let (unchecked_from, owner) = flushed(&writer, |writer| {
             let transaction = writer.unchecked_transaction()?;
@@ -112,6 +117,8 @@ impl SpoolFile {
             unchecked_from,
             space,
             guard,
+            late,
+            open_keys,
         })
     }
 }
@@ -181,9 +188,13 @@ fn synchronous(sync: SpoolSync) -> &'static str {
 }
 
 fn create_tables(connection: &Connection) -> rusqlite::Result<()> {
-    if connection.table_exists(None, "spool")? {
-        return Ok(());
+    if !connection.table_exists(None, "spool")? {
+        create_first_tables(connection)?;
     }
+    connection.execute_batch(&format!("BEGIN; {} {KEYS_TABLE} COMMIT", late::TABLE))
+}
+
+fn create_first_tables(connection: &Connection) -> rusqlite::Result<()> {
     let (deleted, end) = (checksum::of_deleted(0), checksum::of_burst(0, 0, 0, &[]));
     connection.execute_batch(&format!(
         "BEGIN IMMEDIATE; {TABLES}

@@ -8,11 +8,13 @@ use rusqlite::Connection;
 
 use crate::config::{Config, SpoolSync};
 use crate::error::{Error, Result};
+use crate::spool::dead_letters::OpenKeys;
 use crate::spool::disk::{Reserve, WalCheckpointer};
 use crate::spool::errors::own_file_error;
 use crate::spool::file::SpoolFile;
 use crate::spool::guard::Guard;
 use crate::spool::identity::{Lock, holder, owner};
+use crate::spool::late::LateRanges;
 use crate::spool::offsets::{Checkpoints, Offsets};
 use crate::spool::statements::flushed;
 use crate::threads::sync;
@@ -40,6 +42,8 @@ pub(crate) struct Spool {
     writer: Mutex<Connection>,
     pub(super) checkpoints: Mutex<Checkpoints>,
     pub(super) guard: Guard,
+    pub(super) late: Mutex<LateRanges>,
+    pub(super) open_keys: Mutex<OpenKeys>,
     state: Mutex<QueueState>,
     /// There are events to prepare, or the preparer has something else to do.
     pub(super) work: Condition,
@@ -63,6 +67,8 @@ pub(super) struct QueueState {
     pub(super) intake_ended: bool,
     /// The file was removed, replaced, moved or truncated: events that are in it are committed, and new ones refused.
     lost: Option<Error>,
+    /// Another process may open the file.
+    is_released: bool,
 }
 
 impl QueueState {
@@ -113,6 +119,8 @@ impl Spool {
             wal_checkpointer: file.wal_checkpointer,
             checkpoints: Mutex::new(file.checkpoints),
             guard: file.guard,
+            late: Mutex::new(file.late),
+            open_keys: Mutex::new(file.open_keys),
             state: Mutex::new(QueueState {
                 offsets: file.offsets,
                 space: file.space,
@@ -120,6 +128,7 @@ impl Spool {
                 is_interrupted: false,
                 intake_ended: false,
                 lost: None,
+                is_released: false,
             }),
             work: Condition::default(),
             progress: Condition::default(),
@@ -313,6 +322,7 @@ impl Spool {
         let noted = self.noted_event();
         // An append that is under way was let in before the intake ended: it must not overtake the next process.
         let mut writer = self.writer();
+        self.state().is_released = true;
         let mut lock = sync::lock(&self.lock);
         let Some(lock) = lock.as_mut() else { return Ok(()) };
         if !lock.end_use() {
@@ -344,13 +354,15 @@ impl Spool {
         if let Some(lost) = self.lost() {
             return Err(lost);
         }
-        self.last_intake()
+        let writer = self.last_intake()?;
+        if self.is_intake_ended() { Err(Error::stopped()) } else { Ok(writer) }
     }
 
-    /// The same for events that have been read: a lost file takes them, too.
+    /// The same for events that have been read: a lost file takes them, too, and one whose intake has ended, until another process may
+    /// have it open.
     pub(super) fn last_intake(&self) -> Result<MutexGuard<'_, Connection>> {
         let writer = self.writer();
-        if self.is_intake_ended() { Err(Error::stopped()) } else { Ok(writer) }
+        if self.state().is_released { Err(Error::stopped()) } else { Ok(writer) }
     }
 
     /// `None` for `:memory:`.

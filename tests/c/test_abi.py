@@ -91,9 +91,12 @@ OPTIONAL = {
     "cxsink_check": {"on_step", "user_data", "is_ok", "out"},
     "cxsink_sink_import": {"user_data", "accepted"},
     "cxsink_sink_import_file": {"accepted"},
+    "cxsink_sink_import_exported_file": {"accepted"},
     "cxsink_dead_letters_purge": {"out"},
     "cxsink_sink_replay": {"out"},
     "cxsink_replay": {"out"},
+    "cxsink_sink_replay_forced": {"out"},
+    "cxsink_replay_forced": {"out"},
 }
 
 PROGRAM = """

@@ -28,6 +28,8 @@ mod foreign_text;
 mod gaps;
 mod guard;
 mod identity;
+mod inputs;
+mod late;
 mod limits;
 mod outage;
 mod pgbouncer;

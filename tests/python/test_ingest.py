@@ -14,7 +14,7 @@ from uuid import UUID
 
 import cxsink
 import pytest
-from conftest import event, events
+from conftest import event, events, until
 from cxsink._events import encode
 
 
@@ -177,3 +177,29 @@ def test_one_event_in_place_of_many_is_an_error_that_names_ingest(settings: dict
             with pytest.raises(TypeError, match="for one event, use ingest"):
                 sink.import_lines(wrong)
     assert sink.stats().received == 0
+
+
+def test_events_of_an_iterable_that_breaks_off_are_accepted(settings: dict[str, str]) -> None:
+    def broken() -> Iterator[bytes]:
+        yield from events(2500)
+        raise KeyboardInterrupt
+
+    with cxsink.Sink(settings) as sink:
+        with pytest.raises(KeyboardInterrupt):
+            sink.import_lines(broken())
+        assert sink.stats().received == 2500
+
+
+def test_an_export_is_imported_and_never_goes_back(settings: dict[str, str]) -> None:
+    """The row that an event of the key has written since stays."""
+    with cxsink.Sink(settings) as sink:
+        sink.import_lines([json.dumps(event("k-1", type="fax")), json.dumps(event("k-2", type="fax"))])
+        until(lambda: sink.stats().dead_lettered == 2, "both are dead letters")
+        letters = [
+            json.dumps({"offset": letter.offset, "event": letter.event.decode().replace("fax", "call")})
+            for letter in sink.dead_letters()
+        ]
+        sink.ingest(event("k-1"))
+        assert sink.import_lines(letters, exported=True) == 2
+    stats = sink.stats()
+    assert (stats.received, stats.inserted, stats.superseded, stats.is_balanced) == (5, 2, 1, True)

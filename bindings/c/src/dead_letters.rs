@@ -277,8 +277,11 @@ fn give(mut out: Out<BufferHandle>, replayed: &ReplayReport) -> Status {
 /// after a crash. `offsets` are the `count` offsets of those to replay; with CXSINK_ALL for `count`, all that were not
 /// replayed yet are, and `offsets` is ignored.
 ///
-/// `*out`, if out is not NULL, gets a JSON object: the numbers replayed, rejected and skipped; fates, an array for the first
-/// 10,000; by, the process that replayed them, if it was another one.
+/// A replayed event does not overwrite what a later event of its key has written since it was rejected; the counter superseded
+/// counts those that are left out for that. `cxsink_sink_replay_forced` overwrites it.
+///
+/// `*out`, if out is not NULL, gets a JSON object: the numbers replayed, rejected, skipped and superseded; fates, an array for
+/// the first 10,000; by, the process that replayed them, if it was another one.
 ///
 /// Ownership: offsets are copied; `*out` is yours; free it by `cxsink_buffer_free`. Blocks: while the spool is full, and
 /// for the disk. Threads: any. Errors: STATE when the sink is stopping, SPOOL if the file cannot be used; those replayed
@@ -297,6 +300,28 @@ pub unsafe extern "C" fn cxsink_sink_replay(
         call("cxsink_sink_replay", err, |call| {
             let selection = selection(call, offsets, count)?;
             Ok(give(out, &SinkHandle::get(call, sink)?.replay(&selection)?))
+        })
+    }
+}
+
+/// Like `cxsink_sink_replay`, but a replayed event overwrites its row, whatever has been written since.
+///
+/// Ownership: offsets are copied; `*out` is yours; free it by `cxsink_buffer_free`. Blocks: while the spool is full, and
+/// for the disk. Threads: any. Errors: as `cxsink_sink_replay`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cxsink_sink_replay_forced(
+    sink: *mut SinkHandle,
+    offsets: *const u64,
+    count: usize,
+    out: *mut *mut BufferHandle,
+    err: *mut *mut ErrorHandle,
+) -> Status {
+    // SAFETY: as the caller promises.
+    unsafe {
+        let out = Out::new(out);
+        call("cxsink_sink_replay_forced", err, |call| {
+            let selection = selection(call, offsets, count)?;
+            Ok(give(out, &SinkHandle::get(call, sink)?.replay_forced(&selection)?))
         })
     }
 }
@@ -325,6 +350,31 @@ pub unsafe extern "C" fn cxsink_replay(
             let selection = selection(call, offsets, count)?;
             let timeout = call.timeout(timeout_ms)?.unwrap_or(Duration::MAX);
             Ok(give(out, &dead_letters::replay(Configured::get(call, config)?.config, &selection, timeout)?))
+        })
+    }
+}
+
+/// Like `cxsink_replay`, but a replayed event overwrites its row, whatever has been written since.
+///
+/// Ownership: offsets are copied; `*out` is yours; free it by `cxsink_buffer_free`.
+/// Blocks: as `cxsink_replay`. Threads: any. Errors: as `cxsink_replay`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cxsink_replay_forced(
+    config: *const ConfigHandle,
+    offsets: *const u64,
+    count: usize,
+    timeout_ms: i32,
+    out: *mut *mut BufferHandle,
+    err: *mut *mut ErrorHandle,
+) -> Status {
+    // SAFETY: as the caller promises.
+    unsafe {
+        let out = Out::new(out);
+        call("cxsink_replay_forced", err, |call| {
+            let selection = selection(call, offsets, count)?;
+            let timeout = call.timeout(timeout_ms)?.unwrap_or(Duration::MAX);
+            let config = Configured::get(call, config)?.config;
+            Ok(give(out, &dead_letters::replay_forced(config, &selection, timeout)?))
         })
     }
 }

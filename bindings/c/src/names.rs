@@ -112,7 +112,7 @@ const STATES: [(SinkState, State, &CStr); 6] = [
 ];
 
 /// A counter of a sink. Whenever no batch is in progress,
-/// received + recovered + replayed = inserted + updated + unchanged + confirmed + coalesced + dead_lettered + pending.
+/// received + recovered + replayed = inserted + updated + unchanged + confirmed + coalesced + dead_lettered + superseded + pending.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u32)]
 pub enum SinkCounter {
@@ -134,6 +134,8 @@ pub enum SinkCounter {
     Coalesced = 7,
     /// Events kept as dead letters.
     DeadLettered = 8,
+    /// Replayed events that left their row as it was: a later event of their key had been written.
+    Superseded = 14,
     /// Events in the spool that are not committed to the table yet: the lag.
     Pending = 9,
     /// Connections to the stream opened because the one before was lost or closed. A planned one, which takes over before the

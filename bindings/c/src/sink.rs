@@ -226,9 +226,10 @@ impl Read for Callback {
 const READ_BYTES: usize = 64 << 10;
 
 /// Accepts events from JSON Lines, one event a line, and skips empty lines. `read` is called until it returns 0.
-/// `*accepted`, if it is not NULL, gets the number of events accepted, 0 after an error.
+/// `*accepted`, if it is not NULL, gets the number of events accepted, also after an error.
 ///
-/// Invalid events become dead letters, as those of the stream do; `cxsink_sink_ingest` refuses them instead.
+/// Invalid events become dead letters, as those of the stream do; `cxsink_sink_ingest` refuses them instead. Lines that have
+/// arrived are accepted before read is called again.
 ///
 /// Ownership: none; user_data is passed to read, on this thread. Blocks: until the end is read, and while the spool is
 /// full. Threads: any. Errors: INVALID_ARGUMENT if a line cannot be read, STATE when the sink is stopping: the message says
@@ -243,7 +244,7 @@ pub unsafe extern "C" fn cxsink_sink_import(
 ) -> Status {
     // SAFETY: as the caller promises.
     unsafe {
-        import("cxsink_sink_import", sink, accepted, err, |call| {
+        import("cxsink_sink_import", false, sink, accepted, err, |call| {
             let read = read.ok_or_else(|| call.invalid("read is NULL"))?;
             Ok(Callback { read, user_data })
         })
@@ -263,7 +264,7 @@ pub unsafe extern "C" fn cxsink_sink_import_file(
 ) -> Status {
     // SAFETY: as the caller promises.
     unsafe {
-        import("cxsink_sink_import_file", sink, accepted, err, |call| {
+        import("cxsink_sink_import_file", false, sink, accepted, err, |call| {
             let path = call.text(path, "path")?;
             File::open(path).map_err(|error| {
                 Error::new(ErrorKind::InvalidArgument, format!("opening {path}: {error}"))
@@ -273,8 +274,34 @@ pub unsafe extern "C" fn cxsink_sink_import_file(
     }
 }
 
+/// Accepts the dead letters of an export, as `cxsink dead-letters export` writes it, as new events. They are late: a row that an
+/// event of their key has written since is not overwritten, and the counter superseded counts them.
+///
+/// Ownership: path is copied. Blocks: until the end is read, and while the spool is full. Threads: any.
+/// Errors: as `cxsink_sink_import_file`; INVALID_ARGUMENT also for a line that is not a dead letter.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cxsink_sink_import_exported_file(
+    sink: *mut SinkHandle,
+    path: *const c_char,
+    accepted: *mut u64,
+    err: *mut *mut ErrorHandle,
+) -> Status {
+    // SAFETY: as the caller promises.
+    unsafe {
+        import("cxsink_sink_import_exported_file", true, sink, accepted, err, |call| {
+            let path = call.text(path, "path")?;
+            File::open(path).map_err(|error| {
+                Error::new(ErrorKind::InvalidArgument, format!("opening {path}: {error}"))
+                    .with_hint("give the path of an export of dead letters that this process may read")
+            })
+        })
+    }
+}
+
+/// `exported`: the lines are dead letters of an export.
 unsafe fn import<R: Read>(
     function: &'static str,
+    exported: bool,
     sink: *mut SinkHandle,
     accepted: *mut u64,
     err: *mut *mut ErrorHandle,
@@ -288,11 +315,12 @@ unsafe fn import<R: Read>(
         }
         call(function, err, |call| {
             let sink = SinkHandle::get(call, sink)?;
-            let count = sink.import(BufReader::with_capacity(READ_BYTES, reader(call)?))?;
+            let lines = BufReader::with_capacity(READ_BYTES, reader(call)?);
+            let outcome = if exported { sink.import_exported(lines) } else { sink.import(lines) };
             if let Some(accepted) = accepted {
-                *accepted = count;
+                *accepted = outcome.as_ref().map_or_else(|error| error.index().unwrap_or(0), |count| *count);
             }
-            Ok(Status::Ok)
+            outcome.map(|_| Status::Ok)
         })
     }
 }

@@ -195,6 +195,9 @@ fn checks() -> Vec<Check> {
             with_status("cxsink_sink_import_file", |h, err| {
                 cxsink_sink_import_file(h.sink, c"/dev/null".as_ptr(), null_mut(), err)
             }),
+            with_status("cxsink_sink_import_exported_file", |h, err| {
+                cxsink_sink_import_exported_file(h.sink, c"/dev/null".as_ptr(), null_mut(), err)
+            }),
             with_out("cxsink_sink_stats", |h, out, err| cxsink_sink_stats(h.sink, out, err)),
             with_value("cxsink_sink_counter", |h| cxsink_sink_counter(h.sink, 0) == 0),
             with_value("cxsink_sink_state", |h| cxsink_sink_state(h.sink) == SinkState::Closed as u32),
@@ -237,6 +240,12 @@ fn checks() -> Vec<Check> {
             }),
             with_out("cxsink_sink_dead_letters", |h, out, err| cxsink_sink_dead_letters(h.sink, 0, 1, true, out, err)),
             with_out("cxsink_sink_replay", |h, out, err| cxsink_sink_replay(h.sink, null(), usize::MAX, out, err)),
+            with_out("cxsink_sink_replay_forced", |h, out, err| {
+                cxsink_sink_replay_forced(h.sink, null(), usize::MAX, out, err)
+            }),
+            with_out("cxsink_replay_forced", |h, out, err| {
+                cxsink_replay_forced(h.config, null(), usize::MAX, 0, out, err)
+            }),
             with_out("cxsink_replay", |h, out, err| cxsink_replay(h.config, null(), usize::MAX, 0, out, err)),
             with_out("cxsink_replay_dry_run", |h, out, err| {
                 cxsink_replay_dry_run(h.config, null(), usize::MAX, out, err)

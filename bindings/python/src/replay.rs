@@ -17,17 +17,19 @@ pub(crate) fn selection(offsets: Option<Vec<u64>>) -> Selection {
 
 /// Replays dead letters of the spool that the configuration names. As JSON.
 #[pyfunction]
-#[pyo3(signature = (config, offsets, timeout))]
+#[pyo3(signature = (config, offsets, timeout, forced))]
 pub(crate) fn replay(
     py: Python<'_>,
     config: &Config,
     offsets: Option<Vec<u64>>,
     timeout: Option<f64>,
+    forced: bool,
 ) -> PyResult<Outcome> {
     logs::start();
     let config = config.0.clone();
     let timeout = wait::timeout(timeout)?.unwrap_or(Duration::MAX);
-    wait::call(py, move || dead_letters::replay(&config, &selection(offsets), timeout)).map(|report| report.to_json())
+    let replay = if forced { dead_letters::replay_forced } else { dead_letters::replay };
+    wait::call(py, move || replay(&config, &selection(offsets), timeout)).map(|report| report.to_json())
 }
 
 /// The report that [`replay`] would return, without changing anything. As JSON.

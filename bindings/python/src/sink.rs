@@ -121,13 +121,15 @@ impl Sink {
         Ok(accepted)
     }
 
-    /// Accepts JSON Lines from any iterable; returns the number of events.
-    fn import_lines(&self, py: Python<'_>, lines: &Bound<'_, PyAny>) -> PyResult<u64> {
+    /// Accepts JSON Lines from any iterable; returns the number of events. `exported`: the lines are dead letters.
+    fn import_lines(&self, py: Python<'_>, lines: &Bound<'_, PyAny>, exported: bool) -> PyResult<u64> {
         let (sink, _scope) = self.get(py)?;
         let mut accepted = 0;
         in_chunks(lines, |chunk| {
             let (lines, importing) = (chunk.lines(), sink.clone());
-            accepted += wait::call(py, move || importing.import(lines.as_slice()))?;
+            accepted += wait::call(py, move || {
+                if exported { importing.import_exported(lines.as_slice()) } else { importing.import(lines.as_slice()) }
+            })?;
             Ok(())
         })?;
         Ok(accepted)
@@ -188,10 +190,11 @@ impl Sink {
     }
 
     /// `offsets`: `None` for all. The report, as JSON.
-    fn replay(&self, py: Python<'_>, offsets: Option<Vec<u64>>) -> PyResult<Outcome> {
+    fn replay(&self, py: Python<'_>, offsets: Option<Vec<u64>>, forced: bool) -> PyResult<Outcome> {
         let (sink, _scope) = self.get(py)?;
         let sink = sink.clone();
-        wait::call(py, move || sink.replay(&selection(offsets))).map(|replayed| replayed.to_json())
+        let replay = if forced { cxsink::Sink::replay_forced } else { cxsink::Sink::replay };
+        wait::call(py, move || replay(&sink, &selection(offsets))).map(|replayed| replayed.to_json())
     }
 
     /// The connections to the stream, each as JSON.

@@ -10,20 +10,21 @@ use super::catalogue::Relation;
 use super::checkpoint::to_bigint;
 use super::connection::{PgResult, Session};
 use super::encode::{ColumnArray, arrays};
-use super::statement::{Upsert, UpsertOutcome};
+use super::server::not_connected;
+use super::statement::{Form, Upsert, UpsertOutcome};
 use crate::destination::{Applied, Fence, Write};
 use crate::error::{Class, Error, ErrorKind, Result};
 use crate::rows::Plan;
 use crate::rows::batch::Rows;
 
-/// The statement of a plan, in both variants.
+/// The statement of a plan, in every form.
 pub(super) struct Upserts {
-    nonce: String,
-    fenced: Variant,
-    unfenced: Variant,
+    variants: Vec<Variant>,
 }
 
 struct Variant {
+    form: Form,
+    nonce: String,
     upsert: Upsert,
     /// Prepared at its first use on this connection.
     prepared: Option<Statement>,
@@ -39,32 +40,36 @@ pub(super) struct RunOptions {
 
 impl Upserts {
     pub(super) fn new(plan: &Plan, relation: &Relation, nonce: &str) -> Self {
-        let variant = |fenced| Variant { upsert: Upsert::new(plan, relation, nonce, fenced), prepared: None };
-        Self { nonce: nonce.into(), fenced: variant(true), unfenced: variant(false) }
+        let variant = |(fenced, late)| {
+            let form = Form { fenced, late };
+            // A pooler that mixes up two of our own forms is found as well.
+            let nonce = format!("{nonce}{}", if late { "L" } else { "" });
+            Variant { upsert: Upsert::new(plan, relation, &nonce, form), form, nonce, prepared: None }
+        };
+        Self { variants: [(true, false), (false, false), (true, true), (false, true)].map(variant).into() }
     }
 
     /// Runs the unfenced statement with no rows.
-    pub(super) fn try_empty(&self, session: &mut Session, plan: &Plan, timeout: Duration) -> Result<()> {
+    pub(super) fn try_empty(&mut self, session: &mut Session, plan: &Plan, timeout: Duration) -> Result<()> {
         let rows = Rows::new(Arc::new(plan.clone()));
         let arrays = arrays(&rows, &[]);
-        let upsert = &self.unfenced.upsert;
-        let typed = with_types(&parameters(&self.nonce, &arrays, None), upsert);
+        let Variant { upsert, nonce, .. } = self.variant(Form { fenced: false, late: false })?;
+        let typed = with_types(&parameters(nonce, &arrays, None), upsert);
         session.run("trying the upsert", timeout, |client| client.query_typed(&upsert.sql, &typed)).map(drop)
     }
 
     pub(super) fn prepare(&mut self, session: &mut Session, fenced: bool, timeout: Duration) -> Result<()> {
-        self.variant(fenced).prepare(session, timeout)
+        self.variant(Form { fenced, late: false })?.prepare(session, timeout)
     }
 
     pub(super) fn run(&mut self, session: &mut Session, write: &Write<'_>, options: &RunOptions) -> Result<Applied> {
-        let nonce = self.nonce.clone();
-        let variant = self.variant(write.fence.is_some());
+        let variant = self.variant(Form { fenced: write.fence.is_some(), late: write.is_late })?;
         if !options.unnamed_only {
             variant.prepare(session, options.timeout)?;
         }
         let fence = write.fence.map(Positions::new).transpose()?;
         let arrays = arrays(write.rows, write.coalesced);
-        let parameters = parameters(&nonce, &arrays, fence.as_ref());
+        let parameters = parameters(&variant.nonce, &arrays, fence.as_ref());
         let statement = variant.prepared.as_ref().filter(|_| !options.unnamed_only);
         let run = |client: &mut Client| {
             let rows = match statement {
@@ -81,8 +86,8 @@ impl Upserts {
         applied(outcome)
     }
 
-    fn variant(&mut self, fenced: bool) -> &mut Variant {
-        if fenced { &mut self.fenced } else { &mut self.unfenced }
+    fn variant(&mut self, form: Form) -> Result<&mut Variant> {
+        self.variants.iter_mut().find(|variant| variant.form == form).ok_or_else(not_connected)
     }
 }
 

@@ -10,12 +10,13 @@ use super::catalogue::{self, Relation};
 use super::checkpoint::or_without_owner;
 use super::pooler::indicates_pooler;
 use super::server::{Server, not_connected};
-use super::{checkpoint, examine, init_db};
+use super::{checkpoint, examine, init_db, late};
 use crate::config::{DestinationConfig, TlsConfig};
 use crate::destination::names::TableName;
 use crate::destination::{Applied, Checkpoint, Destination, Examination, Write};
 use crate::error::{Class, Result};
 use crate::report::finding::Finding;
+use crate::rows::batch::Rows;
 use crate::rows::{NewTable, Plan, Table};
 use crate::threads::stop_signal::StopSignal;
 
@@ -222,6 +223,14 @@ impl Destination for PostgresDestination {
 
     fn peek(&mut self, count: usize) -> Result<Vec<Vec<Option<String>>>> {
         self.call(|destination| destination.try_peek(count))
+    }
+
+    fn superseded(&mut self, rows: &Rows) -> Result<Vec<usize>> {
+        self.call(|destination| {
+            let relation = destination.relation.as_ref().ok_or_else(not_connected)?;
+            let (sql, timeout) = (late::sql(&rows.plan, relation), destination.server.timeout());
+            late::superseded(destination.server.session()?, &sql, rows, timeout)
+        })
     }
 
     fn examine(&mut self, what: Examination<'_>) -> Result<Option<Finding>> {

@@ -12,6 +12,7 @@ mod destination;
 mod encode;
 mod examine;
 mod init_db;
+mod late;
 mod params;
 mod pooler;
 mod server;

@@ -26,6 +26,15 @@ pub(super) struct Upsert {
     pub(super) types: Vec<Type>,
 }
 
+/// The forms of the statement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Form {
+    /// With a fence: it moves the checkpoint.
+    pub(super) fenced: bool,
+    /// For late events.
+    pub(super) late: bool,
+}
+
 /// The one row that the statement returns.
 pub(super) struct UpsertOutcome {
     /// Whether the statement that ran was ours.
@@ -49,7 +58,7 @@ impl UpsertOutcome {
 
 impl Upsert {
     /// `nonce` consists of letters and digits.
-    pub(super) fn new(plan: &Plan, relation: &Relation, nonce: &str, fenced: bool) -> Self {
+    pub(super) fn new(plan: &Plan, relation: &Relation, nonce: &str, Form { fenced, late }: Form) -> Self {
         let mut types = vec![Type::TEXT];
         types.extend(plan.row_columns().iter().map(|column| array_type(column.column_type)));
         let ours = format!("$1::text = '{nonce}'");
@@ -64,7 +73,7 @@ impl Upsert {
         };
         sql.push_str("written AS (\n");
         push_insert(&mut sql, plan, relation, condition);
-        push_conflict(&mut sql, plan);
+        push_conflict(&mut sql, plan, if late { plan.on_conflict_of_late() } else { plan.on_conflict() });
         push_counts(&mut sql, plan, relation, &ours, moved);
         Self { sql, types }
     }
@@ -102,9 +111,9 @@ fn push_insert(sql: &mut String, plan: &Plan, relation: &Relation, condition: &s
     );
 }
 
-fn push_conflict(sql: &mut String, plan: &Plan) {
+fn push_conflict(sql: &mut String, plan: &Plan, on_conflict: OnConflict<'_>) {
     let key = list(plan.key.iter().map(|&i| quote(&plan.columns[i].name)));
-    let OnConflict::Update { updated, only_if } = plan.on_conflict() else {
+    let OnConflict::Update { updated, only_if } = on_conflict else {
         push(sql, format_args!("  ON CONFLICT ({key}) DO NOTHING\n"));
         return;
     };
@@ -125,6 +134,10 @@ fn push_conflict(sql: &mut String, plan: &Plan) {
         OnlyIf::NotOlder(column) => {
             let name = quote(&column.name);
             push(sql, format_args!("  WHERE t.{name} IS NULL OR EXCLUDED.{name} >= t.{name}\n"));
+        }
+        OnlyIf::Newer(column) => {
+            let name = quote(&column.name);
+            push(sql, format_args!("  WHERE EXCLUDED.{name} > t.{name}\n"));
         }
     }
 }
@@ -161,7 +174,7 @@ fn push(sql: &mut String, text: std::fmt::Arguments<'_>) {
 }
 
 /// The cast of a text array's value to the column's type; other arrays need none.
-fn cast(column_type: ColumnType) -> &'static str {
+pub(super) fn cast(column_type: ColumnType) -> &'static str {
     match column_type {
         ColumnType::Numeric { .. } => "::numeric",
         ColumnType::Uuid => "::uuid",
@@ -190,7 +203,7 @@ pub(super) fn array_type(column_type: ColumnType) -> Type {
     }
 }
 
-fn array_name(column_type: ColumnType) -> &'static str {
+pub(super) fn array_name(column_type: ColumnType) -> &'static str {
     match column_type {
         ColumnType::Int2 => "int2[]",
         ColumnType::Int4 => "int4[]",

@@ -35,15 +35,12 @@ fn upsert_rows(transaction: &Transaction<'_>, statements: &Statements, write: &W
     let plan = &write.rows.plan;
     let now = format!("{}Z", format_micros(SystemClock.unix_micros()));
     let mut find = transaction.prepare_cached(&statements.find)?;
-    let mut upsert = transaction.prepare_cached(&statements.upsert)?;
+    let upsert = if write.is_late { &statements.late } else { &statements.upsert };
+    let mut upsert = transaction.prepare_cached(upsert)?;
     for coalesced in write.coalesced {
         let parameter = |(index, column): (usize, &PlanColumn)| {
             let row = if column.role == Role::Updated { coalesced.last } else { coalesced.first };
-            Parameter {
-                rows: write.rows,
-                value: write.rows.value(row as usize, index),
-                column_type: column.column_type,
-            }
+            Parameter::new(write.rows, row as usize, index, column.column_type)
         };
         let key = plan.key.iter().map(|&index| parameter((index, &plan.columns[index])));
         let exists = find.exists(params_from_iter(key))?;
@@ -64,10 +61,16 @@ fn upsert_rows(transaction: &Transaction<'_>, statements: &Statements, write: &W
 }
 
 /// A value of a row as a parameter.
-struct Parameter<'a> {
+pub(super) struct Parameter<'a> {
     rows: &'a Rows,
     value: Value,
     column_type: ColumnType,
+}
+
+impl<'a> Parameter<'a> {
+    pub(super) fn new(rows: &'a Rows, row: usize, column: usize, column_type: ColumnType) -> Self {
+        Self { rows, value: rows.value(row, column), column_type }
+    }
 }
 
 impl ToSql for Parameter<'_> {

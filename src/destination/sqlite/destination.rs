@@ -12,7 +12,7 @@ use super::catalogue::read_table;
 use super::errors::{not_connected, sqlite_error};
 use super::init_db::init_db_sql;
 use super::statement::Statements;
-use super::{checkpoint, examine};
+use super::{checkpoint, examine, late};
 use crate::config::DestinationConfig;
 use crate::destination::checkpoint::moved;
 use crate::destination::names::TableName;
@@ -20,6 +20,7 @@ use crate::destination::{Applied, Checkpoint, Destination, Examination, Write};
 use crate::error::{Class, Error, ErrorKind, Result};
 use crate::files::sqlite::{self, IN_MEMORY};
 use crate::report::finding::Finding;
+use crate::rows::batch::Rows;
 use crate::rows::{NewTable, Plan, Table};
 use crate::threads::stop_signal::{InterruptGuard, StopSignal};
 
@@ -138,6 +139,11 @@ impl Destination for SqliteDestination {
                 select.query_map([], |row| (0..columns).map(|index| Ok(as_text(row.get_ref(index)?))).collect())?;
             rows.collect()
         })
+    }
+
+    fn superseded(&mut self, rows: &Rows) -> Result<Vec<usize>> {
+        let table = self.table.quoted();
+        self.run("reading", |connection| late::superseded(connection, &table, rows))
     }
 
     fn examine(&mut self, what: Examination<'_>) -> Result<Option<Finding>> {

@@ -10,6 +10,7 @@ mod destination;
 mod errors;
 mod examine;
 mod init_db;
+mod late;
 mod statement;
 
 pub(crate) use destination::SqliteDestination;

@@ -13,6 +13,8 @@ pub(super) struct Statements {
     /// Finds a row by its key.
     pub(super) find: String,
     pub(super) upsert: String,
+    /// For late events.
+    pub(super) late: String,
 }
 
 impl Statements {
@@ -20,7 +22,11 @@ impl Statements {
         let key: Vec<&str> = plan.key.iter().map(|&index| plan.columns[index].name.as_str()).collect();
         let collations = key_collations(connection, &table.name, &key)?;
         let table = table.quoted();
-        Ok(Self { find: find_sql(&key, collations.as_deref(), &table), upsert: upsert_sql(plan, &table) })
+        Ok(Self {
+            find: find_sql(&key, collations.as_deref(), &table),
+            upsert: upsert_sql(plan, &table, plan.on_conflict()),
+            late: upsert_sql(plan, &table, plan.on_conflict_of_late()),
+        })
     }
 }
 
@@ -35,7 +41,7 @@ fn find_sql(key: &[&str], collations: Option<&[String]>, table: &str) -> String 
 }
 
 /// One parameter for each column of a row, and a last one, the time of the transaction, for all columns that take it.
-fn upsert_sql(plan: &Plan, table: &str) -> String {
+fn upsert_sql(plan: &Plan, table: &str, on_conflict: OnConflict<'_>) -> String {
     let names: Vec<String> = plan.columns.iter().map(|column| quote(&column.name)).collect();
     let values: Vec<String> = (0..plan.columns.len()).map(|index| format!("?{}", index.min(plan.width) + 1)).collect();
     let key: Vec<&str> = plan.key.iter().map(|&index| names[index].as_str()).collect();
@@ -45,7 +51,7 @@ fn upsert_sql(plan: &Plan, table: &str) -> String {
         values.join(", "),
         key.join(", ")
     );
-    let OnConflict::Update { updated, only_if } = plan.on_conflict() else {
+    let OnConflict::Update { updated, only_if } = on_conflict else {
         sql.push_str("NOTHING");
         return sql;
     };
@@ -63,6 +69,10 @@ fn upsert_sql(plan: &Plan, table: &str) -> String {
         OnlyIf::NotOlder(column) => {
             let name = quote(&column.name);
             let _ = write!(sql, " WHERE t.{name} IS NULL OR excluded.{name} >= t.{name}");
+        }
+        OnlyIf::Newer(column) => {
+            let name = quote(&column.name);
+            let _ = write!(sql, " WHERE excluded.{name} > t.{name}");
         }
     }
     sql

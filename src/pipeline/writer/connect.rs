@@ -61,7 +61,11 @@ impl Writer {
     /// Tries until it is connected; false when the sink ends first.
     pub(super) fn reconnect(&mut self) -> Result<bool> {
         loop {
-            if self.status.stop.wait(self.backoff.next_delay()) {
+            let delay = self.backoff.next_delay();
+            if !delay.is_zero() {
+                log::info!("trying the destination again in {:.1} s", delay.as_secs_f64());
+            }
+            if self.status.stop.wait(delay) {
                 return Ok(false);
             }
             match self.connect() {

@@ -7,6 +7,7 @@ use crate::report::dead_letter::{DeadLetter, Rejection};
 use crate::report::notice::Notice;
 use crate::report::stats::Stored;
 use crate::report::status::Side;
+use crate::rows::partition::key_hash;
 use crate::spool::SpooledEvents;
 use crate::time::backoff::Backoff;
 
@@ -64,9 +65,14 @@ impl Writer {
             }
         }
         let now = self.status.clock.unix_micros();
+        let rows = &sub_batch.batch.rows;
         let letters: Vec<DeadLetter> = events
             .iter()
-            .map(|(offset, received_at, event)| DeadLetter::new(offset, received_at, now, error, event))
+            .map(|(offset, received_at, event)| {
+                let mut letter = DeadLetter::new(offset, received_at, now, error, event);
+                letter.key_hash = (!rows.plan.has_loose_key).then(|| key_hash(rows, sub_batch.rows[0]));
+                letter
+            })
             .collect();
         if !self.keep(&letters)? {
             return Ok(End::GivenUp);

@@ -8,6 +8,7 @@
 
 mod connect;
 mod dead_letters;
+mod late;
 mod partitions;
 mod progress;
 mod run;

@@ -17,13 +17,14 @@ impl Writer {
         if index == 0 {
             stored.dead_lettered += sub_batch.batch.rejected_in(self.spool.committed_of(index), to);
         }
-        let events = stored.counts().iter().map(|(_, count)| count).sum();
+        let events: u64 = stored.counts().iter().map(|(_, count)| count).sum();
         self.status.counters.add_stored(&stored);
         if let Err(error) = self.spool.commit(index, to, events) {
             // They are committed; their rows go with the next delete.
             self.status.report(&error);
         }
         if events > 0 {
+            log::debug!("{events} events are committed or kept as dead letters, up to offset {to}");
             self.status.notify(Notice::Stored(stored));
         }
     }

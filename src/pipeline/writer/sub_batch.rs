@@ -68,8 +68,10 @@ enum Outcome<'a> {
     Outdated,
     /// It has too many rows for one statement.
     TooLarge,
-    /// Keys are repeated, and the table judges each event by itself.
+    /// Keys are repeated, and each event is judged by itself: by the table, or as a late one.
     Repeated,
+    /// Some of its events are late ones, and others not: ranges of one kind.
+    Mixed(Vec<SubBatch<'a>>),
     /// The fence refused it: the checkpoint is not at its last known position.
     Fenced,
     /// Another transaction was in the way.
@@ -114,6 +116,7 @@ impl Writer {
                 Outcome::Stopped => return Ok(End::GivenUp),
                 Outcome::Outdated => return Ok(End::Outdated),
                 Outcome::Repeated => return self.write_in_turn(&sub_batch.without_repeats()),
+                Outcome::Mixed(ranges) => return self.write_in_turn(&ranges),
                 Outcome::BadRow(error) if sub_batch.rows.len() == 1 => return self.reject(sub_batch, &error),
                 // Bisection: the poison event is in one of the halves.
                 Outcome::BadRow(_) | Outcome::TooLarge => return self.write_in_turn(&sub_batch.bisect()),
@@ -168,26 +171,44 @@ impl Writer {
         if let Some(rest) = self.skip_committed(sub_batch) {
             return Ok(Outcome::Skipped(rest));
         }
-        if batch.rows.plan.is_guarded && coalesced.len() < rows.len() {
+        let is_late = match self.by_lateness(sub_batch) {
+            Ok(ranges) if ranges.len() > 1 => {
+                return Ok(Outcome::Mixed(ranges.into_iter().map(|(range, _)| sub_batch.range(range)).collect()));
+            }
+            Ok(ranges) => ranges.first().is_some_and(|(_, is_late)| *is_late),
+            Err(error) => return wait_for_spool(error),
+        };
+        if (batch.rows.plan.is_guarded || is_late) && coalesced.len() < rows.len() {
             return Ok(Outcome::Repeated);
         }
         if rows.len() > self.rows_max {
             return Ok(Outcome::TooLarge);
         }
-        self.apply(sub_batch, coalesced)
+        self.apply(sub_batch, coalesced, is_late)
     }
 
     /// Runs the statement.
-    fn apply<'a>(&mut self, sub_batch: SubBatch<'a>, coalesced: &[Coalesced]) -> Result<Outcome<'a>> {
+    fn apply<'a>(&mut self, sub_batch: SubBatch<'a>, coalesced: &[Coalesced], is_late: bool) -> Result<Outcome<'a>> {
+        let followers = self.followers(sub_batch);
+        if let Some(first) = followers.first().map(|_| sub_batch.offset(0))
+            && let Err(error) = self.spool.note_followers(&followers, first)
+        {
+            return wait_for_spool(error);
+        }
         let Partition { checkpoint, position, .. } = &self.partitions[sub_batch.partition];
         let owner = self.spool.owner();
         let fence = position.map(|from| Fence { spool_id: checkpoint, owner, from, to: sub_batch.to });
-        let error = match self.destination.apply(&Write { rows: &sub_batch.batch.rows, coalesced, fence }) {
+        let error = match self.destination.apply(&Write { rows: &sub_batch.batch.rows, coalesced, fence, is_late }) {
             Ok(Applied::Committed { inserted, updated }) => {
                 let (events, written) = (sub_batch.rows.len() as u64, coalesced.len() as u64);
-                let (unchanged, coalesced) = (written - inserted - updated, events - written);
-                let stored = Stored { inserted, updated, unchanged, coalesced, ..Stored::default() };
+                let (left, coalesced) = (written - inserted - updated, events - written);
+                let (unchanged, superseded) = if is_late { (0, left) } else { (left, 0) };
+                let stored = Stored { inserted, updated, unchanged, coalesced, superseded, ..Stored::default() };
+                self.spool.close_keys(&followers);
                 self.note_committed(sub_batch, stored);
+                if superseded > 0 {
+                    self.log_superseded(sub_batch, superseded);
+                }
                 return Ok(Outcome::Committed);
             }
             Ok(Applied::Fenced) => return Ok(Outcome::Fenced),
@@ -271,4 +292,12 @@ fn unmoved() -> Error {
     Error::new(ErrorKind::Database, message)
         .with_class(Class::Transient)
         .with_hint("look for a trigger or a policy on cxsink_checkpoint, or a proxy that reads from another server")
+}
+
+/// The spool cannot be used at the moment: the same sub-batch again, after a pause.
+///
+/// # Errors
+/// It can never be used again.
+fn wait_for_spool<'a>(error: Error) -> Result<Outcome<'a>> {
+    if error.class() == Class::Transient { Ok(Outcome::Conflict(error)) } else { Err(error) }
 }

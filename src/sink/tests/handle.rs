@@ -17,6 +17,7 @@ use crate::error::Class;
 use crate::event::Burst;
 use crate::report::dead_letter::Stage;
 use crate::report::finding::Finding;
+use crate::rows::batch::Rows;
 use crate::rows::{Plan, Table};
 use crate::source::{ReadOutcome, Source};
 use crate::threads::stop_signal::StopSignal;
@@ -100,6 +101,10 @@ impl Destination for Faulty {
 
     fn peek(&mut self, count: usize) -> Result<Vec<Vec<Option<String>>>> {
         self.inner.peek(count)
+    }
+
+    fn superseded(&mut self, rows: &Rows) -> Result<Vec<usize>> {
+        self.inner.superseded(rows)
     }
 
     fn examine(&mut self, what: Examination<'_>) -> Result<Option<Finding>> {
@@ -657,6 +662,7 @@ fn lines_before_an_unreadable_one_are_taken_and_counted() {
     let sink = bench.open();
     let error = sink.import(std::io::BufReader::new(Broken(0))).unwrap_err();
     assert!(error.message().contains("after 2 accepted events: the cable"), "{error}");
+    assert_eq!(error.index(), Some(2));
     assert_eq!(sink.stats().pending, 2);
 }
 

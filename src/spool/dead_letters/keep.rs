@@ -30,13 +30,18 @@ impl Spool {
         }
         let mut writer = self.writer();
         if self.try_to_keep(&mut writer, dead_letters)? {
+            self.open_keys_of(dead_letters);
             return Ok(());
         }
         // Only dead letters below the deleted offset may go, and until there is room no append moves it.
         if let Err(error) = self.delete_with(&mut writer) {
             log::debug!("{error}");
         }
-        if self.try_to_keep(&mut writer, dead_letters)? { Ok(()) } else { Err(self.full_of_dead_letters()) }
+        if !self.try_to_keep(&mut writer, dead_letters)? {
+            return Err(self.full_of_dead_letters());
+        }
+        self.open_keys_of(dead_letters);
+        Ok(())
     }
 
     /// The dead letters of one batch may take this much: all of them are kept at once, also on a full disk, and they must not take
@@ -58,7 +63,10 @@ impl Spool {
             transaction.prepare_cached("SELECT dead_letter_space FROM spool")?.query_row([], |row| row.get(0))
         };
         let before = space(&transaction)?;
-        dead_letters.iter().try_for_each(|letter| insert(&transaction, letter))?;
+        dead_letters.iter().try_for_each(|letter| {
+            insert(&transaction, letter)?;
+            self.insert_key(&transaction, letter)
+        })?;
         let after = space(&transaction)?;
         let excess = after.saturating_sub(self.dead_letters_bytes_max);
         let freed = if excess > 0 { delete_seen(&transaction, excess)? } else { 0 };

@@ -1,7 +1,9 @@
 //! Dead letters in the spool's file: kept by the writer, listed, exported and purged by any process, replayed as new events.
 
+mod followers;
 mod handle;
 mod keep;
+mod keys;
 mod pages;
 mod purge;
 mod replay;
@@ -11,6 +13,8 @@ mod rows;
 pub use handle::DeadLetters;
 #[cfg(test)]
 pub(super) use keep::SEEN;
+pub(crate) use keys::Follower;
+pub(super) use keys::{OpenKeys, TABLE as KEYS_TABLE, read_open, unfollowed};
 pub(crate) use pages::Page;
 pub(crate) use replay::Judged;
 pub(crate) use requests::{Request, Requests};

@@ -11,6 +11,7 @@ use crate::report::dead_letter::{DeadLetter, Rejection};
 use crate::report::replay::Fate;
 use crate::spool::dead_letters::pages::Page;
 use crate::spool::dead_letters::requests::Request;
+use crate::spool::late::{self, LateRange};
 use crate::spool::queue::Spool;
 
 /// A dead letter under today's schema and mapping: with its new reason if it is still rejected, or `None` if it is accepted.
@@ -20,17 +21,18 @@ type Fates = Vec<(u64, Fate)>;
 
 impl Spool {
     /// In one transaction: the accepted ones become new events and are marked, the others get their new reason, and the progress
-    /// of the request is noted. `None` if `spool.bytes_max` is reached: nothing was changed.
+    /// of the request is noted. The events are late ones, unless the replay is forced. `None` if `spool.bytes_max` is reached: nothing was changed.
     ///
     /// Dead letters that were deleted or replayed since they were read are skipped, and all of them if the request was withdrawn.
     pub(crate) fn replay(
         &self,
         judged: &[Judged<'_>],
         now: i64,
+        is_forced: bool,
         progress: Option<(&Request, &Page)>,
     ) -> Result<Option<Fates>> {
         let mut writer = self.intake()?;
-        self.beside_reserve(&mut writer, u64::MAX, |writer| self.replay_with(writer, judged, now, progress))
+        self.beside_reserve(&mut writer, u64::MAX, |writer| self.replay_with(writer, judged, now, is_forced, progress))
             .map_err(|error| self.error("replaying dead letters in", &error))
     }
 
@@ -39,6 +41,7 @@ impl Spool {
         writer: &mut Connection,
         judged: &[Judged<'_>],
         now: i64,
+        is_forced: bool,
         progress: Option<(&Request, &Page)>,
     ) -> rusqlite::Result<Option<Fates>> {
         let transaction = writer.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -55,9 +58,24 @@ impl Spool {
         }
         // A purge may delete a dead letter that is replayed. Its first event must not be prepared again after that.
         let change = self.append_rows(&transaction, &burst, now, self.committed())?;
+        let late = || fates.iter().filter_map(|(origin, fate)| late_event(*origin, fate)).filter(|_| !is_forced);
+        for (position, range) in late() {
+            late::note(&transaction, position, range)?;
+        }
         transaction.commit()?;
+        for (position, range) in late() {
+            self.add_late(position, range);
+        }
         self.note_change(&change);
         Ok(Some(fates))
+    }
+}
+
+/// The event that a dead letter has become.
+fn late_event(origin: u64, fate: &Fate) -> Option<(u64, LateRange)> {
+    match fate {
+        Fate::Replayed(Some(position)) => Some((*position, LateRange { end: position + 1, origin: Some(origin) })),
+        _ => None,
     }
 }
 

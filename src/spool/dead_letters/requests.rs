@@ -4,10 +4,12 @@
 //! that the stream sends until the next start.
 
 use rusqlite::{Connection, OptionalExtension, params};
+use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
 use crate::error::Result;
 use crate::report::replay::{ReplayReport, Selection};
+use crate::spool::dead_letters::keys::is_followed;
 use crate::spool::dead_letters::pages::{Page, replayable};
 use crate::spool::offline::Offline;
 use crate::spool::queue::Spool;
@@ -21,8 +23,17 @@ const DELETE_FINISHED: &str = "DELETE FROM replay_requests
 pub(crate) struct Request {
     pub(crate) id: u64,
     pub(crate) selection: Selection,
+    pub(crate) is_forced: bool,
     /// Where its next page begins.
     pub(crate) from: u64,
+}
+
+/// The content of a request, as JSON in its row.
+#[derive(Debug, Serialize, Deserialize)]
+struct Content {
+    forced: bool,
+    /// `None`: all.
+    offsets: Option<Vec<u64>>,
 }
 
 impl Spool {
@@ -33,10 +44,13 @@ impl Spool {
                 "SELECT id, offsets, next_from FROM replay_requests WHERE done_at IS NULL ORDER BY id LIMIT 1",
             )?;
             let request = |row: &rusqlite::Row<'_>| {
-                let offsets: Option<String> = row.get(1)?;
-                let selection = offsets
-                    .map_or(Selection::All, |json| Selection::Offsets(serde_json::from_str(&json).unwrap_or_default()));
-                Ok(Request { id: row.get(0)?, selection, from: row.get(2)? })
+                let nothing = || Content { forced: false, offsets: Some(Vec::new()) };
+                let content = match row.get::<_, Option<String>>(1)? {
+                    Some(json) => serde_json::from_str(&json).unwrap_or_else(|_| nothing()),
+                    None => nothing(),
+                };
+                let selection = content.offsets.map_or(Selection::All, Selection::Offsets);
+                Ok(Request { id: row.get(0)?, selection, from: row.get(2)?, is_forced: content.forced })
             };
             select.query_row([], request).optional()
         };
@@ -62,17 +76,18 @@ impl Requests {
     }
 
     /// Leaves a request; returns its number.
-    pub(crate) fn place(&self, selection: &Selection) -> Result<u64> {
+    pub(crate) fn place(&self, selection: &Selection, is_forced: bool) -> Result<u64> {
         let offsets = match selection {
             Selection::All => None,
-            Selection::Offsets(offsets) => Some(serde_json::json!(offsets).to_string()),
+            Selection::Offsets(offsets) => Some(offsets.clone()),
         };
+        let content = serde_json::json!(Content { forced: is_forced, offsets }).to_string();
         let connection = &self.0.connection;
         let place = || -> rusqlite::Result<u64> {
             // Finished requests of processes that did not wait for the answer.
             connection.execute(DELETE_FINISHED, [])?;
             let insert = "INSERT INTO replay_requests (offsets, requested_at) VALUES (?1, ?2) RETURNING id";
-            connection.query_row(insert, params![offsets, SystemClock.unix_micros()], |row| row.get(0))
+            connection.query_row(insert, params![content, SystemClock.unix_micros()], |row| row.get(0))
         };
         place().map_err(|error| self.0.error("leaving a replay request in", &error))
     }
@@ -103,6 +118,15 @@ impl Requests {
             .execute(delete, [id])
             .map(drop)
             .map_err(|error| self.0.error("withdrawing a replay request from", &error))
+    }
+
+    /// Whether a later event of the dead letter's key may have been written since.
+    pub(crate) fn is_overtaken(&self, offset: u64) -> Result<bool> {
+        let connection = &self.0.connection;
+        // A sink of an earlier version noted nothing.
+        let is_noted = connection.table_exists(None, "dead_letter_keys");
+        let overtaken = is_noted.and_then(|is_noted| Ok(!is_noted || is_followed(connection, offset)?));
+        overtaken.map_err(|error| self.0.error("reading dead letters from", &error))
     }
 
     /// The dead letters of the selection, for a look.

@@ -46,6 +46,7 @@ pub(super) fn dead_letter(row: &Row<'_>) -> rusqlite::Result<DeadLetter> {
         replayed_at: row.get::<_, Option<i64>>(10)?.map(micros::to_time),
         replayed_as: row.get(11)?,
         event: Payload(row.get(12)?),
+        key_hash: None,
     })
 }
 

@@ -143,8 +143,8 @@ fn an_event_that_was_set_aside_is_replayed_only_by_name_and_once() {
     assert_eq!(offsets(&Selection::All), [1]);
     assert_eq!(offsets(&Selection::Offsets(vec![0, 1])), [0, 1]);
     let requests = Requests::open(&config(&path)).unwrap();
-    let named = requests.place(&Selection::Offsets(vec![0])).unwrap();
-    let all = requests.place(&Selection::All).unwrap();
+    let named = requests.place(&Selection::Offsets(vec![0]), false).unwrap();
+    let all = requests.place(&Selection::All, false).unwrap();
     drop(spool);
     let _spool = next_process(&path);
     assert!(requests.progress(named).unwrap().done.is_some_and(|report| report.skipped == 1));

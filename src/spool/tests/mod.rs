@@ -213,7 +213,7 @@ fn a_full_spool_takes_nothing_until_it_is_drained() {
     assert_eq!(append(&spool, &[&large]), 0, "an empty spool takes any burst");
     assert_eq!(spool.append(&burst(&[b"y"]), 0).unwrap(), Appended::Full);
     assert!(!spool.wait_for_room(&burst(&[b"x"]), Duration::ZERO));
-    spool.append_last(&burst(&[b"last"]), 0).unwrap();
+    spool.append_last(&burst(&[b"last"]), 0, false).unwrap();
     spool.commit_all(1).unwrap();
     assert!(spool.wait_for_room(&burst(&[b"x"]), Duration::ZERO));
     assert_eq!(append(&spool, &[b"y"]), 2);

@@ -61,7 +61,7 @@ fn a_dead_letter_is_marked_with_its_append_or_not_at_all() {
     append(&spool, &[&vec![0; 60 << 10]]);
     let mut page = spool.replayable(&Selection::All, 0, 3).unwrap();
     page.dead_letters[0].event.0 = vec![0; 5 << 10];
-    assert_eq!(spool.replay(&good(&page), 9, None).unwrap(), None, "the spool is full");
+    assert_eq!(spool.replay(&good(&page), 9, false, None).unwrap(), None, "the spool is full");
     assert!(spool.dead_letters(0, 9).unwrap().iter().all(|letter| letter.replayed_at.is_none()));
 
     spool.commit_all(4).unwrap();
@@ -70,15 +70,15 @@ fn a_dead_letter_is_marked_with_its_append_or_not_at_all() {
     DeadLetters::open(&config(&path)).unwrap().purge(&only_unseen()).unwrap();
     let again = letter(1, b"again");
     spool.keep(std::slice::from_ref(&again)).unwrap();
-    let fates = spool.replay(&good(&page), 9, None).unwrap().unwrap();
+    let fates = spool.replay(&good(&page), 9, false, None).unwrap().unwrap();
     let expected = [(0, Fate::Skipped), (1, Fate::Replayed(Some(4))), (2, Fate::Skipped)];
     assert_eq!(fates, expected, "those deleted in the meantime stay deleted");
     assert_eq!(read(&spool, 4, 10, 1000), [(4, page.dead_letters[1].event.0.clone())]);
-    let fates = spool.replay(&good(&page), 9, None).unwrap().unwrap();
+    let fates = spool.replay(&good(&page), 9, false, None).unwrap().unwrap();
     assert!(fates.iter().all(|(_, fate)| *fate == Fate::Skipped), "each once: {fates:?}");
     assert_eq!(spool.end(), 5);
     spool.end_intake();
-    assert_eq!(spool.replay(&[], 9, None).unwrap_err().kind(), ErrorKind::State);
+    assert_eq!(spool.replay(&[], 9, false, None).unwrap_err().kind(), ErrorKind::State);
 }
 
 fn only_unseen() -> crate::report::purge::PurgeFilter {
@@ -91,20 +91,20 @@ fn a_request_is_replayed_once_page_by_page() {
     let path = directory.path().join("spool.db");
     let spool = spool_with_dead_letters(&path, 1500, 1);
     let requests = Requests::open(&config(&path)).unwrap();
-    let withdrawn = requests.place(&Selection::Offsets(vec![1])).unwrap();
+    let withdrawn = requests.place(&Selection::Offsets(vec![1]), false).unwrap();
     let request = spool.replay_request().unwrap().unwrap();
     let page = spool.replayable(&request.selection, request.from, 1500).unwrap();
     requests.withdraw(withdrawn).unwrap();
-    let fates = spool.replay(&good(&page), 9, Some((&request, &page))).unwrap().unwrap();
+    let fates = spool.replay(&good(&page), 9, false, Some((&request, &page))).unwrap().unwrap();
     assert_eq!(fates, [(1, Fate::Skipped)], "nothing is done for a withdrawn request");
     assert_eq!(spool.end(), 1500);
 
-    let id = requests.place(&Selection::All).unwrap();
+    let id = requests.place(&Selection::All, false).unwrap();
     assert_ne!(id, withdrawn, "a number is not used again");
     for expected in [false, true] {
         let request = spool.replay_request().unwrap().unwrap();
         let page = spool.replayable(&request.selection, request.from, 1500).unwrap();
-        spool.replay(&good(&page), 9, Some((&request, &page))).unwrap().unwrap();
+        spool.replay(&good(&page), 9, false, Some((&request, &page))).unwrap().unwrap();
         assert_eq!(requests.progress(id).unwrap().done.is_some(), expected);
     }
     let done = requests.progress(id).unwrap().done.unwrap();
@@ -139,7 +139,7 @@ fn a_replayed_dead_letter_is_not_prepared_again_after_a_crash() {
     spool.keep(&[letter(0, b"bad")]).unwrap();
     spool.commit_all(1).unwrap();
     let page = spool.replayable(&Selection::All, 0, 1).unwrap();
-    spool.replay(&good(&page), 9, None).unwrap().unwrap();
+    spool.replay(&good(&page), 9, false, None).unwrap().unwrap();
     drop(spool);
     let spool = Spool::open(&config(&path)).unwrap();
     assert_eq!((spool.committed(), spool.end()), (1, 2));

@@ -39,7 +39,7 @@ fn after(change: impl FnOnce(&Path)) -> String {
     let [what] = &found[..] else { panic!("{found:?}") };
     assert!(spool.lost().is_some_and(|error| error.message() == what && error.hint().is_some()));
     spool.append(&crate::spool::tests::burst(&[b"new"]), 7).unwrap_err();
-    let last = spool.append_last(&crate::spool::tests::burst(&[b"read before"]), 7);
+    let last = spool.append_last(&crate::spool::tests::burst(&[b"read before"]), 7, false);
     assert!(last.is_ok() || what.contains("truncated") || what.contains("overwritten"), "{last:?}");
     what.clone()
 }
@@ -148,7 +148,7 @@ fn the_events_of_a_removed_file_are_saved_at_the_end() {
 }
 
 fn append_any(spool: &Spool) {
-    spool.append_last(&crate::spool::tests::burst(&[b"c"]), 7).unwrap();
+    spool.append_last(&crate::spool::tests::burst(&[b"c"]), 7, false).unwrap();
 }
 
 #[test]

@@ -194,6 +194,9 @@ fn failure(
             mapped.with_hint("check host and port: the address does not answer like PostgreSQL")
         }
         (_, Some(reason)) if errors::misses_password(error) => mapped.with_hint(reason),
+        (_, None) if errors::misses_password(error) => {
+            mapped.with_hint("set DB_PASSWORD or destination.password_file, or put the password into destination.url")
+        }
         _ => mapped,
     };
     Failure { error: mapped, may_be_encryption: errors::may_be_encryption(error) }

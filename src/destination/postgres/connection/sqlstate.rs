@@ -48,7 +48,9 @@ pub(super) fn hint(sqlstate: &str) -> Option<&'static str> {
         "42703" => "compare the table with `cxsink init-db --print`: it has other columns than the mapping",
         "42P10" => "create a unique index on exactly the columns of the conflict key",
         INSUFFICIENT_PRIVILEGE => "grant SELECT, INSERT and UPDATE on the table and on cxsink_checkpoint to this user",
-        "28P01" | "28000" => "check user and password, and the server's pg_hba.conf",
+        "28P01" | "28000" => {
+            "check user and password (in destination.url, or DB_USER and DB_PASSWORD), and the server's pg_hba.conf"
+        }
         "3D000" => "create the database, or correct its name in destination.url",
         READ_ONLY => READ_ONLY_HINT,
         "53300" => "raise max_connections, or close other connections",

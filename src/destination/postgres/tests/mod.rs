@@ -14,7 +14,7 @@ use super::catalogue::Relation;
 use super::destination::PostgresDestination;
 use super::init_db;
 use super::pooler::indicates_pooler;
-use super::statement::Upsert;
+use super::statement::{Form, Upsert};
 use super::test_server::TestDatabase;
 use crate::config::{DestinationConfig, TlsConfig, UpdateMode};
 use crate::destination::names::TableName;
@@ -105,7 +105,7 @@ fn each(rows: &Rows) -> Vec<Coalesced> {
 }
 
 fn write<'a>(rows: &'a Rows, coalesced: &'a [Coalesced]) -> Write<'a> {
-    Write { rows, coalesced, fence: None }
+    Write { rows, coalesced, fence: None, is_late: false }
 }
 
 fn apply_all(destination: &mut PostgresDestination, rows: &Rows) -> Result<Applied> {

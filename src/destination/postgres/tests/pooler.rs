@@ -56,7 +56,7 @@ fn another_process_statement_under_our_name_writes_nothing() {
         has_checkpoint: false,
     };
     let others = [
-        Upsert::new(&theirs, &relation("other"), "theirs", false).sql,
+        Upsert::new(&theirs, &relation("other"), "theirs", Form { fenced: false, late: false }).sql,
         "SELECT $1, $2, $3".into(),
         "SELECT true WHERE $1 = '' AND $2 IS NULL AND $3 IS NULL".into(),
     ];

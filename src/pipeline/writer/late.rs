@@ -1,0 +1,50 @@
+//! Late events: replayed ones, and those of an imported export. They never overwrite what a later event of their key has written.
+//!
+//! The writer knows the order in which it writes the events of a key. So it notes in the spool which dead letters are followed by a
+//! later event, before it writes that one, and writes a replayed event like any other if nothing followed it. Otherwise the statement
+//! for late events decides by the row: see `rows::late`.
+
+use std::ops::Range;
+
+use crate::error::Result;
+use crate::pipeline::writer::run::Writer;
+use crate::pipeline::writer::sub_batch::SubBatch;
+use crate::rows::partition::key_hash;
+use crate::spool::Follower;
+
+impl Writer {
+    /// The events of the sub-batch whose key an open dead letter has.
+    pub(super) fn followers(&self, sub_batch: SubBatch<'_>) -> Vec<Follower> {
+        let rows = &sub_batch.batch.rows;
+        if rows.plan.has_loose_key || !self.spool.has_open_keys() {
+            return Vec::new();
+        }
+        let event = |(place, &row): (usize, &u32)| (key_hash(rows, row), self.spool.origin(sub_batch.offset(place)));
+        self.spool.followers(sub_batch.rows.iter().enumerate().map(event))
+    }
+
+    /// Ranges of a sub-batch, as long as possible, whose events must not overwrite their rows (true), or may. None if no event is late.
+    pub(super) fn by_lateness(&self, sub_batch: SubBatch<'_>) -> Result<Vec<(Range<usize>, bool)>> {
+        let mut ranges: Vec<(Range<usize>, bool)> = Vec::new();
+        if !sub_batch.batch.is_late {
+            return Ok(ranges);
+        }
+        let offsets: Vec<u64> = (0..sub_batch.rows.len()).map(|place| sub_batch.offset(place)).collect();
+        for (place, is_overtaken) in self.spool.are_overtaken(&offsets)?.into_iter().enumerate() {
+            match ranges.last_mut() {
+                Some((range, last)) if *last == is_overtaken => range.end += 1,
+                _ => ranges.push((place..place + 1, is_overtaken)),
+            }
+        }
+        Ok(ranges)
+    }
+
+    /// Tells that events were not applied: their dead letters are the place to look.
+    pub(super) fn log_superseded(&self, sub_batch: SubBatch<'_>, superseded: u64) {
+        let first = sub_batch.rows.first().map_or(0, |_| self.spool.origin(sub_batch.offset(0)));
+        log::warn!(
+            "{superseded} of {} replayed events from dead letter {first} on are superseded: a later event of their key is in the table",
+            sub_batch.rows.len()
+        );
+    }
+}

@@ -1,0 +1,105 @@
+//! What a replay of dead letters would do, without doing it.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use crate::config::Config;
+use crate::destination::Destination;
+use crate::error::Result;
+use crate::pipeline::replayer::{Fates, check};
+use crate::report::dead_letter::Rejection;
+use crate::report::replay::{Fate, ReplayReport, Selection};
+use crate::rows::Plan;
+use crate::rows::batch::Rows;
+use crate::rows::schema::Schema;
+use crate::sink::adapters::{away_from_the_caller, open_destination};
+use crate::spool::{Page, Requests};
+use crate::threads::stop_signal::StopSignal;
+
+/// The report that [`replay`](super::replay::replay) would return with this configuration, without changing anything; also while a sink
+/// runs. It tells which events would be superseded, by the table as it is now.
+///
+/// If the destination is unreachable, only the schema is checked, not the mapping and not the table, and the log says so.
+///
+/// # Errors
+/// `SPOOL` if the file does not exist; `CONFIG` for a bad configuration or schema; `DATABASE` for a table that does not match the
+/// configuration.
+pub fn replay_dry_run(config: &Config, selection: &Selection) -> Result<ReplayReport> {
+    config.validate()?;
+    let requests = Requests::open(config)?;
+    let schema = Schema::load(&config.schema, config.stream.event_bytes_max)?;
+    let mut table = match connect(config) {
+        Ok(table) => Some(table),
+        Err(error) if error.is_retryable() => {
+            log::warn!("{error}: only the schema is checked, not the table");
+            None
+        }
+        Err(error) => return Err(error),
+    };
+    let mut report = ReplayReport::default();
+    let mut from = 0;
+    loop {
+        let page = requests.replayable(selection, from)?;
+        let fates;
+        (fates, table) = fates_of(&page, &requests, &schema, table)?;
+        for (offset, fate) in fates {
+            report.count(offset, fate);
+        }
+        for &offset in &page.skipped {
+            report.count(offset, Fate::Skipped);
+        }
+        let Some(next) = page.next else { break };
+        from = next;
+    }
+    // On a thread of its own: see `away_from_the_caller`.
+    away_from_the_caller(move || {
+        drop(table);
+        Ok(())
+    })?;
+    Ok(report)
+}
+
+/// A connected destination and the plan for its table.
+type TableNow = (Box<dyn Destination>, Arc<Plan>);
+
+fn connect(config: &Config) -> Result<TableNow> {
+    let mut destination = open_destination(config, StopSignal::new())?;
+    let (mapping, update) = (config.mapping.clone(), config.destination.update);
+    away_from_the_caller(move || {
+        let plan = Plan::new(&mapping, update, &destination.connect()?)?;
+        Ok((destination, Arc::new(plan)))
+    })
+}
+
+/// The fate of each dead letter of a page. Gives the table back.
+fn fates_of(
+    page: &Page,
+    requests: &Requests,
+    schema: &Schema,
+    table: Option<TableNow>,
+) -> Result<(Fates, Option<TableNow>)> {
+    let mut rows = table.as_ref().map(|(_, plan)| Rows::new(Arc::clone(plan)));
+    let mut fates = Vec::new();
+    for letter in &page.dead_letters {
+        // Only those that may be superseded are compared with the table.
+        let rows = if requests.is_overtaken(letter.offset)? { rows.as_mut() } else { None };
+        let plan = table.as_ref().map(|(_, plan)| plan);
+        let fate = match check(schema, plan, letter, rows) {
+            Ok(()) => Fate::Replayed(None),
+            Err(error) => Fate::Rejected(Rejection::from(&letter.with_reason(&error))),
+        };
+        fates.push((letter.offset, fate));
+    }
+    let (Some((mut destination, plan)), Some(rows)) = (table, rows) else { return Ok((fates, None)) };
+    let (superseded, destination) = away_from_the_caller(move || {
+        let superseded: HashSet<u64> =
+            destination.superseded(&rows)?.into_iter().map(|row| rows.offsets[row]).collect();
+        Ok((superseded, destination))
+    })?;
+    for (offset, fate) in &mut fates {
+        if superseded.contains(offset) {
+            *fate = Fate::Superseded;
+        }
+    }
+    Ok((fates, Some((destination, plan))))
+}

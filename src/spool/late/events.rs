@@ -1,0 +1,53 @@
+//! The late events of an open spool.
+
+use rusqlite::Connection;
+
+use super::ranges::{LateRange, lateness};
+use crate::error::Result;
+use crate::spool::dead_letters::unfollowed;
+use crate::spool::queue::Spool;
+use crate::threads::sync;
+
+impl Spool {
+    /// Whether the event at this offset is late, and up to where the events after it are alike.
+    pub(crate) fn lateness(&self, offset: u64) -> (bool, u64) {
+        lateness(&sync::lock(&self.late), offset)
+    }
+
+    /// Whether each of these late events must not overwrite its row: a later event of its key may have been written since it was
+    /// rejected.
+    pub(crate) fn are_overtaken(&self, offsets: &[u64]) -> Result<Vec<bool>> {
+        let origins: Vec<Option<u64>> = {
+            let ranges = sync::lock(&self.late);
+            offsets.iter().map(|offset| ranges.get(offset).and_then(|range| range.origin)).collect()
+        };
+        let known = || origins.iter().flatten().copied();
+        let (Some(first), Some(last)) = (known().min(), known().max()) else { return Ok(vec![true; offsets.len()]) };
+        let unfollowed =
+            unfollowed(&self.reader(), first, last).map_err(|error| self.error("reading dead letters from", &error))?;
+        Ok(origins.into_iter().map(|origin| origin.is_none_or(|origin| !unfollowed.contains(&origin))).collect())
+    }
+
+    /// The offset of the dead letter that the event at this offset was; otherwise the offset itself.
+    pub(crate) fn origin(&self, offset: u64) -> u64 {
+        sync::lock(&self.late).get(&offset).and_then(|range| range.origin).unwrap_or(offset)
+    }
+
+    /// After the commit of the transaction that noted them, and before the events can be read.
+    pub(in crate::spool) fn add_late(&self, position: u64, range: LateRange) {
+        sync::lock(&self.late).insert(position, range);
+    }
+
+    /// Within the caller's transaction: forgets those below `offset`.
+    pub(in crate::spool) fn delete_late(&self, transaction: &Connection, offset: u64) -> rusqlite::Result<()> {
+        if !sync::lock(&self.late).is_empty() {
+            transaction.prepare_cached("DELETE FROM late_events WHERE end <= ?1")?.execute([offset])?;
+        }
+        Ok(())
+    }
+
+    /// After the commit of that transaction.
+    pub(in crate::spool) fn forget_late(&self, offset: u64) {
+        sync::lock(&self.late).retain(|_, range| range.end > offset);
+    }
+}
