@@ -40,3 +40,4 @@ mod simulator;
 mod spool_format;
 mod tls;
 mod upsert;
+mod verdicts;
