@@ -18,7 +18,7 @@ use crate::rows::{NewTable, Plan, Table};
 pub(crate) use checkpoint::Checkpoint;
 pub(crate) use examination::Examination;
 pub(crate) use link::Link;
-pub(crate) use write::{Applied, Fence, Write};
+pub(crate) use write::{Applied, Fence, Trial, Write};
 
 /// A database table that takes batches of rows.
 ///
@@ -26,12 +26,16 @@ pub(crate) use write::{Applied, Fence, Write};
 /// - A call that fails leaves the table unchanged, or its transaction is in doubt: it may have committed. It never applies half a
 ///   batch.
 /// - An error's class decides what the writer does (`Class`). After an error of class `Transient` or `Mismatch` the connection is
-///   closed and the writer starts again at `connect`. After `Conflict` and `BadRow` the connection is still good.
+///   closed and the writer starts again at `connect`. After `Conflict`, and after a refusal (`Error::is_refusal`), the connection is
+///   still good.
 /// - Every call returns within 100 ms once the implementation's abort signal is set, and otherwise within its deadline
 ///   (`destination.connect_timeout`, `destination.statement_timeout`).
 pub(crate) trait Destination: Send {
     /// Opens a new connection in place of any earlier one, and reads the table from the catalogue.
     fn connect(&mut self) -> Result<Table>;
+
+    /// Reads the table from the catalogue again, over the open connection.
+    fn table(&mut self) -> Result<Table>;
 
     /// Prepares for batches of this plan. The writer calls it after each `connect`, before `apply`.
     fn prepare(&mut self, plan: &Arc<Plan>) -> Result<()>;
@@ -68,4 +72,12 @@ pub(crate) trait Destination: Send {
 
     /// Upserts the rows in one transaction, together with the move of the checkpoint if there is one.
     fn apply(&mut self, write: &Write<'_>) -> Result<Applied>;
+
+    /// Tries the suspect and the witnesses, each by itself, in one transaction that is rolled back: an empty write first, whose lock
+    /// keeps the table's definition as it is; then the suspect, the witnesses until one passes, and the suspect again. Deferred
+    /// constraints count. Fences are left out, so that the checkpoint table has no say.
+    ///
+    /// # Errors
+    /// The table refuses even the empty write, or the trial could not be finished.
+    fn trial(&mut self, suspect: &Write<'_>, witnesses: &[Write<'_>]) -> Result<Trial>;
 }

@@ -1,5 +1,6 @@
 //! The work of one transaction, and its outcome.
 
+use crate::error::Error;
 use crate::rows::batch::Rows;
 use crate::rows::coalesce::Coalesced;
 
@@ -32,4 +33,13 @@ pub(crate) enum Applied {
     /// The checkpoint was not at `fence.from`, or has another owner: nothing was changed. Read
     /// [`checkpoints`](super::Destination::checkpoints) again.
     Fenced,
+}
+
+/// What a [`trial`](super::Destination::trial) showed.
+#[derive(Debug)]
+pub(crate) struct Trial {
+    /// Why the suspect is refused, by itself and without the checkpoint; `None` if it passes.
+    pub(crate) refusal: Option<Error>,
+    /// The index of the first witness that passes, between two refusals of the suspect.
+    pub(crate) witness: Option<usize>,
 }

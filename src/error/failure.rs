@@ -32,6 +32,7 @@ struct Inner {
     http_status: Option<u16>,
     close_code: Option<u16>,
     is_timeout: bool,
+    is_refusal: bool,
     violations: Vec<Violation>,
     index: Option<u64>,
     source: Option<Arc<dyn std::error::Error + Send + Sync>>,
@@ -56,6 +57,7 @@ impl Error {
             http_status: None,
             close_code: None,
             is_timeout: false,
+            is_refusal: false,
             violations: Vec::new(),
             index: None,
             source: None,
@@ -184,6 +186,18 @@ impl Error {
 
     pub(crate) fn is_timeout(&self) -> bool {
         self.0.is_timeout
+    }
+
+    /// The database took the statement and refused it: nothing was changed, and the connection is good. Whether the reason is a row
+    /// or the table shows only a trial.
+    #[must_use]
+    pub(crate) fn with_refusal(mut self) -> Self {
+        self.0.is_refusal = true;
+        self
+    }
+
+    pub(crate) fn is_refusal(&self) -> bool {
+        self.0.is_refusal || self.0.class == Class::BadRow
     }
 
     pub(crate) fn class(&self) -> Class {

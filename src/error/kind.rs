@@ -103,7 +103,7 @@ pub(crate) enum Class {
     Transient,
     /// Another transaction was in the way: try the same batch again after a few milliseconds, then with a short backoff.
     Conflict,
-    /// The database refuses a row for its content: bisect the batch until that row is alone.
+    /// The database refuses the statement, most likely for the content of a row: bisect the batch until that row is alone.
     BadRow,
     /// The table does not match the configuration: an error at start; later treated as transient.
     Mismatch,

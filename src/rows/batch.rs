@@ -59,6 +59,29 @@ impl Rows {
         self.values[row * self.plan.width + column]
     }
 
+    /// Appends a row. `source` gives the row that each column's value comes from; with `None` it is null.
+    pub(crate) fn push_row<'a>(&mut self, offset: u64, source: impl Fn(usize) -> Option<(&'a Self, usize)>) {
+        for column in 0..self.plan.width {
+            let value = source(column).map_or(Value::Null, |(rows, row)| match rows.value(row, column) {
+                value @ Value::Text { .. } => self.push_text(rows.text_of(value)),
+                value => value,
+            });
+            self.values.push(value);
+        }
+        self.offsets.push(offset);
+    }
+
+    fn push_text(&mut self, text: &str) -> Value {
+        let start = self.text.len();
+        self.text.push_str(text);
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "a batch is batch.bytes_max plus one event, far below 4 GiB"
+        )]
+        let value = Value::Text { start: start as u32, len: text.len() as u32 };
+        value
+    }
+
     /// The text of a `Value::Text`; empty for any other value.
     pub(crate) fn text_of(&self, value: Value) -> &str {
         match value {

@@ -271,3 +271,7 @@ impl Drop for Handle {
 #[cfg(test)]
 #[path = "tests/handle.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "tests/verdicts.rs"]
+mod verdicts;

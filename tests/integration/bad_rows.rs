@@ -113,16 +113,15 @@ fn check(refusal: &Refusal, count: u64, bad: &BTreeSet<u64>, has_checkpoint: boo
     }
     journal::keep_arrivals(&config);
     let sink = Sink::open(&config).unwrap();
+    // Behind them comes a good one: where all are bad, nothing is set aside before an event passes.
     let lines: String =
-        (0..count).map(|n| event(n, if bad.contains(&n) { refusal.bad } else { refusal.good })).collect();
+        (0..=count).map(|n| event(n, if bad.contains(&n) { refusal.bad } else { refusal.good })).collect();
     // Before the start, so that all of it is one batch.
     sink.import(lines.as_bytes()).unwrap();
     sink.start().unwrap();
     let stats = support::wait_quiet(&sink);
-    // The stream goes on behind them.
-    sink.import(event(count, refusal.good).as_bytes()).unwrap();
     sink.close_within(PATIENCE).unwrap();
-    assert_eq!((stats.dead_lettered, stats.inserted), (bad.len() as u64, count - bad.len() as u64), "{stats:?}");
+    assert_eq!((stats.dead_lettered, stats.inserted), (bad.len() as u64, count + 1 - bad.len() as u64), "{stats:?}");
     assert_eq!(support::balanced(&sink).pending, 0);
 
     database.execute("DELETE FROM cxone_events WHERE idempotency_key = ''");
@@ -135,11 +134,14 @@ fn check(refusal: &Refusal, count: u64, bad: &BTreeSet<u64>, has_checkpoint: boo
         assert!(!letter.reason.contains("77777"), "a reason shows no values: {}", letter.reason);
     }
 
-    // Each connection tries the statement at the start, one writes the event behind; a whole bisection costs twice its leaves.
+    // Each connection tries the statement at the start; a whole bisection costs twice its leaves. A trial has an empty write, the suspect
+    // twice, and its neighbours until one passes, which is then the first to be asked.
     let connections = u64::from(connections);
-    let tries: u64 = database.query("SELECT last_value FROM tries")[0].parse::<u64>().unwrap() - connections - 1;
-    let depth = u64::from(count.next_power_of_two().ilog2());
-    let allowed = (connections + 2 * depth * bad.len() as u64).min(2 * count);
+    let tries: u64 = database.query("SELECT last_value FROM tries")[0].parse::<u64>().unwrap();
+    let depth = u64::from((count + 1).next_power_of_two().ilog2());
+    let bisection = (2 * depth * bad.len() as u64).min(2 * (count + 1));
+    let trials = 5 * bad.len() as u64 + if bad.len() as u64 == count { connections * (count + 20) } else { 0 };
+    let allowed = 2 * connections + bisection + trials;
     assert!(tries <= allowed, "{tries} statements for {} bad of {count}, {allowed} allowed", bad.len());
 }
 
@@ -178,7 +180,7 @@ fn all_of_them() {
     for refusal in &REFUSALS {
         check(refusal, 64, &(0..64).collect(), true, 1);
     }
-    check(&REFUSALS[0], 1000, &(0..1000).collect(), true, 1);
+    check(&REFUSALS[0], 300, &(0..300).collect(), true, 1);
 }
 
 #[test]

@@ -201,7 +201,10 @@ fn the_command_replays_with_a_sink_of_its_own() {
 fn the_command_makes_the_running_sink_replay() {
     let (directory, config) = bench();
     let path = directory.path();
-    sql(path, "CREATE TRIGGER picky BEFORE INSERT ON cxone_events BEGIN SELECT RAISE(ABORT, 'closed today'); END");
+    sql(
+        path,
+        "CREATE TRIGGER picky BEFORE INSERT ON cxone_events WHEN new.type = 'call' BEGIN SELECT RAISE(ABORT, 'closed today'); END",
+    );
     let mut options = SimulatorOptions::default();
     options.events = Some(200);
     let simulator = Simulator::start(options).unwrap();
@@ -214,9 +217,8 @@ fn the_command_makes_the_running_sink_replay() {
         .env("CXSINK_STREAM__URL", simulator.stream_url());
     let mut service = Running::start(&mut service);
     let until = Instant::now() + PATIENCE;
-    let is_seen = || {
-        path.join("spool.db").exists() && DeadLetters::open(&config).is_ok_and(|l| l.count().is_ok_and(|n| n == 200))
-    };
+    let is_seen =
+        || path.join("spool.db").exists() && DeadLetters::open(&config).is_ok_and(|l| l.count().is_ok_and(|n| n > 10));
     while !is_seen() {
         assert!(Instant::now() < until, "{:?}", simulator.report());
         std::thread::yield_now();
@@ -225,7 +227,11 @@ fn the_command_makes_the_running_sink_replay() {
     let until = Instant::now() + PATIENCE;
     let mut replayed = 0;
     // The last ones are replayed once their batch is finished.
-    while replayed < 200 {
+    let all_stored = || {
+        let report = simulator.report();
+        report.events == 200 && number(path, "SELECT count(*) FROM cxone_events") as u64 == report.unique_keys
+    };
+    while !all_stored() {
         let (code, out, err) = run(path, &["dead-letters", "replay"]);
         assert_eq!(code, 0, "{out}{err}");
         assert!(out.contains(&format!("by process {}", service.child.id())), "{out}");
@@ -235,10 +241,9 @@ fn the_command_makes_the_running_sink_replay() {
     service.signal("TERM");
     let (code, err) = service.wait();
     assert_eq!(code, 0, "{err}");
-    assert!(err.contains("replayed           200"), "{err}");
-    assert_eq!(number(path, "SELECT count(*) FROM cxone_events") as u64, simulator.report().unique_keys);
+    assert!(replayed > 10 && err.contains(&format!("replayed           {replayed}\n")), "{replayed}: {err}");
     let (code, out, _) = run(path, &["dead-letters", "purge", "--replayed"]);
-    assert!(code == 0 && out.contains("200 dead letters deleted"), "{out}");
+    assert!(code == 0 && out.contains(&format!("{replayed} dead letters deleted")), "{out}");
 }
 
 /// The process that holds the spool does not answer: nothing is replayed later.

@@ -44,3 +44,4 @@ mod spool_errors;
 mod spool_format;
 mod tls;
 mod upsert;
+mod verdicts;

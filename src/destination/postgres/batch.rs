@@ -22,10 +22,10 @@ pub(super) struct Upserts {
     variants: Vec<Variant>,
 }
 
-struct Variant {
+pub(super) struct Variant {
     form: Form,
-    nonce: String,
-    upsert: Upsert,
+    pub(super) nonce: String,
+    pub(super) upsert: Upsert,
     /// Prepared at its first use on this connection.
     prepared: Option<Statement>,
 }
@@ -86,6 +86,12 @@ impl Upserts {
         applied(outcome)
     }
 
+    /// The form without a fence, for trials.
+    pub(super) fn unfenced(&self) -> Result<&Variant> {
+        let form = Form { fenced: false, late: false };
+        self.variants.iter().find(|variant| variant.form == form).ok_or_else(not_connected)
+    }
+
     fn variant(&mut self, form: Form) -> Result<&mut Variant> {
         self.variants.iter_mut().find(|variant| variant.form == form).ok_or_else(not_connected)
     }
@@ -110,11 +116,7 @@ fn in_limited_transaction(
     timeout: Duration,
     run: impl FnOnce(&mut Client) -> PgResult<Option<UpsertOutcome>>,
 ) -> PgResult<Option<UpsertOutcome>> {
-    let (lock, all) = (lock_timeout.as_millis(), timeout.as_millis());
-    client.batch_execute(&format!(
-        "BEGIN; SET LOCAL lock_timeout = {lock}; SET LOCAL statement_timeout = {all}; \
-         SET LOCAL idle_in_transaction_session_timeout = {all}"
-    ))?;
+    client.batch_execute(&begin_limited(Some(lock_timeout), timeout))?;
     let outcome = run(client);
     let is_ours = matches!(&outcome, Ok(Some(outcome)) if outcome.is_ours);
     // The outcome counts, and not that of the clean-up.
@@ -124,6 +126,12 @@ fn in_limited_transaction(
         drop(client.batch_execute("ROLLBACK"));
     }
     outcome
+}
+
+pub(super) fn begin_limited(lock_timeout: Option<Duration>, timeout: Duration) -> String {
+    let all = timeout.as_millis();
+    let lock = lock_timeout.map_or_else(String::new, |lock| format!("; SET LOCAL lock_timeout = {}", lock.as_millis()));
+    format!("BEGIN; SET LOCAL statement_timeout = {all}; SET LOCAL idle_in_transaction_session_timeout = {all}{lock}")
 }
 
 fn applied(outcome: Option<UpsertOutcome>) -> Result<Applied> {
@@ -144,7 +152,7 @@ fn foreign_statement() -> Error {
 }
 
 /// A fence in PostgreSQL's types.
-struct Positions<'a> {
+pub(super) struct Positions<'a> {
     spool_id: &'a str,
     owner: &'a str,
     from: i64,
@@ -163,7 +171,7 @@ impl<'a> Positions<'a> {
 }
 
 /// In the order of [`Upsert`].
-fn parameters<'a>(
+pub(super) fn parameters<'a>(
     nonce: &'a String,
     arrays: &'a [ColumnArray<'a>],
     fence: Option<&'a Positions<'a>>,
@@ -176,6 +184,9 @@ fn parameters<'a>(
     parameters
 }
 
-fn with_types<'a>(parameters: &[&'a (dyn ToSql + Sync)], upsert: &Upsert) -> Vec<(&'a (dyn ToSql + Sync), Type)> {
+pub(super) fn with_types<'a>(
+    parameters: &[&'a (dyn ToSql + Sync)],
+    upsert: &Upsert,
+) -> Vec<(&'a (dyn ToSql + Sync), Type)> {
     parameters.iter().copied().zip(upsert.types.iter().cloned()).collect()
 }

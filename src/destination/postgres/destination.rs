@@ -13,8 +13,8 @@ use super::server::{Server, not_connected};
 use super::{checkpoint, examine, init_db, late};
 use crate::config::{DestinationConfig, TlsConfig};
 use crate::destination::names::TableName;
-use crate::destination::{Applied, Checkpoint, Destination, Examination, Write};
-use crate::error::{Class, Result};
+use crate::destination::{Applied, Checkpoint, Destination, Examination, Trial, Write};
+use crate::error::{Class, Error, ErrorKind, Result};
 use crate::report::finding::Finding;
 use crate::rows::batch::Rows;
 use crate::rows::{NewTable, Plan, Table};
@@ -73,10 +73,26 @@ impl PostgresDestination {
     fn try_connect(&mut self) -> Result<Table> {
         self.server.ensure_session()?;
         self.detect_pooler()?;
-        let (timeout, configured) = (self.server.timeout(), self.server.config().table.clone());
-        let (relation, table) = catalogue::read(self.server.session()?, &configured, &self.table, timeout)?;
+        let (relation, table) = self.read_catalogue()?;
         self.relation = Some(relation);
         Ok(table)
+    }
+
+    fn read_catalogue(&mut self) -> Result<(Relation, Table)> {
+        let (timeout, configured) = (self.server.timeout(), self.server.config().table.clone());
+        catalogue::read(self.server.session()?, &configured, &self.table, timeout)
+    }
+
+    /// Another table may have taken the name.
+    fn try_table(&mut self) -> Result<Table> {
+        let (relation, table) = self.read_catalogue()?;
+        if self.relation.as_ref() == Some(&relation) { Ok(table) } else { Err(replaced(&table.name)) }
+    }
+
+    fn try_trial(&mut self, suspect: &Write<'_>, witnesses: &[Write<'_>]) -> Result<Trial> {
+        let options = self.options();
+        let upserts = self.upserts.as_ref().ok_or_else(not_connected)?;
+        upserts.trial(self.server.session()?, suspect, witnesses, &options)
     }
 
     /// Through a pooler nothing is prepared: a named statement would stay behind on a server connection that other clients use.
@@ -135,12 +151,16 @@ impl PostgresDestination {
         }
     }
 
-    fn run_upsert(&mut self, write: &Write<'_>) -> Result<Applied> {
-        let options = RunOptions {
+    fn options(&self) -> RunOptions {
+        RunOptions {
             timeout: self.server.timeout(),
             lock_timeout: self.server.config().lock_timeout,
             unnamed_only: self.unnamed_only,
-        };
+        }
+    }
+
+    fn run_upsert(&mut self, write: &Write<'_>) -> Result<Applied> {
+        let options = self.options();
         let upserts = self.upserts.as_mut().ok_or_else(not_connected)?;
         upserts.run(self.server.session()?, write, &options)
     }
@@ -155,9 +175,10 @@ impl PostgresDestination {
         let session = self.server.ensure_session()?;
         let found = catalogue::find(session, &self.table, timeout)?;
         let table = found.map_or_else(|| self.table.clone(), |found| found.relation.name);
-        // Behind a pooler, another client may have left its own search path.
-        let sql = format!("SET LOCAL search_path TO DEFAULT; {}", init_db::sql(&table, own));
-        session.run("creating the tables", timeout, |client| client.batch_execute(&sql))?;
+        let sql = format!("{} {}", init_db::BEGIN, init_db::sql(&table, own));
+        let mut create = || session.run("creating the tables", timeout, |client| client.batch_execute(&sql));
+        // After a lost race they are there.
+        create().or_else(|error| if init_db::is_race(&error) { create() } else { Err(error) })?;
         // With its schema, whatever the search path is.
         match catalogue::find(session, &self.table, timeout)? {
             Some(found) => checkpoint::add_owner_column(session, &found.relation.name.checkpoint().quoted(), timeout),
@@ -185,6 +206,10 @@ impl Destination for PostgresDestination {
     fn connect(&mut self) -> Result<Table> {
         self.disconnect();
         self.call(Self::try_connect)
+    }
+
+    fn table(&mut self) -> Result<Table> {
+        self.call(Self::try_table)
     }
 
     fn prepare(&mut self, plan: &Arc<Plan>) -> Result<()> {
@@ -240,6 +265,14 @@ impl Destination for PostgresDestination {
     fn apply(&mut self, write: &Write<'_>) -> Result<Applied> {
         self.call(|destination| destination.try_apply(write))
     }
+
+    fn trial(&mut self, suspect: &Write<'_>, witnesses: &[Write<'_>]) -> Result<Trial> {
+        self.call(|destination| destination.try_trial(suspect, witnesses))
+    }
+}
+
+fn replaced(table: &str) -> Error {
+    Error::new(ErrorKind::Database, format!("the table {table} was replaced")).with_class(Class::Transient)
 }
 
 impl Drop for PostgresDestination {

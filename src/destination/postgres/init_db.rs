@@ -1,7 +1,20 @@
 //! The SQL of `cxsink init-db`: the default table, or the one of a mapping, and the checkpoint table. A repetition changes nothing.
 
 use crate::destination::names::{TableName, quote};
+use crate::error::Error;
 use crate::rows::{ColumnType, NewColumn, NewTable};
+
+/// One process creates the tables at a time: `CREATE TABLE IF NOT EXISTS` itself fails if another transaction creates the same table
+/// at the same moment. The number is "cxsink" in ASCII; the lock ends with the transaction. The path is this user's own: behind a
+/// pooler, another client may have left one.
+pub(super) const BEGIN: &str =
+    "SET LOCAL search_path TO DEFAULT; SELECT pg_catalog.pg_advisory_xact_lock(109368983514731);";
+
+/// Whether another program created one of the tables at the same moment: the table (42P07), its type or its sequence (42710, 23505 of
+/// a catalogue's index).
+pub(super) fn is_race(error: &Error) -> bool {
+    matches!(error.sqlstate(), Some("42P07" | "42710" | "23505"))
+}
 
 /// The statements that create `table`, and the checkpoint table in the same schema, with every name quoted.
 pub(super) fn sql(table: &TableName, own: Option<&NewTable>) -> String {

@@ -21,6 +21,7 @@ mod statement;
 mod test_server;
 #[cfg(test)]
 mod tests;
+mod trial;
 
 pub(crate) use destination::PostgresDestination;
 #[cfg(feature = "_bench")]

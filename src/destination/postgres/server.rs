@@ -71,6 +71,7 @@ impl Server {
     /// Whether the session is unusable after this error, by the port's contract.
     pub(super) fn is_lost_after(&self, error: &Error) -> bool {
         match error.class() {
+            _ if error.is_refusal() => self.is_disconnected(),
             Class::Transient | Class::Mismatch | Class::Permanent => true,
             Class::Conflict | Class::BadRow => self.is_disconnected(),
         }

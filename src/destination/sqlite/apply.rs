@@ -1,10 +1,11 @@
 //! Applying a batch: find each key, upsert each row, count what happened.
 
 use rusqlite::types::{ToSqlOutput, ValueRef};
-use rusqlite::{Connection, ToSql, Transaction, TransactionBehavior, params_from_iter};
+use rusqlite::{Connection, ToSql, TransactionBehavior, params_from_iter};
 
 use super::statement::Statements;
-use crate::destination::{Applied, Write};
+use crate::destination::{Applied, Trial, Write};
+use crate::error::{Error, Result};
 use crate::rows::batch::{Rows, Value};
 use crate::rows::{ColumnType, PlanColumn, Role};
 use crate::time::clock::{Clock, SystemClock};
@@ -30,7 +31,37 @@ pub(super) fn apply(
     Ok(counts)
 }
 
-fn upsert_rows(transaction: &Transaction<'_>, statements: &Statements, write: &Write<'_>) -> rusqlite::Result<Applied> {
+/// [`Destination::trial`](crate::destination::Destination::trial). The transaction locks the whole file. `mapped` maps errors.
+pub(super) fn trial(
+    connection: &mut Connection,
+    statements: &Statements,
+    suspect: &Write<'_>,
+    witnesses: &[Write<'_>],
+    mapped: impl Fn(rusqlite::Error) -> Error,
+) -> Result<Trial> {
+    let mut transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(&mapped)?;
+    transaction.prepare_cached(&statements.upsert).map(drop).map_err(&mapped)?;
+    let mut try_one = |write: &Write<'_>| -> Result<Option<Error>> {
+        let savepoint = transaction.savepoint().map_err(&mapped)?;
+        let written = upsert_rows(&savepoint, statements, write).map_err(&mapped);
+        // Dropped, a savepoint is rolled back.
+        drop(savepoint);
+        match written {
+            Ok(_) => Ok(None),
+            Err(error) if error.is_refusal() => Ok(Some(error)),
+            Err(error) => Err(error),
+        }
+    };
+    let Some(first) = try_one(suspect)? else { return Ok(Trial { refusal: None, witness: None }) };
+    for (index, witness) in witnesses.iter().enumerate() {
+        if try_one(witness)?.is_none() {
+            return Ok(Trial { refusal: try_one(suspect)?, witness: Some(index) });
+        }
+    }
+    Ok(Trial { refusal: Some(first), witness: None })
+}
+
+fn upsert_rows(transaction: &Connection, statements: &Statements, write: &Write<'_>) -> rusqlite::Result<Applied> {
     let (mut inserted, mut updated) = (0, 0);
     let plan = &write.rows.plan;
     let now = format!("{}Z", format_micros(SystemClock.unix_micros()));

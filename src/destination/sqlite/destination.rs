@@ -2,12 +2,12 @@
 
 use std::path::{self, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 use rusqlite::types::ValueRef;
 
-use super::apply::apply;
+use super::apply::{apply, trial};
 use super::catalogue::read_table;
 use super::errors::{not_connected, sqlite_error};
 use super::init_db::init_db_sql;
@@ -16,7 +16,7 @@ use super::{checkpoint, examine, late};
 use crate::config::DestinationConfig;
 use crate::destination::checkpoint::moved;
 use crate::destination::names::TableName;
-use crate::destination::{Applied, Checkpoint, Destination, Examination, Write};
+use crate::destination::{Applied, Checkpoint, Destination, Examination, Trial, Write};
 use crate::error::{Class, Error, ErrorKind, Result};
 use crate::files::sqlite::{self, IN_MEMORY};
 use crate::report::finding::Finding;
@@ -26,6 +26,8 @@ use crate::threads::stop_signal::{InterruptGuard, StopSignal};
 
 /// Short, because nothing interrupts this wait; the writer tries again.
 const BUSY_TIMEOUT: Duration = Duration::from_millis(50);
+/// The time for which `init_db` waits for other processes.
+const INIT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A table in an SQLite file.
 pub(crate) struct SqliteDestination {
@@ -60,6 +62,33 @@ impl SqliteDestination {
         open().map_err(|error| self.error("opening", &error))
     }
 
+    fn try_init_db(&self, own: Option<&NewTable>) -> Result<()> {
+        let connection = self.open_file()?;
+        let create =
+            connection.execute_batch(&self.init_db_sql(own)).and_then(|()| checkpoint::add_owner_column(&connection));
+        create.map_err(|error| self.error("creating the tables in", &error))
+    }
+
+    fn read_table(&self, connection: &Connection) -> Result<Table> {
+        let table =
+            read_table(connection, &self.table.name).map_err(|error| self.error("reading the table in", &error))?;
+        if table.columns.is_empty() {
+            let message = format!("the SQLite database {} has no table {}", self.path.display(), self.table.quoted());
+            return Err(Error::new(ErrorKind::Database, message)
+                .with_class(Class::Mismatch)
+                .with_hint("run `cxsink init-db`, which creates it"));
+        }
+        Ok(table)
+    }
+
+    /// Closes the file after an error by which the connection is lost: the port's contract.
+    fn close_after(&mut self, error: Error) -> Error {
+        if !error.is_refusal() && matches!(error.class(), Class::Transient | Class::Mismatch) {
+            self.file = None;
+        }
+        error
+    }
+
     fn file(&mut self) -> Result<&mut OpenFile> {
         let path = &self.path;
         self.file.as_mut().ok_or_else(|| not_connected(path))
@@ -82,20 +111,16 @@ impl Destination for SqliteDestination {
         let connection = self.open_file()?;
         let handle = connection.get_interrupt_handle();
         let interrupt = self.abort.on_set(move || handle.interrupt());
-        let table =
-            read_table(&connection, &self.table.name).map_err(|error| self.error("reading the table in", &error))?;
-        if table.columns.is_empty() {
-            return Err(Error::new(
-                ErrorKind::Database,
-                format!("the SQLite database {} has no table {}", self.path.display(), self.table.quoted()),
-            )
-            .with_class(Class::Mismatch)
-            .with_hint("run `cxsink init-db`, which creates it"));
-        }
+        let table = self.read_table(&connection)?;
         checkpoint::add_owner_column(&connection)
             .map_err(|error| self.error("adding the owner's column in", &error))?;
         self.file = Some(OpenFile { connection, statements: None, _interrupt: interrupt });
         Ok(table)
+    }
+
+    fn table(&mut self) -> Result<Table> {
+        let file = self.file.as_ref().ok_or_else(|| not_connected(&self.path))?;
+        self.read_table(&file.connection)
     }
 
     fn prepare(&mut self, plan: &Arc<Plan>) -> Result<()> {
@@ -119,11 +144,19 @@ impl Destination for SqliteDestination {
         elsewhere.map_or(Ok(()), |name| Err(moved(&name)))
     }
 
+    /// Waits for other processes that do the same, or write.
     fn init_db(&mut self, own: Option<&NewTable>) -> Result<()> {
-        let connection = self.open_file()?;
-        let create =
-            connection.execute_batch(&self.init_db_sql(own)).and_then(|()| checkpoint::add_owner_column(&connection));
-        create.map_err(|error| self.error("creating the tables in", &error))
+        let until = Instant::now() + INIT_TIMEOUT;
+        loop {
+            match self.try_init_db(own) {
+                Err(error) if error.class() == Class::Conflict && Instant::now() < until => {
+                    if self.abort.wait(BUSY_TIMEOUT) {
+                        return Err(Error::stopped());
+                    }
+                }
+                outcome => return outcome,
+            }
+        }
     }
 
     fn init_db_sql(&self, own: Option<&NewTable>) -> String {
@@ -167,11 +200,17 @@ impl Destination for SqliteDestination {
         let applied = apply(&mut file.connection, statements, write);
         applied.map_err(|error| {
             let error = self.error("writing to", &error);
-            if matches!(error.class(), Class::Transient | Class::Mismatch) {
-                self.file = None;
-            }
-            error
+            self.close_after(error)
         })
+    }
+
+    fn trial(&mut self, suspect: &Write<'_>, witnesses: &[Write<'_>]) -> Result<Trial> {
+        let path = self.path.clone();
+        let mapped = |error| sqlite_error(&path, "writing to", &error);
+        let file = self.file()?;
+        let statements = file.statements.as_ref().ok_or_else(|| not_connected(&path))?;
+        let trial = trial(&mut file.connection, statements, suspect, witnesses, mapped);
+        trial.map_err(|error| self.close_after(error))
     }
 }
 

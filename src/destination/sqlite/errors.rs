@@ -46,6 +46,9 @@ pub(super) fn sqlite_error(path: &Path, action: &str, error: &rusqlite::Error) -
     let why = words(error);
     let mapped = Error::new(kind, format!("{action} the SQLite database {}: {why}", path.display())).with_class(class);
     let mapped = mapped.caused_by_sqlite(error);
+    // An error in SQL: of a statement that no longer fits the table, or of a trigger's function.
+    let is_refusal = error.sqlite_error_code() == Some(ErrorCode::Unknown);
+    let mapped = if is_refusal { mapped.with_refusal() } else { mapped };
     match hint {
         Some(hint) => mapped.with_hint(hint),
         None => mapped,

@@ -5,6 +5,7 @@ use crate::pipeline::writer::run::Writer;
 use crate::pipeline::writer::sub_batch::SubBatch;
 use crate::report::notice::Notice;
 use crate::report::stats::Stored;
+use crate::rows::{OnConflict, OnlyIf};
 
 /// After this many statements that finished in time, the next ones may be twice as large.
 const COMMITS_BEFORE_GROWTH: u32 = 64;
@@ -37,6 +38,15 @@ impl Writer {
         if self.commits_in_time >= COMMITS_BEFORE_GROWTH {
             self.commits_in_time = 0;
             self.rows_max = (self.rows_max * 2).min(self.config.batch.events_max as usize);
+        }
+    }
+
+    /// Warns once of a trigger that suppresses rows. It is the table's decision, but not always the user's.
+    pub(super) fn note_unchanged(&mut self, sub_batch: SubBatch<'_>, rows: u64) {
+        let plan = &sub_batch.batch.rows.plan;
+        let writes_always = matches!(plan.on_conflict(), OnConflict::Update { only_if: OnlyIf::Always, .. });
+        if rows > 0 && writes_always && !std::mem::replace(&mut self.trials.is_suppression_reported, true) {
+            log::warn!("a trigger of the table {} suppressed {rows} rows: their events count as unchanged", plan.table);
         }
     }
 

@@ -7,9 +7,11 @@ use crate::destination::{Destination, Link};
 use crate::error::Result;
 use crate::pipeline::handoff::{Handoff, PreparedBatch};
 use crate::pipeline::writer::tally::Tally;
+use crate::pipeline::writer::trial_state::Trials;
 use crate::report::status::{Side, Status};
 use crate::rows::Plan;
 use crate::rows::partition::Partitioning;
+use crate::rows::schema::Schema;
 use crate::spool::Spool;
 use crate::threads::stop_signal::StopSignal;
 use crate::time::backoff::Backoff;
@@ -46,6 +48,7 @@ pub(crate) struct Writer {
     /// Events below this offset were in the spool when it was opened.
     pub(super) recovered_to: u64,
     pub(super) tally: Tally,
+    pub(super) trials: Trials,
 }
 
 /// A partition and its checkpoint in the destination.
@@ -76,6 +79,7 @@ impl Writer {
         spool: &Arc<Spool>,
         handoff: &Arc<Handoff>,
         status: &Arc<Status>,
+        schema: &Arc<Schema>,
         config: &Config,
         links: Vec<Link>,
     ) -> Vec<Self> {
@@ -101,6 +105,7 @@ impl Writer {
             commits_in_time: 0,
             recovered_to: spool.end(),
             tally: Tally::default(),
+            trials: Trials::new(schema, &config.retry),
         };
         links.into_iter().enumerate().map(writer).collect()
     }
@@ -154,8 +159,14 @@ impl Writer {
     }
 
     fn write(&mut self, batch: &PreparedBatch) -> Result<End> {
-        if self.is_first() && !self.keep(&batch.dead_letters)? {
-            return Ok(End::GivenUp);
+        if self.is_first() {
+            let end = self.judge_misfits(batch)?;
+            if end != End::Committed {
+                return Ok(end);
+            }
+            if !self.keep(&batch.dead_letters)? {
+                return Ok(End::GivenUp);
+            }
         }
         for partition in 0..self.partitions.len() {
             let Some(share) = batch.shares.get(self.partitions[partition].index) else { return Ok(End::Outdated) };

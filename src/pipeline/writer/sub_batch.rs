@@ -6,6 +6,7 @@ use crate::destination::{Applied, Fence, Write};
 use crate::error::{Class, Error, ErrorKind, Result};
 use crate::pipeline::handoff::PreparedBatch;
 use crate::pipeline::writer::run::{End, Partition, Writer};
+use crate::pipeline::writer::verdict::Ruling;
 use crate::report::stats::{Counter, Stored};
 use crate::rows::coalesce::{Coalesced, coalesce, without_repeats};
 use crate::rows::partition::Share;
@@ -76,8 +77,8 @@ enum Outcome<'a> {
     Fenced,
     /// Another transaction was in the way.
     Conflict(Error),
-    /// One of its rows is bad.
-    BadRow(Error),
+    /// The database refused it: for one of its rows, or whatever the row.
+    Refused(Error),
     /// The connection is gone or the table is not as expected, and the transaction is in doubt.
     InDoubt(Error),
     /// The sink is stopped immediately.
@@ -100,7 +101,12 @@ impl Writer {
         let mut delay = Backoff::new(CONFLICT_DELAY_MIN, CONFLICT_DELAY_MAX);
         let mut conflicts = 0;
         loop {
-            match self.try_once(sub_batch, coalesced)? {
+            let outcome = match self.try_once(sub_batch, coalesced)? {
+                // Another transaction would be out of the way by now.
+                Outcome::Conflict(error) if conflicts >= CONFLICTS_MAX && error.is_refusal() => Outcome::Refused(error),
+                outcome => outcome,
+            };
+            match outcome {
                 Outcome::Committed => return Ok(End::Committed),
                 Outcome::Skipped(rest) if rest.rows.is_empty() => {
                     // No row is left that the destination could refuse.
@@ -117,9 +123,18 @@ impl Writer {
                 Outcome::Outdated => return Ok(End::Outdated),
                 Outcome::Repeated => return self.write_in_turn(&sub_batch.without_repeats()),
                 Outcome::Mixed(ranges) => return self.write_in_turn(&ranges),
-                Outcome::BadRow(error) if sub_batch.rows.len() == 1 => return self.reject(sub_batch, &error),
-                // Bisection: the poison event is in one of the halves.
-                Outcome::BadRow(_) | Outcome::TooLarge => return self.write_in_turn(&sub_batch.bisect()),
+                Outcome::TooLarge => return self.write_in_turn(&sub_batch.bisect()),
+                Outcome::Refused(error) if sub_batch.rows.len() == 1 => match self.judge(sub_batch, &error)? {
+                    Ruling::SetAside => return self.reject(sub_batch, &error),
+                    Ruling::TryAgain => {}
+                    Ruling::GiveUp => return Ok(End::GivenUp),
+                },
+                Outcome::Refused(_) => {
+                    // Bisection: the poison event is in one of the halves.
+                    if self.is_as_planned(sub_batch.batch)? {
+                        return self.write_in_turn(&sub_batch.bisect());
+                    }
+                }
                 Outcome::InDoubt(error) => self.note_in_doubt(sub_batch, &error),
                 Outcome::Conflict(error) if conflicts >= CONFLICTS_MAX => self.stall(&error),
                 Outcome::Conflict(error) => {
@@ -203,6 +218,7 @@ impl Writer {
                 let (events, written) = (sub_batch.rows.len() as u64, coalesced.len() as u64);
                 let (left, coalesced) = (written - inserted - updated, events - written);
                 let (unchanged, superseded) = if is_late { (0, left) } else { (left, 0) };
+                self.note_unchanged(sub_batch, unchanged);
                 let stored = Stored { inserted, updated, unchanged, coalesced, superseded, ..Stored::default() };
                 self.spool.close_keys(&followers);
                 self.note_committed(sub_batch, stored);
@@ -220,8 +236,8 @@ impl Writer {
         }
         match error.class() {
             Class::Conflict => Ok(Outcome::Conflict(error)),
-            Class::BadRow => Ok(Outcome::BadRow(error)),
-            Class::Transient | Class::Mismatch => Ok(Outcome::InDoubt(error)),
+            _ if error.is_refusal() => Ok(Outcome::Refused(error)),
+            Class::Transient | Class::BadRow | Class::Mismatch => Ok(Outcome::InDoubt(error)),
             Class::Permanent => Err(error),
         }
     }
@@ -235,6 +251,7 @@ impl Writer {
             self.spool.note_checkpoint(&partition.checkpoint, sub_batch.to);
         }
         self.status.counters.add(Counter::Batches, 1);
+        self.trials.note_committed(&sub_batch.batch.rows, sub_batch.rows.last());
         self.note_success();
         self.commit(sub_batch, sub_batch.to, stored);
     }

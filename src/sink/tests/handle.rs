@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::destination::sqlite::{SqliteDestination, init_db_sql};
-use crate::destination::{Applied, Checkpoint, Destination, Examination, Link, Write};
+use crate::destination::{Applied, Checkpoint, Destination, Examination, Link, Trial, Write};
 use crate::error::Class;
 use crate::event::Burst;
 use crate::report::dead_letter::Stage;
@@ -70,6 +70,10 @@ impl Destination for Faulty {
             Fault::Unreachable => Err(failure(Class::Transient)),
             _ => self.inner.connect(),
         }
+    }
+
+    fn table(&mut self) -> Result<Table> {
+        self.inner.table()
     }
 
     fn prepare(&mut self, plan: &Arc<Plan>) -> Result<()> {
@@ -135,15 +139,29 @@ impl Destination for Faulty {
             }
             Fault::Unreachable | Fault::Unprepared | Fault::TooLong(_) | Fault::None => {}
         }
-        let is_poisoned = |coalesced: &crate::rows::coalesce::Coalesced| {
-            let rows = write.rows;
-            (0..rows.plan.width).any(|column| rows.text_of(rows.value(coalesced.last as usize, column)) == "poison")
-        };
-        if write.coalesced.iter().any(is_poisoned) {
-            return Err(failure(Class::BadRow).with_constraint(Some("no_poison")));
+        if is_poisoned(write) {
+            return Err(poisoned());
         }
         self.inner.apply(write)
     }
+
+    fn trial(&mut self, suspect: &Write<'_>, witnesses: &[Write<'_>]) -> Result<Trial> {
+        let trial = self.inner.trial(suspect, witnesses)?;
+        if !is_poisoned(suspect) {
+            return Ok(trial);
+        }
+        Ok(Trial { refusal: Some(poisoned()), witness: witnesses.iter().position(|witness| !is_poisoned(witness)) })
+    }
+}
+
+fn is_poisoned(write: &Write<'_>) -> bool {
+    let rows = write.rows;
+    let is_poison = |row: u32, column| rows.text_of(rows.value(row as usize, column)) == "poison";
+    write.coalesced.iter().any(|coalesced| (0..rows.plan.width).any(|column| is_poison(coalesced.last, column)))
+}
+
+fn poisoned() -> Error {
+    failure(Class::BadRow).with_constraint(Some("no_poison"))
 }
 
 /// Yields these bursts, then this end.

@@ -3,7 +3,7 @@
 use std::error::Error as _;
 use std::io;
 
-use postgres::error::DbError;
+use postgres::error::{DbError, Severity};
 
 use super::deadline::Cancelled;
 use super::server_words::{self, Phase};
@@ -18,19 +18,22 @@ fn from_server(error: &DbError, phase: Phase) -> Error {
     let code = error.code().code();
     let (class, kind) = sqlstate::classify(code);
     let has_names = server_words::names_are_the_servers(error);
+    // After FATAL and PANIC there is no connection any more.
+    let is_refusal = sqlstate::may_be_row(code) && matches!(error.parsed_severity(), Some(Severity::Error) | None);
     let mapped = Error::new(kind, server_words::message(error, phase))
         .with_class(class)
         .with_sqlstate(code)
         .with_constraint(error.constraint().filter(|_| has_names))
         .with_column(error.column().filter(|_| has_names));
     let mapped = if code == QUERY_CANCELED { mapped.with_timeout() } else { mapped };
+    let mapped = if is_refusal { mapped.with_refusal() } else { mapped };
     // PgBouncer's message. A retry does not help, so it is a mismatch.
     if error.message().contains("unsupported startup parameter") {
         return mapped.with_class(Class::Mismatch).with_hint(
             "replace `options`, which this pooler refuses, by ALTER ROLE … SET, which works through any pooler",
         );
     }
-    match sqlstate::hint(code) {
+    match server_words::hint(error) {
         Some(hint) => mapped.with_hint(hint),
         None => mapped,
     }

@@ -7,6 +7,7 @@
 
 use postgres::error::DbError;
 
+use super::sqlstate;
 use crate::error::foreign_text::{NAME_CHARS_MAX, one_line};
 
 /// How much of a server's message is shown.
@@ -61,6 +62,7 @@ pub(super) fn message(error: &DbError, phase: Phase) -> String {
     let mut message = match phase {
         Phase::Connecting => shown(error),
         Phase::Statement if is_about_names(error) => shown(error),
+        Phase::Statement if is_without_partition(error) => "no partition of the table takes the row".into(),
         Phase::Statement => own_message(&code).to_owned(),
     };
     message.extend([" (SQLSTATE ", &*code]);
@@ -79,6 +81,23 @@ pub(super) fn message(error: &DbError, phase: Phase) -> String {
     }
     message.push(')');
     message
+}
+
+/// The hint. A function or a policy may refuse a row with any code, for a reason of its own.
+pub(super) fn hint(error: &DbError) -> Option<&'static str> {
+    if is_without_partition(error) {
+        return Some("create the partition, or a default partition");
+    }
+    let is_about_row = !is_outside_functions(error) || error.routine() == Some("ExecWithCheckOptions");
+    if is_about_row { None } else { sqlstate::hint(error.code().code()) }
+}
+
+/// The only check violation with a table and without a constraint.
+fn is_without_partition(error: &DbError) -> bool {
+    error.code().code() == "23514"
+        && error.constraint().is_none()
+        && error.table().is_some()
+        && names_are_the_servers(error)
 }
 
 /// Whether the names of table, column and constraint are the server's: those that a function raises can hold values as well.
@@ -105,6 +124,7 @@ fn shown(error: &DbError) -> String {
 fn own_message(sqlstate: &str) -> &'static str {
     match sqlstate {
         "21000" => "the batch has the same key twice",
+        "2200H" => "a sequence has no more numbers",
         "22001" => "a text is too long for its column",
         "22003" => "a number is out of its column's range",
         "22007" | "22008" | "22009" => "a date or time is not valid",

@@ -5,6 +5,7 @@ mod encryption;
 mod faults;
 mod fence;
 mod pooler;
+mod trial;
 mod upsert;
 mod words;
 
