@@ -81,6 +81,7 @@ pub(super) const TABLES: &str = concat!(
     CREATE TABLE replay_requests (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
         offsets TEXT,
+        is_forced INTEGER NOT NULL,
         next_from INTEGER NOT NULL DEFAULT 0,
         replayed INTEGER NOT NULL DEFAULT 0,
         rejected INTEGER NOT NULL DEFAULT 0,

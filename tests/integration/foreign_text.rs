@@ -49,13 +49,15 @@ fn a_trigger_of_an_sqlite_table_shows_no_value() {
     let table = rusqlite::Connection::open(directory.path().join("table.db")).unwrap();
     table
         .execute_batch(
-            "CREATE TRIGGER refuse BEFORE INSERT ON cxone_events
+            "CREATE TRIGGER refuse BEFORE INSERT ON cxone_events WHEN NEW.agent_id IS NOT NULL
              BEGIN SELECT RAISE(ABORT, 'agent ' || NEW.agent_id || char(27) || '[31m'); END",
         )
         .unwrap();
     drop(table);
-    let event = r#"{"interactionId":"i","timestamp":"2026-11-22T16:00:00Z","type":"call","idempotencyKey":"k","attributes":{"agentId":"hunter2"}}"#;
-    fs::write(directory.path().join("events.jsonl"), event).unwrap();
+    let refused = r#"{"interactionId":"i","timestamp":"2026-11-22T16:00:00Z","type":"call","idempotencyKey":"k","attributes":{"agentId":"hunter2"}}"#;
+    // Beside it, so that the table is not the suspect.
+    let taken = r#"{"interactionId":"i","timestamp":"2026-11-22T16:00:00Z","type":"call","idempotencyKey":"l"}"#;
+    fs::write(directory.path().join("events.jsonl"), format!("{refused}\n{taken}\n")).unwrap();
     let (out, err) = run(directory.path(), &["import", "events.jsonl", "-vv"]);
     assert!(!out.contains("hunter2") && !err.contains("hunter2"), "{out}{err}");
     let (list, _) = run(directory.path(), &["dead-letters", "list"]);

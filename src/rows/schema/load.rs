@@ -28,7 +28,7 @@ impl Schema {
     pub(crate) fn load(config: &SchemaConfig, bytes_max: u64) -> Result<Self> {
         let schema = Self::compile(config, bytes_max)?;
         for warning in schema.warnings() {
-            log::warn!("{}: {}", name(config), one_line(&warning, MESSAGE_CHARS_MAX));
+            log::warn!("{}: {}", name(config), one_line(warning, MESSAGE_CHARS_MAX));
         }
         Ok(schema)
     }

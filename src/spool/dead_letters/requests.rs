@@ -4,7 +4,6 @@
 //! that the stream sends until the next start.
 
 use rusqlite::{Connection, OptionalExtension, params};
-use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
 use crate::error::Result;
@@ -28,29 +27,18 @@ pub(crate) struct Request {
     pub(crate) from: u64,
 }
 
-/// The content of a request, as JSON in its row.
-#[derive(Debug, Serialize, Deserialize)]
-struct Content {
-    forced: bool,
-    /// `None`: all.
-    offsets: Option<Vec<u64>>,
-}
-
 impl Spool {
     /// The oldest request of another process that is not finished.
     pub(crate) fn replay_request(&self) -> Result<Option<Request>> {
         let select = |reader: &Connection| {
             let mut select = reader.prepare_cached(
-                "SELECT id, offsets, next_from FROM replay_requests WHERE done_at IS NULL ORDER BY id LIMIT 1",
+                "SELECT id, offsets, next_from, is_forced FROM replay_requests WHERE done_at IS NULL ORDER BY id LIMIT 1",
             )?;
             let request = |row: &rusqlite::Row<'_>| {
-                let nothing = || Content { forced: false, offsets: Some(Vec::new()) };
-                let content = match row.get::<_, Option<String>>(1)? {
-                    Some(json) => serde_json::from_str(&json).unwrap_or_else(|_| nothing()),
-                    None => nothing(),
-                };
-                let selection = content.offsets.map_or(Selection::All, Selection::Offsets);
-                Ok(Request { id: row.get(0)?, selection, from: row.get(2)?, is_forced: content.forced })
+                let offsets: Option<String> = row.get(1)?;
+                let selection = offsets
+                    .map_or(Selection::All, |json| Selection::Offsets(serde_json::from_str(&json).unwrap_or_default()));
+                Ok(Request { id: row.get(0)?, selection, from: row.get(2)?, is_forced: row.get(3)? })
             };
             select.query_row([], request).optional()
         };
@@ -79,15 +67,15 @@ impl Requests {
     pub(crate) fn place(&self, selection: &Selection, is_forced: bool) -> Result<u64> {
         let offsets = match selection {
             Selection::All => None,
-            Selection::Offsets(offsets) => Some(offsets.clone()),
+            Selection::Offsets(offsets) => Some(serde_json::json!(offsets).to_string()),
         };
-        let content = serde_json::json!(Content { forced: is_forced, offsets }).to_string();
         let connection = &self.0.connection;
         let place = || -> rusqlite::Result<u64> {
             // Finished requests of processes that did not wait for the answer.
             connection.execute(DELETE_FINISHED, [])?;
-            let insert = "INSERT INTO replay_requests (offsets, requested_at) VALUES (?1, ?2) RETURNING id";
-            connection.query_row(insert, params![content, SystemClock.unix_micros()], |row| row.get(0))
+            let insert =
+                "INSERT INTO replay_requests (offsets, is_forced, requested_at) VALUES (?1, ?2, ?3) RETURNING id";
+            connection.query_row(insert, params![offsets, is_forced, SystemClock.unix_micros()], |row| row.get(0))
         };
         place().map_err(|error| self.0.error("leaving a replay request in", &error))
     }
