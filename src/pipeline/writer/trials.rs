@@ -13,7 +13,7 @@ use crate::pipeline::handoff::PreparedBatch;
 use crate::pipeline::writer::run::Writer;
 use crate::pipeline::writer::sub_batch::SubBatch;
 use crate::pipeline::writer::trial_state::one_row;
-use crate::pipeline::writer::verdict::{ALONE_MAX, Evidence, Ruling, Verdict};
+use crate::pipeline::writer::verdict::{Evidence, Ruling, Verdict};
 use crate::rows::batch::Rows;
 use crate::rows::coalesce::Coalesced;
 use crate::rows::{Plan, map_event};
@@ -43,6 +43,7 @@ impl Writer {
             }
             Ok(_) => {
                 log::info!("the table {} has changed", batch.rows.plan.table);
+                self.trials.judge.forget();
                 self.is_connected = false;
             }
             Err(error) if error.class() == Class::Permanent && error.kind() != ErrorKind::Config => return Err(error),
@@ -67,7 +68,7 @@ impl Writer {
             }
         };
         log::debug!("{refusal}: {evidence:?}");
-        Ok(match self.trials.judge.judge(evidence) {
+        Ok(match self.trials.judge.judge(&reason(refusal), evidence) {
             Verdict::Event => {
                 self.trials.end_wait();
                 self.status.recover(self.side());
@@ -112,6 +113,13 @@ impl Writer {
             neighbours_refused: next - behind,
             variant_passes: false,
         };
+        if self.trials.judge.is_proven(&reason(refusal)) {
+            // Cheaper than the neighbours, of which many may be refused for the same reason.
+            self.try_variants(&rows, refusal, &mut evidence)?;
+            if !evidence.is_refused || evidence.variant_passes {
+                return Ok(Evidence { neighbours_refused: 0, ..evidence });
+            }
+        }
         let (mut tried, mut count) = (0, NEIGHBOURS_FIRST);
         while tried < NEIGHBOURS_MAX {
             let mut neighbours = Rows::new(Arc::clone(&rows.plan));
@@ -136,12 +144,15 @@ impl Writer {
             count *= 4;
         }
         self.trials.next_neighbour = next;
-        if evidence.neighbours_refused < ALONE_MAX {
-            let trial = self.try_beside(&rows, &self.trials.variants(&rows, refusal))?;
-            evidence.is_refused = trial.refusal.is_some();
-            evidence.variant_passes = trial.witness.is_some();
-        }
+        self.try_variants(&rows, refusal, &mut evidence)?;
         Ok(evidence)
+    }
+
+    fn try_variants(&mut self, suspect: &Rows, refusal: &Error, evidence: &mut Evidence) -> Result<()> {
+        let trial = self.try_beside(suspect, &self.trials.variants(suspect, refusal))?;
+        evidence.is_refused = trial.refusal.is_some();
+        evidence.variant_passes = trial.witness.is_some();
+        Ok(())
     }
 
     fn try_beside(&mut self, suspect: &Rows, witnesses: &Rows) -> Result<Trial> {
@@ -165,6 +176,12 @@ impl Writer {
 
 fn unfenced<'a>(rows: &'a Rows, coalesced: &'a [Coalesced]) -> Write<'a> {
     Write { rows, coalesced, fence: None, is_late: false }
+}
+
+/// What events that are refused for the same reason have in common.
+fn reason(refusal: &Error) -> String {
+    let of = Option::unwrap_or_default;
+    [of(refusal.sqlstate()), of(refusal.constraint()), of(refusal.column())].join("/")
 }
 
 /// The table refuses whatever was tried.

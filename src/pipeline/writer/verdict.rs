@@ -4,12 +4,16 @@
 //! every row with a code that speaks of its values. The evidence is what passes beside the suspect. Only an event that is refused
 //! while another one passes is set aside. A table that refuses everything gets no dead letters: its events wait.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::rows::{ColumnType, Plan};
 
 /// The events in a row that are set aside although no other event is known to pass. Then the table is the suspect.
 pub(super) const ALONE_MAX: u64 = 10;
+/// The same for a reason that was an event's before: another one passed beside it.
+pub(super) const ALONE_PROVEN_MAX: u64 = 1000;
+/// Reasons that are remembered.
+const REASONS_MAX: usize = 100;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
@@ -48,30 +52,45 @@ pub(super) struct Evidence {
 pub(super) struct Judge {
     /// Events that were set aside since the last one that passed.
     alone: u64,
+    /// Reasons (code, constraint, column) that were an event's, while the table is as planned.
+    proven: BTreeSet<String>,
 }
 
 impl Judge {
-    pub(super) fn judge(&mut self, evidence: Evidence) -> Verdict {
+    pub(super) fn judge(&mut self, reason: &str, evidence: Evidence) -> Verdict {
         if !evidence.is_refused {
             return Verdict::Passes;
         }
         if evidence.neighbour_passes {
             self.alone = 0;
+            if self.proven.len() < REASONS_MAX {
+                self.proven.insert(reason.to_owned());
+            }
             return Verdict::Event;
         }
         // With other values the table takes a row of this key. That counts for a few events only: a rule may have come that refuses
         // what every event has.
         let in_a_row = self.alone + 1 + evidence.neighbours_refused;
-        if !evidence.variant_passes || in_a_row > ALONE_MAX {
+        let max = if self.is_proven(reason) { ALONE_PROVEN_MAX } else { ALONE_MAX };
+        if !evidence.variant_passes || in_a_row > max {
             return Verdict::Table;
         }
         self.alone += 1;
         Verdict::Event
     }
 
+    pub(super) fn is_proven(&self, reason: &str) -> bool {
+        self.proven.contains(reason)
+    }
+
     /// The table took an event.
     pub(super) fn note_committed(&mut self) {
         self.alone = 0;
+    }
+
+    /// The table has changed.
+    pub(super) fn forget(&mut self) {
+        self.proven.clear();
     }
 }
 

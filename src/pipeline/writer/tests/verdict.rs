@@ -31,26 +31,31 @@ fn every_evidence_has_its_verdict() {
     ];
     for ((is_refused, neighbour_passes, neighbours_refused, variant_passes), verdict) in cases {
         let evidence = evidence(is_refused, neighbour_passes, neighbours_refused, variant_passes);
-        assert_eq!(Judge::default().judge(evidence), verdict, "{evidence:?}");
+        assert_eq!(Judge::default().judge("23514", evidence), verdict, "{evidence:?}");
     }
 }
 
-/// The brake: a table that begins to refuse what every event has loses `ALONE_MAX` events to the dead letters, not all.
+/// The brake: a table that begins to refuse what every event has loses a few events to the dead letters, not all.
 #[test]
 fn one_after_another_is_set_aside_only_a_few_times_without_an_event_that_passes() {
     let lone = evidence(true, false, 0, true);
     let mut judge = Judge::default();
-    for _ in 0..3 {
-        for _ in 0..ALONE_MAX {
-            assert_eq!(judge.judge(lone), Verdict::Event);
+    let set_aside = |reason, max, judge: &mut Judge| {
+        for _ in 0..max {
+            assert_eq!(judge.judge(reason, lone), Verdict::Event);
         }
-        assert_eq!(judge.judge(lone), Verdict::Table);
-        assert_eq!(judge.judge(lone), Verdict::Table, "waiting changes nothing");
-        // A neighbour lifts it, or a commit.
-        assert_eq!(judge.judge(evidence(true, true, 0, true)), Verdict::Event);
-        assert_eq!(judge.judge(lone), Verdict::Event);
-        judge.note_committed();
-    }
+        assert_eq!(judge.judge(reason, lone), Verdict::Table);
+        assert_eq!(judge.judge(reason, lone), Verdict::Table, "waiting changes nothing");
+    };
+    set_aside("23514", ALONE_MAX, &mut judge);
+    judge.note_committed();
+    set_aside("23514", ALONE_MAX, &mut judge);
+    assert_eq!(judge.judge("23514", evidence(true, true, 0, true)), Verdict::Event, "a neighbour lifts it");
+    set_aside("23514", ALONE_PROVEN_MAX, &mut judge);
+    assert_eq!(judge.judge("22001", lone), Verdict::Table, "another reason is not proven, and these are in a row");
+    judge.note_committed();
+    judge.forget();
+    set_aside("23514", ALONE_MAX, &mut judge);
 }
 
 fn plan_of(column_type: ColumnType, required: bool) -> Plan {
