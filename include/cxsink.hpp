@@ -203,8 +203,10 @@ struct LogCallback {
 };
 
 /** A C read callback around a stream, whose exception is thrown again at the end of the call. */
-struct StreamReader {
-    std::istream &stream;
+class StreamReader {
+public:
+    explicit StreamReader(std::istream &from) noexcept : stream(from) {}
+
     std::exception_ptr thrown;
 
     static std::ptrdiff_t read(char *buffer, std::size_t capacity, void *user_data) noexcept
@@ -223,7 +225,10 @@ struct StreamReader {
         }
     }
 
-  private:
+private:
+    std::istream &stream;
+    bool is_line_by_line = false;
+
     /** What has arrived; or one line, where the stream does not tell. To fill the buffer could take as long as a pipe stays open. */
     std::ptrdiff_t some(char *buffer, std::size_t capacity, std::size_t &given)
     {
@@ -241,8 +246,6 @@ struct StreamReader {
         }
         return stream.bad() ? -1 : static_cast<std::ptrdiff_t>(given);
     }
-
-    bool is_line_by_line = false;
 };
 
 } // namespace detail
@@ -453,7 +456,7 @@ public:
     /** Accepts events from JSON Lines until the end of the stream; returns their number. Throws what the stream throws. */
     std::uint64_t import(std::istream &lines)
     {
-        detail::StreamReader reader{lines, nullptr};
+        detail::StreamReader reader(lines);
         std::uint64_t accepted = 0;
         try {
             detail::checked([&](cxsink_error **err) {
@@ -480,7 +483,7 @@ public:
     {
         std::uint64_t accepted = 0;
         detail::checked([&](cxsink_error **err) {
-            return cxsink_sink_import_exported_file(get(), path.c_str(), &accepted, err);
+            return cxsink_sink_import_exported_file(get(), detail::c_text(path), &accepted, err);
         });
         return accepted;
     }
