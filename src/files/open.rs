@@ -83,6 +83,18 @@ pub(crate) fn create_private_folder(path: &Path) -> io::Result<()> {
     builder.create(path)
 }
 
+/// The space that this user may still take in the folder's file system; `None` where the system does not tell.
+#[cfg(unix)]
+pub(crate) fn free_bytes(directory: &Path) -> io::Result<Option<u64>> {
+    let found = rustix::fs::statvfs(directory)?;
+    Ok(Some(found.f_bavail.saturating_mul(found.f_frsize)))
+}
+
+#[cfg(not(unix))]
+pub(crate) fn free_bytes(_: &Path) -> io::Result<Option<u64>> {
+    Ok(None)
+}
+
 #[cfg(unix)]
 fn without_waiting(options: &mut fs::OpenOptions) {
     use rustix::fs::OFlags;

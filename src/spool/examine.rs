@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OpenFlags};
 
 use crate::error::{Error, Result};
+use crate::files::open::free_bytes;
 use crate::files::sqlite;
 use crate::report::finding::Finding;
 use crate::spool::disk::{Reserve, file_limit};
@@ -206,17 +207,6 @@ pub(crate) fn space(path: &Path, bytes_max: u64) -> Result<Option<Finding>> {
             "give it room, or lower spool.bytes_max and dead_letters.bytes_max: when the disk is full the sink stops reading",
         )
     }))
-}
-
-#[cfg(unix)]
-fn free_bytes(directory: &Path) -> io::Result<Option<u64>> {
-    let found = rustix::fs::statvfs(directory)?;
-    Ok(Some(found.f_bavail.saturating_mul(found.f_frsize)))
-}
-
-#[cfg(not(unix))]
-fn free_bytes(_: &Path) -> io::Result<Option<u64>> {
-    Ok(None)
 }
 
 /// In the units of the configuration.

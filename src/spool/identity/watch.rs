@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::error::{Class, Error};
-use crate::files::open::create_private_folder;
+use crate::files::open::{create_private_folder, free_bytes};
 use crate::spool::identity::inode::{FileId, Inode};
 use crate::spool::identity::lock::Lock;
 use crate::spool::identity::own_file::create_new;
@@ -17,8 +17,11 @@ use crate::time::clock::{Clock, SystemClock};
 
 /// The time between two looks.
 const INTERVAL: Duration = Duration::from_secs(1);
-/// The time until a second look decides.
+/// The time between two looks at a file that looks too short, and how long it must do so.
 const DOUBT_INTERVAL: Duration = Duration::from_millis(100);
+const DOUBT_MIN: Duration = Duration::from_secs(3);
+/// Less free space than this counts as none: the sink's own log takes it.
+const LOG_MAX: u64 = 4 << 20;
 /// How often a loss is reported until its events are in the table.
 const REPORT_INTERVAL: Duration = Duration::from_secs(60);
 /// The log, and the index of it that the processes share.
@@ -34,8 +37,8 @@ pub(in crate::spool) struct Watch {
     next: Instant,
     /// The size at the last look that found nothing wrong.
     size: u64,
-    /// The size that the file should have, and the one that it had at a look that found less.
-    doubt: Option<(u64, u64)>,
+    /// The size that the file should have, the one that it had at a look that found less, and the time of the first such look.
+    doubt: Option<((u64, u64), Instant)>,
     /// The number of the file's names at the last look.
     names: u64,
 }
@@ -124,7 +127,7 @@ impl Watch {
         if let Some((path, what)) = displaced {
             return Look::Lost(format!("its part {} was {what}", path.display()));
         }
-        self.examine_size(inode, metadata.len())
+        self.examine_size(inode, path, metadata.len())
     }
 
     /// The log of a file that is gone would be taken for that of a new file under its name.
@@ -139,22 +142,32 @@ impl Watch {
     }
 
     /// While the log is copied into the file, its header may already name the pages that are written next; on a full disk for as long
-    /// as these do not fit. So a file is truncated only if it has become shorter than it was.
-    fn examine_size(&mut self, inode: &Inode, size: u64) -> Look {
+    /// as these do not fit, and the sink itself may have shortened the file before. So a file is truncated only if it stays shorter
+    /// than it was although there is space for the rest.
+    fn examine_size(&mut self, inode: &Inode, path: &Path, size: u64) -> Look {
         let Some(expected) = inode.header().map(|header| size_in(&header)) else { return Look::Good };
         let lost = |what: &str| Look::Lost(format!("the file was {what} ({size} bytes are left)"));
-        let before = self.doubt.replace((expected.unwrap_or(0), size));
+        let seen = (expected.unwrap_or(0), size);
+        let before = self.doubt.filter(|(before, _)| *before == seen);
+        let since = before.map_or_else(Instant::now, |(_, since)| since);
+        self.doubt = Some((seen, since));
         match expected {
             _ if size == 0 => lost("truncated"),
             Some(expected) if size >= expected.min(self.size) => {
                 (self.size, self.doubt) = (size, None);
                 Look::Good
             }
-            _ if before != self.doubt => Look::Doubtful,
+            Some(expected) if since.elapsed() < DOUBT_MIN || !has_space(path, expected - size) => Look::Doubtful,
             Some(_) => lost("truncated"),
+            None if before.is_none() => Look::Doubtful,
             None => lost("overwritten"),
         }
     }
+}
+
+/// Whether the file may grow by this much; true where the system does not tell.
+fn has_space(path: &Path, bytes: u64) -> bool {
+    path.parent().and_then(|folder| free_bytes(folder).ok()?).is_none_or(|free| free > bytes + LOG_MAX)
 }
 
 /// What has become of a file, if its name does not mean it any more.
