@@ -50,10 +50,12 @@ public:
     {
     }
 
-    /** An error that this layer finds itself. */
+    /** An error that this layer finds itself. The message has no character that JSON escapes. */
     Error(cxsink_status status, const std::string &message)
         : std::runtime_error(message), status_(status), retryable_(false), index_(UINT64_MAX),
-          texts_(std::make_shared<Texts>(Texts{cxsink_error_hint(nullptr), cxsink_error_detail_json(nullptr)}))
+          texts_(std::make_shared<Texts>(Texts{"", R"({"kind":")" + std::string(cxsink_status_name(status)) + R"(","code":)"
+                                                       + std::to_string(status) + R"(,"message":")" + message
+                                                       + R"(","retryable":false})"}))
     {
     }
 
