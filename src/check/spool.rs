@@ -4,10 +4,11 @@ use std::sync::mpsc::Sender;
 
 use super::steps::{CheckStep, Steps};
 use crate::config::SpoolConfig;
+use crate::files::sqlite;
 use crate::spool::examine;
 
 pub(super) fn check(config: &SpoolConfig, dead_letters_bytes_max: u64, reports: &Sender<CheckStep>) {
-    if config.path.as_os_str() == ":memory:" {
+    if sqlite::is_in_memory(&config.path) {
         let mut steps = Steps::new(&["spool.directory"], reports);
         steps.examine("spool.directory", || Ok(Some(examine::in_memory())));
         return;

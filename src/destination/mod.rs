@@ -4,6 +4,7 @@ mod checkpoint;
 mod examination;
 mod link;
 mod names;
+mod new_table;
 pub(crate) mod postgres;
 pub(crate) mod sqlite;
 mod write;

@@ -35,7 +35,7 @@ pub(crate) enum Applied {
     Fenced,
 }
 
-/// What a [`trial`](super::Destination::trial) showed.
+/// The outcome of a [`trial`](super::Destination::trial).
 #[derive(Debug)]
 pub(crate) struct Trial {
     /// Why the suspect is refused, by itself and without the checkpoint; `None` if it passes.

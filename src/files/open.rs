@@ -5,7 +5,7 @@
 //! is away has no deadline (docs/limits.md).
 
 use std::fs::{self, File};
-use std::io::{self, Read as _};
+use std::io::{self, Read as _, Write as _};
 use std::path::Path;
 
 /// Opens a file for reading, if it is one: a FIFO has no deadline, and has nothing to say the second time.
@@ -65,13 +65,30 @@ fn size(bytes: u64) -> String {
     if bytes >= 1 << 20 { format!("{} MiB", bytes >> 20) } else { format!("{} KiB", bytes >> 10) }
 }
 
-/// Creates a file for this user only (mode 0600), which must not be there.
-pub(crate) fn create_private(path: &Path) -> io::Result<File> {
+/// The options that open a file for writing, or create it for this user only (mode 0600).
+pub(crate) fn private_options() -> fs::OpenOptions {
     let mut options = File::options();
-    options.read(true).write(true).create_new(true);
+    options.read(true).write(true).create(true).truncate(false);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
+    options
+}
+
+/// Creates a file for this user only (mode 0600), which must not be there.
+pub(crate) fn create_private(path: &Path) -> io::Result<File> {
+    private_options().create_new(true).open(path)
+}
+
+/// Tries whether a file can be written: creates one here, of these bytes, and removes it again, also after a failed write.
+///
+/// # Errors
+/// `AlreadyExists`: another thread tries it at this moment; its file stays.
+pub(crate) fn probe(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = create_private(path)?;
+    // Some file systems find out only with the flush that there is no room.
+    let written = file.write_all(bytes).and_then(|()| file.sync_all());
+    let removed = fs::remove_file(path);
+    written.and(removed)
 }
 
 /// Creates the folder and those above it, for this user only (mode 0700), as far as they are not there.
@@ -115,9 +132,11 @@ fn is_character_device(_: fs::FileType) -> bool {
     false
 }
 
+/// Whether the file belongs to this process's user, or to root, who may do anything anyway.
 #[cfg(unix)]
-fn is_own(found: &fs::Metadata) -> bool {
-    std::os::unix::fs::MetadataExt::uid(found) == rustix::process::geteuid().as_raw()
+pub(crate) fn is_of_this_user(found: &fs::Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    found.uid() == 0 || found.uid() == rustix::process::geteuid().as_raw()
 }
 
 /// Whether only this user, or root, can have written it.
@@ -125,9 +144,8 @@ fn is_own(found: &fs::Metadata) -> bool {
 fn check_owner(found: &fs::Metadata) -> io::Result<()> {
     use std::os::unix::fs::MetadataExt;
     let denied = |why: String| Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
-    let uid = found.uid();
-    if uid != 0 && !is_own(found) {
-        return denied(format!("it belongs to another user (uid {uid})"));
+    if !is_of_this_user(found) {
+        return denied(format!("it belongs to another user (uid {})", found.uid()));
     }
     // A link has no mode of its own.
     if !found.is_symlink() && found.mode() & 0o002 != 0 {

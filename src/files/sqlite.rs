@@ -9,6 +9,10 @@ use crate::files::open::create_private;
 /// The path of a database that keeps nothing, for tests.
 pub(crate) const IN_MEMORY: &str = ":memory:";
 
+pub(crate) fn is_in_memory(path: &Path) -> bool {
+    path.as_os_str() == IN_MEMORY
+}
+
 /// Opens the file at this path. Creates it if there is none, for this user only: it holds customers' events. SQLite gives the files beside
 /// it the same rights.
 ///
@@ -16,7 +20,7 @@ pub(crate) const IN_MEMORY: &str = ":memory:";
 ///
 /// As SQLite reports them.
 pub(crate) fn open_or_create(path: &Path) -> rusqlite::Result<Connection> {
-    if path.as_os_str() != IN_MEMORY {
+    if !is_in_memory(path) {
         // If this fails, SQLite reports why.
         let _ = create_private(&plain(path));
     }
@@ -35,7 +39,7 @@ pub(crate) fn open(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection
 
 /// SQLite is built to read `file:x?mode=memory` as a URI, whatever the flags say: it would keep nothing. An absolute path is never one.
 fn plain(path: &Path) -> PathBuf {
-    if path.as_os_str() == IN_MEMORY {
+    if is_in_memory(path) {
         return path.to_owned();
     }
     path::absolute(path).unwrap_or_else(|_| path.to_owned())

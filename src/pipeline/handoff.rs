@@ -85,7 +85,7 @@ impl PreparedBatch {
     }
 }
 
-/// What the preparer finds in the slot.
+/// The slot, as the preparer finds it.
 #[derive(Debug)]
 pub(crate) enum Slot {
     Free,

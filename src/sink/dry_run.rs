@@ -1,4 +1,4 @@
-//! What a replay of dead letters would do, without doing it.
+//! A replay of dead letters, tried without doing it.
 
 use std::collections::HashSet;
 use std::sync::Arc;

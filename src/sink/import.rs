@@ -89,7 +89,7 @@ impl Sink {
 /// The pause before the spool is tried again.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
-/// What the lines are.
+/// The content of the lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Content {
     Events,

@@ -5,7 +5,7 @@ use std::io::{self, BufRead};
 /// The longest line. The limit of an event is far below.
 const LINE_BYTES_MAX: usize = 64 << 20;
 
-/// What an input has next.
+/// The next part of an input.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Next<'a> {
     /// A line, without white space around it; the last one may lack its end.

@@ -1,13 +1,13 @@
 //! The checks of the spool: the directory, the lock, the file and the space for it. Nothing is left behind.
 
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags};
 
 use crate::error::{Error, Result};
-use crate::files::open::free_bytes;
+use crate::files::open::{self, free_bytes};
 use crate::files::sqlite;
 use crate::report::finding::Finding;
 use crate::spool::disk::{Reserve, file_limit};
@@ -27,10 +27,9 @@ pub(crate) fn directory(path: &Path) -> Result<Finding> {
     let directory = directory_of(path);
     let existing = existing(&directory);
     let probe = existing.join(format!(".cxsink-check-{}", std::process::id()));
-    let written = write(&probe);
-    // Removed also after a failed write.
-    let removed = fs::remove_file(&probe);
-    written.and(removed).map_err(|error| {
+    open::probe(&probe, &PROBE).map_err(|error| {
+        // Left by a check that was killed, whose number this process has.
+        let _ = fs::remove_file(&probe);
         let hint = match error.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
                 "free some room, or set spool.path to another disk: the disk is full"
@@ -51,13 +50,6 @@ pub(crate) fn directory(path: &Path) -> Result<Finding> {
         return Ok(Finding::good(format!("{place} does not exist yet: the sink creates it")));
     }
     Ok(Finding::good(format!("{place} takes files")))
-}
-
-fn write(probe: &Path) -> io::Result<()> {
-    let mut file = File::options().write(true).create_new(true).open(probe)?;
-    file.write_all(&PROBE)?;
-    // Some file systems find out only now that there is no room.
-    file.sync_all()
 }
 
 fn directory_of(path: &Path) -> PathBuf {

@@ -51,7 +51,7 @@ pub(super) struct SpoolFile {
 impl SpoolFile {
     pub(super) fn open(path: &Path, sync: SpoolSync) -> Result<Self> {
         // Resolved once: the process may change its directory later.
-        let (path, lock) = if is_in_memory(path) {
+        let (path, lock) = if sqlite::is_in_memory(path) {
             (path.to_owned(), None)
         } else {
             let (path, lock) = acquire(path)?;
@@ -97,7 +97,7 @@ impl SpoolFile {
             transaction.commit().map(|()| noted)
         })?;
         let guard = Guard::open(&writer, found.offsets.end())?;
-        let (reader, wal_checkpointer) = if is_in_memory(path) {
+        let (reader, wal_checkpointer) = if sqlite::is_in_memory(path) {
             (None, None)
         } else {
             (Some(open_reader(path)?), Some(open_wal_checkpointer(path, sync, &mut writer)?))
@@ -121,10 +121,6 @@ impl SpoolFile {
             open_keys,
         })
     }
-}
-
-fn is_in_memory(path: &Path) -> bool {
-    path.as_os_str() == sqlite::IN_MEMORY
 }
 
 /// Refuses a file that is not a spool, or of a newer version, before anything is written.

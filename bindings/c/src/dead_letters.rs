@@ -267,9 +267,24 @@ unsafe fn selection(call: Call, offsets: *const u64, count: usize) -> Result<Sel
     offsets.map(|offsets| Selection::Offsets(offsets.to_vec())).map_err(hint)
 }
 
-fn give(mut out: Out<BufferHandle>, replayed: &ReplayReport) -> Status {
-    out.put(replayed.to_json().into());
-    Status::Ok
+/// `replay` replays the selected dead letters; its report goes to `out`.
+unsafe fn replay(
+    function: &'static str,
+    offsets: *const u64,
+    count: usize,
+    out: *mut *mut BufferHandle,
+    err: *mut *mut ErrorHandle,
+    replay: impl FnOnce(Call, &Selection) -> Result<ReplayReport>,
+) -> Status {
+    // SAFETY: as the caller promises.
+    unsafe {
+        let mut out = Out::new(out);
+        call(function, err, |call| {
+            let selection = selection(call, offsets, count)?;
+            out.put(replay(call, &selection)?.to_json().into());
+            Ok(Status::Ok)
+        })
+    }
 }
 
 /// Checks dead letters again, with the schema that the sink was opened with and the table as it is now, and accepts the valid
@@ -296,10 +311,8 @@ pub unsafe extern "C" fn cxsink_sink_replay(
 ) -> Status {
     // SAFETY: as the caller promises.
     unsafe {
-        let out = Out::new(out);
-        call("cxsink_sink_replay", err, |call| {
-            let selection = selection(call, offsets, count)?;
-            Ok(give(out, &SinkHandle::get(call, sink)?.replay(&selection)?))
+        replay("cxsink_sink_replay", offsets, count, out, err, |call, selection| {
+            SinkHandle::get(call, sink)?.replay(selection)
         })
     }
 }
@@ -318,10 +331,8 @@ pub unsafe extern "C" fn cxsink_sink_replay_forced(
 ) -> Status {
     // SAFETY: as the caller promises.
     unsafe {
-        let out = Out::new(out);
-        call("cxsink_sink_replay_forced", err, |call| {
-            let selection = selection(call, offsets, count)?;
-            Ok(give(out, &SinkHandle::get(call, sink)?.replay_forced(&selection)?))
+        replay("cxsink_sink_replay_forced", offsets, count, out, err, |call, selection| {
+            SinkHandle::get(call, sink)?.replay_forced(selection)
         })
     }
 }
@@ -345,11 +356,9 @@ pub unsafe extern "C" fn cxsink_replay(
 ) -> Status {
     // SAFETY: as the caller promises.
     unsafe {
-        let out = Out::new(out);
-        call("cxsink_replay", err, |call| {
-            let selection = selection(call, offsets, count)?;
+        replay("cxsink_replay", offsets, count, out, err, |call, selection| {
             let timeout = call.timeout(timeout_ms)?.unwrap_or(Duration::MAX);
-            Ok(give(out, &dead_letters::replay(Configured::get(call, config)?.config, &selection, timeout)?))
+            dead_letters::replay(Configured::get(call, config)?.config, selection, timeout)
         })
     }
 }
@@ -369,12 +378,9 @@ pub unsafe extern "C" fn cxsink_replay_forced(
 ) -> Status {
     // SAFETY: as the caller promises.
     unsafe {
-        let out = Out::new(out);
-        call("cxsink_replay_forced", err, |call| {
-            let selection = selection(call, offsets, count)?;
+        replay("cxsink_replay_forced", offsets, count, out, err, |call, selection| {
             let timeout = call.timeout(timeout_ms)?.unwrap_or(Duration::MAX);
-            let config = Configured::get(call, config)?.config;
-            Ok(give(out, &dead_letters::replay_forced(config, &selection, timeout)?))
+            dead_letters::replay_forced(Configured::get(call, config)?.config, selection, timeout)
         })
     }
 }
@@ -394,11 +400,13 @@ pub unsafe extern "C" fn cxsink_replay_dry_run(
 ) -> Status {
     // SAFETY: as the caller promises.
     unsafe {
-        let out = Out::new(out);
+        let mut out = Out::new(out);
         call("cxsink_replay_dry_run", err, |call| {
             call.required(&out)?;
             let selection = selection(call, offsets, count)?;
-            Ok(give(out, &dead_letters::replay_dry_run(Configured::get(call, config)?.config, &selection)?))
+            let report = dead_letters::replay_dry_run(Configured::get(call, config)?.config, &selection)?;
+            out.put(report.to_json().into());
+            Ok(Status::Ok)
         })
     }
 }

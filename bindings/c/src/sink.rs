@@ -264,13 +264,7 @@ pub unsafe extern "C" fn cxsink_sink_import_file(
 ) -> Status {
     // SAFETY: as the caller promises.
     unsafe {
-        import("cxsink_sink_import_file", false, sink, accepted, err, |call| {
-            let path = call.text(path, "path")?;
-            File::open(path).map_err(|error| {
-                Error::new(ErrorKind::InvalidArgument, format!("opening {path}: {error}"))
-                    .with_hint("give the path of a file of JSON Lines that this process may read")
-            })
-        })
+        import("cxsink_sink_import_file", false, sink, accepted, err, |call| open(call, path, "a file of JSON Lines"))
     }
 }
 
@@ -289,13 +283,19 @@ pub unsafe extern "C" fn cxsink_sink_import_exported_file(
     // SAFETY: as the caller promises.
     unsafe {
         import("cxsink_sink_import_exported_file", true, sink, accepted, err, |call| {
-            let path = call.text(path, "path")?;
-            File::open(path).map_err(|error| {
-                Error::new(ErrorKind::InvalidArgument, format!("opening {path}: {error}"))
-                    .with_hint("give the path of an export of dead letters that this process may read")
-            })
+            open(call, path, "an export of dead letters")
         })
     }
+}
+
+/// Opens the file of an import; `what` it should be, for the hint.
+unsafe fn open(call: Call, path: *const c_char, what: &str) -> Result<File> {
+    // SAFETY: as the caller promises.
+    let path = unsafe { call.text(path, "path") }?;
+    File::open(path).map_err(|error| {
+        Error::new(ErrorKind::InvalidArgument, format!("opening {path}: {error}"))
+            .with_hint(format!("give the path of {what} that this process may read"))
+    })
 }
 
 /// `exported`: the lines are dead letters of an export.

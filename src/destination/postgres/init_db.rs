@@ -1,8 +1,9 @@
 //! The SQL of `cxsink init-db`: the default table, or the one of a mapping, and the checkpoint table. A repetition changes nothing.
 
 use crate::destination::names::{TableName, quote};
+use crate::destination::new_table::column_lines;
 use crate::error::Error;
-use crate::rows::{ColumnType, NewColumn, NewTable};
+use crate::rows::{ColumnType, NewTable};
 
 /// One process creates the tables at a time: `CREATE TABLE IF NOT EXISTS` itself fails if another transaction creates the same table
 /// at the same moment. The number is "cxsink" in ASCII; the lock ends with the transaction. The path is this user's own: behind a
@@ -33,7 +34,7 @@ CREATE TABLE IF NOT EXISTS {checkpoint} (
 );
 ",
         table.quoted(),
-        own.map_or_else(default_columns, own_columns)
+        own.map_or_else(default_columns, |own| column_lines(own, "    ", "DEFAULT now()", type_name))
     )
 }
 
@@ -53,19 +54,6 @@ fn default_columns() -> String {
     created_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now()"
     )
-}
-
-fn own_columns(table: &NewTable) -> String {
-    let key: Vec<String> = table.key.iter().map(|name| quote(name)).collect();
-    let mut lines: Vec<String> = table.columns.iter().map(own_column).collect();
-    lines.push(format!("    UNIQUE ({})", key.join(", ")));
-    lines.join(",\n")
-}
-
-fn own_column(column: &NewColumn) -> String {
-    let not_null = if column.not_null { " NOT NULL" } else { "" };
-    let default = if column.is_now { " DEFAULT now()" } else { "" };
-    format!("    {} {}{not_null}{default}", quote(&column.name), type_name(column.column_type))
 }
 
 fn type_name(column_type: ColumnType) -> String {

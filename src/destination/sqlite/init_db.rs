@@ -1,7 +1,8 @@
 //! The SQL of `init-db`: the default table, or the one of a mapping, and the checkpoint table. A repetition changes nothing.
 
-use crate::destination::names::{CHECKPOINT, quote};
-use crate::rows::{ColumnType, NewColumn, NewTable};
+use crate::destination::names::CHECKPOINT;
+use crate::destination::new_table::column_lines;
+use crate::rows::{ColumnType, NewTable};
 
 const NOW: &str = "DEFAULT (strftime('%Y-%m-%dT%H:%M:%f000Z'))";
 
@@ -17,7 +18,7 @@ CREATE TABLE IF NOT EXISTS {CHECKPOINT} (
   owner TEXT
 );
 ",
-        own.map_or_else(default_columns, own_columns)
+        own.map_or_else(default_columns, |own| column_lines(own, "  ", NOW, type_name))
     )
 }
 
@@ -36,19 +37,6 @@ fn default_columns() -> String {
   created_at TIMESTAMPTZ NOT NULL {NOW},
   updated_at TIMESTAMPTZ NOT NULL {NOW}"
     )
-}
-
-fn own_columns(table: &NewTable) -> String {
-    let key: Vec<String> = table.key.iter().map(|name| quote(name)).collect();
-    let mut lines: Vec<String> = table.columns.iter().map(own_column).collect();
-    lines.push(format!("  UNIQUE ({})", key.join(", ")));
-    lines.join(",\n")
-}
-
-fn own_column(column: &NewColumn) -> String {
-    let not_null = if column.not_null { " NOT NULL" } else { "" };
-    let default = if column.is_now { format!(" {NOW}") } else { String::new() };
-    format!("  {} {}{not_null}{default}", quote(&column.name), type_name(column.column_type))
 }
 
 /// The catalogue reads these names back as the same types.

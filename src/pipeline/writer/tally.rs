@@ -75,7 +75,7 @@ impl Tally {
     }
 }
 
-/// What the dead letters of one kind have in common.
+/// The kind of a dead letter: its stage and the part of its reason that others share.
 fn kind(letter: &DeadLetter) -> String {
     let stage = letter.stage;
     let of_column = letter.column.as_ref().map(|column| format!("column {column}"));

@@ -1,4 +1,4 @@
-//! What a writer knows for its verdicts.
+//! The memory of a writer for its verdicts.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ use crate::time::backoff::Backoff;
 /// The longest pause before an event that waits is tried again. A neighbour may have come in the meantime.
 const PAUSE_MAX: Duration = Duration::from_secs(5);
 
-/// What a writer knows for its verdicts.
+/// The memory of a writer for its verdicts.
 #[derive(Debug)]
 pub(super) struct Trials {
     pub(super) schema: Arc<Schema>,

@@ -178,7 +178,7 @@ fn unfenced<'a>(rows: &'a Rows, coalesced: &'a [Coalesced]) -> Write<'a> {
     Write { rows, coalesced, fence: None, is_late: false }
 }
 
-/// What events that are refused for the same reason have in common.
+/// The part of a refusal that events share which are refused for the same reason.
 fn reason(refusal: &Error) -> String {
     let of = Option::unwrap_or_default;
     [of(refusal.sqlstate()), of(refusal.constraint()), of(refusal.column())].join("/")

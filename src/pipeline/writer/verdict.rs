@@ -34,7 +34,7 @@ pub(super) enum Ruling {
     GiveUp,
 }
 
-/// What a trial showed about an event that the database refused alone.
+/// The result of a trial of an event that the database refused alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Evidence {
     /// It is refused by itself, too.
@@ -100,7 +100,7 @@ pub(super) struct ColumnJudge {
     columns: BTreeMap<String, Known>,
 }
 
-/// What is known of a column in this process.
+/// A column, as far as this process knows it.
 #[derive(Debug)]
 struct Known {
     column_type: ColumnType,

@@ -15,7 +15,7 @@ use crate::rows::schema::view::{Budgeted, View, counts};
 #[derive(Debug)]
 pub(crate) struct Schema {
     pub(super) validator: Validator<Budgeted>,
-    /// What the validator was compiled from.
+    /// The document that the validator was compiled from.
     pub(in crate::rows) document: Json,
     /// The patterns that were translated, with their originals.
     pub(super) patterns: BTreeMap<String, String>,

@@ -1,12 +1,13 @@
-//! What the operating system says about a spool that cannot be written: SQLite calls nearly all of it "disk I/O error".
+//! The operating system's reason for a spool that cannot be written: SQLite calls nearly all of it "disk I/O error".
 //!
 //! SQLite keeps the number of the error, but only its C interface gives it. So the same is tried once more, beside the file: never on the
 //! file itself, because closing it would drop SQLite's locks (POSIX locks belong to the process and the file, not to the descriptor).
 
-use std::fs::{self, File};
-use std::io::{self, ErrorKind, Write};
+use std::fs;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
+use crate::files::{open, sqlite};
 use crate::spool::disk::file_limit;
 use crate::spool::identity::beside;
 
@@ -15,7 +16,7 @@ const PROBE: [u8; 4096] = [0; 4096];
 
 /// The error of a write beside the spool, or of a look at its files; `None` if all is well now.
 pub(in crate::spool) fn cause(spool: &Path) -> Option<io::Error> {
-    if spool.as_os_str() == ":memory:" {
+    if sqlite::is_in_memory(spool) {
         return None;
     }
     let of_file = fs::metadata(spool).err();
@@ -26,22 +27,10 @@ pub(in crate::spool) fn cause(spool: &Path) -> Option<io::Error> {
 
 fn write(spool: &Path) -> io::Result<()> {
     let probe: PathBuf = beside(spool, &format!("probe-{}", std::process::id()));
-    let mut options = File::options();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let written = options.open(&probe).and_then(|mut file| {
-        file.write_all(&PROBE)?;
-        // Some file systems find out only now.
-        file.sync_all()
-    });
-    match written {
+    match open::probe(&probe, &PROBE) {
         // Another thread tries it at this moment.
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
-        written => {
-            let removed = fs::remove_file(&probe);
-            written.and(removed)
-        }
+        tried => tried,
     }
 }
 

@@ -8,11 +8,11 @@ use std::fs;
 use std::path::Path;
 
 use crate::error::{Error, Result};
-use crate::spool::identity::beside;
+use crate::spool::identity::{beside, with_end};
 
 /// A lower limit can be reached by the write-ahead log: 64 MiB, and the largest event twice.
 const ROOM_MIN: u64 = 1 << 30;
-/// What one append may need.
+/// The room that one append may need.
 const APPEND_BYTES: u64 = 1 << 20;
 const PAGE: u64 = 4096;
 
@@ -47,10 +47,8 @@ pub(in crate::spool) fn check(spool: &Path) -> Result<()> {
 /// Whether one of the spool's files is as large as it may be, or nearly.
 pub(super) fn reached(spool: &Path) -> bool {
     let Some(max) = bytes_max() else { return false };
-    let mut log = spool.as_os_str().to_owned();
-    log.push("-wal");
     let size = |path: &Path| fs::metadata(path).map_or(0, |file| file.len());
-    let largest = size(spool).max(size(Path::new(&log))).max(size(&beside(spool, "reserve")));
+    let largest = size(spool).max(size(&with_end(spool, "-wal"))).max(size(&beside(spool, "reserve")));
     largest.saturating_add(APPEND_BYTES) > max
 }
 

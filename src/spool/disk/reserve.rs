@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::ErrorCode;
 
+use crate::files::sqlite;
 use crate::spool::disk::file_limit;
 use crate::spool::identity::{beside, open_own};
 use crate::threads::sync;
@@ -54,7 +55,7 @@ struct GivenUp {
 
 impl Reserve {
     pub(crate) fn beside(spool: &Path) -> Self {
-        let path = (spool.as_os_str() != ":memory:").then(|| beside(spool, "reserve"));
+        let path = (!sqlite::is_in_memory(spool)).then(|| beside(spool, "reserve"));
         Self { path, given_up: Mutex::default(), is_out: AtomicBool::new(false), is_trusted_for: AtomicU32::new(0) }
     }
 

@@ -9,7 +9,7 @@
 const LEAF: u64 = 4096 + 20;
 /// A page of one row alone, with its entry in the page map.
 const OVERFLOW: u64 = 4096 + 5;
-/// What a leaf page has for cells and their places.
+/// The room of a leaf page for cells and their places.
 const LEAF_ROOM: u64 = 4088;
 const OVERFLOW_ROOM: u64 = 4092;
 /// A larger record does not fit into a leaf page whole.

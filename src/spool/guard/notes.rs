@@ -1,4 +1,4 @@
-//! What the file notes of events that may take the process down, and where the preparer is.
+//! The notes in the file about events that may take the process down, and the preparer's place.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -22,7 +22,7 @@ const FINISH_REQUESTS: &str = "UPDATE replay_requests SET done_at = requested_at
          (SELECT 1 FROM json_each(offsets) AS requested JOIN dead_letters AS letter ON letter.offset = requested.value
           WHERE letter.stage = 'guard')";
 
-/// What earlier processes left, and where the preparer is.
+/// The notes of earlier processes, and the preparer's place.
 #[derive(Debug)]
 pub(in crate::spool) struct Guard {
     /// The end offset at the opening, if events below it may take the process down; 0 if not.

@@ -15,7 +15,7 @@ use std::process;
 use crate::error::{Class, Error, Result};
 use crate::files::open;
 use crate::spool::identity::inode::{FileId, Inode};
-use crate::spool::identity::own_file::{beside, open_own, private_options, read_own};
+use crate::spool::identity::own_file::{beside, open_own, read_own, with_end};
 use crate::time::clock::{Clock, SystemClock};
 use crate::time::timestamp::format_micros;
 
@@ -155,7 +155,7 @@ pub(in crate::spool) fn acquire(path: &Path) -> Result<(PathBuf, Lock)> {
     }
     for _ in 0..TRIES {
         // The spool holds customers' events, so only this user may read it. SQLite gives the files beside it the same rights.
-        let inode = Inode::open(&named, &private_options()).map_err(|error| not_opened(&named, &error))?;
+        let inode = Inode::open(&named, &open::private_options()).map_err(|error| not_opened(&named, &error))?;
         let path = resolve(&named);
         let metadata = inode.metadata().map_err(|error| not_opened(&path, &error))?;
         if !metadata.is_file() {
@@ -269,9 +269,7 @@ fn check_owner(path: &Path, metadata: &Metadata) -> Result<()> {
     {
         use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
-        use crate::spool::identity::own_file::is_of_this_user;
-
-        if !is_of_this_user(metadata) {
+        if !open::is_of_this_user(metadata) {
             let message =
                 format!("opening the spool {}: it belongs to another user ({})", path.display(), metadata.uid());
             return Err(Error::spool(message).with_hint("run the sink as that user, or make its own user the owner"));
@@ -284,10 +282,8 @@ fn check_owner(path: &Path, metadata: &Metadata) -> Result<()> {
                 path.display()
             );
             for end in ["", "-wal", "-shm"] {
-                let mut name = path.as_os_str().to_owned();
-                name.push(end);
                 // Another process may hold it; then this user is not its owner, and the warning is all there is.
-                let _ = fs::set_permissions(name, fs::Permissions::from_mode(mode & 0o770));
+                let _ = fs::set_permissions(with_end(path, end), fs::Permissions::from_mode(mode & 0o770));
             }
         }
     }

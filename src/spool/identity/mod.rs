@@ -1,4 +1,4 @@
-//! What a spool is: its file's inode, whatever name leads to it, and the owner that each opening of it makes.
+//! The identity of a spool: its file's inode, whatever name leads to it, and the owner that each opening of it makes.
 
 mod inode;
 mod lock;
@@ -9,6 +9,6 @@ mod watch;
 
 pub(super) use inode::Inode;
 pub(super) use lock::{Lock, NETWORK_FILE_SYSTEMS, acquire, check_name, check_place, holder, in_use, resolve};
-pub(super) use own_file::{beside, open_own};
+pub(super) use own_file::{beside, open_own, with_end};
 pub(crate) use ownership::Ownership;
 pub(super) use watch::Watch;

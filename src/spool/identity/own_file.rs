@@ -4,21 +4,20 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// The file of this purpose beside the spool's own.
+#[cfg(unix)]
+use crate::files::open::is_of_this_user;
+use crate::files::open::private_options;
+
+/// The file of this purpose beside the spool's own: `PATH.lock`.
 pub(in crate::spool) fn beside(path: &Path, purpose: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".");
-    name.push(purpose);
-    PathBuf::from(name)
+    with_end(path, &format!(".{purpose}"))
 }
 
-/// Opens or creates a file that only this user may read.
-pub(super) fn private_options() -> fs::OpenOptions {
-    let mut options = File::options();
-    options.read(true).write(true).create(true).truncate(false);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options
+/// The file whose name has this end: `PATH-wal`.
+pub(in crate::spool) fn with_end(path: &Path, end: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(end);
+    PathBuf::from(name)
 }
 
 /// Opens or creates a file beside the spool that will be written. What another user has put there, a link for example, is refused:
@@ -52,11 +51,6 @@ fn open_by(mut options: fs::OpenOptions, path: &Path) -> io::Result<File> {
     }
 }
 
-/// Creates a file that only this user may read; an error if there is one.
-pub(super) fn create_new(path: &Path) -> io::Result<File> {
-    private_options().create_new(true).open(path)
-}
-
 /// Why this file is not ours to write; `None` if it is.
 fn stranger(metadata: &fs::Metadata) -> Option<&'static str> {
     if !metadata.is_file() {
@@ -73,13 +67,6 @@ fn stranger(metadata: &fs::Metadata) -> Option<&'static str> {
         }
     }
     None
-}
-
-/// Whether the file belongs to this process's user, or to root, who may do anything anyway.
-#[cfg(unix)]
-pub(super) fn is_of_this_user(metadata: &fs::Metadata) -> bool {
-    use std::os::unix::fs::MetadataExt;
-    metadata.uid() == 0 || metadata.uid() == rustix::process::geteuid().as_raw()
 }
 
 #[cfg(test)]

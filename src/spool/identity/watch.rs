@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::error::{Class, Error};
-use crate::files::open::{create_private_folder, free_bytes};
+use crate::files::open::{create_private, create_private_folder, free_bytes};
 use crate::spool::identity::inode::{FileId, Inode};
 use crate::spool::identity::lock::Lock;
-use crate::spool::identity::own_file::create_new;
+use crate::spool::identity::own_file::{beside, with_end};
 use crate::spool::queue::Spool;
 use crate::time::clock::{Clock, SystemClock};
 
@@ -56,9 +56,7 @@ impl Watch {
     /// For a spool that has just been opened.
     pub(in crate::spool) fn begin(spool: &Spool) -> Self {
         let companion = |end: &&str| {
-            let mut path = spool.path().as_os_str().to_owned();
-            path.push(end);
-            let path = PathBuf::from(path);
+            let path = with_end(spool.path(), end);
             fs::metadata(&path).ok().map(|found| (path, FileId::of(&found)))
         };
         let companions = COMPANIONS.iter().filter_map(companion).collect();
@@ -170,7 +168,7 @@ fn has_space(path: &Path, bytes: u64) -> bool {
     path.parent().and_then(|folder| free_bytes(folder).ok()?).is_none_or(|free| free > bytes + LOG_MAX)
 }
 
-/// What has become of a file, if its name does not mean it any more.
+/// The fate of a file whose name does not mean it any more.
 fn displaced(path: &Path, id: FileId) -> Option<&'static str> {
     match fs::metadata(path) {
         Ok(found) if FileId::of(&found) == id => None,
@@ -224,11 +222,9 @@ fn save(writer: &rusqlite::Connection, path: &Path, lock: &mut Lock) -> Result<P
     }
     let mut target = path.to_owned();
     // The next process must not open it before SQLite has deleted the old log, by its name.
-    if !lock.hold_name(path) || create_new(&target).is_err() {
-        let mut name = path.as_os_str().to_owned();
-        name.push(format!(".saved-{}", SystemClock.unix_micros() / 1_000_000));
-        target = PathBuf::from(name);
-        create_new(&target)?;
+    if !lock.hold_name(path) || create_private(&target).is_err() {
+        target = beside(path, &format!("saved-{}", SystemClock.unix_micros() / 1_000_000));
+        create_private(&target)?;
     }
     let name = target.to_str().ok_or("its path is not UTF-8")?;
     writer.execute("VACUUM INTO ?1", [name])?;

@@ -38,7 +38,7 @@ fn a_released_lock_is_free_while_a_starting_program_has_the_descriptor() {
 fn a_forked_child_leaves_the_lock_to_its_parent() {
     let place = Place::new();
     let (path, lock) = acquire(&place.path("spool.db")).unwrap();
-    let inode = Inode::open(&path, &private_options()).unwrap();
+    let inode = Inode::open(&path, &open::private_options()).unwrap();
     let file = Some(lock.file.as_ref().unwrap().try_clone().unwrap());
     let (is_on_inode, process) = (lock.is_on_inode, lock.process + 1);
     drop(Lock { inode, file, is_on_inode, hold: Hold::InUse, process });

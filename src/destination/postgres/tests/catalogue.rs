@@ -99,7 +99,7 @@ fn columns_in_which_different_values_are_one_are_listed() {
     assert_eq!(found, ["a", "b", "e", "f", "h", "i"]);
 }
 
-/// What each of these adds to a table shows in its catalogue: that it may refuse a row, and that it relates rows.
+/// The catalogue shows of each that it may refuse a row, and that it relates rows.
 #[test]
 fn guards_and_relations_are_found_in_every_part_of_the_table() {
     let parts = "CREATE TABLE t (k text PRIMARY KEY, n int, p text) PARTITION BY HASH (k);
