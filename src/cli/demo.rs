@@ -57,6 +57,7 @@ pub(super) fn demo(options: &Demo, settings: &Settings) -> Result<ExitCode> {
         print_out!("The first dead letter:\n{}", dead_letters::describe(letter));
     }
     print_out!("The spool{} in {DIRECTORY}/", if options.destination.is_none() { " and the table are" } else { " is" });
+    print_out!("Look at the dead letters with: cxsink dead-letters list --set spool.path={DIRECTORY}/spool.db");
     if stats.is_balanced() && stats.pending == 0 {
         return Ok(ExitCode::SUCCESS);
     }
