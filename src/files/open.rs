@@ -1,6 +1,6 @@
 //! Files that are opened by their name: of the configuration, secrets, certificates, schemas, and those that the sink makes.
 //!
-//! A name can lead to anything: a FIFO on which nobody ever writes, `/dev/zero`, another user's file in a folder for all, a link to a file
+//! A name can lead to anything: a FIFO without a writer, `/dev/zero`, another user's file in a folder for all, a link to a file
 //! that must not be written. So every file is opened here, by its kind, size, owner and mode. A file on a network file system whose server
 //! is away has no deadline (docs/limits.md).
 

@@ -107,7 +107,7 @@ impl Spool {
     }
 }
 
-/// By the index, so that it is quick among millions that nobody has seen.
+/// By the index, so that it is quick among millions that were neither exported nor replayed.
 pub(in crate::spool) const SEEN: &str = "SELECT offset, space FROM dead_letters INDEXED BY dead_letters_seen
      WHERE (exported_at IS NOT NULL OR replayed_at IS NOT NULL) AND offset < (SELECT deleted_offset FROM spool) ORDER BY offset";
 

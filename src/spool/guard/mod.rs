@@ -1,6 +1,6 @@
 //! The guard against an event that takes the process down: by a stack that overflows, by all the memory there is, by a bug.
 //!
-//! The file holds a note of the event that is being prepared, with the number of processes that ended meanwhile. After the second the
+//! The file holds a note of the event that is being prepared, with the number of processes that ended during that. After the second the
 //! event is set aside as a dead letter, so that one event cannot stop all others. A note costs a transaction, so in the ordinary course
 //! there is none; one is written
 //! - after a process that ended without closing its spool: for each event that may have been prepared then;

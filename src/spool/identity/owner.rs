@@ -28,7 +28,7 @@ pub(super) const OWNERS_MAX: u32 = 10_000;
 /// Notes an owner for this opening.
 pub(in crate::spool) fn make(connection: &Connection) -> rusqlite::Result<String> {
     connection.execute_batch(TABLES)?;
-    // SQLite's random numbers begin anew in a forked child, and ours would not.
+    // SQLite's random numbers differ in a forked child; ours would repeat its parent's.
     let insert = "INSERT INTO owners (owner, noted_at) VALUES (lower(hex(randomblob(16))), ?1) RETURNING owner";
     let owner = connection.query_row(insert, [SystemClock.unix_micros()], |row| row.get(0))?;
     let prune = "DELETE FROM owners WHERE id <= (SELECT max(id) FROM owners) - ?1

@@ -193,7 +193,7 @@ fn size_in(header: &[u8; 100]) -> Option<u64> {
 }
 
 impl Spool {
-    /// At the end: saves what is in a file that nobody can find any more, and is not in the table.
+    /// At the end: saves the events of a file whose name is gone, as far as they are not in the table.
     pub(in crate::spool) fn save_if_removed(&self, writer: &rusqlite::Connection, lock: &mut Lock) {
         let pending = self.pending().events;
         if pending == 0 || !lock.inode().is_removed() {

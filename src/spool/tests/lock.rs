@@ -57,7 +57,7 @@ fn every_name_of_a_file_is_one_spool() {
         assert!(refused.contains("in use by process"), "{name}: {refused}");
         assert!(holder(&place.path(name)).is_some_and(|holder| holder.contains("process")), "{name}");
     }
-    // Without the lock file nobody knows who holds it, but it is held.
+    // Without the lock file its holder has no name, but it is held.
     fs::remove_file(beside(&path, "lock")).unwrap();
     if lock.is_on_inode {
         assert!(place.refused("link.db").contains("in use by"));

@@ -1,4 +1,4 @@
-//! The words of errors: names, and no values, whoever raised them.
+//! The words of errors: names, and no values, whatever raised them.
 
 use super::*;
 
