@@ -10,6 +10,10 @@ pub(crate) const BURST_BYTES_MAX: usize = 512 * 1024;
 pub(crate) struct Burst {
     bytes: Vec<u8>,
     lengths: Vec<u32>,
+    /// Messages of the stream from which the events came, with those that are ignored.
+    messages: u64,
+    /// Messages that held no event.
+    ignored: u64,
 }
 
 impl Burst {
@@ -25,7 +29,22 @@ impl Burst {
     pub(crate) fn clear(&mut self) {
         self.bytes.clear();
         self.lengths.clear();
+        (self.messages, self.ignored) = (0, 0);
         self.bytes.shrink_to(4 * BURST_BYTES_MAX);
+    }
+
+    /// Counts messages of the stream, `ignored` of them without an event.
+    pub(crate) fn count_messages(&mut self, messages: u64, ignored: u64) {
+        self.messages += messages;
+        self.ignored += ignored;
+    }
+
+    pub(crate) fn messages(&self) -> u64 {
+        self.messages
+    }
+
+    pub(crate) fn ignored(&self) -> u64 {
+        self.ignored
     }
 
     pub(crate) fn events(&self) -> usize {

@@ -31,6 +31,38 @@ macro_rules! words {
     };
 }
 
+/// `oauth.grant`
+///
+/// How the token is got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Grant {
+    /// With the client's credentials (RFC 6749 section 4.4).
+    #[default]
+    ClientCredentials,
+    /// With a user's name and password (RFC 6749 section 4.3), or with the id and the secret of an access key in their place.
+    Password,
+    /// With an access key, in a JSON request.
+    AccessKey,
+    /// There is no request: the token is in a file, or the stream needs none.
+    None,
+}
+
+/// `oauth.client_auth`
+///
+/// Where the client's id and secret are in a token request (RFC 6749 section 2.3.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum ClientAuth {
+    /// In the body.
+    #[default]
+    Body,
+    /// In an `Authorization: Basic` header, percent-encoded first, as the RFC demands.
+    Basic,
+    /// In an `Authorization: Basic` header as they are, as some servers expect.
+    BasicRaw,
+    /// There is no secret; the id, if there is one, is in the body.
+    None,
+}
+
 /// `stream.on_normal_close`
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum OnNormalClose {
@@ -111,6 +143,13 @@ pub enum LogFormat {
     Json,
 }
 
+words!(Grant {
+    ClientCredentials = "client_credentials",
+    Password = "password",
+    AccessKey = "access_key",
+    None = "none"
+});
+words!(ClientAuth { Body = "body", Basic = "basic", BasicRaw = "basic_raw", None = "none" });
 words!(OnNormalClose { Reconnect = "reconnect", Stop = "stop" });
 words!(AdditionalProperties { Reject = "reject", Keep = "keep" });
 words!(UpdateMode { Always = "always", Changed = "changed", Newer = "newer" });

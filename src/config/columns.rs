@@ -5,6 +5,7 @@
 
 use toml::de::{DeTable, DeValue};
 
+use crate::config::pointer;
 use crate::config::units::shown;
 use crate::error::{Error, Result};
 
@@ -67,7 +68,7 @@ pub(super) fn names_from_toml(value: &DeValue<'_>) -> Result<Vec<String>> {
         .collect()
 }
 
-fn inline(text: &str) -> Result<toml::Spanned<DeValue<'_>>> {
+pub(super) fn inline(text: &str) -> Result<toml::Spanned<DeValue<'_>>> {
     DeValue::parse(text).map_err(|e| Error::config(format!("not an inline TOML value: {}", e.message())))
 }
 
@@ -84,17 +85,10 @@ pub(super) fn check_columns(columns: &Columns) -> Result<()> {
 }
 
 fn check_source(source: &str) -> std::result::Result<(), &'static str> {
-    if source.is_empty() || source == "rest" || source == "now" {
+    if source == "rest" || source == "now" {
         return Ok(());
     }
-    if !source.starts_with('/') {
-        return Err("is not a JSON pointer: it must start with /");
-    }
-    // RFC 6901, section 3: only 0 or 1 may follow `~`.
-    if source.split('~').skip(1).any(|rest| !rest.starts_with(['0', '1'])) {
-        return Err("contains a ~ that is not part of ~0 or ~1");
-    }
-    Ok(())
+    pointer::problem(source).map_or(Ok(()), Err)
 }
 
 pub(super) fn check_names(names: &[impl AsRef<str>], at_least: usize) -> Result<()> {
@@ -145,7 +139,7 @@ fn is_plain(text: &str) -> bool {
 }
 
 /// As a TOML basic string.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     let mut quoted = String::from('"');
     for c in text.chars() {
         match c {

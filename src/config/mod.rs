@@ -6,10 +6,13 @@
 
 mod choices;
 mod columns;
+mod conversation;
 pub(crate) mod database;
 mod keys;
 mod layers;
+mod lists;
 pub(crate) mod percent;
+mod pointer;
 mod proxy;
 mod reference;
 mod secrets;
@@ -17,16 +20,20 @@ mod sections;
 pub(crate) mod units;
 pub(crate) mod url;
 mod validate;
+pub(crate) mod validate_stream;
 mod value;
 mod value_type;
 
-pub use choices::{AdditionalProperties, LogFormat, LogLevel, OnNormalClose, SpoolSync, TlsVersion, UpdateMode};
+pub use choices::{
+    AdditionalProperties, ClientAuth, Grant, LogFormat, LogLevel, OnNormalClose, SpoolSync, TlsVersion, UpdateMode,
+};
+pub use conversation::{MessagePattern, TokenIn};
 pub use keys::keys;
 pub use layers::Layers;
 pub(crate) use proxy::ProxyAddress;
 pub use reference::reference;
 pub use sections::{
-    BatchConfig, Config, DeadLettersConfig, DestinationConfig, LogConfig, MappingConfig, OauthConfig, ProxyConfig,
-    RetryConfig, SchemaConfig, SpoolConfig, StreamConfig, TlsConfig,
+    BatchConfig, Config, DeadLettersConfig, DestinationConfig, EventConfig, LogConfig, MappingConfig, OauthConfig,
+    ProxyConfig, RetryConfig, SchemaConfig, SpoolConfig, StreamConfig, TlsConfig,
 };
 pub use value::Secret;

@@ -10,7 +10,7 @@ use crate::config::sections::Config;
 const HEAD: &str = "\
 # Configuration
 
-<!-- Generated from src/config/keys.rs. Do not edit: `make reference` -->
+<!-- Generated from src/config/keys/table.rs. Do not edit: `make reference` -->
 
 Set a key in a TOML file (`[section]` and `key = value`), in an environment variable (`CXSINK_SECTION__KEY`, with two underscores
 before the key), in a `.env` file under the same name, or in a program: `config.set(\"section.key\", \"value\")`.

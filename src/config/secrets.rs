@@ -1,11 +1,11 @@
 //! Secrets in files: read again at each use, so that they can be changed while the sink runs.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::config::Secret;
 
 use crate::config::database::url;
-use crate::config::sections::{DestinationConfig, OauthConfig};
+use crate::config::sections::{DestinationConfig, OauthConfig, StreamConfig};
 use crate::error::{Error, Result};
 use crate::files::open;
 
@@ -27,6 +27,64 @@ impl OauthConfig {
                 .with_hint("set CXONE_CLIENT_SECRET, oauth.client_secret or oauth.client_secret_file")),
         }
     }
+}
+
+impl OauthConfig {
+    /// The password: the content of `password_file`, which is read again, or `password`.
+    ///
+    /// # Errors
+    /// `Config`: none is set, both are set, or the file cannot be used.
+    pub fn password(&self) -> Result<Secret> {
+        match (&self.password, &self.password_file) {
+            (Some(_), Some(_)) => {
+                Err(Error::config("oauth.password and oauth.password_file are both set").with_hint("set one of them"))
+            }
+            (Some(password), None) => Ok(password.clone()),
+            (None, Some(file)) => read(file).map_err(|e| e.while_doing("oauth.password_file")),
+            (None, None) => {
+                Err(Error::config("oauth.password is missing").with_hint("set oauth.password or oauth.password_file"))
+            }
+        }
+    }
+
+    /// The members of `params` and `params_file`; the files are read again.
+    ///
+    /// # Errors
+    /// `Config`: a file cannot be used.
+    pub(crate) fn all_params(&self) -> Result<Vec<(String, Secret)>> {
+        with_files(&self.params, &self.params_file, "oauth.params_file")
+    }
+
+    /// The content of `token_file`, which is read again; `None` if it is not set.
+    ///
+    /// # Errors
+    /// `Config`: the file cannot be used.
+    pub(crate) fn token(&self) -> Result<Option<Secret>> {
+        let token = self.token_file.as_ref().map(|file| read(file));
+        token.transpose().map_err(|e| e.while_doing("oauth.token_file"))
+    }
+}
+
+impl StreamConfig {
+    /// The headers of `headers` and `headers_file`; the files are read again.
+    ///
+    /// # Errors
+    /// `Config`: a file cannot be used.
+    pub(crate) fn all_headers(&self) -> Result<Vec<(String, Secret)>> {
+        with_files(&self.headers, &self.headers_file, "stream.headers_file")
+    }
+}
+
+fn with_files(
+    pairs: &[(String, Secret)],
+    files: &[(String, PathBuf)],
+    key: &'static str,
+) -> Result<Vec<(String, Secret)>> {
+    let mut all = pairs.to_vec();
+    for (name, file) in files {
+        all.push((name.clone(), read(file).map_err(|e| e.while_doing(key))?));
+    }
+    Ok(all)
 }
 
 impl DestinationConfig {

@@ -4,11 +4,8 @@ use crate::config::Secret;
 
 use crate::config::database::url::sqlite_path;
 use crate::config::keys::KEYS;
-use crate::config::percent;
 use crate::config::sections::{Config, DestinationConfig, MappingConfig, TlsConfig};
 use crate::error::{Error, Result};
-
-const STREAM_ID: &str = "{stream_id}";
 
 impl Config {
     /// Checks that the configuration is complete and consistent. Opening a sink does this first.
@@ -31,48 +28,6 @@ impl Config {
             return Err(Error::config("retry.delay_min: must not be longer than retry.delay_max"));
         }
         Ok(())
-    }
-
-    /// Whether a stream is configured; otherwise the sink accepts events from the application only. Any setting of the stream
-    /// counts, so that a missing one is an error ([`Config::validate`]) and not a sink that reads nothing.
-    pub fn has_stream(&self) -> bool {
-        self.stream.id.is_some()
-            || !self.stream.url.contains(STREAM_ID)
-            || self.oauth.client_id.is_some()
-            || self.oauth.client_secret.is_some()
-            || self.oauth.client_secret_file.is_some()
-    }
-
-    /// The URL of the stream: `stream.url` with `stream.id` in place of `{stream_id}`.
-    ///
-    /// # Errors
-    /// `Config`: the id is required and missing.
-    pub fn stream_url(&self) -> Result<String> {
-        if !self.stream.url.contains(STREAM_ID) {
-            return Ok(self.stream.url.clone());
-        }
-        let Some(id) = &self.stream.id else {
-            return Err(Error::config("stream.id is missing").with_hint("set CXONE_STREAM_ID or stream.id"));
-        };
-        if id == "." || id == ".." {
-            return Err(Error::config("stream.id: `.` and `..` are path segments, not ids"));
-        }
-        Ok(self.stream.url.replace(STREAM_ID, &percent::encode(id, percent::RESERVED)))
-    }
-
-    fn validate_stream(&self) -> Result<()> {
-        if self.stream.ping_interval >= self.stream.idle_timeout {
-            return Err(Error::config("stream.ping_interval: must be shorter than stream.idle_timeout")
-                .with_hint("lower it, so that an idle connection is pinged before it counts as lost"));
-        }
-        if !self.has_stream() {
-            return Ok(());
-        }
-        self.stream_url()?;
-        if self.oauth.client_id.is_none() {
-            return Err(Error::config("oauth.client_id is missing").with_hint("set CXONE_CLIENT_ID or oauth.client_id"));
-        }
-        self.oauth.client_secret().map(drop)
     }
 
     fn validate_destination(&self) -> Result<()> {

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::config::conversation::{MessagePattern, TokenIn};
+
 /// A secret: a credential, or a URL that may contain one. `Debug` does not show it, and its memory is overwritten when it is dropped.
 ///
 /// ```
@@ -47,6 +49,13 @@ pub(super) enum Value {
     Word(&'static str),
     Columns(Vec<(String, String)>),
     Names(Vec<String>),
+    Switch(bool),
+    TokenIn(TokenIn),
+    Pairs(Vec<(String, Secret)>),
+    Files(Vec<(String, PathBuf)>),
+    Messages(Vec<String>),
+    Pattern(MessagePattern),
+    Patterns(Vec<MessagePattern>),
 }
 
 /// The type of a field of a section.
@@ -102,3 +111,29 @@ field!(u64, Size);
 field!(u32, Count);
 field!(Vec<(String, String)>, Columns);
 field!(Vec<String>, Names);
+field!(bool, Switch);
+field!(TokenIn, TokenIn);
+field!(MessagePattern, Pattern);
+
+/// A list that is empty where it is not set.
+macro_rules! list_field {
+    ($type:ty, $variant:ident) => {
+        impl Field for $type {
+            fn to_value(&self) -> Option<Value> {
+                (!self.is_empty()).then(|| Value::$variant(self.clone()))
+            }
+
+            fn from_value(value: Option<Value>) -> Option<Self> {
+                match value {
+                    None => Some(Self::new()),
+                    Some(Value::$variant(value)) => Some(value),
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+list_field!(Vec<(String, Secret)>, Pairs);
+list_field!(Vec<(String, PathBuf)>, Files);
+list_field!(Vec<MessagePattern>, Patterns);

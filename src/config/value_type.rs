@@ -8,7 +8,8 @@ use toml::de::DeValue;
 use crate::config::units::{self, shown};
 use crate::config::url::{EndpointUrl, Schemes};
 use crate::config::value::Value;
-use crate::config::{columns, database, proxy};
+use crate::config::conversation::{MessagePattern, TokenIn};
+use crate::config::{columns, database, lists, pointer, proxy};
 use crate::error::{Error, Result};
 
 /// The type of a key's value, with its range.
@@ -31,6 +32,18 @@ pub(super) enum ValueType {
     Names {
         at_least: usize,
     },
+    /// `true` or `false`.
+    Switch,
+    TokenIn,
+    /// Names with values that are not shown.
+    Pairs,
+    /// Names with the files that hold their values.
+    Files,
+    /// A JSON pointer.
+    Pointer,
+    Messages,
+    Pattern,
+    Patterns,
 }
 
 impl ValueType {
@@ -40,7 +53,7 @@ impl ValueType {
             return Ok(None);
         }
         let value = match self {
-            Self::Text | Self::Url(_) => Value::Text(text.into()),
+            Self::Text | Self::Url(_) | Self::Pointer => Value::Text(text.into()),
             Self::Secret | Self::DatabaseUrl | Self::ProxyUrl => Value::Secret(Secret::from(text)),
             Self::Path => Value::Path(text.into()),
             Self::Duration(..) => Value::Duration(units::parse_duration(text)?),
@@ -49,6 +62,13 @@ impl ValueType {
             Self::Word(words) => Value::Word(find_word(words, text)?),
             Self::Columns => Value::Columns(columns::columns_from_text(text)?),
             Self::Names { .. } => Value::Names(columns::names_from_text(text)?),
+            Self::Switch => Value::Switch(parse_switch(text)?),
+            Self::TokenIn => Value::TokenIn(TokenIn::parse(text)?),
+            Self::Pairs => Value::Pairs(lists::secrets(lists::pairs_from_text(text)?)),
+            Self::Files => Value::Files(lists::files(lists::pairs_from_text(text)?)),
+            Self::Messages => Value::Messages(lists::messages_from_text(text)?),
+            Self::Pattern => Value::Pattern(MessagePattern::from_text(text)?),
+            Self::Patterns => Value::Patterns(lists::patterns_from_text(text)?),
         };
         self.check(&value)?;
         Ok(Some(value))
@@ -59,6 +79,12 @@ impl ValueType {
         let value = match (self, toml) {
             (Self::Columns, toml) => Value::Columns(columns::columns_from_toml(toml)?),
             (Self::Names { .. }, toml) => Value::Names(columns::names_from_toml(toml)?),
+            (Self::Switch, DeValue::Boolean(switch)) => Value::Switch(*switch),
+            (Self::Pairs, toml) => Value::Pairs(lists::secrets(lists::pairs_from_toml(toml)?)),
+            (Self::Files, toml) => Value::Files(lists::files(lists::pairs_from_toml(toml)?)),
+            (Self::Messages, toml) => Value::Messages(lists::messages_from_toml(toml)?),
+            (Self::Pattern, toml) => Value::Pattern(MessagePattern::from_toml(toml)?),
+            (Self::Patterns, toml) => Value::Patterns(lists::patterns_from_toml(toml)?),
             (_, DeValue::String(text)) => return self.read_text(text),
             (Self::Duration(..), DeValue::Integer(number)) => {
                 return Err(units::unitless_duration(&number.to_string()));
@@ -100,6 +126,16 @@ impl ValueType {
             }
             (Self::Columns, Value::Columns(columns)) => columns::check_columns(columns),
             (Self::Names { at_least }, Value::Names(names)) => columns::check_names(names, *at_least),
+            (Self::Pointer, Value::Text(text)) => pointer::check(text),
+            (Self::Pairs, Value::Pairs(pairs)) => {
+                lists::check_pairs(pairs.iter().map(|(name, value)| (name, value.expose())))
+            }
+            (Self::Files, Value::Files(pairs)) => {
+                lists::check_pairs(pairs.iter().map(|(name, file)| (name, file.to_str().unwrap_or("?"))))
+            }
+            (Self::Messages, Value::Messages(messages)) => messages.iter().try_for_each(|message| check_text(message)),
+            (Self::Pattern, Value::Pattern(pattern)) => pattern.check(),
+            (Self::Patterns, Value::Patterns(patterns)) => patterns.iter().try_for_each(MessagePattern::check),
             _ => Ok(()),
         }
     }
@@ -130,6 +166,14 @@ impl ValueType {
             Self::Count(..) => "whole number",
             Self::Columns => "table of columns",
             Self::Names { .. } => "list of columns",
+            Self::Switch => "true or false",
+            Self::TokenIn => "place",
+            Self::Pairs => "table of texts",
+            Self::Files => "table of paths",
+            Self::Pointer => "JSON pointer",
+            Self::Messages => "list of messages",
+            Self::Pattern => "pattern",
+            Self::Patterns => "list of patterns",
         }
     }
 
@@ -141,6 +185,8 @@ impl ValueType {
                 format!("URL, `{encrypted}://`; `{plain}://` for this machine only")
             }
             Self::ProxyUrl => "URL, `http://` or `https://`".into(),
+            Self::Switch => "`true`, `false`".into(),
+            Self::TokenIn => "`\"header\"`, `\"query:NAME\"`, `\"message\"`, `\"none\"`".into(),
             Self::DatabaseUrl => "URL, `postgresql://` or `sqlite:`; or `name=value` pairs".into(),
             _ => match self.range() {
                 Some(range) => format!("{}, {range}", self.name()),
@@ -163,6 +209,14 @@ impl ValueType {
             Value::Word(word) => (*word).into(),
             Value::Columns(columns) => columns::show_columns(columns),
             Value::Names(names) => columns::show_names(names),
+            Value::Switch(switch) => switch.to_string(),
+            Value::TokenIn(token_in) => token_in.show(),
+            Value::Pairs(pairs) => lists::show_secrets(pairs),
+            Value::Files(pairs) => lists::show_files(pairs),
+            Value::Messages(messages) => lists::show_messages(messages),
+            Value::Pattern(MessagePattern::Text(text)) => text.clone(),
+            Value::Pattern(pattern) => pattern.show(),
+            Value::Patterns(patterns) => lists::show_patterns(patterns),
         }
     }
 }
@@ -178,6 +232,14 @@ fn check_text(text: &str) -> Result<()> {
         return Err(Error::config("contains a control character, such as a line break"));
     }
     Ok(())
+}
+
+fn parse_switch(text: &str) -> Result<bool> {
+    match text {
+        "true" => Ok(true),
+        "false" => Ok(false),
+        _ => Err(Error::config(format!("{} is neither true nor false", shown(text)))),
+    }
 }
 
 fn parse_count(text: &str) -> Result<u32> {

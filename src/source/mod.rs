@@ -7,6 +7,7 @@ mod probe_step;
 mod read_outcome;
 #[cfg(test)]
 mod test_server;
+pub(crate) mod unwrap;
 pub(crate) mod websocket;
 
 use crate::error::Result;

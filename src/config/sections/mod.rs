@@ -5,10 +5,14 @@ use std::time::Duration;
 
 use crate::config::Secret;
 
-use crate::config::choices::{
-    AdditionalProperties, LogFormat, LogLevel, OnNormalClose, SpoolSync, TlsVersion, UpdateMode,
-};
+use crate::config::choices::{AdditionalProperties, LogFormat, LogLevel, SpoolSync, TlsVersion, UpdateMode};
 use crate::config::database::libpq::Libpq;
+
+mod mapping;
+mod stream;
+
+pub use self::mapping::MappingConfig;
+pub use self::stream::{EventConfig, OauthConfig, StreamConfig};
 
 /// The configuration of a sink. [`Config::default`] lacks only credentials, a stream and a destination.
 ///
@@ -26,8 +30,10 @@ use crate::config::database::libpq::Libpq;
 pub struct Config {
     /// The token endpoint and the client's credentials.
     pub oauth: OauthConfig,
-    /// The stream and its timeouts.
+    /// The stream, the conversation on it, and its timeouts.
     pub stream: StreamConfig,
+    /// Where an event is in a message of the stream.
+    pub event: EventConfig,
     /// The JSON Schema that events must match.
     pub schema: SchemaConfig,
     /// The source of each column.
@@ -50,48 +56,6 @@ pub struct Config {
     pub log: LogConfig,
 }
 
-/// `[oauth]`
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct OauthConfig {
-    /// The URL of the token endpoint.
-    pub url: String,
-    /// The client's id.
-    pub client_id: Option<String>,
-    /// The client's secret.
-    pub client_secret: Option<Secret>,
-    /// A file that holds the client's secret; read again for each token.
-    pub client_secret_file: Option<PathBuf>,
-    /// The scope to request; the token must have it.
-    pub scope: String,
-    /// The time before its expiry at which a token is renewed.
-    pub refresh_early: Duration,
-    /// The time limit of one token request.
-    pub request_timeout: Duration,
-}
-
-/// `[stream]`
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct StreamConfig {
-    /// The stream's id; replaces `{stream_id}` in `url`.
-    pub id: Option<String>,
-    /// The stream's URL.
-    pub url: String,
-    /// The interval between two pings.
-    pub ping_interval: Duration,
-    /// The time without a message or pong after which the connection counts as lost.
-    pub idle_timeout: Duration,
-    /// The time limit for name resolution, TCP, TLS and the handshake together.
-    pub connect_timeout: Duration,
-    /// The reaction to close code 1000.
-    pub on_normal_close: OnNormalClose,
-    /// The time before the token's expiry at which the next connection is opened; zero: not at all.
-    pub renew_before_expiry: Duration,
-    /// The largest event, in bytes; a larger one becomes a dead letter.
-    pub event_bytes_max: u64,
-}
-
 /// `[schema]`
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
@@ -100,21 +64,6 @@ pub struct SchemaConfig {
     pub file: Option<PathBuf>,
     /// The treatment of unknown top-level members.
     pub additional_properties: AdditionalProperties,
-}
-
-/// `[mapping]`
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct MappingConfig {
-    /// Column and source, in the order of the columns.
-    pub columns: Vec<(String, String)>,
-    /// The columns of the conflict key.
-    pub key: Vec<String>,
-    /// The columns that an update changes; `None`: every column outside the key, except one filled with `now` named `created_at`. The
-    /// default counts as `None` where `columns` lacks some of it.
-    pub update: Option<Vec<String>>,
-    /// Whether `update` was set. The default's list fits the default's columns only.
-    pub(super) update_chosen: bool,
 }
 
 /// `[destination]`
@@ -221,60 +170,6 @@ pub struct LogConfig {
     pub level: LogLevel,
     /// The format of a line.
     pub format: LogFormat,
-}
-
-impl Default for OauthConfig {
-    fn default() -> Self {
-        Self {
-            url: "https://api.cxp.cxone.com/oauth/token".into(),
-            client_id: None,
-            client_secret: None,
-            client_secret_file: None,
-            scope: "data-actions:read".into(),
-            refresh_early: Duration::from_secs(30),
-            request_timeout: Duration::from_secs(30),
-        }
-    }
-}
-
-impl Default for StreamConfig {
-    fn default() -> Self {
-        Self {
-            id: None,
-            url: "wss://api.cxp.cxone.com/data-actions/v1/stream/{stream_id}".into(),
-            ping_interval: Duration::from_secs(20),
-            idle_timeout: Duration::from_secs(60),
-            connect_timeout: Duration::from_secs(10),
-            on_normal_close: OnNormalClose::default(),
-            renew_before_expiry: Duration::from_secs(60),
-            event_bytes_max: 1 << 20,
-        }
-    }
-}
-
-impl Default for MappingConfig {
-    fn default() -> Self {
-        let columns = [
-            ("interaction_id", "/interactionId"),
-            ("timestamp", "/timestamp"),
-            ("type", "/type"),
-            ("idempotency_key", "/idempotencyKey"),
-            ("duration", "/attributes/duration"),
-            ("disposition", "/attributes/disposition"),
-            ("queue_name", "/attributes/queueName"),
-            ("agent_id", "/attributes/agentId"),
-            ("attributes", "rest"),
-            ("created_at", "now"),
-            ("updated_at", "now"),
-        ];
-        let update = ["duration", "disposition", "queue_name", "agent_id", "attributes", "updated_at"];
-        Self {
-            columns: columns.map(|(column, source)| (column.into(), source.into())).into(),
-            key: vec!["idempotency_key".into()],
-            update: Some(update.map(Into::into).into()),
-            update_chosen: false,
-        }
-    }
 }
 
 impl Default for DestinationConfig {

@@ -1,165 +1,15 @@
-//! The table of keys: the one place that defines which keys exist.
+//! The table of keys.
 
 use std::time::Duration;
 
-use toml::de::DeValue;
-
 use crate::config::choices::{
-    AdditionalProperties, LogFormat, LogLevel, OnNormalClose, SpoolSync, TlsVersion, UpdateMode,
+    AdditionalProperties, ClientAuth, Grant, LogFormat, LogLevel, OnNormalClose, SpoolSync, TlsVersion, UpdateMode,
 };
+use crate::config::keys::Key;
 use crate::config::sections::{Config, MappingConfig};
-use crate::config::units::shown;
 use crate::config::url::Schemes;
 use crate::config::value::{Field, Value, put};
 use crate::config::value_type::ValueType;
-use crate::error::{Error, ErrorKind, Result};
-
-/// One key: a row of the table.
-pub(super) struct Key {
-    /// `section.key`
-    pub(super) name: &'static str,
-    pub(super) value_type: ValueType,
-    /// The effect of the key, for the reference.
-    pub(super) effect: &'static str,
-    /// `None` if it is not set.
-    pub(super) value: fn(&Config) -> Option<Value>,
-    /// `false` if the field cannot hold the value.
-    put: fn(&mut Config, Option<Value>) -> bool,
-}
-
-impl Key {
-    /// Sets the key from a text, as a variable holds it.
-    pub(super) fn set(&self, config: &mut Config, text: &str) -> Result<()> {
-        self.assign(config, self.value_type.read_text(text))
-    }
-
-    /// Sets the key from a value of a TOML file.
-    pub(super) fn set_toml(&self, config: &mut Config, toml: &DeValue<'_>) -> Result<()> {
-        self.assign(config, self.value_type.read_toml(toml))
-    }
-
-    fn assign(&self, config: &mut Config, value: Result<Option<Value>>) -> Result<()> {
-        value.and_then(|value| self.put(config, value)).map_err(|error| error.while_doing(self.name))
-    }
-
-    fn put(&self, config: &mut Config, value: Option<Value>) -> Result<()> {
-        let is_empty = value.is_none();
-        match ((self.put)(config, value), is_empty) {
-            (true, _) => Ok(()),
-            (false, true) => Err(Error::config("must not be empty")),
-            (false, false) => Err(Error::new(ErrorKind::Internal, "the field cannot hold a value of the key's type")),
-        }
-    }
-
-    pub(super) fn section(&self) -> &'static str {
-        self.name.split_once('.').map_or(self.name, |(section, _)| section)
-    }
-
-    /// The environment variable: `CXSINK_OAUTH__CLIENT_ID`.
-    pub(super) fn variable(&self) -> String {
-        format!("CXSINK_{}", self.name.replacen('.', "__", 1).to_ascii_uppercase())
-    }
-}
-
-impl Config {
-    /// Sets the value of `section.key` from a text, as an environment variable would. An empty text unsets an optional value. On an
-    /// error nothing has changed.
-    ///
-    /// Setting `mapping.columns` also unsets the default of `mapping.update`, which fits the default columns only.
-    ///
-    /// # Errors
-    /// `Config`: the key is unknown, or the value is invalid.
-    pub fn set(&mut self, key: &str, value: &str) -> Result<()> {
-        find(key)?.set(self, value)
-    }
-
-    /// The value of `section.key` as a text that [`Config::set`] accepts; `None` if it is not set or the key is unknown.
-    /// A secret is shown as `***`, also the password within a URL.
-    pub fn get(&self, key: &str) -> Option<String> {
-        let key = find(key).ok()?;
-        (key.value)(self).map(|value| key.value_type.show(&value))
-    }
-}
-
-/// The names of all keys, `section.key`, in the order of the reference.
-pub fn keys() -> impl ExactSizeIterator<Item = &'static str> {
-    KEYS.iter().map(|key| key.name)
-}
-
-/// The row of the table for `section.key`; an error names the nearest key.
-pub(super) fn find(name: &str) -> Result<&'static Key> {
-    KEYS.iter().find(|key| key.name == name).ok_or_else(|| {
-        let mut error = unknown("key", name);
-        // A name without a section is compared with the last parts of the keys' names.
-        let by_last_part = KEYS.iter().map(|key| (key.name.rsplit('.').next().unwrap_or_default(), key.name));
-        let candidates: Vec<_> = if name.contains('.') {
-            KEYS.iter().map(|key| (key.name, key.name)).collect()
-        } else {
-            by_last_part.collect()
-        };
-        if let Some(nearest) = nearest(name, candidates) {
-            error = unknown_near("key", name, nearest);
-        }
-        error.with_hint("see docs/configuration.md for all keys")
-    })
-}
-
-pub(super) fn unknown_section(name: &str) -> Error {
-    let sections: Vec<_> = SECTIONS.iter().map(|(section, _)| *section).collect();
-    let hint = format!("use one of the sections {}", sections.join(", "));
-    match nearest(name, sections.iter().map(|section| (*section, *section))) {
-        Some(nearest) => unknown_near("section", name, nearest),
-        None => unknown("section", name),
-    }
-    .with_hint(hint)
-}
-
-fn unknown(what: &str, name: &str) -> Error {
-    Error::config(format!("unknown {what} {}", shown(name)))
-}
-
-pub(super) fn unknown_near(what: &str, name: &str, nearest: &str) -> Error {
-    Error::config(format!("unknown {what} {}; the nearest known one is {nearest:?}", shown(name)))
-}
-
-/// Of pairs of a text and its meaning, the meaning of the text nearest to `name`.
-pub(super) fn nearest<T>(name: &str, candidates: impl IntoIterator<Item = (impl AsRef<str>, T)>) -> Option<T> {
-    // The time of a comparison is proportional to both lengths, and a name may be any text.
-    let name: String = name.chars().take(100).collect();
-    let distance = |candidate: &str| strsim::osa_distance(&name, candidate);
-    candidates.into_iter().min_by_key(|(candidate, _)| distance(candidate.as_ref())).map(|(_, meaning)| meaning)
-}
-
-/// The sections, each with its subject.
-pub(super) const SECTIONS: [(&str, &str); 12] = [
-    ("oauth", "The token endpoint and the client's credentials (OAuth 2.0 client credentials)."),
-    (
-        "stream",
-        "The stream and its timeouts. If no setting of the stream and no credentials are set, the sink accepts events from the application only.",
-    ),
-    ("schema", "The JSON Schema that events must match."),
-    ("mapping", "The source of each column of the table."),
-    ("destination", "The database and the table."),
-    ("spool", "The local file in which events wait until they are committed to the table."),
-    (
-        "batch",
-        "The limits of one transaction. There is no timer: a batch takes all events that arrived during the previous transaction.",
-    ),
-    ("dead_letters", "The space for rejected events. Dead letters are stored in the spool file."),
-    (
-        "retry",
-        "The delays between attempts to connect, and between attempts to write: exponential backoff with full jitter.",
-    ),
-    (
-        "tls",
-        "TLS settings of the connections to the token endpoint, the stream and the database. Files are PEM and are read again for each connection, so a renewed certificate takes effect without a restart.",
-    ),
-    (
-        "proxy",
-        "The HTTP proxy (CONNECT) between this machine and CXone, for the token endpoint and the stream. URLs with `http://` or `ws://`, which lead to this machine, and the database are never reached through it.",
-    ),
-    ("log", "The log output of the command line. The library itself prints nothing."),
-];
 
 macro_rules! key {
     ($section:ident . $field:ident, $value_type:expr, $effect:expr) => {
@@ -183,21 +33,66 @@ const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
 const TIB: u64 = 1 << 40;
 
-/// The table, in the order of the sections.
-pub(super) static KEYS: &[Key] = &[
+/// All keys, in the order of the sections.
+pub(in crate::config) static KEYS: &[Key] = &[
+    key!(
+        oauth.grant,
+        ValueType::Word(Grant::WORDS),
+        "How the token is got: `client_credentials` (RFC 6749 section 4.4); `password` (section 4.3) with `oauth.username` and `oauth.password`, for an access key its id and its secret; `access_key`, a JSON request with `accessKeyId` and `accessKeySecret`, from the same two keys; `none`: no request. The token is then in `oauth.token_file`, or the stream needs none."
+    ),
     key!(oauth.url, ValueType::Url(Schemes::HTTP), "The URL of the token endpoint."),
-    key!(oauth.client_id, ValueType::Text, "The client's id. Required for a stream."),
+    key!(
+        oauth.discovery,
+        ValueType::Url(Schemes::HTTP),
+        "The issuer, instead of `oauth.url`: the token endpoint is the `token_endpoint` of its `/.well-known/openid-configuration`. It is looked up at the start, and again when a token request fails."
+    ),
+    key!(
+        oauth.client_auth,
+        ValueType::Word(ClientAuth::WORDS),
+        "Where the client's id and secret are: in the `body`; in an `Authorization: Basic` header, `basic` (percent-encoded, RFC 6749 section 2.3.1) or `basic_raw` (as they are, which some servers expect); `none`: there is no secret, and the id, if there is one, is in the body."
+    ),
+    key!(
+        oauth.client_id,
+        ValueType::Text,
+        "The client's id. A stream requires it with `oauth.grant` = `client_credentials`."
+    ),
     key!(
         oauth.client_secret,
         ValueType::Secret,
-        "The client's secret. A stream requires this key or `oauth.client_secret_file`."
+        "The client's secret. A client that authenticates itself requires this key or `oauth.client_secret_file`."
     ),
     key!(
         oauth.client_secret_file,
         ValueType::Path,
         "A file that holds the client's secret, instead of `oauth.client_secret`. It is read again for each token, so the secret can be changed while the sink runs. Line breaks at its end are ignored."
     ),
-    key!(oauth.scope, ValueType::Text, "The scope to request. A token that lacks it is an error."),
+    key!(oauth.username, ValueType::Text, "The user's name, or the id of an access key."),
+    key!(oauth.password, ValueType::Secret, "The user's password, or the secret of an access key."),
+    key!(
+        oauth.password_file,
+        ValueType::Path,
+        "A file that holds it, instead of `oauth.password`. It is read again for each token. Line breaks at its end are ignored."
+    ),
+    key!(
+        oauth.scope,
+        ValueType::Text,
+        "The scope to request; a token that lacks it is an error. A blank `\" \"` requests none."
+    ),
+    key!(
+        oauth.params,
+        ValueType::Pairs,
+        "Further members of the token request, such as `tenant`. Their values are not shown."
+    ),
+    key!(
+        oauth.params_file,
+        ValueType::Files,
+        "The same with values from files: `{ tenant = \"/run/secrets/tenant\" }`. They are read again for each token."
+    ),
+    key!(
+        oauth.token_file,
+        ValueType::Path,
+        "With `oauth.grant` = `none`: a file that holds a token, which someone else renews. It is read again for each connection."
+    ),
     key!(
         oauth.refresh_early,
         ValueType::Duration(Duration::ZERO, ms(30 * 60_000)),
@@ -206,17 +101,96 @@ pub(super) static KEYS: &[Key] = &[
     key!(
         oauth.request_timeout,
         ValueType::Duration(ms(10), MINUTE.saturating_mul(10)),
-        "The time limit of one token request."
+        "The time limit of one token request, with the lookup of its endpoint."
     ),
     key!(
         stream.id,
         ValueType::Text,
-        "The stream's id. Replaces `{stream_id}` in `stream.url`, percent-encoded. Required if the URL has this placeholder."
+        "The stream's id. Replaces `{stream_id}` in `stream.url`, percent-encoded, and in messages. Required if there is such a placeholder."
     ),
     key!(
         stream.url,
         ValueType::Url(Schemes::WEBSOCKET),
         "The stream's URL. Without `{stream_id}` it is used unchanged."
+    ),
+    key!(
+        stream.token_in,
+        ValueType::TokenIn,
+        "Where the token is sent: `header` (`Authorization: Bearer …` in the handshake), `query:NAME` (the member NAME of the URL's query, percent-encoded; such a URL may end up in the server's logs), `message` (only in place of `{token}` in messages), `none`. `{token}` in messages works with each of them."
+    ),
+    key!(
+        stream.headers,
+        ValueType::Pairs,
+        "Further headers of the handshake. Their values are not shown."
+    ),
+    key!(
+        stream.headers_file,
+        ValueType::Files,
+        "The same with values from files: `{ \"X-Api-Key\" = \"/run/secrets/key\" }`. They are read again for each connection."
+    ),
+    key!(
+        stream.subprotocol,
+        ValueType::Text,
+        "The subprotocol to request (`Sec-WebSocket-Protocol`). A server that does not agree to it is an error."
+    ),
+    key!(
+        stream.compression,
+        ValueType::Switch,
+        "Whether to offer compression (permessage-deflate, RFC 7692). A message that inflates to more than `stream.event_bytes_max`, and to more than 64 MiB, ends the connection, and its beginning becomes a dead letter."
+    ),
+    Key {
+        value: |config| (!config.stream.open.is_empty()).then(|| Value::Messages(config.stream.open.clone())),
+        put: put_open,
+        ..key!(
+            stream.open,
+            ValueType::Messages,
+            "The messages that open the conversation, sent in this order after each handshake. `{token}` and `{stream_id}` are replaced, JSON-escaped."
+        )
+    },
+    key!(
+        stream.open_answer,
+        ValueType::Pattern,
+        "The answer to the opening messages. The connection does not count as open before it comes; events that come before are kept."
+    ),
+    key!(
+        stream.open_timeout,
+        ValueType::Duration(ms(10), MINUTE.saturating_mul(10)),
+        "The time limit of `stream.open_answer`. After it the token is dropped, and the sink connects again."
+    ),
+    key!(
+        stream.open_refused,
+        ValueType::Patterns,
+        "Answers and close codes (`{ close_code = 4429 }`) with which the server asks for patience, at any time. The sink keeps the token, and connects again after `stream.open_refused_delay`."
+    ),
+    key!(
+        stream.open_refused_delay,
+        ValueType::Duration(ms(1), HOUR),
+        "The delay after the first such refusal. Each further one in a row doubles it, up to four times its length."
+    ),
+    key!(
+        stream.heartbeat,
+        ValueType::Text,
+        "A message to send every `stream.heartbeat_interval`, beside the protocol's own pings. The placeholders are those of `stream.open`."
+    ),
+    key!(
+        stream.heartbeat_interval,
+        ValueType::Duration(ms(10), HOUR),
+        "The interval between two heartbeats. Must be shorter than `stream.idle_timeout`."
+    ),
+    key!(
+        stream.heartbeat_answer,
+        ValueType::Pattern,
+        "The answer to a heartbeat. If none comes for `stream.idle_timeout`, the connection counts as lost, whatever else arrives. It is counted as `ignored`."
+    ),
+    key!(
+        stream.ignore,
+        ValueType::Patterns,
+        "Messages that hold no event: they are counted as `ignored` and not kept."
+    ),
+    key!(
+        stream.ack,
+        ValueType::Text,
+        "A message to send for each message with events, once the spool has them (with `spool.sync` = `power-loss`: once they are on the disk). `{/eventId}` is replaced by the JSON at this pointer of the message."
     ),
     key!(
         stream.ping_interval,
@@ -247,6 +221,17 @@ pub(super) static KEYS: &[Key] = &[
         stream.event_bytes_max,
         ValueType::Size(64, 256 * MIB),
         "The largest event. A larger one becomes a dead letter."
+    ),
+    key!(
+        event.path,
+        ValueType::Pointer,
+        "The JSON pointer of the event in a message, such as `/body/data`. A text there is parsed as JSON."
+    ),
+    key!(event.each, ValueType::Switch, "Whether an array there holds one event in each element."),
+    key!(
+        event.lines,
+        ValueType::Switch,
+        "Whether a message holds JSON Lines: each line is then treated as a message."
     ),
     key!(schema.file, ValueType::Path, "A JSON Schema file that replaces the built-in schema."),
     key!(
@@ -401,53 +386,18 @@ fn put_columns(config: &mut Config, value: Option<Value>) -> bool {
     done
 }
 
+/// Columns are lists of texts as well.
+fn put_open(config: &mut Config, value: Option<Value>) -> bool {
+    config.stream.open = match value {
+        None => Vec::new(),
+        Some(Value::Messages(messages)) => messages,
+        Some(_) => return false,
+    };
+    true
+}
+
 fn put_update(config: &mut Config, value: Option<Value>) -> bool {
     config.mapping.update_chosen = value.is_some();
     put(&mut config.mapping.update, value)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_keys_follow_the_order_of_the_sections() {
-        let mut sections: Vec<_> = KEYS.iter().map(Key::section).collect();
-        sections.dedup();
-        assert_eq!(sections, SECTIONS.map(|(name, _)| name));
-    }
-
-    #[test]
-    fn every_key_accepts_the_value_it_shows() {
-        for key in KEYS {
-            let mut config = Config::default();
-            config.oauth.client_id = Some("id".into());
-            config.oauth.client_secret = Some("secret".into());
-            config.oauth.client_secret_file = Some("secret.txt".into());
-            config.stream.id = Some("id".into());
-            config.schema.file = Some("schema.json".into());
-            config.destination.url = Some("sqlite:x.db".into());
-            config.destination.password_file = Some("password.txt".into());
-            config.proxy.url = Some("http://me@proxy:3128".into());
-            config.proxy.password_file = Some("proxy.txt".into());
-            config.tls.ca_file = Some("ca.pem".into());
-            config.tls.cert_file = Some("client.pem".into());
-            config.tls.key_file = Some("client.key".into());
-            config.tls.server_name = Some("api.example".into());
-            config.destination.lock_timeout = Some(ms(500));
-            let shown = config.get(key.name).unwrap_or_else(|| panic!("{} is not set", key.name));
-            config.set(key.name, &shown).unwrap();
-            assert_eq!(config.get(key.name), Some(shown), "{}", key.name);
-        }
-    }
-
-    #[test]
-    fn the_defaults_are_within_their_ranges() {
-        let config = Config::default();
-        for key in KEYS {
-            if let Some(value) = (key.value)(&config) {
-                key.value_type.check(&value).unwrap_or_else(|e| panic!("{}: {e}", key.name));
-            }
-        }
-    }
-}

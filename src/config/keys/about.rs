@@ -1,0 +1,38 @@
+//! The sections, each with its subject.
+
+pub(in crate::config) const SECTIONS: [(&str, &str); 13] = [
+    (
+        "oauth",
+        "The token: the endpoint that grants it, and the credentials. Every secret may be in a file instead. [streams.md](streams.md) says which stream needs which settings.",
+    ),
+    (
+        "stream",
+        "The stream, the conversation on it, and its timeouts. If no setting of the stream and no credentials are set, the sink accepts events from the application only. See [Messages and patterns](#messages-and-patterns).",
+    ),
+    (
+        "event",
+        "Where an event is in a message of the stream. By default a message is one event. It does not concern events from the application and from `import`.",
+    ),
+    ("schema", "The JSON Schema that events must match."),
+    ("mapping", "The source of each column of the table."),
+    ("destination", "The database and the table."),
+    ("spool", "The local file in which events wait until they are committed to the table."),
+    (
+        "batch",
+        "The limits of one transaction. There is no timer: a batch takes all events that arrived during the previous transaction.",
+    ),
+    ("dead_letters", "The space for rejected events. Dead letters are stored in the spool file."),
+    (
+        "retry",
+        "The delays between attempts to connect, and between attempts to write: exponential backoff with full jitter.",
+    ),
+    (
+        "tls",
+        "TLS settings of the connections to the token endpoint, the stream and the database. Files are PEM and are read again for each connection, so a renewed certificate takes effect without a restart.",
+    ),
+    (
+        "proxy",
+        "The HTTP proxy (CONNECT) between this machine and CXone, for the token endpoint and the stream. URLs with `http://` or `ws://`, which lead to this machine, and the database are never reached through it.",
+    ),
+    ("log", "The log output of the command line. The library itself prints nothing."),
+];

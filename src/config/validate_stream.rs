@@ -1,0 +1,220 @@
+//! The checks of `[oauth]`, `[stream]` and `[event]` before a sink opens.
+
+use crate::config::choices::{ClientAuth, Grant};
+use crate::config::conversation::{MessagePattern, TokenIn};
+use crate::config::sections::{Config, OauthConfig, StreamConfig};
+use crate::config::{percent, pointer};
+use crate::error::{Error, Result};
+
+const STREAM_ID: &str = "{stream_id}";
+pub(crate) const TOKEN: &str = "{token}";
+
+/// Headers that the handshake itself sets.
+const HEADERS_OF_THE_HANDSHAKE: [&str; 5] = ["host", "connection", "upgrade", "content-length", "transfer-encoding"];
+
+impl Config {
+    /// Whether a stream is configured; otherwise the sink accepts events from the application only. Any setting of the stream
+    /// counts, so that a missing one is an error ([`Config::validate`]) and not a sink that reads nothing.
+    pub fn has_stream(&self) -> bool {
+        let (stream, oauth) = (&self.stream, &self.oauth);
+        stream.id.is_some()
+            || !stream.url.contains(STREAM_ID)
+            || !stream.open.is_empty()
+            || oauth.grant != Grant::default()
+            || oauth.discovery.is_some()
+            || oauth.client_id.is_some()
+            || oauth.client_secret.is_some()
+            || oauth.client_secret_file.is_some()
+            || oauth.username.is_some()
+            || oauth.password.is_some()
+            || oauth.password_file.is_some()
+            || oauth.token_file.is_some()
+    }
+
+    /// The URL of the stream: `stream.url` with `stream.id` in place of `{stream_id}`.
+    ///
+    /// # Errors
+    /// `Config`: the id is required and missing.
+    pub fn stream_url(&self) -> Result<String> {
+        if !self.stream.url.contains(STREAM_ID) {
+            return Ok(self.stream.url.clone());
+        }
+        let id = self.stream.required_id()?;
+        if id == "." || id == ".." {
+            return Err(Error::config("stream.id: `.` and `..` are path segments, not ids"));
+        }
+        Ok(self.stream.url.replace(STREAM_ID, &percent::encode(id, percent::RESERVED)))
+    }
+
+    pub(super) fn validate_stream(&self) -> Result<()> {
+        self.stream.validate_times()?;
+        if !self.has_stream() {
+            return Ok(());
+        }
+        self.stream_url()?;
+        self.oauth.validate()?;
+        self.stream.validate(self.oauth.has_token())
+    }
+}
+
+impl OauthConfig {
+    /// Whether there is a token at all.
+    pub(crate) fn has_token(&self) -> bool {
+        self.grant != Grant::None || self.token_file.is_some()
+    }
+
+    /// Whether a request holds the client's secret.
+    pub(crate) fn has_client_secret(&self) -> bool {
+        match self.grant {
+            Grant::ClientCredentials => self.client_auth != ClientAuth::None,
+            Grant::Password | Grant::AccessKey => self.client_auth != ClientAuth::None && self.client_id.is_some(),
+            Grant::None => false,
+        }
+    }
+
+    fn validate(&self) -> Result<()> {
+        if self.grant == Grant::None {
+            return self.token().map(drop);
+        }
+        if self.token_file.is_some() {
+            return Err(Error::config("oauth.token_file: there is a grant that gets a token")
+                .with_hint("set oauth.grant = \"none\", or remove oauth.token_file"));
+        }
+        if self.discovery.is_some() && self.url != Self::default().url {
+            return Err(Error::config("oauth.url and oauth.discovery are both set").with_hint("set one of them"));
+        }
+        if self.grant == Grant::ClientCredentials && self.client_id.is_none() {
+            return Err(Error::config("oauth.client_id is missing").with_hint("set CXONE_CLIENT_ID or oauth.client_id"));
+        }
+        if self.has_client_secret() {
+            self.client_secret()?;
+        }
+        if matches!(self.grant, Grant::Password | Grant::AccessKey) {
+            if self.username.is_none() {
+                return Err(Error::config("oauth.username is missing")
+                    .with_hint("set oauth.username, for an access key to its id"));
+            }
+            self.password()?;
+        }
+        let params = self.all_params()?;
+        let own = ["grant_type", "client_id", "client_secret", "username", "password", "scope"];
+        match params.iter().find(|(name, _)| own.contains(&name.as_str())) {
+            Some((name, _)) => Err(Error::config(format!("oauth.params: {name} has a key of its own"))
+                .with_hint("set that key, and remove it from oauth.params")),
+            None => Ok(()),
+        }
+    }
+}
+
+impl StreamConfig {
+    fn required_id(&self) -> Result<&str> {
+        let missing = || Error::config("stream.id is missing").with_hint("set CXONE_STREAM_ID or stream.id");
+        self.id.as_deref().ok_or_else(missing)
+    }
+
+    fn validate_times(&self) -> Result<()> {
+        let check = |interval, key: &str| {
+            if interval < self.idle_timeout {
+                return Ok(());
+            }
+            Err(Error::config(format!("{key}: must be shorter than stream.idle_timeout"))
+                .with_hint("lower it, so that an idle connection is asked before it counts as lost"))
+        };
+        check(self.ping_interval, "stream.ping_interval")?;
+        if self.heartbeat.is_some() { check(self.heartbeat_interval, "stream.heartbeat_interval") } else { Ok(()) }
+    }
+
+    /// The messages that this side sends by itself.
+    fn client_messages(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let open = self.open.iter().map(|message| ("stream.open", message.as_str()));
+        open.chain(self.heartbeat.as_deref().map(|message| ("stream.heartbeat", message)))
+    }
+
+    fn validate(&self, has_token: bool) -> Result<()> {
+        for (key, message) in self.client_messages() {
+            if message.contains(STREAM_ID) {
+                self.required_id().map_err(|error| error.while_doing(key))?;
+            }
+            if message.contains(TOKEN) && !has_token {
+                return Err(Error::config(format!("{key}: it holds {TOKEN}, and there is no token"))
+                    .with_hint("set oauth.token_file or oauth.grant, or remove the placeholder"));
+            }
+        }
+        match self.token_in {
+            TokenIn::Query(_) if !has_token => {
+                return Err(Error::config("stream.token_in: there is no token")
+                    .with_hint("set oauth.token_file or oauth.grant, or set stream.token_in = \"none\""));
+            }
+            TokenIn::Message if !self.client_messages().any(|(_, message)| message.contains(TOKEN)) => {
+                return Err(Error::config(format!("stream.token_in: no message holds {TOKEN}"))
+                    .with_hint("put {token} into one of stream.open"));
+            }
+            _ => {}
+        }
+        if self.heartbeat_answer.is_some() && self.heartbeat.is_none() {
+            return Err(Error::config("stream.heartbeat_answer is set and stream.heartbeat is not"));
+        }
+        self.validate_patterns()?;
+        self.validate_ack()?;
+        self.validate_headers()
+    }
+
+    fn validate_patterns(&self) -> Result<()> {
+        let has_code = |pattern: &MessagePattern| matches!(pattern, MessagePattern::CloseCode(_));
+        let answers = [("stream.open_answer", &self.open_answer), ("stream.heartbeat_answer", &self.heartbeat_answer)];
+        let wrong = answers.iter().find(|(_, pattern)| pattern.as_ref().is_some_and(has_code)).map(|(key, _)| *key);
+        match wrong.or(self.ignore.iter().any(has_code).then_some("stream.ignore")) {
+            Some(key) => Err(Error::config(format!("{key}: a close code is no message"))
+                .with_hint("use close_code in stream.open_refused only")),
+            None => Ok(()),
+        }
+    }
+
+    fn validate_ack(&self) -> Result<()> {
+        let Some(ack) = &self.ack else { return Ok(()) };
+        for (_, pointer) in placeholders(ack) {
+            pointer::check(pointer).map_err(|error| error.while_doing("stream.ack"))?;
+        }
+        Ok(())
+    }
+
+    fn validate_headers(&self) -> Result<()> {
+        let names = self.headers.iter().map(|(name, _)| name).chain(self.headers_file.iter().map(|(name, _)| name));
+        let mut seen = std::collections::HashSet::new();
+        for name in names {
+            let lower = name.to_ascii_lowercase();
+            let bad = |reason: &str| Error::config(format!("stream.headers: the header {name:?} {reason}"));
+            if tungstenite::http::HeaderName::try_from(name.as_str()).is_err() {
+                return Err(bad("has a name that no header has"));
+            }
+            if HEADERS_OF_THE_HANDSHAKE.contains(&lower.as_str()) || lower.starts_with("sec-websocket-") {
+                return Err(bad("belongs to the handshake itself"));
+            }
+            if lower == "authorization" && self.token_in == TokenIn::Header {
+                return Err(bad("is the place of the token")
+                    .with_hint("set stream.token_in = \"none\" for an Authorization header of your own"));
+            }
+            if !seen.insert(lower) {
+                return Err(bad("is listed twice"));
+            }
+        }
+        for (name, value) in self.all_headers()? {
+            if !value.expose().bytes().all(|byte| (0x20..0x7f).contains(&byte)) {
+                return Err(Error::config(format!("stream.headers: the value of {name:?} has a character that no header may hold")));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The placeholders `{/pointer}` of an acknowledgement: the text before each, and its pointer.
+pub(crate) fn placeholders(ack: &str) -> impl Iterator<Item = (&str, &str)> {
+    let mut rest = ack;
+    std::iter::from_fn(move || {
+        let start = rest.find("{/")?;
+        let end = start + rest[start..].find('}')?;
+        let found = (&rest[..start], &rest[start + 1..end]);
+        rest = &rest[end + 1..];
+        Some(found)
+    })
+}
