@@ -87,10 +87,8 @@ impl MessagePattern {
         match toml {
             DeValue::String(text) => Ok(Self::Text(text.clone().into_owned())),
             DeValue::Table(table) => Self::from_table(table),
-            other => {
-                Err(Error::config(format!("expected a text or a table, found TOML type {}", other.type_str()))
-                    .with_hint(HINT))
-            }
+            other => Err(Error::config(format!("expected a text or a table, found TOML type {}", other.type_str()))
+                .with_hint(HINT)),
         }
     }
 
@@ -126,10 +124,8 @@ impl MessagePattern {
             Self::CloseCode(code) => format!("{{ close_code = {code} }}"),
             Self::Member { pointer, equals } if equals.is_empty() => format!("{{ pointer = {} }}", quoted(pointer)),
             Self::Member { pointer, equals } => {
-                let values: Vec<_> = equals
-                    .iter()
-                    .map(|value| value.as_str().map_or_else(|| value.to_string(), quoted))
-                    .collect();
+                let values: Vec<_> =
+                    equals.iter().map(|value| value.as_str().map_or_else(|| value.to_string(), quoted)).collect();
                 format!("{{ pointer = {}, equals = [{}] }}", quoted(pointer), values.join(", "))
             }
         }

@@ -19,7 +19,9 @@ pub(super) type Pairs = Vec<(String, String)>;
 pub(super) fn pairs_from_text(text: &str) -> Result<Pairs> {
     // The errors of columns would name the wrong thing, and a value may be a secret.
     let pairs = columns_from_text(text);
-    pairs.map_err(|_| Error::config("not of the form name=value").with_hint(r#"write NAME=VALUE pairs, or { "NAME" = "VALUE" }"#))
+    pairs.map_err(|_| {
+        Error::config("not of the form name=value").with_hint(r#"write NAME=VALUE pairs, or { "NAME" = "VALUE" }"#)
+    })
 }
 
 pub(super) fn pairs_from_toml(toml: &DeValue<'_>) -> Result<Pairs> {
@@ -54,7 +56,10 @@ pub(super) fn check_pairs<'a>(pairs: impl Iterator<Item = (&'a String, &'a str)>
             return Err(Error::config(format!("the name {} is listed twice", shown(name))));
         }
         if value.is_empty() || value.contains(char::is_control) {
-            return Err(Error::config(format!("the value of {} is empty, or contains a control character", shown(name))));
+            return Err(Error::config(format!(
+                "the value of {} is empty, or contains a control character",
+                shown(name)
+            )));
         }
     }
     Ok(())
@@ -76,7 +81,8 @@ pub(super) fn messages_from_text(text: &str) -> Result<Vec<String>> {
 }
 
 pub(super) fn messages_from_toml(toml: &DeValue<'_>) -> Result<Vec<String>> {
-    let bad = || Error::config("expected a list of messages").with_hint(r#"write a list of texts, such as ['{"a":1}']"#);
+    let bad =
+        || Error::config("expected a list of messages").with_hint(r#"write a list of texts, such as ['{"a":1}']"#);
     let messages = toml.as_array().ok_or_else(bad)?;
     messages.iter().map(|message| message.get_ref().as_str().map(Into::into).ok_or_else(bad)).collect()
 }

@@ -200,7 +200,9 @@ impl StreamConfig {
         }
         for (name, value) in self.all_headers()? {
             if !value.expose().bytes().all(|byte| (0x20..0x7f).contains(&byte)) {
-                return Err(Error::config(format!("stream.headers: the value of {name:?} has a character that no header may hold")));
+                return Err(Error::config(format!(
+                    "stream.headers: the value of {name:?} has a character that no header may hold"
+                )));
             }
         }
         Ok(())

@@ -5,10 +5,10 @@ use std::time::Duration;
 use crate::config::Secret;
 use toml::de::DeValue;
 
+use crate::config::conversation::{MessagePattern, TokenIn};
 use crate::config::units::{self, shown};
 use crate::config::url::{EndpointUrl, Schemes};
 use crate::config::value::Value;
-use crate::config::conversation::{MessagePattern, TokenIn};
 use crate::config::{columns, database, lists, pointer, proxy};
 use crate::error::{Error, Result};
 

@@ -118,11 +118,7 @@ pub(in crate::config) static KEYS: &[Key] = &[
         ValueType::TokenIn,
         "Where the token is sent: `header` (`Authorization: Bearer …` in the handshake), `query:NAME` (the member NAME of the URL's query, percent-encoded; such a URL may end up in the server's logs), `message` (only in place of `{token}` in messages), `none`. `{token}` in messages works with each of them."
     ),
-    key!(
-        stream.headers,
-        ValueType::Pairs,
-        "Further headers of the handshake. Their values are not shown."
-    ),
+    key!(stream.headers, ValueType::Pairs, "Further headers of the handshake. Their values are not shown."),
     key!(
         stream.headers_file,
         ValueType::Files,
@@ -228,11 +224,7 @@ pub(in crate::config) static KEYS: &[Key] = &[
         "The JSON pointer of the event in a message, such as `/body/data`. A text there is parsed as JSON."
     ),
     key!(event.each, ValueType::Switch, "Whether an array there holds one event in each element."),
-    key!(
-        event.lines,
-        ValueType::Switch,
-        "Whether a message holds JSON Lines: each line is then treated as a message."
-    ),
+    key!(event.lines, ValueType::Switch, "Whether a message holds JSON Lines: each line is then treated as a message."),
     key!(schema.file, ValueType::Path, "A JSON Schema file that replaces the built-in schema."),
     key!(
         schema.additional_properties,
@@ -400,4 +392,3 @@ fn put_update(config: &mut Config, value: Option<Value>) -> bool {
     config.mapping.update_chosen = value.is_some();
     put(&mut config.mapping.update, value)
 }
-
