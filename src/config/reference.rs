@@ -83,6 +83,30 @@ Files are read again for each connection. The variables below count only if the 
 home directory. The variables are
 ";
 
+const STREAM_TAIL: &str = "
+### Messages and patterns
+
+A **message** is a text that the sink sends. `{token}` and `{stream_id}` in it are replaced, with the escapes of a JSON string. Put messages
+in single quotes, TOML's literal strings:
+
+```toml
+[stream]
+open = ['{\"action\":\"register\",\"payload\":{\"token\":\"{token}\"}}']
+open_answer = '\"authorized\"'
+heartbeat = '{\"action\":\"heartbeat\"}'
+heartbeat_answer = '\"pong\"'
+ignore = ['\"pong\"', { pointer = \"/command\", equals = [\"HEARTBEAT_ACK\", \"SUBSCRIBED\"] }]
+```
+
+A **pattern** is compared with a message of the server. A text matches the same message, without the white space around it. A table matches a
+message with a member at `pointer` (a JSON pointer, RFC 6901): any value, or one that equals one of `equals` (texts, numbers, `true`,
+`false`). `{ close_code = 4429 }` matches a close frame, in `stream.open_refused` only.
+
+In a variable or in `set`, a list is an inline TOML array, and a text without brackets is a list of one:
+`CXSINK_STREAM__OPEN='{\"action\":\"subscribe\"}'`, `CXSINK_STREAM__IGNORE='[\"ping\", { pointer = \"/command\" }]'`. Tables of
+texts are written as pairs, `X-Tenant=t1, X-Region=eu`, or as an inline table.
+";
+
 const MAPPING_TAIL: &str = "
 `mapping.columns` gives each column a source:
 
@@ -133,6 +157,7 @@ fn write(text: &mut String) -> std::fmt::Result {
             writeln!(text, "| `{}` | {} | {default} | {} |", key.name, key.value_type.describe(), key.effect)?;
         }
         match section {
+            "stream" => text.push_str(STREAM_TAIL),
             "mapping" => text.push_str(MAPPING_TAIL),
             "destination" => {
                 text.push_str(POSTGRESQL);
