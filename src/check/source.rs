@@ -20,10 +20,14 @@ const TOKEN_ENDPOINT: StepNames =
 const STREAM: StepNames =
     StepNames { names: "stream.names", tcp: "stream.tcp", proxy: "stream.proxy", tls: "stream.tls" };
 
-/// The token endpoint; true if it gave a token.
+/// The token endpoint; true if it gave a token, or if the stream needs none.
 pub(super) fn check_token(probe: &mut dyn Probe, reports: &Sender<CheckStep>) -> bool {
     let StepNames { names, tcp, proxy, tls } = TOKEN_ENDPOINT;
-    let mut steps = Steps::new(&[names, tcp, proxy, tls, "oauth.token", "oauth.clock"], reports);
+    let all = ["oauth.discovery", names, tcp, proxy, tls, "oauth.token", "oauth.clock"];
+    let mut steps = Steps::new(&all, reports);
+    if steps.examine("oauth.discovery", || probe.examine(ProbeStep::Discovery)).is_none() {
+        return false;
+    }
     if reach(probe, Server::TokenEndpoint, &TOKEN_ENDPOINT, &mut steps).is_none() {
         return false;
     }

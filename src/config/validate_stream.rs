@@ -72,7 +72,19 @@ impl OauthConfig {
         }
     }
 
-    fn validate(&self) -> Result<()> {
+    /// The scope that a request asks for, and that its token must have; the JSON endpoint for access keys takes none.
+    pub(crate) fn requested_scope(&self) -> Option<&str> {
+        let has_scope = self.grant != Grant::AccessKey && !self.scope.trim().is_empty();
+        has_scope.then_some(&*self.scope)
+    }
+
+    /// The key that says where the token endpoint is.
+    pub(crate) fn endpoint_key(&self) -> &'static str {
+        if self.discovery.is_some() { "oauth.discovery" } else { "oauth.url" }
+    }
+
+    /// Checks the settings of the token; reads the files of secrets.
+    pub(crate) fn validate(&self) -> Result<()> {
         if self.grant == Grant::None {
             return self.token().map(drop);
         }
@@ -83,9 +95,11 @@ impl OauthConfig {
         if self.discovery.is_some() && self.url != Self::default().url {
             return Err(Error::config("oauth.url and oauth.discovery are both set").with_hint("set one of them"));
         }
-        if self.grant == Grant::ClientCredentials && self.client_id.is_none() {
-            return Err(Error::config("oauth.client_id is missing").with_hint("set CXONE_CLIENT_ID or oauth.client_id"));
+        if self.discovery.as_ref().is_some_and(|issuer| issuer.contains('?')) {
+            return Err(Error::config("oauth.discovery: an issuer has no query")
+                .with_hint("write the issuer as it calls itself, such as https://cxone.niceincontact.com"));
         }
+        self.validate_client()?;
         if self.has_client_secret() {
             self.client_secret()?;
         }
@@ -96,13 +110,40 @@ impl OauthConfig {
             }
             self.password()?;
         }
-        let params = self.all_params()?;
-        let own = ["grant_type", "client_id", "client_secret", "username", "password", "scope"];
-        match params.iter().find(|(name, _)| own.contains(&name.as_str())) {
-            Some((name, _)) => Err(Error::config(format!("oauth.params: {name} has a key of its own"))
-                .with_hint("set that key, and remove it from oauth.params")),
-            None => Ok(()),
+        self.validate_params()
+    }
+
+    fn validate_client(&self) -> Result<()> {
+        let is_basic = matches!(self.client_auth, ClientAuth::Basic | ClientAuth::BasicRaw);
+        match &self.client_id {
+            None if self.grant == Grant::ClientCredentials || is_basic => {
+                Err(Error::config("oauth.client_id is missing").with_hint("set CXONE_CLIENT_ID or oauth.client_id"))
+            }
+            // RFC 7617 section 2: the server takes what is behind the first colon for the secret.
+            Some(id) if self.client_auth == ClientAuth::BasicRaw && id.contains(':') => Err(Error::config(
+                "oauth.client_id holds a colon, and oauth.client_auth = \"basic_raw\" cannot send it",
+            )
+            .with_hint("set oauth.client_auth = \"basic\" or \"body\"")),
+            _ => Ok(()),
         }
+    }
+
+    fn validate_params(&self) -> Result<()> {
+        let own: &[&str] = match self.grant {
+            Grant::AccessKey => &["accessKeyId", "accessKeySecret", "client_id", "client_secret"],
+            _ => &["grant_type", "client_id", "client_secret", "username", "password", "scope"],
+        };
+        let mut seen = std::collections::HashSet::new();
+        for (name, _) in self.all_params()? {
+            let bad = |reason: &str| Error::config(format!("oauth.params: {name} {reason}"));
+            if own.contains(&name.as_str()) {
+                return Err(bad("has a key of its own").with_hint("set that key, and remove it from oauth.params"));
+            }
+            if !seen.insert(name.clone()) {
+                return Err(bad("is in oauth.params_file too").with_hint("remove one of them"));
+            }
+        }
+        Ok(())
     }
 }
 

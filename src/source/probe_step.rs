@@ -10,6 +10,8 @@ pub(crate) enum Server {
 /// One step of [`Probe::examine`](crate::source::Probe::examine).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ProbeStep {
+    /// Asks the issuer for the token endpoint.
+    Discovery,
     /// Resolves the name of the server, or of its proxy.
     Names(Server),
     /// Connects.
@@ -18,7 +20,7 @@ pub(crate) enum ProbeStep {
     Proxy(Server),
     /// Encrypts, verifies the certificate, and disconnects.
     Tls(Server),
-    /// Fetches a token.
+    /// Fetches a token, or reads it.
     Token,
     /// Compares the clock of the token endpoint with ours.
     Clock,

@@ -5,6 +5,7 @@ use std::fs;
 use std::io::Read as _;
 use std::process::Command;
 
+use crate::support::echo::echoing_server;
 use crate::support::postgres::TestDatabase;
 use crate::support::process::{Running, cxsink, output};
 use crate::support::secrets::{Deployment, Needles, PAYLOAD, encode};
@@ -20,6 +21,9 @@ fn verbose(deployment: &Deployment, destination: &str) -> Command {
         .env("CXONE_CLIENT_SECRET", bench.simulator.client_secret())
         .env("CXONE_STREAM_ID", bench.simulator.stream_id())
         .env("CXSINK_OAUTH__URL", &bench.config.oauth.url)
+        .env("CXSINK_OAUTH__USERNAME", "somebody")
+        .env("CXSINK_OAUTH__PASSWORD", &deployment.user_password)
+        .env("CXSINK_OAUTH__PARAMS", toml_table("tenant", &deployment.param))
         .env("CXSINK_STREAM__URL", &bench.config.stream.url)
         .env("CXSINK_TLS__CA_FILE", bench.config.tls.ca_file.as_ref().unwrap())
         .env("CXSINK_TLS__CERT_FILE", bench.config.tls.cert_file.as_ref().unwrap())
@@ -31,6 +35,11 @@ fn verbose(deployment: &Deployment, destination: &str) -> Command {
         .env("DATABASE_URL", destination)
         .env("CXSINK_STREAM__ON_NORMAL_CLOSE", "stop");
     command
+}
+
+/// An inline table with one member, as a variable holds it.
+fn toml_table(name: &str, value: &str) -> String {
+    format!("{{ {name} = \"{}\" }}", value.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
 #[test]
@@ -50,12 +59,21 @@ fn the_command_line_at_its_most_verbose_shows_no_secret() {
         deployment.database_password.replace(['"', ' '], "")
     );
     let misspelt = format!("--client-sekret={secret}");
-    let commands: [(&str, i32, &[&str]); 20] = [
+    let echo = format!("oauth.url=http://{}/token", echoing_server("401 Unauthorized"));
+    fs::write(directory.join("token"), format!("Bearer {}", deployment.user_password)).unwrap();
+    let no_table = format!("oauth.params={{ tenant = {}", deployment.param);
+    let commands: [(&str, i32, &[&str]); 26] = [
         (&own, 0, &["init-db", "--print"]),
         (&own, 0, &["init-db"]),
         (&own, 0, &["run"]),
         (&own, 0, &["check"]),
         (&own, 0, &["check", "--json"]),
+        (&own, 1, &["check", "--set", "oauth.grant=password", "--set", &echo]),
+        (&own, 1, &["run", "--set", "oauth.grant=password", "--set", "oauth.client_auth=basic", "--set", &echo]),
+        (&own, 1, &["run", "--set", "oauth.client_auth=basic_raw", "--set", &echo]),
+        (&own, 1, &["run", "--set", "oauth.grant=access_key", "--set", &echo]),
+        (&own, 1, &["check", "--set", "oauth.grant=none", "--set", "oauth.token_file=token"]),
+        (&own, 2, &["run", "--set", &no_table]),
         (&wrong, 1, &["check"]),
         (&wrong, 1, &["init-db"]),
         (&wrong, 1, &["run"]),

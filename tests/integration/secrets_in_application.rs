@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use cxsink::config::OnNormalClose;
+use cxsink::config::{ClientAuth, Grant, OnNormalClose};
 use cxsink::connections::Connections;
 use cxsink::{Config, Error, ErrorKind, Notice, Poll, Sink, State, Validator};
 
@@ -146,6 +146,8 @@ fn an_application_that_logs_everything_sees_no_secret() {
     watch_everything();
     let mut deployment = Deployment::new(3000);
     deployment.secrets.add("database's own password", server.password());
+    let token: String = std::iter::repeat_with(fastrand::alphanumeric).take(40).collect();
+    deployment.secrets.add("token of the file", &token);
     let certified = deployment.authority.server(&["127.0.0.1"]);
     server.write("server.crt", &certified.certificate);
     server.write("server.key", &certified.key);
@@ -185,6 +187,45 @@ fn an_application_that_logs_everything_sees_no_secret() {
     });
     run("a token endpoint that echoes with a good status", "is not JSON", &|config| {
         config.oauth.url = format!("http://{}/token", echoing_server("200 OK"));
+    });
+    for (name, grant, client_auth) in [
+        ("a password", Grant::Password, ClientAuth::Body),
+        ("a password beside encoded credentials", Grant::Password, ClientAuth::Basic),
+        ("encoded credentials", Grant::ClientCredentials, ClientAuth::Basic),
+        ("raw credentials", Grant::ClientCredentials, ClientAuth::BasicRaw),
+        ("an access key", Grant::AccessKey, ClientAuth::Body),
+        ("an access key beside raw credentials", Grant::AccessKey, ClientAuth::BasicRaw),
+    ] {
+        for (status, expected) in
+            [("401 Unauthorized", "status 401"), ("200 OK", "is not JSON"), ("302 Found", "a redirect")]
+        {
+            run(&format!("{name}, {expected}"), expected, &|config| {
+                deployment.sign_in(config, grant, client_auth);
+                config.oauth.url = format!("http://{}/token", echoing_server(status));
+            });
+        }
+    }
+    run("every secret of a request in a file", "status 400", &|config| {
+        let file = |name: &str, text: &str| support::tls_bench::file(directory, name, text);
+        deployment.sign_in(config, Grant::Password, ClientAuth::Basic);
+        config.oauth.password_file = Some(file("user-password", &deployment.user_password));
+        config.oauth.params_file = vec![("tenant".into(), file("tenant", &deployment.param))];
+        (config.oauth.password, config.oauth.params) = (None, Vec::new());
+        config.oauth.url = format!("http://{}/token", echoing_server("400 Bad Request"));
+    });
+    run("a token in a file", "status 401", &|config| {
+        deployment.sign_in(config, Grant::None, ClientAuth::Body);
+        config.oauth.token_file = Some(support::tls_bench::file(directory, "token", &token));
+        config.stream.url = format!("ws://{}/stream", echoing_server("401 Unauthorized"));
+    });
+    run("a token in a file with more", "characters that no HTTP header may hold", &|config| {
+        deployment.sign_in(config, Grant::None, ClientAuth::Body);
+        config.oauth.token_file = Some(support::tls_bench::file(directory, "token-2", &format!("Bearer {token}")));
+    });
+    run("an issuer that echoes", "is not JSON", &|config| {
+        deployment.sign_in(config, Grant::Password, ClientAuth::Basic);
+        config.oauth.url = Config::default().oauth.url;
+        config.oauth.discovery = Some(format!("http://{}", echoing_server("200 OK")));
     });
     run("a stream that echoes", "status 403", &|config| {
         config.stream.url = format!("ws://{}/stream", echoing_server("403 Forbidden"));

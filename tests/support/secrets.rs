@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use cxsink::Config;
+use cxsink::config::{ClientAuth, Grant};
 use cxsink::simulator::SimulatorOptions;
 
 use super::authority::Authority;
@@ -74,6 +76,11 @@ pub fn encode(text: &str) -> String {
     })
 }
 
+/// As in the credentials of a client: RFC 3986 section 2.3 leaves these characters as they are.
+fn unreserved(text: &str) -> String {
+    encode(text).replace("%2D", "-").replace("%2E", ".").replace("%5F", "_").replace("%7E", "~")
+}
+
 /// In the events that a test makes, and nowhere else.
 pub const PAYLOAD: &str = "payload-of-4711-Mustermann";
 
@@ -83,6 +90,9 @@ pub struct Deployment {
     pub secrets: Needles,
     /// One that no server takes.
     pub database_password: String,
+    /// Others that no server takes, for the flows of a token that have more than a client's secret.
+    pub user_password: String,
+    pub param: String,
     pub proxy_password: String,
     pub authority: Authority,
     pub bench: Bench,
@@ -102,6 +112,10 @@ impl Deployment {
         options.set("handshake_failures", "401,503").unwrap();
         let database_password = secrets.invent("database password");
         let proxy_password = secrets.invent("proxy password");
+        let (user_password, param) = (secrets.invent("user's password"), secrets.invent("further member"));
+        let (client_id, client_secret) = (&options.client_id, options.client_secret.expose());
+        secrets.add_basic("client's raw credentials", client_id, client_secret);
+        secrets.add_basic("client's credentials", &unreserved(client_id), &unreserved(client_secret));
         secrets.add_basic("proxy's credentials", "proxy-user", &proxy_password);
         let authority = Authority::new();
         let server = authority.server(&["localhost", "api.example"]);
@@ -117,10 +131,19 @@ impl Deployment {
         secrets.add("client's key", client.key.lines().nth(1).unwrap());
         let key = client.write(&bench.directory.path().join("client.pem"));
         (bench.config.tls.cert_file, bench.config.tls.key_file) = (Some(key.clone()), Some(key));
-        let mut deployment = Self { secrets, database_password, proxy_password, authority, bench, proxy };
+        let mut deployment =
+            Self { secrets, database_password, user_password, param, proxy_password, authority, bench, proxy };
         let url = deployment.proxy_url(&deployment.proxy.address.to_string());
         deployment.bench.config.proxy.url = Some(url.into());
         deployment
+    }
+
+    /// Has a configuration send every secret that a token request may have.
+    pub fn sign_in(&self, config: &mut Config, grant: Grant, client_auth: ClientAuth) {
+        (config.oauth.grant, config.oauth.client_auth) = (grant, client_auth);
+        config.oauth.username = Some("somebody".into());
+        config.oauth.password = Some(self.user_password.as_str().into());
+        config.oauth.params = vec![("tenant".into(), self.param.as_str().into())];
     }
 
     /// A proxy's address with the credentials.

@@ -11,6 +11,8 @@ use crate::net::host::host_and_port;
 pub(crate) enum Purpose {
     /// `oauth.url`: `https://…`
     Token,
+    /// `oauth.discovery`, and the token endpoint that its issuer names: `https://…`
+    Discovery,
     /// `stream.url`: `wss://…`
     Stream,
 }
@@ -20,13 +22,14 @@ impl Purpose {
     fn key(self) -> &'static str {
         match self {
             Self::Token => "oauth.url",
+            Self::Discovery => "oauth.discovery",
             Self::Stream => "stream.url",
         }
     }
 
     fn schemes(self) -> Schemes {
         match self {
-            Self::Token => Schemes::HTTP,
+            Self::Token | Self::Discovery => Schemes::HTTP,
             Self::Stream => Schemes::WEBSOCKET,
         }
     }
@@ -112,6 +115,7 @@ mod tests {
         check(Purpose::Stream, "ws://10.0.0.1/", "unencrypted");
         check(Purpose::Token, "http://example.com/", "unencrypted");
         check(Purpose::Token, "wss://example.com/", "must be https://");
+        check(Purpose::Discovery, "http://example.com/", "unencrypted");
         check(Purpose::Stream, "https://example.com/", "must be wss://");
         check(Purpose::Stream, "example.com/stream", "not a URL");
         check(Purpose::Stream, "", "not a URL");

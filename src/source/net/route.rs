@@ -3,6 +3,7 @@
 //! Token endpoint and stream have the same kind of route, so what works for one works for the other.
 
 use std::io;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::config::{Config, ProxyConfig, TlsConfig};
@@ -42,6 +43,13 @@ impl Route {
         let route = Self { address, resolver: system_resolver(), tls, proxy };
         route.proxy()?;
         Ok(route)
+    }
+
+    /// The route to another server, with the same settings.
+    pub(crate) fn to(&self, purpose: Purpose, url: &str) -> Result<Self> {
+        let address = ServerAddress::parse(purpose, url)?;
+        let (tls, proxy) = (self.tls.clone(), self.proxy.clone());
+        Ok(Self { address, resolver: Arc::clone(&self.resolver), tls, proxy })
     }
 
     /// Opens a connection. `timeout` starts now; it is also the deadline of what the caller does on the transport next.

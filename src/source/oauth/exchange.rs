@@ -12,12 +12,14 @@ use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use secrecy::{ExposeSecret, SecretSlice};
+use serde_json::{Map, Value};
 use ureq::Agent;
 use ureq::config::Config;
-use ureq::http::{HeaderMap, Request, StatusCode, Uri};
+use ureq::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, header};
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, LazyBuffers, NextTimeout};
 
+use crate::net::server_text::shown;
 use crate::source::net::http::{self, Fault, HEAD_BYTES_MAX, USER_AGENT};
 use crate::source::net::http_body::read_body;
 use crate::source::net::transport::Transport;
@@ -39,6 +41,36 @@ pub(crate) struct Exchanged {
     pub(crate) end: Result<(), Fault>,
 }
 
+impl Exchanged {
+    pub(crate) fn header(&self, name: HeaderName) -> Option<&[u8]> {
+        self.headers.get(name).map(HeaderValue::as_bytes)
+    }
+
+    /// The body as JSON; some servers begin it with a byte order mark.
+    pub(crate) fn json(&self) -> serde_json::Result<Value> {
+        // To a Value first: its errors name the place, never the content.
+        serde_json::from_slice(self.body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&self.body))
+    }
+
+    /// The members of the body, or the reason why there are none.
+    pub(crate) fn json_object(&self) -> Result<Map<String, Value>, String> {
+        if self.body.len() > BODY_BYTES_MAX {
+            return Err(format!("is too long (more than {BODY_BYTES_MAX} bytes)"));
+        }
+        match self.json() {
+            Ok(Value::Object(members)) => Ok(members),
+            Ok(_) => Err("is not a JSON object".into()),
+            Err(error) => {
+                let field = |name| self.header(name).map(|value| shown(value, &[], 60));
+                let content_type = field(header::CONTENT_TYPE).unwrap_or_else(|| "no content type".into());
+                // No compression was requested.
+                let coding = field(header::CONTENT_ENCODING).map_or_else(String::new, |coding| format!(", {coding}"));
+                Err(format!("is not JSON ({content_type}{coding}, {} bytes): {error}", self.body.len()))
+            }
+        }
+    }
+}
+
 /// Sends `request`, with the `hidden` secrets in it, and receives the response.
 pub(crate) fn exchange(
     transport: Transport,
@@ -51,7 +83,8 @@ pub(crate) fn exchange(
     let exchange = SharedExchange(Arc::new(Mutex::new(exchange)));
     let agent = Agent::with_parts(settings(), exchange.clone(), NoResolver);
     // This drops the response with its body unread.
-    let outcome = agent.run(request).map(|response| response.into_parts().0);
+    let outcome = if *request.method() == Method::GET { agent.run(request.map(drop)) } else { agent.run(request) };
+    let outcome = outcome.map(|response| response.into_parts().0);
     let mut exchange = exchange.lock();
     let head = outcome.map_err(|error| exchange.fault(&error))?;
     let mut body = mem::take(&mut exchange.received);

@@ -18,10 +18,10 @@ pub(crate) struct Hidden {
 }
 
 impl Hidden {
-    /// `secret` is encoded for the request, `plain` is not.
-    pub(crate) fn new(before: &'static str, secret: impl Into<Secret>, plain: &str) -> Self {
+    /// `secret` is encoded for the request and may hold more than one of the `plain` ones, which are not.
+    pub(crate) fn new(before: &'static str, secret: impl Into<Secret>, plain: &[&str]) -> Self {
         let secret = secret.into();
-        let mut echoes: Vec<_> = spellings(plain).into_iter().map(Secret::from).collect();
+        let mut echoes: Vec<_> = plain.iter().flat_map(|plain| spellings(plain)).map(Secret::from).collect();
         echoes.push(secret.clone());
         let is_telling = |echo: &str| echo.len() >= ECHO_BYTES_MIN && echo.bytes().any(|byte| byte != b'*');
         echoes.retain(|echo| is_telling(echo.expose()));
@@ -73,7 +73,7 @@ mod tests {
     #[test]
     fn a_placeholder_is_found_by_the_text_in_front_of_it() {
         let check = |request: &str, before, secret: &str, expected: &str| {
-            let mut hidden = Hidden::new(before, secret.to_owned(), secret);
+            let mut hidden = Hidden::new(before, secret.to_owned(), &[secret]);
             let mut request = request.as_bytes().to_vec();
             hidden.reveal_in(&mut request);
             assert_eq!(

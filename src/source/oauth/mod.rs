@@ -1,9 +1,15 @@
-//! OAuth 2.0 client credentials (RFC 6749 section 4.4): one token for every connection.
+//! OAuth 2.0 tokens (RFC 6749): one token for every connection.
 
+mod call;
+mod credentials;
+mod discovery;
 pub(crate) mod exchange;
 pub(crate) mod hidden;
-pub(crate) mod oauth_error;
+mod hints;
+mod message;
+mod oauth_error;
 mod refusals;
-pub(crate) mod request;
-pub(crate) mod response;
+mod request;
+mod response;
+mod status;
 pub(crate) mod token;

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use crate::net::server_text::shown;
+use crate::source::oauth::hints::Hints;
 
 /// The members of an error response.
 pub(crate) struct OauthError<'a> {
@@ -40,19 +41,14 @@ impl<'a> OauthError<'a> {
         }
     }
 
-    pub(crate) fn hint(&self) -> &'static str {
+    pub(crate) fn hint(&self, hints: &Hints) -> String {
         match self.code {
-            "invalid_scope" => {
-                "grant the client the scope in oauth.scope in CXone's administration, or change oauth.scope"
-            }
-            "unauthorized_client" | "unsupported_grant_type" => {
-                "allow the client the grant `client_credentials` in CXone's administration, and check oauth.url"
-            }
-            "invalid_client" | "invalid_grant" | "invalid_request" => {
-                "check oauth.client_id and oauth.client_secret (CXONE_CLIENT_ID, CXONE_CLIENT_SECRET): \
-                 mistyped, revoked, or for another tenant"
-            }
-            _ => "wait: the sink tries again later; check oauth.url",
+            "invalid_scope" => hints.scope(),
+            "unauthorized_client" | "unsupported_grant_type" => hints.grant(),
+            "invalid_client" => hints.client(),
+            "invalid_grant" => hints.user(),
+            "invalid_request" => hints.credentials(),
+            _ => format!("wait: the sink tries again later; check {}", hints.endpoint),
         }
     }
 }

@@ -43,7 +43,7 @@ impl Refusals {
         let fix = error.hint().map_or_else(String::new, |hint| format!("; if this goes on, {hint}"));
         error
             .with_class(Class::Transient)
-            .with_hint(format!("wait: the endpoint has granted tokens before, and the sink tries again{fix}"))
+            .with_hint(format!("wait: there was a token before, and the sink tries again{fix}"))
     }
 
     fn is_repeated(&mut self, now: Instant) -> bool {

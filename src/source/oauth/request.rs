@@ -1,140 +1,114 @@
-//! One request to the token endpoint.
+//! One request for a token: where it goes, and what its response means.
 
-use std::io;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::config::Secret;
-use ureq::http::{Request, header};
+use ureq::http::HeaderMap;
 
-use crate::config::percent::encode_in_form;
 use crate::config::{Config, OauthConfig};
-use crate::error::{Class, Error, ErrorKind, Result};
-use crate::net::tls;
+use crate::error::Result;
+use crate::source::net::address::Purpose;
+use crate::source::net::route::Route;
+use crate::source::oauth::call::{Limits, TOKEN};
+use crate::source::oauth::credentials::Credentials;
+use crate::source::oauth::discovery::Discovery;
+use crate::source::oauth::hints::Hints;
+use crate::source::oauth::message::Message;
+use crate::source::oauth::response::{self, Granted, RequestedWait, TokenFailure};
+use crate::source::oauth::status;
 use crate::threads::stop_signal::StopSignal;
 
-use crate::source::net::address::Purpose;
-use crate::source::net::failure::not_http;
-use crate::source::net::http::Fault;
-use crate::source::net::route::{Connected, Route};
-use crate::source::oauth::exchange;
-use crate::source::oauth::hidden::Hidden;
-use crate::source::oauth::response::{self, Granted, TokenFailure, TokenResponse};
-
 /// The request for a token.
-pub(crate) struct TokenRequest {
+pub(super) struct TokenRequest {
     oauth: OauthConfig,
-    client_id: String,
-    pub(crate) route: Route,
-    pub(crate) connect_timeout: Duration,
+    hints: Hints,
+    endpoint: Endpoint,
+    pub(super) connect_timeout: Duration,
+}
+
+enum Endpoint {
+    Known(Arc<Route>),
+    Discovered(Box<Discovery>),
+}
+
+/// A response, whatever its status.
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) headers: HeaderMap,
+    /// The token in it, or the error that it means.
+    pub(super) granted: std::result::Result<Granted, TokenFailure>,
 }
 
 impl TokenRequest {
-    pub(crate) fn new(config: &Config) -> Result<Self> {
-        let client_id = config.oauth.client_id.clone().ok_or_else(|| {
-            Error::config("oauth.client_id is missing").with_hint("set oauth.client_id or CXONE_CLIENT_ID")
-        })?;
+    pub(super) fn new(config: &Config) -> Result<Self> {
+        let oauth = config.oauth.clone();
+        let endpoint = match &oauth.discovery {
+            Some(issuer) => Endpoint::Discovered(Box::new(Discovery::new(issuer, config)?)),
+            None => Endpoint::Known(Arc::new(Route::new(Purpose::Token, &oauth.url, config)?)),
+        };
         let request = Self {
-            route: Route::new(Purpose::Token, &config.oauth.url, config)?,
-            client_id,
-            connect_timeout: config.stream.connect_timeout.min(config.oauth.request_timeout),
-            oauth: config.oauth.clone(),
+            hints: Hints::new(&oauth),
+            endpoint,
+            connect_timeout: config.stream.connect_timeout.min(oauth.request_timeout),
+            oauth,
         };
         // To fail early.
-        request.http_request(&request.secret()?)?;
+        let credentials = Credentials::read(&request.oauth)?;
+        if let Endpoint::Known(route) = &request.endpoint {
+            Message::new(&request.oauth, &credentials).request(&route.address, &credentials)?;
+        }
         Ok(request)
     }
 
-    /// The client's secret; a file is read again each time, so that the secret can be rotated.
-    pub(crate) fn secret(&self) -> Result<Secret> {
-        self.oauth.client_secret()
+    /// Whether an issuer names the endpoint.
+    pub(super) fn is_discovered(&self) -> bool {
+        matches!(self.endpoint, Endpoint::Discovered(_))
+    }
+
+    /// The route to the endpoint; asks the issuer for it if need be.
+    pub(super) fn route(
+        &self,
+        stop: &StopSignal,
+        wait: RequestedWait<'_>,
+    ) -> std::result::Result<Arc<Route>, TokenFailure> {
+        self.find_route(self.limits(stop), wait)
+    }
+
+    /// The next request asks the issuer for the endpoint again.
+    pub(super) fn forget_route(&self) {
+        if let Endpoint::Discovered(discovery) = &self.endpoint {
+            discovery.forget();
+        }
     }
 
     /// Sends the request; ends early, with an error, when `stop` is set.
-    pub(crate) fn send(&self, secret: &Secret, stop: &StopSignal) -> Result<TokenResponse> {
-        let response = self.exchange(secret, stop);
-        // After a stop, every other error is its consequence.
-        if stop.is_set() { Err(Error::stopped()) } else { response.map_err(|error| self.in_context(error)) }
-    }
-
-    fn exchange(&self, secret: &Secret, stop: &StopSignal) -> Result<TokenResponse> {
-        let deadline = Instant::now() + self.oauth.request_timeout;
-        let failed = |fault| self.failed(fault);
-        let (request, hidden) = self.http_request(secret)?;
-        let Connected { mut transport, interrupt: _interrupt } = self.route.open(self.connect_timeout, stop)?;
-        transport.wait_until(deadline).map_err(|error| failed(error.into()))?;
-        let exchanged = exchange::exchange(transport, request, hidden).map_err(failed)?;
-        match exchanged.end {
-            // A token must be complete; of an error, the status is enough.
-            Err(fault) if exchanged.status.is_success() => Err(failed(fault)),
-            _ => Ok(exchanged.into()),
-        }
-    }
-
-    /// RFC 6749 section 4.4.2, with the credentials in the body (section 2.3.1). The request holds neither the secret nor the URL's query,
-    /// which may be one.
-    fn http_request(&self, secret: &Secret) -> Result<(Request<String>, Vec<Hidden>)> {
-        let secret = secret.expose();
-        let mut hidden = vec![Hidden::new("client_secret=", encode_in_form(secret), secret)];
-        let mut form = form_urlencoded::Serializer::new(String::new());
-        form.append_pair("grant_type", "client_credentials");
-        form.append_pair("client_id", &self.client_id);
-        form.append_pair("client_secret", &hidden[0].placeholder());
-        if !self.oauth.scope.trim().is_empty() {
-            form.append_pair("scope", &self.oauth.scope);
-        }
-        let mut url = self.route.address.to_string();
-        if let Some(query) = self.route.address.query() {
-            let query = Hidden::new("?", query, query);
-            url = format!("{url}?{}", query.placeholder());
-            hidden.push(query);
-        }
-        let request = Request::post(url)
-            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
-            .header(header::CONNECTION, "close")
-            .body(form.finish())
-            .map_err(|error| Error::config(format!("oauth.url: not a URL: {error}")))?;
-        Ok((request, hidden))
-    }
-
-    /// The token in a response, or the error that the response means.
-    pub(crate) fn granted(
-        &self,
-        response: &TokenResponse,
-        secret: &Secret,
-    ) -> std::result::Result<Granted, TokenFailure> {
-        let secrets = [secret.expose(), &self.client_id];
-        let granted = if response.is_success() {
-            response::granted(response, &self.oauth.scope, &secrets)
+    pub(super) fn send(&self, stop: &StopSignal, wait: RequestedWait<'_>) -> std::result::Result<Answer, TokenFailure> {
+        let limits = self.limits(stop);
+        let credentials = Credentials::read(&self.oauth)?;
+        let message = Message::new(&self.oauth, &credentials);
+        let route = self.find_route(limits, wait)?;
+        let request = message.request(&route.address, &credentials)?;
+        let response = TOKEN.call(&route, request, limits)?;
+        let secrets = message.secrets(&self.oauth, &credentials);
+        let granted = if response.status.is_success() {
+            response::granted(&response, &self.oauth, &self.hints, &secrets)
         } else {
-            Err(response::refused(response, &secrets))
+            Err(status::refused(&response, &self.hints, &secrets))
         };
-        granted.map_err(|failure| TokenFailure { error: self.in_context(failure.error), ..failure })
+        let granted =
+            granted.map_err(|failure| TokenFailure { error: TOKEN.in_context(&route, failure.error), ..failure });
+        Ok(Answer { status: response.status.as_u16(), headers: response.headers, granted })
     }
 
-    fn in_context(&self, error: Error) -> Error {
-        error.while_doing(format_args!("getting a token from {}", self.route.address))
+    fn limits<'a>(&self, stop: &'a StopSignal) -> Limits<'a> {
+        let timeout = self.oauth.request_timeout;
+        Limits { deadline: Instant::now() + timeout, timeout, connect_timeout: self.connect_timeout, stop }
     }
 
-    /// There is no response although there was a connection.
-    fn failed(&self, fault: Fault) -> Error {
-        let (peer, timeout) = (self.route.address.host_and_port(), self.oauth.request_timeout);
-        let connect = |why: String| Error::new(ErrorKind::Connect, why).with_hint(CHECK_PATH);
-        let cut = || connect(format!("{peer} closed the connection before its response was complete"));
-        match fault {
-            Fault::Ended => cut(),
-            Fault::NoHttp { why, beginning } => {
-                Error::new(ErrorKind::Protocol, format!("{peer} did not answer in {}", not_http(&why, &beginning)))
-                    .with_class(Class::Transient)
-                    .with_hint("check oauth.url: this does not look like a token endpoint")
-            }
-            Fault::Io(error) if tls::inside(&error).is_some() => self.route.failed("TLS", &error, timeout),
-            Fault::Io(error) => match error.kind() {
-                io::ErrorKind::WouldBlock => connect(format!("{peer} did not answer within {timeout:?}")),
-                io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => cut(),
-                _ => connect(format!("the request to {peer}: {error}")),
-            },
+    fn find_route(&self, limits: Limits<'_>, wait: RequestedWait<'_>) -> std::result::Result<Arc<Route>, TokenFailure> {
+        match &self.endpoint {
+            Endpoint::Known(route) => Ok(Arc::clone(route)),
+            Endpoint::Discovered(discovery) => discovery.endpoint(limits, wait),
         }
     }
 }
-
-const CHECK_PATH: &str = "check oauth.url, and that no firewall or proxy is in between";

@@ -5,21 +5,22 @@
 
 use std::time::Duration;
 
-use serde_json::{Map, Value};
-use ureq::http::{HeaderMap, HeaderName, HeaderValue, header};
+use serde_json::Value;
+use ureq::http::{HeaderMap, HeaderValue};
 
-use crate::error::{Class, Error, ErrorKind, Result};
+use crate::config::{Grant, OauthConfig};
+use crate::error::{Class, Error, ErrorKind};
 use crate::net::server_text::shown;
-use crate::source::net::failure::refusal;
-use crate::source::oauth::exchange::{BODY_BYTES_MAX, Exchanged};
+use crate::source::oauth::exchange::Exchanged;
+use crate::source::oauth::hints::Hints;
 use crate::source::oauth::oauth_error::OauthError;
 
 /// Section 5.1 leaves `expires_in` out only where the lifetime is known otherwise; an hour is usual.
 const LIFETIME_DEFAULT: Duration = Duration::from_secs(3600);
 /// No token is valid for ten years; such a number is a unit mixed up or a bug.
 const LIFETIME_MAX: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
-/// How much of an error's body is shown.
-const BODY_CHARS_SHOWN: usize = 500;
+/// In front of the token in an `Authorization` header.
+pub(super) const BEARER: &str = "Bearer ";
 /// Tokens that need a proof in each request (RFC 9449 and others): as a bearer's they are worthless.
 const TYPES_WITH_PROOF: [&str; 4] = ["dpop", "mac", "pop", "n_a"];
 
@@ -40,97 +41,72 @@ pub(crate) struct TokenFailure {
     pub(crate) wait: Option<Duration>,
 }
 
+/// The wait that a response requests, by its status and headers.
+pub(super) type RequestedWait<'a> = &'a dyn Fn(u16, &HeaderMap) -> Option<Duration>;
+
 impl From<Error> for TokenFailure {
     fn from(error: Error) -> Self {
         Self { error, is_refusal: false, wait: None }
     }
 }
 
-/// The response of the token endpoint, whatever its status.
-#[derive(Debug)]
-pub(crate) struct TokenResponse {
-    pub(crate) status: u16,
-    pub(crate) headers: HeaderMap,
-    pub(crate) body: Vec<u8>,
-}
+/// The members with the token and its lifetime: those of section 5.1, and for access keys also those of the JSON endpoints that give tokens
+/// for them.
+const TOKEN: [&str; 3] = ["access_token", "accessToken", "token"];
+const LIFETIME: [&str; 3] = ["expires_in", "expiresIn", "tokenExpirationTimeSec"];
 
-impl From<Exchanged> for TokenResponse {
-    fn from(Exchanged { status, headers, body, .. }: Exchanged) -> Self {
-        Self { status: status.as_u16(), headers, body }
-    }
-}
-
-impl TokenResponse {
-    pub(crate) fn is_success(&self) -> bool {
-        (200..300).contains(&self.status)
-    }
-
-    fn is_too_long(&self) -> bool {
-        self.body.len() > BODY_BYTES_MAX
-    }
-
-    fn header(&self, name: HeaderName) -> Option<&[u8]> {
-        self.headers.get(name).map(HeaderValue::as_bytes)
-    }
-
-    /// The body as JSON; some servers begin it with a byte order mark.
-    fn json(&self) -> serde_json::Result<Value> {
-        // To a Value first: its errors name the place, never the content.
-        serde_json::from_slice(self.body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&self.body))
-    }
-}
-
-/// The token in the body of a 2xx response. `scope` is the requested one; `secrets` are hidden in errors.
-pub(crate) fn granted(
-    response: &TokenResponse,
-    scope: &str,
+/// The token in the body of a 2xx response. `secrets` are hidden in errors.
+pub(super) fn granted(
+    response: &Exchanged,
+    oauth: &OauthConfig,
+    hints: &Hints,
     secrets: &[&str],
 ) -> std::result::Result<Granted, TokenFailure> {
-    if response.is_too_long() {
-        return Err(unusable("is too long for a token").into());
+    let unusable = |why: &str| unusable(why, hints);
+    let fields = response.json_object().map_err(|why| unusable(&why))?;
+    let names = if oauth.grant == Grant::AccessKey { 3 } else { 1 };
+    let member = |all: &[&str; 3]| all[..names].iter().find_map(|name| fields.get(*name));
+    let token = member(&TOKEN);
+    if let Some(oauth_error) = OauthError::in_fields(&fields)
+        && token.is_none()
+    {
+        return Err(refused_with_success(&oauth_error, response.status.as_u16(), hints, secrets));
     }
-    let value = response.json().map_err(|error| {
-        let content_type = response.header(header::CONTENT_TYPE).unwrap_or(b"no content type");
-        let content_type = shown(content_type, &[], 60);
-        unusable(format!("is not JSON ({content_type}, {} bytes): {error}", response.body.len()))
-    })?;
-    let fields = value.as_object().ok_or_else(|| unusable("is not a JSON object"))?;
-    if let Some(refused) = refused_with_success(fields, response.status, secrets) {
-        return Err(refused);
-    }
-    check_token_type(fields.get("token_type"))?;
-    let token = match fields.get("access_token") {
-        Some(Value::String(token)) => token,
+    check_token_type(fields.get("token_type")).map_err(unusable)?;
+    let header = match token {
+        Some(Value::String(token)) => {
+            bearer(token).map_err(|why| unusable(&format!("has an `access_token` that {why}")))?
+        }
         Some(_) => return Err(unusable("has an `access_token` that is not a string").into()),
         None => return Err(unusable("has no `access_token`").into()),
     };
-    let granted = Granted { header: bearer(token.trim())?, lifetime: lifetime(fields.get("expires_in")) };
-    check_scope(fields.get("scope"), scope)?;
-    Ok(granted)
+    if let Some(scope) = oauth.requested_scope() {
+        check_scope(fields.get("scope"), scope, hints)?;
+    }
+    Ok(Granted { header, lifetime: lifetime(member(&LIFETIME)) })
 }
 
 /// Some servers give an error a 2xx status. Of such a body, only the members of an error are shown.
-fn refused_with_success(fields: &Map<String, Value>, status: u16, secrets: &[&str]) -> Option<TokenFailure> {
-    let oauth_error = OauthError::in_fields(fields).filter(|_| !fields.contains_key("access_token"))?;
+fn refused_with_success(oauth_error: &OauthError<'_>, status: u16, hints: &Hints, secrets: &[&str]) -> TokenFailure {
     let message = format!("status {status} with the error {}", oauth_error.shown(secrets));
     let is_refusal = oauth_error.is_final();
     let error = Error::new(ErrorKind::Auth, message)
         .with_class(if is_refusal { Class::Permanent } else { Class::Transient })
         .with_http_status(status)
-        .with_hint(oauth_error.hint());
-    Some(TokenFailure { error, is_refusal, wait: None })
+        .with_hint(oauth_error.hint(hints));
+    TokenFailure { error, is_refusal, wait: None }
 }
 
 /// Section 5.1: required, in upper or lower case. Servers leave it out, or name the format of the token instead, such as `JWT`; both can
 /// only mean bearer.
-fn check_token_type(token_type: Option<&Value>) -> Result<()> {
+fn check_token_type(token_type: Option<&Value>) -> std::result::Result<(), &'static str> {
     let token_type = match token_type {
         None | Some(Value::Null) => return Ok(()),
         Some(Value::String(token_type)) => token_type.trim().to_ascii_lowercase(),
-        Some(_) => return Err(unusable("has a `token_type` that is not a string")),
+        Some(_) => return Err("has a `token_type` that is not a string"),
     };
     if TYPES_WITH_PROOF.contains(&token_type.as_str()) {
-        return Err(unusable("has a `token_type` that needs more than the token: it is not a bearer token"));
+        return Err("has a `token_type` that needs more than the token: it is not a bearer token");
     }
     if !token_type.is_empty() && !token_type.starts_with("bearer") {
         let token_type = shown(token_type.as_bytes(), &[], 60);
@@ -139,16 +115,18 @@ fn check_token_type(token_type: Option<&Value>) -> Result<()> {
     Ok(())
 }
 
-/// RFC 6750 section 2.1 allows fewer characters still; these are the ones that cannot break the header.
-fn bearer(token: &str) -> Result<HeaderValue> {
+/// The header with this token, or the reason why there can be none. RFC 6750 section 2.1 allows fewer characters still; these are the ones
+/// that cannot break the header.
+pub(super) fn bearer(token: &str) -> std::result::Result<HeaderValue, &'static str> {
+    let token = token.trim();
     if token.is_empty() {
-        return Err(unusable("has an empty `access_token`"));
+        return Err("is empty");
     }
     if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(unusable("has an `access_token` with characters that no HTTP header may hold"));
+        return Err("has characters that no HTTP header may hold");
     }
-    let mut header = HeaderValue::from_str(&format!("Bearer {token}"))
-        .map_err(|_| unusable("has an `access_token` that no HTTP header may hold"))?;
+    let header = HeaderValue::from_str(&format!("{BEARER}{token}"));
+    let mut header = header.map_err(|_| "no HTTP header may hold")?;
     header.set_sensitive(true);
     Ok(header)
 }
@@ -176,12 +154,12 @@ fn lifetime(expires_in: Option<&Value>) -> Duration {
 
 /// Section 5.1: a response without `scope` grants the requested one. Section 3.3 has spaces between scopes; some servers send commas, or
 /// an array.
-fn check_scope(granted: Option<&Value>, requested: &str) -> std::result::Result<(), TokenFailure> {
+fn check_scope(granted: Option<&Value>, requested: &str, hints: &Hints) -> std::result::Result<(), TokenFailure> {
     let granted: Vec<&str> = match granted {
         None | Some(Value::Null) => return Ok(()),
         Some(Value::String(scope)) => scope.split_whitespace().collect(),
         Some(Value::Array(scopes)) => scopes.iter().filter_map(Value::as_str).collect(),
-        Some(_) => return Err(unusable("has a `scope` that is not a string").into()),
+        Some(_) => return Err(unusable("has a `scope` that is not a string", hints).into()),
     };
     let all: Vec<&str> = granted.iter().flat_map(|scope| parts(scope)).collect();
     let is_granted = |scope: &&str| granted.contains(scope) || parts(scope).all(|part| all.contains(&part));
@@ -201,74 +179,12 @@ fn parts(scope: &str) -> impl Iterator<Item = &str> {
 }
 
 /// A 2xx response without a usable token. The server may be repaired, so this is transient.
-fn unusable(why: impl Into<String>) -> Error {
-    Error::new(ErrorKind::Protocol, format!("the response {}", why.into()))
+fn unusable(why: &str, hints: &Hints) -> Error {
+    let endpoint = match hints.endpoint {
+        "oauth.url" => "oauth.url: it must be the token endpoint itself",
+        _ => "oauth.discovery: what its issuer names must be the token endpoint itself",
+    };
+    Error::new(ErrorKind::Protocol, format!("the response {why}"))
         .with_class(Class::Transient)
-        .with_hint("check oauth.url: it must be the token endpoint itself, with no sign-in page in front of it")
-}
-
-/// The error that a status other than 2xx means before the first token; [`refusals`](crate::source::oauth::refusals) decides what it means
-/// later.
-pub(crate) fn refused(response: &TokenResponse, secrets: &[&str]) -> TokenFailure {
-    let status = response.status;
-    let location = response.header(header::LOCATION);
-    let body = if may_hold_token(&response.body) { NOT_SHOWN } else { &response.body };
-    let message = refusal(&format!("status {status}"), location, body, secrets, BODY_CHARS_SHOWN);
-    let json = response.json().ok();
-    let oauth_error = json.as_ref().and_then(Value::as_object).and_then(OauthError::in_fields);
-    let (kind, class, hint) = meaning(status);
-    let hint = oauth_error.as_ref().filter(|error| error.is_final()).map_or(hint, OauthError::hint);
-    let is_the_clients = (400..500).contains(&status) && class == Class::Permanent;
-    TokenFailure {
-        error: Error::new(kind, message).with_class(class).with_http_status(status).with_hint(hint),
-        is_refusal: is_the_clients && oauth_error.is_some_and(|error| error.is_final()),
-        wait: None,
-    }
-}
-
-/// In place of a body that is not shown.
-const NOT_SHOWN: &[u8] = b"(the body is not shown: it may hold a token)";
-
-/// Whether a token may be in the body of an error, as a member or in a form.
-fn may_hold_token(body: &[u8]) -> bool {
-    let holds = |part: &[u8]| body.windows(part.len()).any(|window| window == part);
-    [b"_token\"".as_slice(), b"_token=", b"_token%22", b"_token\\\""].iter().any(|part| holds(part))
-}
-
-fn meaning(status: u16) -> (ErrorKind, Class, &'static str) {
-    const CREDENTIALS: &str = "check oauth.client_id and oauth.client_secret (CXONE_CLIENT_ID, CXONE_CLIENT_SECRET): \
-                               mistyped, revoked, or for another tenant";
-    const SCOPE: &str = "grant the client the scope in oauth.scope in CXone's administration, or change oauth.scope";
-    match status {
-        400 | 401 => (ErrorKind::Auth, Class::Permanent, CREDENTIALS),
-        403 => (ErrorKind::Auth, Class::Permanent, SCOPE),
-        404 | 405 | 410 => {
-            (ErrorKind::Config, Class::Permanent, "check oauth.url: there is no token endpoint at this address")
-        }
-        301 | 308 => (
-            ErrorKind::Config,
-            Class::Permanent,
-            "set oauth.url to the new address: redirects are not followed with a secret",
-        ),
-        300..=399 => (
-            ErrorKind::Protocol,
-            Class::Transient,
-            "check oauth.url, and that no sign-in page is in between: redirects are not followed with a secret",
-        ),
-        429 => (
-            ErrorKind::Connect,
-            Class::Transient,
-            "wait: the server limits the rate of requests, and the sink tries again later",
-        ),
-        500.. => (
-            ErrorKind::Connect,
-            Class::Transient,
-            "wait: the server has an internal problem, and the sink tries again later",
-        ),
-        _ => (
-            ErrorKind::Protocol,
-            Class::Transient,
-            "check oauth.url: the server there does not look like a token endpoint",
-        ),
-    }
+        .with_hint(format!("check {endpoint}, with no sign-in page in front of it"))
 }

@@ -1,19 +1,19 @@
-//! The OAuth 2.0 token (client credentials, RFC 6749 section 4.4): fetched on demand, kept until shortly before its expiry.
+//! The OAuth 2.0 token: fetched on demand, kept until shortly before its expiry. Or a token that someone else renews in a file, which is read
+//! for each connection; or none.
 
 use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::config::Secret;
-use ureq::http::{HeaderValue, header};
+use ureq::http::{HeaderMap, HeaderValue, header};
 
-use crate::config::Config;
+use crate::config::{Config, Grant, OauthConfig, Secret};
 use crate::error::{Error, Result};
 use crate::source::net::retry_after::requested_wait;
 use crate::source::net::route::Route;
 use crate::source::oauth::refusals::Refusals;
 use crate::source::oauth::request::TokenRequest;
-use crate::source::oauth::response::{Granted, TokenFailure, TokenResponse};
+use crate::source::oauth::response::{BEARER, Granted, TokenFailure, bearer};
 use crate::source::{Observer, SourceEvent};
 use crate::threads::stop_signal::StopSignal;
 use crate::threads::sync;
@@ -24,8 +24,9 @@ const RETRIES_MAX: u32 = 3;
 
 /// Gives out tokens. A caller that comes during a fetch waits for that token.
 pub(crate) struct TokenCache {
-    request: TokenRequest,
-    refresh_early: Duration,
+    /// `None`: no request gets a token.
+    request: Option<TokenRequest>,
+    oauth: OauthConfig,
     /// No wait that the endpoint requests is shorter.
     wait_min: Duration,
     stop: StopSignal,
@@ -50,17 +51,17 @@ struct CachedToken {
     renew_at: Instant,
 }
 
-/// A token to use now.
+/// A token to use now, or the knowledge that there is none.
 #[derive(Debug, Clone)]
 pub(crate) struct Token {
-    /// `Bearer …`, marked sensitive: `Debug` does not show it.
-    pub(crate) header: HeaderValue,
+    /// `Bearer …`, marked sensitive: `Debug` does not show it. `None`: the stream needs no token.
+    pub(crate) header: Option<HeaderValue>,
     /// Whether it was fetched just now: if the stream refuses it, its age is not the reason.
     pub(crate) fresh: bool,
     /// When the request for it was sent. The server issued it later, so expiry counted from here errs on the early side.
     pub(crate) requested_at: Instant,
-    /// How long it may be used, counted from `requested_at`.
-    pub(crate) lifetime: Duration,
+    /// How long it may be used, counted from `requested_at`; `None`: nobody knows.
+    pub(crate) lifetime: Option<Duration>,
     number: u64,
 }
 
@@ -73,30 +74,67 @@ pub(crate) struct FetchedToken {
     pub(crate) took: Duration,
 }
 
+/// Where tokens come from.
+pub(crate) struct TokenRoute {
+    pub(crate) route: Arc<Route>,
+    pub(crate) connect_timeout: Duration,
+    /// Whether an issuer has named it.
+    pub(crate) is_discovered: bool,
+}
+
 impl Token {
-    /// The token itself, by which errors find and hide it.
+    fn granted(granted: Granted, requested_at: Instant, number: u64) -> Self {
+        Self { header: Some(granted.header), fresh: true, requested_at, lifetime: Some(granted.lifetime), number }
+    }
+
+    /// The token itself, for the query and for messages; errors find and hide it by this. Empty if there is none.
     pub(crate) fn secret(&self) -> &str {
-        self.header.to_str().unwrap_or_default().trim_start_matches("Bearer ")
+        let header = self.header.as_ref().and_then(|header| header.to_str().ok());
+        header.and_then(|header| header.strip_prefix(BEARER)).unwrap_or_default()
+    }
+
+    /// What must happen after the stream has refused it and it was discarded.
+    pub(crate) fn renewal_hint(&self) -> &'static str {
+        match (&self.header, self.lifetime) {
+            (Some(_), Some(_)) => "wait: the token was dropped, and the next try uses a new one",
+            (Some(_), None) => {
+                "wait: the next try reads oauth.token_file again; if this goes on, renew the token in it"
+            }
+            (None, _) => {
+                "set oauth.grant or oauth.token_file, or check stream.headers: the stream refuses a client without a token"
+            }
+        }
     }
 }
 
 impl TokenCache {
     pub(crate) fn new(config: &Config, stop: StopSignal, clock: Arc<dyn Clock>, observer: Observer) -> Result<Self> {
-        Ok(Self {
-            request: TokenRequest::new(config)?,
-            refresh_early: config.oauth.refresh_early,
+        config.oauth.validate()?;
+        let is_given = config.oauth.grant == Grant::None;
+        let tokens = Self {
+            request: if is_given { None } else { Some(TokenRequest::new(config)?) },
+            oauth: config.oauth.clone(),
             wait_min: config.retry.delay_min,
             stop,
             clock,
             observer,
             cache: Mutex::default(),
-        })
+        };
+        if is_given {
+            // To fail early.
+            tokens.given()?;
+        }
+        Ok(tokens)
     }
 
     /// The cached token, or a new one if there is none or it expires soon. A `replaced` token counts as
     /// expired.
     pub(crate) fn token(&self, replaced: Option<&Token>) -> Result<Token> {
         let mut cache = sync::lock(&self.cache);
+        let Some(request) = &self.request else {
+            let given = self.given().map_err(|error| cache.refusals.judge(error.into(), self.clock.steady()));
+            return given.inspect(|_| cache.refusals.end());
+        };
         if let Some(CachedToken { token, renew_at }) = &cache.token
             && self.clock.steady() < *renew_at
             && replaced.is_none_or(|replaced| replaced.number != token.number)
@@ -105,9 +143,10 @@ impl TokenCache {
         }
         self.wait_until(cache.not_before.take())?;
         let requested_at = self.clock.steady();
-        let granted = match self.fetch() {
+        let granted = match self.fetch(request) {
             Ok(granted) => granted,
             Err(failure) => {
+                request.forget_route();
                 let now = self.clock.steady();
                 cache.not_before = failure.wait.and_then(|wait| now.checked_add(wait));
                 return Err(cache.refusals.judge(failure, now));
@@ -115,38 +154,37 @@ impl TokenCache {
         };
         cache.refusals.end();
         cache.fetched += 1;
-        let token = Token {
-            header: granted.header,
-            fresh: true,
-            requested_at,
-            lifetime: granted.lifetime,
-            number: cache.fetched,
-        };
+        let lifetime = granted.lifetime;
+        let token = Token::granted(granted, requested_at, cache.fetched);
         // A token that lives shorter than twice `refresh_early` would otherwise be fetched again for each connection.
-        let early = self.refresh_early.min(granted.lifetime / 2);
+        let early = self.oauth.refresh_early.min(lifetime / 2);
         cache.token = requested_at
-            .checked_add(granted.lifetime.saturating_sub(early))
+            .checked_add(lifetime.saturating_sub(early))
             .map(|renew_at| CachedToken { token: token.clone(), renew_at });
-        log::info!("got a token, valid for {} s", granted.lifetime.as_secs());
+        log::info!("got a token, valid for {} s", lifetime.as_secs());
         (self.observer)(SourceEvent::TokenFetched { renewal: token.number > 1 });
         Ok(token)
     }
 
-    /// Fetches a token for `check`: past the cache, and without a retry after a 429.
+    /// Gets a token for `check`: past the cache, and without a retry after a 429.
     pub(crate) fn fetch_once(&self) -> Result<FetchedToken> {
-        let (secret, requested_at) = (self.request.secret()?, self.clock.steady());
-        let response = self.request.send(&secret, &self.stop)?;
+        let Some(request) = &self.request else {
+            return Ok(FetchedToken { token: self.given()?, date: None, took: Duration::ZERO });
+        };
+        let requested_at = self.clock.steady();
+        let answer = request.send(&self.stop, &|_, _| None).map_err(|failure| failure.error)?;
         let took = self.clock.steady().saturating_duration_since(requested_at);
-        let granted = self.request.granted(&response, &secret).map_err(|failure| failure.error)?;
-        let token = Token { header: granted.header, fresh: true, requested_at, lifetime: granted.lifetime, number: 1 };
-        let date = response.headers.get(header::DATE).and_then(|date| date.to_str().ok());
+        let granted = answer.granted.map_err(|failure| failure.error)?;
+        let date = answer.headers.get(header::DATE).and_then(|date| date.to_str().ok());
         let date = date.and_then(|date| httpdate::parse_http_date(date).ok());
-        Ok(FetchedToken { token, date, took })
+        Ok(FetchedToken { token: Token::granted(granted, requested_at, 1), date, took })
     }
 
-    /// The route to the token endpoint, and its timeout.
-    pub(crate) fn route(&self) -> (&Route, Duration) {
-        (&self.request.route, self.request.connect_timeout)
+    /// The route to the token endpoint, and its timeout; `None` if no request gets a token. Asks the issuer if need be.
+    pub(crate) fn route(&self) -> Result<Option<TokenRoute>> {
+        let Some(request) = &self.request else { return Ok(None) };
+        let route = request.route(&self.stop, &|_, _| None).map_err(|failure| failure.error)?;
+        Ok(Some(TokenRoute { route, connect_timeout: request.connect_timeout, is_discovered: request.is_discovered() }))
     }
 
     /// The stream refused `token`: the next call of [`token`](Self::token) fetches a new one. A newer one stays.
@@ -157,17 +195,27 @@ impl TokenCache {
         }
     }
 
-    fn fetch(&self) -> std::result::Result<Granted, TokenFailure> {
+    /// The token in the file, which is read again, or none.
+    fn given(&self) -> Result<Token> {
+        let secret = self.oauth.token()?;
+        let header = secret.as_ref().map(|secret| bearer(Secret::expose(secret))).transpose().map_err(|why| {
+            Error::config(format!("oauth.token_file: the token in it {why}"))
+                .with_hint("write the token alone into this file, without a word such as Bearer")
+        })?;
+        Ok(Token { header, fresh: false, requested_at: self.clock.steady(), lifetime: None, number: 0 })
+    }
+
+    fn fetch(&self, request: &TokenRequest) -> std::result::Result<Granted, TokenFailure> {
         let mut retries = 0;
         loop {
             if self.stop.is_set() {
                 return Err(Error::stopped().into());
             }
-            let secret: Secret = self.request.secret()?;
-            let response = self.request.send(&secret, &self.stop)?;
-            let wait = self.requested_wait(&response);
-            match (self.request.granted(&response, &secret), wait) {
-                (Err(_), Some(wait)) if response.status == 429 && retries < RETRIES_MAX => {
+            let requested_wait = |status, headers: &HeaderMap| self.requested_wait(status, headers);
+            let answer = request.send(&self.stop, &requested_wait)?;
+            let wait = requested_wait(answer.status, &answer.headers);
+            match (answer.granted, wait) {
+                (Err(_), Some(wait)) if answer.status == 429 && retries < RETRIES_MAX => {
                     retries += 1;
                     log::warn!(
                         "the token endpoint limits the rate of requests (429): waiting {wait:?}, then retry {retries} of {RETRIES_MAX}"
@@ -181,8 +229,8 @@ impl TokenCache {
         }
     }
 
-    fn requested_wait(&self, response: &TokenResponse) -> Option<Duration> {
-        requested_wait(response.status, &response.headers, self.clock.unix_micros(), self.wait_min)
+    fn requested_wait(&self, status: u16, headers: &HeaderMap) -> Option<Duration> {
+        requested_wait(status, headers, self.clock.unix_micros(), self.wait_min)
     }
 
     /// Waits as the endpoint requested.
@@ -201,6 +249,12 @@ impl fmt::Debug for TokenCache {
     }
 }
 
+#[cfg(test)]
+#[path = "tests/discovery.rs"]
+mod discovery_tests;
+#[cfg(test)]
+#[path = "tests/flows.rs"]
+mod flow_tests;
 #[cfg(test)]
 #[path = "tests/token.rs"]
 mod tests;

@@ -73,7 +73,7 @@ fn refused_with(status: u16, headers: &HeaderMap, body: &[u8], token: &Token) ->
     let what = format!("the server refused it with status {status}");
     let location = headers.get(header::LOCATION).map(HeaderValue::as_bytes);
     let message = refusal(&what, location, body, &secrets, BODY_CHARS_SHOWN);
-    let (kind, class, hint) = meaning(status, token.fresh);
+    let (kind, class, hint) = meaning(status, token);
     let error = Error::new(kind, message).with_class(class).with_http_status(status).with_hint(hint);
     StreamFailure { discard_token: matches!(status, 401 | 403), ..error.into() }
 }
@@ -90,16 +90,15 @@ pub(super) fn after_success(error: Error) -> Error {
         .with_hint(format!("wait: the stream was open before, and the sink tries again{fix}"))
 }
 
-fn meaning(status: u16, token_is_fresh: bool) -> (ErrorKind, Class, &'static str) {
+fn meaning(status: u16, token: &Token) -> (ErrorKind, Class, &'static str) {
     use Class::{Permanent, Transient};
     use ErrorKind::{Auth, Config, Connect, Protocol};
     match status {
-        401 if token_is_fresh => {
+        401 if token.fresh => {
             (Auth, Transient, "check that oauth.url and stream.url belong together: the stream refuses a new token")
         }
-        401 | 403 if !token_is_fresh => {
-            (Auth, Transient, "wait: the token was dropped, and the next try uses a new one")
-        }
+        403 if token.header.is_none() => (Auth, Permanent, token.renewal_hint()),
+        401 | 403 if !token.fresh => (Auth, Transient, token.renewal_hint()),
         403 => (
             Auth,
             Permanent,
@@ -127,7 +126,7 @@ pub(super) fn lost(end: End, settings: &StreamConfig, token: &Token) -> Option<S
                 let error = Error::new(ErrorKind::Auth, message)
                     .with_class(Class::Transient)
                     .with_close_code(close.code)
-                    .with_hint("wait: the token was dropped, and the next try uses a new one");
+                    .with_hint(token.renewal_hint());
                 return Some(StreamFailure { discard_token: true, ..error.into() });
             }
             lost(message).with_close_code(close.code)

@@ -102,7 +102,7 @@ impl StreamConnector {
         let Connected { mut transport, interrupt } = self.route.open(timeout, &self.stop)?;
         let wait =
             |status, headers: &HeaderMap| requested_wait(status, headers, self.clock.unix_micros(), self.wait_min);
-        let first_bytes = handshake::open(&mut transport, &self.route.address, &token.header)
+        let first_bytes = handshake::open(&mut transport, &self.route.address, token.header.as_ref())
             .map_err(|refusal| close_reason::refused(refusal, &self.route, timeout, token, wait))?;
 
         let frames = Frames::new(&first_bytes, kept_max(self.settings.event_bytes_max));

@@ -48,7 +48,7 @@ impl From<io::Error> for Refusal {
 pub(super) fn open(
     transport: &mut Transport,
     address: &ServerAddress,
-    authorization: &HeaderValue,
+    authorization: Option<&HeaderValue>,
 ) -> Result<Vec<u8>, Refusal> {
     let key = generate_key();
     http::send_all(transport, &request(address, &key, authorization))?;
@@ -66,7 +66,7 @@ pub(super) fn open(
     }
 }
 
-fn request(address: &ServerAddress, key: &str, authorization: &HeaderValue) -> Vec<u8> {
+fn request(address: &ServerAddress, key: &str, authorization: Option<&HeaderValue>) -> Vec<u8> {
     let mut request = format!(
         "GET {target} HTTP/1.1\r\n\
          Host: {host}\r\n\
@@ -75,14 +75,17 @@ fn request(address: &ServerAddress, key: &str, authorization: &HeaderValue) -> V
          Sec-WebSocket-Version: 13\r\n\
          Sec-WebSocket-Key: {key}\r\n\
          Accept: application/json\r\n\
-         User-Agent: {USER_AGENT}\r\n\
-         Authorization: ",
+         User-Agent: {USER_AGENT}\r\n",
         target = address.url.target,
         host = address.host_header(),
     )
     .into_bytes();
-    request.extend_from_slice(authorization.as_bytes());
-    request.extend_from_slice(b"\r\n\r\n");
+    if let Some(authorization) = authorization {
+        request.extend_from_slice(b"Authorization: ");
+        request.extend_from_slice(authorization.as_bytes());
+        request.extend_from_slice(b"\r\n");
+    }
+    request.extend_from_slice(b"\r\n");
     request
 }
 

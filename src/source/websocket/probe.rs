@@ -11,7 +11,7 @@ use crate::event::Burst;
 use crate::net::resolve::resolve;
 use crate::report::finding::Finding;
 use crate::source::net::route::{Connected, Route, about_proxy};
-use crate::source::oauth::token::FetchedToken;
+use crate::source::oauth::token::{FetchedToken, TokenRoute};
 use crate::source::websocket::connector::{OpenStream, StreamConnector};
 use crate::source::{Probe, ProbeStep, Server};
 use crate::threads::stop_signal::StopSignal;
@@ -23,7 +23,9 @@ const CLOSE_WAIT: Duration = Duration::from_secs(1);
 /// See the [module documentation](self).
 pub(crate) struct WebsocketProbe {
     connector: StreamConnector,
-    scope: String,
+    scope: Option<String>,
+    /// `None` before the first step, and if no request gets the token.
+    token_route: Option<TokenRoute>,
     /// The connection that the next step continues.
     connected: Option<Connected>,
     fetched: Option<FetchedToken>,
@@ -32,11 +34,12 @@ pub(crate) struct WebsocketProbe {
 impl Probe for WebsocketProbe {
     fn examine(&mut self, step: ProbeStep) -> Result<Option<Finding>> {
         match step {
+            ProbeStep::Discovery => self.discovery(),
             ProbeStep::Names(server) => self.names(server),
-            ProbeStep::Tcp(server) => self.tcp(server).map(Some),
+            ProbeStep::Tcp(server) => self.tcp(server),
             ProbeStep::Proxy(server) => self.proxy(server),
-            ProbeStep::Tls(server) => self.tls(server).map(Some),
-            ProbeStep::Token => self.token().map(Some),
+            ProbeStep::Tls(server) => self.tls(server),
+            ProbeStep::Token => self.token(),
             ProbeStep::Clock => Ok(self.clock()),
             ProbeStep::Handshake => self.handshake().map(Some),
         }
@@ -47,20 +50,29 @@ impl WebsocketProbe {
     /// Checks the configuration; connects to nothing.
     pub(crate) fn new(config: &Config) -> Result<Self> {
         let connector = StreamConnector::new(config, StopSignal::new(), Arc::new(SystemClock), Arc::new(|_| ()))?;
-        Ok(Self { connector, scope: config.oauth.scope.clone(), connected: None, fetched: None })
+        let scope = config.oauth.requested_scope().map(|scope| scope.trim().to_owned());
+        Ok(Self { connector, scope, token_route: None, connected: None, fetched: None })
     }
 
-    fn route(&self, server: Server) -> (&Route, Duration) {
+    /// `None` if no request gets the token.
+    fn route(&self, server: Server) -> Option<(&Route, Duration)> {
         match server {
-            Server::TokenEndpoint => self.connector.tokens.route(),
-            Server::Stream => (&self.connector.route, self.connector.settings.connect_timeout),
+            Server::TokenEndpoint => self.token_route.as_ref().map(|found| (&*found.route, found.connect_timeout)),
+            Server::Stream => Some((&self.connector.route, self.connector.settings.connect_timeout)),
         }
+    }
+
+    /// `None` if no issuer has to be asked.
+    fn discovery(&mut self) -> Result<Option<Finding>> {
+        self.token_route = self.connector.tokens.route()?;
+        let found = self.token_route.as_ref().filter(|found| found.is_discovered);
+        Ok(found.map(|found| Finding::good(format!("the token endpoint is {}", found.route.address))))
     }
 
     /// `None` if the host is an address.
     fn names(&mut self, server: Server) -> Result<Option<Finding>> {
         self.connected = None;
-        let (route, timeout) = self.route(server);
+        let Some((route, timeout)) = self.route(server) else { return Ok(None) };
         let proxy = route.proxy()?;
         let (host, port) = route.first_hop(proxy.as_ref());
         if host.parse::<IpAddr>().is_ok() {
@@ -73,8 +85,8 @@ impl WebsocketProbe {
         Ok(Some(Finding::good(format!("{whose}{host} is {}", addresses.join(", ")))))
     }
 
-    fn tcp(&mut self, server: Server) -> Result<Finding> {
-        let (route, timeout) = self.route(server);
+    fn tcp(&mut self, server: Server) -> Result<Option<Finding>> {
+        let Some((route, timeout)) = self.route(server) else { return Ok(None) };
         let proxy = route.proxy()?;
         let connected = route.connect_tcp(proxy.as_ref(), timeout, &self.connector.stop)?;
         let message = match &proxy {
@@ -82,13 +94,14 @@ impl WebsocketProbe {
             None => route.address.host_and_port(),
         };
         self.connected = Some(connected);
-        Ok(Finding::good(message))
+        Ok(Some(Finding::good(message)))
     }
 
     /// `None` if the route has no proxy.
     fn proxy(&mut self, server: Server) -> Result<Option<Finding>> {
-        let mut connected = self.connected.take().ok_or_else(no_earlier_step)?;
-        let (route, timeout) = self.route(server);
+        let connected = self.connected.take();
+        let Some((route, timeout)) = self.route(server) else { return Ok(None) };
+        let mut connected = connected.ok_or_else(no_earlier_step)?;
         let Some(proxy) = route.proxy()? else {
             self.connected = Some(connected);
             return Ok(None);
@@ -100,25 +113,28 @@ impl WebsocketProbe {
     }
 
     /// Ends the connection: later steps make their own.
-    fn tls(&mut self, server: Server) -> Result<Finding> {
-        let mut connected = self.connected.take().ok_or_else(no_earlier_step)?;
-        let (route, timeout) = self.route(server);
+    fn tls(&mut self, server: Server) -> Result<Option<Finding>> {
+        let connected = self.connected.take();
+        let Some((route, timeout)) = self.route(server) else { return Ok(None) };
+        let mut connected = connected.ok_or_else(no_earlier_step)?;
         route.start_tls(&mut connected, timeout)?;
-        Ok(match connected.transport.encryption() {
+        Ok(Some(match connected.transport.encryption() {
             Some(encryption) => encryption.finding("certificate and host name verified", &SystemClock),
             // Only a server on this machine may be without TLS.
             None => Finding::good("none: the connection does not leave this machine"),
-        })
+        }))
     }
 
-    fn token(&mut self) -> Result<Finding> {
-        let fetched = self.fetched.insert(self.connector.tokens.fetch_once()?);
-        let scope = if self.scope.trim().is_empty() {
-            "without a scope".into()
-        } else {
-            format!("with the scope {}", self.scope.trim())
+    /// `None` if there is none and need not be.
+    fn token(&mut self) -> Result<Option<Finding>> {
+        let token = &self.fetched.insert(self.connector.tokens.fetch_once()?).token;
+        let scope = self.scope.as_ref().map_or("without a scope".into(), |scope| format!("with the scope {scope}"));
+        let found = match token.lifetime {
+            Some(lifetime) => format!("a token for {} s, {scope}", lifetime.as_secs()),
+            None if token.header.is_none() => return Ok(None),
+            None => format!("a token of {} characters in oauth.token_file", token.secret().len()),
         };
-        Ok(Finding::good(format!("a token for {} s, {scope}", fetched.token.lifetime.as_secs())))
+        Ok(Some(Finding::good(found)))
     }
 
     /// `None` if the token endpoint sends no date.

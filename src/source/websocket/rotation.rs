@@ -68,7 +68,8 @@ impl Rotation {
     /// A connection has been opened with this token.
     pub(super) fn begin(&mut self, token: &Token) {
         self.backoff.reset();
-        self.stage = RotationStage::Waiting(due_at(token.requested_at, token.lifetime, self.before_expiry));
+        let due = token.lifetime.and_then(|lifetime| due_at(token.requested_at, lifetime, self.before_expiry));
+        self.stage = RotationStage::Waiting(due);
     }
 
     /// Does what is due, without waiting. Returns until when the caller may read `open` before it calls this again.

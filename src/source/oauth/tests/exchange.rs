@@ -88,7 +88,7 @@ fn post(server: &TestServer, query: &str) -> ureq::http::request::Builder {
 #[test]
 fn a_secret_in_the_form_is_sent_and_never_logged() {
     let server = server();
-    let hidden = Hidden::new("client_secret=", encode_in_form(SECRET), SECRET);
+    let hidden = Hidden::new("client_secret=", encode_in_form(SECRET), &[SECRET]);
     let form = format!("client_id=me&client_secret={}&scope=x", hidden.placeholder());
     let request = post(&server, "").body(form).unwrap();
     let (response, log) = logged(|| send(&server, request, vec![hidden]).unwrap());
@@ -107,8 +107,8 @@ fn a_secret_in_the_form_is_sent_and_never_logged() {
 fn a_secret_in_a_head_is_sent_and_never_logged() {
     let server = server();
     let credentials = BASE64.encode(format!("me:{}", encode_in_form(SECRET)));
-    let hidden = Hidden::new("Basic ", credentials.clone(), SECRET);
-    let query = Hidden::new("?", "key=another-secret", "another-secret");
+    let hidden = Hidden::new("Basic ", credentials.clone(), &[SECRET]);
+    let query = Hidden::new("?", "key=another-secret", &["another-secret"]);
     let request = post(&server, &format!("?{}", query.placeholder()))
         .header(header::AUTHORIZATION, format!("Basic {}", hidden.placeholder()))
         .body("grant_type=client_credentials".to_owned())
@@ -146,7 +146,7 @@ fn interim_responses_come_before_the_final_one() {
 
 #[test]
 fn a_request_without_the_place_of_a_secret_is_an_error() {
-    let hidden = Hidden::new("client_secret=", SECRET.to_owned(), SECRET);
+    let hidden = Hidden::new("client_secret=", SECRET.to_owned(), &[SECRET]);
     let server = server();
     let error = send(&server, post(&server, "").body("client_id=me".into()).unwrap(), vec![hidden]).err().unwrap();
     assert!(matches!(error, Fault::Io(error) if error.to_string().contains("no place")));
@@ -155,7 +155,7 @@ fn a_request_without_the_place_of_a_secret_is_an_error() {
 #[test]
 fn a_long_form_is_sent_whole_and_with_its_secret() {
     let server = server();
-    let hidden = Hidden::new("client_secret=", "hunter2".to_owned(), "hunter2");
+    let hidden = Hidden::new("client_secret=", "hunter2".to_owned(), &["hunter2"]);
     let scope = "x".repeat(300_000);
     let form = format!("scope={scope}&client_secret={}", hidden.placeholder());
     send(&server, post(&server, "").body(form).unwrap(), vec![hidden]).unwrap();
