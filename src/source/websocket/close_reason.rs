@@ -14,6 +14,7 @@ use crate::source::net::route::Route;
 use crate::source::oauth::token::Token;
 use crate::source::websocket::connection::End;
 use crate::source::websocket::handshake::Refusal;
+use crate::source::websocket::violation::{ProtocolViolation, ViolationCode};
 
 /// How much of an error's body is shown.
 const BODY_CHARS_SHOWN: usize = 300;
@@ -55,6 +56,12 @@ pub(super) fn refused(
             protocol(format!("the response is not {}", not_http(&why, &beginning))).into()
         }
         Refusal::BadUpgrade(why) => protocol(format!("the response does not open a WebSocket: {why}")).into(),
+        Refusal::BadExtension(why) => {
+            let why = shown(why.as_bytes(), &[token.secret()], 200);
+            protocol(format!("the response has a `Sec-WebSocket-Extensions` that cannot be accepted: {why}"))
+                .with_hint("set stream.compression = false: the server does not follow RFC 7692")
+                .into()
+        }
         Refusal::Status { head, body } => StreamFailure {
             wait: wait(head.status, &head.headers),
             ..refused_with(head.status, &head.headers, &body, token)
@@ -138,9 +145,7 @@ pub(super) fn lost(end: End, settings: &StreamConfig, token: &Token) -> Option<S
             None => lost(format!("the connection failed: {error}")),
         }
         .caused_by_io(&error),
-        End::Violation(why) => {
-            protocol(format!("the server broke the WebSocket protocol: {}", shown(why.as_bytes(), &[], 200)))
-        }
+        End::Violation(violation) => violated(&violation),
         End::Silent(silence) => lost(format!(
             "nothing came for {:.1} s, not even a pong (stream.idle_timeout is {:?}): the connection counts as lost",
             silence.as_secs_f64(),
@@ -149,6 +154,18 @@ pub(super) fn lost(end: End, settings: &StreamConfig, token: &Token) -> Option<S
         End::Stopped => Error::stopped(),
     };
     Some(error.into())
+}
+
+fn violated(violation: &ProtocolViolation) -> Error {
+    let what = shown(violation.what.as_bytes(), &[], 200);
+    match violation.code {
+        ViolationCode::ProtocolError => protocol(format!("the server broke the WebSocket protocol: {what}")),
+        ViolationCode::Corrupt => protocol(what)
+            .with_hint("wait: the sink connects again by itself; if this goes on, set stream.compression = false"),
+        ViolationCode::TooLarge => protocol(what).with_hint(
+            "see its beginning in the dead letters: cxsink dead-letters list; the sink connects again by itself",
+        ),
+    }
 }
 
 pub(super) fn not_open() -> Error {

@@ -9,8 +9,10 @@ use crate::event::Burst;
 use crate::threads::stop_signal::StopSignal;
 use crate::time::clock::Clock;
 
-use super::frames::{Close, Frame, Frames, ProtocolViolation, encode_control};
+use super::control::{Close, encode_control};
+use super::frames::{Frame, Frames};
 use super::heartbeat::{Due, Heartbeat};
+use super::violation::ProtocolViolation;
 use crate::source::ReadOutcome;
 use crate::source::net::transport::Transport;
 
@@ -32,7 +34,7 @@ pub(super) enum End {
     /// The connection failed.
     Io(io::Error),
     /// The server broke the protocol.
-    Violation(String),
+    Violation(ProtocolViolation),
     /// Nothing arrived for this long.
     Silent(Duration),
     /// The stop signal is set.
@@ -41,7 +43,7 @@ pub(super) enum End {
 
 impl From<ProtocolViolation> for End {
     fn from(violation: ProtocolViolation) -> Self {
-        Self::Violation(violation.0)
+        Self::Violation(violation)
     }
 }
 
@@ -190,8 +192,8 @@ impl Connection {
                 Ok(Some(Frame::Ping(payload))) => self.ping = Some(payload),
                 Ok(Some(Frame::Close(close))) => self.closing = Some(Closing(close)),
                 Err(violation) => {
-                    // 1002: protocol error (section 7.4.1), a courtesy to the server.
-                    encode_control(Control::Close, &1002_u16.to_be_bytes(), &mut self.out);
+                    // A courtesy to the server.
+                    encode_control(Control::Close, &violation.close_payload(), &mut self.out);
                     self.send_pending()?;
                     self.mute = true;
                     return Err(violation.into());

@@ -102,10 +102,16 @@ impl StreamConnector {
         let Connected { mut transport, interrupt } = self.route.open(timeout, &self.stop)?;
         let wait =
             |status, headers: &HeaderMap| requested_wait(status, headers, self.clock.unix_micros(), self.wait_min);
-        let first_bytes = handshake::open(&mut transport, &self.route.address, token.header.as_ref())
+        let offers_compression = self.settings.compression;
+        let opened = handshake::open(&mut transport, &self.route.address, token.header.as_ref(), offers_compression)
             .map_err(|refusal| close_reason::refused(refusal, &self.route, timeout, token, wait))?;
 
-        let frames = Frames::new(&first_bytes, kept_max(self.settings.event_bytes_max));
+        if offers_compression {
+            let compresses = if opened.deflate.is_some() { "compresses" } else { "does not compress" };
+            log::info!("the server of the stream {compresses} its messages");
+        }
+        let frames =
+            Frames::new(&opened.first_bytes, kept_max(self.settings.event_bytes_max)).inflating(opened.deflate);
         let heartbeat = Heartbeat::new(self.settings.ping_interval, self.settings.idle_timeout, self.clock.steady());
         let connection = Connection::new(transport, frames, heartbeat);
         Ok(OpenStream { connection, token: token.clone(), _interrupt: interrupt })

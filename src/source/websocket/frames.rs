@@ -3,7 +3,7 @@
 //! tungstenite parses the frame headers; this file assembles the messages, for three reasons:
 //! - A text that is not UTF-8, and a message that is too large, must become dead letters. tungstenite 0.30's `WebSocket` continues after
 //!   such a message, but returns an error in place of its bytes.
-//! - It writes payloads to the log at level `trace`, and refuses the bit RSV1, which compression (RFC 7692) needs later.
+//! - It writes payloads to the log at level `trace`, and refuses the bit RSV1, which marks a compressed message (RFC 7692).
 //! - Bytes go from the socket into the burst without a message of their own in between.
 //!
 //! RFC 6455 section 8.1 has a client close the connection when text is not UTF-8; this is the one rule that is not followed.
@@ -15,10 +15,13 @@ use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 
 use crate::event::Burst;
 
+use super::control::{CONTROL_BYTES_MAX, Close};
+use super::deflate::Inflater;
+use super::extension::Deflate;
+use super::violation::{ProtocolViolation, ViolationCode};
+
 /// The limit of one system call. Larger buffers are not faster. Small in tests, so that few bytes take several calls.
 const INPUT_BYTES: usize = if cfg!(test) { 4 << 10 } else { 64 << 10 };
-/// Control frames have at most 125 bytes (section 5.5).
-const CONTROL_BYTES_MAX: usize = 125;
 /// A larger message is an attack, or bytes that are no WebSocket frames.
 const MESSAGE_BYTES_MAX: u64 = 1 << 30;
 /// A buffer that grew larger for one message is not kept.
@@ -32,23 +35,6 @@ pub(super) enum Frame {
     Ping(Vec<u8>),
     Pong,
     Close(Option<Close>),
-}
-
-/// The content of a close frame (section 5.5.1).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Close {
-    pub(super) code: u16,
-    pub(super) reason: Vec<u8>,
-}
-
-/// The server broke a rule of the protocol: no byte after this can be decoded.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct ProtocolViolation(pub(super) String);
-
-impl ProtocolViolation {
-    fn new(what: impl Into<String>) -> Self {
-        Self(what.into())
-    }
 }
 
 /// A decoder and its buffers. Bytes come in by [`fill`](Self::fill) and go out by [`next`](Self::next).
@@ -67,6 +53,10 @@ pub(super) struct Frames {
     /// Its length so far, by the frames' headers.
     message_length: u64,
     kept_max: usize,
+    /// If compression was agreed on.
+    inflater: Option<Box<Inflater>>,
+    /// Whether the newest message is compressed.
+    is_compressed: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -89,7 +79,14 @@ impl Frames {
             message: Vec::new(),
             message_length: 0,
             kept_max: usize::try_from(kept_max.min(MESSAGE_BYTES_MAX)).unwrap_or(usize::MAX),
+            inflater: None,
+            is_compressed: false,
         }
+    }
+
+    /// The same for a connection on which the server may compress messages.
+    pub(super) fn inflating(self, agreed: Option<Deflate>) -> Self {
+        Self { inflater: agreed.map(|agreed| Box::new(Inflater::new(agreed))), ..self }
     }
 
     /// Reads once. The caller calls this only after [`next`](Self::next) returned `None`: at most a header or a control frame is left
@@ -108,7 +105,12 @@ impl Frames {
     pub(super) fn next(&mut self, burst: &mut Burst) -> Result<Option<Frame>, ProtocolViolation> {
         loop {
             if let Some(payload) = self.frame.take() {
-                match self.take_payload(payload, burst) {
+                let taken = if self.is_compressed {
+                    self.take_compressed(payload, burst)?
+                } else {
+                    self.take_payload(payload, burst)
+                };
+                match taken {
                     Progress::Message => return Ok(Some(Frame::Message)),
                     Progress::Frame => {}
                     Progress::NeedsMore => return Ok(None),
@@ -125,7 +127,7 @@ impl Frames {
             // A cursor over the input cannot be behind its end.
             let header_length = usize::try_from(cursor.position()).unwrap_or(usize::MAX);
             if header.rsv1 || header.rsv2 || header.rsv3 {
-                return Err(ProtocolViolation::new("a frame with reserved bits, though no extension was agreed on"));
+                self.check_reserved(&header)?;
             }
             if header.mask.is_some() {
                 return Err(ProtocolViolation::new("a masked frame from the server"));
@@ -133,7 +135,7 @@ impl Frames {
             match header.opcode {
                 OpCode::Control(control) => return self.take_control(control, header.is_final, header_length, length),
                 OpCode::Data(data) => {
-                    self.begin_payload(data, length)?;
+                    self.begin_payload(data, header.rsv1, length)?;
                     self.start += header_length;
                     self.frame = Some(IncomingPayload { left: length, is_final: header.is_final });
                 }
@@ -141,12 +143,24 @@ impl Frames {
         }
     }
 
-    fn begin_payload(&mut self, data: Data, length: u64) -> Result<(), ProtocolViolation> {
+    /// RSV1 marks the first frame of a compressed message (RFC 7692 section 6). Everything else is reserved.
+    fn check_reserved(&self, header: &FrameHeader) -> Result<(), ProtocolViolation> {
+        let begins_message = matches!(header.opcode, OpCode::Data(Data::Text | Data::Binary));
+        if header.rsv2 || header.rsv3 || self.inflater.is_none() {
+            Err(ProtocolViolation::new("a frame with reserved bits, though no extension was agreed on"))
+        } else if begins_message {
+            Ok(())
+        } else {
+            Err(ProtocolViolation::new("the bit of compressed messages (RSV1) in a frame that begins none"))
+        }
+    }
+
+    fn begin_payload(&mut self, data: Data, is_compressed: bool, length: u64) -> Result<(), ProtocolViolation> {
         match (data, self.fragmented) {
             (Data::Continue, true) => {}
             (Data::Continue, false) => return Err(ProtocolViolation::new("a continuation of no message")),
             (_, true) => return Err(ProtocolViolation::new("a new message in the middle of another")),
-            (_, false) => self.message_length = 0,
+            (_, false) => (self.message_length, self.is_compressed) = (0, is_compressed),
         }
         self.message_length = self.message_length.saturating_add(length);
         if self.message_length > MESSAGE_BYTES_MAX {
@@ -155,12 +169,19 @@ impl Frames {
         Ok(())
     }
 
+    /// How much of a payload is available, and whether that is all of it.
+    fn available(&self, payload: IncomingPayload) -> (usize, bool) {
+        let available = self.end - self.start;
+        match usize::try_from(payload.left) {
+            Ok(left) if left <= available => (left, true),
+            _ => (available, false),
+        }
+    }
+
     /// Takes the available part of a data frame's payload.
     fn take_payload(&mut self, payload: IncomingPayload, burst: &mut Burst) -> Progress {
-        let available = &self.input[self.start..self.end];
-        let complete = payload.left <= available.len() as u64;
-        let taken = if complete { usize::try_from(payload.left).unwrap_or(available.len()) } else { available.len() };
-        let part = &available[..taken];
+        let (taken, complete) = self.available(payload);
+        let part = &self.input[self.start..self.start + taken];
         self.start += taken;
 
         let is_whole_message = complete && payload.is_final && !self.fragmented && self.message.is_empty();
@@ -170,21 +191,59 @@ impl Frames {
         }
         let room = self.kept_max - self.message.len();
         self.message.extend_from_slice(&part[..taken.min(room)]);
+        let progress = self.advance(payload, taken, complete);
+        if let Progress::Message = progress {
+            if self.message_length > self.message.len() as u64 {
+                log::warn!(
+                    "a message of {} bytes: only its first {} are kept",
+                    self.message_length,
+                    self.message.len()
+                );
+            }
+            self.push_message(burst);
+        }
+        progress
+    }
+
+    /// Takes the available part of a compressed message's frame.
+    fn take_compressed(&mut self, payload: IncomingPayload, burst: &mut Burst) -> Result<Progress, ProtocolViolation> {
+        let (taken, complete) = self.available(payload);
+        let part = &self.input[self.start..self.start + taken];
+        self.start += taken;
+
+        // A compressed message is accepted only where there is an inflater.
+        if let Some(inflater) = &mut self.inflater {
+            let is_last = complete && payload.is_final;
+            let inflated = inflater.take(part, is_last, &mut self.message, self.kept_max);
+            if let Err(violation) = inflated {
+                if violation.code == ViolationCode::TooLarge {
+                    self.push_message(burst);
+                }
+                return Err(violation);
+            }
+        }
+        let progress = self.advance(payload, taken, complete);
+        if let Progress::Message = progress {
+            self.push_message(burst);
+        }
+        Ok(progress)
+    }
+
+    /// The progress when this part of a frame's payload has been taken.
+    fn advance(&mut self, payload: IncomingPayload, taken: usize, complete: bool) -> Progress {
         if !complete {
             self.frame = Some(IncomingPayload { left: payload.left - taken as u64, ..payload });
             return Progress::NeedsMore;
         }
         self.fragmented = !payload.is_final;
-        if self.fragmented {
-            return Progress::Frame;
-        }
-        if self.message_length > self.message.len() as u64 {
-            log::warn!("a message of {} bytes: only its first {} are kept", self.message_length, self.message.len());
-        }
+        if self.fragmented { Progress::Frame } else { Progress::Message }
+    }
+
+    /// Hands over the message that was collected.
+    fn push_message(&mut self, burst: &mut Burst) {
         burst.push(&self.message);
         self.message.clear();
         self.message.shrink_to(BUFFER_BYTES_KEPT);
-        Progress::Message
     }
 
     /// Takes a control frame, whole or not at all.
@@ -205,7 +264,7 @@ impl Frames {
         let frame = match control {
             Control::Ping => Frame::Ping(payload.to_vec()),
             Control::Pong => Frame::Pong,
-            Control::Close => Frame::Close(close(payload)?),
+            Control::Close => Frame::Close(Close::decode(payload)?),
             Control::Reserved(code) => {
                 return Err(ProtocolViolation::new(format!("an unknown control frame ({code})")));
             }
@@ -222,28 +281,6 @@ enum Progress {
     Frame,
     /// The frame is not complete.
     NeedsMore,
-}
-
-fn close(payload: &[u8]) -> Result<Option<Close>, ProtocolViolation> {
-    match payload {
-        [] => Ok(None),
-        [_] => Err(ProtocolViolation::new("a close frame with half a code")),
-        [high, low, reason @ ..] => {
-            Ok(Some(Close { code: u16::from_be_bytes([*high, *low]), reason: reason.to_vec() }))
-        }
-    }
-}
-
-/// Appends a control frame with at most 125 bytes of payload, masked as a client must (section 5.3). The mask guards proxies
-/// against scripts that choose the bytes; no script chooses these, so a fast generator is enough.
-pub(super) fn encode_control(control: Control, payload: &[u8], out: &mut Vec<u8>) {
-    let payload = &payload[..payload.len().min(CONTROL_BYTES_MAX)];
-    let length = u8::try_from(payload.len()).unwrap_or(u8::MAX);
-    let mask = fastrand::u32(..).to_be_bytes();
-    out.push(0x80 | u8::from(OpCode::Control(control)));
-    out.push(0x80 | length);
-    out.extend(mask);
-    out.extend(payload.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask));
 }
 
 /// Decodes a whole stream of messages into bursts, as a connection does, and keeps none; returns the number of messages.
@@ -263,126 +300,5 @@ pub(crate) fn decode(mut stream: &[u8]) -> usize {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::source::test_server::frame;
-
-    /// Decodes `bytes`, handed over in pieces of `piece` bytes.
-    fn decode(bytes: &[u8], piece: usize, kept_max: u64) -> (Vec<Vec<u8>>, Vec<Frame>, Option<ProtocolViolation>) {
-        let mut frames = Frames::new(&[], kept_max);
-        let (mut burst, mut others) = (Burst::default(), Vec::new());
-        let mut violation = None;
-        let mut rest = bytes;
-        loop {
-            match frames.next(&mut burst) {
-                Ok(Some(Frame::Message)) => {}
-                Ok(Some(other)) => others.push(other),
-                Ok(None) if rest.is_empty() => break,
-                Ok(None) => {
-                    let read = frames.fill(&mut &rest[..piece.min(rest.len())]).unwrap();
-                    assert!(read > 0, "no room");
-                    rest = &rest[read..];
-                }
-                Err(found) => {
-                    violation = Some(found);
-                    break;
-                }
-            }
-        }
-        (burst.iter().map(<[u8]>::to_vec).collect(), others, violation)
-    }
-
-    #[test]
-    fn messages_come_out_as_they_went_in_however_they_are_cut() {
-        let large = vec![b'x'; 200_000];
-        let middle = vec![b'y'; 40_000];
-        let stream = [
-            frame(1, true, b"{\"a\":1}"),
-            frame(2, true, &[0, 255, 254]),
-            frame(1, true, b""),
-            frame(1, true, &[b'"', 0xff, b'"']),
-            frame(1, true, &large),
-            frame(1, false, b"one "),
-            frame(9, true, b"are you there"),
-            frame(0, false, b""),
-            frame(0, true, b"two"),
-            frame(2, false, b""),
-            frame(0, true, b""),
-            frame(10, true, b"pong"),
-            frame(1, true, &middle),
-            frame(1, true, &middle),
-            frame(8, true, &[3, 232, b'b', b'y', b'e']),
-        ]
-        .concat();
-        let expected: [&[u8]; 9] =
-            [b"{\"a\":1}", &[0, 255, 254], b"", &[b'"', 0xff, b'"'], &large, b"one two", b"", &middle, &middle];
-        let ends = [
-            Frame::Ping(b"are you there".into()),
-            Frame::Pong,
-            Frame::Close(Some(Close { code: 1000, reason: b"bye".into() })),
-        ];
-        for piece in [1, 2, 7, 125, 4096, 65_536] {
-            let (events, others, violation) = decode(&stream, piece, 1 << 20);
-            assert_eq!(violation, None);
-            assert!(events.iter().map(Vec::as_slice).eq(expected), "pieces of {piece} bytes");
-            assert_eq!(others, ends);
-        }
-    }
-
-    #[test]
-    fn of_a_huge_message_the_beginning_is_kept_and_the_next_one_is_whole() {
-        let huge = vec![b'h'; 300_000];
-        let stream =
-            [frame(1, true, &huge), frame(1, false, &huge), frame(0, true, &huge), frame(1, true, b"next")].concat();
-        for (kept_max, first_lengths) in
-            [(1000, [1000, 1000]), (300_000, [300_000, 300_000]), (600_001, [300_000, 600_000])]
-        {
-            let (events, _, violation) = decode(&stream, 65_536, kept_max);
-            assert_eq!(violation, None);
-            let lengths: Vec<_> = events.iter().map(Vec::len).collect();
-            assert_eq!(lengths, [first_lengths[0], first_lengths[1], 4]);
-        }
-        let (events, _, _) = decode(&[frame(1, true, b"abcdef"), frame(1, true, b"g")].concat(), 100, 3);
-        assert_eq!(events, [b"abc".to_vec(), b"g".to_vec()]);
-    }
-
-    #[test]
-    fn broken_rules_are_named() {
-        let check = |bytes: &[u8], why: &str| {
-            let (events, _, violation) = decode(&[frame(1, true, b"before"), bytes.to_vec()].concat(), 1, 1 << 20);
-            assert_eq!(events, [b"before".to_vec()], "earlier events are kept");
-            let violation = violation.unwrap_or_else(|| panic!("{why}: nothing noticed"));
-            assert!(violation.0.contains(why), "{why}: {}", violation.0);
-        };
-        check(&[0xc1, 0], "reserved bits");
-        check(&[0x81, 0x80, 1, 2, 3, 4], "masked");
-        check(&[0x83, 0], "opcode");
-        check(&[0x8b, 0], "opcode");
-        check(&frame(0, true, b"x"), "continuation of no message");
-        check(&[frame(1, false, b"x"), frame(2, true, b"y")].concat(), "in the middle of another");
-        check(&frame(9, true, &[0; 126]), "too long");
-        check(&frame(9, false, b""), "fragmented");
-        check(&frame(8, true, &[3]), "half a code");
-        check(&[0x81, 127, 255, 255, 255, 255, 255, 255, 255, 255], "a message of");
-    }
-
-    proptest::proptest! {
-        #[test]
-        fn how_bytes_are_cut_makes_no_difference(bytes: Vec<u8>, piece in 1..9_usize) {
-            // Otherwise hardly any would be a frame.
-            let likely: Vec<u8> = bytes.iter().flat_map(|byte| frame(byte & 0x8b, byte & 0x40 == 0, &bytes[..bytes.len() % 9])).collect();
-            for bytes in [&bytes, &likely] {
-                proptest::prop_assert_eq!(decode(bytes, piece, 100), decode(bytes, usize::MAX, 100));
-            }
-        }
-    }
-
-    #[test]
-    fn sent_frames_are_masked() {
-        let mut out = Vec::new();
-        encode_control(Control::Pong, b"hello", &mut out);
-        assert_eq!(out[..2], [0x8a, 0x85]);
-        let unmasked: Vec<u8> = out[6..].iter().zip(out[2..6].iter().cycle()).map(|(byte, mask)| byte ^ mask).collect();
-        assert_eq!(unmasked, b"hello");
-    }
-}
+#[path = "tests/frames.rs"]
+mod tests;

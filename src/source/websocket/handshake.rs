@@ -15,6 +15,7 @@ use crate::source::net::address::ServerAddress;
 use crate::source::net::http::{self, Fault, Head, USER_AGENT};
 use crate::source::net::http_body::read_body;
 use crate::source::net::transport::Transport;
+use crate::source::websocket::extension::{self, Deflate, PERMESSAGE_DEFLATE};
 
 /// Enough of an error's body to show the reason.
 const BODY_BYTES_MAX: usize = 4 << 10;
@@ -30,6 +31,17 @@ pub(super) enum Refusal {
     Status { head: Box<Head>, body: Vec<u8> },
     /// A 101 that does not open a WebSocket.
     BadUpgrade(&'static str),
+    /// A 101 with an extension that cannot be accepted.
+    BadExtension(String),
+}
+
+/// A stream that is open.
+#[derive(Debug)]
+pub(super) struct Opened {
+    /// The bytes behind the response.
+    pub(super) first_bytes: Vec<u8>,
+    /// The compression that was agreed on.
+    pub(super) deflate: Option<Deflate>,
 }
 
 impl From<Fault> for Refusal {
@@ -44,18 +56,29 @@ impl From<io::Error> for Refusal {
     }
 }
 
-/// Requests the stream; returns the bytes behind the response.
+/// Requests the stream, and offers compression if so wanted.
 pub(super) fn open(
     transport: &mut Transport,
     address: &ServerAddress,
     authorization: Option<&HeaderValue>,
-) -> Result<Vec<u8>, Refusal> {
+    offers_compression: bool,
+) -> Result<Opened, Refusal> {
     let key = generate_key();
-    http::send_all(transport, &request(address, &key, authorization))?;
+    http::send_all(transport, &request(address, &key, authorization, offers_compression))?;
     let (head, mut rest) = http::read_head(transport)?;
     match head.status {
         101 if head.is_http_1_0 => Err(Refusal::BadUpgrade("it is in HTTP/1.0")),
-        101 => check_upgrade(&head.headers, &key).map(|()| rest).map_err(Refusal::BadUpgrade),
+        101 => {
+            check_upgrade(&head.headers, &key).map_err(Refusal::BadUpgrade)?;
+            let deflate = if offers_compression {
+                extension::agreed(&head.headers).map_err(Refusal::BadExtension)?
+            } else if head.headers.contains_key(header::SEC_WEBSOCKET_EXTENSIONS) {
+                return Err(Refusal::BadUpgrade("it uses an extension that was not requested"));
+            } else {
+                None
+            };
+            Ok(Opened { first_bytes: rest, deflate })
+        }
         _ => {
             // Whatever arrives of it within a short time; its end does not matter.
             if transport.wait_until(Instant::now() + BODY_WAIT).is_ok() {
@@ -66,7 +89,12 @@ pub(super) fn open(
     }
 }
 
-fn request(address: &ServerAddress, key: &str, authorization: Option<&HeaderValue>) -> Vec<u8> {
+fn request(
+    address: &ServerAddress,
+    key: &str,
+    authorization: Option<&HeaderValue>,
+    offers_compression: bool,
+) -> Vec<u8> {
     let mut request = format!(
         "GET {target} HTTP/1.1\r\n\
          Host: {host}\r\n\
@@ -84,6 +112,9 @@ fn request(address: &ServerAddress, key: &str, authorization: Option<&HeaderValu
         request.extend_from_slice(b"Authorization: ");
         request.extend_from_slice(authorization.as_bytes());
         request.extend_from_slice(b"\r\n");
+    }
+    if offers_compression {
+        request.extend_from_slice(format!("Sec-WebSocket-Extensions: {PERMESSAGE_DEFLATE}\r\n").as_bytes());
     }
     request.extend_from_slice(b"\r\n");
     request
@@ -108,9 +139,6 @@ fn check_upgrade(headers: &HeaderMap, key: &str) -> Result<(), &'static str> {
     let accept = headers.get(header::SEC_WEBSOCKET_ACCEPT);
     if accept.is_none_or(|accept| accept.as_bytes() != derive_accept_key(key.as_bytes()).as_bytes()) {
         return Err("its `Sec-WebSocket-Accept` does not match our key: a cache or a proxy may have answered");
-    }
-    if headers.contains_key(header::SEC_WEBSOCKET_EXTENSIONS) {
-        return Err("it uses an extension that was not requested");
     }
     if headers.contains_key(header::SEC_WEBSOCKET_PROTOCOL) {
         return Err("it uses a subprotocol that was not requested");

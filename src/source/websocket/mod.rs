@@ -3,12 +3,16 @@
 mod close_reason;
 mod connection;
 mod connector;
+mod control;
+mod deflate;
+mod extension;
 mod frames;
 mod handshake;
 mod heartbeat;
 mod probe;
 mod rotation;
 mod source;
+mod violation;
 
 #[cfg(feature = "_bench")]
 pub(crate) use self::frames::decode;

@@ -105,6 +105,9 @@ impl fmt::Debug for WebsocketSource {
 }
 
 #[cfg(test)]
+#[path = "tests/compression.rs"]
+mod compression_tests;
+#[cfg(test)]
 #[path = "tests/handshake.rs"]
 mod handshake_tests;
 #[cfg(test)]
