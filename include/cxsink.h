@@ -310,7 +310,7 @@ enum cxsink_counter
      */
     CXSINK_COUNTER_RECOVERED = 1,
     /**
-     * Dead letters appended to the spool again by a replay, since the sink was opened.
+     * Events of dead letters appended to the spool again by a replay, since the sink was opened.
      */
     CXSINK_COUNTER_REPLAYED = 2,
     /**
@@ -362,6 +362,14 @@ enum cxsink_counter
      * Notices dropped because the application did not poll in time.
      */
     CXSINK_COUNTER_NOTICES_DROPPED = 13,
+    /**
+     * Messages of the stream: those with events, and the ignored ones. A message has one event unless `[event]` says otherwise.
+     */
+    CXSINK_COUNTER_MESSAGES = 15,
+    /**
+     * Messages of the stream without an event: answers, heartbeats, those of `stream.ignore`, arrays without elements.
+     */
+    CXSINK_COUNTER_IGNORED = 16,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
