@@ -310,7 +310,7 @@ enum cxsink_counter
      */
     CXSINK_COUNTER_RECOVERED = 1,
     /**
-     * Dead letters appended to the spool again by a replay, since the sink was opened.
+     * Events of dead letters appended to the spool again by a replay, since the sink was opened.
      */
     CXSINK_COUNTER_REPLAYED = 2,
     /**
@@ -362,6 +362,14 @@ enum cxsink_counter
      * Notices dropped because the application did not poll in time.
      */
     CXSINK_COUNTER_NOTICES_DROPPED = 13,
+    /**
+     * Messages of the stream: those with events, and the ignored ones. A message has one event unless `[event]` says otherwise.
+     */
+    CXSINK_COUNTER_MESSAGES = 15,
+    /**
+     * Messages of the stream without an event: answers, heartbeats, those of `stream.ignore`, arrays without elements.
+     */
+    CXSINK_COUNTER_IGNORED = 16,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
@@ -757,7 +765,8 @@ cxsink_status cxsink_sink_poll(cxsink_sink *sink,
 
 /**
  * Accepts an event, `len` bytes of JSON, from the application. It is validated at once, and then takes the same path as an event
- * of the stream. On CXSINK_STATUS_OK it is in the spool; spool.sync sets what it survives.
+ * of the stream. On CXSINK_STATUS_OK it is in the spool; spool.sync sets what it survives. It is an event, not a message: the
+ * section `[event]` of the configuration does not apply.
  *
  * Ownership: the event is copied. Blocks: while the spool is full, and for the disk. Threads: any.
  * Errors: JSON or SCHEMA, with every violation, for an event that is not valid: it is not kept. STATE when the sink is
@@ -786,7 +795,8 @@ cxsink_status cxsink_sink_ingest_many(cxsink_sink *sink,
                                       cxsink_error **err);
 
 /**
- * Accepts events from JSON Lines, one event a line, and skips empty lines. `read` is called until it returns 0.
+ * Accepts events from JSON Lines, one event a line, and skips empty lines. `read` is called until it returns 0. The lines are
+ * events, not messages: the section `[event]` of the configuration does not apply.
  * `*accepted`, if it is not NULL, gets the number of events accepted, also after an error.
  *
  * Invalid events become dead letters, as those of the stream do; `cxsink_sink_ingest` refuses them instead. Lines that have
@@ -815,7 +825,8 @@ cxsink_status cxsink_sink_import_file(cxsink_sink *sink,
 
 /**
  * Accepts the dead letters of an export, as `cxsink dead-letters export` writes it, as new events. They are late: a row that an
- * event of their key has written since is not overwritten, and the counter superseded counts them.
+ * event of their key has written since is not overwritten, and the counter superseded counts them. A message that could not be
+ * unwrapped is unwrapped with the settings of this sink, and each of its events counts as accepted.
  *
  * Ownership: path is copied. Blocks: until the end is read, and while the spool is full. Threads: any.
  * Errors: as `cxsink_sink_import_file`; INVALID_ARGUMENT also for a line that is not a dead letter.
@@ -1039,6 +1050,9 @@ cxsink_status cxsink_sink_dead_letters(const cxsink_sink *sink,
  * ones as new events, in the order of their offsets. The others stay, with their new reason. Each is replayed once, also
  * after a crash. `offsets` are the `count` offsets of those to replay; with CXSINK_ALL for `count`, all that were not
  * replayed yet are, and `offsets` is ignored.
+ *
+ * A message that could not be unwrapped is unwrapped with the settings that the sink was opened with, and each of its events is
+ * a new one; the JSON counts the message, the counter replayed its events.
  *
  * A replayed event does not overwrite what a later event of its key has written since it was rejected; the counter superseded
  * counts those that are left out for that. `cxsink_sink_replay_forced` overwrites it.

@@ -18,7 +18,8 @@ from cxsink.exceptions import Violation, violations_from
 
 @dataclass(frozen=True)
 class DeadLetter:
-    """An event that was rejected. Times are in UTC. ``repr`` omits the event, which may contain personal data."""
+    """An event that was rejected, or a message that could not be unwrapped. Times are in UTC. ``repr`` omits the event, which may
+    contain personal data."""
 
     offset: int
     """The offset of the event in the spool; unique within a spool."""
@@ -27,7 +28,8 @@ class DeadLetter:
     rejected_at: datetime
     """The time at which it was rejected."""
     stage: Stage
-    """The stage that rejected it: ``json``, ``schema``, ``mapping``, ``database`` or ``guard``."""
+    """The stage that rejected it: ``json``, ``schema``, ``mapping``, ``database`` or ``guard``; ``message`` for a message of the stream
+    that could not be unwrapped, whole."""
     reason: str
     """The reason, in one line, without values of the event."""
     violations: tuple[Violation, ...] = field(repr=False)
@@ -43,7 +45,7 @@ class DeadLetter:
     replayed_at: datetime | None
     """The time at which it was appended to the spool again."""
     replayed_as: int | None
-    """The offset that it was given then."""
+    """The offset that it was given then; of a message, that of its first event, or ``None`` if it had none."""
     event: bytes = field(repr=False)
     """The event, byte for byte."""
 
@@ -69,7 +71,7 @@ class Fate:
     """``replayed`` (an event again), ``superseded`` (in a dry run: a later event of its key is in the table), ``rejected`` (still not
     valid) or ``skipped`` (nothing to replay)."""
     replayed_as: int | None = None
-    """Its new offset as an event; ``None`` in a dry run."""
+    """Its new offset as an event; of a message, that of its first event. ``None`` in a dry run, and for a message without events."""
     stage: Stage | None = None
     """The stage that rejected it, if it is still not valid."""
     reason: str | None = None
@@ -83,7 +85,7 @@ class ReplayReport:
     """The result of a replay."""
 
     replayed: int
-    """The number of dead letters that are events again, on their way to the table."""
+    """The number of dead letters that are events again, on their way to the table. A message counts once."""
     rejected: int
     """The number of those that are still not valid; they stay dead letters."""
     skipped: int

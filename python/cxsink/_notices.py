@@ -11,7 +11,7 @@ from cxsink._stats import State, Stats
 from cxsink.exceptions import Error, Violation, from_detail, violations_from
 
 Kind: TypeAlias = Literal["state", "rejected", "error", "stats", "stored"]
-Stage: TypeAlias = Literal["json", "schema", "mapping", "database", "guard"]
+Stage: TypeAlias = Literal["message", "json", "schema", "mapping", "database", "guard"]
 
 
 class Notice:
@@ -43,7 +43,7 @@ class RejectedNotice(Notice):
     offset: int
     """The offset of the event in the spool, and of its dead letter."""
     stage: Stage
-    """The stage that rejected it: ``json``, ``schema``, ``mapping``, ``database`` or ``guard``."""
+    """The stage that rejected it: ``message``, ``json``, ``schema``, ``mapping``, ``database`` or ``guard``."""
     reason: str
     """The reason, in one line, without values of the event."""
     violations: tuple[Violation, ...] = field(default=(), repr=False)

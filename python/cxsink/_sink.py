@@ -140,6 +140,7 @@ class Sink:
 
     def ingest(self, event: Event, /) -> None:
         """Accepts an event from the application. It is validated at once, and then takes the same path as an event of the stream.
+        It is an event, not a message: the section ``event`` of the configuration does not apply.
 
         Returns when the event is in the spool; ``spool.sync`` sets what it survives. Blocks while the spool is full.
 
@@ -177,7 +178,8 @@ class Sink:
         return self._native.ingest_many(many(events, "ingest_many takes an iterable of events; for one event, use ingest"))
 
     def import_lines(self, lines: StrPath | Iterable[bytes | str], /, *, exported: bool = False) -> int:
-        """Accepts events from JSON Lines: a file by its path, or an iterable such as an open file. Returns their number.
+        """Accepts events from JSON Lines: a file by its path, or an iterable such as an open file. Returns their number. They are
+        events, not messages: the section ``event`` of the configuration does not apply.
 
         Invalid events become dead letters, as those of the stream do; ``ingest`` raises for them instead. Empty lines are skipped.
         Blocks while the spool is full.
@@ -270,7 +272,8 @@ class Sink:
 
     def replay(self, offsets: Iterable[int] | None = None, *, force: bool = False) -> ReplayReport:
         """Checks dead letters again, with the schema that the sink was opened with and the table as it is now, and accepts the valid
-        ones as new events. The others stay, with their new reason. An event changes nothing if a later one of its key has been written;
+        ones as new events. The others stay, with their new reason. A message that could not be unwrapped is unwrapped with the
+        settings of this sink, and each of its events is a new one. An event changes nothing if a later one of its key has been written;
         ``Stats.superseded`` counts those.
 
         Args:

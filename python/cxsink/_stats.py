@@ -49,7 +49,7 @@ class Stats:
     recovered: int = 0
     """Events found in the spool when it was opened that were not committed to the table yet."""
     replayed: int = 0
-    """Dead letters appended to the spool again by a replay, since the sink was opened."""
+    """Events of dead letters appended to the spool again by a replay, since the sink was opened."""
     inserted: int = 0
     """Events that made a new row."""
     updated: int = 0
@@ -75,6 +75,10 @@ class Stats:
     """Transactions committed."""
     notices_dropped: int = 0
     """Notices dropped because the application did not poll in time."""
+    messages: int = 0
+    """Messages of the stream: those with events, and the ignored ones. A message has one event unless ``[event]`` says otherwise."""
+    ignored: int = 0
+    """Messages of the stream without an event: answers, heartbeats, those of ``stream.ignore``, arrays without elements."""
     pending_bytes: int = 0
     """The space of the pending events in the spool file, in bytes."""
     latency: Latency = Latency()

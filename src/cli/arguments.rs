@@ -166,7 +166,8 @@ pub(super) enum Command {
     },
     /// Write events from a file of JSON Lines to the table, through the spool, like those of the stream
     ///
-    /// Lines that have arrived are written at once, also those of a pipe that stays open. Exit code 1 if the input was not read to its end,
+    /// The lines are events, not messages of a stream: [event] of the configuration does not apply. Lines that have arrived are written at
+    /// once, also those of a pipe that stays open. Exit code 1 if the input was not read to its end,
     /// or if every event is a dead letter.
     Import {
         /// File with one event a line; - for the standard input
@@ -177,7 +178,8 @@ pub(super) enum Command {
     },
     /// Validate events from a file of JSON Lines against the schema, without any connection
     ///
-    /// Prints the number of each invalid line, with every reason. Exit code 1 if a line is invalid.
+    /// The lines are events, not messages of a stream: [event] of the configuration does not apply. Prints the number of each invalid line,
+    /// with every reason. Exit code 1 if a line is invalid.
     Validate {
         /// File with one event a line; - for the standard input
         file: PathBuf,
@@ -272,7 +274,8 @@ pub(super) enum DeadLetters {
     },
     /// Validate them again with the current schema and mapping, and write the valid ones to the table
     ///
-    /// In the order of their offsets, each once. The others remain, with the current reason. An event is superseded, and changes nothing,
+    /// In the order of their offsets, each once. The others remain, with the current reason. A message that could not be unwrapped is
+    /// unwrapped with the current [event] settings. An event is superseded, and changes nothing,
     /// if a later event of its key has been written. An event that the database rejects again becomes a new dead letter, at a new offset. If a sink is running on this spool, it does the work, with the configuration
     /// that it was started with.
     Replay {

@@ -45,10 +45,14 @@ pub(super) fn rate(events: u64, elapsed: Duration) -> HumanCount {
 /// The counters of a run, one a line; those that are rarely needed only when they are not 0.
 pub(super) fn summary(stats: &Stats, elapsed: Duration) -> String {
     let written = (stats.received + stats.recovered + stats.replayed).saturating_sub(stats.pending);
+    // With one event in each message there is nothing to tell.
+    let is_plain = stats.messages_with_events() == stats.received && stats.ignored == 0;
     let counters = [
+        ("messages", if is_plain { 0 } else { stats.messages }, false, ""),
+        ("ignored", stats.ignored, false, "messages without an event"),
         ("received", stats.received, true, ""),
         ("recovered", stats.recovered, false, "left in the spool by an earlier run"),
-        ("replayed", stats.replayed, false, "dead letters tried again"),
+        ("replayed", stats.replayed, false, "events of dead letters tried again"),
         ("inserted", stats.inserted, true, ""),
         ("updated", stats.updated, true, ""),
         ("unchanged", stats.unchanged, false, ""),

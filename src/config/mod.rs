@@ -12,7 +12,7 @@ mod keys;
 mod layers;
 mod lists;
 pub(crate) mod percent;
-mod pointer;
+pub(crate) mod pointer;
 mod proxy;
 mod reference;
 mod secrets;

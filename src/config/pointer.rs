@@ -4,7 +4,7 @@ use crate::config::units::shown;
 use crate::error::{Error, Result};
 
 /// Checks the syntax. The empty pointer is the whole document.
-pub(super) fn check(pointer: &str) -> Result<()> {
+pub(crate) fn check(pointer: &str) -> Result<()> {
     problem(pointer).map_or(Ok(()), |problem| {
         Err(Error::config(format!("{} {problem}", shown(pointer))).with_hint("write a JSON pointer such as /body/data"))
     })

@@ -2,6 +2,7 @@
 
 pub(crate) mod connection_log;
 pub(crate) mod handoff;
+mod prepare_event;
 pub(crate) mod preparer;
 pub(crate) mod reader;
 pub(crate) mod reconcile;

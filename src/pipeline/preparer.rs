@@ -9,16 +9,14 @@ use std::sync::atomic::AtomicUsize;
 use std::time::{Duration, Instant};
 
 use crate::config::BatchConfig;
-use crate::error::{Class, Error, ErrorKind, Result};
+use crate::error::{Class, Error, Result};
 use crate::pipeline::handoff::{Assignment, Handoff, PreparedBatch, Slot};
 use crate::pipeline::replayer::Replayer;
-use crate::report::dead_letter::DeadLetter;
 use crate::report::status::Status;
-use crate::rows::batch::Rows;
 use crate::rows::partition::split;
 use crate::rows::schema::Schema;
-use crate::rows::{key_of, map_event};
-use crate::spool::{Next, Spool, SpooledEvents, space_of};
+use crate::source::unwrap::Unwrapper;
+use crate::spool::{Next, Spool, SpooledEvent, SpooledEvents, space_of};
 
 /// A batch that is smaller than both is open: until a writer takes it, what arrives is added. Adding takes a fraction of a
 /// millisecond, for which a writer that becomes free has to wait.
@@ -35,10 +33,11 @@ const BATCHES_IN_FLIGHT: u64 = 3;
 
 #[derive(Debug)]
 pub(crate) struct Preparer {
-    spool: Arc<Spool>,
+    pub(super) spool: Arc<Spool>,
     handoff: Arc<Handoff>,
-    status: Arc<Status>,
-    schema: Arc<Schema>,
+    pub(super) status: Arc<Status>,
+    pub(super) schema: Arc<Schema>,
+    pub(super) unwrapper: Option<Arc<Unwrapper>>,
     batch: BatchConfig,
     /// The offsets that have a dead letter from an earlier try, beyond the read position.
     rejected_before: Vec<u64>,
@@ -64,6 +63,7 @@ impl Preparer {
         handoff: &Arc<Handoff>,
         status: &Arc<Status>,
         schema: &Arc<Schema>,
+        unwrapper: Option<&Arc<Unwrapper>>,
         batch: &BatchConfig,
     ) -> Self {
         Self {
@@ -71,6 +71,7 @@ impl Preparer {
             handoff: Arc::clone(handoff),
             status: Arc::clone(status),
             schema: Arc::clone(schema),
+            unwrapper: unwrapper.cloned(),
             batch: batch.clone(),
             rejected_before: Vec::new(),
             events: SpooledEvents::default(),
@@ -172,9 +173,14 @@ impl Preparer {
 
     /// Replays a page of the dead letters that another process requests; returns when to look again.
     fn replay_request(&self, assignment: &Assignment) -> Duration {
-        let plan = Some(&assignment.plan);
-        let replayer =
-            Replayer { spool: &self.spool, status: &self.status, schema: &self.schema, plan, is_forced: false };
+        let replayer = Replayer {
+            spool: &self.spool,
+            status: &self.status,
+            schema: &self.schema,
+            unwrapper: self.unwrapper.as_deref(),
+            plan: Some(&assignment.plan),
+            is_forced: false,
+        };
         let replay = || match self.spool.replay_request()? {
             Some(request) if !self.spool.is_intake_ended() => replayer.answer(&request).map(|()| Duration::ZERO),
             _ => Ok(REQUESTS_INTERVAL),
@@ -231,49 +237,31 @@ impl Preparer {
     /// it ends at an immediate stop, which thousands of events that use up their budget would delay.
     fn prepare(&self, batch: &mut PreparedBatch, assignment: &Assignment) {
         batch.rows.reserve(self.events.len(), self.events.bytes());
-        for (offset, received_at, event) in self.events.iter() {
+        for event in self.events.iter() {
+            let SpooledEvent { offset, received_at, .. } = event;
             if self.status.abort.is_set() {
                 break;
             }
             if self.rejected_before.binary_search(&offset).is_ok() {
                 batch.rejected.push(offset);
-            } else if let Err(error) = self.prepare_event(offset, event, &mut batch.rows) {
-                let now = self.status.clock.unix_micros();
-                let mut letter = DeadLetter::new(offset, received_at, now, &error, event);
-                letter.key_hash = key_of_rejected(&error, event, assignment);
+            } else if let Err(letter) = self.prepare_event(event, assignment, &mut batch.rows) {
                 let space = batch.dead_letters_space + space_of(&letter);
                 if space > self.spool.dead_letters_max() && !batch.dead_letters.is_empty() {
                     break;
                 }
                 batch.dead_letters_space = space;
                 batch.rejected.push(offset);
-                batch.dead_letters.push(letter);
+                batch.dead_letters.push(*letter);
             }
             match batch.receipts.last_mut() {
                 Some((at, count)) if *at == received_at => *count += 1,
                 _ => batch.receipts.push((received_at, 1)),
             }
             batch.to = offset + 1;
-            batch.bytes += event.len();
+            batch.bytes += event.bytes.len();
         }
         self.spool.end_preparing();
     }
-
-    fn prepare_event(&self, offset: u64, event: &[u8], rows: &mut Rows) -> Result<()> {
-        if self.spool.is_suspect(offset) {
-            return Err(Error::new(ErrorKind::Internal, "the process ended twice while it prepared this event"));
-        }
-        map_event(&self.schema.parse(event)?, offset, rows)
-    }
-}
-
-/// The hash of a rejected event's key, if it has one. With several partitions it is not used: another writer may write a later event of
-/// the key before the first writer keeps the dead letter.
-fn key_of_rejected(error: &Error, event: &[u8], assignment: &Assignment) -> Option<u64> {
-    if assignment.partitions > 1 || assignment.plan.has_loose_key || error.kind() == ErrorKind::Json {
-        return None;
-    }
-    serde_json::from_slice(event).ok().and_then(|json| key_of(&json, &assignment.plan))
 }
 
 #[cfg(test)]

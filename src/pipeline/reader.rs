@@ -97,7 +97,9 @@ impl Reader {
         loop {
             burst.clear();
             let outcome = self.source.read(&mut burst);
-            if !burst.is_empty() {
+            if burst.is_empty() {
+                self.count_messages(&burst);
+            } else {
                 self.append(&burst)?;
             }
             if self.status.end_of_reading.is_set() {
@@ -153,10 +155,17 @@ impl Reader {
         };
         if appended != Appended::Full {
             self.status.counters.add(Counter::Received, burst.events() as u64);
+            self.count_messages(burst);
             self.connection_log.read(burst.events(), received_at);
             self.status.recover(Side::Spool);
         }
         Ok(appended)
+    }
+
+    /// Messages with events are counted once the spool has those.
+    fn count_messages(&self, burst: &Burst) {
+        self.status.counters.add(Counter::Messages, burst.messages());
+        self.status.counters.add(Counter::Ignored, burst.ignored());
     }
 
     fn wait_for_room(&mut self, burst: &Burst) {

@@ -12,7 +12,7 @@ use crate::error::{Error, ErrorKind, Violation};
 use crate::report::json::{self, serialize_as_name};
 use crate::time::micros;
 
-/// An event that was rejected, with the reason.
+/// An event that was rejected, or a message that could not be unwrapped, with the reason.
 ///
 /// Serialized, times are microseconds since 1970-01-01 UTC. The event is the member `event` if it is UTF-8, and `event_hex`, in
 /// hexadecimal, if it is not.
@@ -48,7 +48,8 @@ pub struct DeadLetter {
     /// The time at which it was appended to the spool again.
     #[serde(serialize_with = "json::time_or_null")]
     pub replayed_at: Option<SystemTime>,
-    /// The offset that it was given then: of the new event, and of its dead letter if it was rejected again.
+    /// The offset that it was given then: of the new event, and of its dead letter if it was rejected again. Of a message, the offset
+    /// of its first event; `None` if it had none.
     pub replayed_as: Option<u64>,
     /// The event, byte for byte.
     #[serde(flatten)]
@@ -84,6 +85,8 @@ impl Serialize for Payload {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Stage {
+    /// The message could not be unwrapped (`[event]`): the dead letter is the message, whole.
+    Message,
     /// It is not JSON, or too large.
     Json,
     /// It violates the schema.
@@ -100,6 +103,7 @@ impl Stage {
     /// The name, as in the C library, in Python and in JSON.
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Message => "message",
             Self::Json => "json",
             Self::Schema => "schema",
             Self::Mapping => "mapping",
@@ -109,7 +113,7 @@ impl Stage {
     }
 
     pub(crate) fn from_name(name: &str) -> Option<Self> {
-        [Self::Json, Self::Schema, Self::Mapping, Self::Database, Self::Guard]
+        [Self::Message, Self::Json, Self::Schema, Self::Mapping, Self::Database, Self::Guard]
             .into_iter()
             .find(|stage| stage.name() == name)
     }
@@ -149,6 +153,17 @@ impl DeadLetter {
             event: Payload(event.to_vec()),
             key_hash: None,
         }
+    }
+
+    /// The dead letter of a message that could not be unwrapped.
+    pub(crate) fn of_message(offset: u64, received_us: i64, rejected_us: i64, reason: String, message: &[u8]) -> Self {
+        let error = Error::new(ErrorKind::Json, reason);
+        Self { stage: Stage::Message, ..Self::new(offset, received_us, rejected_us, &error, message) }
+    }
+
+    /// The same message with the reason why it cannot be unwrapped now.
+    pub(crate) fn with_reason_of_message(&self, reason: String) -> Self {
+        Self { reason, ..self.clone() }
     }
 
     /// The same event with the error that it meets now.

@@ -21,7 +21,8 @@ pub enum Selection {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fate {
-    /// It is valid now, and an event again, at this offset of the spool; `None` in a dry run.
+    /// It is valid now, and an event again, at this offset of the spool; of a message, the offset of its first event. `None` in a dry run,
+    /// and for a message without events.
     Replayed(Option<u64>),
     /// It is valid now, but a later event of its key has written its row, which would stay as it is. Only in a dry run: in a replay, the
     /// writer finds out, and the counter `superseded` counts it.
@@ -36,7 +37,7 @@ pub enum Fate {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct ReplayReport {
-    /// The number of dead letters that are events again, on their way to the table.
+    /// The number of dead letters that are events again, on their way to the table. A message counts once, however many events it has.
     pub replayed: u64,
     /// The number of those that are still not valid; they stay dead letters.
     pub rejected: u64,

@@ -3,6 +3,8 @@
 //!
 //! Closed accounting: whenever no batch is in progress,
 //! `received + recovered + replayed = inserted + updated + unchanged + confirmed + coalesced + dead_lettered + superseded + pending`.
+//!
+//! Messages are accounted for as well: `messages = ignored` + those with events ([`Stats::messages_with_events`]).
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -193,6 +195,11 @@ pub struct Latency {
 serialize_as_name!(State, Counter);
 
 impl Stats {
+    /// The messages of the stream that had events.
+    pub fn messages_with_events(&self) -> u64 {
+        self.messages.saturating_sub(self.ignored)
+    }
+
     /// Everything as one JSON object.
     pub fn to_json(&self) -> String {
         json::to_json(self)
@@ -267,7 +274,7 @@ statistics! {
         Received = 0: received,
         /// Events found in the spool when it was opened that were not committed to the table yet.
         Recovered = 1: recovered,
-        /// Dead letters appended to the spool again by a replay, since the sink was opened.
+        /// Events of dead letters appended to the spool again by a replay, since the sink was opened.
         Replayed = 2: replayed,
     }
     done {
@@ -300,6 +307,10 @@ statistics! {
         Batches = 12: batches,
         /// Notices dropped because the application did not poll in time.
         NoticesDropped = 13: notices_dropped,
+        /// Messages of the stream: those with events, and the ignored ones. A message has one event unless `[event]` says otherwise.
+        Messages = 15: messages,
+        /// Messages of the stream without an event: answers, heartbeats, those of `stream.ignore`, arrays without elements.
+        Ignored = 16: ignored,
     }
 }
 

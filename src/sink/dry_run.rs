@@ -6,14 +6,15 @@ use std::sync::Arc;
 use crate::config::Config;
 use crate::destination::Destination;
 use crate::error::Result;
-use crate::pipeline::replayer::{Fates, check};
+use crate::pipeline::replayer::{Fates, judge};
 use crate::report::dead_letter::Rejection;
 use crate::report::replay::{Fate, ReplayReport, Selection};
 use crate::rows::Plan;
 use crate::rows::batch::Rows;
 use crate::rows::schema::Schema;
 use crate::sink::adapters::{away_from_the_caller, open_destination};
-use crate::spool::{Page, Requests};
+use crate::source::unwrap::Unwrapper;
+use crate::spool::{Judgement, Page, Requests};
 use crate::threads::stop_signal::StopSignal;
 
 /// The report that [`replay`](super::replay::replay) would return with this configuration, without changing anything; also while a sink
@@ -28,6 +29,7 @@ pub fn replay_dry_run(config: &Config, selection: &Selection) -> Result<ReplayRe
     config.validate()?;
     let requests = Requests::open(config)?;
     let schema = Schema::load(&config.schema, config.stream.event_bytes_max)?;
+    let unwrapper = Unwrapper::new(&config.event);
     let mut table = match connect(config) {
         Ok(table) => Some(table),
         Err(error) if error.is_retryable() => {
@@ -41,7 +43,7 @@ pub fn replay_dry_run(config: &Config, selection: &Selection) -> Result<ReplayRe
     loop {
         let page = requests.replayable(selection, from)?;
         let fates;
-        (fates, table) = fates_of(&page, &requests, &schema, table)?;
+        (fates, table) = fates_of(&page, &requests, &schema, unwrapper.as_ref(), table)?;
         for (offset, fate) in fates {
             report.count(offset, fate);
         }
@@ -76,6 +78,7 @@ fn fates_of(
     page: &Page,
     requests: &Requests,
     schema: &Schema,
+    unwrapper: Option<&Unwrapper>,
     table: Option<TableNow>,
 ) -> Result<(Fates, Option<TableNow>)> {
     let mut rows = table.as_ref().map(|(_, plan)| Rows::new(Arc::clone(plan)));
@@ -84,17 +87,19 @@ fn fates_of(
         // Only those that may be superseded are compared with the table.
         let rows = if requests.is_overtaken(letter.offset)? { rows.as_mut() } else { None };
         let plan = table.as_ref().map(|(_, plan)| plan);
-        let fate = match check(schema, plan, letter, rows) {
-            Ok(()) => Fate::Replayed(None),
-            Err(error) => Fate::Rejected(Rejection::from(&letter.with_reason(&error))),
+        let fate = match judge(schema, plan, unwrapper, letter, rows) {
+            Judgement::Accepted | Judgement::Unwrapped(_) => Fate::Replayed(None),
+            Judgement::Rejected(rejected) => Fate::Rejected(Rejection::from(&*rejected)),
         };
         fates.push((letter.offset, fate));
     }
     let (Some((mut destination, plan)), Some(rows)) = (table, rows) else { return Ok((fates, None)) };
     let (superseded, destination) = away_from_the_caller(move || {
-        let superseded: HashSet<u64> =
-            destination.superseded(&rows)?.into_iter().map(|row| rows.offsets[row]).collect();
-        Ok((superseded, destination))
+        let superseded: HashSet<usize> = destination.superseded(&rows)?.into_iter().collect();
+        // A message is superseded if all of its events are.
+        let (left, applied): (Vec<_>, Vec<_>) = (0..rows.len()).partition(|row| superseded.contains(row));
+        let offsets = |rows_of: Vec<usize>| rows_of.into_iter().map(|row| rows.offsets[row]).collect::<HashSet<u64>>();
+        Ok((&offsets(left) - &offsets(applied), destination))
     })?;
     for (offset, fate) in &mut fates {
         if superseded.contains(offset) {

@@ -16,6 +16,7 @@ use crate::report::stats::{Counter, State};
 use crate::report::status::Status;
 use crate::rows::schema::Schema;
 use crate::sink::adapters::{Parts, away_from_the_caller};
+use crate::source::unwrap::Unwrapper;
 use crate::spool::Spool;
 use crate::threads::spawn;
 use crate::threads::stop_signal::{InterruptGuard, StopSignal};
@@ -29,6 +30,8 @@ pub(super) struct Engine {
     pub(super) spool: Arc<Spool>,
     pub(super) status: Arc<Status>,
     pub(super) schema: Arc<Schema>,
+    /// `None` if a message is one event.
+    pub(super) unwrapper: Option<Arc<Unwrapper>>,
     pub(super) handoff: Arc<Handoff>,
     threads: Mutex<Threads>,
     ended: Condition,
@@ -47,7 +50,7 @@ const ABORT_GRACE: Duration = Duration::from_millis(100);
 
 impl Engine {
     /// An engine with an open spool; no thread runs yet.
-    pub(super) fn new(spool: Spool, schema: Schema) -> Self {
+    pub(super) fn new(spool: Spool, schema: Schema, unwrapper: Option<Unwrapper>) -> Self {
         let status = Status::new(Arc::new(SystemClock));
         let recovered = spool.pending().events;
         status.counters.add(Counter::Recovered, recovered);
@@ -58,6 +61,7 @@ impl Engine {
             spool: Arc::new(spool),
             status: Arc::new(status),
             schema: Arc::new(schema),
+            unwrapper: unwrapper.map(Arc::new),
             handoff: Arc::default(),
             threads: Mutex::default(),
             ended: Condition::default(),
@@ -89,7 +93,7 @@ impl Engine {
         let (spool, status, handoff) = (&self.spool, &self.status, &self.handoff);
         let aborts: Vec<StopSignal> = parts.links.iter().map(|link| link.abort.clone()).collect();
         let end_calls = status.abort.on_set(move || aborts.iter().for_each(StopSignal::set));
-        let mut preparer = Preparer::new(spool, handoff, status, &self.schema, &config.batch);
+        let mut preparer = Preparer::new(spool, handoff, status, &self.schema, self.unwrapper.as_ref(), &config.batch);
         let mut writers = Writer::all(spool, handoff, status, &self.schema, config, parts.links);
         let connect = move || writers.iter_mut().try_for_each(Writer::try_connect).map(|()| writers);
         let writers = away_from_the_caller(connect)?;

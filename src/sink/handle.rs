@@ -12,6 +12,7 @@ use crate::report::stream_connection::{Gap, StreamConnection, gaps};
 use crate::rows::schema::Schema;
 use crate::sink::adapters::Parts;
 use crate::sink::engine::Engine;
+use crate::source::unwrap::Unwrapper;
 use crate::spool::Spool;
 use crate::threads::sync;
 
@@ -65,7 +66,7 @@ impl Sink {
         let spool = Spool::open(config)?;
         Ok(Self(Arc::new(Handle {
             config: config.clone(),
-            engine: Arc::new(Engine::new(spool, schema)),
+            engine: Arc::new(Engine::new(spool, schema, Unwrapper::new(&config.event))),
             process: std::process::id(),
             stats_shown: Mutex::new(Instant::now()),
         })))
@@ -275,3 +276,7 @@ mod tests;
 #[cfg(test)]
 #[path = "tests/verdicts.rs"]
 mod verdicts;
+
+#[cfg(test)]
+#[path = "tests/messages.rs"]
+mod messages;

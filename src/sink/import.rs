@@ -7,10 +7,14 @@ use super::handle::Sink;
 use super::lines::{Lines, Next};
 use crate::error::{Class, Error, ErrorKind, Result};
 use crate::event::Burst;
+use crate::pipeline::replayer::unwrap_again;
+use crate::report::dead_letter::Stage;
 use crate::report::stats::Counter;
+use crate::source::unwrap::Unwrapper;
 
 impl Sink {
-    /// Accepts events from JSON Lines, one event a line, and skips empty lines. Returns the number of events accepted.
+    /// Accepts events from JSON Lines, one event a line, and skips empty lines. Returns the number of events accepted. The lines are
+    /// events, not messages of a stream: `[event]` does not apply.
     ///
     /// Invalid events become dead letters, as those of the stream do; [`ingest`](Self::ingest) refuses them instead. Lines that have
     /// arrived are accepted before the next read, which may block: those of a slow pipe do not wait for later ones. Blocks while the
@@ -26,7 +30,8 @@ impl Sink {
 
     /// Accepts dead letters that `cxsink dead-letters export` or [`DeadLetter::to_json`](crate::dead_letters::DeadLetter::to_json) has
     /// written, one a line, as new events. They are late: a row that an event of their key has written since is not overwritten, and the
-    /// counter [`Superseded`](Counter::Superseded) counts them. Otherwise like [`import`](Self::import).
+    /// counter [`Superseded`](Counter::Superseded) counts them. A message that could not be unwrapped (stage `message`) is unwrapped with
+    /// the settings of this sink, and each of its events counts as accepted. Otherwise like [`import`](Self::import).
     ///
     /// # Errors
     /// As [`import`](Self::import); `INVALID_ARGUMENT` also for a line that is not a dead letter.
@@ -36,11 +41,13 @@ impl Sink {
 
     fn import_as(&self, lines: impl BufRead, content: Content) -> Result<u64> {
         self.check_process()?;
+        let unwrapper = self.0.engine.unwrapper.as_deref();
         let mut lines = Lines::new(lines);
         let mut burst = Burst::default();
         let mut accepted = 0;
         loop {
-            let read = match lines.next().and_then(|next| content.push(&next, &mut burst).map(|()| next == Next::End)) {
+            let push = |next: Next<'_>| content.push(&next, unwrapper, &mut burst).map(|()| next == Next::End);
+            let read = match lines.next().and_then(push) {
                 Ok(false) if !burst.is_full() && !lines.is_drained() => continue,
                 read => read,
             };
@@ -98,27 +105,46 @@ enum Content {
 }
 
 impl Content {
-    /// Appends the event of a line.
-    fn push(self, next: &Next<'_>, burst: &mut Burst) -> io::Result<()> {
+    /// Appends the event of a line; of a message that could not be unwrapped, what it is with the settings of now.
+    fn push(self, next: &Next<'_>, unwrapper: Option<&Unwrapper>, burst: &mut Burst) -> io::Result<()> {
         match (next, self) {
             (Next::Line([]) | Next::Drained | Next::End, _) => {}
             (Next::Line(line), Self::Events) => burst.push(line),
-            (Next::Line(line), Self::DeadLetters) => burst.push(&event_of(line)?),
+            (Next::Line(line), Self::DeadLetters) => {
+                let Exported { bytes, is_message } = Exported::parse(line)?;
+                if !is_message {
+                    burst.push(&bytes);
+                } else if unwrap_again(unwrapper, &bytes, burst).is_err() {
+                    burst.push_message(&bytes);
+                }
+            }
         }
         Ok(())
     }
 }
 
-/// The event of a dead letter, byte for byte.
-fn event_of(line: &[u8]) -> io::Result<Vec<u8>> {
-    let invalid = || io::Error::new(io::ErrorKind::InvalidData, "it is not a dead letter of an export");
-    let letter: serde_json::Value = serde_json::from_slice(line).map_err(|_| invalid())?;
-    if let Some(event) = letter["event"].as_str() {
-        return Ok(event.as_bytes().to_vec());
+/// A dead letter of an export.
+struct Exported {
+    /// The event, byte for byte.
+    bytes: Vec<u8>,
+    is_message: bool,
+}
+
+impl Exported {
+    fn parse(line: &[u8]) -> io::Result<Self> {
+        let invalid = || io::Error::new(io::ErrorKind::InvalidData, "it is not a dead letter of an export");
+        let letter: serde_json::Value = serde_json::from_slice(line).map_err(|_| invalid())?;
+        let bytes = match letter["event"].as_str() {
+            Some(event) => event.as_bytes().to_vec(),
+            None => letter["event_hex"].as_str().and_then(from_hex).ok_or_else(invalid)?,
+        };
+        Ok(Self { bytes, is_message: letter["stage"] == Stage::Message.name() })
     }
-    let digits = letter["event_hex"].as_str().ok_or_else(invalid)?.as_bytes();
+}
+
+fn from_hex(digits: &str) -> Option<Vec<u8>> {
     let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
-    digits.chunks(2).map(|pair| byte(pair).filter(|_| pair.len() == 2)).collect::<Option<_>>().ok_or_else(invalid)
+    digits.as_bytes().chunks(2).map(|pair| byte(pair).filter(|_| pair.len() == 2)).collect()
 }
 
 fn not_kept(error: Error, burst: &Burst, accepted: u64) -> Error {

@@ -9,7 +9,8 @@ use crate::report::stats::Counter;
 use crate::spool::Appended;
 
 impl Sink {
-    /// Accepts an event from the application. It is validated at once, and then takes the same path as an event of the stream.
+    /// Accepts an event from the application. It is validated at once, and then takes the same path as an event of the stream. It is an
+    /// event, not a message: `[event]` does not apply.
     ///
     /// Returns when the event is in the spool; `spool.sync` sets what it survives. Blocks while the spool is full.
     ///

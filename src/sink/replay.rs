@@ -11,8 +11,7 @@ use super::engine::Engine;
 use super::handle::{ROOM_CHECK, Sink};
 use crate::config::{Config, OauthConfig, StreamConfig};
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::Burst;
-use crate::pipeline::replayer::Replayer;
+use crate::pipeline::replayer::{PageReplay, Replayer};
 use crate::report::replay::{ReplayReport, Selection};
 use crate::report::stats::Counter;
 use crate::spool::{Requests, Spool};
@@ -20,6 +19,10 @@ use crate::spool::{Requests, Spool};
 impl Sink {
     /// Checks dead letters again, with the schema that the sink was opened with and the mapping to the table as it is now, and accepts
     /// the valid ones as new events, in the order of their offsets.
+    ///
+    /// A message that could not be unwrapped is unwrapped with the settings that the sink was opened with, and each of its events is a new
+    /// event; those that are not valid become dead letters of their own. The counter [`Replayed`](Counter::Replayed) counts them, and the
+    /// report counts the message.
     ///
     /// A replayed event does not overwrite what a later event of its key has written since it was rejected; the counter
     /// [`Superseded`](Counter::Superseded) counts those that are left out for that. Where it is not known whether there was a later one,
@@ -49,8 +52,9 @@ impl Sink {
         self.check_process()?;
         let engine = &self.0.engine;
         let plan = engine.handoff.plan();
-        let Engine { spool, status, schema, .. } = &**engine;
-        let replayer = Replayer { spool, status, schema, plan: plan.as_ref(), is_forced };
+        let Engine { spool, status, schema, unwrapper, .. } = &**engine;
+        let unwrapper = unwrapper.as_deref();
+        let replayer = Replayer { spool, status, schema, unwrapper, plan: plan.as_ref(), is_forced };
         // The dead letters that result from this replay are not part of it.
         let to = spool.committed();
         let mut report = ReplayReport::default();
@@ -59,19 +63,17 @@ impl Sink {
             if status.stop.is_set() || status.state().is_final() {
                 return Err(Error::state("adding events: the sink is stopping"));
             }
-            let (page, fates) = replayer.page(selection, from, to)?;
-            let Some(fates) = fates else {
-                let mut burst = Burst::default();
-                for letter in &page.dead_letters {
-                    burst.push(&letter.event.0);
+            let (fates, next) = match replayer.page(selection, from, to)? {
+                PageReplay::Done(fates, next) => (fates, next),
+                PageReplay::Full(space) => {
+                    spool.wait_for_space(space, ROOM_CHECK);
+                    continue;
                 }
-                spool.wait_for_room(&burst, ROOM_CHECK);
-                continue;
             };
             for (offset, fate) in fates {
                 report.count(offset, fate);
             }
-            match page.next {
+            match next {
                 Some(next) => from = next,
                 None => return Ok(report),
             }

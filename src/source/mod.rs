@@ -4,6 +4,7 @@ mod net;
 mod oauth;
 mod observer;
 mod probe_step;
+pub(crate) mod raw_json;
 mod read_outcome;
 #[cfg(test)]
 mod test_server;

@@ -87,16 +87,22 @@ impl Spool {
 
     /// Whether the burst fits into `spool.bytes_max`. An empty spool takes any.
     pub(super) fn has_room(&self, burst: &Burst) -> bool {
-        self.fits(&self.state(), burst)
+        let state = self.state();
+        state.space == 0 || self.fits(&state, space_of(burst))
     }
 
-    fn fits(&self, state: &QueueState, burst: &Burst) -> bool {
-        state.space == 0 || state.space.saturating_add(space_of(burst)) <= self.bytes_max
+    fn fits(&self, state: &QueueState, space: u64) -> bool {
+        state.space == 0 || state.space.saturating_add(space) <= self.bytes_max
     }
 
     /// Waits until the burst fits, the intake ends, or `timeout` has passed; true if it fits.
     pub(crate) fn wait_for_room(&self, burst: &Burst, timeout: Duration) -> bool {
-        self.wait_until(timeout, |state| self.fits(state, burst))
+        self.wait_for_space(space_of(burst), timeout)
+    }
+
+    /// The same for rows that take this much.
+    pub(crate) fn wait_for_space(&self, space: u64, timeout: Duration) -> bool {
+        self.wait_until(timeout, |state| self.fits(state, space))
     }
 
     fn append_to(
@@ -197,8 +203,8 @@ fn insert_rows(transaction: &Connection, mut position: u64, burst: &Burst, recei
     let mut insert = transaction.prepare_cached(INSERT_BURST)?;
     let mut space = 0;
     let mut row = NewRow::default();
-    for event in burst.iter() {
-        if !row.has_room_for(event) {
+    for event in burst.marked() {
+        if !row.has_room_for(event.bytes) {
             space += row.insert(&mut insert, &mut position, received_at)?;
         }
         row.push(event);

@@ -22,8 +22,8 @@ use crate::spool::statements::{TABLES, flushed};
 
 /// "cxsp": distinguishes a spool from other SQLite files (SQLite documentation, `PRAGMA application_id`).
 const APPLICATION_ID: i32 = 0x6378_7370;
-/// Raised with every change that an older version cannot read.
-const FORMAT: i32 = 1;
+/// Raised with every change that an older version cannot read: 2 has marked lengths ([`super::row`]).
+const FORMAT: i32 = 2;
 /// How long one connection waits for another: none of them holds the file for long.
 pub(super) const BUSY_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(5);
 /// Pages kept by a connection, in KiB: events pass through once, and more than this makes nothing faster (measured).
@@ -187,7 +187,10 @@ fn create_tables(connection: &Connection) -> rusqlite::Result<()> {
     if !connection.table_exists(None, "spool")? {
         create_first_tables(connection)?;
     }
-    connection.execute_batch(&format!("BEGIN; {} {KEYS_TABLE} COMMIT", late::TABLE))
+    connection.execute_batch(&format!("BEGIN; {} {KEYS_TABLE} COMMIT", late::TABLE))?;
+    let format: i32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    // From here on an older version would not understand every row.
+    if format < FORMAT { connection.pragma_update(None, "user_version", FORMAT) } else { Ok(()) }
 }
 
 fn create_first_tables(connection: &Connection) -> rusqlite::Result<()> {
@@ -196,7 +199,7 @@ fn create_first_tables(connection: &Connection) -> rusqlite::Result<()> {
         "BEGIN IMMEDIATE; {TABLES}
          INSERT INTO spool VALUES (lower(hex(randomblob(16))), 0, {deleted}, '', NULL, 0, FALSE);
          INSERT INTO bursts VALUES (0, 0, 0, x'', {end});
-         PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {FORMAT}; COMMIT"
+         PRAGMA application_id = {APPLICATION_ID}; COMMIT"
     ))
 }
 

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use crate::error::Result;
+use crate::event::Event;
 use crate::spool::errors::damaged;
 use crate::spool::queue::Spool;
 use crate::spool::row::BurstRow;
@@ -12,22 +13,39 @@ use crate::spool::statements::READ_BURSTS;
 #[derive(Debug, Default)]
 pub(crate) struct SpooledEvents {
     bytes: Vec<u8>,
-    events: Vec<SpooledEvent>,
+    events: Vec<Place>,
     events_max: usize,
     bytes_max: usize,
 }
 
 #[derive(Debug, Clone)]
-struct SpooledEvent {
+struct Place {
     offset: u64,
     received_at: i64,
     range: Range<usize>,
+    is_message: bool,
+}
+
+/// An event of the spool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct SpooledEvent<'a> {
+    pub(crate) offset: u64,
+    /// In microseconds since 1970-01-01 UTC.
+    pub(crate) received_at: i64,
+    pub(crate) bytes: &'a [u8],
+    /// A message that could not be unwrapped, whole.
+    pub(crate) is_message: bool,
 }
 
 impl SpooledEvents {
-    /// Offset, time of receipt in microseconds since 1970-01-01 UTC, and bytes of each event, in order.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, i64, &[u8])> {
-        self.events.iter().map(|event| (event.offset, event.received_at, &self.bytes[event.range.clone()]))
+    /// The events in order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = SpooledEvent<'_>> {
+        self.events.iter().map(|place| SpooledEvent {
+            offset: place.offset,
+            received_at: place.received_at,
+            bytes: &self.bytes[place.range.clone()],
+            is_message: place.is_message,
+        })
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -54,14 +72,15 @@ impl SpooledEvents {
     }
 
     /// Appends the event; false if it is full.
-    fn push(&mut self, offset: u64, received_at: i64, event: &[u8]) -> bool {
-        let is_full = self.events.len() == self.events_max || self.bytes.len() + event.len() > self.bytes_max;
+    fn push(&mut self, offset: u64, received_at: i64, event: Event<'_>) -> bool {
+        let is_full = self.events.len() == self.events_max || self.bytes.len() + event.bytes.len() > self.bytes_max;
         if is_full && !self.events.is_empty() {
             return false;
         }
         let start = self.bytes.len();
-        self.bytes.extend_from_slice(event);
-        self.events.push(SpooledEvent { offset, received_at, range: start..self.bytes.len() });
+        self.bytes.extend_from_slice(event.bytes);
+        let range = start..self.bytes.len();
+        self.events.push(Place { offset, received_at, range, is_message: event.is_message });
         true
     }
 

@@ -1,8 +1,9 @@
-//! A row of `bursts`: many events in one blob, the length of each as a 32-bit little-endian number, then the events.
+//! A row of `bursts`: many events in one blob, the length of each as a 32-bit little-endian number, then the events. Bit 31 of a length
+//! marks a message that could not be unwrapped ([`crate::event`]).
 
 use rusqlite::params;
 
-use crate::event::Burst;
+use crate::event::{self, Burst, Event};
 use crate::spool::checksum;
 use crate::spool::disk::space;
 use crate::spool::errors::damaged;
@@ -54,7 +55,7 @@ impl RowSize {
 #[derive(Default)]
 pub(super) struct NewRow<'a> {
     size: RowSize,
-    events: Vec<&'a [u8]>,
+    events: Vec<Event<'a>>,
     /// A buffer for its bytes. An event may be huge, so it is copied once.
     bytes: Vec<u8>,
 }
@@ -69,8 +70,8 @@ impl<'a> NewRow<'a> {
         self.size.has_room_for(event)
     }
 
-    pub(super) fn push(&mut self, event: &'a [u8]) {
-        self.size.add(event);
+    pub(super) fn push(&mut self, event: Event<'a>) {
+        self.size.add(event.bytes);
         self.events.push(event);
     }
 
@@ -85,11 +86,10 @@ impl<'a> NewRow<'a> {
         self.bytes.clear();
         self.bytes.reserve(size.bytes);
         for event in &self.events {
-            #[expect(clippy::cast_possible_truncation, reason = "bounded far below by the source")]
-            self.bytes.extend_from_slice(&(event.len() as u32).to_le_bytes());
+            self.bytes.extend_from_slice(&event.marked_length().to_le_bytes());
         }
         for event in self.events.drain(..) {
-            self.bytes.extend_from_slice(event);
+            self.bytes.extend_from_slice(event.bytes);
         }
         let checksum = checksum::of_burst(*position, size.events as u64, received_at, &self.bytes);
         insert.execute(params![*position, size.events, received_at, self.bytes, checksum])?;
@@ -133,14 +133,12 @@ impl<'a> BurstRow<'a> {
     }
 
     /// The events in order, with their offsets.
-    pub(super) fn split(&self) -> rusqlite::Result<impl Iterator<Item = rusqlite::Result<(u64, &'a [u8])>>> {
+    pub(super) fn split(&self) -> rusqlite::Result<impl Iterator<Item = rusqlite::Result<(u64, Event<'a>)>>> {
         let lengths = usize::try_from(self.events).ok().and_then(|events| events.checked_mul(4));
         let (lengths, mut rest) =
             lengths.and_then(|lengths| self.bytes.split_at_checked(lengths)).ok_or_else(too_short)?;
         let event = move |(offset, length): (u64, &[u8; 4])| {
-            let length = u32::from_le_bytes(*length) as usize;
-            let (event, tail) = rest.split_at_checked(length).ok_or_else(too_short)?;
-            rest = tail;
+            let event = event::split_first(&mut rest, u32::from_le_bytes(*length)).ok_or_else(too_short)?;
             Ok((offset, event))
         };
         Ok((self.position..).zip(lengths.as_chunks().0).map(event))

@@ -6,6 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use cxsink::config::OnNormalClose;
+use cxsink::dead_letters::Stage;
 use cxsink::simulator::{Simulator, SimulatorOptions};
 use cxsink::{Config, Sink};
 use rusqlite::Connection;
@@ -21,6 +22,8 @@ const STREAMED: usize = 40;
 const DEAD_LETTERS: usize = 12;
 /// In the spool, not in the table.
 const PENDING: usize = 3;
+/// Pending too: a message that could not be unwrapped.
+const MESSAGE: &str = r#"{"body":null}"#;
 
 fn fixture() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/spool")
@@ -54,7 +57,10 @@ fn write_fixture() {
     support::run_to_the_end(&sink);
     drop(sink);
 
+    config.set("event.path", "/body").unwrap();
     let sink = Sink::open(&config).unwrap();
+    let message = serde_json::json!({ "stage": "message", "event": MESSAGE }).to_string();
+    assert_eq!(sink.import_exported(message.as_bytes()).unwrap(), 1);
     for number in 0..PENDING {
         let event = format!(
             r#"{{"interactionId":"i","timestamp":"2026-11-22T16:00:00Z","type":"call","idempotencyKey":"pending-{number}"}}"#
@@ -88,7 +94,7 @@ fn a_spool_of_an_earlier_version_is_drained() {
     assert_eq!(before.len(), STREAMED - DEAD_LETTERS);
 
     let sink = Sink::open(&config).unwrap();
-    assert_eq!(sink.stats().pending, PENDING as u64);
+    assert_eq!(sink.stats().pending, PENDING as u64 + 1);
     assert_eq!(sink.connections().unwrap().len(), 1);
     // From the end of that connection on.
     assert_eq!(sink.gaps().unwrap().len(), 1);
@@ -98,9 +104,11 @@ fn a_spool_of_an_earlier_version_is_drained() {
 
     sink.start().unwrap();
     let stats = support::wait_quiet(&sink);
+    let message = sink.dead_letters(STREAMED as u64, 100).unwrap();
     sink.close().unwrap();
     // Nothing twice, and what was pending behind what was there.
-    assert_eq!((stats.inserted, stats.dead_lettered), (PENDING as u64, 0), "{stats:?}");
+    assert_eq!((stats.inserted, stats.dead_lettered), (PENDING as u64, 1), "{stats:?}");
+    assert_eq!((message[0].stage, message[0].event.0.as_slice()), (Stage::Message, MESSAGE.as_bytes()));
     let expected: Vec<String> = (0..PENDING).map(|number| format!("pending-{number}")).collect();
     assert_eq!(keys(directory.path()), [before, expected].concat());
 }

@@ -292,6 +292,9 @@ unsafe fn replay(
 /// after a crash. `offsets` are the `count` offsets of those to replay; with CXSINK_ALL for `count`, all that were not
 /// replayed yet are, and `offsets` is ignored.
 ///
+/// A message that could not be unwrapped is unwrapped with the settings that the sink was opened with, and each of its events is
+/// a new one; the JSON counts the message, the counter replayed its events.
+///
 /// A replayed event does not overwrite what a later event of its key has written since it was rejected; the counter superseded
 /// counts those that are left out for that. `cxsink_sink_replay_forced` overwrites it.
 ///

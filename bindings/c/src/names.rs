@@ -120,7 +120,7 @@ pub enum SinkCounter {
     Received = 0,
     /// Events found in the spool when it was opened that were not committed to the table yet.
     Recovered = 1,
-    /// Dead letters appended to the spool again by a replay, since the sink was opened.
+    /// Events of dead letters appended to the spool again by a replay, since the sink was opened.
     Replayed = 2,
     /// Events that made a new row.
     Inserted = 3,
@@ -147,6 +147,10 @@ pub enum SinkCounter {
     Batches = 12,
     /// Notices dropped because the application did not poll in time.
     NoticesDropped = 13,
+    /// Messages of the stream: those with events, and the ignored ones. A message has one event unless `[event]` says otherwise.
+    Messages = 15,
+    /// Messages of the stream without an event: answers, heartbeats, those of `stream.ignore`, arrays without elements.
+    Ignored = 16,
 }
 
 /// The core's counter of this number.

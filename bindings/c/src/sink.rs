@@ -133,7 +133,8 @@ pub unsafe extern "C" fn cxsink_sink_poll(
 }
 
 /// Accepts an event, `len` bytes of JSON, from the application. It is validated at once, and then takes the same path as an event
-/// of the stream. On CXSINK_STATUS_OK it is in the spool; spool.sync sets what it survives.
+/// of the stream. On CXSINK_STATUS_OK it is in the spool; spool.sync sets what it survives. It is an event, not a message: the
+/// section `[event]` of the configuration does not apply.
 ///
 /// Ownership: the event is copied. Blocks: while the spool is full, and for the disk. Threads: any.
 /// Errors: JSON or SCHEMA, with every violation, for an event that is not valid: it is not kept. STATE when the sink is
@@ -225,7 +226,8 @@ impl Read for Callback {
 /// The capacity of the buffer of a read callback.
 const READ_BYTES: usize = 64 << 10;
 
-/// Accepts events from JSON Lines, one event a line, and skips empty lines. `read` is called until it returns 0.
+/// Accepts events from JSON Lines, one event a line, and skips empty lines. `read` is called until it returns 0. The lines are
+/// events, not messages: the section `[event]` of the configuration does not apply.
 /// `*accepted`, if it is not NULL, gets the number of events accepted, also after an error.
 ///
 /// Invalid events become dead letters, as those of the stream do; `cxsink_sink_ingest` refuses them instead. Lines that have
@@ -269,7 +271,8 @@ pub unsafe extern "C" fn cxsink_sink_import_file(
 }
 
 /// Accepts the dead letters of an export, as `cxsink dead-letters export` writes it, as new events. They are late: a row that an
-/// event of their key has written since is not overwritten, and the counter superseded counts them.
+/// event of their key has written since is not overwritten, and the counter superseded counts them. A message that could not be
+/// unwrapped is unwrapped with the settings of this sink, and each of its events counts as accepted.
 ///
 /// Ownership: path is copied. Blocks: until the end is read, and while the spool is full. Threads: any.
 /// Errors: as `cxsink_sink_import_file`; INVALID_ARGUMENT also for a line that is not a dead letter.

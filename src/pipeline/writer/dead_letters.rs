@@ -68,8 +68,8 @@ impl Writer {
         let rows = &sub_batch.batch.rows;
         let letters: Vec<DeadLetter> = events
             .iter()
-            .map(|(offset, received_at, event)| {
-                let mut letter = DeadLetter::new(offset, received_at, now, error, event);
+            .map(|event| {
+                let mut letter = DeadLetter::new(event.offset, event.received_at, now, error, event.bytes);
                 letter.key_hash = (!rows.plan.has_loose_key).then(|| key_hash(rows, sub_batch.rows[0]));
                 letter
             })

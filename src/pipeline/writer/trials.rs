@@ -166,9 +166,9 @@ impl Writer {
     pub(super) fn read_neighbours(&self, from: u64, count: usize, into: &mut Rows) -> Result<Option<u64>> {
         let mut events = SpooledEvents::default();
         self.spool.read(from, count, NEIGHBOURS_BYTES_MAX, &mut events)?;
-        for (offset, _, event) in events.iter() {
+        for event in events.iter().filter(|event| !event.is_message) {
             // One that does not fit is no neighbour; it is rejected in its turn.
-            let _ = self.trials.schema.parse(event).and_then(|json| map_event(&json, offset, into));
+            let _ = self.trials.schema.parse(event.bytes).and_then(|json| map_event(&json, event.offset, into));
         }
         Ok(events.end())
     }

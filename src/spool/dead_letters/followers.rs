@@ -20,10 +20,12 @@ impl Spool {
     /// Within the transaction that keeps the dead letter. Without a row, it counts as followed.
     pub(super) fn insert_key(&self, transaction: &Connection, letter: &DeadLetter) -> rusqlite::Result<()> {
         let Some(hash) = letter.key_hash.map(to_stored) else { return Ok(()) };
-        // It was about to be written, and was refused.
-        let back = "UPDATE dead_letter_keys SET followed_by = NULL WHERE key_hash = ?1 AND followed_by = ?2";
         let origin = self.origin(letter.offset);
-        transaction.prepare_cached(back)?.execute(params![hash, origin])?;
+        // It was about to be written, and was refused; another event of the same message may have been written.
+        if !self.shares_origin(letter.offset) {
+            let back = "UPDATE dead_letter_keys SET followed_by = NULL WHERE key_hash = ?1 AND followed_by = ?2";
+            transaction.prepare_cached(back)?.execute(params![hash, origin])?;
+        }
         let is_open = |keys: &OpenKeys| keys.len() < OPEN_KEYS_MAX || keys.contains_key(&hash);
         if !is_open(&sync::lock(&self.open_keys)) {
             return Ok(());

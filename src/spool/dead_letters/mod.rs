@@ -16,6 +16,6 @@ pub(super) use keep::SEEN;
 pub(crate) use keys::Follower;
 pub(super) use keys::{OpenKeys, TABLE as KEYS_TABLE, read_open, unfollowed};
 pub(crate) use pages::Page;
-pub(crate) use replay::Judged;
+pub(crate) use replay::{Judged, Judgement, Replayed};
 pub(crate) use requests::{Request, Requests};
 pub(crate) use rows::space_of;

@@ -13,15 +13,36 @@ use crate::spool::dead_letters::pages::Page;
 use crate::spool::dead_letters::requests::Request;
 use crate::spool::late::{self, LateRange};
 use crate::spool::queue::Spool;
+use crate::spool::row::space_of;
 
-/// A dead letter under today's schema and mapping: with its new reason if it is still rejected, or `None` if it is accepted.
-pub(crate) type Judged<'a> = (&'a DeadLetter, Option<DeadLetter>);
+/// A dead letter under the settings of now.
+#[derive(Debug)]
+pub(crate) enum Judgement {
+    /// It is an event again.
+    Accepted,
+    /// It is a message, and these are its events.
+    Unwrapped(Burst),
+    /// It is still rejected: the dead letter with its new reason.
+    Rejected(Box<DeadLetter>),
+}
 
-type Fates = Vec<(u64, Fate)>;
+pub(crate) type Judged<'a> = (&'a DeadLetter, Judgement);
+
+/// How the replay of a page ended.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Replayed {
+    Done {
+        fates: Vec<(u64, Fate)>,
+        /// The number of events that were appended.
+        events: u64,
+    },
+    /// `spool.bytes_max` is reached, nothing was changed, and this much space is needed. See [`Spool::wait_for_space`].
+    Full(u64),
+}
 
 impl Spool {
     /// In one transaction: the accepted ones become new events and are marked, the others get their new reason, and the progress
-    /// of the request is noted. The events are late ones, unless the replay is forced. `None` if `spool.bytes_max` is reached: nothing was changed.
+    /// of the request is noted. The events are late ones, unless the replay is forced.
     ///
     /// Dead letters that were deleted or replayed since they were read are skipped, and all of them if the request was withdrawn.
     pub(crate) fn replay(
@@ -30,10 +51,20 @@ impl Spool {
         now: i64,
         is_forced: bool,
         progress: Option<(&Request, &Page)>,
-    ) -> Result<Option<Fates>> {
+    ) -> Result<Replayed> {
         let mut writer = self.intake()?;
-        self.beside_reserve(&mut writer, u64::MAX, |writer| self.replay_with(writer, judged, now, is_forced, progress))
-            .map_err(|error| self.error("replaying dead letters in", &error))
+        let replay = |writer: &mut Connection| {
+            self.beside_reserve(writer, u64::MAX, |writer| self.replay_with(writer, judged, now, is_forced, progress))
+                .map_err(|error| self.error("replaying dead letters in", &error))
+        };
+        match replay(&mut writer)? {
+            // Rows of committed events do not count.
+            Replayed::Full(_) => {
+                self.delete_with(&mut writer)?;
+                replay(&mut writer)
+            }
+            done @ Replayed::Done { .. } => Ok(done),
+        }
     }
 
     fn replay_with(
@@ -43,22 +74,21 @@ impl Spool {
         now: i64,
         is_forced: bool,
         progress: Option<(&Request, &Page)>,
-    ) -> rusqlite::Result<Option<Fates>> {
+    ) -> rusqlite::Result<Replayed> {
         let transaction = writer.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let mut burst = Burst::default();
-        let fates = update(&transaction, judged, now, self.end(), &mut burst)?;
+        let Changes { fates, burst, late } = Changes::make(&transaction, judged, now, self.end())?;
         if !burst.is_empty() && !self.has_room(&burst) {
-            return Ok(None);
+            return Ok(Replayed::Full(space_of(&burst)));
         }
         if let Some((request, page)) = progress
             && !advance(&transaction, request, page, &fates, now)?
         {
-            let skipped = fates.into_iter().map(|(offset, _)| (offset, Fate::Skipped));
-            return Ok(Some(skipped.collect()));
+            let fates = fates.into_iter().map(|(offset, _)| (offset, Fate::Skipped)).collect();
+            return Ok(Replayed::Done { fates, events: 0 });
         }
         // A purge may delete a dead letter that is replayed. Its first event must not be prepared again after that.
         let change = self.append_rows(&transaction, &burst, now, self.committed())?;
-        let late = || fates.iter().filter_map(|(origin, fate)| late_event(*origin, fate)).filter(|_| !is_forced);
+        let late = || late.iter().copied().filter(|_| !is_forced);
         for (position, range) in late() {
             late::note(&transaction, position, range)?;
         }
@@ -67,44 +97,65 @@ impl Spool {
             self.add_late(position, range);
         }
         self.note_change(&change);
-        Ok(Some(fates))
+        Ok(Replayed::Done { fates, events: burst.events() as u64 })
     }
 }
 
-/// The event that a dead letter has become.
-fn late_event(origin: u64, fate: &Fate) -> Option<(u64, LateRange)> {
-    match fate {
-        Fate::Replayed(Some(position)) => Some((*position, LateRange { end: position + 1, origin: Some(origin) })),
-        _ => None,
-    }
+/// The changes of a replay's transaction.
+#[derive(Default)]
+struct Changes {
+    fates: Vec<(u64, Fate)>,
+    /// The events to append.
+    burst: Burst,
+    /// Their ranges, by dead letter.
+    late: Vec<(u64, LateRange)>,
 }
 
-/// Marks the accepted dead letters, puts their events into the burst, and updates the others. `end`: the offset of the burst.
-fn update(
-    transaction: &Connection,
-    judged: &[Judged<'_>],
-    now: i64,
-    end: u64,
-    burst: &mut Burst,
-) -> rusqlite::Result<Fates> {
-    let mut fates = Vec::with_capacity(judged.len());
-    for (letter, rejected) in judged {
-        let offset = end + burst.events() as u64;
-        let fate = match rejected {
-            None if mark(transaction, letter.offset, now, offset)? => {
-                burst.push(&letter.event.0);
-                Fate::Replayed(Some(offset))
-            }
-            Some(rejected) if refresh(transaction, rejected)? => Fate::Rejected(Rejection::from(rejected)),
-            _ => Fate::Skipped,
-        };
-        fates.push((letter.offset, fate));
+impl Changes {
+    /// Marks the accepted dead letters, and updates the others. `end`: the offset of the burst.
+    fn make(transaction: &Connection, judged: &[Judged<'_>], now: i64, end: u64) -> rusqlite::Result<Self> {
+        let mut changes = Self::default();
+        for (letter, judgement) in judged {
+            let fate = match judgement {
+                Judgement::Rejected(rejected) if refresh(transaction, rejected)? => {
+                    Fate::Rejected(Rejection::from(&**rejected))
+                }
+                Judgement::Rejected(_) => Fate::Skipped,
+                Judgement::Accepted => changes.accept(transaction, letter, now, end, None)?,
+                Judgement::Unwrapped(events) => changes.accept(transaction, letter, now, end, Some(events))?,
+            };
+            changes.fates.push((letter.offset, fate));
+        }
+        Ok(changes)
     }
-    Ok(fates)
+
+    /// `events`: those of a message.
+    fn accept(
+        &mut self,
+        transaction: &Connection,
+        letter: &DeadLetter,
+        now: i64,
+        end: u64,
+        events: Option<&Burst>,
+    ) -> rusqlite::Result<Fate> {
+        let begin = end + self.burst.events() as u64;
+        let count = events.map_or(1, Burst::events) as u64;
+        let replayed_as = (count > 0).then_some(begin);
+        if !mark(transaction, letter.offset, now, replayed_as)? {
+            return Ok(Fate::Skipped);
+        }
+        match events {
+            Some(events) => self.burst.extend(events),
+            None => self.burst.push(&letter.event.0),
+        }
+        let range = LateRange { end: begin + count, origin: Some(letter.offset) };
+        self.late.extend(replayed_as.map(|begin| (begin, range)));
+        Ok(Fate::Replayed(replayed_as))
+    }
 }
 
 /// Marks a dead letter as replayed; false if it was deleted or replayed before.
-fn mark(transaction: &Connection, offset: u64, now: i64, replayed_as: u64) -> rusqlite::Result<bool> {
+fn mark(transaction: &Connection, offset: u64, now: i64, replayed_as: Option<u64>) -> rusqlite::Result<bool> {
     let update = "UPDATE dead_letters SET replayed_at = ?2, replayed_as = ?3 WHERE offset = ?1 AND replayed_at IS NULL";
     Ok(transaction.prepare_cached(update)?.execute(params![offset, now, replayed_as])? > 0)
 }

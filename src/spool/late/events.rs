@@ -2,7 +2,7 @@
 
 use rusqlite::Connection;
 
-use super::ranges::{LateRange, lateness};
+use super::ranges::{LateRange, lateness, range_of};
 use crate::error::Result;
 use crate::spool::dead_letters::unfollowed;
 use crate::spool::queue::Spool;
@@ -19,7 +19,7 @@ impl Spool {
     pub(crate) fn are_overtaken(&self, offsets: &[u64]) -> Result<Vec<bool>> {
         let origins: Vec<Option<u64>> = {
             let ranges = sync::lock(&self.late);
-            offsets.iter().map(|offset| ranges.get(offset).and_then(|range| range.origin)).collect()
+            offsets.iter().map(|offset| range_of(&ranges, *offset).and_then(|(_, range)| range.origin)).collect()
         };
         let known = || origins.iter().flatten().copied();
         let (Some(first), Some(last)) = (known().min(), known().max()) else { return Ok(vec![true; offsets.len()]) };
@@ -28,9 +28,15 @@ impl Spool {
         Ok(origins.into_iter().map(|origin| origin.is_none_or(|origin| !unfollowed.contains(&origin))).collect())
     }
 
-    /// The offset of the dead letter that the event at this offset was; otherwise the offset itself.
+    /// The offset of the dead letter that the event at this offset was, or was in; otherwise the offset itself.
     pub(crate) fn origin(&self, offset: u64) -> u64 {
-        sync::lock(&self.late).get(&offset).and_then(|range| range.origin).unwrap_or(offset)
+        range_of(&sync::lock(&self.late), offset).and_then(|(_, range)| range.origin).unwrap_or(offset)
+    }
+
+    /// Whether other events have the origin of this one: those of a replayed message.
+    pub(in crate::spool) fn shares_origin(&self, offset: u64) -> bool {
+        let range = range_of(&sync::lock(&self.late), offset);
+        range.is_some_and(|(begin, range)| range.origin.is_some() && range.end - begin > 1)
     }
 
     /// After the commit of the transaction that noted them, and before the events can be read.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use rusqlite::{Connection, params};
 
-/// Ranges of offsets; `origin` is the offset of the dead letter that the one event of a range was.
+/// Ranges of offsets; `origin` is the offset of the dead letter that the events of a range were: one, or those of a message.
 pub(in crate::spool) const TABLE: &str = "
     CREATE TABLE IF NOT EXISTS late_events (
         position INTEGER PRIMARY KEY,
@@ -34,12 +34,17 @@ pub(in crate::spool) fn note(transaction: &Connection, position: u64, range: Lat
     transaction.prepare_cached(insert)?.execute(params![position, range.end, range.origin]).map(drop)
 }
 
+/// The range with the event at this offset, and the offset at which it begins.
+pub(super) fn range_of(ranges: &LateRanges, offset: u64) -> Option<(u64, LateRange)> {
+    let (begin, range) = ranges.range(..=offset).next_back()?;
+    (offset < range.end).then_some((*begin, *range))
+}
+
 /// Whether the event at this offset is late, and up to where the events after it are alike.
 pub(super) fn lateness(ranges: &LateRanges, offset: u64) -> (bool, u64) {
-    let mut end = ranges.range(..=offset).next_back().map_or(0, |(_, range)| range.end);
-    if offset >= end {
+    let Some(mut end) = range_of(ranges, offset).map(|(_, range)| range.end) else {
         return (false, ranges.range(offset..).next().map_or(u64::MAX, |(position, _)| *position));
-    }
+    };
     while let Some(next) = ranges.get(&end) {
         end = next.end;
     }
@@ -68,5 +73,14 @@ mod tests {
         ];
         assert_eq!(found, expected);
         assert_eq!(lateness(&LateRanges::new(), 7), (false, u64::MAX));
+    }
+
+    #[test]
+    fn every_event_of_a_range_has_its_origin() {
+        let range = |(position, end, origin)| (position, LateRange { end, origin });
+        let ranges: LateRanges = [(3, 6, Some(1)), (6, 7, None), (9, 10, Some(2))].map(range).into();
+        let found = [2, 3, 4, 5, 6, 7, 9, 10].map(|offset| range_of(&ranges, offset).map(|(_, range)| range.origin));
+        let expected = [None, Some(Some(1)), Some(Some(1)), Some(Some(1)), Some(None), None, Some(Some(2)), None];
+        assert_eq!(found, expected);
     }
 }

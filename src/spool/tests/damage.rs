@@ -8,8 +8,9 @@ use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use rusqlite::Connection;
 
-use super::{append, burst, config};
+use super::{burst, config};
 use crate::error::{Error, ErrorKind, Result};
+use crate::event::{Burst, Event};
 use crate::spool::*;
 
 /// A spool as a crash leaves it: some rows in the file, some still in the write-ahead log, the first burst partly committed.
@@ -28,6 +29,11 @@ impl Crashed {
 
 const PARTS: [&str; 2] = ["", "-wal"];
 
+/// Which of the events are whole messages.
+fn is_message(event: &[u8]) -> bool {
+    event.len().is_multiple_of(5)
+}
+
 fn crashed() -> Crashed {
     let directory = tempfile::tempdir().unwrap();
     let live = directory.path().join("live.db");
@@ -37,7 +43,11 @@ fn crashed() -> Crashed {
     // The last few a few at a time.
     let (groups, last) = events.split_at(288);
     for (index, group) in groups.chunks(20).chain(last.chunks(3)).enumerate() {
-        append(&spool, &group.iter().map(Vec::as_slice).collect::<Vec<_>>());
+        let mut burst = Burst::default();
+        for event in group {
+            burst.push_event(Event { bytes: event, is_message: is_message(event) });
+        }
+        spool.append(&burst, 7).unwrap();
         if index == 9 {
             spool.commit_all(47).unwrap();
             spool.tidy().unwrap();
@@ -73,9 +83,10 @@ fn recover(crashed: &Crashed, damage: impl FnOnce(&Path)) -> Result<usize> {
     loop {
         spool.read(from, 50, usize::MAX, &mut events)?;
         let Some(end) = events.end() else { break };
-        for (offset, _, event) in events.iter() {
-            assert_eq!(offset, from, "no gap");
-            assert!(crashed.event(offset).is_some_and(|sent| sent == event), "another event at {offset}");
+        for event in events.iter() {
+            assert_eq!(event.offset, from, "no gap");
+            assert!(crashed.event(from).is_some_and(|sent| sent == event.bytes), "another event at {from}");
+            assert_eq!(event.is_message, is_message(event.bytes), "another mark at {from}");
             from += 1;
         }
         assert_eq!(from, end);

@@ -47,7 +47,7 @@ pub(super) fn append(spool: &Spool, events: &[&[u8]]) -> u64 {
 fn read(spool: &Spool, from: u64, events_max: usize, bytes_max: usize) -> Vec<(u64, Vec<u8>)> {
     let mut events = SpooledEvents::default();
     spool.read(from, events_max, bytes_max, &mut events).unwrap();
-    events.iter().map(|(offset, _, event)| (offset, event.to_vec())).collect()
+    events.iter().map(|event| (event.offset, event.bytes.to_vec())).collect()
 }
 
 fn open_error(path: &Path) -> Error {
@@ -66,6 +66,45 @@ fn events_come_out_as_they_went_in() {
         assert_eq!(read(&spool, 2, 10, 0), all[2..3], "one event always fits");
         assert_eq!(read(&spool, 4, 10, 100), []);
     }
+}
+
+/// The mark is a bit of the length in the row, which is longer by nothing.
+#[test]
+fn a_whole_message_is_marked_in_its_row() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("spool.db");
+    let mut burst = burst(&[b"a"]);
+    burst.push_message(b"bb");
+    burst.push_message(b"");
+    burst.push(b"c");
+    {
+        let spool = Spool::open(&config(&path)).unwrap();
+        spool.append(&burst, 7).unwrap();
+        let bytes: Vec<u8> =
+            spool.writer().query_row("SELECT bytes FROM bursts WHERE position = 0", [], |row| row.get(0)).unwrap();
+        assert_eq!(bytes, b"\x01\0\0\0\x02\0\0\x80\0\0\0\x80\x01\0\0\0abbc");
+    }
+    let spool = Spool::open(&config(&path)).unwrap();
+    assert_eq!(spool.pending().bytes, space_of_burst(&burst));
+    let mut events = SpooledEvents::default();
+    spool.read(0, 10, 100, &mut events).unwrap();
+    let found: Vec<_> = events.iter().map(|event| (event.bytes, event.is_message)).collect();
+    let expected: [(&[u8], bool); 4] = [(b"a", false), (b"bb", true), (b"", true), (b"c", false)];
+    assert_eq!(found, expected);
+}
+
+/// An older version cannot read marked rows, so it must not open the file any more.
+#[test]
+fn a_file_of_an_older_format_gets_the_new_one_when_it_is_opened() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("spool.db");
+    append(&Spool::open(&config(&path)).unwrap(), &[b"a"]);
+    let file = Connection::open(&path).unwrap();
+    let format = || file.pragma_query_value(None, "user_version", |row| row.get::<_, i32>(0)).unwrap();
+    let newest = format();
+    file.pragma_update(None, "user_version", 1).unwrap();
+    assert_eq!(Spool::open(&config(&path)).unwrap().pending().events, 1);
+    assert_eq!(format(), newest);
 }
 
 /// Between the commit of an append and its return the burst is in the file already.

@@ -18,7 +18,18 @@ fn spool_with_dead_letters(path: &Path, committed: u64, size: usize) -> Spool {
 }
 
 fn good(page: &Page) -> Vec<Judged<'_>> {
-    page.dead_letters.iter().map(|letter| (letter, None)).collect()
+    page.dead_letters.iter().map(|letter| (letter, Judgement::Accepted)).collect()
+}
+
+fn fates_of(replayed: Replayed) -> Vec<(u64, Fate)> {
+    match replayed {
+        Replayed::Done { fates, .. } => fates,
+        full @ Replayed::Full(_) => panic!("{full:?}"),
+    }
+}
+
+fn replay(spool: &Spool, judged: &[Judged<'_>]) -> Vec<(u64, Fate)> {
+    fates_of(spool.replay(judged, 9, false, None).unwrap())
 }
 
 #[test]
@@ -61,7 +72,10 @@ fn a_dead_letter_is_marked_with_its_append_or_not_at_all() {
     append(&spool, &[&vec![0; 60 << 10]]);
     let mut page = spool.replayable(&Selection::All, 0, 3).unwrap();
     page.dead_letters[0].event.0 = vec![0; 5 << 10];
-    assert_eq!(spool.replay(&good(&page), 9, false, None).unwrap(), None, "the spool is full");
+    let full = Replayed::Full(space_of_burst(&burst(
+        &page.dead_letters.iter().map(|letter| &letter.event.0[..]).collect::<Vec<_>>(),
+    )));
+    assert_eq!(spool.replay(&good(&page), 9, false, None).unwrap(), full);
     assert!(spool.dead_letters(0, 9).unwrap().iter().all(|letter| letter.replayed_at.is_none()));
 
     spool.commit_all(4).unwrap();
@@ -70,11 +84,11 @@ fn a_dead_letter_is_marked_with_its_append_or_not_at_all() {
     DeadLetters::open(&config(&path)).unwrap().purge(&only_unseen()).unwrap();
     let again = letter(1, b"again");
     spool.keep(std::slice::from_ref(&again)).unwrap();
-    let fates = spool.replay(&good(&page), 9, false, None).unwrap().unwrap();
+    let fates = replay(&spool, &good(&page));
     let expected = [(0, Fate::Skipped), (1, Fate::Replayed(Some(4))), (2, Fate::Skipped)];
     assert_eq!(fates, expected, "those deleted in the meantime stay deleted");
     assert_eq!(read(&spool, 4, 10, 1000), [(4, page.dead_letters[1].event.0.clone())]);
-    let fates = spool.replay(&good(&page), 9, false, None).unwrap().unwrap();
+    let fates = replay(&spool, &good(&page));
     assert!(fates.iter().all(|(_, fate)| *fate == Fate::Skipped), "each once: {fates:?}");
     assert_eq!(spool.end(), 5);
     spool.end_intake();
@@ -95,7 +109,7 @@ fn a_request_is_replayed_once_page_by_page() {
     let request = spool.replay_request().unwrap().unwrap();
     let page = spool.replayable(&request.selection, request.from, 1500).unwrap();
     requests.withdraw(withdrawn).unwrap();
-    let fates = spool.replay(&good(&page), 9, false, Some((&request, &page))).unwrap().unwrap();
+    let fates = fates_of(spool.replay(&good(&page), 9, false, Some((&request, &page))).unwrap());
     assert_eq!(fates, [(1, Fate::Skipped)], "nothing is done for a withdrawn request");
     assert_eq!(spool.end(), 1500);
 
@@ -104,7 +118,7 @@ fn a_request_is_replayed_once_page_by_page() {
     for expected in [false, true] {
         let request = spool.replay_request().unwrap().unwrap();
         let page = spool.replayable(&request.selection, request.from, 1500).unwrap();
-        spool.replay(&good(&page), 9, false, Some((&request, &page))).unwrap().unwrap();
+        fates_of(spool.replay(&good(&page), 9, false, Some((&request, &page))).unwrap());
         assert_eq!(requests.progress(id).unwrap().done.is_some(), expected);
     }
     let done = requests.progress(id).unwrap().done.unwrap();
@@ -139,7 +153,7 @@ fn a_replayed_dead_letter_is_not_prepared_again_after_a_crash() {
     spool.keep(&[letter(0, b"bad")]).unwrap();
     spool.commit_all(1).unwrap();
     let page = spool.replayable(&Selection::All, 0, 1).unwrap();
-    spool.replay(&good(&page), 9, false, None).unwrap().unwrap();
+    replay(&spool, &good(&page));
     drop(spool);
     let spool = Spool::open(&config(&path)).unwrap();
     assert_eq!((spool.committed(), spool.end()), (1, 2));
@@ -183,4 +197,33 @@ fn the_connection_log_keeps_the_last_connections() {
             .iter()
             .all(|connection| connection.cause.is_some() && connection.ended_at.is_none())
     );
+}
+
+/// They are late, all of them, and come from one dead letter; also after a start.
+#[test]
+fn a_message_is_marked_with_all_its_events() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("spool.db");
+    let spool = spool_with_dead_letters(&path, 3, 1);
+    let page = spool.replayable(&Selection::All, 0, 3).unwrap();
+    let mut events = burst(&[b"a", b"b"]);
+    events.push_message(b"c");
+    let judgements = [Judgement::Unwrapped(events), Judgement::Accepted, Judgement::Unwrapped(Burst::default())];
+    let judged: Vec<Judged<'_>> = page.dead_letters.iter().zip(judgements).collect();
+    let replayed = spool.replay(&judged, 9, false, None).unwrap();
+    let fates = vec![(0, Fate::Replayed(Some(3))), (1, Fate::Replayed(Some(6))), (2, Fate::Replayed(None))];
+    assert_eq!(replayed, Replayed::Done { fates, events: 4 });
+    drop(spool);
+    let spool = Spool::open(&config(&path)).unwrap();
+    assert_eq!([2, 3, 4, 5, 6, 7].map(|offset| spool.origin(offset)), [2, 0, 0, 0, 1, 7]);
+    assert_eq!([3, 4, 5, 6].map(|offset| spool.shares_origin(offset)), [true, true, true, false]);
+    assert_eq!((spool.lateness(3), spool.lateness(7)), ((true, 7), (false, u64::MAX)));
+    let mut events = SpooledEvents::default();
+    spool.read(3, 10, 100, &mut events).unwrap();
+    let found: Vec<_> = events.iter().map(|event| (event.offset, event.bytes, event.is_message)).collect();
+    let expected: [(u64, &[u8], bool); 4] = [(3, b"a", false), (4, b"b", false), (5, b"c", true), (6, b"l", false)];
+    assert_eq!(found, expected);
+    let letters = spool.dead_letters(0, 9).unwrap();
+    let marks: Vec<_> = letters.iter().map(|letter| (letter.replayed_at.is_some(), letter.replayed_as)).collect();
+    assert_eq!(marks, [(true, Some(3)), (true, Some(6)), (true, None)]);
 }
