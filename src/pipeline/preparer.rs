@@ -15,6 +15,7 @@ use crate::pipeline::replayer::Replayer;
 use crate::report::dead_letter::DeadLetter;
 use crate::report::status::Status;
 use crate::rows::batch::Rows;
+use crate::rows::event::ParsedEvent;
 use crate::rows::partition::split;
 use crate::rows::schema::Schema;
 use crate::rows::{key_of, map_event};
@@ -273,7 +274,8 @@ fn key_of_rejected(error: &Error, event: &[u8], assignment: &Assignment) -> Opti
     if assignment.partitions > 1 || assignment.plan.has_loose_key || error.kind() == ErrorKind::Json {
         return None;
     }
-    serde_json::from_slice(event).ok().and_then(|json| key_of(&json, &assignment.plan))
+    let text = std::str::from_utf8(event).ok()?;
+    ParsedEvent::parse(text).ok().and_then(|event| key_of(&event, &assignment.plan))
 }
 
 #[cfg(test)]
