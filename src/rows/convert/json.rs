@@ -4,7 +4,7 @@ use serde_json::{Number, Value as Json};
 
 use crate::rows::batch::Value;
 use crate::rows::convert::decimal::Decimal;
-use crate::rows::convert::text::{HAS_NUL, fit_chars, text_from};
+use crate::rows::convert::stored_text::{HAS_NUL, fit_chars, text_from};
 use crate::rows::event::Numbers;
 use crate::rows::table::ColumnType;
 

@@ -10,6 +10,7 @@ mod json;
 mod map;
 mod number;
 mod rest;
+mod stored_text;
 mod text;
 mod value;
 

@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 
 use crate::rows::batch::Value;
 use crate::rows::convert::decimal::Decimal;
-use crate::rows::convert::text::{push_text, trimmed};
+use crate::rows::convert::stored_text::{push_text, trimmed};
 use crate::rows::event::Numbers;
 
 const NOT_A_NUMBER: &str = "is not a number";
