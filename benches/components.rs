@@ -83,8 +83,8 @@ fn parse_and_validate(bencher: Bencher<'_, '_>) {
 
 #[divan::bench]
 fn map(bencher: Bencher<'_, '_>) {
-    let preparation = Preparation::new().unwrap();
-    let parsed = preparation.parse(&some_events()).unwrap();
+    let (preparation, events) = (Preparation::new().unwrap(), some_events());
+    let parsed = preparation.parse(&events).unwrap();
     bencher.counter(items(EVENTS)).bench_local(|| preparation.map(&parsed).unwrap());
 }
 

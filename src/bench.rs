@@ -4,14 +4,13 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use serde_json::Value as Json;
-
 use crate::config::{Config, MappingConfig, SchemaConfig, UpdateMode};
 use crate::destination::{Applied, Checkpoint, Destination, Fence, Write};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Burst;
 use crate::rows::batch::Rows;
 use crate::rows::coalesce::{Coalesced, coalesce};
+use crate::rows::event::ParsedEvent;
 use crate::rows::schema::Schema;
 use crate::rows::{Column, ColumnType, Plan, map_event};
 use crate::simulator::{SimulatorOptions, generate};
@@ -110,7 +109,7 @@ pub struct Preparation {
 
 /// Events that were parsed and validated.
 #[derive(Debug)]
-pub struct Parsed(Vec<Json>);
+pub struct Parsed<'e>(Vec<ParsedEvent<'e>>);
 
 /// Rows, coalesced by key.
 #[derive(Debug)]
@@ -136,12 +135,12 @@ impl Preparation {
     }
 
     /// Parses and validates each event.
-    pub fn parse(&self, events: &Events) -> Result<Parsed> {
+    pub fn parse<'e>(&self, events: &'e Events) -> Result<Parsed<'e>> {
         events.0.iter().map(|event| self.schema.parse(event)).collect::<Result<_>>().map(Parsed)
     }
 
     /// Maps the events to rows; none is coalesced yet.
-    pub fn map(&self, events: &Parsed) -> Result<Batch> {
+    pub fn map(&self, events: &Parsed<'_>) -> Result<Batch> {
         let mut rows = Rows::new(Arc::clone(&self.plan));
         for (offset, event) in (0..).zip(&events.0) {
             map_event(event, offset, &mut rows)?;

@@ -7,6 +7,7 @@ use crate::pipeline::preparer::Preparer;
 use crate::pipeline::replayer::unwrap_again;
 use crate::report::dead_letter::DeadLetter;
 use crate::rows::batch::Rows;
+use crate::rows::event::ParsedEvent;
 use crate::rows::{key_of, map_event};
 use crate::spool::SpooledEvent;
 
@@ -25,7 +26,7 @@ impl Preparer {
             let (reason, now) = (self.reason_of_message(bytes), self.status.clock.unix_micros());
             return Err(DeadLetter::of_message(offset, received_at, now, reason, bytes).into());
         } else {
-            self.schema.parse(bytes).and_then(|json| map_event(&json, offset, rows))
+            self.schema.parse(bytes).and_then(|event| map_event(&event, offset, rows))
         };
         mapped.map_err(|error| {
             let now = self.status.clock.unix_micros();
@@ -48,5 +49,6 @@ fn key_of_rejected(error: &Error, event: &[u8], assignment: &Assignment) -> Opti
     if assignment.partitions > 1 || assignment.plan.has_loose_key || error.kind() == ErrorKind::Json {
         return None;
     }
-    serde_json::from_slice(event).ok().and_then(|json| key_of(&json, &assignment.plan))
+    let text = std::str::from_utf8(event).ok()?;
+    ParsedEvent::parse(text).ok().and_then(|event| key_of(&event, &assignment.plan))
 }

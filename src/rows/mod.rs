@@ -9,7 +9,7 @@ pub(crate) mod batch;
 pub(crate) mod coalesce;
 mod columns;
 mod convert;
-mod decimal;
+pub(crate) mod event;
 mod late;
 mod new_table;
 pub(crate) mod partition;
@@ -21,6 +21,8 @@ mod table;
 mod tests;
 
 pub(crate) use columns::{ColumnSource, PlanColumn, Role};
+#[cfg(test)]
+pub(crate) use convert::map_json;
 pub(crate) use convert::{key_of, map_event};
 pub(crate) use new_table::{NewColumn, NewTable};
 pub(crate) use plan::{OnConflict, OnlyIf, Plan};

@@ -8,6 +8,7 @@ use jsonschema::{ValidationError, Validator};
 use serde_json::Value as Json;
 
 use crate::error::{Error, ErrorKind, Result, Violation};
+use crate::rows::event::ParsedEvent;
 use crate::rows::schema::budget::{Budget, steps_max};
 use crate::rows::schema::view::{Budgeted, View, counts};
 
@@ -38,7 +39,7 @@ impl Schema {
     ///
     /// # Errors
     /// `JSON`: not a JSON text (RFC 8259), or larger than `stream.event_bytes_max`. `SCHEMA`, with the violations.
-    pub(crate) fn parse(&self, event: &[u8]) -> Result<Json> {
+    pub(crate) fn parse<'e>(&self, event: &'e [u8]) -> Result<ParsedEvent<'e>> {
         if event.len() as u64 > self.bytes_max {
             return Err(not_json(format!(
                 "{} bytes are more than stream.event_bytes_max = {}",
@@ -51,10 +52,10 @@ impl Schema {
         }
         let text = std::str::from_utf8(event)
             .map_err(|error| not_json(format!("not UTF-8 from byte {}", error.valid_up_to())))?;
-        let value: Json = serde_json::from_str(text).map_err(|error| not_json(json_reason(&error)))?;
+        let parsed = ParsedEvent::parse(text).map_err(|error| not_json(json_reason(&error)))?;
         // A panic of the library concerns this event alone.
-        match catch_unwind(AssertUnwindSafe(|| self.check(&value, event.len()))) {
-            Ok(Ok(())) => Ok(value),
+        match catch_unwind(AssertUnwindSafe(|| self.check(&parsed.json, event.len()))) {
+            Ok(Ok(())) => Ok(parsed),
             Ok(Err(error)) => Err(error),
             Err(_) => Err(unchecked("the validator panicked".into())),
         }

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::config::{MappingConfig, UpdateMode};
 use crate::rows::coalesce::*;
-use crate::rows::{Column, ColumnType, Plan, Table, map_event};
+use crate::rows::{Column, ColumnType, Plan, Table, map_json};
 
 fn plan(update_mode: UpdateMode) -> Arc<Plan> {
     let column = |name: &str, column_type| Column {
@@ -72,7 +72,7 @@ proptest! {
         for (offset, (key, kept, updated, at)) in events.iter().enumerate() {
             let at = at.map(|at| format!("2026-01-01T00:00:00.00000{at}Z"));
             let event = json!({"k": format!("k{}", key % 3), "n": key / 3, "kept": kept, "updated": updated, "timestamp": at});
-            map_event(&event, offset as u64, &mut rows).unwrap();
+            map_json(&event, offset as u64, &mut rows).unwrap();
         }
         let chosen: Vec<u32> = (0..rows.len()).map(|row| u32::try_from(row).unwrap()).collect();
         let ranges = without_repeats(&rows, &chosen);

@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::config::{MappingConfig, UpdateMode};
 use crate::error::Result;
 use crate::rows::coalesce::*;
-use crate::rows::{Column, Table, map_event};
+use crate::rows::{Column, Table, map_json};
 
 const TEXT: ColumnType = ColumnType::Text { chars_max: None };
 
@@ -61,7 +61,7 @@ fn keys_whose_equality_only_the_database_knows_are_loose() {
 fn rows(table: &Table, keys: &[serde_json::Value]) -> Rows {
     let mut rows = Rows::new(Arc::new(plan(table, UpdateMode::Always).unwrap()));
     for (offset, key) in (0..).zip(keys) {
-        map_event(&json!({"k": key}), offset, &mut rows).unwrap();
+        map_json(&json!({"k": key}), offset, &mut rows).unwrap();
     }
     rows
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::config::{MappingConfig, UpdateMode};
 use crate::rows::partition::*;
-use crate::rows::{Column, Table, map_event};
+use crate::rows::{Column, Table, map_json};
 
 fn plan(key: ColumnType) -> Arc<Plan> {
     let column = |name: &str, column_type| Column {
@@ -39,7 +39,7 @@ const NUMERIC: ColumnType = ColumnType::Numeric { precision_scale: None };
 fn rows(key: ColumnType, keys: &[(String, u32)]) -> Rows {
     let mut rows = Rows::new(plan(key));
     for (offset, (k, n)) in (0..).zip(keys) {
-        map_event(&json!({"k": k, "n": n}), offset, &mut rows).unwrap();
+        map_json(&json!({"k": k, "n": n}), offset, &mut rows).unwrap();
     }
     rows
 }

@@ -77,7 +77,7 @@ fn plan_of(column_type: ColumnType) -> Arc<Plan> {
 /// The value of column `c` as text, or the reason for the mismatch.
 fn converted(column_type: ColumnType, value: &serde_json::Value) -> std::result::Result<String, String> {
     let mut rows = Rows::new(plan_of(column_type));
-    match map_event(&json!({"k": "key", "c": value}), 0, &mut rows) {
+    match map_json(&json!({"k": "key", "c": value}), 0, &mut rows) {
         Ok(()) => Ok(match rows.value(0, 1) {
             text @ Value::Text { .. } => rows.text_of(text).to_owned(),
             Value::Null => "null".into(),
@@ -196,7 +196,7 @@ fn the_rest_has_the_members_without_a_column() {
         let mut whole =
             json!({"interactionId": "i", "timestamp": "2026-11-22T16:00:00Z", "type": "call", "idempotencyKey": "k"});
         whole.as_object_mut().unwrap().extend(event.as_object().unwrap().clone());
-        map_event(&whole, 0, &mut rows).unwrap();
+        map_json(&whole, 0, &mut rows).unwrap();
         let index = rows.plan.columns.iter().position(|column| column.name == "attributes").unwrap();
         let found = rows.value(0, index);
         assert_eq!((found != Value::Null).then(|| rows.text_of(found)), expected, "{event}");
@@ -217,7 +217,7 @@ fn a_null_in_a_required_column_is_refused() {
     let mut table = default_table();
     table.columns[5].not_null = true;
     let plan = Plan::new(&MappingConfig::default(), UpdateMode::Always, &table).unwrap();
-    let error = map_event(&json!({"idempotencyKey": null}), 0, &mut Rows::new(Arc::new(plan))).unwrap_err();
+    let error = map_json(&json!({"idempotencyKey": null}), 0, &mut Rows::new(Arc::new(plan))).unwrap_err();
     let pointers: Vec<_> = error.violations().iter().map(|v| v.pointer.as_str()).collect();
     assert_eq!(pointers, ["/idempotencyKey", "/attributes/duration"]);
 }
@@ -237,7 +237,7 @@ fn pointers_follow_rfc_6901() {
             relates_rows: false,
         };
         let mut rows = Rows::new(Arc::new(Plan::new(&mapping, UpdateMode::Always, &table).unwrap()));
-        map_event(&json!({"k": "x", "a/b": {"c~d": [10, 20]}, "": 3}), 0, &mut rows).unwrap();
+        map_json(&json!({"k": "x", "a/b": {"c~d": [10, 20]}, "": 3}), 0, &mut rows).unwrap();
         let value = rows.value(0, 1);
         assert_eq!(if value == Value::Null { "null" } else { rows.text_of(value) }, expected, "{pointer}");
     };

@@ -1,6 +1,7 @@
 //! The destination against a real PostgreSQL, and against servers that misbehave.
 
 mod catalogue;
+mod differential;
 mod encryption;
 mod faults;
 mod fence;

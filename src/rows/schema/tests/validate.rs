@@ -73,14 +73,13 @@ fn bytes_that_are_not_json_have_their_own_error() {
     let schema = built_in_schema();
     let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
     let huge = format!("\"{}\"", "x".repeat(2 << 20));
-    let cases: [(&[u8], &str); 9] = [
+    let cases: [(&[u8], &str); 8] = [
         (b"", "empty"),
         (b"{", "EOF"),
         (b"\xff\xfe", "UTF-8 from byte 0"),
         (b"{\"a\":\"\xc3\"}", "UTF-8 from byte 6"),
         (b"\xef\xbb\xbf{}", "expected value"),
         (br#""\ud800""#, "hex escape"),
-        (b"1e400", "out of range"),
         (deep.as_bytes(), "recursion limit"),
         (huge.as_bytes(), "event_bytes_max"),
     ];
@@ -89,7 +88,7 @@ fn bytes_that_are_not_json_have_their_own_error() {
         assert_eq!(error.kind(), ErrorKind::Json, "{error}");
         assert!(error.message().contains(expected), "{error} does not say {expected:?}");
     }
-    for not_an_object in ["1", "null", "[]", "\"x\""] {
+    for not_an_object in ["1", "1e400", "null", "[]", "\"x\""] {
         assert_eq!(schema.parse(not_an_object.as_bytes()).unwrap_err().kind(), ErrorKind::Schema);
     }
 }

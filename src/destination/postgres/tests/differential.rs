@@ -1,0 +1,269 @@
+//! A column equals what PostgreSQL itself makes of the same JSON, for thousands of values: `json_populate_record`, which takes the digits
+//! as they are written, and `jsonb_populate_record`. What it refuses is refused.
+
+use fastrand::Rng;
+
+use super::*;
+use crate::config::MappingConfig;
+use crate::rows::event::ParsedEvent;
+use crate::rows::map_event;
+
+/// The text from which PostgreSQL makes the value of a column.
+#[derive(Clone, Copy)]
+enum Oracle {
+    /// That of the JSON value.
+    AsWritten,
+    /// The same, but of a number without zeros at its end: `12.0` is a whole number for JSON, and not for PostgreSQL's `integer`.
+    Shortest,
+}
+
+/// Fills the column `c` of a table `found` from values of JSON, as the sink does, and the column of a table `expected` as PostgreSQL does.
+fn fill(database: &TestDatabase, type_name: &str, oracle: Oracle, values: &[String]) {
+    let mut client = database.client();
+    let value = match oracle {
+        Oracle::AsWritten => "g.v",
+        Oracle::Shortest => {
+            "CASE json_typeof(g.v::json) WHEN 'number' THEN trim_scale((g.v::json #>> '{}')::numeric)::text ELSE g.v END"
+        }
+    };
+    let sql = format!(
+        "DROP TABLE IF EXISTS found, expected, expected_of_jsonb, given;
+         CREATE TABLE found (k bigint PRIMARY KEY, c {type_name});
+         CREATE TABLE expected (LIKE found INCLUDING ALL);
+         CREATE TABLE expected_of_jsonb (LIKE found INCLUDING ALL);
+         CREATE TABLE given (k bigint, v text)"
+    );
+    client.batch_execute(&sql).unwrap();
+    let numbers: Vec<i64> = (0..).take(values.len()).collect();
+    client.execute("INSERT INTO given SELECT * FROM unnest($1::bigint[], $2::text[])", &[&numbers, &values]).unwrap();
+    for (table, json) in [("expected", "json"), ("expected_of_jsonb", "jsonb")] {
+        let sql = format!(
+            "DO $$ DECLARE g record; BEGIN FOR g IN SELECT * FROM given LOOP
+               BEGIN
+                 INSERT INTO {table} SELECT g.k, c
+                 FROM {json}_populate_record(NULL::{table}, ('{{\"c\":' || {value} || '}}')::{json});
+               EXCEPTION WHEN OTHERS THEN NULL;
+               END;
+             END LOOP; END $$"
+        );
+        client.batch_execute(&sql).unwrap();
+    }
+    let mut destination = database.destination("found");
+    let table = destination.connect().unwrap();
+    let mut mapping = MappingConfig::default();
+    mapping.columns = vec![("k".into(), "/k".into()), ("c".into(), "/c".into())];
+    mapping.key = vec!["k".into()];
+    mapping.update = None;
+    let plan = Arc::new(Plan::new(&mapping, UpdateMode::Always, &table).unwrap());
+    destination.prepare(&plan).unwrap();
+    let mut rows = Rows::new(plan);
+    for (offset, value) in (0..).zip(values) {
+        let event = format!("{{\"k\":{offset},\"c\":{value}}}");
+        // A misfit is in no row.
+        let _ = map_event(&ParsedEvent::parse(&event).unwrap(), offset, &mut rows);
+    }
+    for chunk in each(&rows).chunks(500) {
+        if destination.apply(&write(&rows, chunk)).is_err() {
+            for one in chunk.chunks(1) {
+                let refused = destination.apply(&write(&rows, one)).err();
+                assert!(refused.is_none_or(|error| error.class() == Class::BadRow), "a value and not the statement");
+            }
+        }
+    }
+}
+
+/// Every value is in both tables or in neither, and the same to the last bit.
+#[track_caller]
+fn check(database: &TestDatabase, type_name: &str, oracle: Oracle, values: &[String]) {
+    fill(database, type_name, oracle, values);
+    let compare = |table: &str, condition: &str| {
+        let sql = format!(
+            "SELECT left(g.v, 90), CASE WHEN f.k IS NULL THEN 'refused' ELSE left(f.c::text, 90) END,
+                    CASE WHEN e.k IS NULL THEN 'refused' ELSE left(e.c::text, 90) END
+             FROM given AS g LEFT JOIN found AS f USING (k) LEFT JOIN {table} AS e USING (k)
+             WHERE {condition} LIMIT 10"
+        );
+        let differences = database.query(&sql);
+        assert!(differences.is_empty(), "{type_name}: value, found, {table}:\n{}", differences.join("\n"));
+    };
+    compare("expected", "(f.k IS NULL) <> (e.k IS NULL) OR f.k IS NOT NULL AND ROW(f.c)::record *<> ROW(e.c)::record");
+    // `jsonb` has numbers of its own: the value is the same, and its text may be another.
+    let same = match type_name {
+        "json" => "f.c::jsonb IS DISTINCT FROM e.c::jsonb",
+        _ if type_name.starts_with("varchar") || type_name == "text" => "false",
+        _ => "f.c IS DISTINCT FROM e.c",
+    };
+    compare("expected_of_jsonb", &format!("f.k IS NOT NULL AND e.k IS NOT NULL AND {same}"));
+    let counts =
+        database.query("SELECT count(f.k) > 0, count(*) > count(f.k) FROM given LEFT JOIN found AS f USING (k)");
+    assert!(counts[0].starts_with('t'), "{type_name}: some values must fit: {counts:?}");
+}
+
+/// Numbers at the edges of types.
+const EDGES: [&str; 46] = [
+    "0",
+    "-0",
+    "-0.0",
+    "0e5",
+    "1.10",
+    "-1.10e0",
+    "12.0",
+    "12.5",
+    "1e3",
+    "1e-3",
+    "1E400",
+    "-1e400",
+    "1e-400",
+    "0.1",
+    "1e22",
+    "1e23",
+    "123456789012345678901234567890.123456789012345678901234567890",
+    "32767",
+    "32768",
+    "-32768.0",
+    "2147483647",
+    "2147483648",
+    "-2147483648",
+    "9007199254740993",
+    "9007199254740993.0",
+    "9223372036854775807",
+    "9223372036854775808",
+    "-9223372036854775808",
+    "-9223372036854775809",
+    "18446744073709551615",
+    "18446744073709551616",
+    "5e-324",
+    "2.4703282292062327e-324",
+    "2.4703282292062328e-324",
+    "1.7976931348623158e308",
+    "1.7976931348623159e308",
+    "3.4028235677973366e38",
+    "3.4028235e38",
+    "7e-46",
+    "7.1e-46",
+    "1e131071",
+    "1e131072",
+    "1e-16383",
+    "1e-16384",
+    "0e-16384",
+    "1.00000000000000000000000001",
+];
+
+fn number(rng: &mut Rng) -> String {
+    let digits = |rng: &mut Rng, count: usize| -> String { (0..count).map(|_| rng.char('0'..='9')).collect() };
+    let count = [1, 1, 2, 5, 10, 16, 17, 19, 20, 30, 40][rng.usize(..11)];
+    let mut text = String::from(if rng.bool() { "-" } else { "" });
+    let whole = digits(rng, count);
+    text.push_str(match whole.trim_start_matches('0') {
+        "" => "0",
+        whole => whole,
+    });
+    if rng.bool() {
+        let count = [1, 2, 2, 3, 10, 16, 25, 30][rng.usize(..8)];
+        text.push('.');
+        text.push_str(&digits(rng, count));
+    }
+    if rng.u8(..3) == 0 {
+        let exponent = match rng.u8(..8) {
+            0 => rng.i32(290..330),
+            1 => rng.i32(-350..-280),
+            2 => rng.i32(131_040..131_090),
+            3 => rng.i32(-16_400..-16_340),
+            4 => rng.i32(30..45),
+            _ => rng.i32(-20..20),
+        };
+        text.push(rng.choice(['e', 'E']).unwrap());
+        text.push_str(&exponent.to_string());
+    }
+    text
+}
+
+fn numbers(rng: &mut Rng, count: usize) -> Vec<String> {
+    EDGES.iter().map(|&edge| edge.to_owned()).chain((0..count).map(|_| number(rng))).collect()
+}
+
+fn of_readable_scale(mut values: Vec<String>) -> Vec<String> {
+    values.retain(|value| !value.to_lowercase().contains("e-16"));
+    values
+}
+
+/// A value as compact JSON, with the names of members in order.
+fn document(rng: &mut Rng, depth: u32) -> String {
+    let below = |rng: &mut Rng| document(rng, depth + 1);
+    match rng.u8(..if depth < 3 { 8 } else { 5 }) {
+        0 => "null".into(),
+        1 => rng.bool().to_string(),
+        2 => [r#""""#, r#""1.50""#, r#""a\"b\\""#, r#""äß€😀""#, r#""\n\t""#][rng.usize(..5)].into(),
+        3 | 4 => number(rng),
+        5 => {
+            let items: Vec<String> = (0..rng.usize(..4)).map(|_| below(rng)).collect();
+            format!("[{}]", items.join(","))
+        }
+        _ => {
+            let names = ["", "a", "a.b", "b", "ä"];
+            let members: Vec<String> = names
+                .iter()
+                .filter(|_| rng.u8(..3) > 0)
+                .collect::<Vec<_>>()
+                .into_iter()
+                .map(|name| format!("\"{name}\":{}", below(rng)))
+                .collect();
+            format!("{{{}}}", members.join(","))
+        }
+    }
+}
+
+fn rng() -> Rng {
+    let seed = fastrand::u64(..);
+    println!("the seed is {seed}");
+    Rng::with_seed(seed)
+}
+
+#[test]
+fn numbers_reach_every_type_as_postgresql_reads_them() {
+    let database = TestDatabase::new();
+    let mut rng = rng();
+    for type_name in [
+        "numeric",
+        "numeric(10,2)",
+        "numeric(2,3)",
+        "numeric(40,20)",
+        "double precision",
+        "real",
+        "text",
+        "varchar(12)",
+        "json",
+        "jsonb",
+    ] {
+        // As a value of its own type PostgreSQL would round it; but it reads no text with so many digits as a `numeric`.
+        let values = numbers(&mut rng, 700);
+        let values = if type_name.starts_with("numeric(") { of_readable_scale(values) } else { values };
+        check(&database, type_name, Oracle::AsWritten, &values);
+    }
+    for type_name in ["smallint", "integer", "bigint", "boolean"] {
+        let mut values = of_readable_scale(numbers(&mut rng, 500));
+        values.extend((0..100).map(|_| format!("{}.{}", rng.i32(-40_000..40_000), rng.u8(..2))));
+        check(&database, type_name, Oracle::Shortest, &values);
+    }
+}
+
+#[test]
+fn documents_keep_their_digits() {
+    let database = TestDatabase::new();
+    let mut rng = rng();
+    for type_name in ["json", "jsonb", "text"] {
+        let values: Vec<String> = (0..800).map(|_| document(&mut rng, 0)).collect();
+        check(&database, type_name, Oracle::AsWritten, &values);
+    }
+    let values = [
+        r#"{"a":1.10,"a":1.20}"#,
+        r#"{"a":{"b":1.10},"\u0061":[1.0,2.50]}"#,
+        r#" { "b" : [ 1.0 , {"a":-0} ] , "a" : 1E400 } "#,
+        r#"{"\u0000":1}"#,
+        r#"["\u0000"]"#,
+        "[1e131072]",
+        "[0e-16384]",
+        r#"[1e131072,{"a":1}]"#,
+    ];
+    check(&database, "jsonb", Oracle::AsWritten, &values.map(String::from));
+}
