@@ -45,8 +45,10 @@ pub(super) struct Unread {
     pub(super) close: Option<u16>,
     /// What to say to the client, in this order.
     pub(super) answers: Vec<String>,
-    /// The conversation is open; when its token expires.
-    pub(super) opened: Option<Option<Instant>>,
+    /// The conversation has become open.
+    pub(super) is_opened: bool,
+    /// When the token in its opening expires, if there was one.
+    pub(super) token_expiry: Option<Instant>,
     /// The client broke the protocol; the code and the reason to close with.
     pub(super) violation: Option<(u16, &'static str)>,
     /// Nothing more will come. Stays set.
@@ -126,7 +128,7 @@ impl Unread {
         let answer = match heard {
             Heard::Step { answer } | Heard::Heartbeat { answer } => Some(answer),
             Heard::Opened { answer, token_expiry } => {
-                self.opened = Some(token_expiry);
+                (self.is_opened, self.token_expiry) = (true, token_expiry);
                 Some(answer)
             }
             Heard::OpeningFailed { answer } => answer,
@@ -206,7 +208,7 @@ mod tests {
         assert_eq!(read(&frame(0x8A, b"")).pong.as_deref(), Some(&b""[..]));
         assert_eq!(read(&frame(0x88, b"\x0f\xa1bye")).close, Some(4001));
         assert_eq!(read(&frame(0x88, b"")).close, Some(CODE_NONE));
-        assert_eq!(read(&frame(0x88, b"x")).violation, Some(CODE_PROTOCOL));
+        assert_eq!(read(&frame(0x88, b"x")).violation, Some((CODE_PROTOCOL, "protocol error")));
     }
 
     #[test]

@@ -67,7 +67,8 @@ impl Handshakes {
         };
         let accepted = ["application/json", "application/*", "*/*"];
         if token_place == TokenPlace::Header
-            && !accepted.iter().any(|range| http::lists(request.headers(), &ACCEPT, range)) {
+            && !accepted.iter().any(|range| http::lists(request.headers(), &ACCEPT, range))
+        {
             return Err(refusal(406, "invalid_request", "Accept must allow application/json"));
         }
         let response = create_response_with_body(request, String::new).map_err(|error| not_upgraded(&error))?;

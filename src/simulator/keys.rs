@@ -68,7 +68,8 @@ impl SimulatorOptions {
             return Err(unknown(name));
         };
         (key.set)(self, value.trim()).map_err(|why| {
-            let shown = if matches!(name, "client_secret" | "password") { String::new() } else { format!(" {value:?}") };
+            let shown =
+                if matches!(name, "client_secret" | "password") { String::new() } else { format!(" {value:?}") };
             let message =
                 format!("setting the simulator's option {name:?}: the value{shown} is not {}: {why}", key.takes);
             Error::new(ErrorKind::InvalidArgument, message)
@@ -318,10 +319,7 @@ const KEYS: &[OptionKey] = &[
         Some("event"),
         "\"event\", \"array\" or \"lines\"",
         |text| {
-            one_of(
-                text,
-                &[("event", MessageForm::Event), ("array", MessageForm::Array), ("lines", MessageForm::Lines)],
-            )
+            one_of(text, &[("event", MessageForm::Event), ("array", MessageForm::Array), ("lines", MessageForm::Lines)])
         }
     ),
     key!(message_events, "Largest number of events in a message that holds several", Some("10"), NUMBER, number),

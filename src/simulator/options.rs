@@ -201,7 +201,8 @@ impl SimulatorOptions {
             format!("redelivery_percent, update_percent and invalid_percent are {sum} together, more than 100")
         })?;
         require(self.invalid_percent == 0.0 || !self.kinds().is_empty(), || {
-            "invalid_kinds is empty although invalid_percent is not 0, or has only a kind that this profile lacks".into()
+            "invalid_kinds is empty although invalid_percent is not 0, or has only a kind that this profile lacks"
+                .into()
         })?;
         require((1..=REPEAT_WINDOW_MAX).contains(&self.repeat_window), || {
             format!("repeat_window is {}, not from 1 to {REPEAT_WINDOW_MAX}", self.repeat_window)

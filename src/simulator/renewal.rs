@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use super::profile::{TokenPlace, TokenRequest, dialect};
 use super::shared::Shared;
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::open;
@@ -19,8 +18,7 @@ const STEP: Duration = Duration::from_millis(5);
 /// # Errors
 /// `InvalidArgument`: no file is named, or it cannot be written.
 pub(super) fn start(shared: &Arc<Shared>) -> Result<Option<JoinHandle<()>>> {
-    let dialect = dialect(shared.options.profile);
-    if dialect.token_request != TokenRequest::None || dialect.token_place == TokenPlace::Nowhere {
+    if !shared.options.profile.needs_token_file() {
         return Ok(None);
     }
     let failed = |reason: String| {

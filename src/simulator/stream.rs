@@ -332,8 +332,8 @@ impl<'a> Sender<'a> {
                 return Some(ending);
             }
         }
-        if let Some(token_expiry) = unread.opened {
-            self.token_expiry = token_expiry.or(self.token_expiry);
+        if unread.is_opened {
+            self.token_expiry = unread.token_expiry.or(self.token_expiry);
             self.become_open();
         }
         if let Some(code) = unread.close {

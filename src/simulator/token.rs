@@ -16,7 +16,7 @@ use super::profile::{TokenRequest, dialect};
 use crate::config::percent;
 use crate::threads::sync;
 
-/// The path of the discovery document (OpenID Connect Discovery 1.0, section 4).
+/// The path of the discovery document (`OpenID` Connect Discovery 1.0, section 4).
 pub(super) const DISCOVERY_PATH: &str = "/.well-known/openid-configuration";
 
 /// The limit of valid tokens. Only a client in a loop reaches it.

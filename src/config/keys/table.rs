@@ -228,7 +228,7 @@ pub(in crate::config) static KEYS: &[Key] = &[
     key!(schema.file, ValueType::Path, "A JSON Schema file that replaces the built-in schema."),
     key!(
         schema.inline,
-        ValueType::Text,
+        ValueType::Document,
         "The same as text, instead of `schema.file`: in TOML between `'''`, so that one file holds the whole configuration."
     ),
     key!(

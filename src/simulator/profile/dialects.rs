@@ -19,6 +19,15 @@ static DATA_ACTIONS: Dialect = Dialect {
     event: None,
 };
 
+impl Profile {
+    /// Whether the sink reads its token from a file, which the simulator writes
+    /// ([`token_file`](crate::simulator::SimulatorOptions::token_file)).
+    pub fn needs_token_file(self) -> bool {
+        let dialect = dialect(self);
+        dialect.token_request == TokenRequest::None && dialect.token_place != TokenPlace::Nowhere
+    }
+}
+
 /// Returns the dialect that a profile's server speaks.
 pub(in crate::simulator) fn dialect(profile: Profile) -> &'static Dialect {
     match profile {

@@ -21,11 +21,7 @@ pub(super) static DIALECT: Dialect = Dialect {
     heartbeat: None,
     own_heartbeat: None,
     farewell: None,
-    acknowledgement: Some(Acknowledgement {
-        has: &[("/type", Expected::Text("ack"))],
-        id: "/id",
-        id_prefix: "n-",
-    }),
+    acknowledgement: Some(Acknowledgement { has: &[("/type", Expected::Text("ack"))], id: "/id", id_prefix: "n-" }),
     envelope: Envelope { before: r#"{"type":"notification","id":"n-<n>","data":"#, after: "}", is_text: false },
     event: Some(&Event {
         members: &[

@@ -1,10 +1,10 @@
 //! The writer of a profile's events.
 
+use super::dialects::dialect;
+use super::template::TemplateWriter;
 use crate::simulator::body::BodyWriter;
 use crate::simulator::entry::Entry;
 use crate::simulator::options::SimulatorOptions;
-use super::dialects::dialect;
-use super::template::TemplateWriter;
 
 /// Writes an entry's bytes; the same entry always gives the same bytes.
 #[derive(Debug, Clone)]

@@ -29,14 +29,8 @@ pub enum Profile {
 
 impl Profile {
     /// Every profile.
-    pub const ALL: [Self; 6] = [
-        Self::DataActions,
-        Self::EventHub,
-        Self::AgentAssist,
-        Self::Genesys,
-        Self::RingCentral,
-        Self::EightByEight,
-    ];
+    pub const ALL: [Self; 6] =
+        [Self::DataActions, Self::EventHub, Self::AgentAssist, Self::Genesys, Self::RingCentral, Self::EightByEight];
 
     /// The profile of this name.
     pub fn named(name: &str) -> Option<Self> {
@@ -62,7 +56,9 @@ impl Profile {
             Self::EventHub => "NICE CXone digital event hub: access key, token in the first message, heartbeats",
             Self::AgentAssist => "NICE CXone agent assist: access key, topics, events as texts in an envelope",
             Self::Genesys => "Genesys Cloud notifications: a channel without a token, topics, events in an envelope",
-            Self::RingCentral => "RingCentral WebSocket notifications: one-time token in the query, messages are arrays",
+            Self::RingCentral => {
+                "RingCentral WebSocket notifications: one-time token in the query, messages are arrays"
+            }
             Self::EightByEight => "8x8 Contact Center: token from a file, notifications that are acknowledged",
         }
     }

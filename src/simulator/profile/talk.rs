@@ -4,8 +4,8 @@ use std::time::Instant;
 
 use serde_json::Value as Json;
 
-use crate::simulator::options::OpenFailure;
 use super::dialect::{Dialect, Exchange, Expected};
+use crate::simulator::options::OpenFailure;
 
 /// The meaning of a message of the client.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,13 +13,24 @@ pub(in crate::simulator) enum Heard {
     /// It has none, or it is to stay without an answer.
     Nothing,
     /// A step of the opening that is not the last one.
-    Step { answer: String },
+    Step {
+        answer: String,
+    },
     /// The conversation is open.
-    Opened { answer: String, token_expiry: Option<Instant> },
+    Opened {
+        answer: String,
+        token_expiry: Option<Instant>,
+    },
     /// The opening fails, as an option demands; the connection stays.
-    OpeningFailed { answer: Option<String> },
-    Heartbeat { answer: String },
-    Acknowledged { n: u64 },
+    OpeningFailed {
+        answer: Option<String>,
+    },
+    Heartbeat {
+        answer: String,
+    },
+    Acknowledged {
+        n: u64,
+    },
     /// The client broke the rules: the code and the reason to close with.
     Violation(u16, &'static str),
 }
@@ -90,8 +101,8 @@ impl<'a> Talk<'a> {
         let acknowledged = self.dialect.acknowledgement.as_ref().filter(|ack| is_kind(ack.has, message)).map(|ack| {
             let id = message.pointer(ack.id).and_then(Json::as_str);
             let n = id.and_then(|id| id.strip_prefix(ack.id_prefix)?.parse().ok());
-            n.map_or(Heard::Violation(CODE_POLICY, "the acknowledgement names no message"), |n| {
-                Heard::Acknowledged { n }
+            n.map_or(Heard::Violation(CODE_POLICY, "the acknowledgement names no message"), |n| Heard::Acknowledged {
+                n,
             })
         });
         acknowledged.unwrap_or(Heard::Violation(CODE_POLICY, "the message is none of this stream"))
@@ -136,8 +147,8 @@ fn is_kind(has: &[(&str, Expected)], message: &Json) -> bool {
 mod tests {
     use std::time::Duration;
 
-    use crate::simulator::dialects::dialect;
-    use crate::simulator::name::Profile;
+    use super::super::dialects::dialect;
+    use super::super::name::Profile;
     use super::*;
 
     fn talked(profile: Profile, failure: Option<OpenFailure>, messages: &[&str]) -> Vec<Heard> {
@@ -181,11 +192,8 @@ mod tests {
     #[test]
     fn an_acknowledgement_names_its_message() {
         let open = r#"{"type":"auth","data":{"jwt":"good","tenant_id":"s-1"}}"#;
-        let heard = talked(
-            Profile::EightByEight,
-            None,
-            &[open, r#"{"type":"ack","id":"n-17"}"#, r#"{"type":"ack","id":17}"#],
-        );
+        let heard =
+            talked(Profile::EightByEight, None, &[open, r#"{"type":"ack","id":"n-17"}"#, r#"{"type":"ack","id":17}"#]);
         assert_eq!(heard[1], Heard::Acknowledged { n: 17 });
         assert!(matches!(heard[2], Heard::Violation(1008, _)));
     }
