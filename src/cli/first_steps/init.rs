@@ -13,13 +13,13 @@ use crate::{Error, ErrorKind, Result};
 pub(in crate::cli) fn init(arguments: &Init) -> Result<ExitCode> {
     if arguments.list {
         for profile in Profile::ALL {
-            print_out!("{:<13} {}", profile.name(), profile.about());
+            print_out!("{:<13} {}: {}", profile.name(), profile.platform(), profile.about());
         }
         return Ok(ExitCode::SUCCESS);
     }
     let (path, profile) = (&arguments.path, arguments.profile);
     write(path, profile.config_text(), arguments.force).map_err(|error| failed(path, &error))?;
-    print_out!("{} is written, for {}", path.display(), profile.about());
+    print_out!("{} is written, for {}", path.display(), profile.platform());
     print_out!("\nNext:\n{}", next_steps(path, profile));
     Ok(ExitCode::SUCCESS)
 }

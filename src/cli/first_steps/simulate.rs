@@ -37,9 +37,9 @@ pub(in crate::cli) fn simulate(arguments: &Simulate, settings: &Settings) -> Res
             "simulating CXone until Ctrl-C; start a sink with these environment variables".to_owned()
         }
         _ => format!(
-            "simulating {} until Ctrl-C; start a sink with these environment variables and the file that \
-             `cxsink init --profile {}` writes",
-            profile.about(),
+            "simulating {} until Ctrl-C; start a sink with these environment variables and the cxsink.toml of \
+             `cxsink init --profile {}`",
+            profile.platform(),
             profile.name()
         ),
     });

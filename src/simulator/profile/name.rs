@@ -49,17 +49,27 @@ impl Profile {
         }
     }
 
-    /// Returns the platform and what is special about its stream, in one line.
+    /// Returns the platform and its stream: `"NICE CXone digital event hub"`.
+    pub const fn platform(self) -> &'static str {
+        match self {
+            Self::DataActions => "NICE CXone Data Actions",
+            Self::EventHub => "NICE CXone digital event hub",
+            Self::AgentAssist => "NICE CXone agent assist",
+            Self::Genesys => "Genesys Cloud notifications",
+            Self::RingCentral => "RingCentral WebSocket notifications",
+            Self::EightByEight => "8x8 Contact Center",
+        }
+    }
+
+    /// Returns what is special about its stream, in a few words.
     pub const fn about(self) -> &'static str {
         match self {
-            Self::DataActions => "NICE CXone Data Actions: client credentials, token in a header, one event a message",
-            Self::EventHub => "NICE CXone digital event hub: access key, token in the first message, heartbeats",
-            Self::AgentAssist => "NICE CXone agent assist: access key, topics, events as texts in an envelope",
-            Self::Genesys => "Genesys Cloud notifications: a channel without a token, topics, events in an envelope",
-            Self::RingCentral => {
-                "RingCentral WebSocket notifications: one-time token in the query, messages are arrays"
-            }
-            Self::EightByEight => "8x8 Contact Center: token from a file, notifications that are acknowledged",
+            Self::DataActions => "client credentials, token in a header, one event a message",
+            Self::EventHub => "access key, token in the first message, heartbeats",
+            Self::AgentAssist => "access key, topics, events as texts in an envelope",
+            Self::Genesys => "a channel without a token, topics, events in an envelope",
+            Self::RingCentral => "one-time token in the query, messages are arrays",
+            Self::EightByEight => "token from a file, notifications that are acknowledged",
         }
     }
 
