@@ -90,7 +90,7 @@ struct Position {
     unsent: VecDeque<Entry>,
     /// The latest events of the sequence that were sent.
     tail: VecDeque<Entry>,
-    /// Messages that were sent and not acknowledged, by number.
+    /// Messages that were sent, or are being sent, and not acknowledged, by number.
     unacknowledged: VecDeque<(u64, Vec<Entry>)>,
     next_message: u64,
     report: SimulatorReport,
@@ -177,6 +177,11 @@ impl Cursor {
             self.packing.write(&batch.pieces[begin..], n, &mut batch.body);
             frames::push_message(&mut batch.bytes, self.opcode, &batch.body);
             batch.messages.push(Message { n, pieces_end: batch.pieces.len(), end: batch.bytes.len() });
+            if self.is_acknowledged {
+                // Before it is sent: its acknowledgement may be faster than the record of sending it.
+                let entries = batch.pieces[begin..].iter().map(|piece| piece.entry).collect();
+                position.unacknowledged.push_back((n, entries));
+            }
         }
         if batch.pieces.is_empty() {
             return Fill::AtEnd;
@@ -199,13 +204,8 @@ impl Cursor {
             }
         }
         position.report.messages += sent as u64;
-        if self.is_acknowledged {
-            let mut begin = 0;
-            for message in &batch.messages[..sent] {
-                let entries = batch.pieces[begin..message.pieces_end].iter().map(|piece| piece.entry).collect();
-                position.unacknowledged.push_back((message.n, entries));
-                begin = message.pieces_end;
-            }
+        if let Some(unsent) = batch.messages.get(sent) {
+            position.unacknowledged.retain(|(n, _)| *n < unsent.n);
         }
         for piece in unsent.iter().rev() {
             position.put_back(*piece);

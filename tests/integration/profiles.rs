@@ -67,7 +67,8 @@ fn each_setting_in_a_comment_is_valid() {
             if let Some(name) = line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
                 section = name;
             }
-            let Some(setting) = line.strip_prefix("# ").filter(|line| line.contains(" = ") && !line.contains("  cx")) else {
+            let Some(setting) = line.strip_prefix("# ").filter(|line| line.contains(" = ") && !line.contains("  cx"))
+            else {
                 continue;
             };
             let text = format!("[{section}]\n{setting}");
@@ -90,9 +91,9 @@ fn each_schema_accepts_the_events_of_its_platform_and_no_invalid_one() {
             generate(&options)
         };
         for event in all("0") {
-            validator.validate(&event).unwrap_or_else(|error| {
-                panic!("{}: {error}: {}", profile.name(), String::from_utf8_lossy(&event))
-            });
+            validator
+                .validate(&event)
+                .unwrap_or_else(|error| panic!("{}: {error}: {}", profile.name(), String::from_utf8_lossy(&event)));
         }
         let invalid = all("100").filter(|event| validator.validate(event).is_err()).count();
         assert_eq!(invalid, 300, "{}", profile.name());
