@@ -40,6 +40,12 @@ class SimulatorReport:
     """Events sent again at the start of a further connection."""
     events_confirmed: int
     """Of ``events``, those that the reader has shown to have read."""
+    messages: int
+    """Messages with events sent."""
+    acknowledgements_received: int
+    """Acknowledgements received."""
+    heartbeats_received: int
+    """Heartbeats of the conversation received."""
     connections: int
     """Streams opened."""
     tokens_issued: int
@@ -48,6 +54,8 @@ class SimulatorReport:
     """Token requests refused."""
     handshakes_refused: int
     """Handshakes refused."""
+    openings_refused: int
+    """Openings of the conversation that failed."""
     requests_refused: int
     """Requests refused before their target was known."""
     closes: int
@@ -71,8 +79,8 @@ class Simulator:
     the end of a ``with`` block, ends it.
 
     Args:
-        options: Events, shares and faults by name: ``events=1000``, ``rate=500``, ``update_percent=10``, ``close_after=400`` and
-            many more; ``Simulator.option_names()`` lists them.
+        options: Events, shares and faults by name: ``events=1000``, ``rate=500``, ``update_percent=10``, ``close_after=400``,
+            ``profile="event-hub"`` and many more; ``Simulator.option_names()`` lists them.
 
     Raises:
         ArgumentError: No option has this name, or the option does not accept the value.
@@ -93,7 +101,8 @@ class Simulator:
 
     @property
     def options(self) -> dict[str, str]:
-        """The settings of a sink that reads from this simulator: ``Sink({**simulator.options, "spool.path": …})``.
+        """The settings of a sink that reads from this simulator: ``Sink({**simulator.options, "spool.path": …})``. With another
+        profile than the default they are the profile's: conversation, messages, schema and mapping.
 
         >>> with Simulator() as simulator:
         ...     sorted(simulator.options)

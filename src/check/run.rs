@@ -109,7 +109,11 @@ const NO_STREAM: &str =
 
 fn schema(config: &Config) -> Result<(Schema, Finding)> {
     let schema = Schema::compile(&config.schema, config.stream.event_bytes_max)?;
-    let name = config.schema.file.as_ref().map_or("the built-in schema".into(), |file| file.display().to_string());
+    let name = match (&config.schema.file, &config.schema.inline) {
+        (Some(file), _) => file.display().to_string(),
+        (None, Some(_)) => "schema.inline".into(),
+        (None, None) => "the built-in schema".into(),
+    };
     let finding = match schema.warnings() {
         [] => Finding::good(name),
         warnings => Finding::warning(

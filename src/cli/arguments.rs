@@ -11,6 +11,7 @@ use crate::Config;
 use crate::Result;
 use crate::check::CheckArea;
 use crate::config::Layers;
+use crate::simulator::Profile;
 
 /// Reads interaction events from a NICE CXone Data Actions stream, validates each against a JSON Schema, and upserts them into a
 /// PostgreSQL table. Events wait in a local spool file until they are committed to the table. Events that cannot be stored are
@@ -204,10 +205,16 @@ pub(super) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Write a configuration file to start from, with comments
+    ///
+    /// A profile is a platform whose stream differs in its token, its conversation or its messages; --list prints them. The file holds no
+    /// secret: its first lines name the variables. It is for this user only (mode 0600).
+    Init(Init),
     /// Simulate CXone on this machine: token endpoint and stream, with faults on demand
     ///
     /// Prints the environment variables for a sink to read from it, and at the end a JSON object with the counters. Runs until a
-    /// signal, or, with --close-at-end true, until it has sent every event.
+    /// signal, or, with --close-at-end true, until it has sent every event. With --profile NAME it speaks as another platform; cxsink init
+    /// writes the configuration for that.
     Simulate(Simulate),
     /// Write a simulated stream to a table, without an account or a database
     Demo(Demo),
@@ -320,10 +327,34 @@ fn unix_micros(text: &str) -> std::result::Result<i64, String> {
     parsed.utc_micros().map_err(|why| format!("the time {why}"))
 }
 
+/// `cxsink init`
+#[derive(Debug, Args)]
+pub(super) struct Init {
+    /// Platform whose stream is read; --list prints all of them
+    #[arg(long, value_name = "NAME", default_value = "data-actions", value_parser = profile)]
+    pub(super) profile: Profile,
+    /// List the profiles instead of writing a file
+    #[arg(long)]
+    pub(super) list: bool,
+    /// Overwrite the file if it exists
+    #[arg(long)]
+    pub(super) force: bool,
+    /// File to create
+    #[arg(default_value = DEFAULT_FILE)]
+    pub(super) path: PathBuf,
+}
+
+fn profile(text: &str) -> std::result::Result<Profile, String> {
+    Profile::named(text).ok_or_else(|| {
+        let names = Profile::ALL.map(Profile::name);
+        format!("the profiles are {}", names.join(", "))
+    })
+}
+
 /// `cxsink simulate`
 #[derive(Debug, Args)]
 pub(super) struct Simulate {
-    /// Options of the simulator, for example --events 1000 --rate 500; --list prints all of them
+    /// Options of the simulator, for example --profile event-hub --events 1000 --rate 500; --list prints all of them
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "--NAME VALUE")]
     pub(super) options: Vec<String>,
 }

@@ -7,7 +7,7 @@ use clap::Parser;
 
 use super::arguments::{Arguments, Command};
 use super::print::print_out;
-use super::{check, dead_letters, demo, gaps, import, init_db, logging, print, run, signals, simulate, validate};
+use super::{check, dead_letters, first_steps, gaps, import, init_db, logging, print, run, signals, validate};
 use crate::config::LogFormat;
 use crate::{Config, Error, ErrorKind};
 
@@ -56,8 +56,9 @@ fn dispatch(arguments: &Arguments) -> Result<ExitCode, Error> {
         Command::DeadLetters { action } => dead_letters::dead_letters(&settings.load()?, action),
         Command::RenewSpool => renew_spool(&settings.load()?),
         Command::Gaps { json } => gaps::gaps(&settings.load()?, *json),
-        Command::Simulate(options) => simulate::simulate(options, settings),
-        Command::Demo(options) => demo::demo(options, settings),
+        Command::Init(options) => first_steps::init(options),
+        Command::Simulate(options) => first_steps::simulate(options, settings),
+        Command::Demo(options) => first_steps::demo(options, settings),
     }
 }
 

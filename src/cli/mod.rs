@@ -6,7 +6,7 @@ mod arguments;
 mod check;
 mod command;
 mod dead_letters;
-mod demo;
+mod first_steps;
 mod follow;
 mod format;
 mod gaps;
@@ -19,7 +19,6 @@ mod print;
 mod replay;
 mod run;
 mod signals;
-mod simulate;
 mod validate;
 
 pub use self::command::main;

@@ -4,7 +4,7 @@ use crate::config::Secret;
 
 use crate::config::database::url::sqlite_path;
 use crate::config::keys::KEYS;
-use crate::config::sections::{Config, DestinationConfig, MappingConfig, TlsConfig};
+use crate::config::sections::{Config, DestinationConfig, MappingConfig, SchemaConfig, TlsConfig};
 use crate::error::{Error, Result};
 
 impl Config {
@@ -21,6 +21,7 @@ impl Config {
         }
         self.validate_stream()?;
         self.validate_destination()?;
+        self.schema.validate()?;
         self.mapping.validate()?;
         self.tls.validate()?;
         self.proxy.validate()?;
@@ -46,6 +47,15 @@ impl DestinationConfig {
                 "set destination.url, CXSINK_DESTINATION__URL, DATABASE_URL, or DB_HOST, DB_NAME, DB_USER and DB_PASSWORD",
             )
         })
+    }
+}
+
+impl SchemaConfig {
+    pub(crate) fn validate(&self) -> Result<()> {
+        if self.file.is_some() && self.inline.is_some() {
+            return Err(Error::config("schema.file and schema.inline are both set").with_hint("set one of them"));
+        }
+        Ok(())
     }
 }
 

@@ -41,6 +41,8 @@ pub(super) enum ValueType {
     Files,
     /// A JSON pointer.
     Pointer,
+    /// A JSON document, over several lines.
+    Document,
     Messages,
     Pattern,
     Patterns,
@@ -53,7 +55,7 @@ impl ValueType {
             return Ok(None);
         }
         let value = match self {
-            Self::Text | Self::Url(_) | Self::Pointer => Value::Text(text.into()),
+            Self::Text | Self::Url(_) | Self::Pointer | Self::Document => Value::Text(text.into()),
             Self::Secret | Self::DatabaseUrl | Self::ProxyUrl => Value::Secret(Secret::from(text)),
             Self::Path => Value::Path(text.into()),
             Self::Duration(..) => Value::Duration(units::parse_duration(text)?),
@@ -171,6 +173,7 @@ impl ValueType {
             Self::Pairs => "table of texts",
             Self::Files => "table of paths",
             Self::Pointer => "JSON pointer",
+            Self::Document => "JSON document",
             Self::Messages => "list of messages",
             Self::Pattern => "pattern",
             Self::Patterns => "list of patterns",

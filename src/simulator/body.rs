@@ -15,9 +15,9 @@ pub(super) struct BodyWriter {
 /// The order decides which one a seed leaves out.
 const REQUIRED: [&str; 4] = ["interactionId", "timestamp", "type", "idempotencyKey"];
 const TYPES: [&str; 4] = ["call", "chat", "email", "callback"];
-const DISPOSITIONS: [&str; 6] =
+pub(super) const DISPOSITIONS: [&str; 6] =
     ["resolved", "transferred", "abandoned", "voicemail", "escalated-to-supervisor", "callback-scheduled"];
-const QUEUES: [&str; 6] =
+pub(super) const QUEUES: [&str; 6] =
     ["support-tier-1", "support-tier-2", "sales-inbound", "billing-emea", "Kundendienst Zürich", "retention"];
 /// Attributes that the schema allows but does not name.
 const EXTRAS: [&str; 4] =
@@ -174,7 +174,7 @@ fn push_text(out: &mut Vec<u8>, name: &str, text: &str) {
     }
 }
 
-fn push_decimal(out: &mut Vec<u8>, mut number: u64) {
+pub(super) fn push_decimal(out: &mut Vec<u8>, mut number: u64) {
     let start = out.len();
     loop {
         out.push(b'0' + (number % 10) as u8);
@@ -189,7 +189,7 @@ fn push_decimal(out: &mut Vec<u8>, mut number: u64) {
 const HEX: &[u8; 16] = b"0123456789abcdef";
 
 /// A random UUID, version 4 (RFC 9562 section 5.4).
-fn push_uuid(out: &mut Vec<u8>, (high, low): (u64, u64)) {
+pub(super) fn push_uuid(out: &mut Vec<u8>, (high, low): (u64, u64)) {
     let high = high & !0xF000 | 0x4000;
     let low = low & !(0b11 << 62) | 0b10 << 62;
     let mut text = [b'-'; 36];

@@ -2,23 +2,27 @@
 //!
 //! Only one thread may write to the socket, and it must not wait for the client; so the reading thread puts messages here.
 //! However much a client sends, this holds at most one message of each kind: a server may answer only the latest of
-//! several pings (RFC 6455 section 5.5.3), and a later pong confirms everything that an earlier one did.
+//! several pings (RFC 6455 section 5.5.3), and a later pong confirms everything that an earlier one did. Answers of the conversation
+//! wait here too, up to a limit.
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tungstenite::error::ProtocolError;
 use tungstenite::protocol::{Role, WebSocketConfig};
 use tungstenite::{Bytes, Error, Message, WebSocket};
 
-use super::frames::{CODE_NONE, CODE_NOT_UTF8, CODE_PROTOCOL, CODE_TOO_BIG};
+use super::frames::{CODE_NONE, CODE_NOT_UTF8, CODE_POLICY, CODE_PROTOCOL, CODE_TOO_BIG};
+use super::profile::Heard;
 use crate::threads::sync::{self, Condition};
 
 /// The limit of a message. The client of a stream has no reason to send more.
 const MESSAGE_BYTES_MAX: usize = 1 << 20;
+/// The limit of answers that the client does not read.
+const ANSWERS_MAX: usize = 64;
 const READ_BUFFER_BYTES: usize = 4 * 1024;
 
 #[derive(Debug, Default)]
@@ -39,15 +43,22 @@ pub(super) struct Unread {
     pub(super) pong: Option<Bytes>,
     /// The code of the client's close frame.
     pub(super) close: Option<u16>,
-    /// The client broke the protocol; the code to close with.
-    pub(super) violation: Option<u16>,
+    /// What to say to the client, in this order.
+    pub(super) answers: Vec<String>,
+    /// The conversation has become open.
+    pub(super) is_opened: bool,
+    /// When the token in its opening expires, if there was one.
+    pub(super) token_expiry: Option<Instant>,
+    /// The client broke the protocol; the code and the reason to close with.
+    pub(super) violation: Option<(u16, &'static str)>,
     /// Nothing more will come. Stays set.
     pub(super) is_ended: bool,
 }
 
 impl ClientMessages {
-    /// Reads until the connection ends, beginning with `rest`, the bytes that came right behind the handshake.
-    pub(super) fn read_from(&self, mut socket: &TcpStream, rest: Vec<u8>) {
+    /// Reads until the connection ends, beginning with `rest`, the bytes that came right behind the handshake. `hear` tells the meaning
+    /// of a message of the application.
+    pub(super) fn read_from(&self, mut socket: &TcpStream, rest: Vec<u8>, mut hear: impl FnMut(&[u8]) -> Heard) {
         let config = WebSocketConfig::default()
             .read_buffer_size(READ_BUFFER_BYTES)
             .max_message_size(Some(MESSAGE_BYTES_MAX))
@@ -64,11 +75,16 @@ impl ClientMessages {
                     self.put(|unread| unread.close = Some(frame.map_or(CODE_NONE, |frame| frame.code.into())));
                     break;
                 }
-                // A message of the application: the protocol of the stream has none.
-                Ok(_) => {}
+                Ok(message @ (Message::Text(_) | Message::Binary(_))) => {
+                    let heard = hear(&message.into_data());
+                    if heard != Heard::Nothing {
+                        self.put(|unread| unread.note(heard));
+                    }
+                }
+                Ok(Message::Frame(_)) => {}
                 Err(error) => {
                     if let Some(code) = violation(&error) {
-                        self.put(|unread| unread.violation = Some(code));
+                        self.put(|unread| unread.violation = Some((code, "protocol error")));
                     }
                     break;
                 }
@@ -103,6 +119,28 @@ impl ClientMessages {
         let unread = sync::lock(&self.unread);
         if !self.has_news.load(Ordering::Acquire) {
             drop(self.changed.wait(unread, Some(timeout)));
+        }
+    }
+}
+
+impl Unread {
+    fn note(&mut self, heard: Heard) {
+        let answer = match heard {
+            Heard::Step { answer } | Heard::Heartbeat { answer } => Some(answer),
+            Heard::Opened { answer, token_expiry } => {
+                (self.is_opened, self.token_expiry) = (true, token_expiry);
+                Some(answer)
+            }
+            Heard::OpeningFailed { answer } => answer,
+            Heard::Violation(code, reason) => {
+                self.violation = Some((code, reason));
+                None
+            }
+            Heard::Nothing | Heard::Acknowledged { .. } => None,
+        };
+        self.answers.extend(answer);
+        if self.answers.len() > ANSWERS_MAX {
+            self.violation = Some((CODE_POLICY, "too many messages"));
         }
     }
 }
@@ -150,7 +188,7 @@ mod tests {
         let (server, _) = listener.accept().unwrap();
         let messages = ClientMessages::default();
         std::thread::scope(|scope| {
-            scope.spawn(|| messages.read_from(&server, Vec::new()));
+            scope.spawn(|| messages.read_from(&server, Vec::new(), |_| Heard::Nothing));
             client.write_all(bytes).unwrap();
             client.shutdown(Shutdown::Write).unwrap();
         });
@@ -170,7 +208,7 @@ mod tests {
         assert_eq!(read(&frame(0x8A, b"")).pong.as_deref(), Some(&b""[..]));
         assert_eq!(read(&frame(0x88, b"\x0f\xa1bye")).close, Some(4001));
         assert_eq!(read(&frame(0x88, b"")).close, Some(CODE_NONE));
-        assert_eq!(read(&frame(0x88, b"x")).violation, Some(CODE_PROTOCOL));
+        assert_eq!(read(&frame(0x88, b"x")).violation, Some((CODE_PROTOCOL, "protocol error")));
     }
 
     #[test]
@@ -189,7 +227,7 @@ mod tests {
         ];
         for (bytes, expected) in cases {
             let unread = read(bytes);
-            assert_eq!((unread.violation, unread.is_ended), (expected, true), "{bytes:x?}");
+            assert_eq!((unread.violation.map(|(code, _)| code), unread.is_ended), (expected, true), "{bytes:x?}");
         }
     }
 }

@@ -11,38 +11,48 @@ use std::time::{Duration, Instant};
 
 use tungstenite::protocol::frame::coding::{Data, OpCode};
 
-use super::body::BodyWriter;
 use super::entry::Entry;
 use super::frames;
 use super::options::SimulatorOptions;
+use super::profile::{Packing, Piece, dialect};
 use super::report::SimulatorReport;
-use super::sequence::{self, Sequence};
+use super::sequence::Sequence;
 use crate::threads::sync::{self, Condition};
+
+/// The limit of messages that wait for their acknowledgement; then the stream pauses.
+const UNACKNOWLEDGED_MAX: usize = 1000;
 
 /// Events on their way to a socket, as frames.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
     pub(super) bytes: Vec<u8>,
-    items: Vec<Item>,
-    /// The event being framed: a header needs its length.
+    pieces: Vec<Piece>,
+    messages: Vec<Message>,
+    /// The message being framed: a header needs its length.
     body: Vec<u8>,
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Item {
-    entry: Entry,
-    is_replay: bool,
+struct Message {
+    n: u64,
+    /// End of its events in `pieces`.
+    pieces_end: usize,
     /// End of its frame in `bytes`.
     end: usize,
 }
 
 impl Batch {
-    /// Number of whole events in the first `written` bytes, and the end of the event that is partly in them.
-    pub(super) fn events_in(&self, written: usize) -> (usize, Option<usize>) {
-        let whole = self.items.partition_point(|item| item.end <= written);
-        let whole_bytes = whole.checked_sub(1).map_or(0, |last| self.items[last].end);
-        let partial = self.items.get(whole).filter(|_| written > whole_bytes);
-        (whole, partial.map(|item| item.end))
+    /// Number of whole messages in the first `written` bytes, and the end of the message that is partly in them.
+    pub(super) fn messages_in(&self, written: usize) -> (usize, Option<usize>) {
+        let whole = self.messages.partition_point(|message| message.end <= written);
+        let whole_bytes = whole.checked_sub(1).map_or(0, |last| self.messages[last].end);
+        let partial = self.messages.get(whole).filter(|_| written > whole_bytes);
+        (whole, partial.map(|message| message.end))
+    }
+
+    /// Number of events in the first `messages` messages.
+    pub(super) fn events_in(&self, messages: usize) -> usize {
+        messages.checked_sub(1).map_or(0, |last| self.messages[last].pieces_end)
     }
 }
 
@@ -51,7 +61,7 @@ impl Batch {
 pub(super) enum Fill {
     /// The batch has events; [`Cursor::record_sent`] must follow.
     Events,
-    /// Another connection is active, or has not recorded its last batch yet.
+    /// Another connection is active, or has not recorded its last batch yet, or acknowledgements are missing.
     NotNow,
     /// Every event of the sequence has been sent.
     AtEnd,
@@ -63,7 +73,8 @@ pub(super) struct Cursor {
     events: Option<u64>,
     tail_max: usize,
     opcode: OpCode,
-    body: BodyWriter,
+    packing: Packing,
+    is_acknowledged: bool,
 }
 
 struct Position {
@@ -79,6 +90,9 @@ struct Position {
     unsent: VecDeque<Entry>,
     /// The latest events of the sequence that were sent.
     tail: VecDeque<Entry>,
+    /// Messages that were sent, or are being sent, and not acknowledged, by number.
+    unacknowledged: VecDeque<(u64, Vec<Entry>)>,
+    next_message: u64,
     report: SimulatorReport,
     is_stopped: bool,
 }
@@ -96,6 +110,8 @@ impl Cursor {
                 replay: VecDeque::new(),
                 unsent: VecDeque::new(),
                 tail: VecDeque::new(),
+                unacknowledged: VecDeque::new(),
+                next_message: 1,
                 report,
                 is_stopped: false,
             }),
@@ -103,7 +119,8 @@ impl Cursor {
             events: options.events,
             tail_max: options.replay_events as usize,
             opcode: OpCode::Data(if options.binary { Data::Binary } else { Data::Text }),
-            body: sequence::body_writer(options),
+            packing: Packing::new(options),
+            is_acknowledged: dialect(options.profile).acknowledgement.is_some(),
         }
     }
 
@@ -132,7 +149,8 @@ impl Cursor {
     /// Replaces the content of `batch` with the next events: at most `events_max`, and no further one at `bytes_full` bytes or more.
     pub(super) fn fill(&self, id: u64, events_max: u64, bytes_full: usize, batch: &mut Batch) -> Fill {
         batch.bytes.clear();
-        batch.items.clear();
+        batch.pieces.clear();
+        batch.messages.clear();
         let mut position = self.position();
         if !position.is_active(id) {
             return if position.report.finished { Fill::AtEnd } else { Fill::NotNow };
@@ -142,45 +160,68 @@ impl Cursor {
             return Fill::NotNow;
         }
         if std::mem::take(&mut position.is_replay_due) {
-            let position = &mut *position;
-            position.replay.clone_from(&position.tail);
+            position.begin_replay(self.is_acknowledged);
         }
-        while (batch.items.len() as u64) < events_max && batch.bytes.len() < bytes_full {
-            let Some((entry, is_replay)) = position.next() else {
+        if position.unacknowledged.len() >= UNACKNOWLEDGED_MAX {
+            return Fill::NotNow;
+        }
+        while (batch.pieces.len() as u64) < events_max && batch.bytes.len() < bytes_full {
+            let begin = batch.pieces.len();
+            position.take(&self.packing, events_max - begin as u64, &mut batch.pieces);
+            if batch.pieces.len() == begin {
                 break;
-            };
+            }
+            let n = position.next_message;
+            position.next_message += 1;
             batch.body.clear();
-            self.body.write(&entry, &mut batch.body);
+            self.packing.write(&batch.pieces[begin..], n, &mut batch.body);
             frames::push_message(&mut batch.bytes, self.opcode, &batch.body);
-            batch.items.push(Item { entry, is_replay, end: batch.bytes.len() });
+            batch.messages.push(Message { n, pieces_end: batch.pieces.len(), end: batch.bytes.len() });
+            if self.is_acknowledged {
+                // Before it is sent: its acknowledgement may be faster than the record of sending it.
+                let entries = batch.pieces[begin..].iter().map(|piece| piece.entry).collect();
+                position.unacknowledged.push_back((n, entries));
+            }
         }
-        if batch.items.is_empty() {
+        if batch.pieces.is_empty() {
             return Fill::AtEnd;
         }
         position.is_batch_out = true;
         Fill::Events
     }
 
-    /// Records that the first `sent` events of the batch were sent; the others go back.
+    /// Records that the first `sent` messages of the batch were sent; the events of the others go back.
     pub(super) fn record_sent(&self, batch: &Batch, sent: usize) {
         let mut position = self.position();
-        let (sent, unsent) = batch.items.split_at(sent);
-        for item in sent {
-            position.report.count(item.entry.kind, item.is_replay);
-            if !item.is_replay && self.tail_max > 0 {
+        let (sent_pieces, unsent) = batch.pieces.split_at(batch.events_in(sent));
+        for piece in sent_pieces {
+            position.report.count(piece.entry.kind, piece.is_replay);
+            if !piece.is_replay && self.tail_max > 0 {
                 if position.tail.len() == self.tail_max {
                     position.tail.pop_front();
                 }
-                position.tail.push_back(item.entry);
+                position.tail.push_back(piece.entry);
             }
         }
-        for item in unsent.iter().rev() {
-            let queue = if item.is_replay { &mut position.replay } else { &mut position.unsent };
-            queue.push_front(item.entry);
+        position.report.messages += sent as u64;
+        if let Some(unsent) = batch.messages.get(sent) {
+            position.unacknowledged.retain(|(n, _)| *n < unsent.n);
+        }
+        for piece in unsent.iter().rev() {
+            position.put_back(*piece);
         }
         position.is_batch_out = false;
         position.report.finished |= self.events == Some(position.report.positions());
         self.changed.notify_all();
+    }
+
+    /// Notes the client's acknowledgement of a message. One of an earlier connection changes nothing: its events were sent again.
+    pub(super) fn acknowledge(&self, n: u64) {
+        let mut position = self.position();
+        position.report.acknowledgements_received += 1;
+        if let Ok(at) = position.unacknowledged.binary_search_by_key(&n, |(n, _)| *n) {
+            position.unacknowledged.remove(at);
+        }
     }
 
     /// Counts something in the report.
@@ -218,12 +259,40 @@ impl Position {
         self.open.last() == Some(&id)
     }
 
-    fn next(&mut self) -> Option<(Entry, bool)> {
+    /// Chooses the events that a new connection gets again: what was not acknowledged, or the latest ones.
+    fn begin_replay(&mut self, is_acknowledged: bool) {
+        if is_acknowledged {
+            let unacknowledged = self.unacknowledged.drain(..).flat_map(|(_, entries)| entries);
+            self.replay = unacknowledged.chain(std::mem::take(&mut self.replay)).collect();
+        } else {
+            self.replay.clone_from(&self.tail);
+        }
+    }
+
+    /// Takes the events of the next message, at most `events_max`, and appends them to `pieces`.
+    fn take(&mut self, packing: &Packing, events_max: u64, pieces: &mut Vec<Piece>) {
+        let begin = pieces.len();
+        while ((pieces.len() - begin) as u64) < events_max.min(packing.events_max() as u64) {
+            let Some(piece) = self.next() else { return };
+            if !packing.may_follow(&pieces[begin..], &piece) {
+                self.put_back(piece);
+                return;
+            }
+            pieces.push(piece);
+        }
+    }
+
+    fn put_back(&mut self, piece: Piece) {
+        let queue = if piece.is_replay { &mut self.replay } else { &mut self.unsent };
+        queue.push_front(piece.entry);
+    }
+
+    fn next(&mut self) -> Option<Piece> {
         if let Some(entry) = self.replay.pop_front() {
-            return Some((entry, true));
+            return Some(Piece { entry, is_replay: true });
         }
         let entry = self.unsent.pop_front().or_else(|| self.sequence.next())?;
-        Some((entry, false))
+        Some(Piece { entry, is_replay: false })
     }
 }
 
@@ -236,7 +305,7 @@ mod tests {
     }
 
     fn positions(batch: &Batch) -> Vec<u64> {
-        batch.items.iter().map(|item| item.entry.body).collect()
+        batch.pieces.iter().map(|piece| piece.entry.body).collect()
     }
 
     #[test]
@@ -245,9 +314,9 @@ mod tests {
         let mut batch = Batch::default();
         let first = cursor.open();
         assert_eq!(cursor.fill(first, 6, usize::MAX, &mut batch), Fill::Events);
-        let third_ends = batch.items[2].end;
-        assert_eq!(batch.events_in(third_ends), (3, None));
-        assert_eq!(batch.events_in(third_ends + 1), (3, Some(batch.items[3].end)));
+        let third_ends = batch.messages[2].end;
+        assert_eq!(batch.messages_in(third_ends), (3, None));
+        assert_eq!(batch.messages_in(third_ends + 1), (3, Some(batch.messages[3].end)));
         cursor.record_sent(&batch, 3);
         cursor.close(first);
 
@@ -296,5 +365,58 @@ mod tests {
         }
         let report = cursor.report();
         assert_eq!((report.events, report.replays, report.positions()), (9, 4, 5));
+    }
+
+    #[test]
+    fn a_message_that_was_not_acknowledged_comes_again_on_the_next_connection() {
+        let options = SimulatorOptions {
+            profile: crate::simulator::Profile::EightByEight,
+            events: Some(6),
+            ..SimulatorOptions::default()
+        };
+        let cursor = Cursor::new(&options);
+        let mut batch = Batch::default();
+        let first = cursor.open();
+        cursor.fill(first, 4, usize::MAX, &mut batch);
+        cursor.record_sent(&batch, 3);
+        cursor.acknowledge(2);
+        cursor.acknowledge(99);
+        cursor.close(first);
+
+        let second = cursor.open();
+        cursor.fill(second, 2, usize::MAX, &mut batch);
+        assert_eq!(positions(&batch), [0, 2]);
+        cursor.record_sent(&batch, 1);
+        cursor.acknowledge(1);
+        cursor.close(second);
+
+        let third = cursor.open();
+        cursor.fill(third, 99, usize::MAX, &mut batch);
+        assert_eq!(positions(&batch), [0, 2, 3, 4, 5], "an acknowledgement of the first connection came too late");
+        cursor.record_sent(&batch, 5);
+        let report = cursor.report();
+        assert_eq!((report.events, report.replays, report.acknowledgements_received), (9, 3, 3));
+        assert!(report.finished);
+    }
+
+    #[test]
+    fn a_fault_falls_between_two_events_of_an_array() {
+        let options = SimulatorOptions {
+            message_form: crate::simulator::MessageForm::Array,
+            message_events: 4,
+            events: Some(10),
+            ..SimulatorOptions::default()
+        };
+        let cursor = Cursor::new(&options);
+        let mut batch = Batch::default();
+        let id = cursor.open();
+        cursor.fill(id, 6, usize::MAX, &mut batch);
+        assert_eq!((batch.messages.len(), batch.pieces.len()), (2, 6));
+        let (whole, partial) = batch.messages_in(batch.messages[0].end + 1);
+        assert_eq!((whole, batch.events_in(whole), partial), (1, 4, Some(batch.bytes.len())));
+        cursor.record_sent(&batch, 1);
+        cursor.fill(id, 99, usize::MAX, &mut batch);
+        assert_eq!(positions(&batch), [4, 5, 6, 7, 8, 9]);
+        assert_eq!(batch.messages.iter().map(|message| message.pieces_end).collect::<Vec<_>>(), [4, 6]);
     }
 }

@@ -13,6 +13,7 @@ pub(super) const CODE_PROTOCOL: u16 = 1002;
 /// Stands for "no code" and is never sent itself (RFC 6455 section 7.4.1).
 pub(super) const CODE_NONE: u16 = 1005;
 pub(super) const CODE_NOT_UTF8: u16 = 1007;
+pub(super) const CODE_POLICY: u16 = 1008;
 pub(super) const CODE_TOO_BIG: u16 = 1009;
 pub(super) const CODE_TOKEN_EXPIRED: u16 = 4001;
 

@@ -7,16 +7,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use crate::config::Secret;
-
-use super::handshake::STREAM_PATH;
+use super::handshake::stream_path;
 use super::options::SimulatorOptions;
+use super::profile::dialect;
+use super::renewal;
 use super::report::SimulatorReport;
 use super::sequence::{Events, generate};
 use super::server;
 use super::shared::Shared;
-use super::token::TOKEN_PATH;
-use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::threads::sync;
 
@@ -42,6 +40,8 @@ pub struct Simulator {
     shared: Arc<Shared>,
     address: SocketAddr,
     accepting: Mutex<Option<JoinHandle<()>>>,
+    /// The thread that renews the token in a file, for some profiles.
+    renewing: Mutex<Option<JoinHandle<()>>>,
     /// Id of the process that has the threads: a forked child has only the memory.
     process: u32,
 }
@@ -50,7 +50,7 @@ impl Simulator {
     /// Starts to listen on 127.0.0.1 and serves on threads of its own until [`stop`](Self::stop).
     ///
     /// # Errors
-    /// `InvalidArgument` for options out of range, `Connect` when the port is not free or not allowed.
+    /// `InvalidArgument` for options out of range and for a token file that cannot be written, `Connect` when the port is not free or not allowed.
     pub fn start(options: SimulatorOptions) -> Result<Self> {
         options.check()?;
         let wanted = SocketAddr::from((Ipv4Addr::LOCALHOST, options.port));
@@ -60,23 +60,34 @@ impl Simulator {
             Ok((listener, address))
         };
         let (listener, address) = listen().map_err(|error| start_error(wanted, &error))?;
-        let shared = Arc::new(Shared::new(options));
+        let shared = Arc::new(Shared::new(options, address));
+        let renewing = renewal::start(&shared)?;
         let for_thread = Arc::clone(&shared);
         let accepting = thread::Builder::new()
             .name("cxsink-sim".into())
             .spawn(move || server::accept(&for_thread, &listener))
-            .map_err(|error| start_error(wanted, &error))?;
-        Ok(Self { shared, address, accepting: Mutex::new(Some(accepting)), process: std::process::id() })
+            .map_err(|error| {
+                shared.stop.set();
+                start_error(wanted, &error)
+            })?;
+        let (accepting, renewing) = (Mutex::new(Some(accepting)), Mutex::new(renewing));
+        Ok(Self { shared, address, accepting, renewing, process: std::process::id() })
     }
 
-    /// Returns the URL of the token endpoint, `http://127.0.0.1:PORT/oauth/token`.
+    /// Returns the URL of the token endpoint, `http://127.0.0.1:PORT/oauth/token`; without a path in profiles that have none.
     pub fn oauth_url(&self) -> String {
-        format!("http://{}{}", self.address, TOKEN_PATH)
+        let path = dialect(self.options().profile).token_request.path();
+        format!("{}{}", self.issuer(), path.unwrap_or_default())
+    }
+
+    /// The issuer that the discovery document is for.
+    pub(super) fn issuer(&self) -> String {
+        format!("http://{}", self.address)
     }
 
     /// Returns the URL of the stream, `ws://127.0.0.1:PORT/data-actions/v1/stream/ID`.
     pub fn stream_url(&self) -> String {
-        format!("ws://{}{}{}", self.address, STREAM_PATH, self.stream_id())
+        format!("ws://{}{}", self.address, stream_path(self.options()))
     }
 
     /// Returns the port of both.
@@ -102,17 +113,6 @@ impl Simulator {
     /// Returns the options that the simulator was started with.
     pub fn options(&self) -> &SimulatorOptions {
         &self.shared.options
-    }
-
-    /// Sets URLs, credentials, scope and stream id, so that a sink with this configuration reads from this simulator.
-    pub fn apply_to(&self, config: &mut Config) {
-        config.oauth.url = self.oauth_url();
-        config.oauth.client_id = Some(self.client_id().into());
-        config.oauth.client_secret = Some(Secret::from(self.client_secret()));
-        config.oauth.client_secret_file = None;
-        config.oauth.scope.clone_from(&self.shared.options.scope);
-        config.stream.url = self.stream_url();
-        config.stream.id = Some(self.stream_id().into());
     }
 
     /// Returns all events of the stream from the first one, whether sent or not; see [`generate`].
@@ -148,6 +148,9 @@ impl Simulator {
             thread::sleep(Duration::from_millis(1));
         }
         let _ = accepting.join();
+        if let Some(renewing) = sync::lock(&self.renewing).take() {
+            let _ = renewing.join();
+        }
     }
 
     fn is_in_child(&self) -> bool {
@@ -170,8 +173,9 @@ impl Drop for Simulator {
     fn drop(&mut self) {
         self.stop();
         if self.is_in_child() {
-            // The thread does not exist in the child, and the system library may have forgotten it.
+            // The threads do not exist in the child, and the system library may have forgotten it.
             std::mem::forget(self.accepting.get_mut().unwrap_or_else(PoisonError::into_inner).take());
+            std::mem::forget(self.renewing.get_mut().unwrap_or_else(PoisonError::into_inner).take());
         }
     }
 }

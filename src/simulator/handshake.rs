@@ -1,4 +1,4 @@
-//! The opening handshake of the stream (RFC 6455 section 4.2) and its authorization (RFC 6750).
+//! The opening handshake of the stream (RFC 6455 section 4.2) and its authorization (RFC 6750), where the token is not in a message.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
@@ -11,11 +11,23 @@ use tungstenite::http::header::{
     ACCEPT, ALLOW, AUTHORIZATION, HeaderValue, SEC_WEBSOCKET_VERSION, UPGRADE, WWW_AUTHENTICATE,
 };
 
+use crate::config::percent;
+
 use super::http::{self, Request, Response, refusal, refusal_with};
 use super::options::SimulatorOptions;
+use super::profile::{TokenPlace, dialect};
 use super::token::{Tokens, failure_response};
 
-pub(super) const STREAM_PATH: &str = "/data-actions/v1/stream/";
+/// The path of the stream.
+pub(super) fn stream_path(options: &SimulatorOptions) -> String {
+    dialect(options.profile).path.replace("<stream_id>", &options.stream_id)
+}
+
+/// The part of the path that every stream of this platform has.
+pub(super) fn streams_path(options: &SimulatorOptions) -> &'static str {
+    let path = dialect(options.profile).path;
+    path.split("<stream_id>").next().unwrap_or(path)
+}
 
 #[derive(Debug, Default)]
 pub(super) struct Handshakes {
@@ -26,8 +38,8 @@ pub(super) struct Handshakes {
 #[derive(Debug)]
 pub(super) struct Accepted {
     pub(super) response: Response,
-    /// The expiry of the token that the stream was opened with.
-    pub(super) token_expiry: Instant,
+    /// The expiry of the token that the stream was opened with, if it was in the handshake.
+    pub(super) token_expiry: Option<Instant>,
 }
 
 impl Handshakes {
@@ -41,15 +53,22 @@ impl Handshakes {
         if let Some(status) = options.handshake_failures.get(tried) {
             return Err(failure_response(*status, options.retry_after));
         }
-        if request.uri().path().strip_prefix(STREAM_PATH) != Some(&options.stream_id) {
+        if request.uri().path() != stream_path(options) {
             return Err(refusal(404, "not_found", "there is no such stream"));
         }
         if request.method() != Method::GET {
             return Err(refusal_with(405, "invalid_request", "a stream takes GET", (ALLOW, "GET")));
         }
-        let token_expiry = authorize(tokens, request)?;
+        let token_place = dialect(options.profile).token_place;
+        let token_expiry = match token_place {
+            TokenPlace::Header => Some(authorize(tokens, request)?),
+            TokenPlace::QueryOnce(name) => Some(authorize_by_query(tokens, request, name)?),
+            TokenPlace::Messages | TokenPlace::Nowhere => None,
+        };
         let accepted = ["application/json", "application/*", "*/*"];
-        if !accepted.iter().any(|range| http::lists(request.headers(), &ACCEPT, range)) {
+        if token_place == TokenPlace::Header
+            && !accepted.iter().any(|range| http::lists(request.headers(), &ACCEPT, range))
+        {
             return Err(refusal(406, "invalid_request", "Accept must allow application/json"));
         }
         let response = create_response_with_body(request, String::new).map_err(|error| not_upgraded(&error))?;
@@ -67,6 +86,15 @@ fn authorize(tokens: &Tokens, request: &Request) -> Result<Instant, Response> {
     }
     let expiry = tokens.expiry(token.trim());
     expiry.ok_or_else(|| refuse("Bearer error=\"invalid_token\"", "the token is unknown or has expired"))
+}
+
+fn authorize_by_query(tokens: &Tokens, request: &Request, name: &str) -> Result<Instant, Response> {
+    let query = request.uri().query().unwrap_or_default();
+    let value = query.split('&').find_map(|member| member.split_once('=').filter(|(found, _)| *found == name));
+    let token = value.and_then(|(_, value)| percent::decode(value));
+    token.and_then(|token| tokens.spend(&token)).ok_or_else(|| {
+        refusal(401, "invalid_token", "the token in the query is missing, unknown, has expired or was used before")
+    })
 }
 
 fn not_upgraded(error: &Error) -> Response {

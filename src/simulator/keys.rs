@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use crate::config::Secret;
 
-use super::options::{Cut, FAILURES_MAX, InvalidKind, InvalidMix, RetryAfter, SimulatorOptions};
+use super::options::{
+    Cut, FAILURES_MAX, InvalidKind, InvalidMix, MessageForm, OpenFailure, RetryAfter, SimulatorOptions,
+};
+use super::profile::Profile;
 use crate::config::units::parse_duration;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -65,7 +68,8 @@ impl SimulatorOptions {
             return Err(unknown(name));
         };
         (key.set)(self, value.trim()).map_err(|why| {
-            let shown = if name == "client_secret" { String::new() } else { format!(" {value:?}") };
+            let shown =
+                if matches!(name, "client_secret" | "password") { String::new() } else { format!(" {value:?}") };
             let message =
                 format!("setting the simulator's option {name:?}: the value{shown} is not {}: {why}", key.takes);
             Error::new(ErrorKind::InvalidArgument, message)
@@ -109,6 +113,13 @@ macro_rules! key {
 }
 
 const KEYS: &[OptionKey] = &[
+    key!(
+        profile,
+        "Platform whose stream is played",
+        Some("data-actions"),
+        "data-actions, event-hub, agent-assist, genesys, ringcentral or 8x8",
+        profile
+    ),
     key!(
         seed,
         "Seed of all random numbers: the same seed gives the same events, byte by byte",
@@ -173,6 +184,27 @@ const KEYS: &[OptionKey] = &[
         TEXT,
         |text: &str| Ok::<_, String>(Secret::from(text))
     ),
+    key!(
+        username,
+        "User name, or id of the access key, that the token endpoint accepts",
+        Some("simulator-user"),
+        TEXT,
+        own
+    ),
+    key!(
+        password,
+        "Password, or secret of the access key, that the token endpoint accepts",
+        Some("simulator-password"),
+        TEXT,
+        |text: &str| Ok::<_, String>(Secret::from(text))
+    ),
+    key!(
+        token_file,
+        "File to write valid tokens into, for profiles without a token endpoint",
+        None,
+        "a path",
+        |text: &str| Ok::<_, String>(Some(text.into()))
+    ),
     key!(stream_id, "Id of the only stream", Some("simulator-stream"), TEXT, own),
     key!(scope, "The only scope that a client may request", Some("data-actions:read"), TEXT, own),
     key!(granted_scope, "Scope in the token response; without it, the requested one", None, TEXT, |text| {
@@ -189,6 +221,27 @@ const KEYS: &[OptionKey] = &[
     key!(token_failures, "Statuses of the first responses of the token endpoint", Some(""), STATUSES, statuses),
     key!(token_answer, "Body in place of each good token response", None, TEXT, |text| own(text).map(Some)),
     key!(handshake_failures, "Statuses of the first responses to a handshake", Some(""), STATUSES, statuses),
+    key!(
+        open_failures,
+        "How the first openings of the conversation fail, in profiles that have one",
+        Some(""),
+        "a list of refused, garbage and silent, such as \"refused*2,silent\"",
+        open_failures
+    ),
+    key!(
+        heartbeats_unanswered,
+        "Number of heartbeats without an answer, from the first one on",
+        Some("0"),
+        "a number of heartbeats or \"all\"",
+        connections
+    ),
+    key!(
+        heartbeat_interval,
+        "Sends the server's own heartbeat when the last one is this old, in profiles that have one; 0s: never",
+        Some("30s"),
+        DURATION,
+        duration
+    ),
     key!(
         retry_after,
         "Retry-After of responses with 429 or 503",
@@ -261,6 +314,16 @@ const KEYS: &[OptionKey] = &[
     key!(ping_interval, "Sends a ping when the last one is this old; 0s: never", Some("0s"), DURATION, duration),
     key!(binary, "Sends binary messages instead of text", Some("false"), SWITCH, switch),
     key!(
+        message_form,
+        "What a message holds in the place of the event; lines: the whole message is JSON Lines",
+        Some("event"),
+        "\"event\", \"array\" or \"lines\"",
+        |text| {
+            one_of(text, &[("event", MessageForm::Event), ("array", MessageForm::Array), ("lines", MessageForm::Lines)])
+        }
+    ),
+    key!(message_events, "Largest number of events in a message that holds several", Some("10"), NUMBER, number),
+    key!(
         frames_per_write,
         "Number of messages in one write to the socket; 0: as many as fit into 64 KiB",
         Some("0"),
@@ -313,15 +376,30 @@ fn invalid_kinds(text: &str) -> Parsed<Vec<InvalidKind>> {
 }
 
 fn statuses(text: &str) -> Parsed<Vec<u16>> {
+    runs(text, number)
+}
+
+fn open_failures(text: &str) -> Parsed<Vec<OpenFailure>> {
+    let choices =
+        [("refused", OpenFailure::Refused), ("garbage", OpenFailure::Garbage), ("silent", OpenFailure::Silent)];
+    runs(text, |name| one_of(name, &choices))
+}
+
+/// A list whose items may be repeated: `429*3`.
+fn runs<T: Clone>(text: &str, read: impl Fn(&str) -> Parsed<T>) -> Parsed<Vec<T>> {
     let runs = list(text, |item| {
-        let (status, times) = item.split_once('*').unwrap_or((item, "1"));
+        let (item, times) = item.split_once('*').unwrap_or((item, "1"));
         let times: usize = number(times)?;
         if times > FAILURES_MAX {
             return Err(format!("more than {FAILURES_MAX} of them"));
         }
-        Ok(vec![number(status)?; times])
+        Ok(vec![read(item)?; times])
     })?;
     Ok(runs.concat())
+}
+
+fn profile(text: &str) -> Parsed<Profile> {
+    Profile::named(text).ok_or_else(|| "there is no such profile".into())
 }
 
 fn retry_after(text: &str) -> Parsed<RetryAfter> {
@@ -369,6 +447,11 @@ mod tests {
             ("cut_how", "end", "End,"),
             ("close_connections", "all", "4294967295,"),
             ("binary", "true", "true,"),
+            ("profile", "8x8", "EightByEight,"),
+            ("open_failures", "refused*2, silent", "[Refused, Refused, Silent],"),
+            ("heartbeats_unanswered", "all", "4294967295,"),
+            ("message_form", "lines", "Lines,"),
+            ("token_file", "a/token", "Some(\"a/token\"),"),
             ("granted_scope", "", "Some(\"\"),"),
         ];
         for (name, value, expected) in cases {
@@ -417,6 +500,8 @@ mod tests {
             ("token_failures", "429*2000", "more than 1000"),
             ("retry_after", "soon", "\"date:\" and seconds"),
             ("binary", "yes", "\"true\" or \"false\""),
+            ("profile", "genesis", "event-hub"),
+            ("open_failures", "late", "refused, garbage and silent"),
         ];
         for (name, value, part) in cases {
             let error = shown(name, value).unwrap_err();
@@ -427,6 +512,8 @@ mod tests {
 
     #[test]
     fn a_secret_stays_out_of_debug() {
-        assert!(!shown("client_secret", "tr0ub4dor").unwrap().contains("tr0ub4dor"));
+        for name in ["client_secret", "password"] {
+            assert!(!shown(name, "tr0ub4dor").unwrap().contains("tr0ub4dor"), "{name}");
+        }
     }
 }

@@ -20,6 +20,8 @@ mod handshake;
 mod http;
 mod keys;
 mod options;
+mod profile;
+mod renewal;
 mod report;
 mod rng;
 mod sequence;
@@ -30,6 +32,7 @@ mod token;
 
 pub use self::handle::Simulator;
 pub use self::keys::OptionKey;
-pub use self::options::{Cut, InvalidKind, InvalidMix, RetryAfter, SimulatorOptions};
+pub use self::options::{Cut, InvalidKind, InvalidMix, MessageForm, OpenFailure, RetryAfter, SimulatorOptions};
+pub use self::profile::Profile;
 pub use self::report::SimulatorReport;
 pub use self::sequence::{Events, generate};

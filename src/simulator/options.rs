@@ -1,9 +1,10 @@
 //! Options of a simulator: plain data.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
+use super::profile::Profile;
 use crate::config::Secret;
-
 use crate::error::{Error, ErrorKind, Result};
 
 /// Options of a [`Simulator`](super::Simulator): its events and its faults.
@@ -24,6 +25,8 @@ use crate::error::{Error, ErrorKind, Result};
 #[non_exhaustive]
 #[expect(clippy::struct_excessive_bools, reason = "switches that a user sets by name, not states")]
 pub struct SimulatorOptions {
+    /// The platform whose stream is played.
+    pub profile: Profile,
     /// Seed of all random numbers: the same seed and shares give the same events, byte by byte, whatever faults happen.
     pub seed: u64,
     /// The loopback port to listen on; 0 takes a free one.
@@ -56,6 +59,13 @@ pub struct SimulatorOptions {
     pub client_id: String,
     /// The client secret that the token endpoint accepts.
     pub client_secret: Secret,
+    /// The user name, or the id of the access key, that the token endpoint accepts.
+    pub username: String,
+    /// The password, or the secret of the access key, that the token endpoint accepts.
+    pub password: Secret,
+    /// File that the simulator writes a valid token into, again and again, for profiles without a token endpoint: it plays the
+    /// program that renews this token. Such a profile needs it.
+    pub token_file: Option<PathBuf>,
     /// Id of the only stream: letters, digits, `-`, `_`, `.` and `~`.
     pub stream_id: String,
     /// The only scope that a client may request.
@@ -72,6 +82,12 @@ pub struct SimulatorOptions {
     pub token_answer: Option<String>,
     /// Statuses of the first responses to a handshake, in order: 401, 403, 404, 429, 503 and so on. At most 1000.
     pub handshake_failures: Vec<u16>,
+    /// How the first openings of the conversation fail, in order, in profiles that have an opening. At most 1000.
+    pub open_failures: Vec<OpenFailure>,
+    /// Number of heartbeats without an answer, from the first one on, in profiles that answer them.
+    pub heartbeats_unanswered: u32,
+    /// Sends the server's own heartbeat when the last one is this old, in profiles that have one; zero: never.
+    pub heartbeat_interval: Duration,
     /// `Retry-After` of responses with 429 or 503.
     pub retry_after: RetryAfter,
 
@@ -104,6 +120,10 @@ pub struct SimulatorOptions {
     pub ping_interval: Duration,
     /// Sends binary messages instead of text.
     pub binary: bool,
+    /// What a message holds in the place of the event.
+    pub message_form: MessageForm,
+    /// The largest number of events in a message that holds several.
+    pub message_events: u32,
     /// Number of messages in one write to the socket; 0: as many as fit into 64 KiB.
     pub frames_per_write: u32,
 }
@@ -111,6 +131,7 @@ pub struct SimulatorOptions {
 impl Default for SimulatorOptions {
     fn default() -> Self {
         Self {
+            profile: Profile::default(),
             seed: 1,
             port: 0,
             events: Some(10_000),
@@ -125,6 +146,9 @@ impl Default for SimulatorOptions {
             wall_clock: false,
             client_id: "simulator-client".into(),
             client_secret: Secret::from("simulator-secret"),
+            username: "simulator-user".into(),
+            password: Secret::from("simulator-password"),
+            token_file: None,
             stream_id: "simulator-stream".into(),
             scope: "data-actions:read".into(),
             granted_scope: None,
@@ -133,6 +157,9 @@ impl Default for SimulatorOptions {
             token_failures: Vec::new(),
             token_answer: None,
             handshake_failures: Vec::new(),
+            open_failures: Vec::new(),
+            heartbeats_unanswered: 0,
+            heartbeat_interval: Duration::from_secs(30),
             retry_after: RetryAfter::default(),
             close_after: None,
             close_code: 1008,
@@ -148,6 +175,8 @@ impl Default for SimulatorOptions {
             ping_every: 0,
             ping_interval: Duration::ZERO,
             binary: false,
+            message_form: MessageForm::default(),
+            message_events: 10,
             frames_per_write: 0,
         }
     }
@@ -171,8 +200,9 @@ impl SimulatorOptions {
         require(sum <= 100.0, || {
             format!("redelivery_percent, update_percent and invalid_percent are {sum} together, more than 100")
         })?;
-        require(self.invalid_percent == 0.0 || !self.invalid_kinds.is_empty(), || {
-            "invalid_kinds is empty although invalid_percent is not 0".into()
+        require(self.invalid_percent == 0.0 || !self.kinds().is_empty(), || {
+            "invalid_kinds is empty although invalid_percent is not 0, or has only a kind that this profile lacks"
+                .into()
         })?;
         require((1..=REPEAT_WINDOW_MAX).contains(&self.repeat_window), || {
             format!("repeat_window is {}, not from 1 to {REPEAT_WINDOW_MAX}", self.repeat_window)
@@ -187,6 +217,10 @@ impl SimulatorOptions {
         require(!self.stream_id.is_empty() && self.stream_id.bytes().all(unreserved), || {
             "stream_id has a character that is not a letter, a digit, '-', '_', '.' or '~', or is empty".into()
         })?;
+        require((1..=MESSAGE_EVENTS_MAX).contains(&self.message_events), || {
+            format!("message_events is {}, not from 1 to {MESSAGE_EVENTS_MAX}", self.message_events)
+        })?;
+        require(self.open_failures.len() <= FAILURES_MAX, || format!("open_failures has more than {FAILURES_MAX}"))?;
         require(self.close_reason.len() <= CLOSE_REASON_BYTES_MAX, || {
             format!(
                 "close_reason has {} bytes, more than the {CLOSE_REASON_BYTES_MAX} of a close frame",
@@ -202,6 +236,12 @@ impl SimulatorOptions {
         }
         Ok(())
     }
+
+    /// The kinds of invalid events of this profile: other platforms add members without notice, so that an unknown one is valid there.
+    pub(super) fn kinds(&self) -> Vec<InvalidKind> {
+        let exists = |kind: &InvalidKind| self.profile == Profile::DataActions || *kind != InvalidKind::UnknownKey;
+        self.invalid_kinds.iter().copied().filter(exists).collect()
+    }
 }
 
 /// A close frame holds 125 bytes, two of them the code (RFC 6455 section 5.5).
@@ -209,6 +249,7 @@ const CLOSE_REASON_BYTES_MAX: usize = 123;
 const REPEAT_WINDOW_MAX: u32 = 1_000_000;
 const REPLAY_EVENTS_MAX: u32 = 1_000_000;
 const OVERSIZE_BYTES_MAX: u32 = 1 << 30;
+const MESSAGE_EVENTS_MAX: u32 = 100_000;
 pub(super) const FAILURES_MAX: usize = 1000;
 
 fn require(holds: bool, otherwise: impl FnOnce() -> String) -> Result<()> {
@@ -226,9 +267,9 @@ pub enum InvalidKind {
     NotJson,
     /// One of the four required members is missing.
     MissingField,
-    /// A member is not in the schema.
+    /// A member is not in the schema; in the profile `data-actions` only.
     UnknownKey,
-    /// The type is not one of the four.
+    /// The type is not one of the four, or not text.
     BadEnum,
     /// The timestamp is not an RFC 3339 date and time.
     BadDate,
@@ -273,6 +314,31 @@ pub enum InvalidMix {
     RoundRobin,
     /// Random, from the seed.
     Random,
+}
+
+/// How the opening of a conversation fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum OpenFailure {
+    /// With the answer by which this platform asks for patience.
+    Refused,
+    /// With an answer that is not JSON.
+    Garbage,
+    /// Without an answer.
+    Silent,
+}
+
+/// What a message holds in the place of the event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum MessageForm {
+    /// The event.
+    #[default]
+    Event,
+    /// An array of events.
+    Array,
+    /// The whole message is JSON Lines: each line is what a message would be.
+    Lines,
 }
 
 /// `Retry-After` of a response (RFC 9110 section 10.2.3).

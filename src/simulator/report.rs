@@ -34,7 +34,13 @@ pub struct SimulatorReport {
     pub replays: u64,
     /// Events that the reader has confirmed, by a pong or by its reply to a close frame.
     pub events_confirmed: u64,
-    /// Streams opened.
+    /// Messages with events sent.
+    pub messages: u64,
+    /// Acknowledgements received.
+    pub acknowledgements_received: u64,
+    /// Heartbeats of the conversation received, also those without an answer.
+    pub heartbeats_received: u64,
+    /// Streams opened: the handshake, and the conversation where there is one.
     pub connections: u64,
     /// Tokens issued.
     pub tokens_issued: u64,
@@ -42,6 +48,8 @@ pub struct SimulatorReport {
     pub tokens_refused: u64,
     /// Handshakes refused, by an option or because they were wrong.
     pub handshakes_refused: u64,
+    /// Openings of the conversation that failed, because of an option or because they were wrong.
+    pub openings_refused: u64,
     /// Other requests refused: not HTTP, too large, too slow, or for an unknown path.
     pub requests_refused: u64,
     /// Close frames that the simulator sent first, the one at the end included.
@@ -87,7 +95,7 @@ impl SimulatorReport {
         *counter += 1;
     }
 
-    fn numbers(&self) -> [(&'static str, u64); 16] {
+    fn numbers(&self) -> [(&'static str, u64); 20] {
         [
             ("events", self.events),
             ("unique_keys", self.unique_keys),
@@ -96,10 +104,14 @@ impl SimulatorReport {
             ("invalid", self.invalid_total()),
             ("replays", self.replays),
             ("events_confirmed", self.events_confirmed),
+            ("messages", self.messages),
+            ("acknowledgements_received", self.acknowledgements_received),
+            ("heartbeats_received", self.heartbeats_received),
             ("connections", self.connections),
             ("tokens_issued", self.tokens_issued),
             ("tokens_refused", self.tokens_refused),
             ("handshakes_refused", self.handshakes_refused),
+            ("openings_refused", self.openings_refused),
             ("requests_refused", self.requests_refused),
             ("closes", self.closes),
             ("cuts", self.cuts),

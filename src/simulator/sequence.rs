@@ -5,9 +5,9 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::body::BodyWriter;
 use super::entry::{Entry, EntryKind};
 use super::options::{InvalidKind, InvalidMix, SimulatorOptions};
+use super::profile::EventWriter;
 use super::rng::{Purpose, Rng};
 
 /// 2026-01-01T00:00:00Z, the origin of timestamps that the seed decides.
@@ -36,14 +36,15 @@ pub(super) struct Sequence {
 
 impl Sequence {
     pub(super) fn new(options: &SimulatorOptions) -> Self {
+        let invalid_kinds = options.kinds();
         Self {
             seed: options.seed,
             events: options.events,
             position: 0,
-            invalid_share: if options.invalid_kinds.is_empty() { 0 } else { share(options.invalid_percent) },
+            invalid_share: if invalid_kinds.is_empty() { 0 } else { share(options.invalid_percent) },
             redelivery_share: share(options.redelivery_percent),
             update_share: share(options.update_percent),
-            invalid_kinds: options.invalid_kinds.clone(),
+            invalid_kinds,
             invalid_mix: options.invalid_mix,
             invalid_count: 0,
             wall_clock: options.wall_clock,
@@ -133,7 +134,7 @@ fn share(percent: f64) -> u64 {
 #[derive(Debug, Clone)]
 pub struct Events {
     sequence: Sequence,
-    body: BodyWriter,
+    writer: EventWriter,
 }
 
 impl Iterator for Events {
@@ -142,7 +143,7 @@ impl Iterator for Events {
     fn next(&mut self) -> Option<Vec<u8>> {
         let entry = self.sequence.next()?;
         let mut bytes = Vec::with_capacity(320);
-        self.body.write(&entry, &mut bytes);
+        self.writer.write(&entry, &mut bytes);
         Some(bytes)
     }
 }
@@ -163,11 +164,7 @@ impl Iterator for Events {
 /// assert!(generate(&options).eq(events), "the same options give the same bytes");
 /// ```
 pub fn generate(options: &SimulatorOptions) -> Events {
-    Events { sequence: Sequence::new(options), body: body_writer(options) }
-}
-
-pub(super) fn body_writer(options: &SimulatorOptions) -> BodyWriter {
-    BodyWriter { seed: options.seed, oversize_bytes: options.oversize_bytes as usize }
+    Events { sequence: Sequence::new(options), writer: EventWriter::new(options) }
 }
 
 #[cfg(test)]

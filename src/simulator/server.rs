@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use super::handshake::{Accepted, STREAM_PATH};
+use super::handshake::{Accepted, streams_path};
 use super::http::{self, Next, REQUEST_MAX, Request, Requests, Response, refusal};
+use super::profile::{TokenRequest, dialect};
 use super::shared::Shared;
 use super::stream;
-use super::token::TOKEN_PATH;
+use super::token::{DISCOVERY_PATH, discovery};
 
 /// The limit of connections at a time, so that a client in a loop cannot exhaust the machine's threads.
 const CONNECTIONS_MAX: usize = 256;
@@ -82,7 +83,11 @@ enum Routed {
 
 fn route(shared: &Shared, request: &Request) -> Routed {
     let path = request.uri().path();
-    if path == TOKEN_PATH {
+    let token_request = dialect(shared.options.profile).token_request;
+    if let (TokenRequest::Password, DISCOVERY_PATH, Some(endpoint)) = (token_request, path, token_request.path()) {
+        return Routed::Response(discovery(&format!("http://{}", shared.address), endpoint));
+    }
+    if Some(path) == token_request.path() {
         let response = shared.tokens.respond(&shared.options, request);
         shared.cursor.count(|report| match response.status().as_u16() {
             200 => report.tokens_issued += 1,
@@ -90,7 +95,7 @@ fn route(shared: &Shared, request: &Request) -> Routed {
         });
         return Routed::Response(response);
     }
-    if !path.starts_with(STREAM_PATH) {
+    if !path.starts_with(streams_path(&shared.options)) {
         shared.cursor.count(|report| report.requests_refused += 1);
         return Routed::Response(refusal(404, "not_found", "there is only a token endpoint and a stream"));
     }

@@ -6,12 +6,14 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use tungstenite::protocol::frame::Frame;
+use tungstenite::protocol::frame::coding::{Data, OpCode};
 
 use super::client_messages::{ClientMessages, Unread};
 use super::cursor::{Batch, Fill};
-use super::frames::{self, CODE_NONE, CODE_NORMAL, CODE_TOKEN_EXPIRED};
+use super::frames::{self, CODE_NONE, CODE_NORMAL, CODE_POLICY, CODE_TOKEN_EXPIRED};
 use super::http::is_timeout;
 use super::options::Cut;
+use super::profile::{Dialect, Heard, Talk, dialect};
 use super::shared::Shared;
 
 /// A batch is full at this size. Larger writes are no faster, smaller ones cost a system call for fewer events.
@@ -22,13 +24,15 @@ const WRITE_STEP: Duration = Duration::from_millis(20);
 const IDLE_STEP: Duration = Duration::from_secs(1);
 /// Shortest wait with a rate: timers are not finer, so a high rate sends several events at once.
 const RATE_STEP: Duration = Duration::from_millis(1);
+/// Limit of the opening of the conversation.
+const OPEN_MAX: Duration = Duration::from_secs(10);
 /// Limit of the close handshake: the client must read all events before it sees the close frame.
 const CLOSE_MAX: Duration = Duration::from_secs(30);
 
 /// Serves one stream until the connection has ended. The last owner of the socket must drop it then: a reset happens no earlier.
 ///
 /// `rest`: the bytes that the client sent right behind its handshake.
-pub(super) fn serve(shared: &Shared, socket: &TcpStream, rest: Vec<u8>, token_expiry: Instant) {
+pub(super) fn serve(shared: &Shared, socket: &TcpStream, rest: Vec<u8>, token_expiry: Option<Instant>) {
     let set_up = || -> io::Result<()> {
         socket.set_read_timeout(None)?;
         socket.set_write_timeout(Some(WRITE_STEP))?;
@@ -37,19 +41,63 @@ pub(super) fn serve(shared: &Shared, socket: &TcpStream, rest: Vec<u8>, token_ex
     if set_up().is_err() {
         return;
     }
-    let id = shared.cursor.open();
+    let mut sender_id = None;
     let messages = ClientMessages::default();
     thread::scope(|scope| {
         let reader = thread::Builder::new().name("cxsink-sim-in".into());
-        let reading = reader.spawn_scoped(scope, || messages.read_from(socket, rest));
+        let reading = reader.spawn_scoped(scope, || {
+            let token_expiry = |token: &str| shared.tokens.expiry(token);
+            let mut talk = None;
+            messages.read_from(socket, rest, |message| hear(shared, &token_expiry, &mut talk, message));
+        });
         let ending = match reading {
-            Ok(_) => Sender::new(shared, socket, &messages, id, token_expiry).run(),
+            Ok(_) => Sender::new(shared, socket, &messages, token_expiry).run(&mut sender_id),
             Err(_) => Ending::Over,
         };
         // Ends the reading thread. Before a reset nothing may be sent, not even a FIN.
         let _ = socket.shutdown(if ending == Ending::Reset { Shutdown::Read } else { Shutdown::Both });
     });
-    shared.cursor.close(id);
+    if let Some(id) = sender_id {
+        shared.cursor.close(id);
+    }
+}
+
+/// Takes a message of the client, on the reading thread. The conversation begins with the first one.
+fn hear<'a>(
+    shared: &'a Shared,
+    token_expiry: &'a (dyn Fn(&str) -> Option<Instant> + Sync),
+    talk: &mut Option<Talk<'a>>,
+    message: &[u8],
+) -> Heard {
+    let talk = talk.get_or_insert_with(|| {
+        let dialect = dialect(shared.options.profile);
+        let failure = if dialect.opening.is_empty() { None } else { shared.next_open_failure() };
+        Talk::new(dialect, &shared.options.stream_id, token_expiry, failure)
+    });
+    match talk.hear(message) {
+        Heard::Acknowledged { n } => {
+            shared.cursor.acknowledge(n);
+            Heard::Nothing
+        }
+        Heard::Heartbeat { answer } => {
+            let mut heartbeats = 0;
+            shared.cursor.count(|report| {
+                report.heartbeats_received += 1;
+                heartbeats = report.heartbeats_received;
+            });
+            if heartbeats > shared.options.heartbeats_unanswered.into() {
+                Heard::Heartbeat { answer }
+            } else {
+                Heard::Nothing
+            }
+        }
+        heard => {
+            if matches!(heard, Heard::OpeningFailed { .. } | Heard::Violation(..)) {
+                shared.cursor.count(|report| report.openings_refused += 1);
+            }
+            heard
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,18 +118,23 @@ struct Sender<'a> {
     shared: &'a Shared,
     socket: &'a TcpStream,
     messages: &'a ClientMessages,
-    id: u64,
+    dialect: &'static Dialect,
+    /// The connection's number, once its conversation is open.
+    id: Option<u64>,
     batch: Batch,
     control: Vec<u8>,
     fault: Option<(u64, Fault)>,
+    /// When the handshake was over; then, when the conversation was open.
     opened: Instant,
-    token_expiry: Instant,
+    /// `None`: the stream needs no token.
+    token_expiry: Option<Instant>,
     /// Events sent on this connection.
     sent: u64,
     /// Of those, events that the client has read, as far as it has shown.
     confirmed: u64,
     sent_since_ping: u64,
     last_ping: Instant,
+    last_heartbeat: Instant,
 }
 
 impl<'a> Sender<'a> {
@@ -89,33 +142,54 @@ impl<'a> Sender<'a> {
         shared: &'a Shared,
         socket: &'a TcpStream,
         messages: &'a ClientMessages,
-        id: u64,
-        token_expiry: Instant,
+        token_expiry: Option<Instant>,
     ) -> Self {
         let now = Instant::now();
         Self {
             shared,
             socket,
             messages,
-            id,
+            dialect: dialect(shared.options.profile),
+            id: None,
             batch: Batch::default(),
             control: Vec::new(),
-            fault: first_fault(shared, id),
+            fault: None,
             opened: now,
             token_expiry,
             sent: 0,
             confirmed: 0,
             sent_since_ping: 0,
             last_ping: now,
+            last_heartbeat: now,
         }
     }
 
-    fn run(mut self) -> Ending {
-        loop {
-            if let Some(ending) = self.step() {
-                return ending;
+    /// Serves until the connection is over. `id`: the connection's number, if its conversation was opened.
+    fn run(mut self, id: &mut Option<u64>) -> Ending {
+        let ending = self.begin().unwrap_or_else(|| {
+            loop {
+                if let Some(ending) = self.step() {
+                    break ending;
+                }
             }
+        });
+        *id = self.id;
+        ending
+    }
+
+    /// Greets the client. Where there is no conversation, the stream is open with the handshake.
+    fn begin(&mut self) -> Option<Ending> {
+        if self.dialect.opening.is_empty() {
+            self.become_open();
         }
+        self.say(self.dialect.greeting?)
+    }
+
+    fn become_open(&mut self) {
+        let id = self.shared.cursor.open();
+        self.id = Some(id);
+        self.fault = first_fault(self.shared, id);
+        self.opened = Instant::now();
     }
 
     /// Does the next thing that is due; `Some` when the connection is over.
@@ -134,8 +208,16 @@ impl<'a> Sender<'a> {
             return Some(self.play(fault));
         }
         let now = Instant::now();
-        if self.shared.options.close_when_expired && now >= self.token_expiry {
+        let Some(id) = self.id else {
+            return self.wait_for_opening(now);
+        };
+        if self.shared.options.close_when_expired && self.token_expiry.is_some_and(|expiry| now >= expiry) {
             return Some(self.close(CODE_TOKEN_EXPIRED, "token expired"));
+        }
+        if let Some(text) = self.own_heartbeat(now)
+            && let Some(ending) = self.say(text)
+        {
+            return Some(ending);
         }
         if self.is_ping_due(now)
             && let Some(ending) = self.ping()
@@ -147,7 +229,7 @@ impl<'a> Sender<'a> {
             self.wait(now, self.until_next_event(now));
             return None;
         }
-        match self.shared.cursor.fill(self.id, events_max, BATCH_BYTES, &mut self.batch) {
+        match self.shared.cursor.fill(id, events_max, BATCH_BYTES, &mut self.batch) {
             Fill::Events => self.send_batch(),
             Fill::NotNow => {
                 self.wait(now, WRITE_STEP);
@@ -165,15 +247,16 @@ impl<'a> Sender<'a> {
 
     fn send_batch(&mut self) -> Option<Ending> {
         let (written, is_alive) = self.write(&self.batch.bytes, true);
-        let (mut sent, partial_end) = self.batch.events_in(written);
+        let (mut sent, partial_end) = self.batch.messages_in(written);
         // A partly written frame must be completed, or the client cannot read the next one. On a dead connection it goes back.
         let unfinished = partial_end.filter(|_| is_alive);
         if unfinished.is_some() {
             sent += 1;
         }
         self.shared.cursor.record_sent(&self.batch, sent);
-        self.sent += sent as u64;
-        self.sent_since_ping += sent as u64;
+        let events = self.batch.events_in(sent) as u64;
+        self.sent += events;
+        self.sent_since_ping += events;
         let is_alive = match unfinished {
             Some(end) => self.write(&self.batch.bytes[written..end], false).1,
             None => is_alive,
@@ -191,7 +274,7 @@ impl<'a> Sender<'a> {
                 Ok(count) => written += count,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if is_timeout(&error) && !self.shared.stop.is_set() => {
-                    if may_yield && !self.shared.cursor.is_active(self.id) {
+                    if may_yield && !self.id.is_some_and(|id| self.shared.cursor.is_active(id)) {
                         return (written, true);
                     }
                 }
@@ -208,6 +291,35 @@ impl<'a> Sender<'a> {
         (!is_alive).then_some(Ending::Over)
     }
 
+    /// Sends a message of the conversation.
+    fn say(&mut self, text: &str) -> Option<Ending> {
+        self.control.clear();
+        frames::push_message(&mut self.control, OpCode::Data(Data::Text), text.as_bytes());
+        let (_, is_alive) = self.write(&self.control, false);
+        (!is_alive).then_some(Ending::Over)
+    }
+
+    /// Waits for the messages that open the conversation, up to a limit.
+    fn wait_for_opening(&mut self, now: Instant) -> Option<Ending> {
+        let left = OPEN_MAX.saturating_sub(now.saturating_duration_since(self.opened));
+        if left.is_zero() {
+            return Some(self.close(CODE_POLICY, "nothing opened the conversation"));
+        }
+        self.messages.wait(left);
+        None
+    }
+
+    /// The server's own heartbeat, if it is due.
+    fn own_heartbeat(&mut self, now: Instant) -> Option<&'static str> {
+        let text = self.dialect.own_heartbeat?;
+        let interval = self.shared.options.heartbeat_interval;
+        let is_due = !interval.is_zero() && now.saturating_duration_since(self.last_heartbeat) >= interval;
+        if is_due {
+            self.last_heartbeat = now;
+        }
+        is_due.then_some(text)
+    }
+
     fn reply(&mut self, unread: &Unread) -> Option<Ending> {
         self.count(unread);
         if let Some(payload) = &unread.ping
@@ -215,12 +327,21 @@ impl<'a> Sender<'a> {
         {
             return Some(ending);
         }
+        for answer in &unread.answers {
+            if let Some(ending) = self.say(answer) {
+                return Some(ending);
+            }
+        }
+        if unread.is_opened {
+            self.token_expiry = unread.token_expiry.or(self.token_expiry);
+            self.become_open();
+        }
         if let Some(code) = unread.close {
             let _ = self.write_control(frames::close(code, ""));
             return Some(self.end_and_wait());
         }
-        if let Some(code) = unread.violation {
-            let _ = self.write_control(frames::close(code, "protocol error"));
+        if let Some((code, reason)) = unread.violation {
+            let _ = self.write_control(frames::close(code, reason));
             return Some(self.end_and_wait());
         }
         unread.is_ended.then_some(Ending::Over)
@@ -293,8 +414,12 @@ impl<'a> Sender<'a> {
             let since_ping = now.saturating_duration_since(self.last_ping);
             timeout = timeout.min(options.ping_interval.saturating_sub(since_ping));
         }
-        if options.close_when_expired {
-            timeout = timeout.min(self.token_expiry.saturating_duration_since(now));
+        if let Some(expiry) = self.token_expiry.filter(|_| options.close_when_expired) {
+            timeout = timeout.min(expiry.saturating_duration_since(now));
+        }
+        if self.dialect.own_heartbeat.is_some() && !options.heartbeat_interval.is_zero() {
+            let since_heartbeat = now.saturating_duration_since(self.last_heartbeat);
+            timeout = timeout.min(options.heartbeat_interval.saturating_sub(since_heartbeat));
         }
         self.messages.wait(timeout);
     }
@@ -324,6 +449,11 @@ impl<'a> Sender<'a> {
     /// Sends a close frame and waits for the client's.
     fn close(&mut self, code: u16, reason: &str) -> Ending {
         self.shared.cursor.count(|report| report.closes += 1);
+        if let Some(farewell) = self.dialect.farewell
+            && let Some(ending) = self.say(farewell)
+        {
+            return ending;
+        }
         if let Some(ending) = self.write_control(frames::close(code, reason)) {
             return ending;
         }

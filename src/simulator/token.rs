@@ -1,18 +1,23 @@
-//! The token endpoint: OAuth 2.0 client credentials (RFC 6749 section 4.4), checked as strictly as a real server would.
+//! The token endpoint, checked as strictly as a real server would: client credentials (RFC 6749 section 4.4), a user's password
+//! (section 4.3), an access key.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
 use std::time::{Duration, Instant, SystemTime};
 
-use tungstenite::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use tungstenite::http::header::{ALLOW, AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
 use tungstenite::http::{HeaderValue, Method};
 
 use super::http::{self, Request, Response, refusal};
 use super::options::{RetryAfter, SimulatorOptions};
+use super::profile::{TokenRequest, dialect};
 use crate::config::percent;
 use crate::threads::sync;
 
-pub(super) const TOKEN_PATH: &str = "/oauth/token";
+/// The path of the discovery document (`OpenID` Connect Discovery 1.0, section 4).
+pub(super) const DISCOVERY_PATH: &str = "/.well-known/openid-configuration";
 
 /// The limit of valid tokens. Only a client in a loop reaches it.
 const TOKENS_MAX: usize = 10_000;
@@ -25,7 +30,23 @@ pub(super) struct Tokens {
 #[derive(Default)]
 struct Issued {
     requests: usize,
+    spent: u64,
     expiry_by_token: HashMap<String, Instant>,
+}
+
+impl Issued {
+    fn issue(&mut self, lifetime: Duration) -> Option<String> {
+        let now = Instant::now();
+        self.expiry_by_token.retain(|_, expiry| *expiry > now);
+        if self.expiry_by_token.len() >= TOKENS_MAX {
+            return None;
+        }
+        let token = format!("simulated-{:032x}", fastrand::u128(..));
+        // The clock cannot express every lifetime; a century is long enough.
+        let century = Duration::from_secs(100 * 365 * 86_400);
+        self.expiry_by_token.insert(token.clone(), now + lifetime.min(century));
+        Some(token)
+    }
 }
 
 impl Tokens {
@@ -40,17 +61,28 @@ impl Tokens {
         if let Err(response) = check(options, request) {
             return response;
         }
-        let now = Instant::now();
-        issued.expiry_by_token.retain(|_, expiry| *expiry > now);
-        if issued.expiry_by_token.len() >= TOKENS_MAX {
+        let Some(token) = issued.issue(options.token_lifetime) else {
             return failure_response(429, options.retry_after);
-        }
-        let token = format!("simulated-{:032x}", fastrand::u128(..));
-        let body = options.token_answer.clone().unwrap_or_else(|| token_body(options, &token));
-        // The clock cannot express every lifetime; a century is long enough.
-        let century = Duration::from_secs(100 * 365 * 86_400);
-        issued.expiry_by_token.insert(token, now + options.token_lifetime.min(century));
-        http::json(200, body)
+        };
+        http::json(200, options.token_answer.clone().unwrap_or_else(|| token_body(options, &token)))
+    }
+
+    /// Issues a token without a request; `None` at the limit.
+    pub(super) fn issue(&self, lifetime: Duration) -> Option<String> {
+        sync::lock(&self.issued).issue(lifetime)
+    }
+
+    /// Uses a token that is good for one connection, and returns when it expires; `None` if it is unknown or has expired.
+    pub(super) fn spend(&self, token: &str) -> Option<Instant> {
+        let mut issued = sync::lock(&self.issued);
+        let expiry = issued.expiry_by_token.remove(token).filter(|expiry| *expiry > Instant::now())?;
+        issued.spent += 1;
+        Some(expiry)
+    }
+
+    /// Number of tokens that [`spend`](Self::spend) has used.
+    pub(super) fn spent(&self) -> u64 {
+        sync::lock(&self.issued).spent
     }
 
     /// Returns when a token expires; `None` if it is unknown or has expired.
@@ -66,28 +98,56 @@ fn token_body(options: &SimulatorOptions, token: &str) -> String {
         "token_type": "Bearer",
         "expires_in": options.token_lifetime.as_secs(),
     });
-    let scope = options.granted_scope.as_ref().unwrap_or(&options.scope);
+    // The response to a user or an access key often names no scope.
+    let has_scope = dialect(options.profile).token_request == TokenRequest::ClientCredentials;
+    let requested = if has_scope { options.scope.as_str() } else { "" };
+    let scope = options.granted_scope.as_deref().unwrap_or(requested);
     if !scope.is_empty() {
-        body["scope"] = scope.as_str().into();
+        body["scope"] = scope.into();
     }
     body.to_string()
 }
 
+/// The discovery document of an issuer at this address.
+pub(super) fn discovery(issuer: &str, path: &str) -> Response {
+    let document = serde_json::json!({
+        "issuer": issuer,
+        "token_endpoint": format!("{issuer}{path}"),
+        "grant_types_supported": ["password"],
+        "token_endpoint_auth_methods_supported": ["client_secret_basic"],
+    });
+    http::json(200, document.to_string())
+}
+
 fn check(options: &SimulatorOptions, request: &Request) -> Result<(), Response> {
-    let invalid = |why: &str| Err(refusal(400, "invalid_request", why));
     if request.method() != Method::POST {
         return Err(http::refusal_with(405, "invalid_request", "the token endpoint takes POST", (ALLOW, "POST")));
     }
+    match dialect(options.profile).token_request {
+        TokenRequest::ClientCredentials => check_client_credentials(options, &form(request)?),
+        TokenRequest::Password => check_password(options, request, &form(request)?),
+        TokenRequest::AccessKey => check_access_key(options, request),
+        TokenRequest::None => Err(refusal(404, "not_found", "there is no token endpoint")),
+    }
+}
+
+fn invalid(why: &str) -> Response {
+    refusal(400, "invalid_request", why)
+}
+
+fn form(request: &Request) -> Result<HashMap<String, String>, Response> {
     if !http::lists(request.headers(), &CONTENT_TYPE, "application/x-www-form-urlencoded") {
-        return invalid("the Content-Type must be application/x-www-form-urlencoded");
+        return Err(invalid("the Content-Type must be application/x-www-form-urlencoded"));
     }
-    let Some(fields) = parse_form(request.body()) else {
-        return invalid("the body is not a form, or names a field twice");
-    };
+    let fields = parse_form(request.body()).ok_or_else(|| invalid("the body is not a form, or names a field twice"))?;
+    if fields.get("grant_type").is_none_or(String::is_empty) {
+        return Err(invalid("grant_type is missing"));
+    }
+    Ok(fields)
+}
+
+fn check_client_credentials(options: &SimulatorOptions, fields: &HashMap<String, String>) -> Result<(), Response> {
     let field = |name: &str| fields.get(name).map_or("", String::as_str);
-    if field("grant_type").is_empty() {
-        return invalid("grant_type is missing");
-    }
     if field("grant_type") != "client_credentials" {
         return Err(refusal(400, "unsupported_grant_type", "grant_type must be client_credentials"));
     }
@@ -96,6 +156,50 @@ fn check(options: &SimulatorOptions, request: &Request) -> Result<(), Response> 
     }
     if field("scope") != options.scope {
         return Err(refusal(400, "invalid_scope", "scope is missing or unknown"));
+    }
+    Ok(())
+}
+
+fn check_password(
+    options: &SimulatorOptions,
+    request: &Request,
+    fields: &HashMap<String, String>,
+) -> Result<(), Response> {
+    let field = |name: &str| fields.get(name).map_or("", String::as_str);
+    if field("grant_type") != "password" {
+        return Err(refusal(400, "unsupported_grant_type", "grant_type must be password"));
+    }
+    if !is_client(options, http::header(request, &AUTHORIZATION).unwrap_or_default()) {
+        return Err(refusal(401, "invalid_client", "Authorization is missing, not Basic, or has a wrong id or secret"));
+    }
+    if field("username") != options.username || field("password") != options.password.expose() {
+        return Err(refusal(400, "invalid_grant", "username or password is wrong or missing"));
+    }
+    Ok(())
+}
+
+/// Whether HTTP Basic names the client: percent-encoded (RFC 6749 section 2.3.1) or as it is, which real servers take too.
+fn is_client(options: &SimulatorOptions, authorization: &str) -> bool {
+    let pair = authorization.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("basic"));
+    let bytes = pair.and_then(|(_, encoded)| STANDARD.decode(encoded.trim()).ok());
+    let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default();
+    let raw = format!("{}:{}", options.client_id, options.client_secret.expose());
+    let is_encoded = || {
+        let (id, secret) = text.split_once(':')?;
+        Some(decode(id)? == options.client_id && decode(secret)? == options.client_secret.expose())
+    };
+    text == raw || is_encoded().unwrap_or_default()
+}
+
+fn check_access_key(options: &SimulatorOptions, request: &Request) -> Result<(), Response> {
+    if !http::lists(request.headers(), &CONTENT_TYPE, "application/json") {
+        return Err(invalid("the Content-Type must be application/json"));
+    }
+    let Ok(body) = serde_json::from_slice::<serde_json::Value>(request.body()) else {
+        return Err(invalid("the body is not JSON"));
+    };
+    if body["accessKeyId"] != options.username.as_str() || body["accessKeySecret"] != options.password.expose() {
+        return Err(refusal(401, "invalid_client", "accessKeyId or accessKeySecret is wrong or missing"));
     }
     Ok(())
 }

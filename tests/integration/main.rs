@@ -33,6 +33,8 @@ mod late;
 mod limits;
 mod outage;
 mod pgbouncer;
+mod profiles;
+mod profiles_simulator;
 mod prompt;
 mod proxies;
 mod rotation;

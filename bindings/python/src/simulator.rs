@@ -36,14 +36,7 @@ impl Simulator {
 
     /// The settings of a sink that reads from this simulator.
     fn settings(&self) -> Vec<(&'static str, String)> {
-        vec![
-            ("oauth.url", self.running.oauth_url()),
-            ("oauth.client_id", self.running.client_id().into()),
-            ("oauth.client_secret", self.running.client_secret().into()),
-            ("oauth.scope", self.running.options().scope.clone()),
-            ("stream.url", self.running.stream_url()),
-            ("stream.id", self.running.stream_id().into()),
-        ]
+        self.running.settings()
     }
 
     #[getter]

@@ -177,6 +177,7 @@ mod tests {
             config.event.path = Some("/body/data".into());
             config.stream.id = Some("id".into());
             config.schema.file = Some("schema.json".into());
+            config.schema.inline = Some("{\n  \"type\": \"object\"\n}".into());
             config.destination.url = Some("sqlite:x.db".into());
             config.destination.password_file = Some("password.txt".into());
             config.proxy.url = Some("http://me@proxy:3128".into());

@@ -227,6 +227,11 @@ pub(in crate::config) static KEYS: &[Key] = &[
     key!(event.lines, ValueType::Switch, "Whether a message holds JSON Lines: each line is then treated as a message."),
     key!(schema.file, ValueType::Path, "A JSON Schema file that replaces the built-in schema."),
     key!(
+        schema.inline,
+        ValueType::Document,
+        "The same as text, instead of `schema.file`: in TOML between `'''`, so that one file holds the whole configuration."
+    ),
+    key!(
         schema.additional_properties,
         ValueType::Word(AdditionalProperties::WORDS),
         "The treatment of an event with unknown top-level members: `reject` makes it a dead letter, as the schema demands; `keep` stores the members in the column whose source is `rest`, if there is one."

@@ -62,6 +62,8 @@ pub struct Config {
 pub struct SchemaConfig {
     /// A JSON Schema file that replaces the built-in schema.
     pub file: Option<PathBuf>,
+    /// A JSON Schema that replaces the built-in one, as text.
+    pub inline: Option<String>,
     /// The treatment of unknown top-level members.
     pub additional_properties: AdditionalProperties,
 }

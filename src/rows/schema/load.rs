@@ -14,7 +14,7 @@ use crate::rows::schema::patterns::translate_all;
 use crate::rows::schema::problems::{not_compiled, violations_of_draft};
 use crate::rows::schema::validate::{Schema, pointer_bytes};
 
-/// The schema of CXone interaction events, used unless `schema.file` names another.
+/// The schema of CXone interaction events, used unless `schema.file` or `schema.inline` replaces it.
 pub(super) const BUILT_IN: &str = include_str!("event.schema.json");
 
 /// Far above any schema.
@@ -38,6 +38,7 @@ impl Schema {
     /// # Errors
     /// As those of [`Schema::load`].
     pub(crate) fn compile(config: &SchemaConfig, bytes_max: u64) -> Result<Self> {
+        config.validate()?;
         let name = name(config);
         let mut document = read(config, &name)?;
         if let Some(error) = violations_of_draft(&document, &name) {
@@ -69,16 +70,18 @@ impl Schema {
 }
 
 fn name(config: &SchemaConfig) -> String {
-    match &config.file {
-        None => "the built-in schema".into(),
-        Some(path) => format!("the JSON Schema {}", path.display()),
+    match (&config.file, &config.inline) {
+        (Some(path), _) => format!("the JSON Schema {}", path.display()),
+        (None, Some(_)) => "the JSON Schema of schema.inline".into(),
+        (None, None) => "the built-in schema".into(),
     }
 }
 
 fn read(config: &SchemaConfig, name: &str) -> Result<Json> {
-    let text = match &config.file {
-        None => BUILT_IN.to_owned(),
-        Some(path) => open::read_text(path, FILE_BYTES_MAX).map_err(|error| {
+    let text = match (&config.file, &config.inline) {
+        (None, None) => BUILT_IN.to_owned(),
+        (None, Some(text)) => text.clone(),
+        (Some(path), _) => open::read_text(path, FILE_BYTES_MAX).map_err(|error| {
             Error::config(format!("reading {name}: {error}"))
                 .caused_by(error)
                 .with_hint("set schema.file to a readable JSON file, or unset it for the built-in schema")
@@ -86,6 +89,6 @@ fn read(config: &SchemaConfig, name: &str) -> Result<Json> {
     };
     serde_json::from_str(&text).map_err(|error| {
         Error::config(format!("reading {name}: not JSON: {error}"))
-            .with_hint("a schema file is one JSON value, without comments and trailing commas")
+            .with_hint("a schema is one JSON value, without comments and trailing commas")
     })
 }

@@ -9,11 +9,23 @@ use crate::rows::schema::Schema;
 pub(super) fn compile(text: &str, additional_properties: AdditionalProperties) -> Result<Schema> {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     file.write_all(text.as_bytes()).unwrap();
-    Schema::compile(&SchemaConfig { file: Some(file.path().to_owned()), additional_properties }, 64 << 20)
+    Schema::compile(&SchemaConfig { file: Some(file.path().to_owned()), inline: None, additional_properties }, 64 << 20)
 }
 
 pub(super) fn own_schema(text: &str) -> Result<Schema> {
     compile(text, AdditionalProperties::Reject)
+}
+
+#[test]
+fn a_schema_may_be_text_in_the_configuration() {
+    let text = |text: &str| SchemaConfig { inline: Some(text.into()), ..SchemaConfig::default() };
+    let schema = Schema::compile(&text(r#"{"required":["id"]}"#), 1 << 20).unwrap();
+    assert!(schema.parse(br#"{"id":1}"#).is_ok() && schema.parse(b"{}").is_err());
+
+    let error = Schema::compile(&text("{"), 1 << 20).unwrap_err();
+    assert!(error.message().contains("schema.inline: not JSON"), "{error}");
+    let both = SchemaConfig { file: Some("schema.json".into()), ..text("{}") };
+    assert!(Schema::compile(&both, 1 << 20).unwrap_err().message().contains("both set"));
 }
 
 const DRAFTS: [&str; 5] = [

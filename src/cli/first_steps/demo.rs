@@ -4,18 +4,18 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use super::arguments::{Demo, Settings};
-use super::follow::{failed, follow};
-use super::format::{counted, rows, summary, terminal_width};
-use super::print::print_out;
-use super::signals::stop_on_signal;
-use super::{dead_letters, logging};
+use crate::cli::arguments::{Demo, Settings};
+use crate::cli::follow::{failed, follow};
+use crate::cli::format::{counted, rows, summary, terminal_width};
+use crate::cli::print::print_out;
+use crate::cli::signals::stop_on_signal;
+use crate::cli::{dead_letters, logging};
 use crate::config::OnNormalClose;
 use crate::files::open;
 use crate::simulator::{Simulator, SimulatorOptions};
 use crate::{Config, Error, ErrorKind, Result, Sink};
 
-pub(super) fn demo(options: &Demo, settings: &Settings) -> Result<ExitCode> {
+pub(in crate::cli) fn demo(options: &Demo, settings: &Settings) -> Result<ExitCode> {
     let directory = make_directory()?;
     let mut config = Config::default();
     config.spool.path = directory.join("spool.db");
