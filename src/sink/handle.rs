@@ -269,9 +269,5 @@ impl Drop for Handle {
 }
 
 #[cfg(test)]
-#[path = "tests/handle.rs"]
+#[path = "tests/mod.rs"]
 mod tests;
-
-#[cfg(test)]
-#[path = "tests/verdicts.rs"]
-mod verdicts;

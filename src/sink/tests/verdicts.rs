@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 use tempfile::TempDir;
 
-use super::*;
+use super::super::*;
 use crate::destination::{Applied, Checkpoint, Destination, Examination, Fence, Link, Trial, Write};
 use crate::error::Class;
 use crate::report::finding::Finding;
