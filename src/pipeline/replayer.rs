@@ -33,14 +33,15 @@ pub(crate) type Fates = Vec<(u64, Fate)>;
 impl Replayer<'_> {
     /// Replays one page of those below offset `to`. The fates are `None` if the spool has no room: nothing was changed.
     pub(crate) fn page(&self, selection: &Selection, from: u64, to: u64) -> Result<(Page, Option<Fates>)> {
-        let page = self.spool.replayable(selection, from, to)?;
+        let page = self.spool.replayable(selection, from, to, self.is_forced)?;
         let fates = self.replay(&page, None)?;
         Ok((page, fates))
     }
 
     /// Replays one page of another process's request, which holds the progress.
     pub(crate) fn answer(&self, request: &Request) -> Result<()> {
-        let page = self.spool.replayable(&request.selection, request.from, self.spool.committed())?;
+        let page =
+            self.spool.replayable(&request.selection, request.from, self.spool.committed(), request.is_forced)?;
         if self.replay(&page, Some(request))?.is_some() && page.next.is_none() {
             log::info!("dead letters were replayed as another process requested");
         }

@@ -22,8 +22,8 @@ use crate::threads::stop_signal::StopSignal;
 /// If the destination is unreachable, only the schema is checked, not the mapping and not the table, and the log says so.
 ///
 /// # Errors
-/// `SPOOL` if the file does not exist; `CONFIG` for a bad configuration or schema; `DATABASE` for a table that does not match the
-/// configuration.
+/// [`Spool`](crate::ErrorKind::Spool) if the file does not exist; [`Config`](crate::ErrorKind::Config) for a bad configuration or schema;
+/// [`Database`](crate::ErrorKind::Database) for a table that does not match the configuration.
 pub fn replay_dry_run(config: &Config, selection: &Selection) -> Result<ReplayReport> {
     config.validate()?;
     let requests = Requests::open(config)?;
@@ -92,8 +92,9 @@ fn fates_of(
     }
     let (Some((mut destination, plan)), Some(rows)) = (table, rows) else { return Ok((fates, None)) };
     let (superseded, destination) = away_from_the_caller(move || {
-        let superseded: HashSet<u64> =
-            destination.superseded(&rows)?.into_iter().map(|row| rows.offsets[row]).collect();
+        let which: Vec<u32> = (0..u32::try_from(rows.len()).unwrap_or(u32::MAX)).collect();
+        let superseded = destination.superseded(&rows, &which)?;
+        let superseded: HashSet<u64> = superseded.into_iter().map(|row| rows.offsets[row as usize]).collect();
         Ok((superseded, destination))
     })?;
     for (offset, fate) in &mut fates {

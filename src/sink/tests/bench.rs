@@ -103,8 +103,8 @@ impl Destination for Faulty {
         self.inner.peek(count)
     }
 
-    fn superseded(&mut self, rows: &Rows) -> Result<Vec<usize>> {
-        self.inner.superseded(rows)
+    fn superseded(&mut self, rows: &Rows, which: &[u32]) -> Result<Vec<u32>> {
+        self.inner.superseded(rows, which)
     }
 
     fn examine(&mut self, what: Examination<'_>) -> Result<Option<Finding>> {

@@ -125,7 +125,7 @@ impl Destination for Simulated {
         Ok(Vec::new())
     }
 
-    fn superseded(&mut self, _rows: &Rows) -> Result<Vec<usize>> {
+    fn superseded(&mut self, _rows: &Rows, _which: &[u32]) -> Result<Vec<u32>> {
         Ok(Vec::new())
     }
 

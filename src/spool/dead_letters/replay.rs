@@ -46,7 +46,7 @@ impl Spool {
     ) -> rusqlite::Result<Option<Fates>> {
         let transaction = writer.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut burst = Burst::default();
-        let fates = update(&transaction, judged, now, self.end(), &mut burst)?;
+        let fates = update(&transaction, judged, now, is_forced, self.end(), &mut burst)?;
         if !burst.is_empty() && !self.has_room(&burst) {
             return Ok(None);
         }
@@ -84,6 +84,7 @@ fn update(
     transaction: &Connection,
     judged: &[Judged<'_>],
     now: i64,
+    is_forced: bool,
     end: u64,
     burst: &mut Burst,
 ) -> rusqlite::Result<Fates> {
@@ -91,7 +92,7 @@ fn update(
     for (letter, rejected) in judged {
         let offset = end + burst.events() as u64;
         let fate = match rejected {
-            None if mark(transaction, letter.offset, now, offset)? => {
+            None if mark(transaction, letter.offset, now, is_forced, offset)? => {
                 burst.push(&letter.event.0);
                 Fate::Replayed(Some(offset))
             }
@@ -103,10 +104,11 @@ fn update(
     Ok(fates)
 }
 
-/// Marks a dead letter as replayed; false if it was deleted or replayed before.
-fn mark(transaction: &Connection, offset: u64, now: i64, replayed_as: u64) -> rusqlite::Result<bool> {
-    let update = "UPDATE dead_letters SET replayed_at = ?2, replayed_as = ?3 WHERE offset = ?1 AND replayed_at IS NULL";
-    Ok(transaction.prepare_cached(update)?.execute(params![offset, now, replayed_as])? > 0)
+/// Marks a dead letter as replayed; false if it was deleted or replayed before. One that was superseded may be replayed again by force.
+fn mark(transaction: &Connection, offset: u64, now: i64, is_forced: bool, replayed_as: u64) -> rusqlite::Result<bool> {
+    let update = "UPDATE dead_letters SET replayed_at = ?2, replayed_as = ?3, superseded_at = NULL
+         WHERE offset = ?1 AND (replayed_at IS NULL OR (?4 AND superseded_at IS NOT NULL))";
+    Ok(transaction.prepare_cached(update)?.execute(params![offset, now, replayed_as, is_forced])? > 0)
 }
 
 /// Replaces the reason of a dead letter; false if it was deleted or replayed.

@@ -30,7 +30,7 @@ fn pages_hold_each_dead_letter_once_in_order() {
     {
         let (mut found, mut skipped, mut from, mut pages) = (Vec::new(), Vec::new(), 0, 0);
         loop {
-            let page = spool.replayable(&selection, from, 2400).unwrap();
+            let page = spool.replayable(&selection, from, 2400, false).unwrap();
             assert!(page.dead_letters.len() + page.skipped.len() <= 1000);
             found.extend(page.dead_letters.iter().map(|letter| letter.offset));
             skipped.extend(page.skipped);
@@ -45,7 +45,7 @@ fn pages_hold_each_dead_letter_once_in_order() {
         assert!(skipped.is_empty() || skipped == not_there, "{skipped:?}");
     }
     let large = spool_with_dead_letters(Path::new(":memory:"), 20, 100_000);
-    let page = large.replayable(&Selection::All, 0, 20).unwrap();
+    let page = large.replayable(&Selection::All, 0, 20, false).unwrap();
     assert!(
         (5..=7).contains(&page.dead_letters.len()),
         "a page holds no more than a burst: {}",
@@ -59,14 +59,14 @@ fn a_dead_letter_is_marked_with_its_append_or_not_at_all() {
     let path = directory.path().join("spool.db");
     let spool = spool_with_dead_letters(&path, 3, 10);
     append(&spool, &[&vec![0; 60 << 10]]);
-    let mut page = spool.replayable(&Selection::All, 0, 3).unwrap();
+    let mut page = spool.replayable(&Selection::All, 0, 3, false).unwrap();
     page.dead_letters[0].event.0 = vec![0; 5 << 10];
     assert_eq!(spool.replay(&good(&page), 9, false, None).unwrap(), None, "the spool is full");
     assert!(spool.dead_letters(0, 9).unwrap().iter().all(|letter| letter.replayed_at.is_none()));
 
     spool.commit_all(4).unwrap();
     spool.tidy().unwrap();
-    let page = spool.replayable(&Selection::All, 0, 3).unwrap();
+    let page = spool.replayable(&Selection::All, 0, 3, false).unwrap();
     DeadLetters::open(&config(&path)).unwrap().purge(&only_unseen()).unwrap();
     let again = letter(1, b"again");
     spool.keep(std::slice::from_ref(&again)).unwrap();
@@ -93,7 +93,7 @@ fn a_request_is_replayed_once_page_by_page() {
     let requests = Requests::open(&config(&path)).unwrap();
     let withdrawn = requests.place(&Selection::Offsets(vec![1]), false).unwrap();
     let request = spool.replay_request().unwrap().unwrap();
-    let page = spool.replayable(&request.selection, request.from, 1500).unwrap();
+    let page = spool.replayable(&request.selection, request.from, 1500, false).unwrap();
     requests.withdraw(withdrawn).unwrap();
     let fates = spool.replay(&good(&page), 9, false, Some((&request, &page))).unwrap().unwrap();
     assert_eq!(fates, [(1, Fate::Skipped)], "nothing is done for a withdrawn request");
@@ -103,7 +103,7 @@ fn a_request_is_replayed_once_page_by_page() {
     assert_ne!(id, withdrawn, "a number is not used again");
     for expected in [false, true] {
         let request = spool.replay_request().unwrap().unwrap();
-        let page = spool.replayable(&request.selection, request.from, 1500).unwrap();
+        let page = spool.replayable(&request.selection, request.from, 1500, false).unwrap();
         spool.replay(&good(&page), 9, false, Some((&request, &page))).unwrap().unwrap();
         assert_eq!(requests.progress(id).unwrap().done.is_some(), expected);
     }
@@ -138,7 +138,7 @@ fn a_replayed_dead_letter_is_not_prepared_again_after_a_crash() {
     append(&spool, &[b"bad"]);
     spool.keep(&[letter(0, b"bad")]).unwrap();
     spool.commit_all(1).unwrap();
-    let page = spool.replayable(&Selection::All, 0, 1).unwrap();
+    let page = spool.replayable(&Selection::All, 0, 1, false).unwrap();
     spool.replay(&good(&page), 9, false, None).unwrap().unwrap();
     drop(spool);
     let spool = Spool::open(&config(&path)).unwrap();
