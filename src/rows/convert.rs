@@ -20,7 +20,7 @@ use crate::time::timestamp::DateTime;
 /// Appends the event as one row, or leaves `rows` as they were.
 ///
 /// # Errors
-/// `UNMAPPED` with one violation for each column whose value does not fit.
+/// [`Unmapped`](crate::ErrorKind::Unmapped) with one violation for each column whose value does not fit.
 pub(crate) fn map_event(event: &Json, offset: u64, rows: &mut Rows) -> Result<()> {
     let plan = Arc::clone(&rows.plan);
     let (values_before, text_before) = (rows.values.len(), rows.text.len());
