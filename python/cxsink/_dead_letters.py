@@ -46,6 +46,8 @@ class DeadLetter:
     """The time at which it was appended to the spool again."""
     replayed_as: int | None
     """The offset that it was given then; of a message, that of its first event, or ``None`` if it had none."""
+    superseded_at: datetime | None
+    """The time at which the replayed event was found superseded: a later event of its key was in the table. A forced replay takes it again."""
     event: bytes = field(repr=False)
     """The event, byte for byte."""
 
@@ -255,5 +257,6 @@ def _from_json(text: str) -> DeadLetter:
         exported_at=to_datetime_or_none(found["exported_at"]),
         replayed_at=to_datetime_or_none(found["replayed_at"]),
         replayed_as=found["replayed_as"],
+        superseded_at=to_datetime_or_none(found["superseded_at"]),
         event=event,
     )

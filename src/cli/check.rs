@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use log::LevelFilter;
 
 use super::arguments::{CheckOptions, Settings};
-use super::format::duration;
+use super::format::{Tone, duration, shows_colours, toned};
 use super::print::print_out;
 use crate::check::{CheckArea, CheckReport, CheckStatus, CheckStep};
 
@@ -50,7 +50,15 @@ fn line(step: &CheckStep) -> String {
     let CheckStep { name, status, message, hint, .. } = step;
     let took = if *status == CheckStatus::Skipped { String::new() } else { duration(step.duration) };
     let hint = hint.as_ref().map_or_else(String::new, |hint| format!("\n{:INDENT$}→ {hint}", ""));
-    format!("{} {name:<NAME$} {took:>TIME$}  {message}{hint}", status.sign())
+    let tone = match status {
+        CheckStatus::Passed => Tone::Good,
+        CheckStatus::Warning => Tone::Warning,
+        CheckStatus::Failed => Tone::Bad,
+        CheckStatus::Skipped => Tone::Faint,
+    };
+    let sign = status.sign().to_string();
+    let sign = toned(&sign, Some(tone), shows_colours(&std::io::stdout()));
+    format!("{sign} {name:<NAME$} {took:>TIME$}  {message}{hint}")
 }
 
 fn summary(check: &CheckReport, elapsed: Duration) -> String {

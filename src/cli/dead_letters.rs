@@ -98,10 +98,11 @@ fn show_list(letters: &DeadLetters, from: u64, limit: usize) -> Result<()> {
 }
 
 fn handled(letter: &DeadLetter) -> &'static str {
-    match (letter.replayed_at, letter.exported_at) {
-        (Some(_), _) => "replayed",
-        (None, Some(_)) => "exported",
-        (None, None) => "",
+    match (letter.superseded_at, letter.replayed_at, letter.exported_at) {
+        (Some(_), _, _) => "superseded",
+        (None, Some(_), _) => "replayed",
+        (None, None, Some(_)) => "exported",
+        (None, None, None) => "",
     }
 }
 
@@ -150,6 +151,11 @@ pub(super) fn describe(letter: &DeadLetter) -> String {
     }
     if let (Some(at), Some(offset)) = (letter.replayed_at, letter.replayed_as) {
         let _ = writeln!(text, "  replayed at  {}, as event {offset}", utc(at));
+    }
+    if letter.superseded_at.is_some() {
+        text.push_str(
+            "  superseded   a later event of its key was in the table; replay --force writes it all the same\n",
+        );
     }
     for violation in &letter.violations {
         let _ = writeln!(text, "  {:<12} {violation}", one_line(&violation.keyword, NAME_CHARS_MAX));

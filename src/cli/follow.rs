@@ -10,6 +10,7 @@ use super::format::summary;
 use super::live::Live;
 use super::print::{print_err, report};
 use crate::config::LogFormat;
+use crate::report::status::Tried;
 use crate::{Config, Error, Notice, Poll, Result, Sink, Stats};
 
 /// Interval at which the loop checks for signals and draws.
@@ -34,7 +35,7 @@ pub(super) fn follow(
     let mut stopped: Option<Instant> = None;
     while !is_closed(sink, &mut live)? {
         if live.is_due() {
-            live.show(&sink.stats());
+            live.show(&sink.stats(), [Tried::Stream, Tried::Destination].map(|side| sink.next_try(side)));
         }
         if is_done() {
             sink.stop();
@@ -73,14 +74,7 @@ fn is_closed(sink: &Sink, live: &mut Live) -> Result<bool> {
         match sink.poll(Some(timeout))? {
             Poll::Closed => return Ok(true),
             // The log has all the others already.
-            Poll::Notice(Notice::Stats(stats)) => log::info!(
-                "{} events received, {} stored, {} pending, {} dead letters, {} reconnects",
-                stats.received,
-                stats.inserted + stats.updated + stats.unchanged + stats.confirmed,
-                stats.pending,
-                stats.dead_lettered,
-                stats.reconnects
-            ),
+            Poll::Notice(Notice::Stats(stats)) => log::info!("{stats}"),
             Poll::Notice(Notice::Error(error)) => live.note_error(&error, &sink.stats()),
             Poll::Notice(_) => {}
             Poll::TimedOut => break,

@@ -1,6 +1,9 @@
-//! Numbers, times and tables for people.
+//! Numbers, times, tables and colours for people.
 
+use std::borrow::Cow;
+use std::ffi::OsStr;
 use std::fmt::Write as _;
+use std::io::IsTerminal;
 use std::time::{Duration, SystemTime};
 
 use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, LineStyle, Row, Table, TableStyle, Width};
@@ -139,6 +142,34 @@ fn new_table(style: TableStyle, head: impl Into<Row>) -> Table {
         column.set_padding((GAP, 0));
     }
     table
+}
+
+/// What is said by a colour beside the words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Tone {
+    Good,
+    Warning,
+    Bad,
+    Faint,
+}
+
+/// The text in the colour of its tone, where a stream shows colours; see [`shows_colours`].
+pub(super) fn toned(text: &str, tone: Option<Tone>, shows_colours: bool) -> Cow<'_, str> {
+    // Select Graphic Rendition (ECMA-48).
+    let code = match tone.filter(|_| shows_colours) {
+        None => return text.into(),
+        Some(Tone::Good) => 32,
+        Some(Tone::Warning) => 33,
+        Some(Tone::Bad) => 31,
+        Some(Tone::Faint) => 2,
+    };
+    format!("\x1b[{code}m{text}\x1b[0m").into()
+}
+
+/// Whether a stream shows colours: a terminal does, unless the user wants none (<https://no-color.org>) or it has none.
+pub(super) fn shows_colours(stream: &impl IsTerminal) -> bool {
+    let is_set = |name, refused: fn(&OsStr) -> bool| std::env::var_os(name).is_some_and(|value| refused(&value));
+    stream.is_terminal() && !is_set("NO_COLOR", |value| !value.is_empty()) && !is_set("TERM", |value| value == "dumb")
 }
 
 #[cfg(test)]

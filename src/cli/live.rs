@@ -58,7 +58,8 @@ impl Live {
         self.trouble = Some((error.to_string(), stats.received));
     }
 
-    pub(super) fn show(&mut self, stats: &Stats) {
+    /// `next_tries`: the time until the stream, and until the destination, is tried again.
+    pub(super) fn show(&mut self, stats: &Stats, next_tries: [Option<Duration>; 2]) {
         let elapsed = self.drawn.elapsed();
         let finished = (stats.received + stats.recovered + stats.replayed).saturating_sub(stats.pending);
         let arriving = stats.received.saturating_sub(self.received);
@@ -67,20 +68,14 @@ impl Live {
         self.bar.set_position(finished);
         let is_over = |since: u64| stats.received > since && stats.state == State::Running;
         self.trouble.take_if(|(_, since)| is_over(*since));
-        let trouble = self
-            .trouble
-            .as_ref()
-            .map_or_else(String::new, |(error, _)| format!(" · {}", one_line(error, MESSAGE_CHARS_MAX)));
-        self.bar.set_message(format!(
-            "{} · {} events/s in, {} stored{} · {} stored · {} pending · {} dead letters{trouble}",
-            stats.state,
+        let trouble = self.trouble.as_ref().map(|(error, _)| one_line(error, MESSAGE_CHARS_MAX));
+        let rates = format!(
+            "{} events/s in, {} stored{}",
             rate(arriving, elapsed),
             rate(finishing, elapsed),
-            time_left(stats, finishing, elapsed),
-            count(stats.inserted + stats.updated + stats.unchanged + stats.confirmed),
-            count(stats.pending),
-            count(stats.dead_lettered),
-        ));
+            time_left(stats, finishing, elapsed)
+        );
+        self.bar.set_message(line(stats, &rates, trouble.as_deref(), next_tries));
         self.bar.tick();
     }
 }
@@ -92,6 +87,33 @@ fn time_left(stats: &Stats, finishing: u64, elapsed: Duration) -> String {
     }
     let left = elapsed.as_secs_f64() * (count_f64(stats.pending) / count_f64(finishing));
     format!(" ({left:.0} s left)")
+}
+
+/// The line, which the terminal cuts at its edge: what matters most comes first.
+fn line(stats: &Stats, rates: &str, trouble: Option<&str>, next_tries: [Option<Duration>; 2]) -> String {
+    let stored = stats.inserted + stats.updated + stats.unchanged + stats.confirmed;
+    let stored = format!("{} stored", count(stored));
+    let pending = format!("{} pending", count(stats.pending));
+    let dead_letters = format!("{} dead letters", count(stats.dead_lettered));
+    let next_tries = until_next_tries(next_tries);
+    let parts = match (trouble, next_tries.as_deref()) {
+        (None, None) => vec![stats.state.name(), rates, &stored, &pending, &dead_letters],
+        (trouble, next) => [Some(stats.state.name()), next, Some(&pending), trouble, Some(rates), Some(&stored)]
+            .into_iter()
+            .chain([Some(&*dead_letters)])
+            .flatten()
+            .collect(),
+    };
+    parts.join(" · ")
+}
+
+/// `next try: stream in 12 s`; `None` where nothing is waited for.
+fn until_next_tries(next_tries: [Option<Duration>; 2]) -> Option<String> {
+    let sides = ["stream", "destination"].into_iter().zip(next_tries);
+    // Rounded up: 0 s would be now.
+    let tries = sides.filter_map(|(side, left)| Some(format!("{side} in {:.0} s", left?.as_secs_f64().ceil())));
+    let tries: Vec<String> = tries.collect();
+    (!tries.is_empty()).then(|| format!("next try: {}", tries.join(", ")))
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a rough time")]
@@ -110,5 +132,31 @@ impl Drop for Live {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
         logging::set_beside(None);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn in_trouble_the_line_begins_with_what_is_waited_for() {
+        let stats = Stats { state: State::Running, pending: 1234, inserted: 5, ..Stats::default() };
+        let (soon, later) = (Some(Duration::from_millis(200)), Some(Duration::from_millis(11_400)));
+        let check = |trouble, next_tries, expected: &str| {
+            assert_eq!(line(&stats, "7 events/s in", trouble, next_tries), expected);
+        };
+        check(None, [None, None], "running · 7 events/s in · 5 stored · 1,234 pending · 0 dead letters");
+        let rest = "7 events/s in · 5 stored · 0 dead letters";
+        check(
+            Some("connecting: refused"),
+            [later, None],
+            &format!("running · next try: stream in 12 s · 1,234 pending · connecting: refused · {rest}"),
+        );
+        check(
+            None,
+            [soon, later],
+            &format!("running · next try: stream in 1 s, destination in 12 s · 1,234 pending · {rest}"),
+        );
     }
 }

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use indicatif::MultiProgress;
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
+use super::format::{Tone, shows_colours, toned};
 use crate::config::{LogConfig, LogFormat, LogLevel};
 use crate::error::foreign_text::{MESSAGE_CHARS_MAX, one_line};
 use crate::threads::sync;
@@ -83,7 +84,13 @@ impl Log for Logger {
         let line = if is_json() {
             json_line(record.level(), record.target(), &message).to_string()
         } else {
-            format!("{} {:<5} {message}", now(), record.level())
+            let tone = match record.level() {
+                Level::Error => Some(Tone::Bad),
+                Level::Warn => Some(Tone::Warning),
+                _ => None,
+            };
+            let level = format!("{:<5}", record.level());
+            format!("{} {} {message}", now(), toned(&level, tone, shows_colours(&std::io::stderr())))
         };
         let print = || {
             // A reader that has gone away is not a reason to end.

@@ -5,6 +5,7 @@ use std::io::{self, ErrorKind as IoErrorKind, Write};
 use std::process::ExitCode;
 use std::sync::Mutex;
 
+use super::format::{Tone, shows_colours, toned};
 use super::logging;
 use crate::threads::sync;
 use crate::{Error, ErrorKind, Result};
@@ -69,7 +70,8 @@ pub(super) fn report(error: &Error) {
         print_err!("{line}");
         return;
     }
-    print_err!("cxsink: {error}");
+    let name = toned("cxsink:", Some(Tone::Bad), shows_colours(&io::stderr()));
+    print_err!("{name} {error}");
     if let Some(hint) = error.hint() {
         print_err!("        {hint}");
     }

@@ -25,7 +25,7 @@ pub(super) fn without_owner(table: &str) -> Error {
     let message = format!("the table {table} has no column owner: an earlier version created it");
     Error::new(ErrorKind::Database, message)
         .with_class(Class::Mismatch)
-        .with_hint("run `cxsink init-db`, which adds it")
+        .with_hint("run `cxsink init-db` or call init_db, which adds it")
 }
 
 /// The guarantee that follows from the checkpoint table.
@@ -37,7 +37,7 @@ pub(super) fn finding(table: &str, exists: bool) -> Finding {
             format!(
                 "the table {table} does not exist: after a crash the last events may be applied again (at-least-once)"
             ),
-            "run `cxsink init-db`, which creates it",
+            "run `cxsink init-db` or call init_db, which creates it",
         )
     }
 }

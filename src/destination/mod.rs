@@ -65,8 +65,8 @@ pub(crate) trait Destination: Send {
     /// The first rows as text, with the columns in the order of `connect`.
     fn peek(&mut self, count: usize) -> Result<Vec<Vec<Option<String>>>>;
 
-    /// Which of the rows, as late events, would leave the table as it is now. Changes nothing.
-    fn superseded(&mut self, rows: &Rows) -> Result<Vec<usize>>;
+    /// Those of the rows in `which` that, as late events, would leave the table as it is now. Changes nothing.
+    fn superseded(&mut self, rows: &Rows, which: &[u32]) -> Result<Vec<u32>>;
 
     /// One step of `check`, which changes nothing. Connects if needed; `None` if the step does not apply to this destination.
     fn examine(&mut self, what: Examination<'_>) -> Result<Option<Finding>>;

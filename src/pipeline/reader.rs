@@ -11,7 +11,7 @@ use crate::error::{Class, Error, ErrorKind, Result};
 use crate::event::Burst;
 use crate::pipeline::connection_log::ConnectionLog;
 use crate::report::stats::Counter;
-use crate::report::status::{Side, Status};
+use crate::report::status::{Side, Status, Tried};
 use crate::source::{ReadOutcome, Source};
 use crate::spool::{Appended, Spool};
 use crate::time::backoff::Backoff;
@@ -65,6 +65,7 @@ impl Reader {
             }
             let delay = backoff.next_delay();
             log::info!("connecting to the stream again in {:.1} s", delay.as_secs_f64());
+            self.status.note_next_try(Tried::Stream, delay);
             if self.status.end_of_reading.wait(delay) {
                 break;
             }

@@ -45,13 +45,14 @@ pub(crate) enum PageReplay {
 impl Replayer<'_> {
     /// Replays one page of those below offset `to`.
     pub(crate) fn page(&self, selection: &Selection, from: u64, to: u64) -> Result<PageReplay> {
-        let page = self.spool.replayable(selection, from, to)?;
+        let page = self.spool.replayable(selection, from, to, self.is_forced)?;
         self.replay(&page, None)
     }
 
     /// Replays one page of another process's request, which holds the progress.
     pub(crate) fn answer(&self, request: &Request) -> Result<()> {
-        let page = self.spool.replayable(&request.selection, request.from, self.spool.committed())?;
+        let page =
+            self.spool.replayable(&request.selection, request.from, self.spool.committed(), request.is_forced)?;
         if let PageReplay::Done(_, None) = self.replay(&page, Some(request))? {
             log::info!("dead letters were replayed as another process requested");
         }

@@ -51,6 +51,10 @@ pub struct DeadLetter {
     /// The offset that it was given then: of the new event, and of its dead letter if it was rejected again. Of a message, the offset
     /// of its first event; `None` if it had none.
     pub replayed_as: Option<u64>,
+    /// The time at which the replayed event was found superseded: a later event of its key was in the table. A forced replay takes it
+    /// again.
+    #[serde(serialize_with = "json::time_or_null")]
+    pub superseded_at: Option<SystemTime>,
     /// The event, byte for byte.
     #[serde(flatten)]
     pub event: Payload,
@@ -150,6 +154,7 @@ impl DeadLetter {
             exported_at: None,
             replayed_at: None,
             replayed_as: None,
+            superseded_at: None,
             event: Payload(event.to_vec()),
             key_hash: None,
         }
@@ -200,6 +205,13 @@ pub struct Rejection {
     pub violations: Vec<Violation>,
     /// The database's SQLSTATE (PostgreSQL manual, appendix A), if the database refused it.
     pub sqlstate: Option<String>,
+}
+
+/// One line for people.
+impl fmt::Display for Rejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "event {} is a dead letter ({}): {}", self.offset, self.stage, self.reason)
+    }
 }
 
 impl From<&DeadLetter> for Rejection {

@@ -4,6 +4,7 @@
 //! counter says how many. Nothing else is lost: notices report what happened, they carry no events.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -61,6 +62,25 @@ impl Notice {
     /// Everything as one JSON object, with the member `kind`.
     pub fn to_json(&self) -> String {
         json::to_json(self)
+    }
+}
+
+/// One line for people.
+///
+/// ```
+/// use cxsink::{Notice, State};
+///
+/// assert_eq!(Notice::State(State::Running).to_string(), "the sink is running");
+/// ```
+impl fmt::Display for Notice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::State(state) => write!(f, "the sink is {state}"),
+            Self::Rejected(rejection) => rejection.fmt(f),
+            Self::Error(error) => error.fmt(f),
+            Self::Stats(stats) => stats.fmt(f),
+            Self::Stored(stored) => stored.fmt(f),
+        }
     }
 }
 
@@ -158,6 +178,25 @@ impl NoticeQueue {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::ErrorKind;
+    use crate::report::dead_letter::DeadLetter;
+
+    #[test]
+    fn a_notice_is_one_line() {
+        let check = |notice: Notice, line: &str| assert_eq!(notice.to_string(), line);
+        check(Notice::State(State::Stalled), "the sink is stalled");
+        let error = Error::new(ErrorKind::Json, "the event is not JSON");
+        check(Notice::Error(error.clone()), "the event is not JSON");
+        let rejection = Rejection::from(&DeadLetter::new(7, 0, 0, &error, b"{"));
+        check(Notice::Rejected(rejection), "event 7 is a dead letter (json): the event is not JSON");
+        check(
+            Notice::Stored(Stored { inserted: 3, dead_lettered: 1, ..Stored::default() }),
+            "3 inserted, 1 dead-lettered",
+        );
+        check(Notice::Stored(Stored::default()), "no events");
+        let stats = Stats { received: 7, inserted: 2, confirmed: 1, pending: 4, ..Stats::default() };
+        check(Notice::Stats(Box::new(stats)), "7 events received, 3 stored, 4 pending, 0 dead letters, 0 reconnects");
+    }
 
     #[test]
     fn a_full_queue_drops_the_oldest_notice_that_is_not_an_error() {

@@ -6,6 +6,7 @@
 //!
 //! Messages are accounted for as well: `messages = ignored` + those with events ([`Stats::messages_with_events`]).
 
+use std::fmt;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -168,8 +169,8 @@ impl State {
     }
 }
 
-impl std::fmt::Display for State {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }
 }
@@ -203,6 +204,28 @@ impl Stats {
     /// Everything as one JSON object.
     pub fn to_json(&self) -> String {
         json::to_json(self)
+    }
+}
+
+/// The main counters in one line for people.
+impl fmt::Display for Stats {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let stored = self.inserted + self.updated + self.unchanged + self.confirmed;
+        write!(
+            f,
+            "{} events received, {stored} stored, {} pending, {} dead letters, {} reconnects",
+            self.received, self.pending, self.dead_lettered, self.reconnects
+        )
+    }
+}
+
+/// The counts that are not 0, in one line for people.
+impl fmt::Display for Stored {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let counts = self.counts().into_iter().filter(|(_, count)| *count > 0);
+        let counts: Vec<String> =
+            counts.map(|(counter, count)| format!("{count} {}", counter.name().replace('_', "-"))).collect();
+        if counts.is_empty() { f.write_str("no events") } else { f.write_str(&counts.join(", ")) }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The status of a sink, shared by its threads and the handle: state, failure, counters, notices.
 
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use crate::error::Error;
 use crate::report::notice::{Notice, NoticeQueue};
@@ -33,6 +34,21 @@ pub(crate) struct Status {
     pub(crate) abort: StopSignal,
     pub(crate) clock: Arc<dyn Clock>,
     standing: Mutex<Standing>,
+    next_tries: Mutex<NextTries>,
+}
+
+/// A side that is tried again after a pause.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tried {
+    Stream,
+    Destination,
+}
+
+/// The times of the next tries, for those who wait beside the sink.
+#[derive(Debug, Default)]
+struct NextTries {
+    stream: Option<Instant>,
+    destination: Option<Instant>,
 }
 
 #[derive(Debug, Default)]
@@ -52,7 +68,29 @@ impl Status {
             abort: StopSignal::new(),
             clock,
             standing: Mutex::default(),
+            next_tries: Mutex::default(),
         }
+    }
+
+    /// The next try is after this delay.
+    pub(crate) fn note_next_try(&self, side: Tried, delay: Duration) {
+        let at = Instant::now().checked_add(delay);
+        let mut next = sync::lock(&self.next_tries);
+        match side {
+            Tried::Stream => next.stream = at,
+            Tried::Destination => next.destination = at,
+        }
+    }
+
+    /// The time until the next try; `None` while there is none to wait for.
+    #[cfg(feature = "cli")]
+    pub(crate) fn next_try(&self, side: Tried) -> Option<Duration> {
+        let next = sync::lock(&self.next_tries);
+        let at = match side {
+            Tried::Stream => next.stream,
+            Tried::Destination => next.destination,
+        };
+        at.map(|at| at.saturating_duration_since(Instant::now())).filter(|left| !left.is_zero())
     }
 
     pub(crate) fn state(&self) -> State {

@@ -167,6 +167,6 @@ pub(super) fn missing_column(table: &Table, name: &str) -> Error {
         .with_sqlstate("42703")
         .with_column(Some(name))
         .with_hint(
-            "add the column, or remove it from [mapping.columns]; `cxsink init-db --print` shows the default table",
+            "add the column, or remove it from [mapping.columns]; `cxsink init-db --print` or init_db_sql shows the default table",
         )
 }

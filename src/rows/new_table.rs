@@ -30,7 +30,7 @@ pub(crate) struct NewTable {
 
 impl NewTable {
     /// # Errors
-    /// `CONFIG`: the mapping has an unknown source.
+    /// [`Config`](crate::ErrorKind::Config): the mapping has an unknown source.
     pub(crate) fn new(mapping: &MappingConfig, schema: &Schema) -> Result<Self> {
         let column = |(name, source): &(String, String)| {
             let is_key = mapping.key.contains(name);

@@ -57,7 +57,8 @@ impl Plan {
     /// Combines a valid configuration with the table.
     ///
     /// # Errors
-    /// `DATABASE`, class `Mismatch`: the table lacks something. `CONFIG`: the mapping contradicts itself.
+    /// [`Database`](crate::ErrorKind::Database), class `Mismatch`: the table lacks something. [`Config`](crate::ErrorKind::Config): the
+    /// mapping contradicts itself.
     pub(crate) fn new(mapping: &MappingConfig, update_mode: UpdateMode, table: &Table) -> Result<Self> {
         let plan = Self::of_columns(mapping, update_mode, table)?;
         check_unique_key(mapping, table)?;

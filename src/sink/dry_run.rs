@@ -23,8 +23,8 @@ use crate::threads::stop_signal::StopSignal;
 /// If the destination is unreachable, only the schema is checked, not the mapping and not the table, and the log says so.
 ///
 /// # Errors
-/// `SPOOL` if the file does not exist; `CONFIG` for a bad configuration or schema; `DATABASE` for a table that does not match the
-/// configuration.
+/// [`Spool`](crate::ErrorKind::Spool) if the file does not exist; [`Config`](crate::ErrorKind::Config) for a bad configuration or schema;
+/// [`Database`](crate::ErrorKind::Database) for a table that does not match the configuration.
 pub fn replay_dry_run(config: &Config, selection: &Selection) -> Result<ReplayReport> {
     config.validate()?;
     let requests = Requests::open(config)?;
@@ -95,10 +95,12 @@ fn fates_of(
     }
     let (Some((mut destination, plan)), Some(rows)) = (table, rows) else { return Ok((fates, None)) };
     let (superseded, destination) = away_from_the_caller(move || {
-        let superseded: HashSet<usize> = destination.superseded(&rows)?.into_iter().collect();
+        let which: Vec<u32> = (0..u32::try_from(rows.len()).unwrap_or(u32::MAX)).collect();
+        let superseded: HashSet<u32> = destination.superseded(&rows, &which)?.into_iter().collect();
         // A message is superseded if all of its events are.
-        let (left, applied): (Vec<_>, Vec<_>) = (0..rows.len()).partition(|row| superseded.contains(row));
-        let offsets = |rows_of: Vec<usize>| rows_of.into_iter().map(|row| rows.offsets[row]).collect::<HashSet<u64>>();
+        let (left, applied): (Vec<u32>, Vec<u32>) = which.into_iter().partition(|row| superseded.contains(row));
+        let offsets =
+            |rows_of: Vec<u32>| rows_of.into_iter().map(|row| rows.offsets[row as usize]).collect::<HashSet<u64>>();
         Ok((&offsets(left) - &offsets(applied), destination))
     })?;
     for (offset, fate) in &mut fates {

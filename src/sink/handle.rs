@@ -8,6 +8,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::report::dead_letter::DeadLetter;
 use crate::report::notice::{Notice, Poll};
 use crate::report::stats::{Counter, State, Stats};
+#[cfg(feature = "cli")]
+use crate::report::status::Tried;
 use crate::report::stream_connection::{Gap, StreamConnection, gaps};
 use crate::rows::schema::Schema;
 use crate::sink::adapters::Parts;
@@ -28,7 +30,7 @@ use crate::threads::sync;
 /// let sink = Sink::open(&Config::load("cxsink.toml")?)?;
 /// sink.start()?;
 /// for notice in sink.notices() {
-///     println!("{}", notice.to_json());
+///     println!("{notice}");
 /// }
 /// sink.close()
 /// # }
@@ -59,7 +61,8 @@ impl Sink {
     /// Checks the configuration, compiles the schema and opens the spool. Starts nothing and connects to nothing.
     ///
     /// # Errors
-    /// `CONFIG` for a bad configuration or schema, `SPOOL` for a spool that cannot be used.
+    /// [`Config`](crate::ErrorKind::Config) for a bad configuration or schema, [`Spool`](crate::ErrorKind::Spool) for a spool that cannot
+    /// be used.
     pub fn open(config: &Config) -> Result<Self> {
         config.validate()?;
         let schema = Schema::load(&config.schema, config.stream.event_bytes_max)?;
@@ -81,9 +84,9 @@ impl Sink {
     /// `destination.statement_timeout` at most, or until `stop()`.
     ///
     /// # Errors
-    /// `CONFIG` for a configured file or address that cannot be used; `DATABASE` for a table that does not exist or does not match
-    /// the configuration, or refused credentials. Both end the sink as `failed`. `STATE` after the first call; `FORKED` in a forked
-    /// child.
+    /// [`Config`](crate::ErrorKind::Config) for a configured file or address that cannot be used; [`Database`](crate::ErrorKind::Database)
+    /// for a table that does not exist or does not match the configuration, or refused credentials. Both end the sink as `failed`.
+    /// [`State`](crate::ErrorKind::State) after the first call; [`Forked`](crate::ErrorKind::Forked) in a forked child.
     pub fn start(&self) -> Result<()> {
         self.check_process()?;
         self.start_with(|| Parts::from_config(&self.0.config, &self.0.engine.status))
@@ -100,7 +103,7 @@ impl Sink {
     /// without polling.
     ///
     /// # Errors
-    /// `FORKED` in a forked child.
+    /// [`Forked`](crate::ErrorKind::Forked) in a forked child.
     pub fn poll(&self, timeout: Option<Duration>) -> Result<Poll> {
         self.check_process()?;
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
@@ -125,7 +128,7 @@ impl Sink {
     /// # let sink = cxsink::Sink::open(&cxsink::Config::default())?;
     /// sink.start()?;
     /// for notice in sink.notices() {
-    ///     println!("{}", notice.to_json());
+    ///     println!("{notice}");
     /// }
     /// # Ok(())
     /// # }
@@ -160,6 +163,12 @@ impl Sink {
         self.0.engine.status.state()
     }
 
+    /// The time until the stream, or the destination, is tried again; `None` while it is not waited for.
+    #[cfg(feature = "cli")]
+    pub(crate) fn next_try(&self, side: Tried) -> Option<Duration> {
+        self.0.engine.status.next_try(side)
+    }
+
     /// The error that ended the sink, if its state is `failed`.
     pub fn failure(&self) -> Option<Error> {
         self.0.engine.status.failure()
@@ -168,7 +177,7 @@ impl Sink {
     /// At most `count` dead letters from the offset `from` on, the oldest first.
     ///
     /// # Errors
-    /// `SPOOL` if the file cannot be read; `FORKED` in a forked child.
+    /// [`Spool`](crate::ErrorKind::Spool) if the file cannot be read; [`Forked`](crate::ErrorKind::Forked) in a forked child.
     pub fn dead_letters(&self, from: u64, count: usize) -> Result<Vec<DeadLetter>> {
         self.check_process()?;
         self.0.engine.spool.dead_letters(from, count)
@@ -177,7 +186,7 @@ impl Sink {
     /// The last 10,000 connections to the stream, the oldest first, including those of earlier processes with this spool.
     ///
     /// # Errors
-    /// `SPOOL` if the file cannot be read; `FORKED` in a forked child.
+    /// [`Spool`](crate::ErrorKind::Spool) if the file cannot be read; [`Forked`](crate::ErrorKind::Forked) in a forked child.
     pub fn connections(&self) -> Result<Vec<StreamConnection>> {
         self.check_process()?;
         self.0.engine.spool.connections()
@@ -186,7 +195,7 @@ impl Sink {
     /// The times in which events may have been missed, the oldest first; see [`Connections::gaps`](crate::connections::Connections::gaps).
     ///
     /// # Errors
-    /// `SPOOL` if the file cannot be read; `FORKED` in a forked child.
+    /// [`Spool`](crate::ErrorKind::Spool) if the file cannot be read; [`Forked`](crate::ErrorKind::Forked) in a forked child.
     pub fn gaps(&self) -> Result<Vec<Gap>> {
         let regressions = self.0.engine.spool.regressions()?;
         self.connections().map(|connections| gaps(&connections, regressions))
@@ -216,8 +225,8 @@ impl Sink {
     /// [`Pending`](Counter::Pending) events.
     ///
     /// # Errors
-    /// `TIMEOUT` if not every event could be committed in time: the sink has ended all the same, and the rest is in the spool.
-    /// The error that ended the sink, if its state is `failed`. `FORKED` in a forked child.
+    /// [`Timeout`](crate::ErrorKind::Timeout) if not every event could be committed in time: the sink has ended all the same, and the rest
+    /// is in the spool. The error that ended the sink, if its state is `failed`. [`Forked`](crate::ErrorKind::Forked) in a forked child.
     pub fn close_within(&self, timeout: Duration) -> Result<()> {
         self.check_process()?;
         self.stop();
@@ -270,13 +279,5 @@ impl Drop for Handle {
 }
 
 #[cfg(test)]
-#[path = "tests/handle.rs"]
+#[path = "tests/mod.rs"]
 mod tests;
-
-#[cfg(test)]
-#[path = "tests/verdicts.rs"]
-mod verdicts;
-
-#[cfg(test)]
-#[path = "tests/messages.rs"]
-mod messages;

@@ -21,9 +21,10 @@ impl Sink {
     /// spool is full.
     ///
     /// # Errors
-    /// `INVALID_ARGUMENT` if a line cannot be read; `STATE` when the sink is stopping; `SPOOL` if the file cannot be written. The message
-    /// says how many events were accepted, and [`Error::index`] is their number; every line that was read as a whole is among them,
-    /// unless the message gives the number of those that could not be kept. `FORKED` in a forked child.
+    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) if a line cannot be read; [`State`](crate::ErrorKind::State) when the sink
+    /// is stopping; [`Spool`](crate::ErrorKind::Spool) if the file cannot be written. The message says how many events were accepted, and
+    /// [`Error::index`] is their number; every line that was read as a whole is among them, unless the message gives the number of those
+    /// that could not be kept. [`Forked`](crate::ErrorKind::Forked) in a forked child.
     pub fn import(&self, lines: impl BufRead) -> Result<u64> {
         self.import_as(lines, Content::Events)
     }
@@ -34,7 +35,7 @@ impl Sink {
     /// the settings of this sink, and each of its events counts as accepted. Otherwise like [`import`](Self::import).
     ///
     /// # Errors
-    /// As [`import`](Self::import); `INVALID_ARGUMENT` also for a line that is not a dead letter.
+    /// As [`import`](Self::import); [`InvalidArgument`](crate::ErrorKind::InvalidArgument) also for a line that is not a dead letter.
     pub fn import_exported(&self, lines: impl BufRead) -> Result<u64> {
         self.import_as(lines, Content::DeadLetters)
     }

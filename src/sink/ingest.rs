@@ -15,8 +15,9 @@ impl Sink {
     /// Returns when the event is in the spool; `spool.sync` sets what it survives. Blocks while the spool is full.
     ///
     /// # Errors
-    /// `JSON` or `SCHEMA` for an event that is not valid; it is not kept. `STATE` when the sink is stopping; `SPOOL` if the file cannot
-    /// be written; `FORKED` in a forked child.
+    /// [`Json`](crate::ErrorKind::Json) or [`Schema`](crate::ErrorKind::Schema) for an event that is not valid; it is not kept.
+    /// [`State`](crate::ErrorKind::State) when the sink is stopping; [`Spool`](crate::ErrorKind::Spool) if the file cannot be written;
+    /// [`Forked`](crate::ErrorKind::Forked) in a forked child.
     pub fn ingest(&self, event: &[u8]) -> Result<()> {
         self.check_process()?;
         self.0.engine.schema.parse(event)?;
@@ -46,9 +47,10 @@ impl Sink {
     /// ```
     ///
     /// # Errors
-    /// `JSON` or `SCHEMA` for the first event that is not valid, `TIMEOUT` if the spool had no room in time, `STATE` when the sink is
-    /// stopping, `SPOOL` if the file cannot be written. In each case, every event before [`Error::index`] was accepted, and none from
-    /// there on. `FORKED` in a forked child.
+    /// [`Json`](crate::ErrorKind::Json) or [`Schema`](crate::ErrorKind::Schema) for the first event that is not valid,
+    /// [`Timeout`](crate::ErrorKind::Timeout) if the spool had no room in time, [`State`](crate::ErrorKind::State) when the sink is
+    /// stopping, [`Spool`](crate::ErrorKind::Spool) if the file cannot be written. In each case, every event before [`Error::index`] was
+    /// accepted, and none from there on. [`Forked`](crate::ErrorKind::Forked) in a forked child.
     pub fn ingest_many<E: AsRef<[u8]>>(
         &self,
         events: impl IntoIterator<Item = E>,

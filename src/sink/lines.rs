@@ -35,6 +35,7 @@ impl<R: BufRead> Lines<R> {
     }
 
     /// The number of the line that was returned last.
+    #[cfg(any(test, feature = "cli"))]
     pub(crate) fn number(&self) -> u64 {
         self.number
     }

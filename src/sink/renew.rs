@@ -8,7 +8,7 @@ use crate::spool::Spool;
 /// another sink owns. The next start applies every event in the file, also those that the other sink has applied already.
 ///
 /// # Errors
-/// `SPOOL` if a sink has the file open, or it cannot be used.
+/// [`Spool`](crate::ErrorKind::Spool) if a sink has the file open, or it cannot be used.
 pub fn renew_spool(config: &Config) -> Result<()> {
     Spool::renew(config)
 }

@@ -34,8 +34,8 @@ impl Sink {
     /// Those whose batch is not finished are skipped; after a crash, there may be some. Blocks while the spool is full.
     ///
     /// # Errors
-    /// `STATE` when the sink is stopping, `SPOOL` if the file cannot be used; those replayed before stay replayed. `FORKED` in a forked
-    /// child.
+    /// [`State`](crate::ErrorKind::State) when the sink is stopping, [`Spool`](crate::ErrorKind::Spool) if the file cannot be used; those
+    /// replayed before stay replayed. [`Forked`](crate::ErrorKind::Forked) in a forked child.
     pub fn replay(&self, selection: &Selection) -> Result<ReplayReport> {
         self.replay_as(selection, false)
     }
@@ -93,7 +93,8 @@ const REQUEST_CHECK: Duration = Duration::from_millis(20);
 /// with; `timeout` limits each step of it.
 ///
 /// # Errors
-/// `TIMEOUT` if that process does not answer in time; nothing more is replayed then. `SPOOL`, `DATABASE`, `CONFIG` as for
+/// [`Timeout`](crate::ErrorKind::Timeout) if that process does not answer in time; nothing more is replayed then.
+/// [`Spool`](crate::ErrorKind::Spool), [`Database`](crate::ErrorKind::Database), [`Config`](crate::ErrorKind::Config) as for
 /// [`Sink::start`].
 pub fn replay(config: &Config, selection: &Selection, timeout: Duration) -> Result<ReplayReport> {
     replay_as(config, selection, timeout, false)

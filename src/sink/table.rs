@@ -16,8 +16,9 @@ use crate::threads::stop_signal::StopSignal;
 /// `mapping.key`.
 ///
 /// # Errors
-/// `DATABASE` or `CONNECT` if the destination refuses or is unreachable, or if the table exists and does not have the columns of
-/// your own mapping; `CONFIG` if `destination.url`, the mapping or the schema is missing or bad.
+/// [`Database`](crate::ErrorKind::Database) or [`Connect`](crate::ErrorKind::Connect) if the destination refuses or is unreachable, or if
+/// the table exists and does not have the columns of your own mapping; [`Config`](crate::ErrorKind::Config) if `destination.url`, the
+/// mapping or the schema is missing or bad.
 pub fn init_db(config: &Config) -> Result<()> {
     let mut destination = open_destination(config, StopSignal::new())?;
     let own = own_table(config)?;
@@ -34,7 +35,7 @@ pub fn init_db(config: &Config) -> Result<()> {
 /// The SQL of [`init_db`]. Connects to nothing.
 ///
 /// # Errors
-/// `CONFIG` if `destination.url`, the mapping or the schema is missing or bad.
+/// [`Config`](crate::ErrorKind::Config) if `destination.url`, the mapping or the schema is missing or bad.
 pub fn init_db_sql(config: &Config) -> Result<String> {
     let destination = open_destination(config, StopSignal::new())?;
     Ok(destination.init_db_sql(own_table(config)?.as_ref()))
@@ -71,8 +72,8 @@ impl FirstRows {
 /// The first `count` rows of the table of the destination, as text.
 ///
 /// # Errors
-/// `DATABASE` or `CONNECT` if the table does not exist or the destination is unreachable; `CONFIG` if `destination.url` is missing or
-/// bad.
+/// [`Database`](crate::ErrorKind::Database) or [`Connect`](crate::ErrorKind::Connect) if the table does not exist or the destination is
+/// unreachable; [`Config`](crate::ErrorKind::Config) if `destination.url` is missing or bad.
 pub fn peek(config: &Config, count: usize) -> Result<FirstRows> {
     let mut destination = open_destination(config, StopSignal::new())?;
     away_from_the_caller(move || {

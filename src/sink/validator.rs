@@ -21,7 +21,7 @@ impl Validator {
     /// Compiles the schema.
     ///
     /// # Errors
-    /// `CONFIG` for a schema that cannot be used.
+    /// [`Config`](crate::ErrorKind::Config) for a schema that cannot be used.
     pub fn new(config: &Config) -> Result<Self> {
         Schema::load(&config.schema, config.stream.event_bytes_max).map(Self)
     }
@@ -29,7 +29,7 @@ impl Validator {
     /// Validates one event.
     ///
     /// # Errors
-    /// `JSON` or `SCHEMA`, with every violation.
+    /// [`Json`](crate::ErrorKind::Json) or [`Schema`](crate::ErrorKind::Schema), with every violation.
     pub fn validate(&self, event: &[u8]) -> Result<()> {
         self.0.parse(event).map(drop)
     }
@@ -38,7 +38,8 @@ impl Validator {
 /// Validates one event. For many, use a [`Validator`], which compiles the schema only once.
 ///
 /// # Errors
-/// `JSON` or `SCHEMA`, with every violation; `CONFIG` for a schema that cannot be used.
+/// [`Json`](crate::ErrorKind::Json) or [`Schema`](crate::ErrorKind::Schema), with every violation; [`Config`](crate::ErrorKind::Config)
+/// for a schema that cannot be used.
 pub fn validate(config: &Config, event: &[u8]) -> Result<()> {
     Validator::new(config)?.validate(event)
 }

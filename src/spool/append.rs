@@ -48,8 +48,8 @@ impl Spool {
     /// 1970-01-01 UTC.
     ///
     /// # Errors
-    /// Class `Transient` where waiting may help, a full disk for example; `STATE` after the intake has ended. No event of the
-    /// burst is in the file then.
+    /// Class `Transient` where waiting may help, a full disk for example; [`State`](crate::ErrorKind::State) after the intake has ended.
+    /// No event of the burst is in the file then.
     pub(crate) fn append(&self, burst: &Burst, received_at: i64) -> Result<Appended> {
         self.append_as(burst, received_at, false)
     }
@@ -77,7 +77,7 @@ impl Spool {
     /// read and must not be lost. What comes after the preparer has finished is left to the next process.
     ///
     /// # Errors
-    /// `STATE` once another process may open the file.
+    /// [`State`](crate::ErrorKind::State) once another process may open the file.
     pub(crate) fn append_last(&self, burst: &Burst, received_at: i64, is_late: bool) -> Result<()> {
         let mut writer = self.last_intake()?;
         let at =

@@ -119,7 +119,7 @@ impl Connections {
     /// Opens the file that `spool.path` names; it must exist.
     ///
     /// # Errors
-    /// `SPOOL` if there is no such file or it is not a spool.
+    /// [`Spool`](crate::ErrorKind::Spool) if there is no such file or it is not a spool.
     pub fn open(config: &Config) -> Result<Self> {
         Offline::open(config).map(Self)
     }
@@ -127,7 +127,7 @@ impl Connections {
     /// The last 10,000 connections, the oldest first.
     ///
     /// # Errors
-    /// `SPOOL` if the file cannot be read.
+    /// [`Spool`](crate::ErrorKind::Spool) if the file cannot be read.
     pub fn list(&self) -> Result<Vec<StreamConnection>> {
         let mut connections =
             list(&self.0.connection).map_err(|error| self.0.error("reading the connections from", &error))?;
@@ -142,7 +142,7 @@ impl Connections {
     /// it has ended. A gap ends only when the stream is open again, so it includes the time in which no process ran.
     ///
     /// # Errors
-    /// `SPOOL` if the file cannot be read.
+    /// [`Spool`](crate::ErrorKind::Spool) if the file cannot be read.
     pub fn gaps(&self) -> Result<Vec<Gap>> {
         let regressions = checkpoint_history::list(&self.0.connection);
         let regressions = regressions.map_err(|error| self.0.error("reading the gaps from", &error))?;

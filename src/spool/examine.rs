@@ -116,11 +116,14 @@ pub(crate) fn dead_letters(path: &Path, bytes_max: u64) -> Result<Option<Finding
     let is_full = space.saturating_add(SMALLEST_ROOM) > bytes_max;
     if is_full && seen == 0 && count > 0 {
         return Err(Error::spool(message).with_hint(
-            "export them with `cxsink dead-letters export`, or raise dead_letters.bytes_max: the sink waits with the next one",
+            "export them with `cxsink dead-letters export` or mark_exported, or raise dead_letters.bytes_max: the sink waits with the next one",
         ));
     }
     Ok(Some(if space > bytes_max / 5 * 4 && seen == 0 {
-        Finding::warning(message, "export them soon with `cxsink dead-letters export`, or raise dead_letters.bytes_max")
+        Finding::warning(
+            message,
+            "export them soon with `cxsink dead-letters export` or mark_exported, or raise dead_letters.bytes_max",
+        )
     } else {
         Finding::good(message)
     }))

@@ -279,6 +279,7 @@ fn dead_letters_end(connection: &Connection) -> rusqlite::Result<u64> {
 
 /// Adds up the space of the dead letters at each start, so that no mistake lasts; from here on the triggers do.
 fn count_dead_letters(connection: &Connection) -> rusqlite::Result<()> {
-    let update = "UPDATE spool SET dead_letter_space = (SELECT coalesce(sum(space), 0) FROM dead_letters)";
+    let update = "UPDATE spool SET dead_letter_space = (SELECT coalesce(sum(space), 0) FROM dead_letters)
+         + 52 * (SELECT count(*) FROM dead_letter_keys)";
     connection.execute(update, []).map(drop)
 }

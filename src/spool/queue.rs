@@ -102,7 +102,8 @@ impl Spool {
     /// Opens or creates the file.
     ///
     /// # Errors
-    /// Kind `SPOOL`: another process has it open, it is not a spool, it was written by a newer version, or the disk refuses.
+    /// Kind [`Spool`](crate::ErrorKind::Spool): another process has it open, it is not a spool, it was written by a newer version, or the
+    /// disk refuses.
     pub(crate) fn open(config: &Config) -> Result<Self> {
         let file = SpoolFile::open(&config.spool.path, config.spool.sync)?;
         Ok(Self {

@@ -60,9 +60,10 @@ pub(super) const TABLES: &str = concat!(
         exported_at INTEGER,
         replayed_at INTEGER,
         replayed_as INTEGER,
-        record INTEGER AS (36 + length(CAST(stage || reason || violations || coalesce(sqlstate, '')
+        superseded_at INTEGER,
+        record INTEGER AS (37 + length(CAST(stage || reason || violations || coalesce(sqlstate, '')
             || coalesce(constraint_name, '') || coalesce(column_name, '') AS BLOB)) + length(event)
-            + 8 * (exported_at IS NOT NULL) + 14 * (replayed_at IS NOT NULL)) STORED,
+            + 8 * (exported_at IS NOT NULL) + 14 * (replayed_at IS NOT NULL) + 8 * (superseded_at IS NOT NULL)) STORED,
         event BLOB NOT NULL,
         space INTEGER AS (20 * (exported_at IS NOT NULL OR replayed_at IS NOT NULL) + ",
     space_sql!("record"),

@@ -91,3 +91,18 @@ def test_a_first_program_reads_a_stream_to_its_end(
 
 def test_the_program_with_a_simulator_runs(installed: Installation) -> None:
     run(built("docs/c.md", 3, installed))
+
+
+def test_the_commands_for_another_prefix_build_a_program_that_finds_its_library(
+    installed: Installation, tmp_path: Path
+) -> None:
+    text = (PROJECT / "docs" / "c.md").read_text()
+    (commands,) = (block for block in re.findall(r"^```sh\n(.*?)^```", text, re.M | re.S) if "-rpath" in block)
+    (tmp_path / "program.c").write_text(programs("docs/c.md")[0][1])
+    environment = clean_environment(PREFIX=str(installed.prefix))
+    environment.pop("LD_LIBRARY_PATH", None)
+    done = subprocess.run(
+        ["sh", "-ec", f"{commands}\n./program"], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    # It starts, and has no configuration.
+    assert done.returncode == 1 and "cxsink.toml" in done.stderr, done.stdout + done.stderr

@@ -87,6 +87,18 @@ fn every_test_that_a_document_names_exists() {
     }
 }
 
+/// The documentation of the library for Rust: kinds of errors have their Rust names.
+#[test]
+fn the_rust_documentation_has_no_names_of_the_c_library() {
+    let mut code = String::new();
+    sources(&root().join("src"), &mut code);
+    let documentation = code.lines().filter(|line| line.trim_start().starts_with("///"));
+    let kinds = cxsink::ErrorKind::ALL.map(|kind| format!("`{}`", kind.name()));
+    let named: Vec<&str> = documentation.filter(|line| kinds.iter().any(|kind| line.contains(kind))).collect();
+    // An example of a name as it is shown.
+    assert!(named.iter().all(|line| line.contains("with an error")), "{named:#?}");
+}
+
 #[test]
 fn every_file_that_a_document_names_exists() {
     let folders = ["src/", "tests/", "docs/", "benches/", "scripts/", "bindings/", "python/", "include/", "examples/"];

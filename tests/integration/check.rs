@@ -341,7 +341,10 @@ fn the_command_line_prints_lines_or_json_and_sets_its_exit_code() {
     let (code, out, _) = run(&["--only", "destination"]);
     assert_eq!(code, 1, "{out}");
     assert!(out.contains("✗ destination.table"), "{out}");
-    assert!(out.contains("→ run `cxsink init-db`, or set destination.table to an existing table\n"), "{out}");
+    assert!(
+        out.contains("→ run `cxsink init-db` or call init_db, or set destination.table to an existing table\n"),
+        "{out}"
+    );
     assert!(out.contains("- destination.columns"), "{out}");
 
     let (code, out, err) = run(&["--json"]);

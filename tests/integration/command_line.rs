@@ -202,6 +202,8 @@ fn the_demo_prints_counters_rows_and_a_dead_letter() {
         "interaction_id",
         "The first dead letter",
         "reason",
+        " keys ✓",
+        " invalid events ✓",
     ] {
         assert!(out.contains(said), "{said} is not in {out}");
     }

@@ -214,6 +214,58 @@ fn with_a_timestamp_that_follows_an_export_never_goes_back() {
     }
 }
 
+/// Whether each dead letter was superseded when it was replayed.
+fn superseded(config: &Config) -> Vec<bool> {
+    let letters = cxsink::dead_letters::DeadLetters::open(config).unwrap().list(0, 9).unwrap();
+    assert!(letters.iter().all(|letter| letter.replayed_at.is_some()), "{letters:?}");
+    letters.iter().map(|letter| letter.superseded_at.is_some()).collect()
+}
+
+/// Of several in one statement, too.
+#[test]
+fn the_dead_letter_of_a_superseded_event_says_so_until_it_is_replayed_by_force() {
+    let bench = Bench::new(&[]);
+    bench.import(&[
+        event("k", 10, LONG),
+        event("k", 11, "sales"),
+        event("m", 10, LONG),
+        event("m", 11, "sales"),
+        event("l", 10, LONG),
+    ]);
+    // Late, as it was followed, but not superseded: its row is gone.
+    bench.database.execute("DELETE FROM cxone_events WHERE idempotency_key = 'm'");
+    bench.widen();
+    assert_eq!(bench.replay(), (3, 1));
+    assert_eq!(superseded(&bench.config), [true, false, false]);
+    assert_eq!(bench.rows(), ["k|11", "l|10", "m|10"]);
+    let again = cxsink::dead_letters::replay(&bench.config, &Selection::Offsets(vec![0]), PATIENCE).unwrap();
+    assert_eq!((again.replayed, again.skipped), (0, 1));
+    let forced = cxsink::dead_letters::replay_forced(&bench.config, &Selection::All, PATIENCE).unwrap();
+    assert_eq!((forced.replayed, forced.superseded), (1, 0));
+    assert_eq!(superseded(&bench.config), [false; 3]);
+    assert_eq!(bench.rows(), ["k|10", "l|10", "m|10"]);
+}
+
+#[test]
+fn in_sqlite_the_dead_letter_of_a_superseded_event_says_so_too() {
+    let directory = tempfile::tempdir().unwrap();
+    let table = directory.path().join("events.db");
+    let config = support::config(directory.path(), &format!("sqlite:{}", table.display()));
+    cxsink::init_db(&config).unwrap();
+    let half = |key| event(key, 10, "sales").replace("\"duration\":10", "\"duration\":0.5");
+    let sink = Sink::open(&config).unwrap();
+    sink.start().unwrap();
+    sink.ingest_many([event("n", 9, "sales"), half("k"), event("k", 11, "sales"), half("l")], None).unwrap();
+    sink.close_within(PATIENCE).unwrap();
+    assert_eq!(sink.stats().dead_lettered, 2, "{:?}", sink.stats());
+    drop(sink);
+    let alter = "ALTER TABLE cxone_events DROP COLUMN duration; ALTER TABLE cxone_events ADD COLUMN duration REAL";
+    rusqlite::Connection::open(&table).unwrap().execute_batch(alter).unwrap();
+    let report = cxsink::dead_letters::replay(&config, &Selection::All, PATIENCE).unwrap();
+    assert_eq!((report.replayed, report.superseded), (2, 1), "{report:?}");
+    assert_eq!(superseded(&config), [true, false]);
+}
+
 fn command(bench: &Bench, path: &Path, arguments: &[&str]) -> (i32, String, String) {
     output(
         cxsink(path)
@@ -241,6 +293,10 @@ fn the_command_says_what_is_superseded() {
     let (code, out, err) = command(&bench, path, &["dead-letters", "replay"]);
     assert!(code == 0 && out.contains("1 of the replayed ones superseded") && out.contains("--force"), "{out}{err}");
     assert!(err.contains("superseded"), "{err}");
+    let (code, out, err) = command(&bench, path, &["dead-letters", "list"]);
+    assert!(code == 0 && out.lines().any(|line| line.contains("  superseded  ")), "{out}{err}");
+    let (_, out, _) = command(&bench, path, &["dead-letters", "show", "0"]);
+    assert!(out.contains("a later event of its key was in the table"), "{out}");
     let (code, _, err) = command(&bench, path, &["import", "--replay", "letters.jsonl"]);
     assert!(code == 0 && err.contains("superseded         1"), "{err}");
     assert_eq!(bench.rows(), ["k|11"]);

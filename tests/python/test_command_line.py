@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
+import os
 import signal
+import struct
 import subprocess
 import sys
+import termios
+import threading
 from pathlib import Path
 
 import cxsink
@@ -74,3 +80,48 @@ def test_a_closed_pipe_is_not_an_error() -> None:
         process.stdout.close()
         err = process.stderr.read()
     assert process.returncode == 0 and err == b""
+
+
+def on_terminal(command: list[str], ended_by: str, **variables: str) -> str:
+    """What a command prints on a terminal of 80 columns; it gets Ctrl-C once it has printed `ended_by`."""
+    ours, theirs = os.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    environment = {**os.environ, "TERM": "xterm", **variables}
+    process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment)
+    os.close(theirs)
+    said, is_ended = b"", False
+    give_up = threading.Timer(DEADLINE_SECONDS, process.kill)
+    give_up.start()
+    try:
+        # On Linux the end of the other side is an error.
+        with contextlib.suppress(OSError):
+            while part := os.read(ours, 4096):
+                said += part
+                if ended_by.encode() in said and not is_ended:
+                    process.send_signal(signal.SIGINT)
+                    is_ended = True
+        process.wait()
+    finally:
+        give_up.cancel()
+        process.kill()
+        os.close(ours)
+    return said.decode()
+
+
+def test_colours_are_for_terminals_that_want_them(tmp_path: Path) -> None:
+    arguments = ["--set", f"spool.path={tmp_path}/spool.db", "--set", "destination.url=sqlite:/nowhere/events.db"]
+    command = [*COMMANDS["python -m"], *arguments, "check", "--only", "destination"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE_SECONDS)
+    assert "✗" in done.stdout and "\x1b[" not in done.stdout + done.stderr
+    assert "\x1b[31m✗\x1b[0m" in on_terminal(command, "never", NO_COLOR="")
+    assert "\x1b[" not in on_terminal(command, "never", NO_COLOR="1")
+    assert "\x1b[" not in on_terminal(command, "never", NO_COLOR="", TERM="dumb")
+
+
+def test_the_live_line_counts_down_to_the_next_try(settings: dict[str, str]) -> None:
+    with cxsink.Simulator(events=1) as simulator:
+        found = {**settings, **simulator.options, "retry.delay_min": "30s"}
+    # It is gone.
+    sets = [part for key, value in found.items() for part in ("--set", f"{key}={value}")]
+    said = on_terminal([*COMMANDS["python -m"], *sets, "run"], "next try: stream in ")
+    assert "next try: stream in " in said

@@ -27,7 +27,6 @@ def check(program: Callable[..., Program], folder: Path, source: str, said: str)
     assert (code, out, err) == (0, said, "")
 
 
-
 def test_a_simulator_continues_after_a_child_has_dropped_it(program: Callable[..., Program], tmp_path: Path) -> None:
     check(
         program,
@@ -140,4 +139,60 @@ if __name__ == "__main__":
                     print(len(error.violations), error.status)
 """,
         "[1, 1]\n4 31\n" * 2,
+    )
+
+
+def test_a_closed_sink_can_be_opened_again_while_a_child_lives(program: Callable[..., Program], tmp_path: Path) -> None:
+    check(
+        program,
+        tmp_path,
+        """
+found = settings("parent")
+sink = cxsink.Sink(found).start()
+end, hold = os.pipe()
+child = os.fork()
+if not child:
+    os.close(hold)
+    os.read(end, 1)
+    os._exit(0)
+sink.close(5)
+with cxsink.Sink(found) as again:
+    again.ingest(event % 1)
+print(again.stats().inserted)
+os.close(hold)
+assert os.waitpid(child, 0)[1] == 0
+""",
+        "1\n",
+    )
+
+
+def test_sinks_are_opened_and_closed_while_programs_are_started(program: Callable[..., Program], tmp_path: Path) -> None:
+    """Until its exec, a program that is being started has a copy of every descriptor."""
+    check(
+        program,
+        tmp_path,
+        """
+import subprocess, threading
+found = settings("parent")
+ended = threading.Event()
+
+def start_programs():
+    while not ended.is_set():
+        subprocess.run([sys.executable, "-S", "-c", ""], check=True)
+
+threads = [threading.Thread(target=start_programs) for _ in range(2)]
+for thread in threads:
+    thread.start()
+refused = 0
+for _ in range(300):
+    try:
+        cxsink.Sink(found).close()
+    except cxsink.SpoolError:
+        refused += 1
+ended.set()
+for thread in threads:
+    thread.join()
+print(refused, "refused")
+""",
+        "0 refused\n",
     )

@@ -55,6 +55,18 @@ impl Drop for SmallDisk {
     }
 }
 
+/// The command in a namespace in which `from` is mounted at `to` too. The mount is gone with it.
+pub fn with_bind(command: &Command, from: &str, to: &str) -> Command {
+    let mut bound = Command::new("unshare");
+    bound.args(NAMESPACE).args(["sh", "-c", "mount --bind \"$1\" \"$2\" && shift 2 && exec \"$@\"", "bind", from, to]);
+    bound.arg(command.get_program()).args(command.get_args());
+    bound.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default()).stdin(std::process::Stdio::null());
+    if let Some(directory) = command.get_current_dir() {
+        bound.current_dir(directory);
+    }
+    bound
+}
+
 /// Runs it to its end, well or not. What it has printed.
 fn run(command: &mut Command) -> Result<String, String> {
     let outcome = command.output().map_err(|error| error.to_string())?;

@@ -15,6 +15,7 @@ pub mod process;
 pub mod proxy;
 pub mod secrets;
 pub mod server;
+pub mod spool;
 pub mod tables;
 pub mod tls_bench;
 pub mod tls_front;

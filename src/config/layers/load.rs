@@ -149,6 +149,7 @@ impl Layers {
     }
 
     /// The file of variables that was read, for the log.
+    #[cfg(feature = "cli")]
     pub(crate) fn dotenv_file(&self) -> Option<String> {
         self.dotenv.as_ref().map(|(name, _)| dotenv_is_read(Path::new(name)))
     }

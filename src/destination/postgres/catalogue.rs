@@ -97,7 +97,7 @@ pub(super) fn read(
 pub(super) fn no_table(configured: &str) -> Error {
     mismatch(format!("the table {configured} does not exist"))
         .with_sqlstate(UNDEFINED_TABLE)
-        .with_hint("run `cxsink init-db`, or set destination.table to an existing table")
+        .with_hint("run `cxsink init-db` or call init_db, or set destination.table to an existing table")
 }
 
 fn mismatch(message: String) -> Error {

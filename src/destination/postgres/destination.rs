@@ -250,11 +250,11 @@ impl Destination for PostgresDestination {
         self.call(|destination| destination.try_peek(count))
     }
 
-    fn superseded(&mut self, rows: &Rows) -> Result<Vec<usize>> {
+    fn superseded(&mut self, rows: &Rows, which: &[u32]) -> Result<Vec<u32>> {
         self.call(|destination| {
             let relation = destination.relation.as_ref().ok_or_else(not_connected)?;
             let (sql, timeout) = (late::sql(&rows.plan, relation), destination.server.timeout());
-            late::superseded(destination.server.session()?, &sql, rows, timeout)
+            late::superseded(destination.server.session()?, &sql, rows, which, timeout)
         })
     }
 

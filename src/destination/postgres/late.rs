@@ -37,19 +37,21 @@ pub(super) fn sql(plan: &Plan, relation: &Relation) -> String {
     )
 }
 
-pub(super) fn superseded(session: &mut Session, sql: &str, rows: &Rows, timeout: Duration) -> Result<Vec<usize>> {
-    let numbers = 0..u32::try_from(rows.len()).unwrap_or(u32::MAX);
-    let each: Vec<Coalesced> = numbers.map(|row| Coalesced { first: row, last: row }).collect();
+pub(super) fn superseded(
+    session: &mut Session,
+    sql: &str,
+    rows: &Rows,
+    which: &[u32],
+    timeout: Duration,
+) -> Result<Vec<u32>> {
+    let each: Vec<Coalesced> = which.iter().map(|&row| Coalesced { first: row, last: row }).collect();
     let arrays = arrays(rows, &each);
     let types = rows.plan.row_columns().iter().map(|column| array_type(column.column_type));
     let parameters: Vec<(&(dyn ToSql + Sync), Type)> =
         arrays.iter().map(|array| array as &(dyn ToSql + Sync)).zip(types).collect();
     session.run("comparing events with the table", timeout, |client| {
         let found = client.query_typed(sql, &parameters)?;
-        found
-            .iter()
-            .map(|row| row.try_get::<_, i64>(0))
-            .map(|number| Ok(usize::try_from(number? - 1).unwrap_or(0)))
-            .collect()
+        let numbers = found.iter().map(|row| row.try_get::<_, i64>(0)).collect::<std::result::Result<Vec<_>, _>>()?;
+        Ok(numbers.iter().filter_map(|number| which.get(usize::try_from(number - 1).ok()?)).copied().collect())
     })
 }

@@ -76,7 +76,7 @@ impl SqliteDestination {
             let message = format!("the SQLite database {} has no table {}", self.path.display(), self.table.quoted());
             return Err(Error::new(ErrorKind::Database, message)
                 .with_class(Class::Mismatch)
-                .with_hint("run `cxsink init-db`, which creates it"));
+                .with_hint("run `cxsink init-db` or call init_db, which creates it"));
         }
         Ok(table)
     }
@@ -174,9 +174,9 @@ impl Destination for SqliteDestination {
         })
     }
 
-    fn superseded(&mut self, rows: &Rows) -> Result<Vec<usize>> {
+    fn superseded(&mut self, rows: &Rows, which: &[u32]) -> Result<Vec<u32>> {
         let table = self.table.quoted();
-        self.run("reading", |connection| late::superseded(connection, &table, rows))
+        self.run("reading", |connection| late::superseded(connection, &table, rows, which))
     }
 
     fn examine(&mut self, what: Examination<'_>) -> Result<Option<Finding>> {

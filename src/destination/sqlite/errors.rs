@@ -39,7 +39,9 @@ pub(super) fn sqlite_error(path: &Path, action: &str, error: &rusqlite::Error) -
         Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => {
             (Class::Mismatch, Some("create the directory, and make it and the file writable for this user"))
         }
-        Some(ErrorCode::Unknown) => (Class::Mismatch, Some("compare the table with `cxsink init-db --print`")),
+        Some(ErrorCode::Unknown) => {
+            (Class::Mismatch, Some("compare the table with `cxsink init-db --print` or init_db_sql"))
+        }
         _ => (Class::Transient, None),
     };
     let kind = if class == Class::BadRow { ErrorKind::Constraint } else { ErrorKind::Database };

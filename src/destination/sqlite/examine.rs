@@ -19,7 +19,7 @@ pub(super) fn file(path: &Path) -> Result<Finding> {
         let message = format!("opening the SQLite database {}: the file does not exist", path.display());
         return Err(Error::new(ErrorKind::Database, message)
             .with_class(Class::Mismatch)
-            .with_hint("run `cxsink init-db`, which creates it, or correct destination.url"));
+            .with_hint("run `cxsink init-db` or call init_db, which creates it, or correct destination.url"));
     }
     Ok(Finding::good(format!("SQLite {}, {}", rusqlite::version(), path.display())))
 }

@@ -8,12 +8,18 @@ use crate::rows::batch::Rows;
 use crate::rows::{Plan, PlanColumn};
 
 /// `table` is quoted.
-pub(super) fn superseded(connection: &Connection, table: &str, rows: &Rows) -> rusqlite::Result<Vec<usize>> {
+pub(super) fn superseded(
+    connection: &Connection,
+    table: &str,
+    rows: &Rows,
+    which: &[u32],
+) -> rusqlite::Result<Vec<u32>> {
     let plan = &rows.plan;
     let mut select = connection.prepare(&sql(plan, table))?;
     let mut superseded = Vec::new();
-    for row in 0..rows.len() {
-        let parameters = compared(plan).map(|(index, column)| Parameter::new(rows, row, index, column.column_type));
+    for &row in which {
+        let parameters =
+            compared(plan).map(|(index, column)| Parameter::new(rows, row as usize, index, column.column_type));
         if select.exists(params_from_iter(parameters))? {
             superseded.push(row);
         }

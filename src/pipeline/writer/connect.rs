@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::error::{Class, Error, ErrorKind, Result};
 use crate::pipeline::writer::run::Writer;
+use crate::report::status::Tried;
 use crate::rows::Plan;
 
 impl Writer {
@@ -64,6 +65,7 @@ impl Writer {
             let delay = self.backoff.next_delay();
             if !delay.is_zero() {
                 log::info!("trying the destination again in {:.1} s", delay.as_secs_f64());
+                self.status.note_next_try(Tried::Destination, delay);
             }
             if self.status.stop.wait(delay) {
                 return Ok(false);

@@ -39,8 +39,15 @@ impl Writer {
         Ok(ranges)
     }
 
-    /// Tells that events were not applied: their dead letters are the place to look.
-    pub(super) fn log_superseded(&self, sub_batch: SubBatch<'_>, superseded: u64) {
+    /// Tells that events were not applied: their dead letters are the place to look. `rows`: those that the table superseded just before
+    /// the statement. If another program has written in between, it is not known which they are, and only their number is told.
+    pub(super) fn note_superseded(&self, sub_batch: SubBatch<'_>, superseded: u64, rows: &[u32]) {
+        if rows.len() as u64 == superseded {
+            let offsets = rows.iter().map(|&row| sub_batch.batch.rows.offsets[row as usize]);
+            if let Err(error) = self.spool.note_superseded(offsets, self.status.clock.unix_micros()) {
+                self.status.report(&error);
+            }
+        }
         let first = sub_batch.rows.first().map_or(0, |_| self.spool.origin(sub_batch.offset(0)));
         log::warn!(
             "{superseded} of {} replayed events from dead letter {first} on are superseded: a later event of their key is in the table",

@@ -22,7 +22,7 @@ impl Writer {
             if self.plan.is_none() {
                 log::warn!(
                     "the destination has no table cxsink_checkpoint: after a crash the last events may be applied again \
-                     (at-least-once); `cxsink init-db` creates the table"
+                     (at-least-once); `cxsink init-db` or init_db creates the table"
                 );
             }
         }

@@ -213,21 +213,27 @@ impl Writer {
         let Partition { checkpoint, position, .. } = &self.partitions[sub_batch.partition];
         let owner = self.spool.owner();
         let fence = position.map(|from| Fence { spool_id: checkpoint, owner, from, to: sub_batch.to });
-        let error = match self.destination.apply(&Write { rows: &sub_batch.batch.rows, coalesced, fence, is_late }) {
-            Ok(Applied::Committed { inserted, updated }) => {
+        let rows = &sub_batch.batch.rows;
+        // The statement only counts them.
+        let superseded_rows = if is_late { self.destination.superseded(rows, sub_batch.rows) } else { Ok(Vec::new()) };
+        let applied = superseded_rows.and_then(|superseded| {
+            self.destination.apply(&Write { rows, coalesced, fence, is_late }).map(|applied| (applied, superseded))
+        });
+        let error = match applied {
+            Ok((Applied::Committed { inserted, updated }, superseded_rows)) => {
                 let (events, written) = (sub_batch.rows.len() as u64, coalesced.len() as u64);
                 let (left, coalesced) = (written - inserted - updated, events - written);
                 let (unchanged, superseded) = if is_late { (0, left) } else { (left, 0) };
                 self.note_unchanged(sub_batch, unchanged);
                 let stored = Stored { inserted, updated, unchanged, coalesced, superseded, ..Stored::default() };
                 self.spool.close_keys(&followers);
-                self.note_committed(sub_batch, stored);
                 if superseded > 0 {
-                    self.log_superseded(sub_batch, superseded);
+                    self.note_superseded(sub_batch, superseded, &superseded_rows);
                 }
+                self.note_committed(sub_batch, stored);
                 return Ok(Outcome::Committed);
             }
-            Ok(Applied::Fenced) => return Ok(Outcome::Fenced),
+            Ok((Applied::Fenced, _)) => return Ok(Outcome::Fenced),
             Err(error) => error,
         };
         if self.status.abort.is_set() {

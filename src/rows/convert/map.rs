@@ -17,7 +17,7 @@ use crate::rows::plan::Plan;
 /// Appends the event as one row, or leaves `rows` as they were.
 ///
 /// # Errors
-/// `UNMAPPED` with one violation for each column whose value does not fit.
+/// [`Unmapped`](crate::ErrorKind::Unmapped) with one violation for each column whose value does not fit.
 pub(crate) fn map_event(event: &ParsedEvent<'_>, offset: u64, rows: &mut Rows) -> Result<()> {
     let plan = Arc::clone(&rows.plan);
     let numbers = Numbers::new(event);

@@ -24,7 +24,7 @@ impl Schema {
     /// Compiles the configured schema, and logs its warnings.
     ///
     /// # Errors
-    /// `CONFIG`, with the place in the file.
+    /// [`Config`](crate::ErrorKind::Config), with the place in the file.
     pub(crate) fn load(config: &SchemaConfig, bytes_max: u64) -> Result<Self> {
         let schema = Self::compile(config, bytes_max)?;
         for warning in schema.warnings() {

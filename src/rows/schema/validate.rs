@@ -38,7 +38,8 @@ impl Schema {
     /// Parses and checks one event.
     ///
     /// # Errors
-    /// `JSON`: not a JSON text (RFC 8259), or larger than `stream.event_bytes_max`. `SCHEMA`, with the violations.
+    /// [`Json`](crate::ErrorKind::Json): not a JSON text (RFC 8259), or larger than `stream.event_bytes_max`.
+    /// [`Schema`](crate::ErrorKind::Schema), with the violations.
     pub(crate) fn parse<'e>(&self, event: &'e [u8]) -> Result<ParsedEvent<'e>> {
         if event.len() as u64 > self.bytes_max {
             return Err(not_json(format!(

@@ -8,13 +8,14 @@ use rusqlite::Connection;
 use serde_json::{Value as Json, json};
 use tempfile::TempDir;
 
-use super::*;
+use super::super::*;
 use crate::config::OnNormalClose;
 use crate::dead_letters::{Fate, ReplayReport, Selection, replay_dry_run};
 use crate::destination::Link;
 use crate::event::Burst;
 use crate::report::dead_letter::Stage;
 use crate::sink::adapters::open_destination;
+
 use crate::source::{ReadOutcome, Source};
 use crate::threads::stop_signal::StopSignal;
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 use tempfile::TempDir;
 
-use super::*;
+use super::super::*;
 use crate::destination::{Applied, Checkpoint, Destination, Examination, Fence, Link, Trial, Write};
 use crate::error::Class;
 use crate::report::finding::Finding;
@@ -125,7 +125,7 @@ impl Destination for Simulated {
         Ok(Vec::new())
     }
 
-    fn superseded(&mut self, _rows: &Rows) -> Result<Vec<usize>> {
+    fn superseded(&mut self, _rows: &Rows, _which: &[u32]) -> Result<Vec<u32>> {
         Ok(Vec::new())
     }
 

@@ -163,7 +163,7 @@ impl WebsocketProbe {
             0 => Finding::good(message),
             count => Finding::warning(
                 format!("{message}; {count} events arrived in between and were not kept"),
-                "check while no events are sent, or without the stream (--only): no other connection gets these events",
+                "check while no events are sent, or leave out the area `stream`: no other connection gets these events",
             ),
         })
     }

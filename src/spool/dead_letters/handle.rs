@@ -27,7 +27,7 @@ impl DeadLetters {
     /// Opens the file that `spool.path` names; it must exist.
     ///
     /// # Errors
-    /// `SPOOL` if there is no such file or it is not a spool.
+    /// [`Spool`](crate::ErrorKind::Spool) if there is no such file or it is not a spool.
     pub fn open(config: &Config) -> Result<Self> {
         Offline::open(config).map(Self)
     }
@@ -35,7 +35,7 @@ impl DeadLetters {
     /// At most `count` dead letters from offset `from` on, the oldest first.
     ///
     /// # Errors
-    /// `SPOOL` if the file cannot be read.
+    /// [`Spool`](crate::ErrorKind::Spool) if the file cannot be read.
     pub fn list(&self, from: u64, count: usize) -> Result<Vec<DeadLetter>> {
         list(&self.0.connection, from, count).map_err(|error| self.0.error("reading dead letters from", &error))
     }
@@ -43,7 +43,7 @@ impl DeadLetters {
     /// The number of dead letters.
     ///
     /// # Errors
-    /// `SPOOL` if the file cannot be read.
+    /// [`Spool`](crate::ErrorKind::Spool) if the file cannot be read.
     pub fn count(&self) -> Result<u64> {
         self.0
             .connection
@@ -54,7 +54,7 @@ impl DeadLetters {
     /// Notes that these offsets were exported: when `dead_letters.bytes_max` is reached, they may be deleted.
     ///
     /// # Errors
-    /// `SPOOL` if the file cannot be written.
+    /// [`Spool`](crate::ErrorKind::Spool) if the file cannot be written.
     pub fn mark_exported(&self, offsets: &[u64]) -> Result<()> {
         let mark = |connection: &Connection| -> rusqlite::Result<()> {
             let now = SystemClock.unix_micros();

@@ -85,7 +85,7 @@ impl Spool {
         ))
         .with_class(Class::Transient)
         .with_hint(
-            "export them with `cxsink dead-letters export`, so that the oldest may be deleted, or raise \
+            "export them with `cxsink dead-letters export` or mark_exported, so that the oldest may be deleted, or raise \
              dead_letters.bytes_max",
         )
     }
@@ -107,8 +107,10 @@ impl Spool {
     }
 }
 
-/// By the index, so that it is quick among millions that were neither exported nor replayed.
-pub(in crate::spool) const SEEN: &str = "SELECT offset, space FROM dead_letters INDEXED BY dead_letters_seen
+/// With the space of its key. By the index, so that it is quick among millions that were neither exported nor replayed.
+pub(in crate::spool) const SEEN: &str = "SELECT offset,
+         space + 52 * EXISTS (SELECT 1 FROM dead_letter_keys AS key WHERE key.offset = dead_letters.offset)
+     FROM dead_letters INDEXED BY dead_letters_seen
      WHERE (exported_at IS NOT NULL OR replayed_at IS NOT NULL) AND offset < (SELECT deleted_offset FROM spool) ORDER BY offset";
 
 fn insert(transaction: &Connection, letter: &DeadLetter) -> rusqlite::Result<()> {

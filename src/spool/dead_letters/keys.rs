@@ -9,7 +9,10 @@ use std::collections::{HashMap, HashSet};
 
 use rusqlite::{Connection, OptionalExtension};
 
-/// `followed_by` is the offset of a later event of the key that was written, or was about to be.
+/// The space of a row with its entry in the index, at large offsets (measured); as in [`TABLE`].
+pub(super) const KEY_SPACE: u64 = 52;
+
+/// `followed_by` is the offset of a later event of the key that was written, or was about to be. The space counts as that of dead letters.
 pub(in crate::spool) const TABLE: &str = "
     CREATE TABLE IF NOT EXISTS dead_letter_keys (
         offset INTEGER PRIMARY KEY,
@@ -19,6 +22,12 @@ pub(in crate::spool) const TABLE: &str = "
     CREATE INDEX IF NOT EXISTS dead_letter_keys_by_hash ON dead_letter_keys (key_hash, followed_by);
     CREATE TRIGGER IF NOT EXISTS dead_letter_key_deleted AFTER DELETE ON dead_letters BEGIN
         DELETE FROM dead_letter_keys WHERE offset = old.offset;
+    END;
+    CREATE TRIGGER IF NOT EXISTS dead_letter_key_counted AFTER INSERT ON dead_letter_keys BEGIN
+        UPDATE spool SET dead_letter_space = dead_letter_space + 52;
+    END;
+    CREATE TRIGGER IF NOT EXISTS dead_letter_key_discounted AFTER DELETE ON dead_letter_keys BEGIN
+        UPDATE spool SET dead_letter_space = dead_letter_space - 52;
     END;";
 
 /// For the hash of each key: the lowest and the highest offset of its dead letters that are not known to be followed.

@@ -1,5 +1,7 @@
 //! Pages of dead letters that a replay selects: a page is replayed in one transaction.
 
+use std::ops::Range;
+
 use rusqlite::{Connection, params};
 
 use crate::error::Result;
@@ -31,15 +33,22 @@ impl Page {
 
 impl Spool {
     /// The first dead letters of the selection from offset `from` on, below `to`.
-    pub(crate) fn replayable(&self, selection: &Selection, from: u64, to: u64) -> Result<Page> {
-        replayable(&self.reader(), selection, from, to).map_err(|error| self.error("reading dead letters from", &error))
+    /// `is_forced`: also those that were replayed and found superseded.
+    pub(crate) fn replayable(&self, selection: &Selection, from: u64, to: u64, is_forced: bool) -> Result<Page> {
+        replayable(&self.reader(), selection, from..to, is_forced)
+            .map_err(|error| self.error("reading dead letters from", &error))
     }
 }
 
-pub(super) fn replayable(connection: &Connection, selection: &Selection, from: u64, to: u64) -> rusqlite::Result<Page> {
+pub(super) fn replayable(
+    connection: &Connection,
+    selection: &Selection,
+    Range { start: from, end: to }: Range<u64>,
+    is_forced: bool,
+) -> rusqlite::Result<Page> {
     let mut page = Page::default();
     let Selection::Offsets(offsets) = selection else {
-        add_range(connection, &mut page, from, to, false)?;
+        add_range(connection, &mut page, from..to, false, is_forced)?;
         return Ok(page);
     };
     let mut offsets: Vec<u64> = offsets.iter().copied().filter(|&offset| offset >= from).collect();
@@ -51,7 +60,7 @@ pub(super) fn replayable(connection: &Connection, selection: &Selection, from: u
             break;
         }
         let letters = page.dead_letters.len();
-        add_range(connection, &mut page, offset, to.min(offset.saturating_add(1)), true)?;
+        add_range(connection, &mut page, offset..to.min(offset.saturating_add(1)), true, is_forced)?;
         if page.dead_letters.len() == letters {
             page.skipped.push(offset);
         }
@@ -61,14 +70,20 @@ pub(super) fn replayable(connection: &Connection, selection: &Selection, from: u
 
 /// Adds the dead letters of a range until the page is full. `is_named`: also those that took a process down, which are replayed only
 /// when their offset is given.
-fn add_range(connection: &Connection, page: &mut Page, from: u64, to: u64, is_named: bool) -> rusqlite::Result<()> {
+fn add_range(
+    connection: &Connection,
+    page: &mut Page,
+    range: Range<u64>,
+    is_named: bool,
+    is_forced: bool,
+) -> rusqlite::Result<()> {
     // SQLite's integers are signed: there is no offset above their range.
-    let Ok(from) = i64::try_from(from) else { return Ok(()) };
+    let Ok(from) = i64::try_from(range.start) else { return Ok(()) };
     let mut select = connection.prepare_cached(&format!(
-        "SELECT {COLUMNS} FROM dead_letters WHERE offset >= ?1 AND offset < ?2 AND replayed_at IS NULL
-         AND (?3 OR stage <> 'guard') ORDER BY offset"
+        "SELECT {COLUMNS} FROM dead_letters WHERE offset >= ?1 AND offset < ?2
+         AND (replayed_at IS NULL OR (?4 AND superseded_at IS NOT NULL)) AND (?3 OR stage <> 'guard') ORDER BY offset"
     ))?;
-    let mut rows = select.query(params![from, i64::try_from(to).unwrap_or(i64::MAX), is_named])?;
+    let mut rows = select.query(params![from, i64::try_from(range.end).unwrap_or(i64::MAX), is_named, is_forced])?;
     while let Some(row) = rows.next()? {
         if page.is_full() {
             page.next = Some(row.get(0)?);

@@ -23,7 +23,8 @@ impl DeadLetters {
     /// Deletes dead letters permanently; also while a sink has the file open, which then has more room for others.
     ///
     /// # Errors
-    /// `INVALID_ARGUMENT` if nothing is selected; `SPOOL` if the file cannot be written. Those deleted before stay deleted.
+    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) if nothing is selected; [`Spool`](crate::ErrorKind::Spool) if the file
+    /// cannot be written. Those deleted before stay deleted.
     pub fn purge(&self, purge: &PurgeFilter) -> Result<PurgeReport> {
         if !(purge.exported || purge.replayed || purge.unseen) {
             return Err(Error::new(ErrorKind::InvalidArgument, "purging dead letters: none are selected")

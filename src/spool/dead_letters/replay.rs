@@ -76,7 +76,7 @@ impl Spool {
         progress: Option<(&Request, &Page)>,
     ) -> rusqlite::Result<Replayed> {
         let transaction = writer.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let Changes { fates, burst, late } = Changes::make(&transaction, judged, now, self.end())?;
+        let Changes { fates, burst, late } = Changes::make(&transaction, judged, now, is_forced, self.end())?;
         if !burst.is_empty() && !self.has_room(&burst) {
             return Ok(Replayed::Full(space_of(&burst)));
         }
@@ -113,16 +113,23 @@ struct Changes {
 
 impl Changes {
     /// Marks the accepted dead letters, and updates the others. `end`: the offset of the burst.
-    fn make(transaction: &Connection, judged: &[Judged<'_>], now: i64, end: u64) -> rusqlite::Result<Self> {
+    fn make(
+        transaction: &Connection,
+        judged: &[Judged<'_>],
+        now: i64,
+        is_forced: bool,
+        end: u64,
+    ) -> rusqlite::Result<Self> {
         let mut changes = Self::default();
+        let marks = Marks { transaction, now, is_forced };
         for (letter, judgement) in judged {
             let fate = match judgement {
                 Judgement::Rejected(rejected) if refresh(transaction, rejected)? => {
                     Fate::Rejected(Rejection::from(&**rejected))
                 }
                 Judgement::Rejected(_) => Fate::Skipped,
-                Judgement::Accepted => changes.accept(transaction, letter, now, end, None)?,
-                Judgement::Unwrapped(events) => changes.accept(transaction, letter, now, end, Some(events))?,
+                Judgement::Accepted => changes.accept(&marks, letter, end, None)?,
+                Judgement::Unwrapped(events) => changes.accept(&marks, letter, end, Some(events))?,
             };
             changes.fates.push((letter.offset, fate));
         }
@@ -132,16 +139,15 @@ impl Changes {
     /// `events`: those of a message.
     fn accept(
         &mut self,
-        transaction: &Connection,
+        marks: &Marks<'_>,
         letter: &DeadLetter,
-        now: i64,
         end: u64,
         events: Option<&Burst>,
     ) -> rusqlite::Result<Fate> {
         let begin = end + self.burst.events() as u64;
         let count = events.map_or(1, Burst::events) as u64;
         let replayed_as = (count > 0).then_some(begin);
-        if !mark(transaction, letter.offset, now, replayed_as)? {
+        if !marks.mark(letter.offset, replayed_as)? {
             return Ok(Fate::Skipped);
         }
         match events {
@@ -154,10 +160,21 @@ impl Changes {
     }
 }
 
-/// Marks a dead letter as replayed; false if it was deleted or replayed before.
-fn mark(transaction: &Connection, offset: u64, now: i64, replayed_as: Option<u64>) -> rusqlite::Result<bool> {
-    let update = "UPDATE dead_letters SET replayed_at = ?2, replayed_as = ?3 WHERE offset = ?1 AND replayed_at IS NULL";
-    Ok(transaction.prepare_cached(update)?.execute(params![offset, now, replayed_as])? > 0)
+/// Marks dead letters as replayed.
+struct Marks<'a> {
+    transaction: &'a Connection,
+    now: i64,
+    is_forced: bool,
+}
+
+impl Marks<'_> {
+    /// False if it was deleted or replayed before. One that was superseded may be replayed again by force.
+    fn mark(&self, offset: u64, replayed_as: Option<u64>) -> rusqlite::Result<bool> {
+        let update = "UPDATE dead_letters SET replayed_at = ?2, replayed_as = ?3, superseded_at = NULL
+             WHERE offset = ?1 AND (replayed_at IS NULL OR (?4 AND superseded_at IS NOT NULL))";
+        let parameters = params![offset, self.now, replayed_as, self.is_forced];
+        Ok(self.transaction.prepare_cached(update)?.execute(parameters)? > 0)
+    }
 }
 
 /// Replaces the reason of a dead letter; false if it was deleted or replayed.

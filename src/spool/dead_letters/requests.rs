@@ -119,7 +119,7 @@ impl Requests {
 
     /// The dead letters of the selection, for a look.
     pub(crate) fn replayable(&self, selection: &Selection, from: u64) -> Result<Page> {
-        replayable(&self.0.connection, selection, from, i64::MAX as u64)
+        replayable(&self.0.connection, selection, from..i64::MAX as u64, false)
             .map_err(|error| self.0.error("reading dead letters from", &error))
     }
 }

@@ -4,6 +4,7 @@ use rusqlite::{Connection, Row, params};
 
 use crate::error::{Violation, violations_json};
 use crate::report::dead_letter::{DeadLetter, Payload, Stage};
+use crate::spool::dead_letters::keys::KEY_SPACE;
 use crate::spool::disk::space;
 use crate::time::micros;
 
@@ -15,21 +16,22 @@ pub(super) fn list(connection: &Connection, from: u64, count: usize) -> rusqlite
     connection.prepare_cached(&select)?.query_map(params![from, count], dead_letter)?.collect()
 }
 
-/// The space that a new dead letter takes in the file, as the column `space` of its row says.
+/// The space that a new dead letter takes in the file: what the column `space` of its row says, and its key.
 pub(crate) fn space_of(letter: &DeadLetter) -> u64 {
     let text = |text: &Option<String>| text.as_ref().map_or(0, String::len);
     let texts = letter.stage.name().len() + letter.reason.len() + violations_json(&letter.violations).to_string().len();
     let names = text(&letter.sqlstate) + text(&letter.constraint) + text(&letter.column);
-    space((RECORD_BYTES + texts + names + letter.event.0.len()) as u64)
+    let key = letter.key_hash.map_or(0, |_| KEY_SPACE);
+    space((RECORD_BYTES + texts + names + letter.event.0.len()) as u64) + key
 }
 
 /// The bytes of a record beside its texts and its event: its head and its numbers.
-const RECORD_BYTES: usize = 36;
+const RECORD_BYTES: usize = 37;
 
 /// The columns that [`dead_letter`] reads, in this order.
 pub(super) const COLUMNS: &str =
     "offset, received_at, rejected_at, stage, reason, violations, sqlstate, constraint_name,
-     column_name, exported_at, replayed_at, replayed_as, event";
+     column_name, exported_at, replayed_at, replayed_as, superseded_at, event";
 
 pub(super) fn dead_letter(row: &Row<'_>) -> rusqlite::Result<DeadLetter> {
     Ok(DeadLetter {
@@ -45,7 +47,8 @@ pub(super) fn dead_letter(row: &Row<'_>) -> rusqlite::Result<DeadLetter> {
         exported_at: row.get::<_, Option<i64>>(9)?.map(micros::to_time),
         replayed_at: row.get::<_, Option<i64>>(10)?.map(micros::to_time),
         replayed_as: row.get(11)?,
-        event: Payload(row.get(12)?),
+        superseded_at: row.get::<_, Option<i64>>(12)?.map(micros::to_time),
+        event: Payload(row.get(13)?),
         key_hash: None,
     })
 }

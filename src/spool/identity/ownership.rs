@@ -8,8 +8,8 @@ use crate::spool::queue::Spool;
 use crate::spool::statements::flushed;
 use crate::time::clock::{Clock, SystemClock};
 
-const CONFLICT_HINT: &str = "end the other sink that uses a copy of this spool file, if there is one; then run `cxsink renew-spool`, \
-    which makes this file a spool of its own: every event in it is applied, also those that the other one has applied. No event of \
+const CONFLICT_HINT: &str = "end the other sink that uses a copy of this spool file, if there is one; then run `cxsink renew-spool` \
+    or call renew_spool, which makes this file a spool of its own: every event in it is applied, also those that the other one has applied. No event of \
     this spool was deleted";
 
 /// The relation of a checkpoint's owner to this opening.

@@ -1,11 +1,12 @@
 //! The late events of an open spool.
 
-use rusqlite::Connection;
+use rusqlite::{Connection, params};
 
 use super::ranges::{LateRange, lateness, range_of};
 use crate::error::Result;
 use crate::spool::dead_letters::unfollowed;
 use crate::spool::queue::Spool;
+use crate::spool::statements::Transaction;
 use crate::threads::sync;
 
 impl Spool {
@@ -30,13 +31,28 @@ impl Spool {
 
     /// The offset of the dead letter that the event at this offset was, or was in; otherwise the offset itself.
     pub(crate) fn origin(&self, offset: u64) -> u64 {
-        range_of(&sync::lock(&self.late), offset).and_then(|(_, range)| range.origin).unwrap_or(offset)
+        self.replayed_from(offset).unwrap_or(offset)
+    }
+
+    fn replayed_from(&self, offset: u64) -> Option<u64> {
+        range_of(&sync::lock(&self.late), offset).and_then(|(_, range)| range.origin)
     }
 
     /// Whether other events have the origin of this one: those of a replayed message.
     pub(in crate::spool) fn shares_origin(&self, offset: u64) -> bool {
         let range = range_of(&sync::lock(&self.late), offset);
         range.is_some_and(|(begin, range)| range.origin.is_some() && range.end - begin > 1)
+    }
+
+    /// Notes with their dead letters that the events at these offsets were superseded.
+    pub(crate) fn note_superseded(&self, offsets: impl Iterator<Item = u64>, now: i64) -> Result<()> {
+        let origins: Vec<u64> = offsets.filter_map(|offset| self.replayed_from(offset)).collect();
+        if origins.is_empty() {
+            return Ok(());
+        }
+        let mut writer = self.writer();
+        self.with_loan(&mut writer, 0, |writer| note_superseded(writer, &origins, now))
+            .map_err(|error| self.error("noting dead letters in", &error))
     }
 
     /// After the commit of the transaction that noted them, and before the events can be read.
@@ -56,4 +72,13 @@ impl Spool {
     pub(in crate::spool) fn forget_late(&self, offset: u64) {
         sync::lock(&self.late).retain(|_, range| range.end > offset);
     }
+}
+
+fn note_superseded(writer: &mut Connection, origins: &[u64], now: i64) -> rusqlite::Result<()> {
+    let transaction = Transaction::begin(writer)?;
+    for origin in origins {
+        let update = "UPDATE dead_letters SET superseded_at = ?2 WHERE offset = ?1 AND replayed_at IS NOT NULL";
+        transaction.prepare_cached(update)?.execute(params![origin, now])?;
+    }
+    transaction.commit()
 }

@@ -138,7 +138,7 @@ fn an_event_that_was_set_aside_is_replayed_only_by_name_and_once() {
     spool.keep(&[guarded, letter(1, b"x")]).unwrap();
     spool.commit_all(2).unwrap();
     let offsets = |selection: &Selection| -> Vec<u64> {
-        spool.replayable(selection, 0, 2).unwrap().dead_letters.iter().map(|letter| letter.offset).collect()
+        spool.replayable(selection, 0, 2, false).unwrap().dead_letters.iter().map(|letter| letter.offset).collect()
     };
     assert_eq!(offsets(&Selection::All), [1]);
     assert_eq!(offsets(&Selection::Offsets(vec![0, 1])), [0, 1]);

@@ -41,7 +41,7 @@ fn pages_hold_each_dead_letter_once_in_order() {
     {
         let (mut found, mut skipped, mut from, mut pages) = (Vec::new(), Vec::new(), 0, 0);
         loop {
-            let page = spool.replayable(&selection, from, 2400).unwrap();
+            let page = spool.replayable(&selection, from, 2400, false).unwrap();
             assert!(page.dead_letters.len() + page.skipped.len() <= 1000);
             found.extend(page.dead_letters.iter().map(|letter| letter.offset));
             skipped.extend(page.skipped);
@@ -56,7 +56,7 @@ fn pages_hold_each_dead_letter_once_in_order() {
         assert!(skipped.is_empty() || skipped == not_there, "{skipped:?}");
     }
     let large = spool_with_dead_letters(Path::new(":memory:"), 20, 100_000);
-    let page = large.replayable(&Selection::All, 0, 20).unwrap();
+    let page = large.replayable(&Selection::All, 0, 20, false).unwrap();
     assert!(
         (5..=7).contains(&page.dead_letters.len()),
         "a page holds no more than a burst: {}",
@@ -70,7 +70,7 @@ fn a_dead_letter_is_marked_with_its_append_or_not_at_all() {
     let path = directory.path().join("spool.db");
     let spool = spool_with_dead_letters(&path, 3, 10);
     append(&spool, &[&vec![0; 60 << 10]]);
-    let mut page = spool.replayable(&Selection::All, 0, 3).unwrap();
+    let mut page = spool.replayable(&Selection::All, 0, 3, false).unwrap();
     page.dead_letters[0].event.0 = vec![0; 5 << 10];
     let full = Replayed::Full(space_of_burst(&burst(
         &page.dead_letters.iter().map(|letter| &letter.event.0[..]).collect::<Vec<_>>(),
@@ -80,7 +80,7 @@ fn a_dead_letter_is_marked_with_its_append_or_not_at_all() {
 
     spool.commit_all(4).unwrap();
     spool.tidy().unwrap();
-    let page = spool.replayable(&Selection::All, 0, 3).unwrap();
+    let page = spool.replayable(&Selection::All, 0, 3, false).unwrap();
     DeadLetters::open(&config(&path)).unwrap().purge(&only_unseen()).unwrap();
     let again = letter(1, b"again");
     spool.keep(std::slice::from_ref(&again)).unwrap();
@@ -107,7 +107,7 @@ fn a_request_is_replayed_once_page_by_page() {
     let requests = Requests::open(&config(&path)).unwrap();
     let withdrawn = requests.place(&Selection::Offsets(vec![1]), false).unwrap();
     let request = spool.replay_request().unwrap().unwrap();
-    let page = spool.replayable(&request.selection, request.from, 1500).unwrap();
+    let page = spool.replayable(&request.selection, request.from, 1500, false).unwrap();
     requests.withdraw(withdrawn).unwrap();
     let fates = fates_of(spool.replay(&good(&page), 9, false, Some((&request, &page))).unwrap());
     assert_eq!(fates, [(1, Fate::Skipped)], "nothing is done for a withdrawn request");
@@ -117,7 +117,7 @@ fn a_request_is_replayed_once_page_by_page() {
     assert_ne!(id, withdrawn, "a number is not used again");
     for expected in [false, true] {
         let request = spool.replay_request().unwrap().unwrap();
-        let page = spool.replayable(&request.selection, request.from, 1500).unwrap();
+        let page = spool.replayable(&request.selection, request.from, 1500, false).unwrap();
         fates_of(spool.replay(&good(&page), 9, false, Some((&request, &page))).unwrap());
         assert_eq!(requests.progress(id).unwrap().done.is_some(), expected);
     }
@@ -152,7 +152,7 @@ fn a_replayed_dead_letter_is_not_prepared_again_after_a_crash() {
     append(&spool, &[b"bad"]);
     spool.keep(&[letter(0, b"bad")]).unwrap();
     spool.commit_all(1).unwrap();
-    let page = spool.replayable(&Selection::All, 0, 1).unwrap();
+    let page = spool.replayable(&Selection::All, 0, 1, false).unwrap();
     replay(&spool, &good(&page));
     drop(spool);
     let spool = Spool::open(&config(&path)).unwrap();
@@ -205,7 +205,7 @@ fn a_message_is_marked_with_all_its_events() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("spool.db");
     let spool = spool_with_dead_letters(&path, 3, 1);
-    let page = spool.replayable(&Selection::All, 0, 3).unwrap();
+    let page = spool.replayable(&Selection::All, 0, 3, false).unwrap();
     let mut events = burst(&[b"a", b"b"]);
     events.push_message(b"c");
     let judgements = [Judgement::Unwrapped(events), Judgement::Accepted, Judgement::Unwrapped(Burst::default())];

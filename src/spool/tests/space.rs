@@ -67,6 +67,33 @@ fn dead_letters_count_as_the_pages_that_they_take() {
     }
 }
 
+/// With each dead letter, its key is noted: 40 to 52 bytes with the index.
+#[test]
+fn the_keys_of_dead_letters_count_too() {
+    const TABLES: &str = "'dead_letters', 'dead_letters_seen', 'dead_letter_keys', 'dead_letter_keys_by_hash'";
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("spool.db");
+    let spool = Spool::open(&config(&path)).unwrap();
+    append(&spool, &vec![&b"x"[..]; 5000]);
+    let key = |offset: u64| offset.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    let letters: Vec<DeadLetter> = (0..5000)
+        .map(|offset| DeadLetter { key_hash: Some(key(offset)), ..letter_with(offset, "refused", 0, b"ping") })
+        .collect();
+    letters.chunks(1000).for_each(|some| spool.keep(some).unwrap());
+    let counted = counted_dead_letters(&spool);
+    assert_eq!(counted, letters.iter().map(space_of).sum::<u64>(), "known before they are kept");
+    agree("with keys", counted, pages_of(&spool, TABLES));
+    let followers: Vec<(u64, u64)> = (0..5000).map(|offset| (key(offset), 100_000 + offset)).collect();
+    spool.note_followers(&followers, 0).unwrap();
+    agree("followed", counted, pages_of(&spool, TABLES));
+    drop(spool);
+
+    let spool = Spool::open(&config(&path)).unwrap();
+    assert_eq!(counted_dead_letters(&spool), counted, "found again");
+    spool.writer().execute("DELETE FROM dead_letters", []).unwrap();
+    assert_eq!(counted_dead_letters(&spool), 0);
+}
+
 #[test]
 fn events_count_as_the_pages_that_they_take() {
     let shapes: [(&str, usize, usize, usize); 8] = [

@@ -51,9 +51,11 @@ pub(super) fn may_be_row(sqlstate: &str) -> bool {
 
 pub(super) fn hint(sqlstate: &str) -> Option<&'static str> {
     Some(match sqlstate {
-        UNDEFINED_TABLE => "run `cxsink init-db`, or set destination.table to an existing table",
+        UNDEFINED_TABLE => "run `cxsink init-db` or call init_db, or set destination.table to an existing table",
         "3F000" => "create the schema, or set destination.table to a table in an existing one",
-        "42703" => "compare the table with `cxsink init-db --print`: it has other columns than the mapping",
+        "42703" => {
+            "compare the table with `cxsink init-db --print` or init_db_sql: it has other columns than the mapping"
+        }
         "42P10" => "create a unique index on exactly the columns of the conflict key",
         INSUFFICIENT_PRIVILEGE => "grant SELECT, INSERT and UPDATE on the table and on cxsink_checkpoint to this user",
         "28P01" | "28000" => {

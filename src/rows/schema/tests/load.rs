@@ -83,6 +83,12 @@ fn an_error_in_a_schema_file_names_its_place_there_and_has_its_own_hint() {
 }
 
 #[test]
+fn a_byte_order_mark_is_no_part_of_a_schema_file() {
+    let schema = own_schema("\u{feff}{\"type\":\"string\"}").unwrap();
+    assert!(schema.parse(b"\"text\"").is_ok() && schema.parse(b"1").is_err());
+}
+
+#[test]
 fn formats_of_any_draft_are_asserted_in_every_draft() {
     let check = |format: &str, good: &str, bad: &str| {
         for draft in [4, 6, 7, 2019, 2020] {
