@@ -172,9 +172,11 @@ struct Scripted {
 }
 
 impl Source for Scripted {
-    fn connect(&mut self) -> Result<()> {
+    fn connect(&mut self, _early: &mut Burst) -> Result<()> {
         Ok(())
     }
+
+    fn kept(&mut self) {}
 
     fn read(&mut self, burst: &mut Burst) -> Result<ReadOutcome> {
         match self.bursts.pop_front() {
