@@ -90,6 +90,14 @@ impl Burst {
         self.lengths.shrink_to(4 * BURST_EVENTS_MAX);
     }
 
+    /// Moves the events and the counts of `other` behind those of this burst.
+    pub(crate) fn append(&mut self, other: &mut Self) {
+        self.bytes.append(&mut other.bytes);
+        self.lengths.append(&mut other.lengths);
+        self.count_messages(other.messages, other.ignored);
+        other.clear();
+    }
+
     /// Counts messages of the stream, `ignored` of them without an event.
     pub(crate) fn count_messages(&mut self, messages: u64, ignored: u64) {
         self.messages += messages;

@@ -6,7 +6,7 @@ use crate::config::sections::{Config, OauthConfig, StreamConfig};
 use crate::config::{percent, pointer};
 use crate::error::{Error, Result};
 
-const STREAM_ID: &str = "{stream_id}";
+pub(crate) const STREAM_ID: &str = "{stream_id}";
 pub(crate) const TOKEN: &str = "{token}";
 
 /// Headers that the handshake itself sets.

@@ -42,11 +42,8 @@ impl Reader {
         let mut connections = 0_u64;
         while !self.status.end_of_reading.is_set() {
             let mut opened_at = None;
-            let outcome = self.source.connect().and_then(|()| {
+            let outcome = self.connect(&mut connections).and_then(|()| {
                 opened_at = Some(Instant::now());
-                connections += 1;
-                self.connection_log.opened();
-                self.status.counters.add(Counter::Reconnects, u64::from(connections > 1));
                 self.read()
             });
             self.connection_log.ended(&outcome, self.status.end_of_reading.is_set());
@@ -92,6 +89,19 @@ impl Reader {
         }
     }
 
+    /// Opens a connection. Events that come before it counts as open are kept, also if it never does.
+    fn connect(&mut self, connections: &mut u64) -> Result<()> {
+        let mut early = Burst::default();
+        let connected = self.source.connect(&mut early);
+        if connected.is_ok() {
+            self.connection_log.opened();
+            self.status.counters.add(Counter::Reconnects, u64::from(*connections > 0));
+            *connections += 1;
+        }
+        self.keep(&early)?;
+        connected
+    }
+
     /// Reads one connection to its end; `Ok` when the server closed it with a close handshake.
     fn read(&mut self) -> Result<()> {
         let mut burst = Burst::default();
@@ -112,6 +122,17 @@ impl Reader {
                 ReadOutcome::Closed => return Ok(()),
             }
         }
+    }
+
+    /// Appends the burst to the spool, and tells the source then.
+    fn keep(&mut self, burst: &Burst) -> Result<()> {
+        if burst.is_empty() {
+            self.count_messages(burst);
+            return Ok(());
+        }
+        self.append(burst)?;
+        self.source.kept();
+        Ok(())
     }
 
     /// Appends the burst to the spool, however long that takes.

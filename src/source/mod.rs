@@ -22,21 +22,24 @@ pub(crate) use self::read_outcome::ReadOutcome;
 /// A stream that can be lost and opened again.
 ///
 /// # Contract
-/// - Both calls return within 100 ms once the stop signal that the implementation was built with is set; the result does not
-///   matter then.
+/// - `connect` and `read` return within 100 ms once the stop signal that the implementation was built with is set; the result does not
+///   matter then. `kept` never waits.
 /// - An error's class decides what the reader does: `Transient` to connect again after a backoff, `Permanent` to give up. An error of
 ///   kind `Auth` and class `Transient` means that the server refused the token and the source dropped it: the next `connect` fetches
 ///   a new one.
 /// - After an error, or [`ReadOutcome::Closed`], the connection is gone; `connect` opens the next one.
+/// - Events in a burst have been read, whatever the result: they must be kept.
 pub(crate) trait Source: Send {
-    /// Opens the stream. Fetches a token first if there is none or it expires soon.
-    fn connect(&mut self) -> Result<()>;
+    /// Opens the stream. Fetches a token first if there is none or it expires soon. Events that come before the stream counts as open
+    /// are appended to `early`, about one burst at most.
+    fn connect(&mut self, early: &mut Burst) -> Result<()>;
 
     /// Blocks until a message arrives, then appends it and all that has arrived after it to `burst`, until the burst is full
     /// ([`Burst::is_full`]).
-    ///
-    /// On an error, the events in `burst` have been read and must be kept.
     fn read(&mut self, burst: &mut Burst) -> Result<ReadOutcome>;
+
+    /// The spool has all events of the calls before this one: the server may be told.
+    fn kept(&mut self);
 }
 
 /// The servers of a source, examined step by step for `check`. Each step uses the connection that the step before it made.

@@ -88,7 +88,7 @@ impl Peer {
         received
     }
 
-    /// Receives one control frame, unmasked: opcode and payload.
+    /// Receives one short frame, unmasked: opcode and payload.
     pub(super) fn receive(&mut self) -> (u8, Vec<u8>) {
         let mut head = [0; 6];
         self.stream.read_exact(&mut head).unwrap();
@@ -98,6 +98,17 @@ impl Peer {
         self.stream.read_exact(&mut payload).unwrap();
         payload.iter_mut().zip(head[2..].iter().cycle()).for_each(|(byte, mask)| *byte ^= mask);
         (head[0] & 0x0f, payload)
+    }
+
+    /// Receives the client's next text message.
+    pub(super) fn receive_text(&mut self) -> String {
+        loop {
+            match self.receive() {
+                (1, text) => return String::from_utf8(text).unwrap(),
+                (9, _) => {}
+                other => panic!("no text: {other:?}"),
+            }
+        }
     }
 
     /// Waits for the client's close frame and ends the connection then, as a good server does.

@@ -26,9 +26,11 @@ struct Messages {
 }
 
 impl Source for Messages {
-    fn connect(&mut self) -> Result<()> {
+    fn connect(&mut self, _early: &mut Burst) -> Result<()> {
         Ok(())
     }
+
+    fn kept(&mut self) {}
 
     fn read(&mut self, burst: &mut Burst) -> Result<ReadOutcome> {
         let Some(messages) = self.bursts.pop_front() else { return Ok(ReadOutcome::Closed) };

@@ -15,9 +15,11 @@ pub(super) struct Scripted {
 }
 
 impl Source for Scripted {
-    fn connect(&mut self) -> Result<()> {
+    fn connect(&mut self, _early: &mut Burst) -> Result<()> {
         Ok(())
     }
+
+    fn kept(&mut self) {}
 
     fn read(&mut self, burst: &mut Burst) -> Result<ReadOutcome> {
         match self.bursts.pop_front() {

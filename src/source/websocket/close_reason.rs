@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tungstenite::http::{HeaderMap, HeaderValue, header};
 
-use crate::config::StreamConfig;
+use crate::config::{MessagePattern, Secret, StreamConfig};
 use crate::error::{Class, Error, ErrorKind};
 use crate::net::server_text::shown;
 use crate::net::tls;
@@ -12,7 +12,8 @@ use crate::source::net::failure::{not_http, refusal};
 use crate::source::net::http::Fault;
 use crate::source::net::route::Route;
 use crate::source::oauth::token::Token;
-use crate::source::websocket::connection::End;
+use crate::source::websocket::control::Close;
+use crate::source::websocket::end::End;
 use crate::source::websocket::handshake::Refusal;
 use crate::source::websocket::violation::{ProtocolViolation, ViolationCode};
 
@@ -27,11 +28,13 @@ pub(super) struct StreamFailure {
     pub(super) discard_token: bool,
     /// The server requests no connection for this long.
     pub(super) wait: Option<Duration>,
+    /// The server asks for patience (`stream.open_refused`).
+    pub(super) asks_for_patience: bool,
 }
 
 impl From<Error> for StreamFailure {
     fn from(error: Error) -> Self {
-        Self { error, discard_token: false, wait: None }
+        Self { error, discard_token: false, wait: None, asks_for_patience: false }
     }
 }
 
@@ -41,6 +44,7 @@ pub(super) fn refused(
     route: &Route,
     timeout: Duration,
     token: &Token,
+    secrets: &[Secret],
     wait: impl Fn(u16, &HeaderMap) -> Option<Duration>,
 ) -> StreamFailure {
     match refusal {
@@ -57,14 +61,14 @@ pub(super) fn refused(
         }
         Refusal::BadUpgrade(why) => protocol(format!("the response does not open a WebSocket: {why}")).into(),
         Refusal::BadExtension(why) => {
-            let why = shown(why.as_bytes(), &[token.secret()], 200);
+            let why = shown(why.as_bytes(), &exposed(secrets), 200);
             protocol(format!("the response has a `Sec-WebSocket-Extensions` that cannot be accepted: {why}"))
                 .with_hint("set stream.compression = false: the server does not follow RFC 7692")
                 .into()
         }
         Refusal::Status { head, body } => StreamFailure {
             wait: wait(head.status, &head.headers),
-            ..refused_with(head.status, &head.headers, &body, token)
+            ..refused_with(head.status, &head.headers, &body, token, secrets)
         },
     }
 }
@@ -75,11 +79,10 @@ fn protocol(what: impl Into<String>) -> Error {
         .with_hint("check stream.url: the server there may not be the event stream")
 }
 
-fn refused_with(status: u16, headers: &HeaderMap, body: &[u8], token: &Token) -> StreamFailure {
-    let secrets = [token.secret()];
+fn refused_with(status: u16, headers: &HeaderMap, body: &[u8], token: &Token, secrets: &[Secret]) -> StreamFailure {
     let what = format!("the server refused it with status {status}");
     let location = headers.get(header::LOCATION).map(HeaderValue::as_bytes);
-    let message = refusal(&what, location, body, &secrets, BODY_CHARS_SHOWN);
+    let message = refusal(&what, location, body, &exposed(secrets), BODY_CHARS_SHOWN);
     let (kind, class, hint) = meaning(status, token);
     let error = Error::new(kind, message).with_class(class).with_http_status(status).with_hint(hint);
     StreamFailure { discard_token: matches!(status, 401 | 403), ..error.into() }
@@ -120,40 +123,110 @@ fn meaning(status: u16, token: &Token) -> (ErrorKind, Class, &'static str) {
     }
 }
 
-/// The failure that the end of an open stream means; `None` if the server closed it in order.
-pub(super) fn lost(end: End, settings: &StreamConfig, token: &Token) -> Option<StreamFailure> {
-    let lost = |what: String| Error::new(ErrorKind::Connect, what).with_hint("wait: the sink connects again by itself");
-    let error = match end {
-        End::Closed(Some(close)) if close.code == 1000 => return None,
-        End::Closed(Some(close)) => {
-            let reason = shown(&close.reason, &[token.secret()], 125);
-            let reason = if reason.is_empty() { reason } else { format!(": {reason}") };
-            let message = format!("the server closed it with code {}{reason}", close.code);
-            if matches!(close.code, 4001 | 1008) {
-                let error = Error::new(ErrorKind::Auth, message)
-                    .with_class(Class::Transient)
-                    .with_close_code(close.code)
-                    .with_hint(token.renewal_hint());
-                return Some(StreamFailure { discard_token: true, ..error.into() });
-            }
-            lost(message).with_close_code(close.code)
+/// The failure of a stream whose opening messages were sent and not answered as they should be. `instead` is what came.
+pub(super) fn unopened(
+    end: End,
+    instead: &str,
+    settings: &StreamConfig,
+    token: &Token,
+    secrets: &[Secret],
+) -> StreamFailure {
+    let answer = if settings.open.is_empty() { "stream.open_answer" } else { "stream.open_answer to stream.open" };
+    let too_late = |what: String| {
+        protocol(what).with_hint(
+            "check stream.open and stream.open_answer with cxsink peek-stream; list messages without events in stream.ignore",
+        )
+    };
+    let failure = match end {
+        End::Unanswered => too_late(format!("no {answer} within {:?}{instead}", settings.open_timeout)).into(),
+        End::TooEarly(events) => too_late(format!("{events} events came, and no {answer}{instead}")).into(),
+        end => {
+            let in_order = || closed("the server closed it with code 1000".into()).with_close_code(1000).into();
+            let failure = lost(end, settings, token, secrets).unwrap_or_else(in_order);
+            let message = format!("waiting for {answer}: {}{instead}", failure.error);
+            StreamFailure { error: failure.error.with_message(message), ..failure }
         }
-        End::Closed(None) => lost("the server closed it without a code".into()),
-        End::Cut => lost("the connection ended without a close frame".into()),
+    };
+    // A token that is not accepted may be the reason, and not every server says so.
+    StreamFailure { discard_token: !failure.asks_for_patience, ..failure }
+}
+
+/// The failure that the end of an open stream means; `None` if the server closed it in order.
+pub(super) fn lost(end: End, settings: &StreamConfig, token: &Token, secrets: &[Secret]) -> Option<StreamFailure> {
+    let error = match end {
+        End::Closed(close) => return closed_by_server(close, settings, token, secrets),
+        End::Refused(what) => {
+            return Some(asks_for_patience(format!("the server refuses it for now: {what}"), settings));
+        }
+        End::Cut => closed("the connection ended without a close frame".into()),
         End::Io(error) => match tls::inside(&error) {
-            Some(tls) => lost(format!("the TLS connection failed: {tls}")),
-            None => lost(format!("the connection failed: {error}")),
+            Some(tls) => closed(format!("the TLS connection failed: {tls}")),
+            None => closed(format!("the connection failed: {error}")),
         }
         .caused_by_io(&error),
         End::Violation(violation) => violated(&violation),
-        End::Silent(silence) => lost(format!(
-            "nothing came for {:.1} s, not even a pong (stream.idle_timeout is {:?}): the connection counts as lost",
+        End::Silent(silence) => closed(format!(
+            "{} for {:.1} s{} (stream.idle_timeout is {:?}): the connection counts as lost",
+            if settings.heartbeat_answer.is_some() { "stream.heartbeat_answer did not come" } else { "nothing came" },
             silence.as_secs_f64(),
+            if settings.heartbeat_answer.is_some() { "" } else { ", not even a pong" },
             settings.idle_timeout
         )),
+        End::Untaken(stuck) => closed(format!(
+            "the server took no acknowledgement (stream.ack) for {:.1} s (stream.idle_timeout is {:?})",
+            stuck.as_secs_f64(),
+            settings.idle_timeout
+        )),
+        // Both belong to the opening.
+        End::Unanswered | End::TooEarly(_) => closed("stream.open_answer did not come".into()),
         End::Stopped => Error::stopped(),
     };
     Some(error.into())
+}
+
+fn closed_by_server(
+    close: Option<Close>,
+    settings: &StreamConfig,
+    token: &Token,
+    secrets: &[Secret],
+) -> Option<StreamFailure> {
+    let Some(Close { code, reason }) = close else {
+        return Some(closed("the server closed it without a code".into()).into());
+    };
+    let reason = shown(&reason, &exposed(secrets), 125);
+    let reason = if reason.is_empty() { reason } else { format!(": {reason}") };
+    let message = format!("the server closed it with code {code}{reason}");
+    if settings.open_refused.contains(&MessagePattern::CloseCode(code)) {
+        let failure = asks_for_patience(message, settings);
+        return Some(StreamFailure { error: failure.error.with_close_code(code), ..failure });
+    }
+    match code {
+        1000 => None,
+        4001 | 1008 => {
+            let error = Error::new(ErrorKind::Auth, message)
+                .with_class(Class::Transient)
+                .with_close_code(code)
+                .with_hint(token.renewal_hint());
+            Some(StreamFailure { discard_token: true, ..error.into() })
+        }
+        _ => Some(closed(message).with_close_code(code).into()),
+    }
+}
+
+fn closed(what: String) -> Error {
+    Error::new(ErrorKind::Connect, what).with_hint("wait: the sink connects again by itself")
+}
+
+fn asks_for_patience(what: String, settings: &StreamConfig) -> StreamFailure {
+    let delay = settings.open_refused_delay;
+    let hint = format!(
+        "wait: the server asks for patience (stream.open_refused), and the sink connects again after {delay:?} or more"
+    );
+    StreamFailure { asks_for_patience: true, ..Error::new(ErrorKind::Connect, what).with_hint(hint).into() }
+}
+
+fn exposed(secrets: &[Secret]) -> Vec<&str> {
+    secrets.iter().map(Secret::expose).collect()
 }
 
 fn violated(violation: &ProtocolViolation) -> Error {

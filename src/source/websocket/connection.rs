@@ -1,18 +1,17 @@
-//! One open stream: reads messages into bursts, answers pings, sends pings, detects the end.
+//! One open stream: reads messages into bursts, holds the conversation, answers pings, sends pings, detects the end.
 
-use std::io::{self, Write as _};
+use std::io;
 use std::time::{Duration, Instant};
-
-use tungstenite::protocol::frame::coding::Control;
 
 use crate::event::Burst;
 use crate::threads::stop_signal::StopSignal;
 use crate::time::clock::Clock;
 
-use super::control::{Close, encode_control};
+use super::control::Close;
+use super::conversation::{Conversation, Due, Heard};
+use super::end::End;
 use super::frames::{Frame, Frames};
-use super::heartbeat::{Due, Heartbeat};
-use super::violation::ProtocolViolation;
+use super::outbox::Outbox;
 use crate::source::ReadOutcome;
 use crate::source::net::transport::Transport;
 
@@ -23,49 +22,18 @@ const TOP_UPS_MAX: usize = 64;
 const TRICKLE_BYTES: usize = 4096;
 /// How long the server may take to end the connection after its close frame (RFC 6455 section 7.1.1 has the client wait).
 const CLOSE_WAIT: Duration = Duration::from_secs(1);
-
-/// The end of a stream.
-#[derive(Debug)]
-pub(super) enum End {
-    /// A close frame came, with a code or without.
-    Closed(Option<Close>),
-    /// The connection ended without a close frame.
-    Cut,
-    /// The connection failed.
-    Io(io::Error),
-    /// The server broke the protocol.
-    Violation(ProtocolViolation),
-    /// Nothing arrived for this long.
-    Silent(Duration),
-    /// The stop signal is set.
-    Stopped,
-}
-
-impl From<ProtocolViolation> for End {
-    fn from(violation: ProtocolViolation) -> Self {
-        Self::Violation(violation)
-    }
-}
-
-impl From<io::Error> for End {
-    fn from(error: io::Error) -> Self {
-        Self::Io(error)
-    }
-}
+/// How often acknowledgements are tried again that the server did not take. It may send nothing until it has them.
+const SEND_AGAIN: Duration = Duration::from_millis(20);
 
 pub(super) struct Connection {
     transport: Transport,
     frames: Frames,
-    heartbeat: Heartbeat,
+    conversation: Conversation,
+    outbox: Outbox,
     /// A close frame that came after events; it counts once the caller has them.
     closing: Option<Closing>,
-    /// The latest unanswered ping: older ones need no answer any more (RFC 6455 section 5.5.3).
-    ping: Option<Vec<u8>>,
-    /// Bytes to send: a few control frames at most.
-    out: Vec<u8>,
-    /// Nothing can or may be sent any more: a close frame was sent, or sending failed. Earlier bytes of the server may still have to be
-    /// read, so this alone is no end.
-    mute: bool,
+    /// The message that is looked at, where messages are.
+    inbox: Burst,
 }
 
 /// A close frame, with a code or without.
@@ -76,11 +44,31 @@ struct Closing(Option<Close>);
 enum Decoded {
     Everything,
     FullBurst,
+    /// The stream is open: what follows belongs to the next read.
+    Opened,
 }
 
 impl Connection {
-    pub(super) fn new(transport: Transport, frames: Frames, heartbeat: Heartbeat) -> Self {
-        Self { transport, frames, heartbeat, closing: None, ping: None, out: Vec::new(), mute: false }
+    /// `open` are the opening messages.
+    pub(super) fn new(transport: Transport, frames: Frames, conversation: Conversation, open: &[String]) -> Self {
+        let mut outbox = Outbox::default();
+        for message in open {
+            outbox.say(message);
+        }
+        Self { transport, frames, conversation, outbox, closing: None, inbox: Burst::default() }
+    }
+
+    /// Sends the opening messages, and waits for the answer if one is expected. Events that come before it go to `early`, also on an
+    /// error.
+    pub(super) fn open(&mut self, early: &mut Burst, clock: &dyn Clock, stop: &StopSignal) -> Result<(), End> {
+        self.outbox.send(&mut self.transport, clock.steady())?;
+        while self.conversation.is_opening() {
+            if early.is_full() {
+                return Err(End::TooEarly(early.events()));
+            }
+            self.read(early, None, clock, stop)?;
+        }
+        Ok(())
     }
 
     /// See [`Source::read`](crate::source::Source::read); [`ReadOutcome::Closed`] is [`End::Closed`] here. With `until` it is
@@ -92,21 +80,57 @@ impl Connection {
         clock: &dyn Clock,
         stop: &StopSignal,
     ) -> Result<ReadOutcome, End> {
-        self.heartbeat.come_back(clock.steady());
+        if !self.wait_for_room(until, clock, stop)? {
+            return Ok(ReadOutcome::Idle);
+        }
+        self.conversation.heartbeat().come_back(clock.steady());
+        let before = burst.events();
         let read = self.read_burst(burst, until, clock, stop);
-        self.heartbeat.leave(clock.steady());
+        if self.conversation.rules().is_none() {
+            burst.count_messages((burst.events() - before) as u64, 0);
+        }
+        self.conversation.heartbeat().leave(clock.steady());
         read
+    }
+
+    /// The spool has the events that were read; they may be acknowledged.
+    pub(super) fn kept(&mut self, clock: &dyn Clock) {
+        self.outbox.kept();
+        // The next read meets the same failure, and reports it.
+        drop(self.outbox.send(&mut self.transport, clock.steady()));
+    }
+
+    /// What came instead of the answer to the opening messages, as `; instead came …`.
+    pub(super) fn came_instead(&mut self) -> String {
+        self.conversation.came().to_string()
     }
 
     /// Begins the close handshake (code 1000, section 7.4.1). Events that the server sent before its Close can still be read; its Close,
     /// or any other end of the stream, is an [`End`].
     pub(super) fn send_close(&mut self) {
-        // Nothing may follow a close frame (section 5.5.1).
-        self.ping = None;
-        encode_control(Control::Close, &1000_u16.to_be_bytes(), &mut self.out);
         // If it cannot be sent, no Close comes back, and the caller does not wait forever.
-        drop(self.send_pending());
-        self.mute = true;
+        self.outbox.close(&1000_u16.to_be_bytes(), &mut self.transport);
+    }
+
+    /// While too many acknowledgements wait, nothing is read: what is read needs more of them. False at `until`.
+    fn wait_for_room(&mut self, until: Option<Instant>, clock: &dyn Clock, stop: &StopSignal) -> Result<bool, End> {
+        while self.outbox.is_full() {
+            if stop.is_set() {
+                return Err(End::Stopped);
+            }
+            let now = clock.steady();
+            self.outbox.send_within(SEND_AGAIN, &mut self.transport, now)?;
+            self.check_acknowledgements(now)?;
+            if until.is_some_and(|until| until <= now) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn check_acknowledgements(&self, now: Instant) -> Result<(), End> {
+        let stuck_for = self.outbox.stuck_for(now);
+        if stuck_for >= self.conversation.idle_timeout() { Err(End::Untaken(stuck_for)) } else { Ok(()) }
     }
 
     fn read_burst(
@@ -125,33 +149,37 @@ impl Connection {
             if stop.is_set() {
                 return Err(End::Stopped);
             }
-            let decoded = self.decode(burst)?;
-            if burst.events() > before {
+            let decoded = self.decode(burst, clock)?;
+            if burst.events() > before || decoded == Decoded::Opened {
                 break decoded;
             }
             if let Some(Closing(close)) = self.closing.take() {
                 return Err(self.finish(close));
             }
-            self.send_pending()?;
             let now = clock.steady();
-            match self.heartbeat.due(now) {
+            self.outbox.send(&mut self.transport, now)?;
+            self.check_acknowledgements(now)?;
+            match self.conversation.due(now)? {
                 Due::Lost(silence) => {
                     // Bytes in the socket mean no silence: this thread may have been kept from running.
                     self.transport.wait_never()?;
-                    if !self.fill(clock)? {
+                    if self.conversation.heartbeat().is_given_up() || !self.fill(clock)? {
                         return Err(End::Silent(silence));
                     }
                 }
-                Due::Ping => {
-                    self.send_ping()?;
-                    self.heartbeat.pinged(now);
+                due @ (Due::Ping | Due::Message) => {
+                    self.send_due(&due, now)?;
                     return Ok(ReadOutcome::Idle);
                 }
                 Due::WaitUntil(_) if until.is_some_and(|until| until <= now) => return Ok(ReadOutcome::Idle),
                 Due::WaitUntil(when) => {
                     let when = until.map_or(when, |until| until.min(when));
+                    let mut wait = when.saturating_duration_since(now);
+                    if self.outbox.has_acks() {
+                        wait = wait.min(SEND_AGAIN);
+                    }
                     // The clock may be a test's; the socket knows the machine's only.
-                    self.transport.wait_until(Instant::now() + when.saturating_duration_since(now))?;
+                    self.transport.wait_until(Instant::now() + wait)?;
                     has_read = self.fill(clock)?;
                 }
             }
@@ -161,12 +189,14 @@ impl Connection {
             self.drain(burst, clock, stop)?;
         }
         // Only now: if the server has closed already, writing causes a reset, which loses unread bytes.
-        self.send_pending()?;
-        if self.heartbeat.due(clock.steady()) == Due::Ping {
-            self.send_ping()?;
-            self.heartbeat.pinged(clock.steady());
+        let now = clock.steady();
+        self.outbox.send(&mut self.transport, now)?;
+        match self.conversation.due(now)? {
+            Due::Lost(silence) if self.conversation.heartbeat().is_given_up() => return Err(End::Silent(silence)),
+            Due::Lost(_) | Due::WaitUntil(_) => {}
+            due => self.send_due(&due, now)?,
         }
-        Ok(ReadOutcome::Events)
+        Ok(if burst.events() > before { ReadOutcome::Events } else { ReadOutcome::Idle })
     }
 
     /// Reads all that has arrived, without waiting for more.
@@ -176,26 +206,34 @@ impl Connection {
             if stop.is_set() || !self.fill(clock)? {
                 break;
             }
-            if self.decode(burst)? == Decoded::FullBurst || self.closing.is_some() {
+            if self.decode(burst, clock)? != Decoded::Everything || self.closing.is_some() {
                 break;
             }
         }
         Ok(())
     }
 
-    /// Decodes the bytes that were read, until the burst is full or a close frame comes.
-    fn decode(&mut self, burst: &mut Burst) -> Result<Decoded, End> {
+    /// Decodes the bytes that were read, until the burst is full, the stream is open, or a close frame comes.
+    fn decode(&mut self, burst: &mut Burst, clock: &dyn Clock) -> Result<Decoded, End> {
+        let is_plain = self.conversation.rules().is_none();
         while self.closing.is_none() && !burst.is_full() {
-            match self.frames.next(burst) {
+            let into = if is_plain { &mut *burst } else { &mut self.inbox };
+            match self.frames.next(into) {
                 Ok(None) => return Ok(Decoded::Everything),
-                Ok(Some(Frame::Message | Frame::Pong)) => {}
-                Ok(Some(Frame::Ping(payload))) => self.ping = Some(payload),
+                Ok(Some(Frame::Message)) if is_plain => {}
+                Ok(Some(Frame::Message)) => {
+                    if self.take_message(burst, clock.steady())? == Heard::Opened {
+                        return Ok(Decoded::Opened);
+                    }
+                }
+                Ok(Some(Frame::Pong)) => {}
+                Ok(Some(Frame::Ping(payload))) => self.outbox.pong(payload),
                 Ok(Some(Frame::Close(close))) => self.closing = Some(Closing(close)),
                 Err(violation) => {
                     // A courtesy to the server.
-                    encode_control(Control::Close, &violation.close_payload(), &mut self.out);
-                    self.send_pending()?;
-                    self.mute = true;
+                    self.outbox.close(&violation.close_payload(), &mut self.transport);
+                    // The beginning of a message that is too large to be inflated.
+                    self.take_message(burst, clock.steady())?;
                     return Err(violation.into());
                 }
             }
@@ -203,12 +241,30 @@ impl Connection {
         Ok(Decoded::FullBurst)
     }
 
+    /// Takes the message from the inbox, if there is one: into the burst, or into the conversation.
+    fn take_message(&mut self, burst: &mut Burst, now: Instant) -> Result<Heard, End> {
+        let Some(message) = self.inbox.iter().next() else { return Ok(Heard::Control) };
+        let heard = self.conversation.hear(message, now);
+        let mut events = 0;
+        if let (Heard::Events, Some(rules)) = (&heard, self.conversation.rules()) {
+            events = rules.unwrap(message, self.frames.is_cut(message.len()), burst);
+            if events > 0
+                && let Some(ack) = rules.ack(message)
+            {
+                self.outbox.acknowledge_later(&ack);
+            }
+        }
+        burst.count_messages(1, u64::from(events == 0));
+        self.inbox.clear();
+        if let Heard::Refused(what) = heard { Err(End::Refused(what)) } else { Ok(heard) }
+    }
+
     /// Reads once; false when nothing came in time.
     fn fill(&mut self, clock: &dyn Clock) -> Result<bool, End> {
         match self.frames.fill(&mut self.transport) {
             Ok(0) => Err(End::Cut),
             Ok(_) => {
-                self.heartbeat.heard(clock.steady());
+                self.conversation.heartbeat().received(clock.steady());
                 Ok(true)
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
@@ -218,52 +274,27 @@ impl Connection {
         }
     }
 
-    fn send_ping(&mut self) -> io::Result<()> {
-        // A server that does not read the waiting bytes would not get a second ping any sooner.
-        if self.out.is_empty() {
-            encode_control(Control::Ping, b"", &mut self.out);
-        }
-        self.send_pending()
-    }
-
-    /// Sends the waiting bytes, as far as the socket takes them without waiting: a server that does not read must not keep us from
-    /// reading.
-    fn send_pending(&mut self) -> io::Result<()> {
-        if self.mute || (self.out.is_empty() && self.ping.is_none()) {
-            return Ok(());
-        }
-        self.transport.wait_never()?;
-        loop {
-            if self.out.is_empty() {
-                let Some(payload) = self.ping.take() else {
-                    break;
-                };
-                encode_control(Control::Pong, &payload, &mut self.out);
+    /// Sends the ping or the heartbeat message that is due.
+    fn send_due(&mut self, due: &Due, now: Instant) -> io::Result<()> {
+        if *due == Due::Ping {
+            self.outbox.ping();
+            self.conversation.heartbeat().pinged(now);
+        } else {
+            if let Some(message) = self.conversation.message() {
+                self.outbox.beat(message);
             }
-            match self.transport.write(&self.out) {
-                Ok(written @ 1..) => drop(self.out.drain(..written)),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Ok(0) | Err(_) => {
-                    self.mute = true;
-                    return Ok(());
-                }
-            }
+            self.conversation.heartbeat().messaged(now);
         }
-        // With TLS a written record may still wait in the session. It goes out with the next read or write at the latest.
-        drop(self.transport.flush());
-        Ok(())
+        self.outbox.send(&mut self.transport, now)
     }
 
     /// Answers a close frame, and waits a short time for the server to end the connection, as it should.
     fn finish(&mut self, close: Option<Close>) -> End {
         let code = close.as_ref().map(|close| close.code.to_be_bytes());
-        encode_control(Control::Close, code.as_ref().map_or(&[], |code| code), &mut self.out);
         let until = Instant::now() + CLOSE_WAIT;
-        let sent = self.send_pending().and_then(|()| self.transport.wait_until(until));
-        self.mute = true;
+        self.outbox.close(code.as_ref().map_or(&[], |code| code), &mut self.transport);
         let mut discarded = [0; 4096];
-        if sent.is_ok() {
+        if self.transport.wait_until(until).is_ok() {
             while let Ok(1..) = io::Read::read(&mut self.transport, &mut discarded) {}
         }
         End::Closed(close)
@@ -273,10 +304,8 @@ impl Connection {
 impl Drop for Connection {
     /// Code 1001 (section 7.4.1), a courtesy to the server; after a stop or an end the socket does not take it.
     fn drop(&mut self) {
-        if self.out.is_empty() {
-            encode_control(Control::Close, &1001_u16.to_be_bytes(), &mut self.out);
-            // Nothing can be done about a failure here.
-            drop(self.send_pending());
+        if !self.outbox.is_blocked() {
+            self.outbox.close(&1001_u16.to_be_bytes(), &mut self.transport);
         }
     }
 }

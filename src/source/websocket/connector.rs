@@ -7,18 +7,22 @@ use std::time::{Duration, Instant};
 
 use tungstenite::http::HeaderMap;
 
-use crate::config::{Config, StreamConfig};
+use crate::config::{Config, Secret, StreamConfig};
 use crate::error::{Error, Result};
+use crate::event::Burst;
 use crate::source::Observer;
 use crate::source::net::address::Purpose;
 use crate::source::net::retry_after::requested_wait;
 use crate::source::net::route::{Connected, Route};
+use crate::source::net::transport::Transport;
 use crate::source::oauth::token::{Token, TokenCache};
 use crate::source::websocket::close_reason::{self, StreamFailure};
 use crate::source::websocket::connection::Connection;
+use crate::source::websocket::conversation::{Conversation, Patience, Rules, fill};
+use crate::source::websocket::end::End;
 use crate::source::websocket::frames::Frames;
 use crate::source::websocket::handshake;
-use crate::source::websocket::heartbeat::Heartbeat;
+use crate::source::websocket::request::Request;
 use crate::threads::stop_signal::{InterruptGuard, StopSignal};
 use crate::threads::sync;
 use crate::time::clock::Clock;
@@ -35,15 +39,26 @@ fn kept_max(event_bytes_max: u64) -> u64 {
 pub(super) struct StreamConnector {
     pub(super) route: Route,
     pub(super) settings: StreamConfig,
+    pub(super) rules: Arc<Rules>,
     pub(super) tokens: TokenCache,
     pub(super) stop: StopSignal,
     pub(super) clock: Arc<dyn Clock>,
     /// The server requested no connection before this.
     not_before: Mutex<Option<Instant>>,
+    patience: Mutex<Patience>,
     /// No wait that the server requests is shorter.
     wait_min: Duration,
     /// Whether a stream was open: the configuration was right then.
     has_been_open: AtomicBool,
+}
+
+/// A stream after its handshake: nothing was said on it yet.
+pub(super) struct Handshaken {
+    pub(super) transport: Transport,
+    pub(super) frames: Frames,
+    /// What must not be shown of the server's messages: it may send back what it got.
+    pub(super) secrets: Vec<Secret>,
+    pub(super) interrupt: InterruptGuard,
 }
 
 /// A stream that is open.
@@ -51,6 +66,8 @@ pub(super) struct OpenStream {
     pub(super) connection: Connection,
     /// The token that opened it; dropped if the server closes the stream because of it.
     pub(super) token: Token,
+    pub(super) secrets: Vec<Secret>,
+    opened_at: Instant,
     _interrupt: InterruptGuard,
 }
 
@@ -60,17 +77,20 @@ impl StreamConnector {
         Ok(Self {
             route: Route::new(Purpose::Stream, &config.stream_url()?, config)?,
             settings: config.stream.clone(),
+            rules: Arc::new(Rules::new(config)?),
             tokens: TokenCache::new(config, stop.clone(), Arc::clone(&clock), observer)?,
             stop,
             clock,
             not_before: Mutex::default(),
+            patience: Mutex::new(Patience::new(config.stream.open_refused_delay)),
             wait_min: config.retry.delay_min,
             has_been_open: AtomicBool::new(false),
         })
     }
 
-    /// Opens a stream, with a new token if the cached one is `replaced`.
-    pub(super) fn open(&self, replaced: Option<&Token>) -> Result<OpenStream> {
+    /// Opens a stream, with a new token if the cached one is `replaced`. Events that come before it is open go to `early`, also on an
+    /// error.
+    pub(super) fn open(&self, replaced: Option<&Token>, early: &mut Burst) -> Result<OpenStream> {
         let not_before = sync::lock(&self.not_before).take();
         if let Some(when) = not_before {
             let wait = when.saturating_duration_since(self.clock.steady());
@@ -82,13 +102,13 @@ impl StreamConnector {
             }
         }
         let token = self.tokens.token(replaced)?;
-        match self.open_stream(&token) {
+        match self.open_stream(&token, early) {
             Ok(open) => {
                 self.has_been_open.store(true, Ordering::Relaxed);
                 Ok(open)
             }
             Err(failure) => {
-                self.act_on(&failure, &token);
+                self.act_on(&failure, &token, Duration::ZERO);
                 let error = failure.error.while_doing(format_args!("opening the stream {}", self.route.address));
                 let is_known = self.has_been_open.load(Ordering::Relaxed);
                 Err(if is_known { close_reason::after_success(error) } else { error })
@@ -97,34 +117,79 @@ impl StreamConnector {
     }
 
     /// Opens a stream with this token.
-    pub(super) fn open_stream(&self, token: &Token) -> std::result::Result<OpenStream, StreamFailure> {
+    pub(super) fn open_stream(
+        &self,
+        token: &Token,
+        early: &mut Burst,
+    ) -> std::result::Result<OpenStream, StreamFailure> {
+        let Handshaken { transport, frames, secrets, interrupt } = self.shake_hands(token)?;
+        let now = self.clock.steady();
+        let conversation = Conversation::begin(&self.settings, &self.rules, token.secret(), secrets.clone(), now);
+        let mut connection = Connection::new(transport, frames, conversation, &self.opening_messages(token));
+        if let Err(end) = connection.open(early, &*self.clock, &self.stop) {
+            let instead = connection.came_instead();
+            return Err(close_reason::unopened(end, &instead, &self.settings, token, &secrets));
+        }
+        let opened_at = self.clock.steady();
+        Ok(OpenStream { connection, token: token.clone(), secrets, opened_at, _interrupt: interrupt })
+    }
+
+    /// The way to the server, and the handshake with it.
+    pub(super) fn shake_hands(&self, token: &Token) -> std::result::Result<Handshaken, StreamFailure> {
         let timeout = self.settings.connect_timeout;
+        let headers = self.settings.all_headers()?;
+        let secrets = secrets(token, &headers);
         let Connected { mut transport, interrupt } = self.route.open(timeout, &self.stop)?;
         let wait =
             |status, headers: &HeaderMap| requested_wait(status, headers, self.clock.unix_micros(), self.wait_min);
-        let offers_compression = self.settings.compression;
-        let opened = handshake::open(&mut transport, &self.route.address, token.header.as_ref(), offers_compression)
-            .map_err(|refusal| close_reason::refused(refusal, &self.route, timeout, token, wait))?;
-
-        if offers_compression {
+        let sent = token.header.as_ref().map(|header| (header, token.secret()));
+        let request = Request::new(&self.route.address, &self.settings, sent, &headers);
+        let opened = handshake::open(&mut transport, &request)
+            .map_err(|refusal| close_reason::refused(refusal, &self.route, timeout, token, &secrets, wait))?;
+        if self.settings.compression {
             let compresses = if opened.deflate.is_some() { "compresses" } else { "does not compress" };
             log::info!("the server of the stream {compresses} its messages");
         }
         let frames =
             Frames::new(&opened.first_bytes, kept_max(self.settings.event_bytes_max)).inflating(opened.deflate);
-        let heartbeat = Heartbeat::new(self.settings.ping_interval, self.settings.idle_timeout, self.clock.steady());
-        let connection = Connection::new(transport, frames, heartbeat);
-        Ok(OpenStream { connection, token: token.clone(), _interrupt: interrupt })
+        Ok(Handshaken { transport, frames, secrets, interrupt })
     }
 
-    /// Drops the token and sets the wait, as the failure requires.
-    pub(super) fn act_on(&self, failure: &StreamFailure, token: &Token) {
+    /// `stream.open`, as it is sent.
+    pub(super) fn opening_messages(&self, token: &Token) -> Vec<String> {
+        let stream_id = self.settings.id.as_deref().unwrap_or_default();
+        self.settings.open.iter().map(|template| fill(template, token.secret(), stream_id)).collect()
+    }
+
+    /// The error of a stream that was open; `None` if the server closed it in order.
+    pub(super) fn lost(&self, end: End, open: &OpenStream) -> Option<Error> {
+        let failure = close_reason::lost(end, &self.settings, &open.token, &open.secrets)?;
+        let open_for = self.clock.steady().saturating_duration_since(open.opened_at);
+        self.act_on(&failure, &open.token, open_for);
+        Some(failure.error.while_doing(format_args!("reading the stream {}", self.route.address)))
+    }
+
+    /// Drops the token and sets the wait, as the failure of a stream requires that was open for this long.
+    fn act_on(&self, failure: &StreamFailure, token: &Token, open_for: Duration) {
         if failure.discard_token {
             self.tokens.discard(token);
         }
-        let later = |wait: Duration| self.clock.steady().checked_add(wait);
-        *sync::lock(&self.not_before) = failure.wait.and_then(later);
+        let wait =
+            if failure.asks_for_patience { Some(sync::lock(&self.patience).refused(open_for)) } else { failure.wait };
+        if let Some(wait) = wait {
+            *sync::lock(&self.not_before) = self.clock.steady().checked_add(wait);
+        }
     }
+}
+
+/// The longest first: one may be a part of another.
+fn secrets(token: &Token, headers: &[(String, Secret)]) -> Vec<Secret> {
+    let values = headers.iter().map(|(_, value)| value.expose());
+    // Of `Bearer …`, a server may send back the second part alone.
+    let parts = values.clone().filter_map(|value| Some(value.split_once(' ')?.1));
+    let mut all: Vec<&str> = values.chain(parts).chain([token.secret()]).filter(|secret| !secret.is_empty()).collect();
+    all.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+    all.into_iter().map(Secret::from).collect()
 }
 
 impl fmt::Debug for StreamConnector {

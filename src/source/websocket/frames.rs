@@ -84,6 +84,11 @@ impl Frames {
         }
     }
 
+    /// Whether a message of this length may have been longer: only its beginning is kept then.
+    pub(super) fn is_cut(&self, length: usize) -> bool {
+        length >= self.kept_max
+    }
+
     /// The same for a connection on which the server may compress messages.
     pub(super) fn inflating(self, agreed: Option<Deflate>) -> Self {
         Self { inflater: agreed.map(|agreed| Box::new(Inflater::new(agreed))), ..self }

@@ -11,11 +11,11 @@ use tungstenite::handshake::client::generate_key;
 use tungstenite::handshake::derive_accept_key;
 use tungstenite::http::{HeaderMap, HeaderValue, header};
 
-use crate::source::net::address::ServerAddress;
-use crate::source::net::http::{self, Fault, Head, USER_AGENT};
+use crate::source::net::http::{self, Fault, Head};
 use crate::source::net::http_body::read_body;
 use crate::source::net::transport::Transport;
-use crate::source::websocket::extension::{self, Deflate, PERMESSAGE_DEFLATE};
+use crate::source::websocket::extension::{self, Deflate};
+use crate::source::websocket::request::Request;
 
 /// Enough of an error's body to show the reason.
 const BODY_BYTES_MAX: usize = 4 << 10;
@@ -56,21 +56,16 @@ impl From<io::Error> for Refusal {
     }
 }
 
-/// Requests the stream, and offers compression if so wanted.
-pub(super) fn open(
-    transport: &mut Transport,
-    address: &ServerAddress,
-    authorization: Option<&HeaderValue>,
-    offers_compression: bool,
-) -> Result<Opened, Refusal> {
+/// Requests the stream.
+pub(super) fn open(transport: &mut Transport, request: &Request<'_>) -> Result<Opened, Refusal> {
     let key = generate_key();
-    http::send_all(transport, &request(address, &key, authorization, offers_compression))?;
+    http::send_all(transport, &request.bytes(&key))?;
     let (head, mut rest) = http::read_head(transport)?;
     match head.status {
         101 if head.is_http_1_0 => Err(Refusal::BadUpgrade("it is in HTTP/1.0")),
         101 => {
-            check_upgrade(&head.headers, &key).map_err(Refusal::BadUpgrade)?;
-            let deflate = if offers_compression {
+            check_upgrade(&head.headers, &key, request.subprotocol).map_err(Refusal::BadUpgrade)?;
+            let deflate = if request.offers_compression {
                 extension::agreed(&head.headers).map_err(Refusal::BadExtension)?
             } else if head.headers.contains_key(header::SEC_WEBSOCKET_EXTENSIONS) {
                 return Err(Refusal::BadUpgrade("it uses an extension that was not requested"));
@@ -89,39 +84,8 @@ pub(super) fn open(
     }
 }
 
-fn request(
-    address: &ServerAddress,
-    key: &str,
-    authorization: Option<&HeaderValue>,
-    offers_compression: bool,
-) -> Vec<u8> {
-    let mut request = format!(
-        "GET {target} HTTP/1.1\r\n\
-         Host: {host}\r\n\
-         Connection: Upgrade\r\n\
-         Upgrade: websocket\r\n\
-         Sec-WebSocket-Version: 13\r\n\
-         Sec-WebSocket-Key: {key}\r\n\
-         Accept: application/json\r\n\
-         User-Agent: {USER_AGENT}\r\n",
-        target = address.url.target,
-        host = address.host_header(),
-    )
-    .into_bytes();
-    if let Some(authorization) = authorization {
-        request.extend_from_slice(b"Authorization: ");
-        request.extend_from_slice(authorization.as_bytes());
-        request.extend_from_slice(b"\r\n");
-    }
-    if offers_compression {
-        request.extend_from_slice(format!("Sec-WebSocket-Extensions: {PERMESSAGE_DEFLATE}\r\n").as_bytes());
-    }
-    request.extend_from_slice(b"\r\n");
-    request
-}
-
 /// RFC 6455 section 4.1, the numbered list on the server's response.
-fn check_upgrade(headers: &HeaderMap, key: &str) -> Result<(), &'static str> {
+fn check_upgrade(headers: &HeaderMap, key: &str, subprotocol: Option<&str>) -> Result<(), &'static str> {
     let lists = |name: header::HeaderName, wanted: &str| {
         headers
             .get_all(name)
@@ -140,8 +104,16 @@ fn check_upgrade(headers: &HeaderMap, key: &str) -> Result<(), &'static str> {
     if accept.is_none_or(|accept| accept.as_bytes() != derive_accept_key(key.as_bytes()).as_bytes()) {
         return Err("its `Sec-WebSocket-Accept` does not match our key: a cache or a proxy may have answered");
     }
-    if headers.contains_key(header::SEC_WEBSOCKET_PROTOCOL) {
-        return Err("it uses a subprotocol that was not requested");
+    check_subprotocol(headers.get(header::SEC_WEBSOCKET_PROTOCOL).map(HeaderValue::as_bytes), subprotocol)
+}
+
+/// The server must choose one of those that were requested.
+fn check_subprotocol(chosen: Option<&[u8]>, requested: Option<&str>) -> Result<(), &'static str> {
+    match (chosen, requested) {
+        (None, None) => Ok(()),
+        (Some(_), None) => Err("it uses a subprotocol that was not requested"),
+        (None, Some(_)) => Err("it does not agree to the subprotocol (stream.subprotocol)"),
+        (Some(chosen), Some(requested)) if requested.split(',').any(|one| one.trim().as_bytes() == chosen) => Ok(()),
+        (Some(_), Some(_)) => Err("it chooses another subprotocol than stream.subprotocol"),
     }
-    Ok(())
 }

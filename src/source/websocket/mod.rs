@@ -1,15 +1,18 @@
-//! The event stream over WebSocket (RFC 6455): the connection, its frames, its heartbeat and its rotation to the next one.
+//! The event stream over WebSocket (RFC 6455): the connection, its frames, its conversation and its rotation to the next one.
 
 mod close_reason;
 mod connection;
 mod connector;
 mod control;
+mod conversation;
 mod deflate;
+mod end;
 mod extension;
 mod frames;
 mod handshake;
-mod heartbeat;
+mod outbox;
 mod probe;
+mod request;
 mod rotation;
 mod source;
 mod violation;

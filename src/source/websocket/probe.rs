@@ -154,10 +154,11 @@ impl WebsocketProbe {
     fn handshake(&mut self) -> Result<Finding> {
         let token = &self.fetched.as_ref().ok_or_else(no_earlier_step)?.token;
         let address = &self.connector.route.address;
-        let open = self.connector.open_stream(token);
+        let mut early = Burst::default();
+        let open = self.connector.open_stream(token, &mut early);
         let mut open =
             open.map_err(|failure| failure.error.while_doing(format_args!("opening the stream {address}")))?;
-        let events = self.close(&mut open);
+        let events = early.events() + self.close(&mut open);
         let message = format!("{address} opens, and is closed again");
         Ok(match events {
             0 => Finding::good(message),

@@ -5,6 +5,9 @@
 //! send Close, and read until the server's Close, so that nothing in flight is lost. Only then is the next connection read, so events stay
 //! in order. An event that comes on both is harmless: the destination upserts it.
 //!
+//! The next connection has its own conversation, and counts as open once its `stream.open_answer` has come. Acknowledgements leave on the
+//! connection of their events; after our Close they cannot, and the server sends those events again.
+//!
 //! A connection that is being opened is never abandoned: the server may have begun to send on it, and only on it.
 
 use std::mem;
@@ -14,6 +17,7 @@ use std::time::{Duration, Instant};
 
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
+use crate::event::Burst;
 use crate::net::detached::no_thread;
 use crate::source::ReadOutcome;
 use crate::source::oauth::token::Token;
@@ -42,13 +46,17 @@ pub(super) struct Rotation {
 enum RotationStage {
     /// Nothing to do before this; `None`: never.
     Waiting(Option<Instant>),
-    Opening(Receiver<Result<OpenStream>>),
+    Opening(Receiver<Opened>),
     Closing(Box<Closing>),
 }
+
+/// The next connection, and the events that came on it before it was open or failed.
+type Opened = (Result<OpenStream>, Burst);
 
 /// The end of the old connection.
 struct Closing {
     next: OpenStream,
+    early: Burst,
     /// Whether Close was sent.
     is_sent: bool,
     /// The beginning of this part of it, and the reads since then.
@@ -72,8 +80,14 @@ impl Rotation {
         self.stage = RotationStage::Waiting(due);
     }
 
-    /// Does what is due, without waiting. Returns until when the caller may read `open` before it calls this again.
-    pub(super) fn advance(&mut self, connector: &Arc<StreamConnector>, open: &mut OpenStream) -> Option<Instant> {
+    /// Does what is due, without waiting. Returns until when the caller may read `open` before it calls this again. `early` gets the
+    /// events of a next connection that failed.
+    pub(super) fn advance(
+        &mut self,
+        connector: &Arc<StreamConnector>,
+        open: &OpenStream,
+        early: &mut Burst,
+    ) -> Option<Instant> {
         let now = connector.clock.steady();
         match &mut self.stage {
             RotationStage::Waiting(due) if due.is_none_or(|due| now < due) => return *due,
@@ -82,12 +96,15 @@ impl Rotation {
                 Err(error) => return self.failed(&error, now),
             },
             RotationStage::Opening(opening) => match opening.try_recv() {
-                Ok(Ok(next)) => {
+                Ok((Ok(next), early)) => {
                     log::info!("the next connection to the stream is open, with a new token; closing the old one");
-                    self.stage =
-                        RotationStage::Closing(Box::new(Closing { next, is_sent: false, since: now, reads: 0 }));
+                    let closing = Closing { next, early, is_sent: false, since: now, reads: 0 };
+                    self.stage = RotationStage::Closing(Box::new(closing));
                 }
-                Ok(Err(error)) => return self.failed(&error, now),
+                Ok((Err(error), mut came)) => {
+                    early.append(&mut came);
+                    return self.failed(&error, now);
+                }
                 Err(TryRecvError::Disconnected) => return self.failed(&no_result(), now),
                 Err(TryRecvError::Empty) => {}
             },
@@ -124,14 +141,19 @@ impl Rotation {
         matches!(self.stage, RotationStage::Closing(_))
     }
 
-    /// The next connection. Waits for one that is being opened.
-    pub(super) fn take_next(&mut self) -> Option<OpenStream> {
+    /// The next connection. Waits for one that is being opened. `early` gets the events that came before it was open, or failed.
+    pub(super) fn take_next(&mut self, early: &mut Burst) -> Option<OpenStream> {
         match mem::replace(&mut self.stage, RotationStage::Waiting(None)) {
             RotationStage::Waiting(_) => None,
-            RotationStage::Closing(closing) => Some(closing.next),
+            RotationStage::Closing(mut closing) => {
+                early.append(&mut closing.early);
+                Some(closing.next)
+            }
             // The thread listens to the stop signal and has a deadline for everything.
             RotationStage::Opening(opening) => {
-                opening.recv().unwrap_or_else(|_| Err(no_result())).inspect_err(warn).ok()
+                let (opened, mut came) = opening.recv().unwrap_or_else(|_| (Err(no_result()), Burst::default()));
+                early.append(&mut came);
+                opened.inspect_err(warn).ok()
             }
         }
     }
@@ -162,12 +184,14 @@ fn due_at(requested_at: Instant, lifetime: Duration, before_expiry: Duration) ->
 }
 
 /// Opens a connection on a thread of its own.
-fn start(connector: &Arc<StreamConnector>, replaced: &Token) -> Result<Receiver<Result<OpenStream>>> {
+fn start(connector: &Arc<StreamConnector>, replaced: &Token) -> Result<Receiver<Opened>> {
     let (sender, receiver) = mpsc::channel();
     let (connector, replaced) = (Arc::clone(connector), replaced.clone());
     let spawned = spawn::spawn("cxsink-rotation", move || {
         // Without a receiver the source is gone, and the connection is closed here.
-        drop(sender.send(connector.open(Some(&replaced))));
+        let mut early = Burst::default();
+        let opened = connector.open(Some(&replaced), &mut early);
+        drop(sender.send((opened, early)));
     });
     spawned.map(|_detached| receiver).map_err(|error| no_thread(&error))
 }

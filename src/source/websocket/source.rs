@@ -7,8 +7,8 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::event::Burst;
 use crate::source::websocket::close_reason;
-use crate::source::websocket::connection::End;
 use crate::source::websocket::connector::{OpenStream, StreamConnector};
+use crate::source::websocket::end::End;
 use crate::source::websocket::rotation::Rotation;
 use crate::source::{Observer, ReadOutcome, Source};
 use crate::threads::stop_signal::StopSignal;
@@ -19,13 +19,15 @@ pub(crate) struct WebsocketSource {
     connector: Arc<StreamConnector>,
     open: Option<OpenStream>,
     rotation: Rotation,
+    /// Events of the next connection that came before it was open. They have not been read from here.
+    early: Burst,
 }
 
 impl WebsocketSource {
     /// Checks the configuration; connects to nothing.
     pub(crate) fn new(config: &Config, stop: StopSignal, clock: Arc<dyn Clock>, observer: Observer) -> Result<Self> {
         let connector = Arc::new(StreamConnector::new(config, stop, clock, observer)?);
-        Ok(Self { connector, open: None, rotation: Rotation::new(config) })
+        Ok(Self { connector, open: None, rotation: Rotation::new(config), early: Burst::default() })
     }
 
     /// Reads this connection from now on. Closes the one before.
@@ -39,8 +41,8 @@ impl WebsocketSource {
     fn ended(&mut self, old: &OpenStream, end: End) -> Result<ReadOutcome> {
         // A close while the next connection is being opened is due to expiry; if it is not, the next one will be closed too. The reader
         // must know of any other end; `connect` takes the next connection then.
-        let next =
-            if self.rotation.is_closing() || matches!(end, End::Closed(_)) { self.rotation.take_next() } else { None };
+        let has_next = self.rotation.is_closing() || matches!(end, End::Closed(_));
+        let next = if has_next { self.rotation.take_next(&mut self.early) } else { None };
         if self.connector.stop.is_set() {
             return Err(Error::stopped());
         }
@@ -48,13 +50,7 @@ impl WebsocketSource {
             self.switch_to(next);
             return Ok(ReadOutcome::Rotated);
         }
-        match close_reason::lost(end, &self.connector.settings, &old.token) {
-            None => Ok(ReadOutcome::Closed),
-            Some(failure) => {
-                self.connector.act_on(&failure, &old.token);
-                Err(failure.error.while_doing(format_args!("reading the stream {}", self.connector.route.address)))
-            }
-        }
+        self.connector.lost(end, old).map_or(Ok(ReadOutcome::Closed), Err)
     }
 
     /// After a stop, every other error is its consequence.
@@ -64,12 +60,14 @@ impl WebsocketSource {
 }
 
 impl Source for WebsocketSource {
-    fn connect(&mut self) -> Result<()> {
+    fn connect(&mut self, early: &mut Burst) -> Result<()> {
         self.open = None;
+        let next = self.rotation.take_next(&mut self.early);
+        early.append(&mut self.early);
         if self.connector.stop.is_set() {
             return Err(Error::stopped());
         }
-        let opened = self.rotation.take_next().map_or_else(|| self.connector.open(None), Ok);
+        let opened = next.map_or_else(|| self.connector.open(None, early), Ok);
         let open = self.unless_stopped(opened)?;
         self.switch_to(open);
         Ok(())
@@ -79,18 +77,33 @@ impl Source for WebsocketSource {
         let Some(mut open) = self.open.take() else {
             return self.unless_stopped(Err(close_reason::not_open()));
         };
-        let until = self.rotation.advance(&self.connector, &mut open);
+        let until = self.rotation.advance(&self.connector, &open, &mut self.early);
+        if self.early.messages() > 0 {
+            let has_events = !self.early.is_empty();
+            burst.append(&mut self.early);
+            if has_events {
+                self.open = Some(open);
+                return Ok(ReadOutcome::Events);
+            }
+        }
         let (clock, stop) = (&*self.connector.clock, &self.connector.stop);
         match open.connection.read(burst, until, clock, stop) {
             Err(end) => self.ended(&open, end),
             Ok(read) => {
                 let is_closed = self.rotation.is_closed_after(&mut open, &read, clock.steady());
-                match if is_closed { self.rotation.take_next() } else { None } {
+                match if is_closed { self.rotation.take_next(&mut self.early) } else { None } {
                     Some(next) => self.switch_to(next),
                     None => self.open = Some(open),
                 }
                 Ok(read)
             }
+        }
+    }
+
+    fn kept(&mut self) {
+        // The events that wait here are acknowledged by the connection too, and not spooled yet.
+        if let (Some(open), true) = (&mut self.open, self.early.is_empty()) {
+            open.connection.kept(&*self.connector.clock);
         }
     }
 }
@@ -105,6 +118,9 @@ impl fmt::Debug for WebsocketSource {
 }
 
 #[cfg(test)]
+#[path = "tests/acknowledgements.rs"]
+mod acknowledgement_tests;
+#[cfg(test)]
 #[path = "tests/compression.rs"]
 mod compression_tests;
 #[cfg(test)]
@@ -114,8 +130,14 @@ mod handshake_tests;
 #[path = "tests/heartbeat.rs"]
 mod heartbeat_tests;
 #[cfg(test)]
+#[path = "tests/opening.rs"]
+mod opening_tests;
+#[cfg(test)]
 #[path = "tests/peers.rs"]
 mod peer_tests;
+#[cfg(test)]
+#[path = "tests/places.rs"]
+mod places_tests;
 #[cfg(test)]
 #[path = "tests/rotation.rs"]
 mod rotation_tests;

@@ -42,7 +42,7 @@ fn compression_is_offered_only_if_it_is_set() {
         let mut config = config(&server);
         config.stream.compression = is_set;
         let mut source = source(&config);
-        source.connect().unwrap();
+        source.connect(&mut Burst::default()).unwrap();
         let (events, end) = read_all(&mut source);
         assert_eq!((events, end.unwrap()), (vec![b"plain".to_vec()], ReadOutcome::Closed));
         assert_eq!(offer.recv_timeout(PATIENCE).unwrap(), is_set.then(|| "permessage-deflate".to_owned()));
@@ -60,7 +60,7 @@ fn compressed_and_plain_messages_are_events() {
             peer.finish();
         });
         let mut source = source(&config(&server));
-        source.connect().unwrap();
+        source.connect(&mut Burst::default()).unwrap();
         let (events, end) = read_all(&mut source);
         assert_eq!(end.unwrap(), ReadOutcome::Closed, "{parameters}");
         assert_eq!(events, [b"{\"a\":1}".as_slice(), b"plain", &vec![b'x'; 100_000]], "{parameters}");
@@ -76,7 +76,7 @@ fn an_agreement_to_something_else_is_refused_with_its_name() {
         });
         let mut config = config(&server);
         config.stream.compression = is_set;
-        let error = source(&config).connect().unwrap_err();
+        let error = source(&config).connect(&mut Burst::default()).unwrap_err();
         assert_eq!((error.kind(), error.class()), (ErrorKind::Protocol, Class::Transient), "{error}");
         assert!(error.message().contains(says), "{says}: {error}");
         assert!(error.hint().unwrap().contains(hint), "{error:?}");
@@ -113,14 +113,14 @@ fn ended_by(bytes: Vec<u8>) -> (Vec<Vec<u8>>, Error, (u8, Vec<u8>)) {
         }
     });
     let mut source = source(&config(&server));
-    source.connect().unwrap();
+    source.connect(&mut Burst::default()).unwrap();
     let (events, end) = read_all(&mut source);
     let error = end.unwrap_err();
     assert_eq!((error.kind(), error.class()), (ErrorKind::Protocol, Class::Transient), "{error}");
     assert!(error.message().starts_with("reading the stream ws://127.0.0.1:"), "{error}");
     assert_clean(&error);
     // Nothing of the old inflater is left.
-    source.connect().unwrap();
+    source.connect(&mut Burst::default()).unwrap();
     let (again, end) = read_all(&mut source);
     assert_eq!((again, end.unwrap()), (vec![b"again".to_vec()], ReadOutcome::Closed));
     (events, error, received.recv_timeout(PATIENCE).unwrap())

@@ -17,7 +17,7 @@ fn refused_by(text: impl AsRef<[u8]>) -> Error {
         peer.send(&text);
         peer.wait_for_end();
     });
-    let error = source(&server.config()).connect().unwrap_err();
+    let error = source(&server.config()).connect(&mut Burst::default()).unwrap_err();
     assert!(error.message().contains("opening the stream ws://127.0.0.1:"), "{error}");
     assert!(error.hint().is_some(), "{error:?}");
     assert_clean(&error);
@@ -86,11 +86,11 @@ fn a_response_that_opens_no_websocket_is_named() {
         peer.send(extended);
         peer.wait_for_end();
     });
-    let error = source(&server.config()).connect().unwrap_err();
+    let error = source(&server.config()).connect(&mut Burst::default()).unwrap_err();
     assert!(error.message().contains("an extension that was not requested"), "{error}");
 
     let server = TestServer::stream(|_, _| ());
-    let error = source(&server.config()).connect().unwrap_err();
+    let error = source(&server.config()).connect(&mut Burst::default()).unwrap_err();
     assert_eq!((error.kind(), error.class()), (ErrorKind::Protocol, Class::Transient), "{error}");
     assert!(error.message().contains("without a response"), "{error}");
 }
@@ -108,14 +108,14 @@ fn a_refused_token_is_replaced() {
         });
         let mut source = source(&server.config());
         let mut burst = Burst::default();
-        source.connect().unwrap();
+        source.connect(&mut Burst::default()).unwrap();
         source.read(&mut burst).unwrap();
         // The second connection uses the cached token, which is refused.
-        let refused = source.connect().and_then(|()| source.read(&mut burst)).unwrap_err();
+        let refused = source.connect(&mut Burst::default()).and_then(|()| source.read(&mut burst)).unwrap_err();
         assert_eq!((refused.kind(), refused.class()), (ErrorKind::Auth, Class::Transient), "{refused}");
         assert_eq!((refused.http_status(), refused.close_code()), (http_status, close_code));
         assert!(refused.hint().unwrap().contains("the next try uses a new one"), "{refused:?}");
-        source.connect().unwrap();
+        source.connect(&mut Burst::default()).unwrap();
         source.read(&mut burst).unwrap();
         assert_eq!(events(&burst), [b"Bearer token-0", b"Bearer token-1"]);
     };
@@ -130,7 +130,7 @@ fn another_loss_keeps_the_token() {
     let server = TestServer::stream(|_, peer| peer.open(&close(1012, "restart")));
     let mut source = source(&server.config());
     for _ in 0..2 {
-        source.connect().unwrap();
+        source.connect(&mut Burst::default()).unwrap();
         source.read(&mut Burst::default()).unwrap_err();
     }
     let tokens = server.requests.lock().unwrap().iter().filter(|request| request.starts_with("POST")).count();
@@ -146,7 +146,7 @@ fn a_handshake_that_stalls_ends_with_the_deadline() {
         });
         let mut config = server.config();
         config.stream.connect_timeout = Duration::from_millis(300);
-        let error = source(&config).connect().unwrap_err();
+        let error = source(&config).connect(&mut Burst::default()).unwrap_err();
         assert_eq!((error.kind(), error.class()), (ErrorKind::Connect, Class::Transient));
         assert!(error.message().contains("handshake"), "{error}");
         assert!(error.message().contains("no answer within 300ms"), "{error}");
@@ -167,7 +167,7 @@ fn single_bytes_do_not_stretch_the_deadline() {
     });
     let mut config = server.config();
     config.stream.connect_timeout = Duration::from_millis(300);
-    let error = source(&config).connect().unwrap_err();
+    let error = source(&config).connect(&mut Burst::default()).unwrap_err();
     assert!(error.message().contains("no answer within 300ms"), "{error}");
     receiver.recv_timeout(PATIENCE).unwrap();
 }
@@ -181,10 +181,10 @@ fn a_server_that_requests_a_wait_gets_no_connection_until_then() {
     });
     let stop = StopSignal::new();
     let mut source = source_with(&server.config(), &stop);
-    assert_eq!(source.connect().unwrap_err().http_status(), Some(429));
+    assert_eq!(source.connect(&mut Burst::default()).unwrap_err().http_status(), Some(429));
     let stopping = stop_when(&stop, refused);
     // This one waits until the stop.
-    assert_eq!(source.connect().unwrap_err().kind(), ErrorKind::State);
+    assert_eq!(source.connect(&mut Burst::default()).unwrap_err().kind(), ErrorKind::State);
     assert!(stopping.join().unwrap().elapsed() < Duration::from_secs(1));
     assert_eq!(server.requests.lock().unwrap().len(), 2, "one token and one handshake");
 }
@@ -198,9 +198,9 @@ fn every_status_can_request_a_wait() {
     });
     let stop = StopSignal::new();
     let mut source = source_with(&server.config(), &stop);
-    assert_eq!(source.connect().unwrap_err().http_status(), Some(502));
+    assert_eq!(source.connect(&mut Burst::default()).unwrap_err().http_status(), Some(502));
     let stopping = stop_when(&stop, refused);
-    assert_eq!(source.connect().unwrap_err().kind(), ErrorKind::State);
+    assert_eq!(source.connect(&mut Burst::default()).unwrap_err().kind(), ErrorKind::State);
     stopping.join().unwrap();
     assert_eq!(server.requests.lock().unwrap().len(), 2, "one token and one handshake");
 }
@@ -217,11 +217,11 @@ fn after_an_open_stream_no_status_is_permanent() {
             }
         });
         let mut source = source(&server.config());
-        source.connect().unwrap();
-        let error = source.connect().unwrap_err();
+        source.connect(&mut Burst::default()).unwrap();
+        let error = source.connect(&mut Burst::default()).unwrap_err();
         assert_eq!((error.class(), error.http_status()), (Class::Transient, Some(status[..3].parse().unwrap())));
         assert!(error.hint().unwrap().starts_with("wait: "), "{error:?}");
-        source.connect().unwrap();
+        source.connect(&mut Burst::default()).unwrap();
     };
     check("404 Not Found", "");
     check("410 Gone", "");
@@ -238,7 +238,7 @@ fn a_closed_port_is_named_and_tried_again_later() {
     let closed = listener.local_addr().unwrap();
     drop(listener);
     config.stream.url = format!("ws://{closed}/");
-    let error = source(&config).connect().unwrap_err();
+    let error = source(&config).connect(&mut Burst::default()).unwrap_err();
     assert_eq!((error.kind(), error.class()), (ErrorKind::Connect, Class::Transient));
     assert!(error.message().contains(&closed.to_string()) && error.message().contains("refused"), "{error}");
 }

@@ -30,7 +30,7 @@ fn pings_are_answered_also_when_no_event_comes() {
         peer.finish();
     });
     let mut source = source(&server.config());
-    source.connect().unwrap();
+    source.connect(&mut Burst::default()).unwrap();
     let (all, end) = read_all(&mut source);
     assert_eq!(all, [b"after"]);
     assert_eq!(end.unwrap(), ReadOutcome::Closed);
@@ -51,7 +51,7 @@ fn pings_are_sent_and_a_pong_keeps_the_connection() {
     let mut config = server.config();
     config.stream.ping_interval = Duration::from_millis(20);
     let mut source = source(&config);
-    source.connect().unwrap();
+    source.connect(&mut Burst::default()).unwrap();
     let mut burst = Burst::default();
     for _ in 0..5 {
         assert_eq!(source.read(&mut burst).unwrap(), ReadOutcome::Idle, "an idle tick with each ping");
@@ -88,7 +88,7 @@ fn any_bytes_keep_the_connection() {
     });
     let config = server.config();
     let mut source = WebsocketSource::new(&config, StopSignal::new(), clock, Arc::new(|_| ())).unwrap();
-    source.connect().unwrap();
+    source.connect(&mut Burst::default()).unwrap();
     assert_eq!(read_all(&mut source).1.unwrap(), ReadOutcome::Closed);
 }
 
@@ -102,7 +102,7 @@ fn silence_is_a_lost_connection() {
     config.stream.idle_timeout = Duration::from_millis(200);
     config.stream.ping_interval = Duration::from_millis(50);
     let mut source = source(&config);
-    source.connect().unwrap();
+    source.connect(&mut Burst::default()).unwrap();
     let (all, end) = read_all(&mut source);
     assert_eq!(all, [b"last words"]);
     let error = end.unwrap_err();
@@ -127,8 +127,54 @@ fn single_bytes_are_no_silence_and_none_is_lost() {
     let mut config = server.config();
     config.stream.ping_interval = Duration::from_millis(10);
     let mut source = source(&config);
-    source.connect().unwrap();
+    source.connect(&mut Burst::default()).unwrap();
     let (all, end) = read_all(&mut source);
     assert_eq!(all, [b"slow"]);
     assert_eq!(end.unwrap(), ReadOutcome::Closed);
+}
+
+#[test]
+fn heartbeat_messages_are_sent_and_their_answers_counted() {
+    let server = TestServer::stream(move |_, peer| {
+        peer.open(b"");
+        for _ in 0..5 {
+            assert_eq!(peer.receive_text(), r#"{"beat":"token-0","of":"s-1"}"#);
+            peer.send([frame(1, true, b"\"pong\""), frame(1, true, b"\"pong\"")].concat());
+        }
+        peer.send([frame(1, true, b"event"), close(1000, "")].concat());
+        peer.finish();
+    });
+    let mut config = server.config();
+    config.set("stream.heartbeat", r#"{"beat":"{token}","of":"{stream_id}"}"#).unwrap();
+    config.set("stream.heartbeat_interval", "20ms").unwrap();
+    config.set("stream.heartbeat_answer", "\"pong\"").unwrap();
+    let mut source = source(&config);
+    source.connect(&mut Burst::default()).unwrap();
+    let mut burst = Burst::default();
+    while source.read(&mut burst).unwrap() != ReadOutcome::Closed {}
+    assert_eq!(events(&burst), [b"event"]);
+    assert_eq!((burst.messages(), burst.ignored()), (11, 10));
+}
+
+#[test]
+fn a_flood_of_events_is_no_answer_to_a_heartbeat() {
+    let server = TestServer::stream(move |_, peer| {
+        peer.open(b"");
+        let events = frame(1, true, &[b'x'; 1000]).repeat(100);
+        // Until the client is gone.
+        while std::io::Write::write_all(&mut peer.stream, &events).is_ok() {}
+    });
+    let mut config = server.config();
+    config.set("stream.heartbeat", "beat").unwrap();
+    config.set("stream.heartbeat_interval", "50ms").unwrap();
+    config.set("stream.heartbeat_answer", "\"pong\"").unwrap();
+    config.stream.ping_interval = Duration::from_millis(100);
+    config.stream.idle_timeout = Duration::from_millis(200);
+    let mut source = source(&config);
+    source.connect(&mut Burst::default()).unwrap();
+    let (all, end) = read_all(&mut source);
+    assert!(!all.is_empty());
+    let error = end.unwrap_err();
+    assert!(error.message().contains("stream.heartbeat_answer did not come for 0."), "{error}");
+    assert!(error.is_retryable());
 }

@@ -49,7 +49,7 @@ fn a_redirect_is_named_and_not_followed() {
     {
         let text = response(status, &location, "");
         let server = TestServer::stream(move |_, peer| peer.send(&text));
-        let error = source(&server.config()).connect().unwrap_err();
+        let error = source(&server.config()).connect(&mut Burst::default()).unwrap_err();
         assert!(error.message().contains(&format!("a redirect to ws://{}/s", elsewhere.address)), "{error}");
         assert!(error.hint().unwrap().contains("redirects are not followed"), "{error:?}");
     }
@@ -65,7 +65,7 @@ fn the_upgrade_may_stand_among_others() {
             peer.finish();
         });
         let mut source = source(&server.config());
-        source.connect().unwrap();
+        source.connect(&mut Burst::default()).unwrap();
         let (all, end) = read_all(&mut source);
         assert_eq!((all, end.unwrap()), (vec![b"x".to_vec()], ReadOutcome::Closed), "{connection}");
     }
@@ -86,7 +86,7 @@ fn a_message_in_many_fragments_among_pings_is_whole() {
         peer.finish();
     });
     let mut source = source(&server.config());
-    source.connect().unwrap();
+    source.connect(&mut Burst::default()).unwrap();
     let (all, end) = read_all(&mut source);
     assert_eq!(end.unwrap(), ReadOutcome::Closed);
     assert_eq!(all, [b"0123456789".repeat(2000)]);
@@ -115,7 +115,7 @@ fn a_server_that_stops_reading_does_not_stop_us() {
         counted.send(peer.wait_for_end().len() / pong_bytes).unwrap();
     });
     let mut source = source(&server.config());
-    source.connect().unwrap();
+    source.connect(&mut Burst::default()).unwrap();
     for _ in 0..ROUNDS {
         let mut burst = Burst::default();
         while burst.is_empty() {
@@ -159,7 +159,7 @@ fn a_byte_a_second_keeps_the_connection() {
     config.stream.ping_interval = Duration::from_secs(20);
     config.stream.idle_timeout = Duration::from_secs(60);
     let mut source = source_at(&config, clock);
-    source.connect().unwrap();
+    source.connect(&mut Burst::default()).unwrap();
     let (all, end) = read_all(&mut source);
     assert_eq!((all, end.unwrap()), (vec![event], ReadOutcome::Closed));
 }
@@ -176,7 +176,7 @@ fn a_stream_opens_over_ipv6() {
     let config = server.config();
     assert!(config.stream.url.starts_with("ws://[::1]:"), "{}", config.stream.url);
     let mut source = source(&config);
-    source.connect().unwrap();
+    source.connect(&mut Burst::default()).unwrap();
     assert_eq!(read_all(&mut source).0, [b"six"]);
     assert!(server.requests.lock().unwrap()[1].contains(&format!("\r\nHost: [::1]:{port}\r\n")));
 }
@@ -198,7 +198,7 @@ fn the_address_with_a_listener_is_found() {
         config.stream.url = format!("ws://localhost:{}/", server.address.port());
         let mut source = source(&config);
         resolve_with(&mut source, move |_, _| Ok(addresses.clone()));
-        source.connect().unwrap();
+        source.connect(&mut Burst::default()).unwrap();
         assert_eq!(read_all(&mut source).0, [b"found"]);
     }
 }
@@ -221,11 +221,11 @@ fn a_name_that_does_not_resolve_is_resolved_again_later() {
     };
     resolve_with(&mut source, resolver);
     for why in ["Temporary failure in name resolution", "the name has no address"] {
-        let error = source.connect().unwrap_err();
+        let error = source.connect(&mut Burst::default()).unwrap_err();
         assert_eq!((error.kind(), error.class()), (ErrorKind::Connect, Class::Transient));
         assert!(error.message().contains(&format!("resolving the name localhost: {why}")), "{error}");
     }
-    source.connect().unwrap();
+    source.connect(&mut Burst::default()).unwrap();
     assert_eq!(read_all(&mut source).0, [b"back"]);
 }
 
@@ -257,7 +257,7 @@ fn a_wall_clock_that_jumps_changes_neither_tokens_nor_connections() {
     let clock = Arc::new(WallClock { unix_micros: AtomicI64::new(20_000 * DAY_MICROS), steady: HandClock::new() });
     let mut source = source_at(&server.config(), Arc::clone(&clock) as _);
     for (number, jump) in [0, 400 * DAY_MICROS, -800 * DAY_MICROS].into_iter().enumerate() {
-        source.connect().unwrap();
+        source.connect(&mut Burst::default()).unwrap();
         let mut burst = Burst::default();
         clock.unix_micros.fetch_add(jump, Ordering::SeqCst);
         assert_eq!(source.read(&mut burst).unwrap(), ReadOutcome::Events);
@@ -289,11 +289,11 @@ fn a_steady_clock_that_jumps_costs_one_reconnect_with_a_new_token() {
     // It looks at the clock this often, at least.
     config.stream.ping_interval = Duration::from_millis(20);
     let mut source = source_at(&config, clock);
-    source.connect().unwrap();
+    source.connect(&mut Burst::default()).unwrap();
     let (_, end) = read_all(&mut source);
     let error = end.unwrap_err();
     assert!(error.message().contains("nothing came for 7200.0 s") && error.is_retryable(), "{error}");
-    source.connect().unwrap();
+    source.connect(&mut Burst::default()).unwrap();
     let (all, end) = read_all(&mut source);
     assert_eq!((all, end.unwrap()), (vec![b"Bearer token-1".to_vec()], ReadOutcome::Closed));
 }
@@ -303,7 +303,7 @@ fn a_token_redirect_is_named_and_not_followed() {
     let elsewhere = TestServer::http(|_, peer| peer.send(token_response("stolen")));
     let text = response("307 Temporary Redirect", &format!("Location: http://{}/t\r\n", elsewhere.address), "");
     let server = TestServer::http(move |_, peer| peer.send(&text));
-    let error = source(&server.config()).connect().unwrap_err();
+    let error = source(&server.config()).connect(&mut Burst::default()).unwrap_err();
     assert!(error.message().contains(&format!("a redirect to http://{}/t", elsewhere.address)), "{error}");
     assert!(elsewhere.requests.lock().unwrap().is_empty());
 }
@@ -319,7 +319,7 @@ fn all_dead_addresses_are_named() {
     let mut source = source(&config);
     let addresses = dead.clone();
     resolve_with(&mut source, move |_, _| Ok(addresses.clone()));
-    let error = source.connect().unwrap_err();
+    let error = source.connect(&mut Burst::default()).unwrap_err();
     for address in dead {
         assert!(error.message().contains(&address.to_string()), "{error}");
     }

@@ -117,7 +117,7 @@ fn the_old_connection_is_read_to_its_end_and_the_next_one_then() {
             },
         );
         let mut source = source(&server, &StopSignal::new());
-        source.connect().unwrap();
+        source.connect(&mut Burst::default()).unwrap();
         assert_eq!(read(&mut source, 2), ["a", "b"]);
         steps.take("b was read");
         assert_eq!(read(&mut source, 2), ["c", "d"]);
@@ -199,7 +199,7 @@ fn without_a_new_token_the_old_connection_is_read_on() {
         },
     );
     let mut source = source(&server, &StopSignal::new());
-    source.connect().unwrap();
+    source.connect(&mut Burst::default()).unwrap();
     assert_eq!(read(&mut source, 2), ["a", "b"]);
     steps.take("read on");
     assert_eq!(read(&mut source, 1), ["c"]);
@@ -225,7 +225,7 @@ fn a_loss_while_the_next_connection_is_being_opened_is_an_error() {
         },
     );
     let mut source = source(&server, &StopSignal::new());
-    source.connect().unwrap();
+    source.connect(&mut Burst::default()).unwrap();
     assert_eq!(read(&mut source, 1), ["a"]);
     let mut burst = Burst::default();
     let error = loop {
@@ -235,7 +235,7 @@ fn a_loss_while_the_next_connection_is_being_opened_is_an_error() {
     };
     assert_eq!((error.kind(), burst.is_empty()), (ErrorKind::Connect, true), "{error}");
     steps.take("lost");
-    source.connect().unwrap();
+    source.connect(&mut Burst::default()).unwrap();
     assert_eq!(read(&mut source, 1), ["b"]);
     assert_eq!(server.requests.lock().unwrap().len(), 4, "two tokens, two handshakes");
 }
@@ -272,7 +272,7 @@ fn a_stop_ends_a_rotation_at_once() {
         );
         let stop = StopSignal::new();
         let mut source = source(&server, &stop);
-        source.connect().unwrap();
+        source.connect(&mut Burst::default()).unwrap();
         let (reached, has_reached) = mpsc::channel();
         let stopper = stop_when(&stop, has_reached);
         let watcher = thread::spawn(move || {

@@ -44,7 +44,7 @@ pub(super) fn stream_of(bytes: Vec<u8>) -> (Vec<Vec<u8>>, Result<ReadOutcome>) {
         peer.wait_for_end();
     });
     let mut source = source(&server.config());
-    source.connect().unwrap();
+    source.connect(&mut Burst::default()).unwrap();
     read_all(&mut source)
 }
 
@@ -63,7 +63,7 @@ fn the_request_carries_the_token_and_names_the_stream() {
         peer.open(b"");
         peer.wait_for_end();
     });
-    source(&server.config()).connect().unwrap();
+    source(&server.config()).connect(&mut Burst::default()).unwrap();
     let requests = server.requests.lock().unwrap();
     let peer = |name: &str| {
         let found = requests[1].lines().find_map(|line| line.split_once(": ").filter(|(found, _)| *found == name));
@@ -109,7 +109,7 @@ fn messages_in_the_packet_of_the_handshake_are_not_lost() {
         peer.finish();
     });
     let mut source = source(&server.config());
-    source.connect().unwrap();
+    source.connect(&mut Burst::default()).unwrap();
     let (all, end) = read_all(&mut source);
     assert_eq!(all, [b"a", b"b"]);
     assert_eq!(end.unwrap(), ReadOutcome::Closed);
@@ -130,7 +130,7 @@ fn a_flood_comes_in_bursts_within_the_limits_and_whole() {
         peer.finish();
     });
     let mut source = source(&server.config());
-    source.connect().unwrap();
+    source.connect(&mut Burst::default()).unwrap();
     let mut all = Vec::new();
     loop {
         let mut burst = Burst::default();
@@ -160,7 +160,7 @@ fn a_burst_takes_all_that_is_there() {
         peer.wait_for_end();
     });
     let mut source = source(&server.config());
-    source.connect().unwrap();
+    source.connect(&mut Burst::default()).unwrap();
     sent.recv_timeout(PATIENCE).unwrap();
     let mut burst = Burst::default();
     assert_eq!(source.read(&mut burst).unwrap(), ReadOutcome::Events);
@@ -174,7 +174,7 @@ fn a_full_burst_is_left_as_it_is() {
         peer.wait_for_end();
     });
     let mut source = source(&server.config());
-    source.connect().unwrap();
+    source.connect(&mut Burst::default()).unwrap();
     let mut burst = Burst::default();
     (0..BURST_EVENTS_MAX).for_each(|_| burst.push(b"old"));
     assert_eq!(source.read(&mut burst).unwrap(), ReadOutcome::Events);
@@ -224,7 +224,7 @@ fn a_close_is_answered_with_its_code() {
         // Ends the connection only now, as RFC 6455 wants it.
     });
     let mut source = source(&server.config());
-    source.connect().unwrap();
+    source.connect(&mut Burst::default()).unwrap();
     assert_eq!(source.read(&mut Burst::default()).unwrap(), ReadOutcome::Closed);
     assert_eq!(receiver.recv_timeout(PATIENCE).unwrap(), (8, 1000_u16.to_be_bytes().to_vec()));
 }
@@ -237,8 +237,8 @@ fn the_server_gets_a_close_frame_on_leaving_and_on_broken_rules() {
         sender.send(peer.receive()).unwrap();
     });
     let mut source = source(&server.config());
-    source.connect().unwrap();
-    source.connect().unwrap();
+    source.connect(&mut Burst::default()).unwrap();
+    source.connect(&mut Burst::default()).unwrap();
     assert_eq!(receiver.recv_timeout(PATIENCE).unwrap(), (8, 1001_u16.to_be_bytes().to_vec()));
     source.read(&mut Burst::default()).unwrap_err();
     assert_eq!(receiver.recv_timeout(PATIENCE).unwrap(), (8, 1002_u16.to_be_bytes().to_vec()));
@@ -256,7 +256,7 @@ fn a_stop_ends_the_handshake_and_a_read() {
         let stop = StopSignal::new();
         let mut source = source_with(&server.config(), &stop);
         let stopping = stop_when(&stop, reached);
-        let mut result = source.connect();
+        let mut result = source.connect(&mut Burst::default());
         if opens && result.is_ok() {
             result = read_all(&mut source).1.map(drop);
         }
@@ -264,7 +264,7 @@ fn a_stop_ends_the_handshake_and_a_read() {
         assert!(stopping.join().unwrap().elapsed() < Duration::from_secs(1));
         assert_eq!(error.kind(), ErrorKind::State, "{error}");
         assert_eq!(source.read(&mut Burst::default()).unwrap_err().kind(), ErrorKind::State);
-        assert_eq!(source.connect().unwrap_err().kind(), ErrorKind::State);
+        assert_eq!(source.connect(&mut Burst::default()).unwrap_err().kind(), ErrorKind::State);
     };
     check(|_| (), false);
     check(|peer| peer.send("HTTP/1.1 101 Swi"), false);
@@ -297,7 +297,7 @@ fn a_stop_ends_a_read_that_never_runs_dry() {
         let stop = StopSignal::new();
         let mut source = source_with(&server.config(), &stop);
         let stopping = stop_when(&stop, reached);
-        source.connect().unwrap();
+        source.connect(&mut Burst::default()).unwrap();
         let (_, end) = read_all(&mut source);
         assert_eq!(end.unwrap_err().kind(), ErrorKind::State);
         assert!(stopping.join().unwrap().elapsed() < Duration::from_secs(1));

@@ -56,7 +56,7 @@ fn tls_carries_a_flood_pings_and_the_close() {
         *log.lock().unwrap() = answer.to_vec();
     });
     let mut source = source(&config);
-    source.connect().unwrap();
+    source.connect(&mut Burst::default()).unwrap();
     let (all, end) = read_all(&mut source);
     assert_eq!(end.unwrap(), ReadOutcome::Closed);
     assert_eq!(all.len(), count + 1);
@@ -76,7 +76,7 @@ fn tls_ends_on_silence_and_on_a_stop() {
     });
     let stop = StopSignal::new();
     let mut source = source_with(&config, &stop);
-    source.connect().unwrap();
+    source.connect(&mut Burst::default()).unwrap();
     let stopping = stop_when(&stop, reached);
     let (_, end) = read_all(&mut source);
     assert_eq!(end.unwrap_err().kind(), ErrorKind::State);
@@ -84,7 +84,7 @@ fn tls_ends_on_silence_and_on_a_stop() {
 
     config.stream.idle_timeout = Duration::from_millis(100);
     let mut source = source_with(&config, &StopSignal::new());
-    source.connect().unwrap();
+    source.connect(&mut Burst::default()).unwrap();
     let (_, end) = read_all(&mut source);
     assert!(end.unwrap_err().message().contains("nothing came for"));
 }
@@ -99,7 +99,7 @@ fn tls_without_close_notify_is_a_cut_connection() {
         let _ = stream.sock.read_to_end(&mut Vec::new());
     });
     let mut source = source(&config);
-    source.connect().unwrap();
+    source.connect(&mut Burst::default()).unwrap();
     let (all, end) = read_all(&mut source);
     assert_eq!(all, [b"before"]);
     let error = end.unwrap_err();
@@ -112,7 +112,7 @@ fn tls_failures_have_a_hint() {
     let mut other = config.clone();
     let stranger = TestServer::tls(|_| ());
     other.tls = stranger.config().tls;
-    let error = source(&other).connect().unwrap_err();
+    let error = source(&other).connect(&mut Burst::default()).unwrap_err();
     assert_eq!((error.kind(), error.class()), (ErrorKind::Connect, Class::Transient));
     assert!(error.message().contains("TLS with localhost:"), "{error}");
     assert!(error.hint().unwrap().contains("authority"), "{error:?}");
@@ -128,7 +128,7 @@ fn tls_failures_have_a_hint() {
         config.stream.url = format!("wss://127.0.0.1:{}/", plain.address.port());
         config.stream.connect_timeout = Duration::from_millis(300);
         let mut source = source_with(&config, &StopSignal::new());
-        let error = source.connect().unwrap_err();
+        let error = source.connect(&mut Burst::default()).unwrap_err();
         assert_eq!((error.kind(), error.class()), (ErrorKind::Connect, Class::Transient));
         assert!(format!("{error:?}").contains(why), "{error:?}");
     };
