@@ -43,7 +43,7 @@ impl Sink {
     fn import_as(&self, lines: impl BufRead, content: Content) -> Result<u64> {
         self.check_process()?;
         let unwrapper = self.0.engine.unwrapper.as_deref();
-        let mut lines = Lines::new(lines);
+        let mut lines = if content == Content::DeadLetters { Lines::of_export(lines) } else { Lines::new(lines) };
         let mut burst = Burst::default();
         let mut accepted = 0;
         loop {

@@ -4,6 +4,8 @@ use std::io::{self, BufRead};
 
 /// The longest line. The limit of an event is far below.
 const LINE_BYTES_MAX: usize = 64 << 20;
+/// The same of an export: it may hold the largest message that is kept, with escapes or in hexadecimal.
+const EXPORT_LINE_BYTES_MAX: usize = 256 << 20;
 
 /// The next part of an input.
 #[derive(Debug, PartialEq, Eq)]
@@ -19,6 +21,7 @@ pub(crate) enum Next<'a> {
 #[derive(Debug)]
 pub(crate) struct Lines<R> {
     input: R,
+    line_bytes_max: usize,
     line: Vec<u8>,
     /// Whether `line` was returned.
     is_returned: bool,
@@ -31,7 +34,13 @@ pub(crate) struct Lines<R> {
 
 impl<R: BufRead> Lines<R> {
     pub(crate) fn new(input: R) -> Self {
-        Self { input, line: Vec::new(), is_returned: false, arrived: 0, is_drained: true, number: 0 }
+        let line_bytes_max = LINE_BYTES_MAX;
+        Self { input, line_bytes_max, line: Vec::new(), is_returned: false, arrived: 0, is_drained: true, number: 0 }
+    }
+
+    /// The lines of an export of dead letters.
+    pub(crate) fn of_export(input: R) -> Self {
+        Self { line_bytes_max: EXPORT_LINE_BYTES_MAX, ..Self::new(input) }
     }
 
     /// The number of the line that was returned last.
@@ -67,7 +76,7 @@ impl<R: BufRead> Lines<R> {
             if buffer.is_empty() {
                 return if self.line.is_empty() { Ok(Next::End) } else { self.whole() };
             }
-            let room = LINE_BYTES_MAX - self.line.len();
+            let room = self.line_bytes_max - self.line.len();
             let mut part = &buffer[..buffer.len().min(room)];
             let read = part.read_until(b'\n', &mut self.line)?;
             self.arrived = buffer.len() - read;
@@ -76,8 +85,9 @@ impl<R: BufRead> Lines<R> {
             if self.line.ends_with(b"\n") {
                 return self.whole();
             }
-            if self.line.len() == LINE_BYTES_MAX {
-                return Err(io::Error::other("a line is longer than 64 MiB; is the input JSON Lines?"));
+            if self.line.len() == self.line_bytes_max {
+                let limit = self.line_bytes_max >> 20;
+                return Err(io::Error::other(format!("a line is longer than {limit} MiB; is the input JSON Lines?")));
             }
         }
     }

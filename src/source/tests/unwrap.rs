@@ -189,6 +189,15 @@ fn depth_costs_no_stack() {
     }
 }
 
+/// Only the steps of a pointer count, and no pointer that means something has as many.
+#[test]
+fn a_pointer_has_127_steps_at_most() {
+    let nested = |depth| format!("{}{{}}{}", "{\"a\":".repeat(depth), "}".repeat(depth));
+    check(&unwrapper(&"/a".repeat(127), false), &nested(127), &["{}"]);
+    let reason = unwrapper(&"/a".repeat(128), false).unwrap_again(nested(128).as_bytes(), &mut Burst::default());
+    assert!(reason.unwrap_err().contains("recursion limit exceeded"));
+}
+
 #[test]
 fn a_huge_array_is_one_burst_and_its_memory_is_given_back() {
     let events: Vec<String> = (0..100_000).map(|number| format!(r#"{{"number":{number}}}"#)).collect();
