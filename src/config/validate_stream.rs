@@ -197,6 +197,7 @@ impl StreamConfig {
         }
         self.validate_patterns()?;
         self.validate_ack()?;
+        self.validate_subprotocol()?;
         self.validate_headers()
     }
 
@@ -217,6 +218,18 @@ impl StreamConfig {
             pointer::check(pointer).map_err(|error| error.while_doing("stream.ack"))?;
         }
         Ok(())
+    }
+
+    /// RFC 6455 section 4.1: tokens, separated by commas.
+    fn validate_subprotocol(&self) -> Result<()> {
+        let is_allowed = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~, ".contains(c);
+        match &self.subprotocol {
+            Some(subprotocol) if !subprotocol.chars().all(is_allowed) => {
+                Err(Error::config("stream.subprotocol: it has a character that no subprotocol may have")
+                    .with_hint("write its name, or several names separated by commas"))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn validate_headers(&self) -> Result<()> {

@@ -108,11 +108,7 @@ impl Reader {
         loop {
             burst.clear();
             let outcome = self.source.read(&mut burst);
-            if burst.is_empty() {
-                self.count_messages(&burst);
-            } else {
-                self.append(&burst)?;
-            }
+            self.keep(&burst)?;
             if self.status.end_of_reading.is_set() {
                 return Ok(());
             }
@@ -214,3 +210,7 @@ fn full(spool: &Spool) -> Error {
         .with_class(Class::Transient)
         .with_hint("raise spool.bytes_max if the destination is healthy; no event is lost")
 }
+
+#[cfg(test)]
+#[path = "tests/reader.rs"]
+mod tests;

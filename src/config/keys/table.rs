@@ -186,7 +186,7 @@ pub(in crate::config) static KEYS: &[Key] = &[
     key!(
         stream.ack,
         ValueType::Text,
-        "A message to send for each message with events, once the spool has them (with `spool.sync` = `power-loss`: once they are on the disk). `{/eventId}` is replaced by the JSON at this pointer of the message."
+        "A message to send for each message with events, once the spool has them (with `spool.sync` = `power-loss`: once they are on the disk). `{/eventId}` is replaced by the JSON at this pointer of the message; a message that has nothing there is not acknowledged. If the server takes no acknowledgement for `stream.idle_timeout`, the connection counts as lost."
     ),
     key!(
         stream.ping_interval,

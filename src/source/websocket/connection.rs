@@ -156,32 +156,9 @@ impl Connection {
             if let Some(Closing(close)) = self.closing.take() {
                 return Err(self.finish(close));
             }
-            let now = clock.steady();
-            self.outbox.send(&mut self.transport, now)?;
-            self.check_acknowledgements(now)?;
-            match self.conversation.due(now)? {
-                Due::Lost(silence) => {
-                    // Bytes in the socket mean no silence: this thread may have been kept from running.
-                    self.transport.wait_never()?;
-                    if self.conversation.heartbeat().is_given_up() || !self.fill(clock)? {
-                        return Err(End::Silent(silence));
-                    }
-                }
-                due @ (Due::Ping | Due::Message) => {
-                    self.send_due(&due, now)?;
-                    return Ok(ReadOutcome::Idle);
-                }
-                Due::WaitUntil(_) if until.is_some_and(|until| until <= now) => return Ok(ReadOutcome::Idle),
-                Due::WaitUntil(when) => {
-                    let when = until.map_or(when, |until| until.min(when));
-                    let mut wait = when.saturating_duration_since(now);
-                    if self.outbox.has_acks() {
-                        wait = wait.min(SEND_AGAIN);
-                    }
-                    // The clock may be a test's; the socket knows the machine's only.
-                    self.transport.wait_until(Instant::now() + wait)?;
-                    has_read = self.fill(clock)?;
-                }
+            match self.wait(until, clock)? {
+                Some(is_more) => has_read = is_more,
+                None => return Ok(ReadOutcome::Idle),
             }
         };
         let is_trickle = has_read && self.transport.is_drained() && burst.bytes() < TRICKLE_BYTES;
@@ -197,6 +174,35 @@ impl Connection {
             due => self.send_due(&due, now)?,
         }
         Ok(if burst.events() > before { ReadOutcome::Events } else { ReadOutcome::Idle })
+    }
+
+    /// Does what is due, or waits for bytes; returns whether some came. `None`: the caller should have a turn.
+    fn wait(&mut self, until: Option<Instant>, clock: &dyn Clock) -> Result<Option<bool>, End> {
+        let now = clock.steady();
+        self.outbox.send(&mut self.transport, now)?;
+        self.check_acknowledgements(now)?;
+        match self.conversation.due(now)? {
+            Due::Lost(silence) => {
+                // Bytes in the socket mean no silence: this thread may have been kept from running.
+                self.transport.wait_never()?;
+                if self.conversation.heartbeat().is_given_up() || !self.fill(clock)? {
+                    return Err(End::Silent(silence));
+                }
+                Ok(Some(false))
+            }
+            due @ (Due::Ping | Due::Message) => self.send_due(&due, now).map(|()| None).map_err(End::from),
+            Due::WaitUntil(_) if until.is_some_and(|until| until <= now) => Ok(None),
+            Due::WaitUntil(when) => {
+                let when = until.map_or(when, |until| until.min(when));
+                let mut wait = when.saturating_duration_since(now);
+                if self.outbox.has_acks() {
+                    wait = wait.min(SEND_AGAIN);
+                }
+                // The clock may be a test's; the socket knows the machine's only.
+                self.transport.wait_until(Instant::now() + wait)?;
+                self.fill(clock).map(Some)
+            }
+        }
     }
 
     /// Reads all that has arrived, without waiting for more.

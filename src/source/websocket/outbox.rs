@@ -204,3 +204,127 @@ pub(super) fn encode_text(message: &str, out: &mut Vec<u8>) {
     out.extend(mask);
     out.extend(message.bytes().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask));
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read as _;
+    use std::net::{TcpListener, TcpStream};
+
+    use super::*;
+    use crate::source::test_server::PATIENCE;
+
+    fn pair() -> (Transport, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (server, _) = listener.accept().unwrap();
+        server.set_read_timeout(Some(PATIENCE)).unwrap();
+        (Transport::new(client, Instant::now() + PATIENCE).unwrap(), server)
+    }
+
+    /// Takes the first frame from the front: opcode and payload.
+    fn take_frame(bytes: &mut &[u8]) -> (u8, Vec<u8>) {
+        assert_eq!(bytes[1] & 0x80, 0x80, "a client masks");
+        let (length, head) = match bytes[1] & 0x7f {
+            126 => (usize::from(u16::from_be_bytes([bytes[2], bytes[3]])), 4),
+            127 => (usize::try_from(u64::from_be_bytes(bytes[2..10].try_into().unwrap())).unwrap(), 10),
+            length => (usize::from(length), 2),
+        };
+        let (opcode, mask) = (bytes[0], &bytes[head..head + 4]);
+        let payload = &bytes[head + 4..head + 4 + length];
+        let payload = payload.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask).collect();
+        *bytes = &bytes[head + 4 + length..];
+        (opcode, payload)
+    }
+
+    #[test]
+    fn texts_of_every_length_are_one_masked_frame() {
+        for length in [0, 1, 125, 126, 65_535, 65_536, 200_000] {
+            let text = "é".repeat(length / 2) + &"x".repeat(length % 2);
+            let mut bytes = Vec::new();
+            encode_text(&text, &mut bytes);
+            let mut rest = bytes.as_slice();
+            assert_eq!(take_frame(&mut rest), (0x81, text.into_bytes()));
+            assert_eq!(rest, b"");
+        }
+    }
+
+    #[test]
+    fn of_what_can_be_said_again_one_waits() {
+        let mut outbox = Outbox::default();
+        for number in 0..3 {
+            outbox.ping();
+            outbox.beat("beat");
+            outbox.pong(vec![number]);
+        }
+        assert!(outbox.refill());
+        let mut bytes = outbox.bytes.as_slice();
+        assert_eq!(take_frame(&mut bytes), (0x8a, vec![2]));
+        assert_eq!(take_frame(&mut bytes), (0x81, b"beat".to_vec()));
+        assert_eq!(take_frame(&mut bytes), (0x89, Vec::new()));
+        assert_eq!(bytes, b"");
+    }
+
+    #[test]
+    fn acknowledgements_wait_for_the_spool_and_then_for_the_server() {
+        let (mut transport, mut server) = pair();
+        let (mut outbox, start) = (Outbox::default(), Instant::now());
+        let after = |seconds| start + Duration::from_secs(seconds);
+        let ack = "x".repeat(10_000);
+        outbox.acknowledge_later(&ack);
+        outbox.send(&mut transport, start).unwrap();
+        assert!(!outbox.has_acks() && outbox.bytes.is_empty(), "the spool does not have the event yet");
+
+        let mut count = 0;
+        while !outbox.is_full() {
+            outbox.acknowledge_later(&ack);
+            outbox.kept();
+            outbox.send(&mut transport, start).unwrap();
+            count += 1;
+        }
+        assert!(outbox.bytes.len() + outbox.acks.len() < ACK_BYTES_MAX + 2 * ack.len());
+        outbox.send(&mut transport, after(1)).unwrap();
+        outbox.send(&mut transport, after(2)).unwrap();
+        assert!(outbox.stuck_for(after(60)) >= Duration::from_secs(59));
+
+        // The server takes all of it.
+        let reading = std::thread::spawn(move || {
+            let mut bytes = vec![0; (count + 1) * (10_000 + 8)];
+            server.read_exact(&mut bytes).unwrap();
+            bytes
+        });
+        while outbox.has_acks() {
+            let before = outbox.bytes.len() + outbox.acks.len();
+            outbox.send_within(Duration::from_millis(20), &mut transport, after(100)).unwrap();
+            if outbox.bytes.len() + outbox.acks.len() < before {
+                assert_eq!(outbox.stuck_for(after(100)), Duration::ZERO, "it takes some");
+            }
+        }
+        let bytes = reading.join().unwrap();
+        let mut rest = bytes.as_slice();
+        while !rest.is_empty() {
+            assert_eq!(take_frame(&mut rest), (0x81, ack.clone().into_bytes()));
+        }
+    }
+
+    #[test]
+    fn nothing_follows_a_close_frame() {
+        let (mut transport, mut server) = pair();
+        let (mut outbox, now) = (Outbox::default(), Instant::now());
+        outbox.acknowledge_later("unkept");
+        outbox.kept();
+        outbox.acknowledge_later("late");
+        outbox.ping();
+        outbox.close(&1000_u16.to_be_bytes(), &mut transport);
+        outbox.kept();
+        outbox.ping();
+        outbox.send(&mut transport, now).unwrap();
+        outbox.close(&1001_u16.to_be_bytes(), &mut transport);
+        drop(transport);
+        let mut bytes = Vec::new();
+        server.read_to_end(&mut bytes).unwrap();
+        let mut rest = bytes.as_slice();
+        assert_eq!(take_frame(&mut rest), (0x81, b"unkept".to_vec()));
+        assert_eq!(take_frame(&mut rest), (0x88, 1000_u16.to_be_bytes().to_vec()));
+        assert_eq!(rest, b"");
+    }
+}

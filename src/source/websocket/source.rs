@@ -139,6 +139,9 @@ mod peer_tests;
 #[path = "tests/places.rs"]
 mod places_tests;
 #[cfg(test)]
+#[path = "tests/rotation_opening.rs"]
+mod rotation_opening_tests;
+#[cfg(test)]
 #[path = "tests/rotation.rs"]
 mod rotation_tests;
 #[cfg(test)]

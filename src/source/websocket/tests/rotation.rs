@@ -10,32 +10,32 @@ use std::time::{Duration, Instant};
 
 /// Steps that the server's threads take in an order of the test's making.
 #[derive(Default)]
-struct Steps {
+pub(super) struct Steps {
     taken: Mutex<Vec<&'static str>>,
     changed: Condvar,
 }
 
 impl Steps {
-    fn take(&self, step: &'static str) {
+    pub(super) fn take(&self, step: &'static str) {
         self.taken.lock().unwrap().push(step);
         self.changed.notify_all();
     }
 
-    fn wait_for(&self, step: &str) {
+    pub(super) fn wait_for(&self, step: &str) {
         let taken = self.taken.lock().unwrap();
         let (_taken, timed_out) =
             self.changed.wait_timeout_while(taken, PATIENCE, |taken| !taken.contains(&step)).unwrap();
         assert!(!timed_out.timed_out(), "never {step}");
     }
 
-    fn has(&self, step: &str) -> bool {
+    pub(super) fn has(&self, step: &str) -> bool {
         self.taken.lock().unwrap().contains(&step)
     }
 }
 
 /// A server whose first token lives one second and later ones an hour. `token` is called for each further token before it is
 /// given, with its number; `stream` for each handshake.
-fn server(
+pub(super) fn server(
     token: impl Fn(usize, &mut Peer) + Send + Sync + 'static,
     stream: impl Fn(usize, &mut Peer) + Send + Sync + 'static,
 ) -> TestServer {
@@ -69,12 +69,12 @@ fn source(server: &TestServer, stop: &StopSignal) -> WebsocketSource {
     WebsocketSource::new(&config, stop.clone(), Arc::new(SystemClock), Arc::new(|_| ())).unwrap()
 }
 
-fn event(text: &str) -> Vec<u8> {
+pub(super) fn event(text: &str) -> Vec<u8> {
     frame(1, true, text.as_bytes())
 }
 
 /// Reads `count` events; nothing else may come.
-fn read(source: &mut WebsocketSource, count: usize) -> Vec<String> {
+pub(super) fn read(source: &mut WebsocketSource, count: usize) -> Vec<String> {
     let (mut all, until) = (Vec::new(), Instant::now() + PATIENCE);
     while all.len() < count {
         let mut burst = Burst::default();

@@ -1,0 +1,87 @@
+//! The change to a next connection whose opening has to be answered.
+
+use super::opening_tests::{text, with};
+use super::rotation_tests::{Steps, event, read, server};
+use super::tests::source;
+use super::*;
+use crate::source::test_server::{TestServer, close};
+
+fn opened(server: &TestServer) -> WebsocketSource {
+    let settings = [
+        ("stream.open_answer", "hello"),
+        ("stream.open_timeout", "10m"),
+        ("retry.delay_min", "5ms"),
+        ("retry.delay_max", "10ms"),
+        // So that the old token is still good for a new connection when the next one is due.
+        ("oauth.refresh_early", "0s"),
+    ];
+    let mut source = source(&with(server, &settings));
+    source.connect(&mut Burst::default()).unwrap();
+    source
+}
+
+#[test]
+fn the_old_connection_is_left_once_the_next_has_its_answer() {
+    let steps = Arc::new(Steps::default());
+    let on_server = Arc::clone(&steps);
+    let server = server(
+        |_, _| (),
+        move |number, peer| {
+            if number == 0 {
+                peer.open(&[text("hello"), event("a")].concat());
+                on_server.wait_for("after the handshake");
+                peer.send(event("b"));
+                peer.finish();
+                if !on_server.has("answers") {
+                    on_server.take("left early");
+                }
+                peer.send(close(1000, ""));
+            } else {
+                peer.open(&event("c"));
+                on_server.take("after the handshake");
+                on_server.wait_for("b was read");
+                on_server.take("answers");
+                peer.send([text("hello"), event("d")].concat());
+            }
+            peer.wait_for_end();
+        },
+    );
+    let mut source = opened(&server);
+    assert_eq!(read(&mut source, 2), ["a", "b"]);
+    steps.take("b was read");
+    assert_eq!(read(&mut source, 2), ["c", "d"]);
+    assert!(!steps.has("left early"));
+}
+
+#[test]
+fn a_next_connection_that_does_not_open_costs_no_event() {
+    let steps = Arc::new(Steps::default());
+    let on_server = Arc::clone(&steps);
+    let server = server(
+        |_, _| (),
+        move |number, peer| {
+            match number {
+                0 => {
+                    peer.open(&[text("hello"), event("a")].concat());
+                    on_server.wait_for("b was read");
+                    peer.send(event("c"));
+                    peer.finish();
+                }
+                1 => peer.send([peer.good_response("Upgrade").as_bytes(), &event("b"), &close(1011, "")].concat()),
+                _ => {
+                    on_server.wait_for("c was read");
+                    peer.open(&[event("d"), text("hello"), event("e")].concat());
+                }
+            }
+            peer.wait_for_end();
+        },
+    );
+    let mut source = opened(&server);
+    assert_eq!(read(&mut source, 2), ["a", "b"]);
+    steps.take("b was read");
+    assert_eq!(read(&mut source, 1), ["c"]);
+    steps.take("c was read");
+    assert_eq!(read(&mut source, 2), ["d", "e"]);
+    let requests = server.requests.lock().unwrap().clone();
+    assert!(requests.iter().any(|request| request.contains("Bearer token-2")), "the token was dropped");
+}
