@@ -49,7 +49,7 @@ pub(super) fn rate(events: u64, elapsed: Duration) -> HumanCount {
 pub(super) fn summary(stats: &Stats, elapsed: Duration) -> String {
     let written = (stats.received + stats.recovered + stats.replayed).saturating_sub(stats.pending);
     // With one event in each message there is nothing to tell.
-    let is_plain = stats.messages_with_events() == stats.received && stats.ignored == 0;
+    let is_plain = stats.messages == stats.received && stats.ignored == 0;
     let counters = [
         ("messages", if is_plain { 0 } else { stats.messages }, false, ""),
         ("ignored", stats.ignored, false, "messages without an event"),
@@ -180,6 +180,20 @@ mod tests {
     fn a_number_is_grouped_and_its_noun_in_the_plural() {
         let texts = [0, 1, 999, 1000, 1_234_567].map(|number| counted(number, "row"));
         assert_eq!(texts, ["0 rows", "1 row", "999 rows", "1,000 rows", "1,234,567 rows"]);
+    }
+
+    #[test]
+    fn messages_are_summed_up_where_they_are_not_the_events() {
+        let summary_of = |messages, ignored| {
+            let stats = Stats { received: 7, messages, ignored, ..Stats::default() };
+            summary(&stats, Duration::from_secs(1))
+        };
+        assert!(!summary_of(7, 0).contains("messages"));
+        for text in [summary_of(9, 2), summary_of(4, 2)] {
+            assert!(text.contains("ignored            2  (messages without an event)\n"), "{text}");
+        }
+        let of_events_alone = summary_of(3, 0);
+        assert!(of_events_alone.starts_with("  messages           3\n  received           7\n"), "{of_events_alone}");
     }
 
     #[test]

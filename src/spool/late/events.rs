@@ -46,7 +46,9 @@ impl Spool {
 
     /// Notes with their dead letters that the events at these offsets were superseded.
     pub(crate) fn note_superseded(&self, offsets: impl Iterator<Item = u64>, now: i64) -> Result<()> {
-        let origins: Vec<u64> = offsets.filter_map(|offset| self.replayed_from(offset)).collect();
+        let mut origins: Vec<u64> = offsets.filter_map(|offset| self.replayed_from(offset)).collect();
+        // The events of a message have one.
+        origins.dedup();
         if origins.is_empty() {
             return Ok(());
         }
