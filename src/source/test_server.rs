@@ -100,6 +100,14 @@ impl Peer {
         (head[0] & 0x0f, payload)
     }
 
+    /// Whether bytes of the client are here. What it has sent before is: a loopback connection has no delay.
+    pub(super) fn has_bytes(&mut self) -> bool {
+        self.stream.set_nonblocking(true).unwrap();
+        let is_here = self.stream.peek(&mut [0]).is_ok();
+        self.stream.set_nonblocking(false).unwrap();
+        is_here
+    }
+
     /// Receives the client's next text message.
     pub(super) fn receive_text(&mut self) -> String {
         loop {

@@ -182,9 +182,12 @@ impl StreamConnector {
     }
 }
 
+/// A shorter value of a header is found in any text by chance, and hides nothing that could not be guessed.
+const SECRET_BYTES_MIN: usize = 4;
+
 /// The longest first: one may be a part of another.
 fn secrets(token: &Token, headers: &[(String, Secret)]) -> Vec<Secret> {
-    let values = headers.iter().map(|(_, value)| value.expose());
+    let values = headers.iter().map(|(_, value)| value.expose()).filter(|value| value.len() >= SECRET_BYTES_MIN);
     // Of `Bearer …`, a server may send back the second part alone.
     let parts = values.clone().filter_map(|value| Some(value.split_once(' ')?.1));
     let mut all: Vec<&str> = values.chain(parts).chain([token.secret()]).filter(|secret| !secret.is_empty()).collect();

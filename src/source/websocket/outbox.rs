@@ -272,7 +272,9 @@ mod tests {
         let ack = "x".repeat(10_000);
         outbox.acknowledge_later(&ack);
         outbox.send(&mut transport, start).unwrap();
-        assert!(!outbox.has_acks() && outbox.bytes.is_empty(), "the spool does not have the event yet");
+        server.set_nonblocking(true).unwrap();
+        server.peek(&mut [0]).expect_err("the spool does not have the event yet");
+        server.set_nonblocking(false).unwrap();
 
         let mut count = 0;
         while !outbox.is_full() {

@@ -6,7 +6,7 @@ use crate::error::{Class, ErrorKind};
 use crate::event::BURST_EVENTS_MAX;
 use crate::source::test_server::{PATIENCE, Peer, TestServer, close, frame, stop_when};
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The settings of a conversation on top of the server's.
 pub(super) fn with(server: &TestServer, settings: &[(&str, &str)]) -> Config {
@@ -155,24 +155,21 @@ fn a_server_that_asks_for_patience_gets_the_same_token_again() {
 
 #[test]
 fn patience_is_kept_also_with_a_stream_that_was_open() {
-    let (sender, refused) = mpsc::channel();
-    let server = TestServer::stream(move |_, peer| {
+    let server = TestServer::stream(|_, peer| {
         peer.open(&[text("event"), text("\"RATE_LIMIT\"")].concat());
         peer.wait_for_end();
-        sender.send(()).unwrap();
     });
-    let settings = [("stream.open_refused", r#"["\"RATE_LIMIT\""]"#), ("stream.open_refused_delay", "60s")];
-    let stop = StopSignal::new();
-    let mut source = source_with(&with(&server, &settings), &stop);
-    source.connect(&mut Burst::default()).unwrap();
-    let (all, end) = read_all(&mut source);
-    assert_eq!(all, [b"event"]);
-    assert!(end.unwrap_err().message().contains("refuses it for now: \"RATE_LIMIT\""));
-    let stopping = stop_when(&stop, refused);
-    // This one waits until the stop.
-    assert_eq!(source.connect(&mut Burst::default()).unwrap_err().kind(), ErrorKind::State);
-    stopping.join().unwrap();
-    assert_eq!(server.requests.lock().unwrap().len(), 2, "one token and one handshake");
+    let settings = [("stream.open_refused", r#"["\"RATE_LIMIT\""]"#), ("stream.open_refused_delay", "200ms")];
+    let mut source = source(&with(&server, &settings));
+    for wait in [0, 200, 400, 800, 800].map(Duration::from_millis) {
+        let begun = Instant::now();
+        source.connect(&mut Burst::default()).unwrap();
+        assert!(begun.elapsed() >= wait.mul_f64(0.9), "{:?} instead of {wait:?}", begun.elapsed());
+        let (all, end) = read_all(&mut source);
+        assert_eq!(all, [b"event"]);
+        assert!(end.unwrap_err().message().contains("refuses it for now: \"RATE_LIMIT\""));
+    }
+    assert_eq!(server.requests.lock().unwrap().len(), 6, "one token and five handshakes");
 }
 
 #[test]
