@@ -15,7 +15,7 @@ use crate::report::json::{self, serialize_as_name};
 pub enum CheckArea {
     /// The spool: directory, file, lock and free space.
     Spool,
-    /// The token endpoint: name, TCP, proxy, TLS, a token, and the server's clock.
+    /// The token endpoint: its issuer, name, TCP, proxy, TLS, a token, and the server's clock.
     Oauth,
     /// The stream: name, TCP, proxy, TLS, and the handshake, for which a token is fetched. The stream is opened and closed again at
     /// once; not while a sink has the spool open. Events that arrive in this moment are lost to this sink, and a server that sends

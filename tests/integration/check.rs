@@ -12,6 +12,7 @@ use cxsink::simulator::{Simulator, SimulatorOptions};
 use crate::support;
 use crate::support::authority::{Authority, Certified};
 use crate::support::disk::SmallDisk;
+use crate::support::issuer::{Answer, document, issuer};
 use crate::support::postgres::TestDatabase;
 use crate::support::process::{cxsink, output};
 use crate::support::tls_front::TlsFront;
@@ -622,6 +623,20 @@ fn broken_streams() -> Vec<CheckStep> {
         stream.config.set("oauth.url", &url).unwrap();
         found.extend(problems(cxsink::check(&stream.config, &[CheckArea::Oauth], |_| {})));
     }
+    let answers: [fn(&str) -> Answer; 3] = [
+        |_| ("404 Not Found", String::new()),
+        |_| document("https://other.example", "https://other.example/token"),
+        |here| document(here, "http://other.example/token"),
+    ];
+    let mut by_issuer = Stream::new(&[]);
+    by_issuer.config.oauth.url = Config::default().oauth.url;
+    for answer in answers {
+        by_issuer.config.oauth.discovery = Some(issuer(answer));
+        found.extend(problems(cxsink::check(&by_issuer.config, &[CheckArea::Oauth], |_| {})));
+    }
+    let mut by_head = Stream::new(&[("token_failures", "401")]);
+    by_head.config.set("oauth.client_auth", "basic").unwrap();
+    found.extend(problems(cxsink::check(&by_head.config, &[CheckArea::Oauth], |_| {})));
     stream.config.set("oauth.url", "https://api.cxone.example/token").unwrap();
     let (url, answering) = refusing_proxy();
     stream.config.set("proxy.url", &url).unwrap();

@@ -13,6 +13,7 @@ mod support;
 mod architecture;
 mod bad_rows;
 mod check;
+mod check_tokens;
 mod check_warnings;
 mod command_line;
 mod configuration;

@@ -6,6 +6,7 @@ pub mod authority;
 pub mod connect_proxy;
 pub mod disk;
 pub mod echo;
+pub mod issuer;
 pub mod journal;
 pub mod oracle;
 #[cfg(unix)]

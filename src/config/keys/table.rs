@@ -76,7 +76,7 @@ pub(in crate::config) static KEYS: &[Key] = &[
     key!(
         oauth.scope,
         ValueType::Text,
-        "The scope to request; a token that lacks it is an error. A blank `\" \"` requests none."
+        "The scope to request; a token that lacks it is an error. A blank `\" \"` requests none. With `oauth.grant` = `access_key` none is requested."
     ),
     key!(
         oauth.params,
