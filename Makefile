@@ -91,4 +91,4 @@ deny: ## Advisories, licences and sources of the dependencies (needs cargo-deny 
 
 clean: ## Remove what was built, the virtual environment and downloaded programs
 	cargo clean
-	rm -rf .venv .pg .pg.new .packages cxsink-demo
+	rm -rf .venv .pg .pg.new .packages tests/foreign/node_modules cxsink-demo

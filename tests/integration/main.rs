@@ -26,6 +26,7 @@ mod equality;
 mod examples;
 mod failover;
 mod fence;
+mod foreign_servers;
 mod foreign_text;
 mod gaps;
 mod guard;

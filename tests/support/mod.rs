@@ -6,6 +6,7 @@ pub mod authority;
 pub mod connect_proxy;
 pub mod disk;
 pub mod echo;
+pub mod foreign;
 pub mod issuer;
 pub mod journal;
 pub mod oracle;
@@ -121,7 +122,12 @@ pub fn balanced(sink: &Sink) -> Stats {
 /// The program, which `scripts/need` gets if it is not there. Fails where it cannot be had.
 pub fn needed(program: &str) -> PathBuf {
     let need = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/need");
-    let got = Command::new(need).arg(program).stdin(Stdio::null()).output().unwrap();
-    assert!(got.status.success(), "{program} is missing: {}", String::from_utf8_lossy(&got.stderr));
-    String::from_utf8(got.stdout).unwrap().trim().into()
+    paths_of(Command::new(need).arg(program)).remove(0)
+}
+
+/// The paths that a script prints, one a line. Fails with what it says if it fails.
+pub fn paths_of(script: &mut Command) -> Vec<PathBuf> {
+    let got = script.stdin(Stdio::null()).output().unwrap();
+    assert!(got.status.success(), "{script:?}: {}", String::from_utf8_lossy(&got.stderr));
+    String::from_utf8(got.stdout).unwrap().lines().map(PathBuf::from).collect()
 }

@@ -84,7 +84,7 @@ impl Inflater {
             let length = message.len();
             self.inflate(&TAIL, message, bytes_max)?;
             // Behind a whole message, the tail is an empty block.
-            if self.is_complete || message.len() != length {
+            if message.len() != length {
                 return Err(ProtocolViolation::corrupt("the message ends in the middle of a block"));
             }
             self.is_complete = true;

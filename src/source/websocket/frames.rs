@@ -149,6 +149,7 @@ impl Frames {
     }
 
     /// RSV1 marks the first frame of a compressed message (RFC 7692 section 6). Everything else is reserved.
+    #[cold]
     fn check_reserved(&self, header: &FrameHeader) -> Result<(), ProtocolViolation> {
         let begins_message = matches!(header.opcode, OpCode::Data(Data::Text | Data::Binary));
         if header.rsv2 || header.rsv3 || self.inflater.is_none() {
@@ -210,7 +211,8 @@ impl Frames {
         progress
     }
 
-    /// Takes the available part of a compressed message's frame.
+    /// Takes the available part of a compressed message's frame. Inlined, it would make every plain message slower.
+    #[inline(never)]
     fn take_compressed(&mut self, payload: IncomingPayload, burst: &mut Burst) -> Result<Progress, ProtocolViolation> {
         let (taken, complete) = self.available(payload);
         let part = &self.input[self.start..self.start + taken];

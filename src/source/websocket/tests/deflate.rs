@@ -342,6 +342,12 @@ fn corrupt_messages_keep_the_ones_before() {
     check(&[0x00, 0x05, 0x00, 0x00, 0x00], "lengths that do not match");
     // A distance beyond the beginning: nothing that was sent before.
     check(&[0x62, 0x05, 0x92, 0x00], "a distance beyond the beginning");
+    // Truncated before its content is complete: what the decoder makes of the tail is no event.
+    for missing in 1..=4 {
+        let stored = [b"\x00\x05\x00\xfa\xff".as_slice(), &b"Hello"[missing..]].concat();
+        let (events, violation) = decode_whole(&[compressed(&stored)], false);
+        assert_eq!((events, violation.unwrap().code), (vec![], ViolationCode::Corrupt), "{missing} bytes missing");
+    }
     // Truncated anywhere: noticed here, or at the next message at the latest.
     for length in 1..good.len() - 1 {
         check(&good[..length], &format!("truncated to {length} bytes of {}", good.len()));
