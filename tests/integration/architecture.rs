@@ -37,18 +37,22 @@ fn prose(document: &str) -> String {
     document.split("\n```").step_by(2).collect::<Vec<_>>().join("\n")
 }
 
+/// Every source file below `folder`.
+fn source_files(folder: &Path) -> Vec<PathBuf> {
+    let paths = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let is_source = |path: &Path| {
+        path.extension().is_some_and(|end| ["rs", "py", "c", "h", "hpp", "cpp"].iter().any(|known| end == *known))
+    };
+    paths
+        .flat_map(|path| if path.is_dir() { source_files(&path) } else { vec![path] })
+        .filter(|path| is_source(path))
+        .collect()
+}
+
 /// The text of every source file below `folder`.
 fn sources(folder: &Path, into: &mut String) {
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            sources(&path, into);
-        } else if path
-            .extension()
-            .is_some_and(|end| ["rs", "py", "c", "h", "hpp", "cpp"].iter().any(|known| end == *known))
-        {
-            into.push_str(&fs::read_to_string(&path).unwrap());
-        }
+    for path in source_files(folder) {
+        into.push_str(&fs::read_to_string(&path).unwrap());
     }
 }
 
@@ -97,6 +101,32 @@ fn the_rust_documentation_has_no_names_of_the_c_library() {
     let named: Vec<&str> = documentation.filter(|line| kinds.iter().any(|kind| line.contains(kind))).collect();
     // An example of a name as it is shown.
     assert!(named.iter().all(|line| line.contains("with an error")), "{named:#?}");
+}
+
+/// The library is used from four languages, and not each of them has the command.
+#[test]
+fn a_hint_that_names_a_command_names_the_function_too() {
+    let functions = [
+        ("init-db", "init_db"),
+        ("dead-letters export", "mark_exported"),
+        ("renew-spool", "renew_spool"),
+        ("gaps", "gaps"),
+    ];
+    let mut named = 0;
+    for path in source_files(&root().join("src")).into_iter().filter(|path| !path.starts_with(root().join("src/cli"))) {
+        let code = fs::read_to_string(&path).unwrap();
+        let (code, _) = code.split_once("#[cfg(test)]").unwrap_or((&code, ""));
+        let code: Vec<&str> = code.lines().map(str::trim).filter(|line| !line.starts_with("//")).collect();
+        // A text goes on in the next line.
+        let code = code.join(" ").replace("\\ ", "");
+        for text in code.split('"').filter(|text| text.contains("`cxsink ")) {
+            let function = functions.iter().find(|(command, _)| text.contains(&format!("`cxsink {command}")));
+            let function = function.unwrap_or_else(|| panic!("{}: no function is known for: {text}", path.display())).1;
+            assert!(text.contains(function), "{}: {text} does not name {function}", path.display());
+            named += 1;
+        }
+    }
+    assert!(named >= 10, "{named}");
 }
 
 #[test]

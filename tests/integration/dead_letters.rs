@@ -273,8 +273,8 @@ fn a_killed_replay_loses_nothing_and_doubles_nothing() {
     let mut kills = 0;
     for attempt in 0_u64.. {
         let mut child = Running::start(&mut command(path, &["dead-letters", "replay"]));
-        // Any moment will do: this only spreads the kills over the work.
-        let until = Instant::now() + Duration::from_millis(20 + attempt * 37 % 300);
+        // Any moment will do: this only spreads the kills over the work. Later ones leave more time, so that a busy machine ends too.
+        let until = Instant::now() + Duration::from_millis(20 + attempt * 37 % (300 + 20 * attempt));
         while Instant::now() < until && child.child.try_wait().unwrap().is_none() {
             std::thread::yield_now();
         }
