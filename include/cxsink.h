@@ -643,8 +643,8 @@ cxsink_config *cxsink_config_new(void);
 void cxsink_config_free(cxsink_config **config);
 
 /**
- * Sets a key, for example "spool.bytes_max" to "1GiB". Durations are written as "500ms" or "30s", sizes as "64MiB", lists
- * as JSON. An empty value removes an optional one. After an error nothing has changed.
+ * Sets a key, for example "spool.bytes_max" to "1GiB". Durations are written as "500ms" or "30s", sizes as "64MiB",
+ * switches as "true", lists and tables as inline TOML. An empty value removes an optional one. After an error nothing has changed.
  *
  * Ownership: key and value are copied. Blocks: never. Threads: one at a time for a configuration.
  * Errors: CONFIG for an unknown key, with the nearest known one, or a bad value; INVALID_ARGUMENT.

@@ -11,7 +11,7 @@ from typing import Any, Union
 from cxsink import _cxsink
 from cxsink.exceptions import ConfigError
 
-ConfigValue = Union[str, int, "os.PathLike[str]", timedelta, Iterable[str], Mapping[str, Any], None]
+ConfigValue = Union[str, int, "os.PathLike[str]", timedelta, Iterable[Union[str, Mapping[str, Any]]], Mapping[str, Any], None]
 """A value of a key, or a section as a mapping of its keys. ``None`` removes an optional value."""
 
 StrPath = Union[str, "os.PathLike[str]"]
@@ -31,7 +31,7 @@ class Config:
     The order, each overriding the one before: the file, ``.env`` in the working directory, the environment, ``config``, ``options``.
 
     Values are text (``"30s"``, ``"64MiB"``), or: ``timedelta`` for durations, ``int`` for numbers and for sizes in bytes,
-    ``pathlib.Path`` for paths, lists and mappings for columns, ``None`` for "not set".
+    ``pathlib.Path`` for paths, ``bool`` for switches, lists and mappings for columns, messages and patterns, ``None`` for "not set".
 
     Raises:
         ConfigError: A key is unknown, or a value is bad. The message names the key, and the nearest known one.
@@ -46,6 +46,8 @@ class Config:
     (True, True)
     >>> dict(config)["spool.path"]
     'cxsink-spool.db'
+    >>> Config({"stream.ignore": ["pong", {"pointer": "/command", "equals": ["SUBSCRIBED"]}], "event.each": True})
+    Config(event.each='true', stream.ignore='["pong", { pointer = "/command", equals = ["SUBSCRIBED"] }]')
     >>> Config({}, spool__pat="x")
     Traceback (most recent call last):
     cxsink.exceptions.ConfigError: unknown key "spool.pat"; the nearest known one is "spool.path"
@@ -163,12 +165,22 @@ def _text(key: str, value: ConfigValue) -> str:
         return duration_text(key, value)
     if isinstance(value, os.PathLike):
         return os.fspath(value)
-    if isinstance(value, Mapping):
-        pairs = (f"{_quoted(column)} = {_quoted(source)}" for column, source in value.items())
-        return f"{{{', '.join(pairs)}}}"
     if isinstance(value, Iterable) and not isinstance(value, (bytes, bytearray)):
-        return f"[{', '.join(_quoted(name) for name in value)}]"
+        return _toml(value)
     raise ConfigError(f"{key}: a value of type {type(value).__name__} is not accepted by any key")
+
+
+def _toml(value: object) -> str:
+    """A list, a table, or what is in one, as inline TOML."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (int, float)):
+        return repr(value)
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{_quoted(name)} = {_toml(below)}' for name, below in value.items())}}}"
+    if isinstance(value, Iterable) and not isinstance(value, (str, bytes, bytearray)):
+        return f"[{', '.join(_toml(element) for element in value)}]"
+    return _quoted(value)
 
 
 def duration_text(key: str, value: timedelta) -> str:

@@ -40,19 +40,45 @@ pub(super) fn check_token(probe: &mut dyn Probe, reports: &Sender<CheckStep>) ->
 
 pub(super) fn check_stream(config: &Config, probe: &mut dyn Probe, has_token: bool, reports: &Sender<CheckStep>) {
     let StepNames { names, tcp, proxy, tls } = STREAM;
-    let mut steps = Steps::new(&[names, tcp, proxy, tls, "stream.handshake"], reports);
+    let mut all = vec![names, tcp, proxy, tls];
+    all.extend(ON_THE_STREAM.iter().filter(|step| (step.applies)(config)).map(|step| step.name));
+    let mut steps = Steps::new(&all, reports);
     if reach(probe, Server::Stream, &STREAM, &mut steps).is_none() {
         return;
     }
     if let Err(in_use) = examine::lock(&config.spool.path) {
-        let why = format!("not tried: {in_use}, and the server may send events to this second connection only");
-        steps.skip("stream.handshake", why);
+        steps.skip_rest(&format!("not tried: {in_use}, and the server may send events to this second connection only"));
     } else if has_token {
-        steps.examine("stream.handshake", || probe.examine(ProbeStep::Handshake));
+        for step in ON_THE_STREAM {
+            if steps.examine(step.name, || probe.examine(step.step)).is_none() {
+                return;
+            }
+        }
     } else {
-        steps.skip("stream.handshake", "not tried, as there is no token".into());
+        steps.skip_rest("not tried, as there is no token");
     }
 }
+
+/// A step of the conversation.
+struct ConversationStep {
+    name: &'static str,
+    step: ProbeStep,
+    applies: fn(&Config) -> bool,
+}
+
+const ON_THE_STREAM: [ConversationStep; 3] = [
+    ConversationStep { name: "stream.handshake", step: ProbeStep::Handshake, applies: |_| true },
+    ConversationStep {
+        name: "stream.opening",
+        step: ProbeStep::Opening,
+        applies: |config| !config.stream.open.is_empty() || config.stream.open_answer.is_some(),
+    },
+    ConversationStep {
+        name: "stream.heartbeat",
+        step: ProbeStep::Heartbeat,
+        applies: |config| config.stream.heartbeat.is_some(),
+    },
+];
 
 fn reach(probe: &mut dyn Probe, server: Server, names: &StepNames, steps: &mut Steps<'_>) -> Option<()> {
     steps.examine(names.names, || probe.examine(ProbeStep::Names(server)))?;

@@ -208,14 +208,17 @@ impl<'a> Steps<'a> {
         }
     }
 
-    pub(super) fn skip(&mut self, name: &'static str, why: String) {
-        self.report(CheckStep {
-            name,
-            status: CheckStatus::Skipped,
-            duration: Duration::ZERO,
-            message: why,
-            hint: None,
-        });
+    /// Skips the steps that were not tried.
+    pub(super) fn skip_rest(&mut self, why: &str) {
+        for name in std::mem::take(&mut self.left) {
+            self.report(CheckStep {
+                name,
+                status: CheckStatus::Skipped,
+                duration: Duration::ZERO,
+                message: why.into(),
+                hint: None,
+            });
+        }
     }
 
     fn report(&mut self, step: CheckStep) {
@@ -228,9 +231,7 @@ impl<'a> Steps<'a> {
 impl Drop for Steps<'_> {
     fn drop(&mut self) {
         let why = self.failed.map_or_else(|| "not tried".into(), |failed| format!("not tried, as {failed} failed"));
-        for name in std::mem::take(&mut self.left) {
-            self.skip(name, why.clone());
-        }
+        self.skip_rest(&why);
     }
 }
 

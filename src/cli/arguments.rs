@@ -210,6 +210,15 @@ pub(super) enum Command {
     /// A profile is a platform whose stream differs in its token, its conversation or its messages; --list prints them. The file holds no
     /// secret: its first lines name the variables. It is for this user only (mode 0600).
     Init(Init),
+    /// Show what the stream sends, and what a sink would make of it, without storing anything
+    ///
+    /// For finding out the settings of an unknown stream: docs/streams.md. It connects as `run` would, needs no database, and goes on where
+    /// `run` would fail: it shows the answer that came instead, why a message cannot be unwrapped, and which settings would help. Tokens and
+    /// secrets are shown as ***; events are shown as they are.
+    ///
+    /// Many servers send an event to one connection only: an event that is shown here is then missing elsewhere. Nothing is
+    /// acknowledged (stream.ack). Exit code 1 if no message came, or if the connection was lost.
+    PeekStream(PeekStream),
     /// Simulate CXone on this machine: token endpoint and stream, with faults on demand
     ///
     /// Prints the environment variables for a sink to read from it, and at the end a JSON object with the counters. Runs until a
@@ -349,6 +358,23 @@ fn profile(text: &str) -> std::result::Result<Profile, String> {
         let names = Profile::ALL.map(Profile::name);
         format!("the profiles are {}", names.join(", "))
     })
+}
+
+/// `cxsink peek-stream`
+#[derive(Debug, Args)]
+pub(super) struct PeekStream {
+    /// End after this many messages
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(super) count: u64,
+    /// End after this long without a message
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
+    pub(super) timeout: Duration,
+    /// Print nothing but the messages, whole, one a line
+    #[arg(long, conflicts_with = "json")]
+    pub(super) raw: bool,
+    /// Print one JSON object a line
+    #[arg(long)]
+    pub(super) json: bool,
 }
 
 /// `cxsink simulate`

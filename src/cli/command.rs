@@ -7,7 +7,9 @@ use clap::Parser;
 
 use super::arguments::{Arguments, Command};
 use super::print::print_out;
-use super::{check, dead_letters, first_steps, gaps, import, init_db, logging, print, run, signals, validate};
+use super::{
+    check, dead_letters, first_steps, gaps, import, init_db, logging, peek_stream, print, run, signals, validate,
+};
 use crate::config::LogFormat;
 use crate::{Config, Error, ErrorKind};
 
@@ -57,6 +59,7 @@ fn dispatch(arguments: &Arguments) -> Result<ExitCode, Error> {
         Command::RenewSpool => renew_spool(&settings.load()?),
         Command::Gaps { json } => gaps::gaps(&settings.load()?, *json),
         Command::Init(options) => first_steps::init(options),
+        Command::PeekStream(options) => peek_stream::peek_stream(settings, options),
         Command::Simulate(options) => first_steps::simulate(options, settings),
         Command::Demo(options) => first_steps::demo(options, settings),
     }

@@ -15,6 +15,7 @@ mod init_db;
 mod input;
 mod live;
 mod logging;
+mod peek_stream;
 mod print;
 mod replay;
 mod run;

@@ -14,21 +14,40 @@ impl Config {
     /// `Config`, naming the key: a value is missing or out of range, two values contradict each other, or credentials would be
     /// sent unencrypted to another machine.
     pub fn validate(&self) -> Result<()> {
+        self.validate_way_to_stream()?;
+        self.validate_destination()?;
+        self.schema.validate()?;
+        self.mapping.validate()?;
+        if self.retry.delay_min > self.retry.delay_max {
+            return Err(Error::config("retry.delay_min: must not be longer than retry.delay_max"));
+        }
+        Ok(())
+    }
+
+    /// Checks what a command needs that only reads the stream.
+    ///
+    /// # Errors
+    /// As [`Config::validate`], and `Config` without a stream.
+    #[cfg(feature = "cli")]
+    pub(crate) fn validate_source(&self) -> Result<()> {
+        if !self.has_stream() {
+            return Err(Error::config("no stream is configured").with_hint(
+                "set stream.url, or stream.id (CXONE_STREAM_ID), CXONE_CLIENT_ID and CXONE_CLIENT_SECRET; docs/streams.md has examples",
+            ));
+        }
+        self.validate_way_to_stream()
+    }
+
+    /// Each value by itself, and all on the way to the stream together.
+    fn validate_way_to_stream(&self) -> Result<()> {
         for key in KEYS {
             if let Some(value) = (key.value)(self) {
                 key.value_type.check(&value).map_err(|e| e.while_doing(key.name))?;
             }
         }
         self.validate_stream()?;
-        self.validate_destination()?;
-        self.schema.validate()?;
-        self.mapping.validate()?;
         self.tls.validate()?;
-        self.proxy.validate()?;
-        if self.retry.delay_min > self.retry.delay_max {
-            return Err(Error::config("retry.delay_min: must not be longer than retry.delay_max"));
-        }
-        Ok(())
+        self.proxy.validate()
     }
 
     fn validate_destination(&self) -> Result<()> {

@@ -22,12 +22,25 @@ pub(crate) fn spellings(secret: &str) -> Vec<String> {
     if secret.is_empty() {
         return Vec::new();
     }
+    let mut spellings = vec![encode(secret, RESERVED), encode_in_form(secret), secret.to_owned()];
     let json = serde_json::Value::from(secret).to_string();
-    let json = json.trim_matches('"').to_owned();
-    let mut spellings = vec![encode(secret, RESERVED), encode_in_form(secret), json, secret.to_owned()];
+    let json = json[1..json.len() - 1].to_owned();
+    // Python's JSON is ASCII, PHP's too, and PHP escapes slashes.
+    for json in [ascii(&json, false), ascii(&json, true), json] {
+        spellings.push(json.replace('/', "\\/"));
+        spellings.push(json);
+    }
     spellings.sort_by_key(|spelling| std::cmp::Reverse(spelling.len()));
     spellings.dedup();
     spellings
+}
+
+/// A JSON text in ASCII.
+fn ascii(json: &str, is_upper: bool) -> String {
+    let escape = |unit: &u16| if is_upper { format!("\\u{unit:04X}") } else { format!("\\u{unit:04x}") };
+    let plain =
+        |c: char| if c.is_ascii() { c.to_string() } else { c.encode_utf16(&mut [0; 2]).iter().map(escape).collect() };
+    json.chars().map(plain).collect()
 }
 
 #[cfg(test)]
@@ -43,6 +56,10 @@ mod tests {
         check(b"aaaaaaaaaaaaaaaaaaaaXX", "aaaaaaaaaaaaaaaaaaaa…");
         check(b"[s3cr&t \"x] [s3cr&t \\\"x]", "[***] [***]");
         check(b"[s3cr%26t%20%22x] [s3cr%26t+%22x]", "[***] [***]");
+        let spelt = |text: &str| shown(text.as_bytes(), &["a/\u{fc}\u{1f600}\""], 99);
+        for text in ["a/\u{fc}\u{1f600}\\\"", r#"a\/\u00fc\ud83d\ude00\""#, r#"a/\u00FC\uD83D\uDE00\""#] {
+            assert_eq!(spelt(&format!("<{text}>")), "<***>");
+        }
         check(b"aaaaaaaaaaaaaaas3cr&t \"x", "aaaaaaaaaaaaaaa***");
     }
 }

@@ -68,6 +68,13 @@ pub(crate) fn open_probe(config: &Config) -> Result<Option<Box<dyn Probe>>> {
     Ok(Some(Box::new(WebsocketProbe::new(config)?)))
 }
 
+/// The stream, for `peek-stream`.
+#[cfg(feature = "cli")]
+pub(crate) fn open_peek(config: &Config, stop: StopSignal) -> Result<Box<dyn crate::source::StreamPeek>> {
+    config.validate_source()?;
+    Ok(Box::new(crate::source::websocket::WebsocketPeek::new(config, stop)?))
+}
+
 /// The destination that `destination.url` names.
 pub(crate) fn open_destination(config: &Config, abort: StopSignal) -> Result<Box<dyn Destination>> {
     let url = config.destination.url()?;

@@ -15,6 +15,8 @@ mod replay;
 pub mod table;
 mod validator;
 
+#[cfg(feature = "cli")]
+pub(crate) use adapters::open_peek;
 #[cfg(feature = "_bench")]
 pub(crate) use adapters::{decode, encode};
 pub(crate) use adapters::{open_destination, open_probe};

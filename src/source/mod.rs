@@ -3,6 +3,8 @@
 mod net;
 mod oauth;
 mod observer;
+#[cfg(feature = "cli")]
+mod peeked;
 mod probe_step;
 pub(crate) mod raw_json;
 mod read_outcome;
@@ -11,11 +13,16 @@ mod test_server;
 pub(crate) mod unwrap;
 pub(crate) mod websocket;
 
+#[cfg(feature = "cli")]
+use std::time::Instant;
+
 use crate::error::Result;
 use crate::event::Burst;
 use crate::report::finding::Finding;
 
 pub(crate) use self::observer::{Observer, SourceEvent};
+#[cfg(feature = "cli")]
+pub(crate) use self::peeked::{Meaning, Peeked, PeekedEvent};
 pub(crate) use self::probe_step::{ProbeStep, Server};
 pub(crate) use self::read_outcome::ReadOutcome;
 
@@ -46,4 +53,24 @@ pub(crate) trait Source: Send {
 pub(crate) trait Probe {
     /// Tries one step; `None` if it does not apply.
     fn examine(&mut self, step: ProbeStep) -> Result<Option<Finding>>;
+}
+
+/// A stream that is watched and not kept, for `peek-stream`. It goes on where a [`Source`] fails: an answer that does not come, or a
+/// message that cannot be unwrapped, ends nothing.
+///
+/// # Contract
+/// - Calls return within 100 ms once the stop signal that the implementation was built with is set; the result does not matter then.
+/// - Nothing is sent that tells the server to forget an event: no acknowledgement.
+#[cfg(feature = "cli")]
+pub(crate) trait StreamPeek {
+    /// Fetches a token and opens the stream; returns its address, without the query. The opening messages follow with
+    /// [`next`](Self::next).
+    fn open(&mut self) -> Result<String>;
+
+    /// The next part of the conversation; `None` if nothing happens until then.
+    fn next(&mut self, until: Instant) -> Result<Option<Peeked>>;
+
+    /// A text of the conversation on one harmless line, without the secrets of the configuration and without the token, cut after so many
+    /// characters.
+    fn shown(&self, text: &[u8], chars_max: usize) -> String;
 }

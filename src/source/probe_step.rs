@@ -24,6 +24,10 @@ pub(crate) enum ProbeStep {
     Token,
     /// Compares the clock of the token endpoint with ours.
     Clock,
-    /// Opens the stream and closes it again.
+    /// Opens the stream; closes it again if no step follows.
     Handshake,
+    /// Sends the opening messages and waits for their answer; closes the stream again if no step follows.
+    Opening,
+    /// Sends a heartbeat, waits for its answer, and closes the stream.
+    Heartbeat,
 }

@@ -564,6 +564,7 @@ fn a_wrong_clock_is_reported() {
 fn the_troubleshooting_page_quotes_what_check_prints() {
     let deployment = Deployment::new();
     let mut found = broken_streams();
+    found.extend(super::check_conversation::broken());
     found.extend(broken_destinations(&deployment));
     let page = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/troubleshooting.md")).unwrap();
     let (_, table) = page.split_once("| Step | Output of `cxsink check` |").unwrap();

@@ -16,7 +16,8 @@ fn help_names_every_command_and_the_exit_codes() {
     let directory = tempfile::tempdir().unwrap();
     let (code, out, _) = run(directory.path(), &["--help"]);
     assert_eq!(code, 0);
-    let commands = ["run", "check", "init-db", "import", "validate", "dead-letters", "gaps", "simulate", "demo"];
+    let commands =
+        ["run", "check", "init-db", "import", "validate", "dead-letters", "gaps", "peek-stream", "simulate", "demo"];
     for said in commands.iter().chain(&["CXONE_CLIENT_ID", "Exit codes"]) {
         assert!(out.contains(said), "{said} is not in {out}");
     }

@@ -105,6 +105,28 @@ fn the_command_line_at_its_most_verbose_shows_no_secret() {
     assert!(deployment.proxy.requests().iter().any(|request| request.contains("Proxy-Authorization: Basic ")));
 }
 
+/// It shows events, as it must, but only on the standard output; and no secret anywhere.
+#[test]
+fn peek_stream_at_its_most_verbose_shows_events_and_no_secret() {
+    for form in ["--raw", "--json"] {
+        let deployment = Deployment::new(500);
+        let needles = deployment.secrets_and_payloads();
+        // A database whose password is refused is of no interest here.
+        let destination = deployment.wrong("postgresql://postgres@127.0.0.1:1/cx");
+        // The proxy, the token endpoint and the stream refuse it first.
+        let mut tries = 0..9;
+        let has_succeeded = tries.any(|_| {
+            let mut command = verbose(&deployment, &destination);
+            let (code, out, err) = output(command.args(["-vv", "peek-stream", "--count", "200", form]));
+            assert_eq!(out.contains("interactionId"), code == 0, "{out}{err}");
+            deployment.secrets.assert_none_in("peek-stream's output", out.as_bytes());
+            needles.assert_none_in("peek-stream's log", err.as_bytes());
+            code == 0
+        });
+        assert!(has_succeeded && tries.start > 2, "{form}: {tries:?}");
+    }
+}
+
 /// The simulator shows its own credentials in the one line that is for them. It shows no others, and none of its requests.
 #[test]
 fn a_simulator_at_its_most_verbose_shows_its_secret_in_one_line_only() {

@@ -19,6 +19,7 @@ pub mod secrets;
 pub mod server;
 pub mod spool;
 pub mod tables;
+pub mod talking_server;
 pub mod tls_bench;
 pub mod tls_front;
 

@@ -1,6 +1,7 @@
 //! The table of keys: the one place that defines which keys exist.
 
 mod about;
+mod secrets;
 mod table;
 
 use toml::de::DeValue;

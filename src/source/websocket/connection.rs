@@ -93,6 +93,13 @@ impl Connection {
         read
     }
 
+    /// Sends a message; for those who hold the conversation themselves.
+    pub(super) fn say(&mut self, message: &str, clock: &dyn Clock) {
+        self.outbox.say(message);
+        // The next read meets the same failure, and reports it.
+        drop(self.outbox.send(&mut self.transport, clock.steady()));
+    }
+
     /// The spool has the events that were read; they may be acknowledged.
     pub(super) fn kept(&mut self, clock: &dyn Clock) {
         self.outbox.kept();

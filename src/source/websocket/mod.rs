@@ -19,5 +19,7 @@ mod violation;
 
 #[cfg(feature = "_bench")]
 pub(crate) use self::frames::decode;
+#[cfg(feature = "cli")]
+pub(crate) use self::probe::WebsocketPeek;
 pub(crate) use self::probe::WebsocketProbe;
 pub(crate) use self::source::WebsocketSource;

@@ -14,6 +14,7 @@ mod template;
 
 pub(crate) use self::heartbeat::Due;
 pub(crate) use self::patience::Patience;
-pub(crate) use self::rules::Rules;
+pub(crate) use self::rules::{MessageKind, Rules};
+pub(crate) use self::shown::{Came, show};
 pub(crate) use self::state::{Conversation, Heard, Unanswered};
 pub(crate) use self::template::fill;

@@ -28,7 +28,7 @@ pub(crate) struct Came {
 }
 
 impl Came {
-    pub(super) fn add(&mut self, message: &[u8], secrets: &[Secret]) {
+    pub(crate) fn add(&mut self, message: &[u8], secrets: &[Secret]) {
         self.count += 1;
         if self.first.len() < COUNT_MAX {
             self.first.push(show(message, secrets));
