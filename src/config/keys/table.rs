@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::config::choices::{
     AdditionalProperties, ClientAuth, Grant, LogFormat, LogLevel, OnNormalClose, SpoolSync, TlsVersion, UpdateMode,
 };
-use crate::config::keys::Key;
+use crate::config::keys::key::Key;
 use crate::config::sections::{Config, MappingConfig};
 use crate::config::url::Schemes;
 use crate::config::value::{Field, Value, put};
