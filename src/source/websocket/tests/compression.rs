@@ -100,7 +100,7 @@ fn an_agreement_to_something_else_is_refused_with_its_name() {
 }
 
 /// The server sends an event, then these bytes, and waits for the client's close frame; then the client connects again.
-fn ended_by(bytes: Vec<u8>) -> (Vec<Vec<u8>>, Error, (u8, Vec<u8>)) {
+fn ended_by(bytes: Vec<u8>, unwraps: bool) -> (Vec<Vec<u8>>, Error, (u8, Vec<u8>)) {
     let (sender, received) = mpsc::channel();
     let server = TestServer::stream(move |number, peer| {
         if number == 0 {
@@ -112,7 +112,9 @@ fn ended_by(bytes: Vec<u8>) -> (Vec<Vec<u8>>, Error, (u8, Vec<u8>)) {
             peer.finish();
         }
     });
-    let mut source = source(&config(&server));
+    let mut config = config(&server);
+    config.event.lines = unwraps;
+    let mut source = source(&config);
     source.connect(&mut Burst::default()).unwrap();
     let (events, end) = read_all(&mut source);
     let error = end.unwrap_err();
@@ -128,7 +130,7 @@ fn ended_by(bytes: Vec<u8>) -> (Vec<Vec<u8>>, Error, (u8, Vec<u8>)) {
 
 #[test]
 fn a_corrupt_message_ends_the_connection_with_1007() {
-    let (events, error, close) = ended_by(frame(0x41, true, b"no DEFLATE"));
+    let (events, error, close) = ended_by(frame(0x41, true, b"no DEFLATE"), false);
     assert_eq!(events, [b"before"]);
     assert!(error.message().contains("a compressed message is corrupt: "), "{error}");
     assert!(error.hint().unwrap().contains("stream.compression = false"), "{error:?}");
@@ -148,11 +150,13 @@ fn a_message_that_inflates_beyond_the_limit_ends_the_connection_with_1009() {
         }
     }
     payload.truncate(payload.len() - 4);
-    let (events, error, close) = ended_by(frame(0x41, true, &payload));
-    assert_eq!(events.len(), 2);
-    assert_eq!(events[0], b"before");
-    assert!(events[1].len() == limit && events[1].iter().all(|&byte| byte == b'b'), "{} bytes", events[1].len());
-    assert!(error.message().contains("a compressed message has more than 67108864 bytes"), "{error}");
-    assert!(error.hint().unwrap().contains("dead letters"), "{error:?}");
-    assert_eq!(close, (8, 1009_u16.to_be_bytes().to_vec()));
+    for unwraps in [false, true] {
+        let (events, error, close) = ended_by(frame(0x41, true, &payload), unwraps);
+        assert_eq!(events.len(), 2);
+        assert_eq!(events[0], b"before");
+        assert!(events[1].len() == limit && events[1].iter().all(|&byte| byte == b'b'), "{} bytes", events[1].len());
+        assert!(error.message().contains("a compressed message has more than 67108864 bytes"), "{error}");
+        assert!(error.hint().unwrap().contains("dead letters"), "{error:?}");
+        assert_eq!(close, (8, 1009_u16.to_be_bytes().to_vec()));
+    }
 }
