@@ -236,7 +236,7 @@ fn violated(violation: &ProtocolViolation) -> Error {
         ViolationCode::Corrupt => protocol(what)
             .with_hint("wait: the sink connects again by itself; if this goes on, set stream.compression = false"),
         ViolationCode::TooLarge => protocol(what).with_hint(
-            "see its beginning in the dead letters: cxsink dead-letters list; the sink connects again by itself",
+            "wait: the sink connects again by itself, and keeps the beginning of the message in the dead letters",
         ),
     }
 }
