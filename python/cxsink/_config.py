@@ -105,7 +105,7 @@ class Config:
         """The names of all keys.
 
         >>> Config.keys()[0]
-        'oauth.url'
+        'oauth.grant'
         """
         return _cxsink.Config.keys()
 

@@ -4,6 +4,7 @@
 //! fails, and says which settings its messages suggest.
 
 mod advice;
+mod as_toml;
 mod control;
 mod envelope;
 mod report;

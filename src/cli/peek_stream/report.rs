@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::advice::shown;
+use super::as_toml::shown;
 use super::suggestion::Suggestion;
 use crate::Validator;
 use crate::cli::arguments::PeekStream;

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use log::LevelFilter;
 
-use super::advice::{self, Advisor};
+use super::advice::Advisor;
+use super::as_toml;
 use super::report::Report;
 use crate::cli::arguments::{PeekStream, Settings};
 use crate::cli::{print, signals};
@@ -140,7 +141,7 @@ impl Watch<'_> {
     }
 
     fn late(&self) -> String {
-        let expected = self.config.stream.open_answer.as_ref().map(advice::shown).unwrap_or_default();
+        let expected = self.config.stream.open_answer.as_ref().map(as_toml::shown).unwrap_or_default();
         let came = if self.report.messages == 0 { "nothing came at all" } else { "see above for what came instead" };
         format!(
             "stream.open_answer = {expected} did not come within {:?} (stream.open_timeout): a sink would connect again here; {came}",

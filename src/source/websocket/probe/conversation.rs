@@ -78,12 +78,12 @@ impl ProbedStream {
                 ErrorKind::Protocol,
                 format!("waiting for stream.heartbeat_answer: it did not come within {wait:?} (stream.idle_timeout){came}"),
             )
-            .with_hint("check stream.heartbeat and stream.heartbeat_answer with `cxsink peek-stream`: it shows what the stream answers")),
+            .with_hint("check stream.heartbeat and stream.heartbeat_answer with cxsink peek-stream: it shows what the stream answers")),
             Waited::Ended(end) => {
                 let closed = || Error::new(ErrorKind::Connect, "the server closed it with code 1000").with_close_code(1000);
                 let error = self.stream.lost(end, connector).unwrap_or_else(closed);
                 Err(error.while_doing("waiting for the answer to a heartbeat").with_hint(
-                    "check stream.heartbeat with `cxsink peek-stream`: the server closes the stream after it",
+                    "check stream.heartbeat with cxsink peek-stream: the server closes the stream after it",
                 ))
             }
         }
