@@ -97,7 +97,7 @@ pub fn differences(client: &mut Client, a: &str, b: &str) -> Vec<String> {
 }
 
 /// Executes every valid event in order, by the configuration's own schema and mapping, into a table like the one of `init_db`; returns
-/// how many there were. Columns that are filled with `now` are left to the table.
+/// how many there were. Columns that are filled with `now` or `rest` are left out.
 pub fn execute_mapped<'a>(
     client: &mut Client,
     config: &Config,
@@ -109,13 +109,15 @@ pub fn execute_mapped<'a>(
     let columns: Vec<(&str, &str, String)> = mapping
         .columns
         .iter()
-        .filter(|(_, source)| source != "now")
+        .filter(|(_, source)| is_of_event(source))
         .map(|(column, source)| (column.as_str(), source.as_str(), type_of(client, table, column)))
         .collect();
     let names: Vec<String> = columns.iter().map(|(column, ..)| format!("\"{column}\"")).collect();
     let values: Vec<String> =
         columns.iter().enumerate().map(|(at, (.., kind))| format!("(${}::text)::{kind}", at + 1)).collect();
-    let updates: Vec<String> = names.iter().map(|name| format!("{name} = EXCLUDED.{name}")).collect();
+    let is_updated = |column: &str| mapping.update.as_ref().is_none_or(|update| update.iter().any(|name| name == column));
+    let updated = columns.iter().filter(|(column, ..)| is_updated(column) && !mapping.key.iter().any(|key| key == column));
+    let updates: Vec<String> = updated.map(|(column, ..)| format!("\"{column}\" = EXCLUDED.\"{column}\"")).collect();
     let statement = format!(
         "INSERT INTO {table} ({}) VALUES ({}) ON CONFLICT ({}) DO UPDATE SET {}",
         names.join(", "),
@@ -140,14 +142,18 @@ pub fn execute_mapped<'a>(
     executed
 }
 
+fn is_of_event(source: &str) -> bool {
+    source.is_empty() || source.starts_with('/')
+}
+
 fn type_of(client: &mut Client, table: &str, column: &str) -> String {
     let sql = "SELECT format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = $1::text::regclass AND attname = $2";
     client.query_one(sql, &[&table, &column]).unwrap().get(0)
 }
 
-/// Rows of either table that the other does not have, in the columns that the mapping fills from events.
+/// Rows of either table that the other does not have, in the columns that are filled from a place in the event.
 pub fn mapped_differences(client: &mut Client, config: &Config, a: &str, b: &str) -> Vec<String> {
-    let columns = config.mapping.columns.iter().filter(|(_, source)| source != "now");
+    let columns = config.mapping.columns.iter().filter(|(_, source)| is_of_event(source));
     let columns: Vec<String> = columns.map(|(column, _)| format!("\"{column}\"")).collect();
     let columns = columns.join(", ");
     let difference = |a: &str, b: &str| format!("(SELECT {columns} FROM {a} EXCEPT ALL SELECT {columns} FROM {b})");
