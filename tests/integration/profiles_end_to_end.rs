@@ -21,15 +21,16 @@ fn others() -> impl Iterator<Item = Profile> {
 }
 
 /// A stream, the sink's configuration for it, and the database.
-struct Bench {
+struct Bench<'a> {
     simulator: Simulator,
     config: Config,
-    database: TestDatabase,
+    database: &'a TestDatabase,
     directory: tempfile::TempDir,
+    oracle: String,
 }
 
-impl Bench {
-    fn new(profile: Profile, settings: &[(&str, &str)]) -> Self {
+impl<'a> Bench<'a> {
+    fn new(database: &'a TestDatabase, profile: Profile, settings: &[(&str, &str)]) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let mut options = support::stream_with_repeats(7, 2000, 0);
         options.profile = profile;
@@ -40,19 +41,20 @@ impl Bench {
         for (name, value) in settings {
             options.set(name, value).unwrap();
         }
-        Self::of(options, directory)
+        Self::of(database, options, directory)
     }
 
-    fn of(options: SimulatorOptions, directory: tempfile::TempDir) -> Self {
+    fn of(database: &'a TestDatabase, options: SimulatorOptions, directory: tempfile::TempDir) -> Self {
         let simulator = Simulator::start(options).unwrap();
-        let database = TestDatabase::new();
         let mut config = support::config(directory.path(), &database.url());
         simulator.apply_to(&mut config);
         config.stream.on_normal_close = OnNormalClose::Stop;
-        config.destination.table = "events".into();
+        let suffix: String = std::iter::repeat_with(|| fastrand::char('a'..='z')).take(10).collect();
+        let (table, oracle) = (format!("events_{suffix}"), format!("oracle_{suffix}"));
+        config.destination.table.clone_from(&table);
         cxsink::init_db(&config).unwrap();
-        database.execute("CREATE TABLE oracle (LIKE events INCLUDING ALL)");
-        Self { simulator, config, database, directory }
+        database.execute(&format!("CREATE TABLE {oracle} (LIKE {table} INCLUDING ALL)"));
+        Self { simulator, config, database, directory, oracle }
     }
 
     /// A sink that reads to the end of the stream.
@@ -75,9 +77,9 @@ impl Bench {
         let name = self.profile().name();
         let mut client = self.database.client();
         let events: Vec<Vec<u8>> = self.simulator.events().collect();
-        let valid = oracle::execute_mapped(&mut client, &self.config, "oracle", events.iter().map(Vec::as_slice));
+        let valid = oracle::execute_mapped(&mut client, &self.config, &self.oracle, events.iter().map(Vec::as_slice));
         assert!(valid > 0 && self.report().finished, "{name}: {}", self.report());
-        let differences = oracle::mapped_differences(&mut client, &self.config, "events", "oracle");
+        let differences = oracle::mapped_differences(&mut client, &self.config, &self.oracle);
         assert!(differences.is_empty(), "{name}: {} rows differ, {:?}", differences.len(), differences.first());
     }
 }
@@ -92,6 +94,7 @@ fn has_heartbeats(profile: Profile) -> bool {
 
 #[test]
 fn each_profile_survives_cuts_closes_and_silence() {
+    let database = TestDatabase::new();
     let faults = [
         ("cut_after", "300"),
         ("cut_connections", "3"),
@@ -101,7 +104,7 @@ fn each_profile_survives_cuts_closes_and_silence() {
     ];
     for profile in Profile::ALL {
         for cut_how in ["reset", "end"] {
-            let bench = Bench::new(profile, &[&faults[..], &[("cut_how", cut_how)]].concat());
+            let bench = Bench::new(&database, profile, &[&faults[..], &[("cut_how", cut_how)]].concat());
             let stats = bench.run();
             bench.compare();
             let report = bench.report();
@@ -113,8 +116,9 @@ fn each_profile_survives_cuts_closes_and_silence() {
 
 #[test]
 fn each_profile_survives_a_silent_connection() {
+    let database = TestDatabase::new();
     for profile in Profile::ALL {
-        let mut bench = Bench::new(profile, &[("silence_after", "700")]);
+        let mut bench = Bench::new(&database, profile, &[("silence_after", "700")]);
         bench.config.stream.ping_interval = Duration::from_millis(50);
         bench.config.stream.heartbeat_interval = Duration::from_millis(50);
         bench.config.stream.idle_timeout = Duration::from_millis(300);
@@ -126,8 +130,10 @@ fn each_profile_survives_a_silent_connection() {
 
 #[test]
 fn every_message_is_accounted_for() {
+    let database = TestDatabase::new();
     for profile in Profile::ALL {
-        let bench = Bench::new(profile, &[("heartbeat_interval", "10ms"), ("rate", "4000"), ("replay_events", "0")]);
+        let bench =
+            Bench::new(&database, profile, &[("heartbeat_interval", "10ms"), ("rate", "4000"), ("replay_events", "0")]);
         let stats = bench.run();
         bench.compare();
         let report = bench.report();
@@ -143,9 +149,11 @@ fn every_message_is_accounted_for() {
 
 #[test]
 fn a_heartbeat_without_an_answer_ends_the_connection() {
+    let database = TestDatabase::new();
     for profile in others().filter(|profile| has_heartbeats(*profile)) {
         // Events come all the time: only the missing answers tell.
-        let mut bench = Bench::new(profile, &[("heartbeats_unanswered", "15"), ("rate", "1000"), ("events", "3000")]);
+        let mut bench =
+            Bench::new(&database, profile, &[("heartbeats_unanswered", "15"), ("rate", "1000"), ("events", "3000")]);
         bench.config.stream.ping_interval = Duration::from_millis(100);
         bench.config.stream.heartbeat_interval = Duration::from_millis(50);
         bench.config.stream.idle_timeout = Duration::from_millis(300);
@@ -158,8 +166,9 @@ fn a_heartbeat_without_an_answer_ends_the_connection() {
 
 #[test]
 fn a_refused_opening_waits_and_keeps_its_token() {
+    let database = TestDatabase::new();
     for profile in others() {
-        let mut bench = Bench::new(profile, &[("open_failures", "refused*2"), ("replay_events", "0")]);
+        let mut bench = Bench::new(&database, profile, &[("open_failures", "refused*2"), ("replay_events", "0")]);
         bench.config.stream.open_refused_delay = Duration::from_millis(150);
         let started = Instant::now();
         bench.run();
@@ -175,9 +184,10 @@ fn a_refused_opening_waits_and_keeps_its_token() {
 
 #[test]
 fn an_opening_without_its_answer_drops_the_token() {
+    let database = TestDatabase::new();
     for profile in others() {
-        let mut bench = Bench::new(profile, &[("open_failures", "silent,garbage"), ("replay_events", "0")]);
-        bench.config.stream.open_timeout = Duration::from_millis(150);
+        let mut bench = Bench::new(&database, profile, &[("open_failures", "silent,garbage"), ("replay_events", "0")]);
+        bench.config.stream.open_timeout = Duration::from_millis(500);
         bench.run();
         bench.compare();
         let report = bench.report();
@@ -190,9 +200,10 @@ fn an_opening_without_its_answer_drops_the_token() {
 
 #[test]
 fn a_token_that_expires_is_replaced() {
+    let database = TestDatabase::new();
     for profile in Profile::ALL.into_iter().filter(|profile| *profile != Profile::Genesys) {
         let settings = [("token_lifetime", "1s"), ("close_when_expired", "true"), ("rate", "800"), ("events", "2000")];
-        let mut bench = Bench::new(profile, &settings);
+        let mut bench = Bench::new(&database, profile, &settings);
         bench.config.stream.renew_before_expiry = Duration::ZERO;
         bench.run();
         bench.compare();
@@ -205,6 +216,7 @@ fn a_token_that_expires_is_replaced() {
 /// Of the profiles whose tokens the sink gets itself, and so knows the end of.
 #[test]
 fn the_next_connection_is_open_before_the_token_of_the_last_one_expires() {
+    let database = TestDatabase::new();
     for profile in [Profile::DataActions, Profile::EventHub, Profile::AgentAssist] {
         let settings = [
             ("token_lifetime", "2s"),
@@ -213,18 +225,19 @@ fn the_next_connection_is_open_before_the_token_of_the_last_one_expires() {
             ("events", "2000"),
             ("replay_events", "0"),
         ];
-        let mut bench = Bench::new(profile, &settings);
+        let mut bench = Bench::new(&database, profile, &settings);
         bench.config.stream.renew_before_expiry = Duration::from_secs(1);
         let stats = bench.run();
         bench.compare();
         let report = bench.report();
         assert!(report.connections >= 3, "{}: {report}", profile.name());
-        assert_eq!((report.closes, stats.received), (1, 2000), "only the end of the stream: {report}");
+        assert_eq!((stats.reconnects, stats.received), (0, 2000), "{}: {report}", profile.name());
     }
 }
 
 #[test]
 fn arrays_and_lines_give_the_same_table() {
+    let database = TestDatabase::new();
     for profile in Profile::ALL {
         for form in [MessageForm::Array, MessageForm::Lines] {
             if form == MessageForm::Lines && is_acknowledged(profile) {
@@ -237,7 +250,7 @@ fn arrays_and_lines_give_the_same_table() {
             options.token_file = Some(directory.path().join("token"));
             (options.message_form, options.message_events) = (form, 17);
             (options.cut_after, options.cut_how) = (Some(400), cxsink::simulator::Cut::End);
-            let bench = Bench::of(options, directory);
+            let bench = Bench::of(&database, options, directory);
             bench.run();
             bench.compare();
             assert!(bench.report().messages < 1000, "{}: {}", profile.name(), bench.report());
@@ -256,7 +269,7 @@ fn program(bench: &Bench, file: &Path) -> Command {
     }
     command
         .env("CXSINK_DESTINATION__URL", bench.database.url())
-        .env("CXSINK_DESTINATION__TABLE", "events")
+        .env("CXSINK_DESTINATION__TABLE", &bench.config.destination.table)
         .env("CXSINK_SPOOL__PATH", &bench.config.spool.path)
         .env("CXSINK_BATCH__EVENTS_MAX", "40")
         .env("CXSINK_RETRY__DELAY_MIN", "5ms")
@@ -269,14 +282,17 @@ fn program(bench: &Bench, file: &Path) -> Command {
 fn killed(profile: Profile) {
     const KILLS: u64 = 8;
     let replay = if is_acknowledged(profile) { "0" } else { "3000" };
+    // Few connections are cut: one that ends within its replay brings nothing new.
+    let database = TestDatabase::new();
     let bench = Bench::new(
+        &database,
         profile,
         &[
             ("events", "6000"),
             ("rate", "3000"),
             ("replay_events", replay),
             ("cut_after", "900"),
-            ("cut_connections", "all"),
+            ("cut_connections", "3"),
         ],
     );
     let file: PathBuf = bench.directory.path().join("cxsink.toml");

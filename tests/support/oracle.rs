@@ -115,8 +115,10 @@ pub fn execute_mapped<'a>(
     let names: Vec<String> = columns.iter().map(|(column, ..)| format!("\"{column}\"")).collect();
     let values: Vec<String> =
         columns.iter().enumerate().map(|(at, (.., kind))| format!("(${}::text)::{kind}", at + 1)).collect();
-    let is_updated = |column: &str| mapping.update.as_ref().is_none_or(|update| update.iter().any(|name| name == column));
-    let updated = columns.iter().filter(|(column, ..)| is_updated(column) && !mapping.key.iter().any(|key| key == column));
+    let is_updated =
+        |column: &str| mapping.update.as_ref().is_none_or(|update| update.iter().any(|name| name == column));
+    let updated =
+        columns.iter().filter(|(column, ..)| is_updated(column) && !mapping.key.iter().any(|key| key == column));
     let updates: Vec<String> = updated.map(|(column, ..)| format!("\"{column}\" = EXCLUDED.\"{column}\"")).collect();
     let statement = format!(
         "INSERT INTO {table} ({}) VALUES ({}) ON CONFLICT ({}) DO UPDATE SET {}",
@@ -151,8 +153,9 @@ fn type_of(client: &mut Client, table: &str, column: &str) -> String {
     client.query_one(sql, &[&table, &column]).unwrap().get(0)
 }
 
-/// Rows of either table that the other does not have, in the columns that are filled from a place in the event.
-pub fn mapped_differences(client: &mut Client, config: &Config, a: &str, b: &str) -> Vec<String> {
+/// Rows of the configuration's table or of `b` that the other does not have, in the columns that are filled from a place in the event.
+pub fn mapped_differences(client: &mut Client, config: &Config, b: &str) -> Vec<String> {
+    let a = &config.destination.table;
     let columns = config.mapping.columns.iter().filter(|(_, source)| is_of_event(source));
     let columns: Vec<String> = columns.map(|(column, _)| format!("\"{column}\"")).collect();
     let columns = columns.join(", ");
