@@ -119,13 +119,14 @@ pub fn execute_mapped<'a>(
         |column: &str| mapping.update.as_ref().is_none_or(|update| update.iter().any(|name| name == column));
     let updated =
         columns.iter().filter(|(column, ..)| is_updated(column) && !mapping.key.iter().any(|key| key == column));
-    let updates: Vec<String> = updated.map(|(column, ..)| format!("\"{column}\" = EXCLUDED.\"{column}\"")).collect();
+    let assignments: Vec<String> =
+        updated.map(|(column, ..)| format!("\"{column}\" = EXCLUDED.\"{column}\"")).collect();
     let statement = format!(
         "INSERT INTO {table} ({}) VALUES ({}) ON CONFLICT ({}) DO UPDATE SET {}",
         names.join(", "),
         values.join(", "),
         mapping.key.join(", "),
-        updates.join(", ")
+        assignments.join(", ")
     );
     let statement = client.prepare(&statement).unwrap();
     let mut executed = 0;
