@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -16,7 +17,7 @@ from cxsink._times import TimeLimit, seconds
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-OptionValue = Union[str, int, float, timedelta, Iterable[object]]
+OptionValue = Union[str, int, float, timedelta, "os.PathLike[str]", Iterable[object]]
 
 
 @dataclass(frozen=True)
@@ -155,8 +156,8 @@ class Simulator:
 
 def _text(name: str, value: OptionValue) -> str:
     """The value as text for the native simulator."""
-    if isinstance(value, str):
-        return value
+    if isinstance(value, (str, os.PathLike)):
+        return os.fspath(value)
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, (int, float)):

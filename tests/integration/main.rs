@@ -40,6 +40,7 @@ mod outage;
 mod peek_stream;
 mod pgbouncer;
 mod profiles;
+mod profiles_end_to_end;
 mod profiles_simulator;
 mod prompt;
 mod proxies;

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from datetime import timedelta
+from pathlib import Path
 
 import cxsink
 import pytest
@@ -32,6 +33,18 @@ def test_the_same_seed_gives_the_same_events() -> None:
             return list(simulator.events())
 
     assert events(1) == events(1) != events(2)
+
+
+def test_a_profile_has_its_settings_and_its_events(tmp_path: Path) -> None:
+    with cxsink.Simulator(profile="8x8", events=20, token_file=tmp_path / "token") as simulator:
+        config = cxsink.Config({**simulator.options, "destination.url": "sqlite:events.db"})
+        assert config["stream.ack"] == '{"type":"ack","id":{/id}}'
+        assert (tmp_path / "token").read_text().startswith("simulated-")
+        validator = cxsink.Validator(config)
+        for event in simulator.events():
+            validator.validate(event)
+    with pytest.raises(cxsink.ArgumentError, match="token_file"):
+        cxsink.Simulator(profile="8x8")
 
 
 @pytest.mark.parametrize("bad", [{"evnts": 1}, {"events": "many"}, {"invalid_percent": 101}, {"port": 70000}])

@@ -95,3 +95,76 @@ pub fn differences(client: &mut Client, a: &str, b: &str) -> Vec<String> {
     );
     client.query(&sql, &[]).unwrap().iter().map(|row| row.get(0)).collect()
 }
+
+/// Executes every valid event in order, by the configuration's own schema and mapping, into a table like the one of `init_db`; returns
+/// how many there were. Columns that are filled with `now` or `rest` are left out.
+pub fn execute_mapped<'a>(
+    client: &mut Client,
+    config: &Config,
+    table: &str,
+    events: impl IntoIterator<Item = &'a [u8]>,
+) -> u64 {
+    let validator = Validator::new(config).unwrap();
+    let mapping = &config.mapping;
+    let columns: Vec<(&str, &str, String)> = mapping
+        .columns
+        .iter()
+        .filter(|(_, source)| is_of_event(source))
+        .map(|(column, source)| (column.as_str(), source.as_str(), type_of(client, table, column)))
+        .collect();
+    let names: Vec<String> = columns.iter().map(|(column, ..)| format!("\"{column}\"")).collect();
+    let values: Vec<String> =
+        columns.iter().enumerate().map(|(at, (.., kind))| format!("(${}::text)::{kind}", at + 1)).collect();
+    let is_updated =
+        |column: &str| mapping.update.as_ref().is_none_or(|update| update.iter().any(|name| name == column));
+    let updated =
+        columns.iter().filter(|(column, ..)| is_updated(column) && !mapping.key.iter().any(|key| key == column));
+    let assignments: Vec<String> =
+        updated.map(|(column, ..)| format!("\"{column}\" = EXCLUDED.\"{column}\"")).collect();
+    let statement = format!(
+        "INSERT INTO {table} ({}) VALUES ({}) ON CONFLICT ({}) DO UPDATE SET {}",
+        names.join(", "),
+        values.join(", "),
+        mapping.key.join(", "),
+        assignments.join(", ")
+    );
+    let statement = client.prepare(&statement).unwrap();
+    let mut executed = 0;
+    for event in events.into_iter().filter(|event| validator.validate(event).is_ok()) {
+        let event: Json = serde_json::from_slice(event).unwrap();
+        let text = |(_, source, kind): &(&str, &str, String)| match event.pointer(source) {
+            None | Some(Json::Null) => None,
+            Some(Json::String(text)) if kind != "jsonb" => Some(text.clone()),
+            Some(value) => Some(value.to_string()),
+        };
+        let values: Vec<Option<String>> = columns.iter().map(text).collect();
+        let parameters: Vec<&(dyn ToSql + Sync)> = values.iter().map(|value| value as &(dyn ToSql + Sync)).collect();
+        client.execute(&statement, &parameters).unwrap();
+        executed += 1;
+    }
+    executed
+}
+
+fn is_of_event(source: &str) -> bool {
+    source.is_empty() || source.starts_with('/')
+}
+
+fn type_of(client: &mut Client, table: &str, column: &str) -> String {
+    let sql = "SELECT format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = $1::text::regclass AND attname = $2";
+    client.query_one(sql, &[&table, &column]).unwrap().get(0)
+}
+
+/// Rows of the configuration's table or of `b` that the other does not have, in the columns that are filled from a place in the event.
+pub fn mapped_differences(client: &mut Client, config: &Config, b: &str) -> Vec<String> {
+    let a = &config.destination.table;
+    let columns = config.mapping.columns.iter().filter(|(_, source)| is_of_event(source));
+    let columns: Vec<String> = columns.map(|(column, _)| format!("\"{column}\"")).collect();
+    let columns = columns.join(", ");
+    let difference = |a: &str, b: &str| format!("(SELECT {columns} FROM {a} EXCEPT ALL SELECT {columns} FROM {b})");
+    let sql = format!(
+        "SELECT 'only in {a}: ' || x::text FROM {} x UNION ALL SELECT 'only in {b}: ' || y::text FROM {} y",
+        difference(a, b),
+        difference(b, a)
+    );
+    client.query(&sql, &[]).unwrap().iter().map(|row| row.get(0)).collect()
+}
