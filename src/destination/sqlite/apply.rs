@@ -118,7 +118,7 @@ impl Parameter<'_> {
         let digits = self.rows.text_of(self.value).get(2..).unwrap_or_default().as_bytes();
         let digit = |byte: u8| char::from(byte).to_digit(16).unwrap_or_default();
         #[expect(clippy::cast_possible_truncation, reason = "two digits of four bits")]
-        digits.chunks_exact(2).map(|pair| (digit(pair[0]) << 4 | digit(pair[1])) as u8).collect()
+        digits.chunks_exact(2).map(|pair| ((digit(pair[0]) << 4) | digit(pair[1])) as u8).collect()
     }
 }
 
