@@ -22,7 +22,7 @@ fn settings(directory: &std::path::Path, url: &str, columns: &[&str]) -> Config 
 
 fn dead_letters(config: &Config, events: &[String]) -> Vec<DeadLetter> {
     let sink = Sink::open(config).unwrap();
-    sink.import(events.iter().map(|event| format!("{event}\n")).collect::<String>().as_bytes()).unwrap();
+    sink.import(events.join("\n").as_bytes()).unwrap();
     sink.start().unwrap();
     let stats = support::wait_quiet(&sink);
     sink.close_within(PATIENCE).unwrap();
@@ -52,7 +52,7 @@ fn a_table_of_any_types_is_filled_and_each_refused_value_names_its_column() {
             r#"{{"k":"{key:02}","amount":{DIGITS},"doc":{{"a":[1.10,1E400,-0]}},"paint":"green","code":"ab","tags":["x",null,"y\"z"],"#
         ) + r#""grid":[[1,2],[3,4]],"at":"90 minutes","host":"10.0.0.1/8","span":"[1,5)","words":"fat & rat","raw":"QUJD","rank":7}"#
     };
-    let (found_here, found_there) = (
+    let (misfits, refused) = (
         [
             ("paint", r#"paint":"blue""#, "none of the values"),
             ("code", r#"code":"abcd""#, "more characters"),
@@ -71,8 +71,8 @@ fn a_table_of_any_types_is_filled_and_each_refused_value_names_its_column() {
     // Of two members of one name the last one counts.
     let with = |key: u32, member: &str| format!("{},\"{member}}}", good(key).strip_suffix('}').unwrap());
     let mut events = vec![good(1)];
-    events.extend((2..).zip(&found_here).map(|(key, (_, member, _))| with(key, member)));
-    events.extend((7..).zip(&found_there).map(|(key, (_, member))| with(key, member)));
+    events.extend((2..).zip(&misfits).map(|(key, (_, member, _))| with(key, member)));
+    events.extend((7..).zip(&refused).map(|(key, (_, member))| with(key, member)));
     events.extend([with(12, r#"rank":0"#), good(13)]);
     let letters = dead_letters(&config, &events);
 
@@ -87,13 +87,13 @@ fn a_table_of_any_types_is_filled_and_each_refused_value_names_its_column() {
     );
     assert_eq!(database.query(&query), [row.as_str(), row.as_str()]);
     assert_eq!(letters.len(), 11);
-    for (letter, (column, _, reason)) in letters.iter().zip(&found_here) {
+    for (letter, (column, _, reason)) in letters.iter().zip(&misfits) {
         let violation = &letter.violations[0];
         assert_eq!((letter.stage, letter.column.as_deref()), (Stage::Mapping, Some(*column)), "{letter:?}");
         assert_eq!(violation.pointer, format!("/{column}"));
         assert!(violation.message.contains(reason), "{letter:?}");
     }
-    for (letter, (column, _)) in letters[5..].iter().zip(&found_there) {
+    for (letter, (column, _)) in letters[5..].iter().zip(&refused) {
         assert_eq!((letter.stage, letter.column.as_deref()), (Stage::Database, Some(*column)), "{letter:?}");
         assert_eq!(letter.violations[0].pointer, format!("/{column}"));
         assert!(letter.sqlstate.is_some());
