@@ -241,24 +241,24 @@ impl std::fmt::Debug for Table {
 
 /// The table that `init-db` creates, as PostgreSQL's catalogue describes it.
 fn default_table() -> crate::rows::Table {
-    let text = ColumnType::Text { chars_max: Some(255) };
+    let text = || ColumnType::Text { chars_max: Some(255) };
     let columns = [
-        ("interaction_id", text, true),
+        ("interaction_id", text(), true),
         ("timestamp", ColumnType::TimestampTz, true),
         ("type", ColumnType::Text { chars_max: Some(50) }, true),
-        ("idempotency_key", text, true),
+        ("idempotency_key", text(), true),
         ("duration", ColumnType::Int4, false),
-        ("disposition", text, false),
-        ("queue_name", text, false),
-        ("agent_id", text, false),
+        ("disposition", text(), false),
+        ("queue_name", text(), false),
+        ("agent_id", text(), false),
         ("attributes", ColumnType::Jsonb, false),
         ("created_at", ColumnType::TimestampTz, true),
         ("updated_at", ColumnType::TimestampTz, true),
     ];
     let column = |(name, column_type, not_null): (&str, ColumnType, bool)| Column {
         name: name.into(),
-        column_type: Some(column_type),
         type_name: format!("{column_type:?}"),
+        column_type,
         not_null,
         has_default: false,
     };

@@ -27,21 +27,21 @@ fn mismatch(column: &PlanColumn, schema: &Schema) -> Option<String> {
         }
         Allows::Values(values) => format!(
             "{pointer} {}, and column {name} takes {}",
-            excess(column.column_type, &values)?,
-            takes(column.column_type)
+            excess(&column.column_type, &values)?,
+            takes(&column.column_type)
         ),
     };
     Some(why)
 }
 
 /// The values that the schema allows and the column does not accept.
-fn excess(column: ColumnType, values: &Values) -> Option<String> {
+fn excess(column: &ColumnType, values: &Values) -> Option<String> {
     let is_number = values.may_be("number") || values.may_be("integer");
     let is_text = values.may_be("string");
     match column {
         ColumnType::Text { chars_max: Some(most) } if is_text => {
             let longest = values.chars_max.unwrap_or(CHARS_WITHOUT_LIMIT);
-            (longest > u64::from(most)).then(|| match values.chars_max {
+            (longest > u64::from(*most)).then(|| match values.chars_max {
                 Some(longest) => format!("may have {longest} characters"),
                 None => "may have any length".into(),
             })
@@ -50,7 +50,7 @@ fn excess(column: ColumnType, values: &Values) -> Option<String> {
             let most = integer_max(column)?;
             match values.magnitude_max {
                 Some(magnitude) => (magnitude > most).then(|| format!("may be as large as {magnitude}")),
-                None => (column == ColumnType::Int2).then(|| "may be any number".into()),
+                None => (*column == ColumnType::Int2).then(|| "may be any number".into()),
             }
         }
         ColumnType::Int2
@@ -66,23 +66,23 @@ fn excess(column: ColumnType, values: &Values) -> Option<String> {
         ColumnType::Timestamp | ColumnType::Date => (!values.has_format(&["date-time", "date"]))
             .then(|| "is not always a time or a date (format date-time or date)".into()),
         ColumnType::Uuid => (!values.has_format(&["uuid"])).then(|| "is not always a UUID (format uuid)".into()),
-        ColumnType::Text { .. } | ColumnType::Json | ColumnType::Jsonb => None,
+        ColumnType::Text { .. } | ColumnType::Json | ColumnType::Jsonb | ColumnType::Other(_) => None,
     }
 }
 
-fn integer_max(column: ColumnType) -> Option<f64> {
+fn integer_max(column: &ColumnType) -> Option<f64> {
     match column {
         ColumnType::Int2 => Some(f64::from(i16::MAX)),
         ColumnType::Int4 => Some(f64::from(i32::MAX)),
         ColumnType::Int8 => Some(9_223_372_036_854_775_807.0),
         ColumnType::Numeric { precision_scale: Some((precision, scale)) } => {
-            Some(10_f64.powi(i32::try_from(precision).ok()?.saturating_sub(scale)) - 1.0)
+            Some(10_f64.powi(i32::try_from(*precision).ok()?.saturating_sub(*scale)) - 1.0)
         }
         _ => None,
     }
 }
 
-fn takes(column: ColumnType) -> String {
+fn takes(column: &ColumnType) -> String {
     match column {
         ColumnType::Text { chars_max: Some(most) } => format!("{most} characters"),
         ColumnType::Bool => "true or false".into(),
@@ -111,7 +111,7 @@ mod tests {
         let schema = Schema::load(&config, 1000).unwrap();
         let column = |name: &str, column_type, not_null| Column {
             name: name.into(),
-            column_type: Some(column_type),
+            column_type,
             type_name: String::new(),
             not_null,
             has_default: false,
@@ -179,8 +179,8 @@ mod tests {
         check(ColumnType::TimestampTz, r#"{"type":"string","format":"date-time"}"#, "");
         check(ColumnType::TimestampTz, r#"{"type":"string","format":"date"}"#, "not always a time");
         for column_type in [ColumnType::Timestamp, ColumnType::Date] {
-            check(column_type, r#"{"type":"string"}"#, "not always a time or a date");
-            check(column_type, r#"{"type":"string","format":"date-time"}"#, "");
+            check(column_type.clone(), r#"{"type":"string"}"#, "not always a time or a date");
+            check(column_type.clone(), r#"{"type":"string","format":"date-time"}"#, "");
             check(column_type, r#"{"type":"string","format":"date"}"#, "");
         }
         check(ColumnType::Uuid, r#"{"type":"string"}"#, "not always a UUID");

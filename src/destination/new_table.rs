@@ -8,12 +8,12 @@ pub(super) fn column_lines(
     table: &NewTable,
     indent: &str,
     now: &str,
-    type_name: impl Fn(ColumnType) -> String,
+    type_name: impl Fn(&ColumnType) -> String,
 ) -> String {
     let column = |column: &NewColumn| {
         let not_null = if column.not_null { " NOT NULL" } else { "" };
         let default = if column.is_now { format!(" {now}") } else { String::new() };
-        format!("{indent}{} {}{not_null}{default}", quote(&column.name), type_name(column.column_type))
+        format!("{indent}{} {}{not_null}{default}", quote(&column.name), type_name(&column.column_type))
     };
     let key: Vec<String> = table.key.iter().map(|name| quote(name)).collect();
     let mut lines: Vec<String> = table.columns.iter().map(column).collect();

@@ -85,7 +85,7 @@ fn compare_texts(plan: &Plan, column: usize, a: &str, b: &str) -> Ordering {
     if !plan.has_loose_key {
         return a.cmp(b);
     }
-    match plan.columns[column].column_type {
+    match &plan.columns[column].column_type {
         ColumnType::Numeric { .. } => {
             let number = |text: &str| text.parse().unwrap_or(f64::NAN) + 0.0;
             number(a).total_cmp(&number(b))

@@ -2,7 +2,8 @@
 
 use crate::config::MappingConfig;
 use crate::error::{Error, Result};
-use crate::rows::table::{Column, ColumnType, Table, mismatch};
+use crate::rows::column_type::ColumnType;
+use crate::rows::table::{Column, Table, mismatch};
 
 /// The source of a column's value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,6 +14,14 @@ pub(crate) enum ColumnSource {
     Rest,
     /// The time of the transaction. The destination writes it; a row does not contain it.
     Now,
+}
+
+impl ColumnSource {
+    /// The JSON pointer; empty for other sources.
+    pub(crate) fn pointer(&self) -> String {
+        let Self::Pointer(tokens) = self else { return String::new() };
+        tokens.iter().flat_map(|token| ["/".into(), token.replace('~', "~0").replace('/', "~1")]).collect()
+    }
 }
 
 /// The role of a column when the table already has the key.
@@ -38,6 +47,13 @@ pub(crate) struct PlanColumn {
     pub(crate) required: bool,
 }
 
+impl PlanColumn {
+    /// Whether the database may refuse a value that fits as far as it is known here, by the type alone.
+    pub(crate) fn may_be_refused(&self) -> bool {
+        matches!(&self.column_type, ColumnType::Other(other) if other.may_be_refused())
+    }
+}
+
 pub(super) fn parse_source(column: &str, source: &str) -> Result<ColumnSource> {
     match source {
         "rest" => Ok(ColumnSource::Rest),
@@ -61,21 +77,10 @@ pub(super) fn plan_column(
     column: &Column,
     source: ColumnSource,
 ) -> Result<PlanColumn> {
-    let Some(column_type) = column.column_type else {
-        return Err(mismatch(format!(
-            "column {:?} of table {} has the unsupported type {}",
-            column.name, table.name, column.type_name
-        ))
-        .with_column(Some(&column.name))
-        .with_hint(
-            "use text, varchar, char, citext, smallint, integer, bigint, real, double precision, numeric, boolean, timestamptz, \
-                 timestamp, date, uuid, json or jsonb",
-        ));
-    };
     let is_key = mapping.key.contains(&column.name);
-    let column_type = match column_type {
+    let column_type = match &column.column_type {
         ColumnType::Text { .. } if source == ColumnSource::Now && table.has_times_as_text => ColumnType::TimestampTz,
-        column_type => column_type,
+        column_type => column_type.clone(),
     };
     let fits = match source {
         ColumnSource::Now => {
@@ -111,6 +116,7 @@ pub(super) fn plan_column(
 /// Whether the table may take two different values of this column for one: `1` and `1.0` are one number, in `jsonb` as well.
 pub(super) fn is_loose(column: &PlanColumn, table: &Table) -> bool {
     matches!(column.column_type, ColumnType::Numeric { .. } | ColumnType::Json | ColumnType::Jsonb)
+        || column.may_be_refused()
         || table.loose_columns.contains(&column.name)
 }
 

@@ -2,9 +2,9 @@
 //!
 //! A replayed dead letter is one, unless no later event of its key has been written since it was rejected.
 
+use crate::rows::column_type::ColumnType;
 use crate::rows::columns::{ColumnSource, PlanColumn, Role};
 use crate::rows::plan::{OnConflict, OnlyIf, Plan};
-use crate::rows::table::ColumnType;
 
 impl Plan {
     /// The action of the statement for late events when the table already has the key.

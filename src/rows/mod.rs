@@ -7,6 +7,7 @@
 pub(crate) mod allows;
 pub(crate) mod batch;
 pub(crate) mod coalesce;
+mod column_type;
 mod columns;
 mod convert;
 pub(crate) mod event;
@@ -20,10 +21,11 @@ mod table;
 #[path = "tests/plan.rs"]
 mod tests;
 
+pub(crate) use column_type::{ColumnType, OtherType, TextForm};
 pub(crate) use columns::{ColumnSource, PlanColumn, Role};
 #[cfg(test)]
 pub(crate) use convert::map_json;
 pub(crate) use convert::{key_of, map_event};
 pub(crate) use new_table::{NewColumn, NewTable};
 pub(crate) use plan::{OnConflict, OnlyIf, Plan};
-pub(crate) use table::{Column, ColumnType, Table, check_unique_key};
+pub(crate) use table::{Column, Table, check_unique_key};

@@ -3,9 +3,9 @@
 use crate::config::MappingConfig;
 use crate::error::Result;
 use crate::rows::allows::{Allows, Values};
+use crate::rows::column_type::ColumnType;
 use crate::rows::columns::{ColumnSource, parse_source};
 use crate::rows::schema::Schema;
-use crate::rows::table::ColumnType;
 
 /// The longest `varchar` (PostgreSQL manual, "Character Types").
 const CHARS_MAX: u64 = 10_485_760;

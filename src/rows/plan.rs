@@ -88,6 +88,7 @@ impl Plan {
             UpdateMode::Always | UpdateMode::Changed => None,
         };
         let has_other_key = has_other_key(mapping, table);
+        let may_be_refused = columns[..width].iter().any(PlanColumn::may_be_refused);
         let has_loose_key = key.iter().any(|&index| is_loose(&columns[index], table));
         Ok(Self {
             table: table.name.clone(),
@@ -96,7 +97,7 @@ impl Plan {
             key,
             update_mode,
             newer_by,
-            is_guarded: table.is_guarded || has_other_key || has_loose_key,
+            is_guarded: table.is_guarded || has_other_key || has_loose_key || may_be_refused,
             relates_rows: table.relates_rows || has_other_key || has_loose_key,
             has_loose_key,
         })

@@ -2,39 +2,14 @@
 
 use crate::config::MappingConfig;
 use crate::error::{Class, Error, ErrorKind, Result};
-
-/// The column types that cxsink can fill, with PostgreSQL's names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum ColumnType {
-    /// `text`, `varchar`, `varchar(n)`: at most `chars_max` characters.
-    Text {
-        chars_max: Option<u32>,
-    },
-    Int2,
-    Int4,
-    Int8,
-    Float4,
-    Float8,
-    /// `numeric` or `numeric(precision, scale)`.
-    Numeric {
-        precision_scale: Option<(u32, i32)>,
-    },
-    Bool,
-    TimestampTz,
-    Timestamp,
-    Date,
-    Uuid,
-    Json,
-    Jsonb,
-}
+use crate::rows::column_type::ColumnType;
 
 /// A column of the catalogue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(clippy::struct_field_names, reason = "`type` is a keyword")]
 pub(crate) struct Column {
     pub(crate) name: String,
-    /// `None`: a type that cxsink cannot fill.
-    pub(crate) column_type: Option<ColumnType>,
+    pub(crate) column_type: ColumnType,
     /// The database's name of the type, for errors: `character varying(255)`.
     pub(crate) type_name: String,
     pub(crate) not_null: bool,

@@ -3,6 +3,7 @@
 //! It uses unnamed statements and built-in types only, so that it works through a pooler that refuses prepared statements. (The
 //! `postgres` crate looks up a type that it does not know by a prepared query; hence the casts to text.)
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use postgres::Row;
@@ -12,7 +13,7 @@ use super::catalogue_sql::{COLUMNS, FIND, UNIQUE_KEYS, guards, relations};
 use super::connection::{PgResult, Session, UNDEFINED_TABLE, WRONG_OBJECT_TYPE};
 use crate::destination::names::TableName;
 use crate::error::{Class, Error, ErrorKind, Result};
-use crate::rows::{Column, ColumnType, Table};
+use crate::rows::{Column, ColumnType, OtherType, Table, TextForm};
 
 /// A table, or something else with its name.
 pub(super) struct Found {
@@ -118,10 +119,32 @@ fn other_than_a_table(kind: &str) -> Option<&'static str> {
 }
 
 fn read_column(row: &Row) -> PgResult<Column> {
+    let base = BaseType {
+        oid: row.try_get(2)?,
+        modifier: row.try_get(3)?,
+        name: row.try_get(7)?,
+        sql_name: row.try_get(8)?,
+        labels: row.try_get(9)?,
+    };
+    let element = match row.try_get(10)? {
+        None => None,
+        Some(oid) => Some(BaseType {
+            oid,
+            modifier: row.try_get(11)?,
+            name: row.try_get(12)?,
+            sql_name: row.try_get(13)?,
+            labels: row.try_get(14)?,
+        }),
+    };
+    let delimiter: Option<String> = row.try_get(15)?;
+    let delimiter = delimiter.and_then(|text| text.chars().next()).unwrap_or(',');
     Ok(Column {
         name: row.try_get(0)?,
         type_name: row.try_get(1)?,
-        column_type: column_type(row.try_get(2)?, row.try_get(6)?, row.try_get(3)?),
+        column_type: match element {
+            Some(element) => array_of(base, element, delimiter),
+            None => column_type(base),
+        },
         not_null: row.try_get(4)?,
         has_default: row.try_get(5)?,
     })
@@ -130,7 +153,7 @@ fn read_column(row: &Row) -> PgResult<Column> {
 /// Whether the column may store two different values as one: texts in an encoding with several characters for one, `char(n)`, which
 /// ignores spaces at the end, and times with fewer digits than microseconds, whose type has a modifier.
 fn is_stored_loosely(row: &Row) -> PgResult<bool> {
-    let (oid, modifier, is_converted): (u32, i32, bool) = (row.try_get(2)?, row.try_get(3)?, row.try_get(7)?);
+    let (oid, modifier, is_converted): (u32, i32, bool) = (row.try_get(2)?, row.try_get(3)?, row.try_get(6)?);
     Ok(match Type::from_oid(oid) {
         Some(Type::TEXT | Type::VARCHAR) => is_converted,
         Some(Type::BPCHAR) => true,
@@ -155,31 +178,51 @@ fn read_keys(rows: &[Row]) -> PgResult<Vec<Vec<String>>> {
     Ok(keys)
 }
 
-/// A type modifier is -1 if there is none; otherwise it counts from 4 (varlena's header). The type `citext` of the extension has
-/// another oid in each database.
-fn column_type(oid: u32, name: &str, modifier: i32) -> Option<ColumnType> {
-    let modifier = u32::try_from(modifier - 4).ok();
-    let Some(base) = Type::from_oid(oid) else {
-        return (name == "citext").then_some(ColumnType::Text { chars_max: None });
-    };
-    Some(match base {
-        Type::TEXT => ColumnType::Text { chars_max: None },
-        Type::VARCHAR | Type::BPCHAR => ColumnType::Text { chars_max: modifier },
-        Type::INT2 => ColumnType::Int2,
-        Type::INT4 => ColumnType::Int4,
-        Type::INT8 => ColumnType::Int8,
-        Type::FLOAT4 => ColumnType::Float4,
-        Type::FLOAT8 => ColumnType::Float8,
-        Type::NUMERIC => ColumnType::Numeric { precision_scale: modifier.map(precision_scale) },
-        Type::BOOL => ColumnType::Bool,
-        Type::TIMESTAMPTZ => ColumnType::TimestampTz,
-        Type::TIMESTAMP => ColumnType::Timestamp,
-        Type::DATE => ColumnType::Date,
-        Type::UUID => ColumnType::Uuid,
-        Type::JSON => ColumnType::Json,
-        Type::JSONB => ColumnType::Jsonb,
-        _ => return None,
-    })
+/// A type that is no domain.
+struct BaseType {
+    oid: u32,
+    modifier: i32,
+    name: String,
+    /// With its schema.
+    sql_name: String,
+    /// Of an enum.
+    labels: Vec<String>,
+}
+
+fn array_of(array: BaseType, element: BaseType, delimiter: char) -> ColumnType {
+    other(array.sql_name, TextForm::Array { element: column_type(element), delimiter })
+}
+
+/// A type modifier is -1 if there is none; otherwise it counts from 4 (varlena's header). The types `citext` and `hstore` of
+/// extensions have other oids in each database.
+fn column_type(base: BaseType) -> ColumnType {
+    let modifier = u32::try_from(base.modifier - 4).ok();
+    match Type::from_oid(base.oid) {
+        Some(Type::TEXT) => ColumnType::Text { chars_max: None },
+        Some(Type::VARCHAR | Type::BPCHAR) => ColumnType::Text { chars_max: modifier },
+        Some(Type::INT2) => ColumnType::Int2,
+        Some(Type::INT4) => ColumnType::Int4,
+        Some(Type::INT8) => ColumnType::Int8,
+        Some(Type::FLOAT4) => ColumnType::Float4,
+        Some(Type::FLOAT8) => ColumnType::Float8,
+        Some(Type::NUMERIC) => ColumnType::Numeric { precision_scale: modifier.map(precision_scale) },
+        Some(Type::BOOL) => ColumnType::Bool,
+        Some(Type::TIMESTAMPTZ) => ColumnType::TimestampTz,
+        Some(Type::TIMESTAMP) => ColumnType::Timestamp,
+        Some(Type::DATE) => ColumnType::Date,
+        Some(Type::UUID) => ColumnType::Uuid,
+        Some(Type::JSON) => ColumnType::Json,
+        Some(Type::JSONB) => ColumnType::Jsonb,
+        Some(Type::BYTEA) => other(base.sql_name, TextForm::Bytes),
+        None if base.name == "citext" => ColumnType::Text { chars_max: None },
+        None if base.name == "hstore" => other(base.sql_name, TextForm::Pairs),
+        _ if !base.labels.is_empty() => other(base.sql_name, TextForm::Label(base.labels)),
+        _ => other(base.sql_name, TextForm::Any),
+    }
+}
+
+fn other(sql_name: String, form: TextForm) -> ColumnType {
+    ColumnType::Other(Arc::new(OtherType { sql_name, form }))
 }
 
 /// Precision in the upper half; the scale, signed since PostgreSQL 15, in the lower 11 bits (numeric.c, `numeric_typmod_scale`).
@@ -194,20 +237,19 @@ mod tests {
 
     #[test]
     fn modifiers_are_decoded() {
-        assert_eq!(column_type(1043, "", 259), Some(ColumnType::Text { chars_max: Some(255) }));
-        assert_eq!(column_type(1043, "", -1), Some(ColumnType::Text { chars_max: None }));
-        assert_eq!(
-            column_type(1700, "", (10 << 16) + 2 + 4),
-            Some(ColumnType::Numeric { precision_scale: Some((10, 2)) })
-        );
-        assert_eq!(
-            column_type(1700, "", (10 << 16) + (0x7ff & -3) + 4),
-            Some(ColumnType::Numeric { precision_scale: Some((10, -3)) })
-        );
-        assert_eq!(column_type(1700, "", -1), Some(ColumnType::Numeric { precision_scale: None }));
-        assert_eq!(column_type(600, "", -1), None, "point");
-        assert_eq!(column_type(99_999, "", -1), None, "a user-defined type");
-        assert_eq!(column_type(1042, "bpchar", 7), Some(ColumnType::Text { chars_max: Some(3) }));
-        assert_eq!(column_type(99_999, "citext", -1), Some(ColumnType::Text { chars_max: None }));
+        let found = |oid, name: &str, modifier| {
+            column_type(BaseType { oid, modifier, name: name.into(), sql_name: "s.n".into(), labels: Vec::new() })
+        };
+        assert_eq!(found(1043, "", 259), ColumnType::Text { chars_max: Some(255) });
+        assert_eq!(found(1043, "", -1), ColumnType::Text { chars_max: None });
+        let numeric = |precision_scale| ColumnType::Numeric { precision_scale };
+        assert_eq!(found(1700, "", (10 << 16) + 2 + 4), numeric(Some((10, 2))));
+        assert_eq!(found(1700, "", (10 << 16) + (0x7ff & -3) + 4), numeric(Some((10, -3))));
+        assert_eq!(found(1700, "", -1), numeric(None));
+        let any = other("s.n".into(), TextForm::Any);
+        assert_eq!(found(600, "point", -1), any);
+        assert_eq!(found(99_999, "mine", -1), any);
+        assert_eq!(found(1042, "bpchar", 7), ColumnType::Text { chars_max: Some(3) });
+        assert_eq!(found(99_999, "citext", -1), ColumnType::Text { chars_max: None });
     }
 }

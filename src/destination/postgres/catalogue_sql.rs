@@ -16,27 +16,36 @@ FROM own, pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = 
 WHERE c.oid = to_regclass(CASE WHEN own.path IS NOT NULL THEN $1 END)";
 
 /// A domain, also one over another domain, is read as its base type: the modifier is that of the lowest one, NOT NULL and a default
-/// may come from any. The last columns are the name of the base type, by which those of extensions are known, and whether a text may
-/// change on its way into the database's encoding.
+/// may come from any. An array has a second type, that of its elements, with the modifier of the array. Of each the query has the name
+/// in SQL, and the labels if it is an enum. One column is whether a text may change on its way into the database's encoding.
 pub(super) const COLUMNS: &str = "\
 WITH RECURSIVE layer AS (
-  SELECT a.attnum, a.atttypid AS type_oid, a.atttypmod AS modifier
+  SELECT a.attnum, a.atttypid AS type_oid, a.atttypmod AS modifier, false AS is_element
   FROM pg_catalog.pg_attribute AS a WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped
   UNION ALL
-  SELECT l.attnum, t.typbasetype, t.typtypmod
-  FROM layer AS l JOIN pg_catalog.pg_type AS t ON t.oid = l.type_oid WHERE t.typtype = 'd'
+  SELECT l.attnum, CASE t.typtype WHEN 'd' THEN t.typbasetype ELSE t.typelem END,
+         CASE t.typtype WHEN 'd' THEN t.typtypmod ELSE l.modifier END, l.is_element OR t.typtype <> 'd'
+  FROM layer AS l JOIN pg_catalog.pg_type AS t ON t.oid = l.type_oid
+  WHERE t.typtype = 'd' OR NOT l.is_element AND t.typcategory = 'A' AND t.typlen = -1 AND t.typelem <> 0
+), base AS (
+  SELECT l.attnum, l.is_element, l.type_oid, l.modifier, t.typname::text AS name, t.typdelim::text AS delimiter,
+         pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(t.typname) AS sql_name,
+         ARRAY(SELECT e.enumlabel::text FROM pg_catalog.pg_enum AS e WHERE e.enumtypid = t.oid ORDER BY e.enumsortorder) AS labels
+  FROM layer AS l JOIN pg_catalog.pg_type AS t ON t.oid = l.type_oid AND t.typtype <> 'd'
+  JOIN pg_catalog.pg_namespace AS n ON n.oid = t.typnamespace
 )
-SELECT a.attname::text, pg_catalog.format_type(a.atttypid, a.atttypmod), l.type_oid, l.modifier,
+SELECT a.attname::text, pg_catalog.format_type(a.atttypid, a.atttypmod), b.type_oid, b.modifier,
        a.attnotnull OR EXISTS (SELECT FROM layer AS d JOIN pg_catalog.pg_type AS t ON t.oid = d.type_oid
-                               WHERE d.attnum = a.attnum AND t.typnotnull),
+                               WHERE d.attnum = a.attnum AND NOT d.is_element AND t.typnotnull),
        a.atthasdef OR a.attidentity <> '' OR a.attgenerated <> ''
          OR EXISTS (SELECT FROM pg_catalog.pg_type AS t WHERE t.oid = a.atttypid AND t.typdefault IS NOT NULL),
-       base.typname::text,
        (SELECT pg_catalog.pg_encoding_to_char(encoding) <> 'UTF8' AND pg_catalog.pg_encoding_max_length(encoding) > 1
-        FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
-FROM layer AS l
-JOIN pg_catalog.pg_type AS base ON base.oid = l.type_oid AND base.typtype <> 'd'
-JOIN pg_catalog.pg_attribute AS a ON a.attrelid = $1 AND a.attnum = l.attnum
+        FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()),
+       b.name, b.sql_name, b.labels, e.type_oid, e.modifier, e.name, e.sql_name, e.labels, e.delimiter
+FROM pg_catalog.pg_attribute AS a
+JOIN base AS b ON b.attnum = a.attnum AND NOT b.is_element
+LEFT JOIN base AS e ON e.attnum = a.attnum AND e.is_element
+WHERE a.attrelid = $1
 ORDER BY a.attnum";
 
 /// A deferrable constraint, a condition or an expression make an index unusable for ON CONFLICT (columns)

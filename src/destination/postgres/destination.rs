@@ -10,7 +10,7 @@ use super::catalogue::{self, Relation};
 use super::checkpoint::or_without_owner;
 use super::pooler::indicates_pooler;
 use super::server::{Server, not_connected};
-use super::{checkpoint, examine, init_db, late};
+use super::{checkpoint, examine, init_db, late, refused_column};
 use crate::config::{DestinationConfig, TlsConfig};
 use crate::destination::names::TableName;
 use crate::destination::{Applied, Checkpoint, Destination, Examination, Trial, Write};
@@ -148,6 +148,15 @@ impl PostgresDestination {
                 self.run_upsert(write)
             }
             outcome => outcome,
+        }
+        .map_err(|error| self.with_refused_column(error, write))
+    }
+
+    fn with_refused_column(&mut self, error: Error, write: &Write<'_>) -> Error {
+        let timeout = self.server.timeout();
+        match self.server.session() {
+            Ok(session) => refused_column::named(session, error, write, timeout),
+            Err(_) => error,
         }
     }
 

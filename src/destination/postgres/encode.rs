@@ -48,7 +48,7 @@ pub(crate) fn encode(rows: &Rows, coalesced: &[Coalesced]) -> crate::error::Resu
     use crate::error::{Error, ErrorKind};
     let mut out = BytesMut::new();
     for (array, column) in arrays(rows, coalesced).iter().zip(rows.plan.row_columns()) {
-        let encoded = array.to_sql(&super::statement::array_type(column.column_type), &mut out);
+        let encoded = array.to_sql(&super::statement::array_type(&column.column_type), &mut out);
         encoded.map_err(|error| Error::new(ErrorKind::Internal, error.to_string()))?;
     }
     Ok(out.len())

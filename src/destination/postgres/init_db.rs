@@ -56,7 +56,7 @@ fn default_columns() -> String {
     )
 }
 
-fn type_name(column_type: ColumnType) -> String {
+fn type_name(column_type: &ColumnType) -> String {
     match column_type {
         ColumnType::Text { chars_max: None } => "text",
         ColumnType::Text { chars_max: Some(chars) } => return format!("varchar({chars})"),
@@ -76,6 +76,7 @@ fn type_name(column_type: ColumnType) -> String {
         ColumnType::Uuid => "uuid",
         ColumnType::Json => "json",
         ColumnType::Jsonb => "jsonb",
+        ColumnType::Other(other) => return other.sql_name.clone(),
     }
     .into()
 }

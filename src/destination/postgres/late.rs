@@ -18,9 +18,9 @@ use crate::rows::coalesce::Coalesced;
 pub(super) fn sql(plan: &Plan, relation: &Relation) -> String {
     let columns = || plan.row_columns().iter().enumerate();
     let arrays: Vec<String> =
-        columns().map(|(index, column)| format!("${}::{}", index + 1, array_name(column.column_type))).collect();
+        columns().map(|(index, column)| format!("${}::{}", index + 1, array_name(&column.column_type))).collect();
     let aliases: Vec<String> = columns().map(|(index, _)| format!("c{index}")).collect();
-    let value = |index: usize| format!("v.c{index}{}", cast(plan.columns[index].column_type));
+    let value = |index: usize| format!("v.c{index}{}", cast(&plan.columns[index].column_type));
     let mut conditions: Vec<String> =
         plan.key.iter().map(|&index| format!("t.{} = {}", quote(&plan.columns[index].name), value(index))).collect();
     if let Some(column) = plan.last_written() {
@@ -46,7 +46,7 @@ pub(super) fn superseded(
 ) -> Result<Vec<u32>> {
     let each: Vec<Coalesced> = which.iter().map(|&row| Coalesced { first: row, last: row }).collect();
     let arrays = arrays(rows, &each);
-    let types = rows.plan.row_columns().iter().map(|column| array_type(column.column_type));
+    let types = rows.plan.row_columns().iter().map(|column| array_type(&column.column_type));
     let parameters: Vec<(&(dyn ToSql + Sync), Type)> =
         arrays.iter().map(|array| array as &(dyn ToSql + Sync)).zip(types).collect();
     session.run("comparing events with the table", timeout, |client| {

@@ -15,6 +15,7 @@ mod init_db;
 mod late;
 mod params;
 mod pooler;
+mod refused_column;
 mod server;
 mod statement;
 #[cfg(test)]

@@ -8,6 +8,7 @@
 //! pooler that does not know prepared statements, the name `s0` may be another process's statement on the server connection at
 //! hand, with the same types. The nonce detects that, and nothing is written.
 
+use std::borrow::Cow;
 use std::fmt::Write;
 
 use postgres::Row;
@@ -60,7 +61,7 @@ impl Upsert {
     /// `nonce` consists of letters and digits.
     pub(super) fn new(plan: &Plan, relation: &Relation, nonce: &str, Form { fenced, late }: Form) -> Self {
         let mut types = vec![Type::TEXT];
-        types.extend(plan.row_columns().iter().map(|column| array_type(column.column_type)));
+        types.extend(plan.row_columns().iter().map(|column| array_type(&column.column_type)));
         let ours = format!("$1::text = '{nonce}'");
         let mut sql = String::from("WITH ");
         let (condition, moved) = if fenced {
@@ -96,10 +97,10 @@ fn push_insert(sql: &mut String, plan: &Plan, relation: &Relation, condition: &s
     let names = list(plan.columns.iter().map(|column| quote(&column.name)));
     let values = list(plan.columns.iter().enumerate().map(|(i, column)| match column.source {
         ColumnSource::Now => "now()".into(),
-        _ => format!("v.c{i}{}", cast(column.column_type)),
+        _ => format!("v.c{i}{}", cast(&column.column_type)),
     }));
     let arrays = list(
-        row_columns.iter().enumerate().map(|(i, column)| format!("${}::{}", i + 2, array_name(column.column_type))),
+        row_columns.iter().enumerate().map(|(i, column)| format!("${}::{}", i + 2, array_name(&column.column_type))),
     );
     let aliases = list((0..row_columns.len()).map(|i| format!("c{i}")));
     let table = relation.name.quoted();
@@ -174,17 +175,19 @@ fn push(sql: &mut String, text: std::fmt::Arguments<'_>) {
 }
 
 /// The cast of a text array's value to the column's type; other arrays need none.
-pub(super) fn cast(column_type: ColumnType) -> &'static str {
+pub(super) fn cast(column_type: &ColumnType) -> Cow<'static, str> {
     match column_type {
         ColumnType::Numeric { .. } => "::numeric",
         ColumnType::Uuid => "::uuid",
         ColumnType::Json => "::json",
         ColumnType::Jsonb => "::jsonb",
+        ColumnType::Other(other) => return format!("::{}", other.sql_name).into(),
         _ => "",
     }
+    .into()
 }
 
-pub(super) fn array_type(column_type: ColumnType) -> Type {
+pub(super) fn array_type(column_type: &ColumnType) -> Type {
     match column_type {
         ColumnType::Int2 => Type::INT2_ARRAY,
         ColumnType::Int4 => Type::INT4_ARRAY,
@@ -199,11 +202,12 @@ pub(super) fn array_type(column_type: ColumnType) -> Type {
         | ColumnType::Numeric { .. }
         | ColumnType::Uuid
         | ColumnType::Json
-        | ColumnType::Jsonb => Type::TEXT_ARRAY,
+        | ColumnType::Jsonb
+        | ColumnType::Other(_) => Type::TEXT_ARRAY,
     }
 }
 
-pub(super) fn array_name(column_type: ColumnType) -> &'static str {
+pub(super) fn array_name(column_type: &ColumnType) -> &'static str {
     match column_type {
         ColumnType::Int2 => "int2[]",
         ColumnType::Int4 => "int4[]",
@@ -218,6 +222,7 @@ pub(super) fn array_name(column_type: ColumnType) -> &'static str {
         | ColumnType::Numeric { .. }
         | ColumnType::Uuid
         | ColumnType::Json
-        | ColumnType::Jsonb => "text[]",
+        | ColumnType::Jsonb
+        | ColumnType::Other(_) => "text[]",
     }
 }

@@ -7,7 +7,7 @@ use super::statement::Statements;
 use crate::destination::{Applied, Trial, Write};
 use crate::error::{Error, Result};
 use crate::rows::batch::{Rows, Value};
-use crate::rows::{ColumnType, PlanColumn, Role};
+use crate::rows::{ColumnType, PlanColumn, Role, TextForm};
 use crate::time::clock::{Clock, SystemClock};
 use crate::time::timestamp::{format_days, format_micros};
 
@@ -61,7 +61,11 @@ pub(super) fn trial(
     Ok(Trial { refusal: Some(first), witness: None })
 }
 
-fn upsert_rows(transaction: &Connection, statements: &Statements, write: &Write<'_>) -> rusqlite::Result<Applied> {
+fn upsert_rows<'p>(
+    transaction: &Connection,
+    statements: &Statements,
+    write: &'p Write<'_>,
+) -> rusqlite::Result<Applied> {
     let (mut inserted, mut updated) = (0, 0);
     let plan = &write.rows.plan;
     let now = format!("{}Z", format_micros(SystemClock.unix_micros()));
@@ -69,9 +73,9 @@ fn upsert_rows(transaction: &Connection, statements: &Statements, write: &Write<
     let upsert = if write.is_late { &statements.late } else { &statements.upsert };
     let mut upsert = transaction.prepare_cached(upsert)?;
     for coalesced in write.coalesced {
-        let parameter = |(index, column): (usize, &PlanColumn)| {
+        let parameter = |(index, column): (usize, &'p PlanColumn)| {
             let row = if column.role == Role::Updated { coalesced.last } else { coalesced.first };
-            Parameter::new(write.rows, row as usize, index, column.column_type)
+            Parameter::new(write.rows, row as usize, index, &column.column_type)
         };
         let key = plan.key.iter().map(|&index| parameter((index, &plan.columns[index])));
         let exists = find.exists(params_from_iter(key))?;
@@ -95,12 +99,26 @@ fn upsert_rows(transaction: &Connection, statements: &Statements, write: &Write<
 pub(super) struct Parameter<'a> {
     rows: &'a Rows,
     value: Value,
-    column_type: ColumnType,
+    column_type: &'a ColumnType,
 }
 
 impl<'a> Parameter<'a> {
-    pub(super) fn new(rows: &'a Rows, row: usize, column: usize, column_type: ColumnType) -> Self {
+    pub(super) fn new(rows: &'a Rows, row: usize, column: usize, column_type: &'a ColumnType) -> Self {
         Self { rows, value: rows.value(row, column), column_type }
+    }
+}
+
+impl Parameter<'_> {
+    fn is_bytes(&self) -> bool {
+        matches!(self.column_type, ColumnType::Other(other) if other.form == TextForm::Bytes)
+    }
+
+    /// From the hexadecimal digits behind `\x`.
+    fn bytes(&self) -> Vec<u8> {
+        let digits = self.rows.text_of(self.value).get(2..).unwrap_or_default().as_bytes();
+        let digit = |byte: u8| char::from(byte).to_digit(16).unwrap_or_default();
+        #[expect(clippy::cast_possible_truncation, reason = "two digits of four bits")]
+        digits.chunks_exact(2).map(|pair| ((digit(pair[0]) << 4) | digit(pair[1])) as u8).collect()
     }
 }
 
@@ -111,11 +129,12 @@ impl ToSql for Parameter<'_> {
             Value::Bool(value) => ToSqlOutput::Borrowed(ValueRef::Integer(value.into())),
             Value::Int(value) => ToSqlOutput::Borrowed(ValueRef::Integer(value)),
             Value::Float(value) => ToSqlOutput::Borrowed(ValueRef::Real(value)),
-            Value::Micros(micros) if self.column_type == ColumnType::TimestampTz => {
+            Value::Micros(micros) if *self.column_type == ColumnType::TimestampTz => {
                 ToSqlOutput::from(format!("{}Z", format_micros(micros)))
             }
             Value::Micros(micros) => ToSqlOutput::from(format_micros(micros)),
             Value::Days(days) => ToSqlOutput::from(format_days(days)),
+            Value::Text { .. } if self.is_bytes() => ToSqlOutput::from(self.bytes()),
             Value::Text { .. } => ToSqlOutput::Borrowed(ValueRef::Text(self.rows.text_of(self.value).as_bytes())),
         })
     }

@@ -1,8 +1,10 @@
 //! The table in SQLite's catalogue.
 
+use std::sync::Arc;
+
 use rusqlite::Connection;
 
-use crate::rows::{Column, ColumnType, Table};
+use crate::rows::{Column, ColumnType, OtherType, Table, TextForm};
 
 /// The table; without columns if it does not exist.
 pub(super) fn read_table(connection: &Connection, table: &str) -> rusqlite::Result<Table> {
@@ -87,9 +89,7 @@ fn unique_indexes(connection: &Connection, table: &str) -> rusqlite::Result<Vec<
 /// Text columns that a unique index compares by NOCASE or RTRIM. (Other values have one text each.)
 fn loose_columns(columns: &[Column], indexes: &[UniqueIndex]) -> Vec<String> {
     let is_text = |name: &&String| {
-        columns
-            .iter()
-            .any(|column| column.name == **name && matches!(column.column_type, Some(ColumnType::Text { .. })))
+        columns.iter().any(|column| column.name == **name && matches!(column.column_type, ColumnType::Text { .. }))
     };
     let members = indexes.iter().flat_map(|index| index.columns.iter().zip(&index.collations));
     let loose = members.filter(|(_, collation)| !collation.eq_ignore_ascii_case("binary"));
@@ -113,16 +113,17 @@ pub(super) fn key_collations(
     Ok(unique_indexes(connection, table)?.iter().find_map(collations))
 }
 
-/// SQLite keeps the declared type as text; these are the usual names.
-fn column_type(declared: &str) -> Option<ColumnType> {
-    let declared = declared.to_ascii_lowercase();
-    let (word, arguments) = match declared.split_once('(') {
+/// SQLite keeps the declared type as text; these are the usual names. A column of any other name takes texts as they are.
+fn column_type(declared: &str) -> ColumnType {
+    let other = |form| ColumnType::Other(Arc::new(OtherType { sql_name: declared.to_owned(), form }));
+    let lower = declared.to_ascii_lowercase();
+    let (word, arguments) = match lower.split_once('(') {
         Some((word, rest)) => (word.trim(), rest.trim_end_matches(')')),
-        None => (declared.trim(), ""),
+        None => (lower.trim(), ""),
     };
     let mut numbers = arguments.split(',').map(|number| number.trim().parse::<u32>().ok());
     let first = numbers.next().flatten();
-    Some(match word {
+    match word {
         "text" | "varchar" | "character varying" | "clob" => ColumnType::Text { chars_max: first },
         "smallint" | "int2" => ColumnType::Int2,
         "integer" | "int" | "int4" => ColumnType::Int4,
@@ -137,7 +138,10 @@ fn column_type(declared: &str) -> Option<ColumnType> {
         "timestamp" => ColumnType::Timestamp,
         "date" => ColumnType::Date,
         "uuid" => ColumnType::Uuid,
+        // SQLite has no arrays; its functions for JSON read such a text.
         "json" | "jsonb" => ColumnType::Json,
-        _ => return None,
-    })
+        _ if word.ends_with("[]") => ColumnType::Json,
+        "blob" | "bytea" => other(TextForm::Bytes),
+        _ => other(TextForm::Any),
+    }
 }

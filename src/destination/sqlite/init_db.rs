@@ -40,7 +40,7 @@ fn default_columns() -> String {
 }
 
 /// The catalogue reads these names back as the same types.
-fn type_name(column_type: ColumnType) -> String {
+fn type_name(column_type: &ColumnType) -> String {
     match column_type {
         ColumnType::Text { chars_max: None } => "TEXT",
         ColumnType::Text { chars_max: Some(chars) } => return format!("VARCHAR({chars})"),
@@ -58,6 +58,7 @@ fn type_name(column_type: ColumnType) -> String {
         ColumnType::Date => "DATE",
         ColumnType::Uuid => "UUID",
         ColumnType::Json | ColumnType::Jsonb => "JSON",
+        ColumnType::Other(other) => return other.sql_name.clone(),
     }
     .into()
 }

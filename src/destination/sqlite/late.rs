@@ -19,7 +19,7 @@ pub(super) fn superseded(
     let mut superseded = Vec::new();
     for &row in which {
         let parameters =
-            compared(plan).map(|(index, column)| Parameter::new(rows, row as usize, index, column.column_type));
+            compared(plan).map(|(index, column)| Parameter::new(rows, row as usize, index, &column.column_type));
         if select.exists(params_from_iter(parameters))? {
             superseded.push(row);
         }

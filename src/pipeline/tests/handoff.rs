@@ -7,7 +7,7 @@ use crate::rows::{Column, ColumnType, Table};
 pub(crate) fn plan() -> Arc<Plan> {
     let column = |name: &str| Column {
         name: name.into(),
-        column_type: Some(ColumnType::Text { chars_max: None }),
+        column_type: ColumnType::Text { chars_max: None },
         type_name: "text".into(),
         not_null: false,
         has_default: false,

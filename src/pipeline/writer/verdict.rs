@@ -117,12 +117,13 @@ impl ColumnJudge {
     /// Takes note of the columns as they are now. Those that have changed must be proven again.
     pub(super) fn note_plan(&mut self, plan: &Plan) {
         for column in plan.row_columns() {
-            let (column_type, required) = (column.column_type, column.required);
-            let is_same = |known: &Known| known.column_type == column_type && known.required == required;
+            let (column_type, required) = (&column.column_type, column.required);
+            let is_same = |known: &Known| known.column_type == *column_type && known.required == required;
             let known = self.columns.get(&column.name);
             if !known.is_some_and(is_same) {
                 let is_changed = known.is_some();
-                let known = Known { column_type, required, is_proven: false, is_changed, alone: 0 };
+                let known =
+                    Known { column_type: column_type.clone(), required, is_proven: false, is_changed, alone: 0 };
                 self.columns.insert(column.name.clone(), known);
             }
         }

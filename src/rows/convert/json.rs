@@ -3,10 +3,10 @@
 use serde_json::{Number, Value as Json};
 
 use crate::rows::batch::Value;
+use crate::rows::column_type::ColumnType;
 use crate::rows::convert::decimal::Decimal;
 use crate::rows::convert::stored_text::{HAS_NUL, fit_chars, text_from};
 use crate::rows::event::Numbers;
-use crate::rows::table::ColumnType;
 
 /// A text that is being written at the end of the rows' text, and what about it a column may refuse.
 pub(super) struct JsonText<'t, 'e> {
@@ -78,14 +78,14 @@ impl<'t, 'e> JsonText<'t, 'e> {
     }
 
     /// The value for a column of this type.
-    pub(super) fn finish(self, column_type: ColumnType) -> std::result::Result<Value, &'static str> {
+    pub(super) fn finish(self, column_type: &ColumnType) -> std::result::Result<Value, &'static str> {
         match column_type {
             ColumnType::Jsonb if self.has_nul => Err(HAS_NUL),
             ColumnType::Jsonb if self.has_immense_number => {
                 Err("contains a number with more digits than PostgreSQL stores")
             }
             ColumnType::Text { chars_max } => {
-                let end = self.start + fit_chars(&self.text[self.start..], chars_max)?.len();
+                let end = self.start + fit_chars(&self.text[self.start..], *chars_max)?.len();
                 self.text.truncate(end);
                 Ok(text_from(self.text, self.start))
             }

@@ -1,6 +1,5 @@
 //! An event's row, and its key.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use serde_json::Value as Json;
@@ -27,9 +26,9 @@ pub(crate) fn map_event(event: &ParsedEvent<'_>, offset: u64, rows: &mut Rows) -
         let value = match &column.source {
             ColumnSource::Pointer(tokens) => match resolve(&event.json, tokens) {
                 None | Some(Json::Null) => Ok(Value::Null),
-                Some(json) => convert(json, &numbers, column.column_type, &mut rows.text),
+                Some(json) => convert(json, &numbers, &column.column_type, &mut rows.text),
             },
-            ColumnSource::Rest => rest(&event.json, &numbers, &plan, column.column_type, &mut rows.text),
+            ColumnSource::Rest => rest(&event.json, &numbers, &plan, &column.column_type, &mut rows.text),
             ColumnSource::Now => continue,
         };
         match value {
@@ -57,7 +56,7 @@ pub(crate) fn key_of(event: &ParsedEvent<'_>, plan: &Arc<Plan>) -> Option<u64> {
         let value = match &column.source {
             ColumnSource::Pointer(tokens) if column.role == Role::Key => {
                 let json = resolve(&event.json, tokens).filter(|json| !json.is_null())?;
-                convert(json, &numbers, column.column_type, &mut rows.text).ok()?
+                convert(json, &numbers, &column.column_type, &mut rows.text).ok()?
             }
             _ => Value::Null,
         };
@@ -70,7 +69,7 @@ fn unmapped(mismatches: &[(&PlanColumn, &'static str)]) -> Error {
     let violations: Vec<Violation> = mismatches
         .iter()
         .map(|(column, reason)| Violation {
-            pointer: pointer(&column.source),
+            pointer: column.source.pointer(),
             keyword: "column".into(),
             message: format!("{reason} (column {:?})", column.name),
         })
@@ -79,14 +78,6 @@ fn unmapped(mismatches: &[(&PlanColumn, &'static str)]) -> Error {
     Error::new(ErrorKind::Unmapped, format!("the event does not fit the table: {first}"))
         .with_column(mismatches.first().map(|(column, _)| column.name.as_str()))
         .with_violations(violations)
-}
-
-fn pointer(source: &ColumnSource) -> String {
-    let ColumnSource::Pointer(tokens) = source else { return String::new() };
-    tokens.iter().fold(String::new(), |mut pointer, token| {
-        let _ = write!(pointer, "/{}", token.replace('~', "~0").replace('/', "~1"));
-        pointer
-    })
 }
 
 /// The value at a JSON pointer (RFC 6901 section 4).

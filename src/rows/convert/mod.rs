@@ -5,10 +5,13 @@
 //!
 //! A number reaches `numeric`, `json`, `jsonb` and `text` with the digits of the event; other types are rounded once, from these digits.
 
+mod array;
+mod bytes;
 mod decimal;
 mod json;
 mod map;
 mod number;
+mod pairs;
 mod rest;
 mod stored_text;
 mod text;

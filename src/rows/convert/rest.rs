@@ -6,11 +6,11 @@ use std::collections::BTreeMap;
 use serde_json::Value as Json;
 
 use crate::rows::batch::Value;
+use crate::rows::column_type::ColumnType;
 use crate::rows::columns::{ColumnSource, PlanColumn};
 use crate::rows::convert::json::JsonText;
 use crate::rows::event::Numbers;
 use crate::rows::plan::Plan;
-use crate::rows::table::ColumnType;
 
 const ATTRIBUTES: &str = "attributes";
 
@@ -19,7 +19,7 @@ pub(super) fn rest(
     event: &Json,
     numbers: &Numbers<'_>,
     plan: &Plan,
-    column_type: ColumnType,
+    column_type: &ColumnType,
     text: &mut String,
 ) -> std::result::Result<Value, &'static str> {
     let rest = members(event, plan.row_columns());

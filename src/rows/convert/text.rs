@@ -3,10 +3,10 @@
 use serde_json::Value as Json;
 
 use crate::rows::batch::Value;
+use crate::rows::column_type::ColumnType;
 use crate::rows::convert::json::JsonText;
 use crate::rows::convert::stored_text::{HAS_NUL, fit_chars, push_text};
 use crate::rows::event::Numbers;
-use crate::rows::table::ColumnType;
 
 pub(super) fn to_text(
     json: &Json,
@@ -17,7 +17,7 @@ pub(super) fn to_text(
     let Json::String(value) = json else {
         let mut out = JsonText::new(numbers, text);
         out.push(json);
-        return out.finish(ColumnType::Text { chars_max });
+        return out.finish(&ColumnType::Text { chars_max });
     };
     if value.contains('\0') {
         return Err(HAS_NUL);
@@ -45,4 +45,20 @@ pub(super) fn to_uuid(json: &Json, text: &mut String) -> std::result::Result<Val
     hex.make_ascii_lowercase();
     let standard = [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-");
     Ok(push_text(text, &standard))
+}
+
+/// One of the labels of an enum.
+pub(super) fn to_label(
+    json: &Json,
+    numbers: &Numbers<'_>,
+    labels: &[String],
+    text: &mut String,
+) -> std::result::Result<Value, &'static str> {
+    let start = text.len();
+    let value = to_text(json, numbers, None, text)?;
+    if labels.iter().any(|label| *label == text[start..]) {
+        Ok(value)
+    } else {
+        Err("is none of the values of the column's type")
+    }
 }

@@ -15,8 +15,8 @@ const TEXT: ColumnType = ColumnType::Text { chars_max: None };
 fn table(key: ColumnType, timestamp: ColumnType) -> Table {
     let column = |name: &str, column_type| Column {
         name: name.into(),
-        column_type: Some(column_type),
         type_name: format!("{column_type:?}"),
+        column_type,
         not_null: false,
         has_default: false,
     };

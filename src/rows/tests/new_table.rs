@@ -22,7 +22,7 @@ fn each_column_has_the_type_of_its_source() {
         ("/id", text(Some(40)), true),
         ("/at", ColumnType::TimestampTz, true),
         ("/n", ColumnType::Int8, false),
-        ("/price", numeric, false),
+        ("/price", numeric.clone(), false),
         ("/count", numeric, false),
         ("/open", ColumnType::Bool, false),
         ("/day", ColumnType::Date, false),
@@ -46,7 +46,7 @@ fn each_column_has_the_type_of_its_source() {
     assert_eq!(table.key, mapping.key);
     for (column, (source, column_type, not_null)) in table.columns.iter().zip(expected) {
         let expected = if source == "/items" { (text(None), true) } else { (column_type, not_null) };
-        assert_eq!((column.column_type, column.not_null), expected, "{source}");
+        assert_eq!((column.column_type.clone(), column.not_null), expected, "{source}");
         assert_eq!(column.is_now, source == "now");
     }
 }

@@ -11,7 +11,7 @@ use crate::rows::{Column, Table, map_json};
 fn plan(key: ColumnType) -> Arc<Plan> {
     let column = |name: &str, column_type| Column {
         name: name.into(),
-        column_type: Some(column_type),
+        column_type,
         type_name: String::new(),
         not_null: false,
         has_default: false,

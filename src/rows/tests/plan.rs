@@ -12,8 +12,8 @@ use crate::rows::*;
 fn column(name: &str, column_type: ColumnType) -> Column {
     Column {
         name: name.into(),
-        column_type: Some(column_type),
         type_name: format!("{column_type:?}"),
+        column_type,
         not_null: false,
         has_default: false,
     }
@@ -101,22 +101,22 @@ fn converted(column_type: ColumnType, value: &serde_json::Value) -> std::result:
 #[test]
 fn values_are_converted_or_refused_with_the_reason() {
     use ColumnType::*;
-    let check = |column_type, value: serde_json::Value, expected: Result<&str, &str>| match (
-        converted(column_type, &value),
+    let check = |column_type: ColumnType, value: serde_json::Value, expected: Result<&str, &str>| match (
+        converted(column_type.clone(), &value),
         expected,
     ) {
         (Ok(found), Ok(expected)) => assert_eq!(found, expected, "{value} into {column_type:?}"),
         (Err(found), Err(expected)) => assert!(found.contains(expected), "{value} into {column_type:?}: {found}"),
         (found, expected) => panic!("{value} into {column_type:?}: {found:?}, expected {expected:?}"),
     };
-    let varchar = Text { chars_max: Some(3) };
-    check(varchar, json!("äöü"), Ok("äöü"));
-    check(varchar, json!("abcd"), Err("more characters"));
-    check(varchar, json!("abc  "), Ok("abc"));
-    check(varchar, json!("ab  x"), Err("more characters"));
-    check(varchar, json!(null), Ok("null"));
-    check(varchar, json!(1.5), Ok("1.5"));
-    check(varchar, json!(true), Err("more characters"));
+    let varchar = || Text { chars_max: Some(3) };
+    check(varchar(), json!("äöü"), Ok("äöü"));
+    check(varchar(), json!("abcd"), Err("more characters"));
+    check(varchar(), json!("abc  "), Ok("abc"));
+    check(varchar(), json!("ab  x"), Err("more characters"));
+    check(varchar(), json!(null), Ok("null"));
+    check(varchar(), json!(1.5), Ok("1.5"));
+    check(varchar(), json!(true), Err("more characters"));
     check(Text { chars_max: None }, json!({"a": [1]}), Ok(r#"{"a":[1]}"#));
     check(Text { chars_max: None }, json!("a\0b"), Err("NUL"));
     check(Int4, json!(12.0), Ok("12"));
@@ -229,7 +229,7 @@ fn pointers_follow_rfc_6901() {
         let text = ColumnType::Text { chars_max: None };
         let table = Table {
             name: "t".into(),
-            columns: vec![column("k", text), column("c", text)],
+            columns: vec![column("k", text.clone()), column("c", text)],
             unique_keys: vec![vec!["k".into()]],
             loose_columns: Vec::new(),
             has_times_as_text: false,
@@ -287,12 +287,6 @@ fn a_mismatch_of_the_table_has_its_error_and_hint() {
         Class::Mismatch,
         "no unique index over exactly (idempotency_key)",
         "CREATE UNIQUE INDEX",
-    );
-    check(
-        &|t, _| t.columns[5].column_type = None,
-        Class::Mismatch,
-        "has the unsupported type Int4",
-        "use text, varchar",
     );
     check(
         &|t, _| t.columns.push(Column { not_null: true, ..column("tenant", ColumnType::Int4) }),

@@ -189,7 +189,7 @@ fn event(number: usize, poison: Poison) -> String {
 }
 
 fn column(name: &str, column_type: ColumnType, not_null: bool) -> Column {
-    Column { name: name.into(), column_type: Some(column_type), type_name: String::new(), not_null, has_default: false }
+    Column { name: name.into(), column_type, type_name: String::new(), not_null, has_default: false }
 }
 
 const TEXT: ColumnType = ColumnType::Text { chars_max: None };
@@ -401,7 +401,7 @@ fn while_a_column_has_the_wrong_type_no_event_is_set_aside() {
     run.start();
     run.ingest((0..20).map(|number| (number, Poison::None)));
     run.wait_drained();
-    run.simulated.database().columns[2].column_type = Some(ColumnType::Int4);
+    run.simulated.database().columns[2].column_type = ColumnType::Int4;
     // The refusal by which the sink notices the change.
     run.simulated.database().rules.refuses_all = true;
     run.ingest([(20, Poison::None)]);
@@ -412,7 +412,7 @@ fn while_a_column_has_the_wrong_type_no_event_is_set_aside() {
         run.sink.stats().last_error.is_some_and(|error| error.contains("fits this column"))
     });
     let error = run.sink.stats().last_error.unwrap();
-    run.simulated.database().columns[2].column_type = Some(TEXT);
+    run.simulated.database().columns[2].column_type = TEXT;
     run.wait_drained();
     assert_eq!((run.dead(), run.stored().len()), (BTreeSet::new(), 500), "{error:?}");
 }

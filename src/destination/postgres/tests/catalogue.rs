@@ -12,28 +12,29 @@ fn columns_are_read_with_their_types() {
          ALTER TABLE t DROP COLUMN gone",
     );
     let table = database.destination("t").connect().unwrap();
-    let text = |chars_max| Some(ColumnType::Text { chars_max });
+    let text = |chars_max| ColumnType::Text { chars_max };
+    let any = |name: &str| ColumnType::Other(Arc::new(OtherType { sql_name: name.into(), form: TextForm::Any }));
     let expected = [
         ("a", text(None), "text", false, false),
         ("b", text(Some(255)), "character varying(255)", true, false),
         ("c", text(None), "character varying", false, false),
-        ("d", Some(ColumnType::Int2), "smallint", false, false),
-        ("e", Some(ColumnType::Int4), "integer", false, true),
-        ("f", Some(ColumnType::Int8), "bigint", true, true),
-        ("g", Some(ColumnType::Float4), "real", false, false),
-        ("h", Some(ColumnType::Float8), "double precision", false, false),
-        ("i", Some(ColumnType::Numeric { precision_scale: None }), "numeric", false, false),
-        ("j", Some(ColumnType::Numeric { precision_scale: Some((10, 2)) }), "numeric(10,2)", false, false),
-        ("k", Some(ColumnType::Bool), "boolean", false, false),
-        ("l", Some(ColumnType::TimestampTz), "timestamp with time zone", false, false),
-        ("m", Some(ColumnType::Timestamp), "timestamp(3) without time zone", false, false),
-        ("n", Some(ColumnType::Date), "date", false, false),
-        ("o", Some(ColumnType::Uuid), "uuid", false, false),
-        ("p", Some(ColumnType::Json), "json", false, false),
-        ("q", Some(ColumnType::Jsonb), "jsonb", false, false),
-        ("r", None, "point", false, false),
-        ("s", Some(ColumnType::Int8), "bigint", true, true),
-        ("t", Some(ColumnType::Int4), "integer", false, true),
+        ("d", ColumnType::Int2, "smallint", false, false),
+        ("e", ColumnType::Int4, "integer", false, true),
+        ("f", ColumnType::Int8, "bigint", true, true),
+        ("g", ColumnType::Float4, "real", false, false),
+        ("h", ColumnType::Float8, "double precision", false, false),
+        ("i", ColumnType::Numeric { precision_scale: None }, "numeric", false, false),
+        ("j", ColumnType::Numeric { precision_scale: Some((10, 2)) }, "numeric(10,2)", false, false),
+        ("k", ColumnType::Bool, "boolean", false, false),
+        ("l", ColumnType::TimestampTz, "timestamp with time zone", false, false),
+        ("m", ColumnType::Timestamp, "timestamp(3) without time zone", false, false),
+        ("n", ColumnType::Date, "date", false, false),
+        ("o", ColumnType::Uuid, "uuid", false, false),
+        ("p", ColumnType::Json, "json", false, false),
+        ("q", ColumnType::Jsonb, "jsonb", false, false),
+        ("r", any("pg_catalog.point"), "point", false, false),
+        ("s", ColumnType::Int8, "bigint", true, true),
+        ("t", ColumnType::Int4, "integer", false, true),
         ("u", text(Some(7)), "short", true, false),
     ];
     let expected = expected.map(|(name, column_type, type_name, not_null, has_default)| Column {
@@ -74,9 +75,12 @@ fn domains_over_domains_are_read_as_their_base() {
     );
     let table = database.destination("t").connect().unwrap();
     let text = ColumnType::Text { chars_max: Some(7) };
-    let found: Vec<_> = table.columns.iter().map(|c| (c.column_type.unwrap(), c.not_null, c.has_default)).collect();
+    let found: Vec<_> = table.columns.iter().map(|c| (c.column_type.clone(), c.not_null, c.has_default)).collect();
     let numeric = ColumnType::Numeric { precision_scale: Some((10, 2)) };
-    assert_eq!(found, [(text, true, false), (text, true, true), (numeric, false, false), (text, false, false)]);
+    assert_eq!(
+        found,
+        [(text.clone(), true, false), (text.clone(), true, true), (numeric, false, false), (text, false, false)]
+    );
     assert_eq!(table.columns[1].type_name, "filled");
 }
 

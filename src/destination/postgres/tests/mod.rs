@@ -25,7 +25,7 @@ use crate::error::{Class, Error, ErrorKind, Result};
 use crate::rows::Plan;
 use crate::rows::batch::{Rows, Value};
 use crate::rows::coalesce::Coalesced;
-use crate::rows::{Column, ColumnSource, ColumnType, PlanColumn, Role};
+use crate::rows::{Column, ColumnSource, ColumnType, OtherType, PlanColumn, Role, TextForm};
 use crate::threads::stop_signal::StopSignal;
 
 const TEXT: ColumnType = ColumnType::Text { chars_max: None };
