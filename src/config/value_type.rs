@@ -204,7 +204,7 @@ impl ValueType {
             Value::Secret(url) if matches!(self, Self::DatabaseUrl) => database::url::without_password(url.expose()),
             Value::Secret(url) if matches!(self, Self::ProxyUrl) => proxy::without_password(url.expose()),
             Value::Secret(_) => "***".into(),
-            Value::Text(text) => text.clone(),
+            Value::Text(text) | Value::Pattern(MessagePattern::Text(text)) => text.clone(),
             Value::Path(path) => path.display().to_string(),
             Value::Duration(duration) => units::show_duration(*duration),
             Value::Size(size) => units::show_size(*size),
@@ -217,7 +217,6 @@ impl ValueType {
             Value::Pairs(pairs) => lists::show_secrets(pairs),
             Value::Files(pairs) => lists::show_files(pairs),
             Value::Messages(messages) => lists::show_messages(messages),
-            Value::Pattern(MessagePattern::Text(text)) => text.clone(),
             Value::Pattern(pattern) => pattern.show(),
             Value::Patterns(patterns) => lists::show_patterns(patterns),
         }

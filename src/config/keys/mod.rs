@@ -3,6 +3,7 @@
 mod about;
 mod key;
 mod lookup;
+#[cfg(feature = "cli")]
 mod secrets;
 mod table;
 
