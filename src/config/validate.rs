@@ -1,7 +1,6 @@
 //! The checks before a sink opens: each value by itself, because a program can set the plain data, and all values together.
 
 use crate::config::Secret;
-
 use crate::config::database::url::sqlite_path;
 use crate::config::keys::KEYS;
 use crate::config::sections::{Config, DestinationConfig, MappingConfig, SchemaConfig, TlsConfig};
