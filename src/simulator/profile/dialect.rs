@@ -15,7 +15,7 @@ pub(in crate::simulator) struct Dialect {
     pub(in crate::simulator) greeting: Option<&'static str>,
     /// The messages that open the conversation, in order. Without any, the stream is open after the handshake.
     pub(in crate::simulator) opening: &'static [Exchange],
-    /// The answer to the last of them that asks for patience.
+    /// The answer to the last of them that requests a delay.
     pub(in crate::simulator) refusal: &'static str,
     pub(in crate::simulator) heartbeat: Option<Exchange>,
     /// A message without an event that the server sends by itself.
@@ -92,7 +92,7 @@ pub(in crate::simulator) struct Acknowledgement {
     pub(in crate::simulator) id_prefix: &'static str,
 }
 
-/// What stands around an event in its message.
+/// The text around an event in its message.
 #[derive(Debug)]
 pub(in crate::simulator) struct Envelope {
     pub(in crate::simulator) before: &'static str,

@@ -7,7 +7,7 @@ pub(super) struct ProtocolViolation {
     pub(super) code: ViolationCode,
 }
 
-/// The close code that tells the server (RFC 6455 section 7.4.1).
+/// The code of the close frame that is sent to the server (RFC 6455 section 7.4.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ViolationCode {
     ProtocolError = 1002,

@@ -40,7 +40,7 @@ pub(crate) enum Heard {
     Control,
     /// The answer: the stream is open.
     Opened,
-    /// The server asks for patience; this is what it says.
+    /// The server requests a delay; this is its message, fit to be shown.
     Refused(String),
 }
 
