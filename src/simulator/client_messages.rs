@@ -56,7 +56,7 @@ pub(super) struct Unread {
 }
 
 impl ClientMessages {
-    /// Reads until the connection ends, beginning with `rest`, the bytes that came right behind the handshake. `hear` tells the meaning
+    /// Reads until the connection ends, beginning with `rest`, the bytes that came right behind the handshake. `hear` returns the meaning
     /// of a message of the application.
     pub(super) fn read_from(&self, mut socket: &TcpStream, rest: Vec<u8>, mut hear: impl FnMut(&[u8]) -> Heard) {
         let config = WebSocketConfig::default()

@@ -39,8 +39,8 @@ impl Writer {
         Ok(ranges)
     }
 
-    /// Tells that events were not applied: their dead letters are the place to look. `rows`: those that the table superseded just before
-    /// the statement. If another program has written in between, it is not known which they are, and only their number is told.
+    /// Notes with their dead letters, and logs, that events were not applied. `rows`: those that the table superseded just before the
+    /// statement. If another program has written in between, it is not known which they are, and only their number is logged.
     pub(super) fn note_superseded(&self, sub_batch: SubBatch<'_>, superseded: u64, rows: &[u32]) {
         if rows.len() as u64 == superseded {
             let offsets = rows.iter().map(|&row| sub_batch.batch.rows.offsets[row as usize]);
