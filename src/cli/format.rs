@@ -144,7 +144,7 @@ fn new_table(style: TableStyle, head: impl Into<Row>) -> Table {
     table
 }
 
-/// What is said by a colour beside the words.
+/// The meaning that a colour adds to the words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Tone {
     Good,

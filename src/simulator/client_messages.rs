@@ -43,7 +43,7 @@ pub(super) struct Unread {
     pub(super) pong: Option<Bytes>,
     /// The code of the client's close frame.
     pub(super) close: Option<u16>,
-    /// What to say to the client, in this order.
+    /// The messages to send to the client, in this order.
     pub(super) answers: Vec<String>,
     /// The conversation has become open.
     pub(super) is_opened: bool,

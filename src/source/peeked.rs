@@ -19,7 +19,7 @@ pub(crate) enum Peeked {
     Closed,
 }
 
-/// What a message is for the sink.
+/// The meaning of a message for the sink.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Meaning {
     /// `stream.open_answer`

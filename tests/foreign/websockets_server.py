@@ -30,7 +30,7 @@ UNACKNOWLEDGED_MAX = 50
 
 
 class State:
-    """What all connections share."""
+    """The state that all connections share."""
 
     def __init__(self) -> None:
         self.changed = threading.Condition()

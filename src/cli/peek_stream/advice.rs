@@ -132,7 +132,7 @@ impl<'a> Advisor<'a> {
         }
     }
 
-    /// What all messages together suggest, in the order of the keys.
+    /// The suggestions of all messages together, in the order of the keys.
     pub(super) fn suggestions(&self) -> Vec<Suggestion> {
         let stream = &self.config.stream;
         let mut found = Vec::new();

@@ -1,4 +1,4 @@
-//! What `peek-stream` prints: text for people, the messages alone, or JSON.
+//! The output of `peek-stream`: text for people, the messages alone, or JSON.
 
 use std::fmt::Write as _;
 

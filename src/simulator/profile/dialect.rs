@@ -1,4 +1,4 @@
-//! What a platform's server says and expects, as data.
+//! The messages that a platform's server sends and expects, as data.
 //!
 //! In texts, `<name>` is replaced: `<n>` by the number of the message, `<stream_id>` by the stream's id, `<echo>` by a value of the
 //! message that is answered.
@@ -67,7 +67,7 @@ pub(in crate::simulator) enum TokenPlace {
 /// A message of the client, and the answer to it.
 #[derive(Debug)]
 pub(in crate::simulator) struct Exchange {
-    /// What the message has at these JSON pointers.
+    /// The values of the message at these JSON pointers.
     pub(in crate::simulator) has: &'static [(&'static str, Expected)],
     /// The JSON pointer of the value that replaces `<echo>`.
     pub(in crate::simulator) echo: &'static str,
@@ -88,7 +88,7 @@ pub(in crate::simulator) struct Acknowledgement {
     pub(in crate::simulator) has: &'static [(&'static str, Expected)],
     /// The JSON pointer of the text that names the message.
     pub(in crate::simulator) id: &'static str,
-    /// What this text begins with, before the message's number.
+    /// The beginning of this text, before the message's number.
     pub(in crate::simulator) id_prefix: &'static str,
 }
 

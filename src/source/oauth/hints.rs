@@ -12,7 +12,7 @@ pub(super) struct Hints {
     client: Vec<&'static str>,
     /// The keys of the user's, or of the access key.
     user: Vec<&'static str>,
-    /// What else to try if the server refuses the client.
+    /// Another setting to try if the server refuses the client, for the end of a hint.
     other_form: &'static str,
 }
 

@@ -56,7 +56,7 @@ pub(super) struct StreamConnector {
 pub(super) struct Handshaken {
     pub(super) transport: Transport,
     pub(super) frames: Frames,
-    /// What must not be shown of the server's messages: it may send back what it got.
+    /// Secrets to hide in the server's messages: it may send back what it got.
     pub(super) secrets: Vec<Secret>,
     pub(super) interrupt: InterruptGuard,
 }

@@ -1,4 +1,4 @@
-//! What ends a connection because of the server's bytes.
+//! Bytes of the server that end a connection.
 
 /// The server broke a rule of the protocol, or sent what cannot be inflated: no byte after this can be decoded.
 #[derive(Debug, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! What an error shows of a server's messages: enough to see why the stream did not open, and never the payload of an event.
+//! A server's messages as an error shows them: enough to see why the stream did not open, and never the payload of an event.
 //!
 //! A short text is a word of the conversation (`"pong"`, `RATE_LIMIT_EXCEEDED`) and is shown. An object may be an event, so it is only
 //! described, unless it is small and says itself that it is an error.

@@ -31,7 +31,7 @@ enum Stage {
     Open,
 }
 
-/// What a message means now.
+/// The meaning of a message at this point of the conversation.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Heard {
     /// It holds events.
@@ -82,7 +82,7 @@ impl Conversation {
         matches!(self.stage, Stage::Opening { .. })
     }
 
-    /// What came instead of the answer, for an error.
+    /// The messages that came instead of the answer, for an error.
     pub(crate) fn came(&mut self) -> Came {
         match &mut self.stage {
             Stage::Opening { came, .. } => std::mem::take(came),
@@ -109,7 +109,7 @@ impl Conversation {
         if kind == MessageKind::Events { Heard::Events } else { Heard::Control }
     }
 
-    /// What is due.
+    /// The next action.
     ///
     /// # Errors
     /// The time for the answer has passed.
