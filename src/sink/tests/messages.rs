@@ -284,7 +284,7 @@ fn events_of_a_replayed_message_do_not_overwrite_later_ones() {
 }
 
 #[test]
-fn a_dry_run_tells_that_all_events_of_a_message_would_be_superseded() {
+fn a_dry_run_reports_that_all_events_of_a_message_would_be_superseded() {
     let mut bench = Bench::new(&[("event.path", "/wrong")]);
     bench.run(&[&[
         envelope(&json!([event("a", 1), event("b", 1)])),
