@@ -134,7 +134,7 @@ impl StreamConnector {
         Ok(OpenStream { connection, token: token.clone(), secrets, opened_at, _interrupt: interrupt })
     }
 
-    /// The way to the server, and the handshake with it.
+    /// Connects to the server, and makes the handshake with it.
     pub(super) fn shake_hands(&self, token: &Token) -> std::result::Result<Handshaken, StreamFailure> {
         let timeout = self.settings.connect_timeout;
         let headers = self.settings.all_headers()?;
