@@ -67,6 +67,14 @@ impl Hints {
         }
     }
 
+    pub(super) fn new_address(&self) -> String {
+        let fix = match self.endpoint {
+            "oauth.url" => "set oauth.url to the new address",
+            _ => "have the issuer name the new address, or set oauth.url instead of oauth.discovery",
+        };
+        format!("{fix}: redirects are not followed with a secret")
+    }
+
     pub(super) fn grant(&self) -> String {
         let (grant, endpoint) = (self.grant.as_str(), self.endpoint);
         format!("allow the client the grant `{grant}` in CXone's administration, and check {endpoint}")

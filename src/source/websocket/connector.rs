@@ -187,10 +187,11 @@ const SECRET_BYTES_MIN: usize = 4;
 
 /// The longest first: one may be a part of another.
 fn secrets(token: &Token, headers: &[(String, Secret)]) -> Vec<Secret> {
-    let values = headers.iter().map(|(_, value)| value.expose()).filter(|value| value.len() >= SECRET_BYTES_MIN);
+    let values = headers.iter().map(|(_, value)| value.expose());
     // Of `Bearer …`, a server may send back the second part alone.
     let parts = values.clone().filter_map(|value| Some(value.split_once(' ')?.1));
-    let mut all: Vec<&str> = values.chain(parts).chain([token.secret()]).filter(|secret| !secret.is_empty()).collect();
+    let mut all: Vec<&str> =
+        values.chain(parts).chain([token.secret()]).filter(|secret| secret.len() >= SECRET_BYTES_MIN).collect();
     all.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
     all.into_iter().map(Secret::from).collect()
 }
