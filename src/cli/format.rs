@@ -48,7 +48,7 @@ pub(super) fn rate(events: u64, elapsed: Duration) -> HumanCount {
 /// The counters of a run, one a line; those that are rarely needed only when they are not 0.
 pub(super) fn summary(stats: &Stats, elapsed: Duration) -> String {
     let written = (stats.received + stats.recovered + stats.replayed).saturating_sub(stats.pending);
-    // With one event in each message there is nothing to tell.
+    // With one event in each message, the two counters say nothing new.
     let is_plain = stats.messages == stats.received && stats.ignored == 0;
     let counters = [
         ("messages", if is_plain { 0 } else { stats.messages }, false, ""),
@@ -144,7 +144,7 @@ fn new_table(style: TableStyle, head: impl Into<Row>) -> Table {
     table
 }
 
-/// What is said by a colour beside the words.
+/// The meaning that a colour adds to the words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Tone {
     Good,

@@ -33,7 +33,7 @@ macro_rules! words {
 
 /// `oauth.grant`
 ///
-/// How the token is got.
+/// How the sink gets its token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Grant {
     /// With the client's credentials (RFC 6749 section 4.4).

@@ -27,7 +27,8 @@ Relative paths are relative to the working directory.
 
 - **Durations** are whole numbers with a unit: `\"500ms\"`, `\"30s\"`, `\"2m\"`, `\"1h\"`. A number without a unit is an error.
 - **Sizes** are whole numbers with a unit, or without one in bytes: `\"64MiB\"`, `\"1GiB\"` (powers of 1024), `\"500KB\"`, `\"1GB\"` (powers of 1000).
-- **Secrets** never appear in an error or a log line. A `*_file` key names a file that holds the secret; setting both is an error.
+- **Secrets** never appear in an error or a log line. A `*_file` key names a file that holds the secret; setting both is an error
+  (of `oauth.params` and `stream.headers`, for the same name).
 - **`.env`**: put a value with spaces, `#`, `$`, quotes or backslashes in single quotes. Without them, `$NAME` (letters and
   digits) and `${NAME}` are replaced by the value of that variable; one that is not set is an error. The file must belong to the user of the
   process or to root, and not be writable for every user: it says where secrets are sent. That it is read is in the log, at level info.

@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 
 use crate::config::Secret;
-
 use crate::config::database::url;
 use crate::config::sections::{DestinationConfig, OauthConfig, StreamConfig};
 use crate::error::{Error, Result};
@@ -27,9 +26,7 @@ impl OauthConfig {
                 .with_hint("set CXONE_CLIENT_SECRET, oauth.client_secret or oauth.client_secret_file")),
         }
     }
-}
 
-impl OauthConfig {
     /// The password: the content of `password_file`, which is read again, or `password`.
     ///
     /// # Errors

@@ -1,7 +1,6 @@
 //! The checks before a sink opens: each value by itself, because a program can set the plain data, and all values together.
 
 use crate::config::Secret;
-
 use crate::config::database::url::sqlite_path;
 use crate::config::keys::KEYS;
 use crate::config::sections::{Config, DestinationConfig, MappingConfig, SchemaConfig, TlsConfig};
@@ -14,7 +13,7 @@ impl Config {
     /// `Config`, naming the key: a value is missing or out of range, two values contradict each other, or credentials would be
     /// sent unencrypted to another machine.
     pub fn validate(&self) -> Result<()> {
-        self.validate_way_to_stream()?;
+        self.validate_source_settings()?;
         self.validate_destination()?;
         self.schema.validate()?;
         self.mapping.validate()?;
@@ -35,11 +34,11 @@ impl Config {
                 "set stream.url, or stream.id (CXONE_STREAM_ID), CXONE_CLIENT_ID and CXONE_CLIENT_SECRET; docs/streams.md has examples",
             ));
         }
-        self.validate_way_to_stream()
+        self.validate_source_settings()
     }
 
-    /// Each value by itself, and all on the way to the stream together.
-    fn validate_way_to_stream(&self) -> Result<()> {
+    /// Each value by itself, and all that a connection to the stream needs together.
+    fn validate_source_settings(&self) -> Result<()> {
         for key in KEYS {
             if let Some(value) = (key.value)(self) {
                 key.value_type.check(&value).map_err(|e| e.while_doing(key.name))?;

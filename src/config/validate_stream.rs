@@ -72,7 +72,7 @@ impl OauthConfig {
         }
     }
 
-    /// The scope that a request asks for, and that its token must have; the JSON endpoint for access keys takes none.
+    /// The scope that a request names, and that its token must have; the JSON endpoint for access keys takes none.
     pub(crate) fn requested_scope(&self) -> Option<&str> {
         let has_scope = self.grant != Grant::AccessKey && !self.scope.trim().is_empty();
         has_scope.then_some(&*self.scope)
@@ -159,7 +159,7 @@ impl StreamConfig {
                 return Ok(());
             }
             Err(Error::config(format!("{key}: must be shorter than stream.idle_timeout"))
-                .with_hint("lower it, so that an idle connection is asked before it counts as lost"))
+                .with_hint("lower it, so that an idle connection is tested before it counts as lost"))
         };
         check(self.ping_interval, "stream.ping_interval")?;
         if self.heartbeat.is_some() { check(self.heartbeat_interval, "stream.heartbeat_interval") } else { Ok(()) }

@@ -8,7 +8,7 @@ use crate::net::server_text::shown;
 /// A shorter value is found in any text by chance, and hides nothing that could not be guessed.
 const BYTES_MIN: usize = 4;
 
-/// The secrets to hide. A message that a server sends may hold any of them, as it is or inside a text that is JSON again.
+/// The secrets to hide.
 #[derive(Default)]
 pub(crate) struct Masks(Vec<Secret>);
 
@@ -22,11 +22,6 @@ impl Masks {
     pub(crate) fn add(&mut self, secret: &str) {
         if secret.len() < BYTES_MIN {
             return;
-        }
-        let json = serde_json::Value::from(secret).to_string();
-        let json = &json[1..json.len() - 1];
-        if json != secret {
-            self.0.push(json.into());
         }
         self.0.push(secret.into());
         // Of `Bearer …`, a server may send the second part alone.

@@ -17,22 +17,27 @@ pub(crate) fn shown(text: &[u8], secrets: &[&str], chars_max: usize) -> String {
     one_line(text.trim(), chars_max).into_owned()
 }
 
-/// As it is, as in a URL or a form, and as in JSON: the ways in which a server may send a value back. Longest first.
+/// As it is, as in a URL or a form, as in JSON, and as in JSON that is a text in JSON: the ways in which a server may send a value back.
+/// Longest first.
 pub(crate) fn spellings(secret: &str) -> Vec<String> {
     if secret.is_empty() {
         return Vec::new();
     }
     let mut spellings = vec![encode(secret, RESERVED), encode_in_form(secret), secret.to_owned()];
-    let json = serde_json::Value::from(secret).to_string();
-    let json = json[1..json.len() - 1].to_owned();
-    // Python's JSON is ASCII, PHP's too, and PHP escapes slashes.
-    for json in [ascii(&json, false), ascii(&json, true), json] {
-        spellings.push(json.replace('/', "\\/"));
-        spellings.push(json);
-    }
+    let once = in_json(secret);
+    spellings.extend(once.iter().flat_map(|json| in_json(json)));
+    spellings.extend(once);
     spellings.sort_by_key(|spelling| std::cmp::Reverse(spelling.len()));
     spellings.dedup();
     spellings
+}
+
+/// Within a JSON string. Python's JSON is ASCII, PHP's too, and PHP escapes slashes.
+fn in_json(text: &str) -> Vec<String> {
+    let json = serde_json::Value::from(text).to_string();
+    let json = json[1..json.len() - 1].to_owned();
+    let spellings = [ascii(&json, false), ascii(&json, true), json];
+    spellings.into_iter().flat_map(|json| [json.replace('/', "\\/"), json]).collect()
 }
 
 /// A JSON text in ASCII.
@@ -59,6 +64,8 @@ mod tests {
         let spelt = |text: &str| shown(text.as_bytes(), &["a/\u{fc}\u{1f600}\""], 99);
         for text in ["a/\u{fc}\u{1f600}\\\"", r#"a\/\u00fc\ud83d\ude00\""#, r#"a/\u00FC\uD83D\uDE00\""#] {
             assert_eq!(spelt(&format!("<{text}>")), "<***>");
+            let twice = serde_json::Value::from(text).to_string();
+            assert_eq!(spelt(&format!("<{}>", &twice[1..twice.len() - 1])), "<***>");
         }
         check(b"aaaaaaaaaaaaaaas3cr&t \"x", "aaaaaaaaaaaaaaa***");
     }

@@ -36,7 +36,7 @@ impl Preparer {
         })
     }
 
-    /// The reason why this message was spooled whole, by the settings of now: the spool does not have it.
+    /// The reason why this message was spooled whole, by the current settings: the spool does not have it.
     fn reason_of_message(&self, message: &[u8]) -> String {
         let again = unwrap_again(self.unwrapper.as_deref(), message, &mut Burst::default());
         again.err().unwrap_or_else(|| "the message could not be unwrapped when it was received".into())

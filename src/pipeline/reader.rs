@@ -120,7 +120,7 @@ impl Reader {
         }
     }
 
-    /// Appends the burst to the spool, and tells the source then.
+    /// Appends the burst to the spool; only then may the source acknowledge its events.
     fn keep(&mut self, burst: &Burst) -> Result<()> {
         if burst.is_empty() {
             self.count_messages(burst);

@@ -77,7 +77,7 @@ impl Replayer<'_> {
     }
 }
 
-/// Judges a dead letter by the settings of now. The rows of what is valid in it are appended to `into`.
+/// Judges a dead letter by the current settings. The rows of what is valid in it are appended to `into`.
 ///
 /// A message is accepted if it can be unwrapped: each of its events is judged on its way to the table, like one of the stream.
 pub(crate) fn judge(

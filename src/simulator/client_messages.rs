@@ -43,7 +43,7 @@ pub(super) struct Unread {
     pub(super) pong: Option<Bytes>,
     /// The code of the client's close frame.
     pub(super) close: Option<u16>,
-    /// What to say to the client, in this order.
+    /// The messages to send to the client, in this order.
     pub(super) answers: Vec<String>,
     /// The conversation has become open.
     pub(super) is_opened: bool,
@@ -56,7 +56,7 @@ pub(super) struct Unread {
 }
 
 impl ClientMessages {
-    /// Reads until the connection ends, beginning with `rest`, the bytes that came right behind the handshake. `hear` tells the meaning
+    /// Reads until the connection ends, beginning with `rest`, the bytes that came right behind the handshake. `hear` returns the meaning
     /// of a message of the application.
     pub(super) fn read_from(&self, mut socket: &TcpStream, rest: Vec<u8>, mut hear: impl FnMut(&[u8]) -> Heard) {
         let config = WebSocketConfig::default()

@@ -320,7 +320,7 @@ pub enum InvalidMix {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum OpenFailure {
-    /// With the answer by which this platform asks for patience.
+    /// With the answer by which this platform requests a delay.
     Refused,
     /// With an answer that is not JSON.
     Garbage,

@@ -50,7 +50,7 @@ fn run(shared: &Shared, path: &Path) {
     let _ = std::fs::remove_file(path);
 }
 
-/// Writes a new token beside the file and renames it, so that nobody reads a part.
+/// Writes a new token beside the file and renames it, so that no reader gets a part.
 fn renew(shared: &Shared, path: &Path) -> io::Result<()> {
     let Some(token) = shared.tokens.issue(shared.options.token_lifetime) else {
         return Err(io::Error::other("too many tokens"));

@@ -106,7 +106,7 @@ enum Content {
 }
 
 impl Content {
-    /// Appends the event of a line; of a message that could not be unwrapped, what it is with the settings of now.
+    /// Appends the event of a line; of a message that could not be unwrapped, what it is with the current settings.
     fn push(self, next: &Next<'_>, unwrapper: Option<&Unwrapper>, burst: &mut Burst) -> io::Result<()> {
         match (next, self) {
             (Next::Line([]) | Next::Drained | Next::End, _) => {}

@@ -45,7 +45,7 @@ pub(crate) trait Source: Send {
     /// ([`Burst::is_full`]).
     fn read(&mut self, burst: &mut Burst) -> Result<ReadOutcome>;
 
-    /// The spool has all events of the calls before this one: the server may be told.
+    /// The spool has all events of the calls before this one: they may be acknowledged.
     fn kept(&mut self);
 }
 
@@ -60,7 +60,7 @@ pub(crate) trait Probe {
 ///
 /// # Contract
 /// - Calls return within 100 ms once the stop signal that the implementation was built with is set; the result does not matter then.
-/// - Nothing is sent that tells the server to forget an event: no acknowledgement.
+/// - No acknowledgement is sent: it would let the server forget the event.
 #[cfg(feature = "cli")]
 pub(crate) trait StreamPeek {
     /// Fetches a token and opens the stream; returns its address, without the query. The opening messages follow with
@@ -70,7 +70,7 @@ pub(crate) trait StreamPeek {
     /// The next part of the conversation; `None` if nothing happens until then.
     fn next(&mut self, until: Instant) -> Result<Option<Peeked>>;
 
-    /// A text of the conversation on one harmless line, without the secrets of the configuration and without the token, cut after so many
-    /// characters.
+    /// A text of the conversation on one harmless line, without the secrets of the configuration and without the token, cut after
+    /// `chars_max` characters.
     fn shown(&self, text: &[u8], chars_max: usize) -> String;
 }

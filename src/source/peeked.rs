@@ -2,7 +2,7 @@
 
 use crate::config::MessagePattern;
 
-/// One part. Its texts are as they came: whoever shows them must hide the secrets in them
+/// One part. Its texts are as they came: hide the secrets in them before showing them
 /// ([`StreamPeek::shown`](crate::source::StreamPeek::shown)).
 #[derive(Debug, PartialEq)]
 pub(crate) enum Peeked {
@@ -19,7 +19,7 @@ pub(crate) enum Peeked {
     Closed,
 }
 
-/// What a message is for the sink.
+/// The meaning of a message for the sink.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Meaning {
     /// `stream.open_answer`

@@ -10,7 +10,7 @@ pub(crate) enum Server {
 /// One step of [`Probe::examine`](crate::source::Probe::examine).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ProbeStep {
-    /// Asks the issuer for the token endpoint.
+    /// Fetches the issuer's document, which names the token endpoint.
     Discovery,
     /// Resolves the name of the server, or of its proxy.
     Names(Server),

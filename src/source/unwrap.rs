@@ -18,7 +18,7 @@ pub(crate) struct Unwrapper {
     pointer: Pointer,
     /// The place of the event as a reason names it.
     place: String,
-    /// What is unwrapped at a time, as a reason names it.
+    /// The unit that is unwrapped by itself, as a reason names it.
     unit: &'static str,
     each: bool,
     lines: bool,

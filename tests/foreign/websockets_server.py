@@ -25,12 +25,12 @@ from websockets.sync.server import ServerConnection, serve
 
 OPTIONS = json.loads(sys.argv[1])
 EVENTS = Path(OPTIONS["events"]).read_text().splitlines()
-# Of 8x8: so many notifications may wait for their acknowledgement.
+# The limit of 8x8's notifications that wait for their acknowledgement.
 UNACKNOWLEDGED_MAX = 50
 
 
 class State:
-    """What all connections share."""
+    """The state that all connections share."""
 
     def __init__(self) -> None:
         self.changed = threading.Condition()

@@ -1,4 +1,4 @@
-//! `check` of each way to a token: an issuer, a token that someone else renews, none at all.
+//! `check` of each way to a token: an issuer, a token that another program renews, none at all.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! `check` tells what works now and will not do for long: a schema that checks less than it seems to, and dead letters that fill up.
+//! `check` reports what works now and will not for long: a schema that checks less than it seems to, and dead letters that fill up.
 
 use std::fs;
 use std::path::Path;

@@ -136,7 +136,7 @@ fn each_message_is_shown_with_what_becomes_of_it() {
             "cannot be unwrapped",
             "/body/data: a number",
             "RATE_LIMIT_EXCEEDED",
-            "asks for patience",
+            "requests a delay",
             "6 messages, 2 answered the opening messages, 2 ignored, 1 cannot be unwrapped; 1 event, 1 of them pass",
         ],
     );

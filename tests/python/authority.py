@@ -113,7 +113,7 @@ def raw_basic(query_client: Callable[[str], Client | None], request: FormRequest
 
 
 class Authority:
-    """What the server was asked, and what it shall say."""
+    """The requests that the server got, and the answers that it gives."""
 
     def __init__(self, url: str, method: str, client_id: str, token: Callable[[], str]) -> None:
         self.url = url

@@ -113,7 +113,7 @@ impl<'a> Advisor<'a> {
         let pattern = shown(&found.pattern);
         let stream = &self.config.stream;
         match found.purpose {
-            Purpose::Refusal => format!("this seems to ask for patience: try stream.open_refused = [{pattern}]"),
+            Purpose::Refusal => format!("this seems to request a delay: try stream.open_refused = [{pattern}]"),
             Purpose::Failure if stream.open.is_empty() => "this seems to be an error: read what it says".into(),
             Purpose::Failure => {
                 "this seems to be an error: check the messages in stream.open, and that the token is for this stream"
@@ -132,7 +132,7 @@ impl<'a> Advisor<'a> {
         }
     }
 
-    /// What all messages together suggest, in the order of the keys.
+    /// The suggestions of all messages together, in the order of the keys.
     pub(super) fn suggestions(&self) -> Vec<Suggestion> {
         let stream = &self.config.stream;
         let mut found = Vec::new();
@@ -146,7 +146,7 @@ impl<'a> Advisor<'a> {
         }
         if with(Purpose::Refusal).next().is_some() {
             let refused = stream.open_refused.iter().chain(with(Purpose::Refusal).map(|(control, _)| &control.pattern));
-            suggest("stream.open_refused", list(refused), "asks for patience");
+            suggest("stream.open_refused", list(refused), "requests a delay");
         }
         let pong = with(Purpose::Pong).next().filter(|_| stream.heartbeat.is_some() && !self.has_heartbeat_answer);
         if let Some((control, _)) = pong {

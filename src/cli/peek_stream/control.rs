@@ -1,4 +1,4 @@
-//! Messages that hold no event: answers and signs of life, told by their words.
+//! Messages that hold no event: answers and signs of life, recognised by their words.
 
 use serde_json::{Map, Value};
 
@@ -24,10 +24,10 @@ const TELLING: [&str; 12] = [
     "topicName",
 ];
 
-/// The purpose of a message, as far as its words tell it.
+/// The purpose of a message, as far as its words show it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Purpose {
-    /// To ask for patience.
+    /// To request a delay.
     Refusal,
     /// To say that something is wrong.
     Failure,

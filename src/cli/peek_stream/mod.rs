@@ -1,7 +1,7 @@
 //! `peek-stream`: what a stream sends, and what a sink would make of it. Nothing is stored.
 //!
-//! It is the command with which somebody finds out the settings of an unknown stream (docs/streams.md). So it goes on where a sink
-//! fails, and says which settings its messages suggest.
+//! It is for finding out the settings of an unknown stream (docs/streams.md). So it goes on where a sink fails, and says which settings
+//! the messages suggest.
 
 mod advice;
 mod as_toml;

@@ -1,4 +1,4 @@
-//! What `peek-stream` prints: text for people, the messages alone, or JSON.
+//! The output of `peek-stream`: text for people, the messages alone, or JSON.
 
 use std::fmt::Write as _;
 
@@ -17,7 +17,7 @@ const CHARS_MAX: usize = 2000;
 /// Events of a message, and problems of an event, in the form for people.
 const LISTED_MAX: usize = 5;
 
-/// A text of the conversation without its secrets, cut after so many characters.
+/// A text of the conversation without its secrets, cut after this number of characters.
 pub(super) type Shown<'a> = &'a dyn Fn(&[u8], usize) -> String;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -37,8 +37,8 @@ pub(super) struct Report<'a> {
     events: u64,
     valid: u64,
     not_unwrapped: u64,
-    /// What was wrong with an event, and with which message: it is not told twice.
-    told: (u64, Vec<String>),
+    /// The latest problems, and the number of their message: they are not printed twice.
+    printed: (u64, Vec<String>),
 }
 
 impl<'a> Report<'a> {
@@ -57,7 +57,7 @@ impl<'a> Report<'a> {
             events: 0,
             valid: 0,
             not_unwrapped: 0,
-            told: (0, Vec::new()),
+            printed: (0, Vec::new()),
         }
     }
 
@@ -94,7 +94,7 @@ impl<'a> Report<'a> {
                     Meaning::Refused(pattern) => {
                         line(
                             "",
-                            &format!("the server asks for patience (stream.open_refused: {})", self::shown(pattern)),
+                            &format!("the server requests a delay (stream.open_refused: {})", self::shown(pattern)),
                         );
                     }
                     Meaning::Ignored(None) => line("", "ignored: an array without elements"),
@@ -125,8 +125,8 @@ impl<'a> Report<'a> {
             if event.problem.is_none() && has_remark {
                 continue;
             }
-            if *problems == self.told.1 && !problems.is_empty() {
-                line("", &format!("  as in message {}", self.told.0));
+            if *problems == self.printed.1 && !problems.is_empty() {
+                line("", &format!("  as in message {}", self.printed.0));
                 continue;
             }
             for problem in problems.iter().take(LISTED_MAX) {
@@ -136,7 +136,7 @@ impl<'a> Report<'a> {
                 line("", &format!("  (and {})", counted((problems.len() - LISTED_MAX) as u64, "more problem")));
             }
             if !problems.is_empty() {
-                self.told = (self.messages, problems.clone());
+                self.printed = (self.messages, problems.clone());
             }
         }
         if events.len() > LISTED_MAX {

@@ -50,14 +50,14 @@ pub(crate) fn peek_stream(settings: &Settings, options: &PeekStream) -> Result<E
     }
 }
 
-/// Of an unknown stream nobody knows yet where it wants its token.
+/// An unknown stream may expect its token in another place.
 fn about_opening(error: Error, config: &Config) -> Error {
     if !matches!(error.http_status(), Some(400 | 401 | 403)) || config.stream.token_in != TokenIn::Header {
         return error;
     }
     let hint = error.hint().map_or_else(String::new, |hint| format!("{hint}; "));
     error.with_hint(format!(
-        "{hint}or the stream wants its token elsewhere: try stream.token_in = \"query:NAME\", or \"message\" with {{token}} in stream.open"
+        "{hint}or the stream expects its token elsewhere: try stream.token_in = \"query:NAME\", or \"message\" with {{token}} in stream.open"
     ))
 }
 
@@ -65,8 +65,8 @@ fn about_opening(error: Error, config: &Config) -> Error {
 fn about_loss(error: Error) -> Error {
     let Some(code) = error.close_code() else { return error };
     error.with_hint(format!(
-        "read the code and the reason: the stream may want another token, another message in stream.open, or a heartbeat (stream.heartbeat); if it \
-         asks for patience, put {{ close_code = {code} }} into stream.open_refused"
+        "read the code and the reason: the stream may expect another token, another message in stream.open, or a heartbeat (stream.heartbeat); if it \
+         requests a delay, put {{ close_code = {code} }} into stream.open_refused"
     ))
 }
 

@@ -11,7 +11,7 @@ pub(in crate::config) const SECTIONS: [(&str, &str); 13] = [
     ),
     (
         "event",
-        "Where an event is in a message of the stream. By default a message is one event. It does not concern events from the application and from `import`.",
+        "Where an event is in a message of the stream. By default a message is one event. It does not apply to events from the application and from `import`.",
     ),
     ("schema", "The JSON Schema that events must match."),
     ("mapping", "The source of each column of the table."),

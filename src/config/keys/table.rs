@@ -38,7 +38,7 @@ pub(in crate::config) static KEYS: &[Key] = &[
     key!(
         oauth.grant,
         ValueType::Word(Grant::WORDS),
-        "How the token is got: `client_credentials` (RFC 6749 section 4.4); `password` (section 4.3) with `oauth.username` and `oauth.password`, for an access key its id and its secret; `access_key`, a JSON request with `accessKeyId` and `accessKeySecret`, from the same two keys; `none`: no request. The token is then in `oauth.token_file`, or the stream needs none."
+        "How the sink gets its token: `client_credentials` (RFC 6749 section 4.4); `password` (section 4.3) with `oauth.username` and `oauth.password`, for an access key its id and its secret; `access_key`, a JSON request with `accessKeyId` and `accessKeySecret`, from the same two keys; `none`: no request. The token is then in `oauth.token_file`, or the stream needs none."
     ),
     key!(oauth.url, ValueType::Url(Schemes::HTTP), "The URL of the token endpoint."),
     key!(
@@ -71,7 +71,7 @@ pub(in crate::config) static KEYS: &[Key] = &[
     key!(
         oauth.password_file,
         ValueType::Path,
-        "A file that holds it, instead of `oauth.password`. It is read again for each token. Line breaks at its end are ignored."
+        "A file that holds the password, instead of `oauth.password`. It is read again for each token. Line breaks at its end are ignored."
     ),
     key!(
         oauth.scope,
@@ -91,7 +91,7 @@ pub(in crate::config) static KEYS: &[Key] = &[
     key!(
         oauth.token_file,
         ValueType::Path,
-        "With `oauth.grant` = `none`: a file that holds a token, which someone else renews. It is read again for each connection."
+        "With `oauth.grant` = `none`: a file that holds a token, which another program renews. It is read again for each connection."
     ),
     key!(
         oauth.refresh_early,
@@ -156,7 +156,7 @@ pub(in crate::config) static KEYS: &[Key] = &[
     key!(
         stream.open_refused,
         ValueType::Patterns,
-        "Answers and close codes (`{ close_code = 4429 }`) with which the server asks for patience, at any time. The sink keeps the token, and connects again after `stream.open_refused_delay`."
+        "Answers and close codes (`{ close_code = 4429 }`) with which the server requests a delay, at any time. The sink keeps the token, and connects again after `stream.open_refused_delay`."
     ),
     key!(
         stream.open_refused_delay,
@@ -383,7 +383,7 @@ fn put_columns(config: &mut Config, value: Option<Value>) -> bool {
     done
 }
 
-/// Columns are lists of texts as well.
+/// [`put`] reads a list of texts as names of columns, and messages have a value type of their own.
 fn put_open(config: &mut Config, value: Option<Value>) -> bool {
     config.stream.open = match value {
         None => Vec::new(),

@@ -4,7 +4,6 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::config::Secret;
-
 use crate::config::choices::{AdditionalProperties, LogFormat, LogLevel, SpoolSync, TlsVersion, UpdateMode};
 use crate::config::database::libpq::Libpq;
 use crate::config::sections::mapping::MappingConfig;
@@ -24,7 +23,7 @@ use crate::config::sections::stream::{EventConfig, OauthConfig, StreamConfig};
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct Config {
-    /// The token endpoint and the client's credentials.
+    /// The token: the endpoint that grants it, and the credentials.
     pub oauth: OauthConfig,
     /// The stream, the conversation on it, and its timeouts.
     pub stream: StreamConfig,

@@ -11,7 +11,7 @@ use crate::config::conversation::{MessagePattern, TokenIn};
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct OauthConfig {
-    /// How the token is got.
+    /// How the sink gets its token.
     pub grant: Grant,
     /// The URL of the token endpoint.
     pub url: String,
@@ -69,7 +69,7 @@ pub struct StreamConfig {
     pub open_answer: Option<MessagePattern>,
     /// The time limit of the answer.
     pub open_timeout: Duration,
-    /// Answers and close codes with which the server asks for patience.
+    /// Answers and close codes with which the server requests a delay.
     pub open_refused: Vec<MessagePattern>,
     /// The delay after the first of them.
     pub open_refused_delay: Duration,

@@ -4,6 +4,7 @@
 //! later event, before it writes that one, and writes a replayed event like any other if nothing followed it. Otherwise the statement
 //! for late events decides by the row: see `rows::late`.
 
+use std::collections::HashSet;
 use std::ops::Range;
 
 use crate::error::Result;
@@ -30,7 +31,10 @@ impl Writer {
             return Ok(ranges);
         }
         let offsets: Vec<u64> = (0..sub_batch.rows.len()).map(|place| sub_batch.offset(place)).collect();
+        let rows = &sub_batch.batch.rows;
         for (place, is_overtaken) in self.spool.are_overtaken(&offsets)?.into_iter().enumerate() {
+            let follows = |row| self.late_keys.contains(key_hash(rows, row));
+            let is_overtaken = is_overtaken && (self.late_keys.is_empty() || !follows(sub_batch.rows[place]));
             match ranges.last_mut() {
                 Some((range, last)) if *last == is_overtaken => range.end += 1,
                 _ => ranges.push((place..place + 1, is_overtaken)),
@@ -39,8 +43,29 @@ impl Writer {
         Ok(ranges)
     }
 
-    /// Tells that events were not applied: their dead letters are the place to look. `rows`: those that the table superseded just before
-    /// the statement. If another program has written in between, it is not known which they are, and only their number is told.
+    /// After the commit of a sub-batch; `superseded`: its late events that left their rows as they were, `None` if its events are not late.
+    /// Where the row's timestamp follows each update, it decides alone.
+    pub(super) fn note_late_keys(&mut self, sub_batch: SubBatch<'_>, superseded: Option<&[u32]>) {
+        let rows = &sub_batch.batch.rows;
+        match superseded {
+            Some(superseded) if rows.plan.last_written().is_none() => {
+                let superseded: HashSet<u32> = superseded.iter().copied().collect();
+                let inserted = sub_batch.rows.iter().filter(|row| !superseded.contains(row));
+                inserted.for_each(|&row| self.late_keys.insert(key_hash(rows, row)));
+            }
+            None if !self.late_keys.is_empty() => {
+                for (place, &row) in sub_batch.rows.iter().enumerate() {
+                    if !self.spool.lateness(sub_batch.offset(place)).0 {
+                        self.late_keys.remove(key_hash(rows, row));
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Notes with their dead letters, and logs, that events were not applied. `rows`: those that the table superseded just before the
+    /// statement. If another program has written in between, it is not known which they are, and only their number is logged.
     pub(super) fn note_superseded(&self, sub_batch: SubBatch<'_>, superseded: u64, rows: &[u32]) {
         if rows.len() as u64 == superseded {
             let offsets = rows.iter().map(|&row| sub_batch.batch.rows.offsets[row as usize]);

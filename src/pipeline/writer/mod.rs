@@ -9,6 +9,7 @@
 mod connect;
 mod dead_letters;
 mod late;
+mod late_keys;
 mod misfits;
 mod partitions;
 mod progress;

@@ -6,6 +6,7 @@ use crate::config::Config;
 use crate::destination::{Destination, Link};
 use crate::error::Result;
 use crate::pipeline::handoff::{Handoff, PreparedBatch};
+use crate::pipeline::writer::late_keys::LateKeys;
 use crate::pipeline::writer::tally::Tally;
 use crate::pipeline::writer::trial_state::Trials;
 use crate::report::status::{Side, Status};
@@ -49,6 +50,7 @@ pub(crate) struct Writer {
     pub(super) recovered_to: u64,
     pub(super) tally: Tally,
     pub(super) trials: Trials,
+    pub(super) late_keys: LateKeys,
 }
 
 /// A partition and its checkpoint in the destination.
@@ -106,6 +108,7 @@ impl Writer {
             recovered_to: spool.end(),
             tally: Tally::default(),
             trials: Trials::new(schema, &config.retry),
+            late_keys: LateKeys::default(),
         };
         links.into_iter().enumerate().map(writer).collect()
     }

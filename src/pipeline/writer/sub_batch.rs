@@ -227,6 +227,11 @@ impl Writer {
                 self.note_unchanged(sub_batch, unchanged);
                 let stored = Stored { inserted, updated, unchanged, coalesced, superseded, ..Stored::default() };
                 self.spool.close_keys(&followers);
+                // Otherwise another program has written in between.
+                let is_known = superseded == superseded_rows.len() as u64;
+                if is_known || !is_late {
+                    self.note_late_keys(sub_batch, is_late.then_some(&superseded_rows));
+                }
                 if superseded > 0 {
                     self.note_superseded(sub_batch, superseded, &superseded_rows);
                 }

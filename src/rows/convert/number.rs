@@ -1,4 +1,4 @@
-//! Numbers, and the truth.
+//! Numbers and booleans.
 
 use std::borrow::Cow;
 

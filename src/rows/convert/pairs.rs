@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pairs_are_told_from_other_texts() {
+    fn pairs_are_distinguished_from_other_texts() {
         for pairs in ["", " ", "a=>1", r#""a b"=>"\"", c=>NULL"#, "ä => é,b=>2 ", r#""=>"=>"""#] {
             assert!(is_pairs(pairs), "{pairs}");
         }

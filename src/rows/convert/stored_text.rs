@@ -10,7 +10,7 @@ pub(super) fn push_text(text: &mut String, value: &str) -> Value {
     text_from(text, start)
 }
 
-/// What was written from `start` on.
+/// The text from `start` to the end.
 pub(super) fn text_from(text: &str, start: usize) -> Value {
     #[expect(clippy::cast_possible_truncation, reason = "a batch is batch.bytes_max plus one event, far below 4 GiB")]
     let value = Value::Text { start: start as u32, len: (text.len() - start) as u32 };

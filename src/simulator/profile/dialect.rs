@@ -1,4 +1,4 @@
-//! What a platform's server says and expects, as data.
+//! The messages that a platform's server sends and expects, as data.
 //!
 //! In texts, `<name>` is replaced: `<n>` by the number of the message, `<stream_id>` by the stream's id, `<echo>` by a value of the
 //! message that is answered.
@@ -15,7 +15,7 @@ pub(in crate::simulator) struct Dialect {
     pub(in crate::simulator) greeting: Option<&'static str>,
     /// The messages that open the conversation, in order. Without any, the stream is open after the handshake.
     pub(in crate::simulator) opening: &'static [Exchange],
-    /// The answer to the last of them that asks for patience.
+    /// The answer to the last of them that requests a delay.
     pub(in crate::simulator) refusal: &'static str,
     pub(in crate::simulator) heartbeat: Option<Exchange>,
     /// A message without an event that the server sends by itself.
@@ -67,7 +67,7 @@ pub(in crate::simulator) enum TokenPlace {
 /// A message of the client, and the answer to it.
 #[derive(Debug)]
 pub(in crate::simulator) struct Exchange {
-    /// What the message has at these JSON pointers.
+    /// The values of the message at these JSON pointers.
     pub(in crate::simulator) has: &'static [(&'static str, Expected)],
     /// The JSON pointer of the value that replaces `<echo>`.
     pub(in crate::simulator) echo: &'static str,
@@ -88,11 +88,11 @@ pub(in crate::simulator) struct Acknowledgement {
     pub(in crate::simulator) has: &'static [(&'static str, Expected)],
     /// The JSON pointer of the text that names the message.
     pub(in crate::simulator) id: &'static str,
-    /// What this text begins with, before the message's number.
+    /// The beginning of this text, before the message's number.
     pub(in crate::simulator) id_prefix: &'static str,
 }
 
-/// What stands around an event in its message.
+/// The text around an event in its message.
 #[derive(Debug)]
 pub(in crate::simulator) struct Envelope {
     pub(in crate::simulator) before: &'static str,

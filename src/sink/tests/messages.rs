@@ -283,8 +283,27 @@ fn events_of_a_replayed_message_do_not_overwrite_later_ones() {
     }
 }
 
+/// In their order, within a message, across messages, and across batches; as if they had never been dead letters.
 #[test]
-fn a_dry_run_tells_that_all_events_of_a_message_would_be_superseded() {
+fn events_of_a_key_in_replayed_messages_are_written_in_their_order() {
+    for batch in ["1", "5000"] {
+        let mut bench = Bench::new(&[("event.path", "/wrong"), ("batch.events_max", batch)]);
+        bench.run(&[&[
+            envelope(&json!([event("a", 1), event("b", 1), event("a", 2)])),
+            envelope(&event("a", 3)),
+            envelope(&event("b", 2)),
+            envelope(&event("c", 1)),
+        ]]);
+        bench.set(&ENVELOPES);
+        bench.run(&[&[envelope(&event("c", 2))]]);
+        let (report, stats) = bench.replay();
+        assert_eq!((report.replayed, stats.replayed, stats.superseded), (4, 6, 1), "{stats:?}");
+        assert_eq!(bench.rows(), ["a|i1|3", "b|i1|2", "c|i2|2"]);
+    }
+}
+
+#[test]
+fn a_dry_run_reports_that_all_events_of_a_message_would_be_superseded() {
     let mut bench = Bench::new(&[("event.path", "/wrong")]);
     bench.run(&[&[
         envelope(&json!([event("a", 1), event("b", 1)])),

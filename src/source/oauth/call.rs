@@ -27,7 +27,7 @@ pub(super) struct Limits<'a> {
 /// The purpose of a request, for errors.
 pub(super) struct Errand {
     doing: &'static str,
-    /// What the server should be.
+    /// The server that is expected at the address.
     server: &'static str,
 }
 

@@ -38,7 +38,7 @@ impl Discovery {
         Ok(Self { document: Route::new(Purpose::Discovery, &url, config)?, issuer, found: Mutex::default() })
     }
 
-    /// The token endpoint; asks the issuer if it is not known. `wait` is the wait that a response requests.
+    /// The token endpoint; fetches the issuer's document if it is not known. `wait` is the wait that a response requests.
     pub(super) fn endpoint(
         &self,
         limits: Limits<'_>,
@@ -58,7 +58,7 @@ impl Discovery {
         Ok(found)
     }
 
-    /// The next request asks the issuer again.
+    /// The next request fetches the issuer's document again.
     pub(super) fn forget(&self) {
         *sync::lock(&self.found) = None;
     }

@@ -1,7 +1,6 @@
 //! Secrets in a request that a library must not see.
 
 use crate::config::Secret;
-
 use crate::net::server_text::spellings;
 
 /// A shorter secret would be found in a head by chance.

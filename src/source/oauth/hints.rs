@@ -12,7 +12,7 @@ pub(super) struct Hints {
     client: Vec<&'static str>,
     /// The keys of the user's, or of the access key.
     user: Vec<&'static str>,
-    /// What else to try if the server refuses the client.
+    /// Another setting to try if the server refuses the client, for the end of a hint.
     other_form: &'static str,
 }
 
@@ -65,6 +65,14 @@ impl Hints {
             }
             _ => "grant the client the scope in oauth.scope in CXone's administration, or change oauth.scope".into(),
         }
+    }
+
+    pub(super) fn new_address(&self) -> String {
+        let fix = match self.endpoint {
+            "oauth.url" => "set oauth.url to the new address",
+            _ => "have the issuer name the new address, or set oauth.url instead of oauth.discovery",
+        };
+        format!("{fix}: redirects are not followed with a secret")
     }
 
     pub(super) fn grant(&self) -> String {

@@ -65,7 +65,7 @@ impl TokenRequest {
         matches!(self.endpoint, Endpoint::Discovered(_))
     }
 
-    /// The route to the endpoint; asks the issuer for it if need be.
+    /// The route to the endpoint; fetches the issuer's document if it is not known.
     pub(super) fn route(
         &self,
         stop: &StopSignal,
@@ -74,7 +74,7 @@ impl TokenRequest {
         self.find_route(self.limits(stop), wait)
     }
 
-    /// The next request asks the issuer for the endpoint again.
+    /// The next request fetches the issuer's document again.
     pub(super) fn forget_route(&self) {
         if let Endpoint::Discovered(discovery) = &self.endpoint {
             discovery.forget();

@@ -72,7 +72,7 @@ pub(super) fn granted(
     {
         return Err(refused_with_success(&oauth_error, response.status.as_u16(), hints, secrets));
     }
-    check_token_type(fields.get("token_type")).map_err(unusable)?;
+    check_token_type(fields.get("token_type"), secrets).map_err(unusable)?;
     let header = match token {
         Some(Value::String(token)) => {
             bearer(token).map_err(|why| unusable(&format!("has an `access_token` that {why}")))?
@@ -81,7 +81,7 @@ pub(super) fn granted(
         None => return Err(unusable("has no `access_token`").into()),
     };
     if let Some(scope) = oauth.requested_scope() {
-        check_scope(fields.get("scope"), scope, hints)?;
+        check_scope(fields.get("scope"), scope, hints, secrets)?;
     }
     Ok(Granted { header, lifetime: lifetime(member(&LIFETIME)) })
 }
@@ -99,17 +99,18 @@ fn refused_with_success(oauth_error: &OauthError<'_>, status: u16, hints: &Hints
 
 /// Section 5.1: required, in upper or lower case. Servers leave it out, or name the format of the token instead, such as `JWT`; both can
 /// only mean bearer.
-fn check_token_type(token_type: Option<&Value>) -> std::result::Result<(), &'static str> {
+fn check_token_type(token_type: Option<&Value>, secrets: &[&str]) -> std::result::Result<(), &'static str> {
     let token_type = match token_type {
         None | Some(Value::Null) => return Ok(()),
-        Some(Value::String(token_type)) => token_type.trim().to_ascii_lowercase(),
+        Some(Value::String(token_type)) => token_type.trim(),
         Some(_) => return Err("has a `token_type` that is not a string"),
     };
-    if TYPES_WITH_PROOF.contains(&token_type.as_str()) {
+    let lower = token_type.to_ascii_lowercase();
+    if TYPES_WITH_PROOF.contains(&lower.as_str()) {
         return Err("has a `token_type` that needs more than the token: it is not a bearer token");
     }
-    if !token_type.is_empty() && !token_type.starts_with("bearer") {
-        let token_type = shown(token_type.as_bytes(), &[], 60);
+    if !lower.is_empty() && !lower.starts_with("bearer") {
+        let token_type = shown(token_type.as_bytes(), secrets, 60);
         log::warn!("the token endpoint calls the type of its token {token_type}: using it as a bearer token");
     }
     Ok(())
@@ -154,7 +155,12 @@ fn lifetime(expires_in: Option<&Value>) -> Duration {
 
 /// Section 5.1: a response without `scope` grants the requested one. Section 3.3 has spaces between scopes; some servers send commas, or
 /// an array.
-fn check_scope(granted: Option<&Value>, requested: &str, hints: &Hints) -> std::result::Result<(), TokenFailure> {
+fn check_scope(
+    granted: Option<&Value>,
+    requested: &str,
+    hints: &Hints,
+    secrets: &[&str],
+) -> std::result::Result<(), TokenFailure> {
     let granted: Vec<&str> = match granted {
         None | Some(Value::Null) => return Ok(()),
         Some(Value::String(scope)) => scope.split_whitespace().collect(),
@@ -167,7 +173,7 @@ fn check_scope(granted: Option<&Value>, requested: &str, hints: &Hints) -> std::
     if missing.is_empty() {
         return Ok(());
     }
-    let granted = shown(granted.join(" ").as_bytes(), &[], 200);
+    let granted = shown(granted.join(" ").as_bytes(), secrets, 200);
     let message = format!("the token lacks the scope {}: the server granted `{granted}`", missing.join(" "));
     let error = Error::new(ErrorKind::Auth, message)
         .with_hint("grant the client this scope in CXone's administration, or change oauth.scope");

@@ -54,7 +54,7 @@ fn meaning(status: u16, hints: &Hints) -> (ErrorKind, Class, String) {
         301 | 308 => (
             ErrorKind::Config,
             Class::Permanent,
-            "set oauth.url to the new address: redirects are not followed with a secret".into(),
+            hints.new_address(),
         ),
         300..=399 => (
             ErrorKind::Protocol,

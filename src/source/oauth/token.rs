@@ -1,5 +1,5 @@
-//! The OAuth 2.0 token: fetched on demand, kept until shortly before its expiry. Or a token that someone else renews in a file, which is read
-//! for each connection; or none.
+//! The OAuth 2.0 token: fetched on demand, kept until shortly before its expiry. Or a token in a file that another program renews, read for
+//! each connection; or none.
 
 use std::fmt;
 use std::sync::{Arc, Mutex};
@@ -60,7 +60,7 @@ pub(crate) struct Token {
     pub(crate) fresh: bool,
     /// When the request for it was sent. The server issued it later, so expiry counted from here errs on the early side.
     pub(crate) requested_at: Instant,
-    /// How long it may be used, counted from `requested_at`; `None`: nobody knows.
+    /// How long it may be used, counted from `requested_at`; `None`: unknown.
     pub(crate) lifetime: Option<Duration>,
     number: u64,
 }
@@ -180,7 +180,8 @@ impl TokenCache {
         Ok(FetchedToken { token: Token::granted(granted, requested_at, 1), date, took })
     }
 
-    /// The route to the token endpoint, and its timeout; `None` if no request gets a token. Asks the issuer if need be.
+    /// The route to the token endpoint, and its timeout; `None` if no request gets a token. Fetches the
+    /// issuer's document if the endpoint is not known.
     pub(crate) fn route(&self) -> Result<Option<TokenRoute>> {
         let Some(request) = &self.request else { return Ok(None) };
         let route = request.route(&self.stop, &|_, _| None).map_err(|failure| failure.error)?;

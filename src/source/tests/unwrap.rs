@@ -211,7 +211,7 @@ fn a_huge_array_is_one_burst_and_its_memory_is_given_back() {
 
 // ---- any split of events into messages ----
 
-/// An event as somebody may write it: white space, escapes, digits and depth of its own. Without line feeds.
+/// An event as a server may write it: white space, escapes, digits and depth of its own. Without line feeds.
 fn event() -> impl Strategy<Value = String> {
     let space = || prop_oneof![Just(""), Just(" "), Just("\t \r")];
     let value = prop_oneof![

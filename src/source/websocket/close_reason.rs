@@ -28,7 +28,7 @@ pub(super) struct StreamFailure {
     pub(super) discard_token: bool,
     /// The server requests no connection for this long.
     pub(super) wait: Option<Duration>,
-    /// The server asks for patience (`stream.open_refused`).
+    /// The server requests a delay (`stream.open_refused`).
     pub(super) asks_for_patience: bool,
 }
 
@@ -220,7 +220,7 @@ fn closed(what: String) -> Error {
 fn asks_for_patience(what: String, settings: &StreamConfig) -> StreamFailure {
     let delay = settings.open_refused_delay;
     let hint = format!(
-        "wait: the server asks for patience (stream.open_refused), and the sink connects again after {delay:?} or more"
+        "wait: the server requests a delay (stream.open_refused), and the sink connects again after {delay:?} or more"
     );
     StreamFailure { asks_for_patience: true, ..Error::new(ErrorKind::Connect, what).with_hint(hint).into() }
 }

@@ -107,7 +107,7 @@ impl Connection {
         drop(self.outbox.send(&mut self.transport, clock.steady()));
     }
 
-    /// What came instead of the answer to the opening messages, as `; instead came …`.
+    /// The messages that came instead of the answer to the opening messages, as `; instead came …`.
     pub(super) fn came_instead(&mut self) -> String {
         self.conversation.came().to_string()
     }

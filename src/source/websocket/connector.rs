@@ -56,7 +56,7 @@ pub(super) struct StreamConnector {
 pub(super) struct Handshaken {
     pub(super) transport: Transport,
     pub(super) frames: Frames,
-    /// What must not be shown of the server's messages: it may send back what it got.
+    /// Secrets to hide in the server's messages: it may send back what it got.
     pub(super) secrets: Vec<Secret>,
     pub(super) interrupt: InterruptGuard,
 }
@@ -134,7 +134,7 @@ impl StreamConnector {
         Ok(OpenStream { connection, token: token.clone(), secrets, opened_at, _interrupt: interrupt })
     }
 
-    /// The way to the server, and the handshake with it.
+    /// Connects to the server, and makes the handshake with it.
     pub(super) fn shake_hands(&self, token: &Token) -> std::result::Result<Handshaken, StreamFailure> {
         let timeout = self.settings.connect_timeout;
         let headers = self.settings.all_headers()?;
@@ -187,10 +187,11 @@ const SECRET_BYTES_MIN: usize = 4;
 
 /// The longest first: one may be a part of another.
 fn secrets(token: &Token, headers: &[(String, Secret)]) -> Vec<Secret> {
-    let values = headers.iter().map(|(_, value)| value.expose()).filter(|value| value.len() >= SECRET_BYTES_MIN);
+    let values = headers.iter().map(|(_, value)| value.expose());
     // Of `Bearer …`, a server may send back the second part alone.
     let parts = values.clone().filter_map(|value| Some(value.split_once(' ')?.1));
-    let mut all: Vec<&str> = values.chain(parts).chain([token.secret()]).filter(|secret| !secret.is_empty()).collect();
+    let mut all: Vec<&str> =
+        values.chain(parts).chain([token.secret()]).filter(|secret| secret.len() >= SECRET_BYTES_MIN).collect();
     all.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
     all.into_iter().map(Secret::from).collect()
 }

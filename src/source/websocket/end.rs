@@ -22,7 +22,7 @@ pub(super) enum End {
     Silent(Duration),
     /// The server took no acknowledgement for this long.
     Untaken(Duration),
-    /// A message of the server asks for patience; this is what it says.
+    /// A message of the server requests a delay; this is the message, fit to be shown.
     Refused(String),
     /// The opening messages were not answered in time.
     Unanswered,

@@ -89,7 +89,7 @@ impl Frames {
         length >= self.kept_max
     }
 
-    /// The same for a connection on which the server may compress messages.
+    /// Also inflates the messages that the server compresses, if that was agreed on.
     pub(super) fn inflating(self, agreed: Option<Deflate>) -> Self {
         Self { inflater: agreed.map(|agreed| Box::new(Inflater::new(agreed))), ..self }
     }

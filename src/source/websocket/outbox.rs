@@ -169,7 +169,7 @@ impl Outbox {
         !self.is_mute && (!self.acks.is_empty() || (self.are_acks && !self.bytes.is_empty()))
     }
 
-    /// Whether so many wait that reading on would be too much.
+    /// Whether more than [`ACK_BYTES_MAX`] of them wait: reading on would only add to them.
     pub(super) fn is_full(&self) -> bool {
         let current = if self.are_acks { self.bytes.len() } else { 0 };
         !self.is_mute && self.acks.len() + current > ACK_BYTES_MAX

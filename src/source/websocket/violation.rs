@@ -1,4 +1,4 @@
-//! What ends a connection because of the server's bytes.
+//! Bytes of the server that end a connection.
 
 /// The server broke a rule of the protocol, or sent what cannot be inflated: no byte after this can be decoded.
 #[derive(Debug, PartialEq, Eq)]
@@ -7,7 +7,7 @@ pub(super) struct ProtocolViolation {
     pub(super) code: ViolationCode,
 }
 
-/// The close code that tells the server (RFC 6455 section 7.4.1).
+/// The code of the close frame that is sent to the server (RFC 6455 section 7.4.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ViolationCode {
     ProtocolError = 1002,

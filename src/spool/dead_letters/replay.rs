@@ -15,7 +15,7 @@ use crate::spool::late::{self, LateRange};
 use crate::spool::queue::Spool;
 use crate::spool::row::space_of;
 
-/// A dead letter under the settings of now.
+/// A dead letter under the current settings.
 #[derive(Debug)]
 pub(crate) enum Judgement {
     /// It is an event again.

@@ -1,4 +1,4 @@
-//! How long to wait after a server that asks for patience (`stream.open_refused`).
+//! The wait after a refusal by which a server requests a delay (`stream.open_refused`).
 
 use std::time::Duration;
 

@@ -19,7 +19,7 @@ pub(super) enum Pattern {
     Member { pointer: usize, equals: Vec<Value> },
 }
 
-/// A message, with the members that patterns have asked for.
+/// A message, with the members that patterns have looked up.
 pub(super) struct Members<'p, 'm> {
     pointers: &'p [Pointer],
     trimmed: &'m [u8],

@@ -1,4 +1,4 @@
-//! What an error shows of a server's messages: enough to see why the stream did not open, and never the payload of an event.
+//! A server's messages as an error shows them: enough to see why the stream did not open, and never the payload of an event.
 //!
 //! A short text is a word of the conversation (`"pong"`, `RATE_LIMIT_EXCEEDED`) and is shown. An object may be an event, so it is only
 //! described, unless it is small and says itself that it is an error.
@@ -8,13 +8,14 @@ use std::fmt;
 use serde_json::{Map, Value};
 
 use crate::config::Secret;
-use crate::error::foreign_text::one_line;
 use crate::net::server_text::shown;
 
 /// A longer message is described only.
 const BYTES_MAX: usize = 200;
 /// How many messages, and members of an object, are shown.
 const COUNT_MAX: usize = 3;
+/// How much of a member's name is shown.
+const NAME_CHARS_MAX: usize = 30;
 /// Members by which an object says that it is an error.
 const ERROR_MEMBERS: [&str; 5] = ["error", "errors", "errorcode", "reason", "statuscode"];
 /// Members whose value may say so.
@@ -63,7 +64,7 @@ pub(crate) fn show(message: &[u8], secrets: &[Secret]) -> String {
     }
     let size = text.len();
     match serde_json::from_str(text) {
-        Ok(Value::Object(members)) => format!("an object{} ({size} bytes)", names(&members)),
+        Ok(Value::Object(members)) => format!("an object{} ({size} bytes)", names(&members, secrets)),
         Ok(Value::Array(elements)) => format!("an array of {} elements ({size} bytes)", elements.len()),
         Ok(_) => format!("a JSON text ({size} bytes)"),
         Err(_) => format!("a text that is not JSON ({size} bytes)"),
@@ -80,11 +81,13 @@ fn is_error(text: &str) -> bool {
 }
 
 /// Names are not the payload, but they come from the server too.
-fn names(members: &Map<String, Value>) -> String {
+fn names(members: &Map<String, Value>, secrets: &[Secret]) -> String {
     if members.is_empty() {
         return String::new();
     }
-    let names: Vec<_> = members.keys().take(COUNT_MAX).map(|name| one_line(name, 30)).collect();
+    let secrets: Vec<&str> = secrets.iter().map(Secret::expose).collect();
+    let names: Vec<_> =
+        members.keys().take(COUNT_MAX).map(|name| shown(name.as_bytes(), &secrets, NAME_CHARS_MAX)).collect();
     let more = if members.len() > COUNT_MAX { ", …" } else { "" };
     format!(" with {}{more}", names.join(", "))
 }
@@ -103,6 +106,7 @@ mod tests {
         check(b"RATE_LIMIT_EXCEEDED", "RATE_LIMIT_EXCEEDED");
         check(b"bad token \"t0k\\\"en\" \x1b[31m", "bad token \"***\" \\u{1b}[31m");
         check(br#"{"error":"no k3y-4711","code":401}"#, r#"{"error":"no ***","code":401}"#);
+        check(br#"{"t0k\"en":1}"#, "an object with *** (13 bytes)");
         check(br#"{"error_code":7}"#, r#"{"error_code":7}"#);
         check(
             br#"{"type":"connection_ERROR","message":"expired"}"#,

@@ -31,7 +31,7 @@ enum Stage {
     Open,
 }
 
-/// What a message means now.
+/// The meaning of a message at this point of the conversation.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Heard {
     /// It holds events.
@@ -40,7 +40,7 @@ pub(crate) enum Heard {
     Control,
     /// The answer: the stream is open.
     Opened,
-    /// The server asks for patience; this is what it says.
+    /// The server requests a delay; this is its message, fit to be shown.
     Refused(String),
 }
 
@@ -82,7 +82,7 @@ impl Conversation {
         matches!(self.stage, Stage::Opening { .. })
     }
 
-    /// What came instead of the answer, for an error.
+    /// The messages that came instead of the answer, for an error.
     pub(crate) fn came(&mut self) -> Came {
         match &mut self.stage {
             Stage::Opening { came, .. } => std::mem::take(came),
@@ -109,7 +109,7 @@ impl Conversation {
         if kind == MessageKind::Events { Heard::Events } else { Heard::Control }
     }
 
-    /// What is due.
+    /// The next action.
     ///
     /// # Errors
     /// The time for the answer has passed.

@@ -64,7 +64,7 @@ impl WebsocketProbe {
         }
     }
 
-    /// `None` if no issuer has to be asked.
+    /// `None` without `oauth.discovery`.
     fn discovery(&mut self) -> Result<Option<Finding>> {
         self.token_route = self.connector.tokens.route()?;
         let found = self.token_route.as_ref().filter(|found| found.is_discovered);

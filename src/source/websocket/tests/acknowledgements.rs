@@ -1,4 +1,4 @@
-//! Acknowledgements: when they leave, where they leave, and what they cost if nobody takes them.
+//! Acknowledgements: when they leave, where they leave, and what they cost if the server takes none.
 
 use super::opening_tests::{text, with};
 use super::tests::*;

@@ -249,7 +249,7 @@ fn empty_messages_are_empty_events() {
 
 #[test]
 fn a_final_block_may_be_the_end_of_a_message() {
-    // Without the byte behind it that section 7.2.3.5 asks for.
+    // Without the byte behind it that section 7.2.3.5 demands.
     let mut deflater = Deflater::new(6, 15, false);
     let mut payload = deflater.message(&[(b"one", FlushCompress::None)], true);
     assert_eq!(payload.pop(), Some(0));

@@ -140,7 +140,7 @@ fn an_end_before_the_answer_is_an_error_whatever_it_says() {
 }
 
 #[test]
-fn a_server_that_asks_for_patience_gets_the_same_token_again() {
+fn a_server_that_requests_a_delay_gets_the_same_token_again() {
     let refused = ("stream.open_refused", r#"["\"RATE_LIMIT\"", { close_code = 4429 }]"#);
     for (says, shown, code) in
         [(text("\"RATE_LIMIT\""), "\"RATE_LIMIT\"", None), (close(4429, "slow"), "slow", Some(4429))]
@@ -154,7 +154,7 @@ fn a_server_that_asks_for_patience_gets_the_same_token_again() {
 }
 
 #[test]
-fn patience_is_kept_also_with_a_stream_that_was_open() {
+fn the_delay_is_kept_also_with_a_stream_that_was_open() {
     let server = TestServer::stream(|_, peer| {
         peer.open(&[text("event"), text("\"RATE_LIMIT\"")].concat());
         peer.wait_for_end();
