@@ -51,11 +51,7 @@ fn meaning(status: u16, hints: &Hints) -> (ErrorKind, Class, String) {
             Class::Permanent,
             format!("check {endpoint}: there is no token endpoint at this address"),
         ),
-        301 | 308 => (
-            ErrorKind::Config,
-            Class::Permanent,
-            hints.new_address(),
-        ),
+        301 | 308 => (ErrorKind::Config, Class::Permanent, hints.new_address()),
         300..=399 => (
             ErrorKind::Protocol,
             Class::Transient,
