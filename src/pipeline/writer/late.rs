@@ -33,8 +33,8 @@ impl Writer {
         let offsets: Vec<u64> = (0..sub_batch.rows.len()).map(|place| sub_batch.offset(place)).collect();
         let rows = &sub_batch.batch.rows;
         for (place, is_overtaken) in self.spool.are_overtaken(&offsets)?.into_iter().enumerate() {
-            let follows = |row| self.late_keys.contains(key_hash(rows, row));
-            let is_overtaken = is_overtaken && (self.late_keys.is_empty() || !follows(sub_batch.rows[place]));
+            let is_next = |row| self.late_keys.is_followed_by(key_hash(rows, row), self.spool.origin(offsets[place]));
+            let is_overtaken = is_overtaken && (self.late_keys.is_empty() || !is_next(sub_batch.rows[place]));
             match ranges.last_mut() {
                 Some((range, last)) if *last == is_overtaken => range.end += 1,
                 _ => ranges.push((place..place + 1, is_overtaken)),
@@ -50,13 +50,17 @@ impl Writer {
         match superseded {
             Some(superseded) if rows.plan.last_written().is_none() => {
                 let superseded: HashSet<u32> = superseded.iter().copied().collect();
-                let inserted = sub_batch.rows.iter().filter(|row| !superseded.contains(row));
-                inserted.for_each(|&row| self.late_keys.insert(key_hash(rows, row)));
+                for (place, &row) in sub_batch.rows.iter().enumerate().filter(|(_, row)| !superseded.contains(row)) {
+                    self.late_keys.insert(key_hash(rows, row), self.spool.origin(sub_batch.offset(place)));
+                }
             }
             None if !self.late_keys.is_empty() => {
                 for (place, &row) in sub_batch.rows.iter().enumerate() {
-                    if !self.spool.lateness(sub_batch.offset(place)).0 {
-                        self.late_keys.remove(key_hash(rows, row));
+                    let (offset, hash) = (sub_batch.offset(place), key_hash(rows, row));
+                    if self.spool.lateness(offset).0 {
+                        self.late_keys.advance(hash, self.spool.origin(offset));
+                    } else {
+                        self.late_keys.remove(hash);
                     }
                 }
             }

@@ -1,27 +1,36 @@
 //! The keys whose rows a late event has inserted.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 /// More keys are not told apart: their events count as overtaken.
 const KEYS_MAX: usize = 200_000;
 
-/// Keys by their hash. What comes after the late event that inserted the row, in the same replay, may update it: no later event can have
-/// written it before. Lost at the end of the process.
+/// Keys by their hash, each with the origin of the last late event that wrote its row. A late event of the same origin or a higher one may
+/// update the row: no event that is later than itself has written it. Lost at the end of the process.
 #[derive(Debug, Default)]
-pub(super) struct LateKeys(HashSet<u64>);
+pub(super) struct LateKeys(HashMap<u64, u64>);
 
 impl LateKeys {
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    pub(super) fn contains(&self, hash: u64) -> bool {
-        self.0.contains(&hash)
+    /// Whether the row of the key was inserted by a late event, and last written by one that is not later than this one.
+    pub(super) fn is_followed_by(&self, hash: u64, origin: u64) -> bool {
+        self.0.get(&hash).is_some_and(|last| *last <= origin)
     }
 
-    pub(super) fn insert(&mut self, hash: u64) {
+    /// A late event has inserted the row.
+    pub(super) fn insert(&mut self, hash: u64, origin: u64) {
         if self.0.len() < KEYS_MAX {
-            self.0.insert(hash);
+            self.0.insert(hash, origin);
+        }
+    }
+
+    /// A late event has written a row that may be one of these.
+    pub(super) fn advance(&mut self, hash: u64, origin: u64) {
+        if let Some(last) = self.0.get_mut(&hash) {
+            *last = origin.max(*last);
         }
     }
 

@@ -303,6 +303,26 @@ fn events_of_a_key_in_replayed_messages_are_written_in_their_order() {
 }
 
 #[test]
+fn messages_that_are_replayed_in_another_order_do_not_overwrite_later_ones() {
+    let mut bench = Bench::new(&[("event.path", "/wrong")]);
+    let messages: Vec<String> = (1..=5).map(|duration| envelope(&event("a", duration))).collect();
+    bench.run(&[&messages]);
+    bench.set(&ENVELOPES);
+    let sink = Sink::open(&bench.config).unwrap();
+    sink.start().unwrap();
+    let one = |offset| Selection::Offsets(vec![offset]);
+    for (selection, duration) in [(one(2), 3), (one(0), 3), (Selection::All, 5)] {
+        sink.replay(&selection).unwrap();
+        while sink.stats().pending > 0 {
+            sink.poll(Some(Duration::from_millis(1))).unwrap();
+        }
+        assert_eq!(bench.rows(), [format!("a|i3|{duration}")]);
+    }
+    sink.close_within(Duration::from_secs(60)).unwrap();
+    assert_eq!(sink.stats().superseded, 2, "the first and the second");
+}
+
+#[test]
 fn a_dry_run_reports_that_all_events_of_a_message_would_be_superseded() {
     let mut bench = Bench::new(&[("event.path", "/wrong")]);
     bench.run(&[&[
