@@ -79,6 +79,10 @@ impl MessagePattern {
     pub(super) fn from_text(text: &str) -> Result<Self> {
         match DeValue::parse(text) {
             Ok(value) if value.get_ref().is_table() => Self::from_toml(value.get_ref()),
+            // A message that is JSON has its names in quotes.
+            Err(error) if ["pointer", "close_code"].iter().any(|name| begins_table(text, name)) => {
+                Err(bad(&format!("not an inline TOML table: {}", error.message())))
+            }
             _ => Ok(Self::Text(text.into())),
         }
     }
@@ -97,7 +101,13 @@ impl MessagePattern {
         for (_, name, value) in in_order(table) {
             match name {
                 "pointer" => pointer = Some(value.as_str().ok_or_else(|| bad("`pointer` is not text"))?.to_owned()),
-                "equals" => equals = Some(values(value)?),
+                "equals" => {
+                    let values = values(value)?;
+                    if values.is_empty() {
+                        return Err(bad("`equals` is empty"));
+                    }
+                    equals = Some(values);
+                }
                 "close_code" => close_code = Some(code(value)?),
                 _ => return Err(bad(&format!("unknown member {}", shown(name)))),
             }
@@ -138,6 +148,12 @@ fn bad(reason: &str) -> Error {
     Error::config(reason).with_hint(HINT)
 }
 
+/// Whether the text is meant as a table with this name.
+fn begins_table(text: &str, name: &str) -> bool {
+    let inside = text.trim_start().strip_prefix('{').map(str::trim_start);
+    inside.is_some_and(|inside| inside.strip_prefix(name).is_some_and(|rest| rest.trim_start().starts_with('=')))
+}
+
 fn values(toml: &DeValue<'_>) -> Result<Vec<serde_json::Value>> {
     match toml {
         DeValue::Array(values) => values.iter().map(|value| scalar(value.get_ref())).collect(),
@@ -168,4 +184,27 @@ fn scalar(toml: &DeValue<'_>) -> Result<serde_json::Value> {
 fn code(toml: &DeValue<'_>) -> Result<u16> {
     let number = toml.as_integer().and_then(|number| u16::from_str_radix(number.as_str(), number.radix()).ok());
     number.filter(|code| (1000..5000).contains(code)).ok_or_else(|| bad("`close_code` is a number from 1000 to 4999"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_that_is_broken_is_no_message() {
+        let read = |text: &str| MessagePattern::from_text(text);
+        let text = |text: &str| MessagePattern::Text(text.into());
+        for message in ["\"pong\"", r#"{"pointer":"/a"}"#, "{ pointers", "pointer = 1"] {
+            assert_eq!(read(message).unwrap(), text(message));
+        }
+        let check = |text: &str, reason: &str| {
+            let error = read(text).unwrap_err();
+            assert!(error.message().contains(reason) && error.hint().is_some(), "{text}: {error:?}");
+        };
+        check(r#"{ pointer = "/id", equals = abc }"#, "not an inline TOML table");
+        check("{close_code=4429", "not an inline TOML table");
+        check(r#"{ pointer = "/id", equals = [] }"#, "empty");
+        check("{ close_code = 42 }", "1000 to 4999");
+        check(r#"{ pointer = "/id", close_code = 4429 }"#, "needs `pointer`");
+    }
 }

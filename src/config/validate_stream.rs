@@ -217,6 +217,15 @@ impl StreamConfig {
         for (_, pointer) in placeholders(ack) {
             pointer::check(pointer).map_err(|error| error.while_doing("stream.ack"))?;
         }
+        let bad = |reason: &str| {
+            Err(Error::config(format!("stream.ack: {reason}")).with_hint("write a placeholder such as {/eventId}"))
+        };
+        if ack.contains(TOKEN) || ack.contains(STREAM_ID) {
+            return bad("the only placeholders are JSON pointers of the message");
+        }
+        if ack.matches("{/").count() != placeholders(ack).count() {
+            return bad("a placeholder is not closed");
+        }
         Ok(())
     }
 

@@ -336,13 +336,11 @@ impl<'a> Sender<'a> {
             self.token_expiry = unread.token_expiry.or(self.token_expiry);
             self.become_open();
         }
-        if let Some(code) = unread.close {
-            let _ = self.write_control(frames::close(code, ""));
-            return Some(self.end_and_wait());
-        }
-        if let Some((code, reason)) = unread.violation {
+        let reply = unread.close.map(|code| (code, "")).or(unread.violation);
+        if let Some((code, reason)) = reply {
             let _ = self.write_control(frames::close(code, reason));
-            return Some(self.end_and_wait());
+            // The end of the client may have come with its close frame, and comes only once.
+            return Some(if unread.is_ended { Ending::Over } else { self.end_and_wait() });
         }
         unread.is_ended.then_some(Ending::Over)
     }

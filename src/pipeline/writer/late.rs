@@ -33,8 +33,9 @@ impl Writer {
         let offsets: Vec<u64> = (0..sub_batch.rows.len()).map(|place| sub_batch.offset(place)).collect();
         let rows = &sub_batch.batch.rows;
         for (place, is_overtaken) in self.spool.are_overtaken(&offsets)?.into_iter().enumerate() {
-            let is_next = |row| self.late_keys.is_followed_by(key_hash(rows, row), self.spool.origin(offsets[place]));
-            let is_overtaken = is_overtaken && (self.late_keys.is_empty() || !is_next(sub_batch.rows[place]));
+            let is_next = |origin| self.late_keys.is_followed_by(key_hash(rows, sub_batch.rows[place]), origin);
+            let is_overtaken = is_overtaken
+                && (self.late_keys.is_empty() || !self.spool.replayed_from(offsets[place]).is_some_and(is_next));
             match ranges.last_mut() {
                 Some((range, last)) if *last == is_overtaken => range.end += 1,
                 _ => ranges.push((place..place + 1, is_overtaken)),
@@ -44,14 +45,16 @@ impl Writer {
     }
 
     /// After the commit of a sub-batch; `superseded`: its late events that left their rows as they were, `None` if its events are not late.
-    /// Where the row's timestamp follows each update, it decides alone.
+    /// Where the row's timestamp follows each update, it decides alone; and the order of imported events is not known.
     pub(super) fn note_late_keys(&mut self, sub_batch: SubBatch<'_>, superseded: Option<&[u32]>) {
         let rows = &sub_batch.batch.rows;
         match superseded {
             Some(superseded) if rows.plan.last_written().is_none() => {
                 let superseded: HashSet<u32> = superseded.iter().copied().collect();
                 for (place, &row) in sub_batch.rows.iter().enumerate().filter(|(_, row)| !superseded.contains(row)) {
-                    self.late_keys.insert(key_hash(rows, row), self.spool.origin(sub_batch.offset(place)));
+                    if let Some(origin) = self.spool.replayed_from(sub_batch.offset(place)) {
+                        self.late_keys.insert(key_hash(rows, row), origin);
+                    }
                 }
             }
             None if !self.late_keys.is_empty() => {

@@ -72,6 +72,9 @@ pub(super) fn granted(
     {
         return Err(refused_with_success(&oauth_error, response.status.as_u16(), hints, secrets));
     }
+    let mut secrets = secrets.to_vec();
+    secrets.extend(token.and_then(Value::as_str).map(str::trim));
+    let secrets = &secrets[..];
     check_token_type(fields.get("token_type"), secrets).map_err(unusable)?;
     let header = match token {
         Some(Value::String(token)) => {

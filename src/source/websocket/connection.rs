@@ -260,8 +260,11 @@ impl Connection {
         let heard = self.conversation.hear(message, now);
         let mut events = 0;
         if let (Heard::Events, Some(rules)) = (&heard, self.conversation.rules()) {
-            events = rules.unwrap(message, self.frames.is_cut(message.len()), burst);
+            let is_cut = self.frames.is_cut(message.len());
+            events = rules.unwrap(message, is_cut, burst);
+            // Of a message that was cut, not everything is kept.
             if events > 0
+                && !is_cut
                 && let Some(ack) = rules.ack(message)
             {
                 self.outbox.acknowledge_later(&ack);

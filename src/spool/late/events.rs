@@ -34,7 +34,8 @@ impl Spool {
         self.replayed_from(offset).unwrap_or(offset)
     }
 
-    fn replayed_from(&self, offset: u64) -> Option<u64> {
+    /// The same where there is one: an imported event has none.
+    pub(crate) fn replayed_from(&self, offset: u64) -> Option<u64> {
         range_of(&sync::lock(&self.late), offset).and_then(|(_, range)| range.origin)
     }
 

@@ -65,7 +65,7 @@ pub(crate) fn show(message: &[u8], secrets: &[Secret]) -> String {
     let size = text.len();
     match serde_json::from_str(text) {
         Ok(Value::Object(members)) => format!("an object{} ({size} bytes)", names(&members, secrets)),
-        Ok(Value::Array(elements)) => format!("an array of {} elements ({size} bytes)", elements.len()),
+        Ok(Value::Array(elements)) => format!("an array of length {} ({size} bytes)", elements.len()),
         Ok(_) => format!("a JSON text ({size} bytes)"),
         Err(_) => format!("a text that is not JSON ({size} bytes)"),
     }
@@ -118,7 +118,7 @@ mod tests {
     fn what_may_be_an_event_is_described_only() {
         check(br#"{"agentId":"hunter2"}"#, "an object with agentId (21 bytes)");
         check(br#"{"type":"call","c":"hunter2","b":2,"a":1}"#, "an object with a, b, c, … (41 bytes)");
-        check(br#"[{"agentId":"hunter2"},2]"#, "an array of 2 elements (25 bytes)");
+        check(br#"[{"agentId":"hunter2"},2]"#, "an array of length 2 (25 bytes)");
         check(br#""{\"agentId\":\"hunter2\"}""#, "a JSON text (27 bytes)");
         check(br#"{"agentId":"hunter2""#, "a text that is not JSON (20 bytes)");
         check(br#"{"error":"hunter2"} {"#, "a text that is not JSON (21 bytes)");
