@@ -283,3 +283,25 @@ pub(crate) fn placeholders(ack: &str) -> impl Iterator<Item = (&str, &str)> {
         Some(found)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_acknowledgement_has_the_pointers_of_its_message_only() {
+        let validate = |ack: &str| StreamConfig { ack: Some(ack.into()), ..StreamConfig::default() }.validate_ack();
+        for ack in ["ok", r#"{"ack":{/eventId}}"#, "{/a}{/b~1c}"] {
+            validate(ack).unwrap();
+        }
+        for (ack, reason) in [
+            (r#"{"token":"{token}"}"#, "the only placeholders"),
+            ("{stream_id}", "the only placeholders"),
+            (r#"["ack",{/eventId]"#, "not closed"),
+            ("{/a~2}", "~0 or ~1"),
+        ] {
+            let error = validate(ack).unwrap_err();
+            assert!(error.message().contains(reason) && error.hint().is_some(), "{ack}: {error:?}");
+        }
+    }
+}

@@ -165,6 +165,13 @@ fn a_good_status_with_a_bad_body_names_the_fault() {
 }
 
 #[test]
+fn a_scope_that_repeats_the_token_is_not_shown() {
+    let error = body(r#"{"access_token":"tok-secret","scope":"a tok-secret"}"#).unwrap_err();
+    assert!(error.message().contains("the server granted `a ***`"), "{error}");
+    assert_clean(&error);
+}
+
+#[test]
 fn an_impossible_lifetime_counts_as_none() {
     let lifetime = |expires_in: &str| {
         let token = body(&format!(r#"{{"access_token":"tok","expires_in":{expires_in}}}"#));

@@ -68,6 +68,32 @@ fn events_before_the_answer_are_acknowledged_and_others_are_not() {
     assert_eq!(read_all(&mut source).1.unwrap(), ReadOutcome::Closed);
 }
 
+#[test]
+fn a_message_of_which_only_the_beginning_is_kept_is_not_acknowledged() {
+    let server = TestServer::stream(|_, peer| {
+        let line = format!("{{\"id\":\"{}\"}}\n", "x".repeat(1 << 20));
+        peer.open(&[text(&line.repeat(65)), text(r#"{"id":1}"#), close(1000, "")].concat());
+        let mut texts = 0;
+        loop {
+            match peer.receive().0 {
+                1 => texts += 1,
+                8 => break,
+                _ => {}
+            }
+        }
+        assert_eq!(texts, 1, "for the second message alone");
+    });
+    let lines = [("event.lines", "true"), ("stream.ack", "ok")];
+    let mut source = source(&with(&server, &lines));
+    source.connect(&mut Burst::default()).unwrap();
+    let mut seen = 0;
+    while seen < 2 {
+        seen += read(&mut source, 1).messages();
+        source.kept();
+    }
+    assert_eq!(read_all(&mut source).1.unwrap(), ReadOutcome::Closed);
+}
+
 /// A server whose sockets hold little.
 #[cfg(feature = "simulator")]
 fn narrow(script: impl Fn(&mut Peer) + Send + Sync + 'static) -> TestServer {
