@@ -70,7 +70,8 @@ fn events_before_the_answer_are_acknowledged_and_others_are_not() {
 
 #[test]
 fn a_message_of_which_only_the_beginning_is_kept_is_not_acknowledged() {
-    let server = TestServer::stream(|_, peer| {
+    let (sender, received) = mpsc::channel();
+    let server = TestServer::stream(move |_, peer| {
         let line = format!("{{\"id\":\"{}\"}}\n", "x".repeat(1 << 20));
         peer.open(&[text(&line.repeat(65)), text(r#"{"id":1}"#), close(1000, "")].concat());
         let mut texts = 0;
@@ -81,7 +82,7 @@ fn a_message_of_which_only_the_beginning_is_kept_is_not_acknowledged() {
                 _ => {}
             }
         }
-        assert_eq!(texts, 1, "for the second message alone");
+        sender.send(texts).unwrap();
     });
     let lines = [("event.lines", "true"), ("stream.ack", "ok")];
     let mut source = source(&with(&server, &lines));
@@ -92,6 +93,7 @@ fn a_message_of_which_only_the_beginning_is_kept_is_not_acknowledged() {
         source.kept();
     }
     assert_eq!(read_all(&mut source).1.unwrap(), ReadOutcome::Closed);
+    assert_eq!(received.recv_timeout(PATIENCE).unwrap(), 1, "for the second message alone");
 }
 
 /// A server whose sockets hold little.
