@@ -31,6 +31,7 @@ mod fence;
 mod foreign_servers;
 mod foreign_text;
 mod gaps;
+mod gateways;
 mod guard;
 mod identity;
 mod inputs;

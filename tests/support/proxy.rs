@@ -168,7 +168,8 @@ impl Shared {
     }
 }
 
-fn pass(mut from: TcpStream, mut to: TcpStream, cut: impl Fn(&[u8]) -> Option<usize>) {
+/// Passes bytes one way until an end, or until `cut` says how many of them still pass.
+pub fn pass(mut from: TcpStream, mut to: TcpStream, cut: impl Fn(&[u8]) -> Option<usize>) {
     let mut buffer = [0; 16384];
     while let Ok(read @ 1..) = from.read(&mut buffer) {
         let answer = &buffer[..read];
