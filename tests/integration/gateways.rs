@@ -53,7 +53,7 @@ impl Bench {
                 Poll::Closed => return statuses,
                 Poll::Notice(Notice::Error(error)) => statuses.extend(error.http_status()),
                 Poll::Notice(_) => {}
-                other => panic!("nothing happens; the last is {other:?}: {:?}", self.sink.stats()),
+                other @ Poll::TimedOut => panic!("nothing happens; the last is {other:?}: {:?}", self.sink.stats()),
             }
         }
     }

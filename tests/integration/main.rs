@@ -38,6 +38,7 @@ mod inputs;
 mod late;
 mod limits;
 mod lost_files;
+mod lost_files_at_start;
 mod outage;
 mod peek_stream;
 mod pgbouncer;

@@ -97,6 +97,11 @@ impl Proxy {
         });
     }
 
+    /// How many connections were passed on since the last cut.
+    pub fn connections(&self) -> usize {
+        self.shared.rules.lock().unwrap().open.len()
+    }
+
     /// How many answers were cut.
     pub fn cuts(&self) -> u64 {
         self.shared.cuts.load(Ordering::SeqCst)
