@@ -13,7 +13,7 @@ use crate::spool::disk::{Reserve, WalCheckpointer};
 use crate::spool::errors::own_file_error;
 use crate::spool::file::SpoolFile;
 use crate::spool::guard::Guard;
-use crate::spool::identity::{Lock, holder, owner};
+use crate::spool::identity::{Lock, Opened, holder, owner};
 use crate::spool::late::LateRanges;
 use crate::spool::offsets::{Checkpoints, Offsets};
 use crate::spool::statements::flushed;
@@ -29,6 +29,8 @@ pub(crate) struct Spool {
     /// Names this opening there.
     owner: String,
     unchecked_from: u64,
+    /// For the watch.
+    pub(super) opened: Opened,
     pub(super) reserve: Reserve,
     pub(super) bytes_max: u64,
     pub(super) dead_letters_bytes_max: u64,
@@ -107,6 +109,7 @@ impl Spool {
     pub(crate) fn open(config: &Config) -> Result<Self> {
         let file = SpoolFile::open(&config.spool.path, config.spool.sync)?;
         Ok(Self {
+            opened: Opened::at(&file.path),
             reserve: Reserve::beside(&file.path),
             path: file.path,
             id: file.id,

@@ -2,7 +2,7 @@
 #![cfg(unix)]
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use cxsink::config::OnNormalClose;
@@ -12,35 +12,7 @@ use cxsink::{Notice, Sink, State};
 use crate::support;
 use crate::support::postgres::{PATIENCE, TestDatabase};
 use crate::support::proxy::Proxy;
-use crate::support::spool::{event, events, open, prepare, started, stored};
-
-/// What is done to the file while a sink has it open.
-#[derive(Debug, Clone, Copy)]
-enum Harm {
-    Removed,
-    FolderRemoved,
-    Replaced,
-    Moved,
-    FolderMoved,
-}
-
-impl Harm {
-    const ALL: [Self; 5] = [Self::Removed, Self::FolderRemoved, Self::Replaced, Self::Moved, Self::FolderMoved];
-
-    fn apply(self, spool: &Path) {
-        let folder = spool.parent().unwrap();
-        match self {
-            Self::Removed => fs::remove_file(spool).unwrap(),
-            Self::FolderRemoved => fs::remove_dir_all(folder).unwrap(),
-            Self::Replaced => {
-                fs::write(folder.join("new"), "another").unwrap();
-                fs::rename(folder.join("new"), spool).unwrap();
-            }
-            Self::Moved => fs::rename(spool, folder.join("old.db")).unwrap(),
-            Self::FolderMoved => fs::rename(folder, folder.with_file_name("moved")).unwrap(),
-        }
-    }
-}
+use crate::support::spool::{Harm, event, events, open, prepare, started, stored};
 
 /// A sink on an endless stream, behind a proxy.
 struct Bench {

@@ -7,6 +7,7 @@ pub mod connect_proxy;
 pub mod disk;
 pub mod echo;
 pub mod foreign;
+pub mod gateway;
 pub mod issuer;
 pub mod journal;
 pub mod oracle;

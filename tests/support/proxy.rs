@@ -97,6 +97,11 @@ impl Proxy {
         });
     }
 
+    /// How many connections were passed on since the last cut.
+    pub fn connections(&self) -> usize {
+        self.shared.rules.lock().unwrap().open.len()
+    }
+
     /// How many answers were cut.
     pub fn cuts(&self) -> u64 {
         self.shared.cuts.load(Ordering::SeqCst)
@@ -168,7 +173,8 @@ impl Shared {
     }
 }
 
-fn pass(mut from: TcpStream, mut to: TcpStream, cut: impl Fn(&[u8]) -> Option<usize>) {
+/// Passes bytes one way until an end, or until `cut` says how many of them still pass.
+pub fn pass(mut from: TcpStream, mut to: TcpStream, cut: impl Fn(&[u8]) -> Option<usize>) {
     let mut buffer = [0; 16384];
     while let Ok(read @ 1..) = from.read(&mut buffer) {
         let answer = &buffer[..read];

@@ -2,6 +2,7 @@
 
 mod inode;
 mod lock;
+mod opened;
 mod own_file;
 pub(super) mod owner;
 mod ownership;
@@ -9,6 +10,7 @@ mod watch;
 
 pub(super) use inode::Inode;
 pub(super) use lock::{Lock, NETWORK_FILE_SYSTEMS, acquire, check_name, check_place, holder, in_use, resolve};
+pub(super) use opened::Opened;
 pub(super) use own_file::{beside, open_own, with_end};
 pub(crate) use ownership::Ownership;
 pub(super) use watch::Watch;

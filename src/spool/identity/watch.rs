@@ -11,7 +11,8 @@ use crate::error::{Class, Error};
 use crate::files::open::{create_private, create_private_folder, free_bytes};
 use crate::spool::identity::inode::{FileId, Inode};
 use crate::spool::identity::lock::Lock;
-use crate::spool::identity::own_file::{beside, with_end};
+use crate::spool::identity::opened::Opened;
+use crate::spool::identity::own_file::beside;
 use crate::spool::queue::Spool;
 use crate::time::clock::{Clock, SystemClock};
 
@@ -24,8 +25,6 @@ const DOUBT_MIN: Duration = Duration::from_secs(3);
 const LOG_MAX: u64 = 4 << 20;
 /// How often a loss is reported until its events are in the table.
 const REPORT_INTERVAL: Duration = Duration::from_secs(60);
-/// The log, and the index of it that the processes share.
-const COMPANIONS: [&str; 2] = ["-wal", "-shm"];
 
 const LOST_HINT: &str = "let the sink end by itself, when the events that it still has are in the table, and find out which program \
     does this; start it again afterwards, with the spool's own files in their place";
@@ -33,7 +32,6 @@ const LOST_HINT: &str = "let the sink end by itself, when the events that it sti
 /// The state of a watch.
 #[derive(Debug)]
 pub(in crate::spool) struct Watch {
-    companions: Vec<(PathBuf, FileId)>,
     next: Instant,
     /// The size at the last look that found nothing wrong.
     size: u64,
@@ -53,14 +51,8 @@ enum Look {
 }
 
 impl Watch {
-    /// For a spool that has just been opened.
     pub(in crate::spool) fn begin(spool: &Spool) -> Self {
-        let companion = |end: &&str| {
-            let path = with_end(spool.path(), end);
-            fs::metadata(&path).ok().map(|found| (path, FileId::of(&found)))
-        };
-        let companions = COMPANIONS.iter().filter_map(companion).collect();
-        Self { companions, next: Instant::now(), size: 0, doubt: None, names: 1 }
+        Self { next: Instant::now(), size: spool.opened.size, doubt: None, names: 1 }
     }
 
     /// The time until the next look.
@@ -83,13 +75,13 @@ impl Watch {
             return;
         }
         let names = self.names;
-        let look = spool.with_lock(|lock| self.examine(lock.inode(), spool.path())).unwrap_or(Look::Good);
+        let look = spool.with_lock(|lock| self.examine(lock.inode(), spool)).unwrap_or(Look::Good);
         match look {
             Look::Good => {}
             Look::Doubtful => self.next = Instant::now() + DOUBT_INTERVAL,
             Look::Lost(what) => {
                 if spool.with_lock(|lock| lock.inode().is_removed()).unwrap_or(false) {
-                    self.remove_companions();
+                    remove_companions(&spool.opened);
                 }
                 let error = Error::spool(format!("watching the spool {}: {what}", spool.path().display()));
                 let error = error.with_hint(LOST_HINT);
@@ -107,7 +99,8 @@ impl Watch {
         }
     }
 
-    fn examine(&mut self, inode: &Inode, path: &Path) -> Look {
+    fn examine(&mut self, inode: &Inode, spool: &Spool) -> Look {
+        let path = spool.path();
         let Ok(metadata) = inode.metadata() else { return Look::Good };
         #[cfg(unix)]
         {
@@ -121,22 +114,11 @@ impl Watch {
             let place = inode.place().map_or_else(String::new, |place| format!("; it is {} now", place.display()));
             return Look::Lost(format!("the file was {what}{place}"));
         }
-        let displaced = self.companions.iter().find_map(|(path, id)| Some((path, displaced(path, *id)?)));
+        let displaced = spool.opened.companions.iter().find_map(|(path, id)| Some((path, displaced(path, *id)?)));
         if let Some((path, what)) = displaced {
             return Look::Lost(format!("its part {} was {what}", path.display()));
         }
         self.examine_size(inode, path, metadata.len())
-    }
-
-    /// The log of a file that is gone would be taken for that of a new file under its name.
-    fn remove_companions(&self) {
-        for (path, id) in &self.companions {
-            if displaced(path, *id).is_none()
-                && let Err(error) = fs::remove_file(path)
-            {
-                log::warn!("removing {}: {error}", path.display());
-            }
-        }
     }
 
     /// While the log is copied into the file, its header may already name the pages that are written next; on a full disk for as long
@@ -159,6 +141,17 @@ impl Watch {
             Some(_) => lost("truncated"),
             None if before.is_none() => Look::Doubtful,
             None => lost("overwritten"),
+        }
+    }
+}
+
+/// The log of a file that is gone would be taken for that of a new file under its name.
+fn remove_companions(opened: &Opened) {
+    for (path, id) in &opened.companions {
+        if displaced(path, *id).is_none()
+            && let Err(error) = fs::remove_file(path)
+        {
+            log::warn!("removing {}: {error}", path.display());
         }
     }
 }

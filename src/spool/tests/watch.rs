@@ -76,6 +76,30 @@ fn a_file_that_is_not_what_was_opened_is_noticed() {
     says("-shm was moved away or removed", &|path| fs::remove_file(part(path, "-shm")).unwrap());
 }
 
+/// The sink is open for as long as the application likes, and for as long as `start()` waits for the destination.
+#[test]
+fn what_happens_to_a_file_before_it_is_watched_is_noticed() {
+    let says = |what: &str, change: &dyn Fn(&Path)| {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("spool.db");
+        // The end of an earlier process copies its log into the file.
+        append(&Spool::open(&config(&path)).unwrap(), &[b"a"]);
+        let spool = Spool::open(&config(&path)).unwrap();
+        append(&spool, &[b"b"]);
+        change(&path);
+        let found = losses(&spool, &mut Watch::begin(&spool));
+        assert!(found.len() == 1 && found[0].contains(what), "{what}: {found:?}");
+    };
+    says("was removed", &|path| fs::remove_file(path).unwrap());
+    says("truncated", &|path| File::options().write(true).open(path).unwrap().set_len(0).unwrap());
+    says("truncated", &|path| File::options().write(true).open(path).unwrap().set_len(4096).unwrap());
+    says("-wal was moved away or removed", &|path| fs::remove_file(part(path, "-wal")).unwrap());
+    says("-shm was replaced by another one", &|path| {
+        fs::remove_file(part(path, "-shm")).unwrap();
+        fs::write(part(path, "-shm"), "another").unwrap();
+    });
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn the_new_place_of_a_moved_file_is_named() {

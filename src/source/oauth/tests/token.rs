@@ -292,19 +292,20 @@ fn after_a_token_a_missing_secret_file_is_waited_for() {
 #[test]
 fn every_status_can_request_a_wait() {
     let check = |status: &'static str| {
-        let (sender, refused) = mpsc::channel();
-        let server = TestServer::http(move |_, peer| {
-            peer.send(response(status, "Retry-After: 60\r\n", ""));
-            sender.send(()).unwrap();
+        let server = TestServer::http(move |number, peer| match number {
+            0 => peer.send(response(status, "Retry-After: 60\r\n", "")),
+            _ => peer.send(token_response("late")),
         });
-        let stop = StopSignal::new();
-        let tokens = TokenCache::new(&server.config(), stop.clone(), Arc::new(SystemClock), Arc::new(|_| ())).unwrap();
+        let clock = HandClock::new();
+        let tokens =
+            TokenCache::new(&server.config(), StopSignal::new(), Arc::clone(&clock) as _, Arc::new(|_| ())).unwrap();
         assert_eq!(tokens.token(None).unwrap_err().http_status(), Some(status[..3].parse().unwrap()));
-        let stopping = stop_when(&stop, refused);
-        // This one waits until the stop.
-        assert_eq!(tokens.token(None).unwrap_err().kind(), ErrorKind::State);
-        assert!(stopping.join().unwrap().elapsed() < Duration::from_secs(1));
-        assert_eq!(server.requests.lock().unwrap().len(), 1, "{status}");
+        // The last of it is real time.
+        let rest = Duration::from_millis(100);
+        clock.move_to(Duration::from_millis(59_900));
+        let begin = Instant::now();
+        assert_eq!(tokens.token(None).unwrap().secret(), "late");
+        assert!(begin.elapsed() >= rest, "{status}");
     };
     check("503 Busy");
     check("500 Oops");

@@ -3,12 +3,12 @@
 use super::tests::*;
 use super::*;
 use crate::error::{Class, ErrorKind};
-use crate::source::test_server::{PATIENCE, Peer, TestServer, close, frame, response, stop_when};
+use crate::source::test_server::{HandClock, PATIENCE, Peer, TestServer, close, frame, response};
 use crate::time::clock::SystemClock;
 use std::io::Write as _;
 use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Connects once to a server that answers the handshake with `text` and keeps the connection open.
 fn refused_by(text: impl AsRef<[u8]>) -> Error {
@@ -173,35 +173,40 @@ fn single_bytes_do_not_stretch_the_deadline() {
 }
 
 #[test]
-fn a_server_that_requests_a_wait_gets_no_connection_until_then() {
-    let (sender, refused) = mpsc::channel();
-    let server = TestServer::stream(move |_, peer| {
-        peer.send(response("429 Slow Down", "Retry-After: 60\r\n", ""));
-        sender.send(()).unwrap();
-    });
-    let stop = StopSignal::new();
-    let mut source = source_with(&server.config(), &stop);
-    assert_eq!(source.connect(&mut Burst::default()).unwrap_err().http_status(), Some(429));
-    let stopping = stop_when(&stop, refused);
-    // This one waits until the stop.
-    assert_eq!(source.connect(&mut Burst::default()).unwrap_err().kind(), ErrorKind::State);
-    assert!(stopping.join().unwrap().elapsed() < Duration::from_secs(1));
-    assert_eq!(server.requests.lock().unwrap().len(), 2, "one token and one handshake");
+fn every_status_can_request_a_wait() {
+    let check = |status: &'static str| {
+        let server = TestServer::stream(move |number, peer| match number {
+            0 => peer.send(response(status, "Retry-After: 60\r\n", "")),
+            _ => peer.open(&[]),
+        });
+        let clock = HandClock::new();
+        let mut source =
+            WebsocketSource::new(&server.config(), StopSignal::new(), Arc::clone(&clock) as _, Arc::new(|_| ()))
+                .unwrap();
+        let refused = source.connect(&mut Burst::default()).unwrap_err();
+        assert_eq!(refused.http_status(), Some(status[..3].parse().unwrap()));
+        // The last of it is real time.
+        let rest = Duration::from_millis(100);
+        clock.move_to(Duration::from_millis(59_900));
+        let begin = Instant::now();
+        source.connect(&mut Burst::default()).unwrap();
+        assert!(begin.elapsed() >= rest, "{status}");
+    };
+    check("429 Slow Down");
+    check("502 Bad Gateway");
+    check("418 Teapot");
 }
 
 #[test]
-fn every_status_can_request_a_wait() {
-    let (sender, refused) = mpsc::channel();
-    let server = TestServer::stream(move |_, peer| {
-        peer.send(response("502 Bad Gateway", "Retry-After: 60\r\n", ""));
-        sender.send(()).unwrap();
-    });
+fn a_stop_ends_the_wait_that_the_server_requests() {
+    let server = TestServer::stream(|_, peer| peer.send(response("429 Slow Down", "Retry-After: 60\r\n", "")));
     let stop = StopSignal::new();
     let mut source = source_with(&server.config(), &stop);
-    assert_eq!(source.connect(&mut Burst::default()).unwrap_err().http_status(), Some(502));
-    let stopping = stop_when(&stop, refused);
+    assert_eq!(source.connect(&mut Burst::default()).unwrap_err().http_status(), Some(429));
+    stop.set();
+    let begin = Instant::now();
     assert_eq!(source.connect(&mut Burst::default()).unwrap_err().kind(), ErrorKind::State);
-    stopping.join().unwrap();
+    assert!(begin.elapsed() < PATIENCE);
     assert_eq!(server.requests.lock().unwrap().len(), 2, "one token and one handshake");
 }
 
