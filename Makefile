@@ -41,11 +41,8 @@ bench: .venv/stamp ## Throughput, latency, CPU and memory beside what the databa
 	@PYTHONPATH=target/bench-python scripts/with-postgres --durable sh -c '.venv/bin/python benches/python_ingest.py \
 	    --destination "$$CXSINK_TEST_POSTGRES" $(if $(QUICK),--events 50000 --rounds 1)'
 
-# Ten times the kills, a backlog of five million events, and property tests of ten thousand cases each: some twenty minutes.
-soak: .venv/stamp ## The tests of faults and properties for longer
-	@scripts/with-postgres env CXSINK_CRASH_KILLS=300 CXSINK_LIMITS_EVENTS=5000000 PROPTEST_CASES=10000 sh -ec '\
-	    cargo test --locked --all-features --lib; \
-	    cargo test --locked --all-features --test integration -- crash:: limits:: outage:: fence:: configuration::'
+soak: .venv/stamp ## The tests of faults and properties again and again, for an hour (MINUTES=n)
+	@.venv/bin/python scripts/soak $(MINUTES)
 
 fuzz: ## Fuzz event bytes, configuration text and spool files for a minute each (needs a nightly Rust and cargo-fuzz)
 	for target in event config spool; do cargo +nightly fuzz run $$target -- -max_total_time=60 || exit 1; done
