@@ -37,6 +37,7 @@ mod inputs;
 mod late;
 mod limits;
 mod lost_files;
+mod mapping;
 mod outage;
 mod peek_stream;
 mod pgbouncer;
