@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::config::{Config, MappingConfig, SchemaConfig, UpdateMode};
+use crate::config::{Config, SchemaConfig};
 use crate::destination::{Applied, Checkpoint, Destination, Fence, Write};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Burst;
@@ -12,7 +12,7 @@ use crate::rows::batch::Rows;
 use crate::rows::coalesce::{Coalesced, coalesce};
 use crate::rows::event::ParsedEvent;
 use crate::rows::schema::Schema;
-use crate::rows::{Column, ColumnType, Plan, map_event};
+use crate::rows::{Arrival, Column, ColumnType, Plan, map_event};
 use crate::simulator::{SimulatorOptions, generate};
 use crate::sink::{decode, encode, open_destination};
 use crate::spool::{Spool, SpooledEvents};
@@ -121,7 +121,7 @@ pub struct Batch {
 impl Preparation {
     /// Compiles the schema.
     pub fn new() -> Result<Self> {
-        let plan = Plan::new(&MappingConfig::default(), UpdateMode::Always, &default_table())?;
+        let plan = Plan::new(&Config::default(), &default_table())?;
         Self::for_plan(Arc::new(plan))
     }
 
@@ -143,7 +143,7 @@ impl Preparation {
     pub fn map(&self, events: &Parsed<'_>) -> Result<Batch> {
         let mut rows = Rows::new(Arc::clone(&self.plan));
         for (offset, event) in (0..).zip(&events.0) {
-            map_event(event, offset, &mut rows)?;
+            map_event(event, Arrival { offset, received_at: 0 }, &mut rows)?;
         }
         Ok(Batch { rows, coalesced: Vec::new() })
     }
@@ -189,7 +189,7 @@ impl Table {
         let mut destination = open_destination(config, StopSignal::new())?;
         destination.init_db(None)?;
         let table = destination.connect()?;
-        let plan = Arc::new(Plan::new(&config.mapping, config.destination.update, &table)?);
+        let plan = Arc::new(Plan::new(config, &table)?);
         destination.prepare(&plan)?;
         let owner = Some(OWNER.to_owned());
         let checkpoint = Checkpoint { name: SPOOL_ID.into(), position: 0, owner };

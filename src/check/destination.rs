@@ -64,7 +64,7 @@ fn reach(destination: &mut dyn Destination, steps: &mut Steps<'_>) -> Option<Tab
 
 fn columns(config: &Config, schema: Option<&Schema>, table: &Table, steps: &mut Steps<'_>) -> Option<Arc<Plan>> {
     let plan = steps.step("destination.columns", || {
-        let plan = Plan::of_columns(&config.mapping, config.destination.update, table)?;
+        let plan = Plan::of_columns(config, table)?;
         let names: Vec<&str> = plan.columns.iter().map(|column| column.name.as_str()).collect();
         let finding = Finding::good(format!("filled: {}", names.join(", ")));
         Ok((Arc::new(plan), finding))

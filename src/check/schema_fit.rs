@@ -130,7 +130,7 @@ mod tests {
         mapping.columns = vec![("k".into(), "/k".into()), ("c".into(), "/p".into())];
         mapping.key = vec!["k".into()];
         mapping.update = None;
-        mismatches(&Plan::new(&mapping, UpdateMode::Always, &table).unwrap(), &schema).join("; ")
+        mismatches(&Plan::of(&mapping, UpdateMode::Always, &table).unwrap(), &schema).join("; ")
     }
 
     fn schema(property: &str, rest: &str) -> String {

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use toml::de::DeValue;
 
 use crate::config::Secret;
-use crate::config::columns::{columns_from_text, in_order, inline, quoted, show_columns};
+use crate::config::columns::{in_order, inline, is_plain, pairs, quoted};
 use crate::config::conversation::MessagePattern;
 use crate::config::units::shown;
 use crate::error::{Error, Result};
@@ -17,9 +17,13 @@ use crate::error::{Error, Result};
 pub(super) type Pairs = Vec<(String, String)>;
 
 pub(super) fn pairs_from_text(text: &str) -> Result<Pairs> {
-    // The errors of columns would name the wrong thing, and a value may be a secret.
-    let pairs = columns_from_text(text);
-    pairs.map_err(|_| {
+    let read = if text.trim_start().starts_with('{') {
+        inline(text).and_then(|toml| pairs_from_toml(toml.get_ref())).ok()
+    } else {
+        pairs(text).ok()
+    };
+    // Without the reason: a value may be a secret.
+    read.ok_or_else(|| {
         Error::config("not of the form name=value").with_hint(r#"write NAME=VALUE pairs, or { "NAME" = "VALUE" }"#)
     })
 }
@@ -66,11 +70,21 @@ pub(super) fn check_pairs<'a>(pairs: impl Iterator<Item = (&'a String, &'a str)>
 }
 
 pub(super) fn show_secrets(pairs: &[(String, Secret)]) -> String {
-    show_columns(&pairs.iter().map(|(name, _)| (name.clone(), "***".into())).collect())
+    show_pairs(pairs.iter().map(|(name, _)| (name.as_str(), "***".into())))
 }
 
 pub(super) fn show_files(pairs: &[(String, PathBuf)]) -> String {
-    show_columns(&pairs.iter().map(|(name, file)| (name.clone(), file.display().to_string())).collect())
+    show_pairs(pairs.iter().map(|(name, file)| (name.as_str(), file.display().to_string())))
+}
+
+fn show_pairs<'a>(pairs: impl Iterator<Item = (&'a str, String)>) -> String {
+    let pairs: Vec<_> = pairs.collect();
+    let is_plain = |(name, value): &(&str, String)| is_plain(name) && !name.contains('=') && is_plain(value);
+    if pairs.iter().all(is_plain) && pairs.first().is_some_and(|(name, _)| !name.starts_with('{')) {
+        return pairs.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(", ");
+    }
+    let pairs: Vec<_> = pairs.iter().map(|(name, value)| format!("{} = {}", quoted(name), quoted(value))).collect();
+    format!("{{{}}}", pairs.join(", "))
 }
 
 pub(super) fn messages_from_text(text: &str) -> Result<Vec<String>> {

@@ -27,6 +27,7 @@ mod value_type;
 pub use choices::{
     AdditionalProperties, ClientAuth, Grant, LogFormat, LogLevel, OnNormalClose, SpoolSync, TlsVersion, UpdateMode,
 };
+pub use columns::{FromEvent, MappingSource, ValueFormat};
 pub use conversation::{MessagePattern, TokenIn};
 pub use keys::keys;
 pub use layers::Layers;

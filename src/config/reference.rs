@@ -116,7 +116,27 @@ const MAPPING_TAIL: &str = "
 | a JSON pointer (RFC 6901), such as `/interactionId` or `/attributes/queueName` | the value at this place; NULL if there is none |
 | the empty pointer, `\"\"` | the whole event |
 | `rest` | an object with the members of the event that no other column stores: the members of `attributes` without a column and, with `schema.additional_properties = \"keep\"`, unknown top-level members (one whose name also occurs in `attributes` is stored under its pointer, `/name`); NULL if there is none |
+| a list of pointers, `[\"/attributes/queue\", \"/queue\"]` | the value at the first one that has a value; null is none |
+| a table with a pointer, `{ pointer = \"/queue\", default = \"none\" }` | the value, read as the table says |
+| `{ constant = \"acme\" }` | the same value in each row |
 | `now` | the time of the transaction |
+| `stream` | `stream.name` |
+| `received_at` | the time at which the sink received the event |
+| `offset` | the event's offset in the spool |
+
+The members of such a table:
+
+| Member | Effect |
+|---|---|
+| `pointer` | a JSON pointer, or a list of them |
+| `default` | The value to read where no pointer has one, as if the event had it: a text, a number, true, false, a list or a table. Write a number of more than 15 digits as a text. |
+| `format` | `epoch_s`, `epoch_ms`, `epoch_us`: numbers, or texts with one, are seconds, milliseconds or microseconds since 1970-01-01 UTC; for `timestamptz`, and for `timestamp` and `date`, which get the time in UTC. `base64`, `hex`: texts are bytes; for `bytea`. |
+| `trim` | `true` removes the white space at both ends of a text. |
+| `max_length` | `truncate` cuts a text that is longer than its `varchar(n)` or `char(n)` column; with `reject`, the default, such an event becomes a dead letter. A number, a list or an object is never cut. |
+
+A source that does not fit the type of its column is an error at the start. A key needs a column with a pointer and without a default, and
+has no column whose value differs between deliveries of an event (`now`, `received_at`, `offset`). [tables.md](tables.md#deliveries) says
+what the last three hold when an event comes again.
 
 In TOML, `mapping.columns` is a table, and the lists are arrays:
 
@@ -127,13 +147,14 @@ update = [\"queue_name\", \"updated_at\"]
 
 [mapping.columns]
 idempotency_key = \"/idempotencyKey\"
-queue_name = \"/attributes/queueName\"
+queue_name = { pointer = [\"/attributes/queueName\", \"/queue\"], default = \"none\", trim = true }
 updated_at = \"now\"
 ```
 
 In a variable or in `set`, commas separate pairs and names:
 `CXSINK_MAPPING__COLUMNS='idempotency_key=/idempotencyKey, updated_at=now'`, `CXSINK_MAPPING__KEY='idempotency_key'`. Write names with
-a comma or an equals sign as an inline TOML table or array: `{\"a,b\" = \"/x\"}`, `[\"a,b\"]`.
+a comma or an equals sign, and sources that are lists or tables, as an inline TOML table or array: `{\"a,b\" = \"/x\", c = [\"/y\", \"/z\"]}`,
+`[\"a,b\"]`.
 ";
 
 /// The text of docs/configuration.md.

@@ -1,6 +1,7 @@
 //! The checks before a sink opens: each value by itself, because a program can set the plain data, and all values together.
 
 use crate::config::Secret;
+use crate::config::columns::{FromEvent, MappingSource};
 use crate::config::database::url::sqlite_path;
 use crate::config::keys::KEYS;
 use crate::config::sections::{Config, DestinationConfig, MappingConfig, SchemaConfig, TlsConfig};
@@ -101,15 +102,27 @@ impl MappingConfig {
     }
 
     fn validate(&self) -> Result<()> {
+        let mut is_of_event = false;
         for column in &self.key {
-            match self.source(column) {
-                None => return Err(self.no_such_column("mapping.key", column)),
-                Some("now") => {
-                    return Err(Error::config(format!("mapping.key: the source of column {column:?} is `now`"))
+            let source = self.source(column).ok_or_else(|| self.no_such_column("mapping.key", column))?;
+            match source {
+                MappingSource::Now | MappingSource::ReceivedAt | MappingSource::Offset => {
+                    let word = source.as_text().unwrap_or_default();
+                    return Err(Error::config(format!("mapping.key: the source of column {column:?} is `{word}`"))
                         .with_hint("choose a column whose value is the same in each delivery of an event"));
                 }
-                Some(_) => {}
+                MappingSource::Event(FromEvent { truncate: true, .. }) => {
+                    return Err(Error::config(format!("mapping.key: the source of column {column:?} truncates"))
+                        .with_hint("remove its max_length: two keys with the same beginning would be one"));
+                }
+                MappingSource::Event(FromEvent { default: None, .. }) => is_of_event = true,
+                _ => {}
             }
+        }
+        if !is_of_event {
+            return Err(Error::config("mapping.key: no column has its value from each event").with_hint(
+                "add a column with a pointer and without a default: otherwise all events would share one row",
+            ));
         }
         for column in self.updated().unwrap_or_default() {
             if self.source(column).is_none() {
@@ -123,8 +136,8 @@ impl MappingConfig {
         Ok(())
     }
 
-    fn source(&self, column: &str) -> Option<&str> {
-        self.columns.iter().find(|(name, _)| name == column).map(|(_, source)| source.as_str())
+    fn source(&self, column: &str) -> Option<&MappingSource> {
+        self.columns.iter().find(|(name, _)| name == column).map(|(_, source)| source)
     }
 
     fn no_such_column(&self, key: &str, column: &str) -> Error {
@@ -137,6 +150,28 @@ impl MappingConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_key_that_differs_between_deliveries_or_is_one_for_many_events_is_refused() {
+        let mut config = Config::default();
+        config.destination.url = Some("sqlite:events.db".into());
+        let mut check = |key: MappingSource, other: MappingSource, expected: &str| {
+            config.mapping.columns = vec![("k".into(), key), ("o".into(), other), ("v".into(), "/v".into())];
+            config.mapping.key = vec!["k".into(), "o".into()];
+            let found = config.validate().map_err(|error| error.to_string());
+            assert!(found.as_ref().err().map_or("", String::as_str).contains(expected), "{expected:?}: {found:?}");
+            assert_eq!(found.is_ok(), expected.is_empty());
+        };
+        let constant = || MappingSource::Constant("acme".into());
+        check("/k".into(), "offset".into(), "column \"o\" is `offset`");
+        check("/k".into(), "received_at".into(), "column \"o\" is `received_at`");
+        check("/k".into(), "now".into(), "column \"o\" is `now`");
+        check("/k".into(), FromEvent::at("/o").truncated().into(), "column \"o\" truncates");
+        check(constant(), "stream".into(), "no column has its value from each event");
+        check(constant(), FromEvent::at("/o").or_default("x").into(), "no column has its value from each event");
+        check("/k".into(), "stream".into(), "");
+        check(FromEvent::at("/k").or("/l").trimmed().into(), FromEvent::at("/o").or_default("x").into(), "");
+    }
 
     #[test]
     fn columns_that_the_application_assigns_work_as_those_that_it_sets() {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::config::columns::MappingSource;
 use crate::config::conversation::{MessagePattern, TokenIn};
 
 /// A secret: a credential, or a URL that may contain one. `Debug` does not show it, and its memory is overwritten when it is dropped.
@@ -47,7 +48,7 @@ pub(super) enum Value {
     Size(u64),
     Count(u32),
     Word(&'static str),
-    Columns(Vec<(String, String)>),
+    Columns(Vec<(String, MappingSource)>),
     Names(Vec<String>),
     Switch(bool),
     TokenIn(TokenIn),
@@ -109,7 +110,7 @@ field!(PathBuf, Path);
 field!(Duration, Duration);
 field!(u64, Size);
 field!(u32, Count);
-field!(Vec<(String, String)>, Columns);
+field!(Vec<(String, MappingSource)>, Columns);
 field!(Vec<String>, Names);
 field!(bool, Switch);
 field!(TokenIn, TokenIn);

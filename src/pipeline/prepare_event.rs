@@ -19,6 +19,7 @@ impl Preparer {
         assignment: &Assignment,
         rows: &mut Rows,
     ) -> Result<(), Box<DeadLetter>> {
+        let arrival = event.arrival();
         let SpooledEvent { offset, received_at, bytes, is_message } = event;
         let mapped = if self.spool.is_suspect(offset) {
             Err(Error::new(ErrorKind::Internal, "the process ended twice while it prepared this event"))
@@ -26,7 +27,7 @@ impl Preparer {
             let (reason, now) = (self.reason_of_message(bytes), self.status.clock.unix_micros());
             return Err(DeadLetter::of_message(offset, received_at, now, reason, bytes).into());
         } else {
-            self.schema.parse(bytes).and_then(|event| map_event(&event, offset, rows))
+            self.schema.parse(bytes).and_then(|event| map_event(&event, arrival, rows))
         };
         mapped.map_err(|error| {
             let now = self.status.clock.unix_micros();

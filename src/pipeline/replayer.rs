@@ -13,9 +13,10 @@ use crate::report::stats::Counter;
 use crate::report::status::Status;
 use crate::rows::batch::Rows;
 use crate::rows::schema::Schema;
-use crate::rows::{Plan, map_event};
+use crate::rows::{Arrival, Plan, map_event};
 use crate::source::unwrap::{Reason, Unwrapper};
 use crate::spool::{Judged, Judgement, Page, Replayed, Request, Spool};
+use crate::time::micros;
 
 /// A replay's view of the sink.
 #[derive(Debug, Clone, Copy)]
@@ -87,8 +88,9 @@ pub(crate) fn judge(
     letter: &DeadLetter,
     into: Option<&mut Rows>,
 ) -> Judgement {
+    let arrival = Arrival { offset: letter.offset, received_at: micros::from_time(letter.received_at) };
     if letter.stage != Stage::Message {
-        let checked = check(schema, plan, &letter.event.0, letter.offset, into);
+        let checked = check(schema, plan, &letter.event.0, arrival, into);
         return checked
             .map_or_else(|error| Judgement::Rejected(letter.with_reason(&error).into()), |()| Judgement::Accepted);
     }
@@ -99,7 +101,7 @@ pub(crate) fn judge(
     if let Some(rows) = into {
         for event in events.marked().filter(|event| !event.is_message) {
             // One that is not valid becomes a dead letter of its own.
-            let _ = check(schema, plan, event.bytes, letter.offset, Some(rows));
+            let _ = check(schema, plan, event.bytes, arrival, Some(rows));
         }
     }
     Judgement::Unwrapped(events)
@@ -122,11 +124,17 @@ pub(crate) fn unwrap_again(
 }
 
 /// Checks an event. If it is valid, its row is appended to `into`.
-fn check(schema: &Schema, plan: Option<&Arc<Plan>>, event: &[u8], offset: u64, into: Option<&mut Rows>) -> Result<()> {
+fn check(
+    schema: &Schema,
+    plan: Option<&Arc<Plan>>,
+    event: &[u8],
+    arrival: Arrival,
+    into: Option<&mut Rows>,
+) -> Result<()> {
     let json = schema.parse(event)?;
     match (into, plan) {
-        (Some(rows), _) => map_event(&json, offset, rows),
-        (None, Some(plan)) => map_event(&json, offset, &mut Rows::new(Arc::clone(plan))),
+        (Some(rows), _) => map_event(&json, arrival, rows),
+        (None, Some(plan)) => map_event(&json, arrival, &mut Rows::new(Arc::clone(plan))),
         (None, None) => Ok(()),
     }
 }

@@ -6,25 +6,14 @@
 use std::sync::Arc;
 
 use crate::rows::Plan;
+pub(crate) use crate::rows::value::Value;
 
-/// One value of a row, valid for its column.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum Value {
-    Null,
-    Bool(bool),
-    /// int2, int4, int8
-    Int(i64),
-    /// float4, float8
-    Float(f64),
-    /// timestamptz and timestamp: microseconds since 1970-01-01 (UTC, or local for `timestamp`)
-    Micros(i64),
-    /// date: days since 1970-01-01
-    Days(i32),
-    /// text, varchar, numeric, uuid, json, jsonb: a slice of [`Rows::text`]
-    Text {
-        start: u32,
-        len: u32,
-    },
+/// When and at which place of the spool an event arrived.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Arrival {
+    pub(crate) offset: u64,
+    /// In microseconds since 1970-01-01 UTC.
+    pub(crate) received_at: i64,
 }
 
 /// Mapped events in the order of their arrival.

@@ -1,28 +1,10 @@
 //! The columns of a plan: the source of each value, and what an update does with it.
 
-use crate::config::MappingConfig;
+use crate::config::{Config, FromEvent, MappingSource, ValueFormat};
 use crate::error::{Error, Result};
 use crate::rows::column_type::ColumnType;
+use crate::rows::source::{ColumnSource, Unfit};
 use crate::rows::table::{Column, Table, mismatch};
-
-/// The source of a column's value.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum ColumnSource {
-    /// A JSON pointer (RFC 6901) into the event, as its unescaped tokens; without a token, the whole event.
-    Pointer(Vec<String>),
-    /// The members of the event that no other column stores: see docs/configuration.md, `mapping.columns`.
-    Rest,
-    /// The time of the transaction. The destination writes it; a row does not contain it.
-    Now,
-}
-
-impl ColumnSource {
-    /// The JSON pointer; empty for other sources.
-    pub(crate) fn pointer(&self) -> String {
-        let Self::Pointer(tokens) = self else { return String::new() };
-        tokens.iter().flat_map(|token| ["/".into(), token.replace('~', "~0").replace('/', "~1")]).collect()
-    }
-}
 
 /// The role of a column when the table already has the key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,52 +36,28 @@ impl PlanColumn {
     }
 }
 
-pub(super) fn parse_source(column: &str, source: &str) -> Result<ColumnSource> {
-    match source {
-        "rest" => Ok(ColumnSource::Rest),
-        "now" => Ok(ColumnSource::Now),
-        "" => Ok(ColumnSource::Pointer(Vec::new())),
-        _ => match source.strip_prefix('/') {
-            Some(tokens) => Ok(ColumnSource::Pointer(
-                tokens.split('/').map(|token| token.replace("~1", "/").replace("~0", "~")).collect(),
-            )),
-            None => {
-                Err(Error::config(format!("mapping.columns: the source {source:?} of column {column:?} is unknown"))
-                    .with_hint("write a JSON pointer such as /attributes/duration, or `rest`, or `now`"))
-            }
-        },
-    }
-}
-
 pub(super) fn plan_column(
-    mapping: &MappingConfig,
+    config: &Config,
     table: &Table,
     column: &Column,
-    source: ColumnSource,
+    source: &MappingSource,
 ) -> Result<PlanColumn> {
+    let mapping = &config.mapping;
     let is_key = mapping.key.contains(&column.name);
     let column_type = match &column.column_type {
-        ColumnType::Text { .. } if source == ColumnSource::Now && table.has_times_as_text => ColumnType::TimestampTz,
+        ColumnType::Text { .. } if table.has_times_as_text && is_time(source) => ColumnType::TimestampTz,
         column_type => column_type.clone(),
     };
-    let fits = match source {
-        ColumnSource::Now => {
-            matches!(column_type, ColumnType::TimestampTz | ColumnType::Timestamp | ColumnType::Date) && !is_key
+    let source =
+        ColumnSource::new(source, &config.stream.name, &column_type).map_err(|unfit| misfit(column, &unfit))?;
+    let may_be_key = match source {
+        ColumnSource::Pointer(_) | ColumnSource::Event(_) | ColumnSource::Constant(_) => {
+            column_type != ColumnType::Json
         }
-        ColumnSource::Rest => {
-            matches!(column_type, ColumnType::Json | ColumnType::Jsonb | ColumnType::Text { .. }) && !is_key
-        }
-        ColumnSource::Pointer(_) => !(is_key && column_type == ColumnType::Json),
+        ColumnSource::Rest | ColumnSource::ReceivedAt | ColumnSource::Offset | ColumnSource::Now => false,
     };
-    if !fits {
-        return Err(Error::config(format!(
-            "mapping.columns: column {:?} of type {} cannot have this source",
-            column.name, column.type_name
-        ))
-        .with_column(Some(&column.name))
-        .with_hint(
-            "map `now` to a time column, `rest` to a json, jsonb or text column; use neither these nor json in the key",
-        ));
+    if is_key && !may_be_key {
+        return Err(misfit(column, &Unfit::Type));
     }
     let is_updated = match mapping.updated() {
         Some(update) => update.contains(&column.name),
@@ -111,6 +69,53 @@ pub(super) fn plan_column(
         (false, false) => Role::Kept,
     };
     Ok(PlanColumn { name: column.name.clone(), column_type, source, role, required: is_key || column.not_null })
+}
+
+/// Whether the source makes times of its own; only these are known to be times where the database has no type for them.
+fn is_time(source: &MappingSource) -> bool {
+    match source {
+        MappingSource::Now | MappingSource::ReceivedAt => true,
+        MappingSource::Event(FromEvent { format, .. }) => {
+            matches!(format, Some(ValueFormat::EpochS | ValueFormat::EpochMs | ValueFormat::EpochUs))
+        }
+        _ => false,
+    }
+}
+
+fn misfit(column: &Column, unfit: &Unfit) -> Error {
+    let (name, type_name) = (&column.name, &column.type_name);
+    let does_not_fit = |what: &str, reason: &str| {
+        (
+            format!("{what} of column {name:?} does not fit its type {type_name}: {reason}"),
+            "change the value, or the type of the column",
+        )
+    };
+    let (message, hint) = match unfit {
+        Unfit::Pointer(pointer) => (
+            format!("the source {pointer:?} of column {name:?} is unknown"),
+            "write a JSON pointer such as /attributes/duration, or one of the words rest, now, stream, received_at, offset",
+        ),
+        Unfit::Type => (
+            format!("column {name:?} of type {type_name} cannot have this source"),
+            "map `now` and `received_at` to a time column, `offset` to bigint or numeric, `rest` to a json, jsonb or text column; use none of these nor json in the key",
+        ),
+        Unfit::Format(format) => (
+            format!("column {name:?} of type {type_name} cannot be read in the format {}", format.as_str()),
+            "use epoch_s, epoch_ms and epoch_us for timestamptz, timestamp and date, base64 and hex for bytea",
+        ),
+        Unfit::Trim => (
+            format!("column {name:?} of type {type_name} has no text to trim"),
+            "remove `trim`: it is for columns of texts",
+        ),
+        Unfit::MaxLength => (
+            format!("column {name:?} of type {type_name} has no length to truncate to"),
+            "remove `max_length`, or give the column a length, such as varchar(255)",
+        ),
+        Unfit::Default(reason) => does_not_fit("the default", reason),
+        Unfit::Constant(reason) => does_not_fit("the constant", reason),
+        Unfit::Stream(reason) => does_not_fit("the name of the stream (stream.name)", reason),
+    };
+    Error::config(format!("mapping.columns: {message}")).with_column(Some(name)).with_hint(hint)
 }
 
 /// Whether the table may take two different values of this column for one: `1` and `1.0` are one number, in `jsonb` as well.
@@ -125,9 +130,7 @@ pub(super) fn is_loose(column: &PlanColumn, table: &Table) -> bool {
 /// The column must hold the event's instant. A `timestamp` holds a local time, of which 12:00+02:00 is later than 11:00Z; one of
 /// few digits takes an older event for one of the same time.
 pub(super) fn make_timestamp_follow(columns: &mut [PlanColumn], table: &Table) -> Result<usize> {
-    let is_mapped = |column: &PlanColumn| {
-        column.source == ColumnSource::Pointer(vec!["timestamp".into()]) && column.role != Role::Key
-    };
+    let is_mapped = |column: &PlanColumn| column.source.is_timestamp() && column.role != Role::Key;
     let holds_instants = |column: &PlanColumn| match column.column_type {
         ColumnType::TimestampTz => !table.loose_columns.contains(&column.name),
         ColumnType::Text { .. } => table.has_times_as_text,
@@ -143,8 +146,15 @@ pub(super) fn make_timestamp_follow(columns: &mut [PlanColumn], table: &Table) -
             ),
         }
     })?;
-    columns[index].column_type = ColumnType::TimestampTz;
-    columns[index].role = Role::Updated;
+    let column = &mut columns[index];
+    if column.column_type != ColumnType::TimestampTz {
+        let catalogued = table.columns.iter().find(|found| found.name == column.name);
+        let unfit =
+            |unfit| catalogued.map_or_else(|| missing_column(table, &column.name), |found| misfit(found, &unfit));
+        column.source.retype(&ColumnType::TimestampTz).map_err(unfit)?;
+        column.column_type = ColumnType::TimestampTz;
+    }
+    column.role = Role::Updated;
     Ok(index)
 }
 

@@ -3,7 +3,7 @@
 //! A replayed dead letter is one, unless no later event of its key has been written since it was rejected.
 
 use crate::rows::column_type::ColumnType;
-use crate::rows::columns::{ColumnSource, PlanColumn, Role};
+use crate::rows::columns::{PlanColumn, Role};
 use crate::rows::plan::{OnConflict, OnlyIf, Plan};
 
 impl Plan {
@@ -26,7 +26,7 @@ impl Plan {
         self.columns.iter().find(|column| {
             column.role == Role::Updated
                 && column.column_type == ColumnType::TimestampTz
-                && matches!(&column.source, ColumnSource::Pointer(tokens) if *tokens == ["timestamp"])
+                && column.source.is_timestamp()
         })
     }
 }

@@ -16,16 +16,20 @@ mod new_table;
 pub(crate) mod partition;
 mod plan;
 pub(crate) mod schema;
+mod source;
 mod table;
 #[cfg(test)]
 #[path = "tests/plan.rs"]
 mod tests;
+mod value;
 
+pub(crate) use batch::Arrival;
 pub(crate) use column_type::{ColumnType, OtherType, TextForm};
-pub(crate) use columns::{ColumnSource, PlanColumn, Role};
+pub(crate) use columns::{PlanColumn, Role};
 #[cfg(test)]
 pub(crate) use convert::map_json;
 pub(crate) use convert::{key_of, map_event};
 pub(crate) use new_table::{NewColumn, NewTable};
 pub(crate) use plan::{OnConflict, OnlyIf, Plan};
+pub(crate) use source::ColumnSource;
 pub(crate) use table::{Column, Table, check_unique_key};

@@ -1,10 +1,9 @@
 //! The plan of an upsert, made once for each connection from the configuration and the catalogue.
 
-use crate::config::{MappingConfig, UpdateMode};
+use crate::config::{Config, MappingConfig, MappingSource, UpdateMode};
 use crate::error::Result;
-use crate::rows::columns::{
-    ColumnSource, PlanColumn, Role, is_loose, make_timestamp_follow, missing_column, parse_source, plan_column,
-};
+use crate::rows::columns::{PlanColumn, Role, is_loose, make_timestamp_follow, missing_column, plan_column};
+use crate::rows::source::ColumnSource;
 use crate::rows::table::{Table, check_defaults, check_unique_key, has_other_key};
 
 /// The action of the statement when the table already has the key.
@@ -33,8 +32,7 @@ pub(crate) enum OnlyIf<'a> {
 pub(crate) struct Plan {
     /// As configured, with or without a schema: `reporting.cxone_events`.
     pub(crate) table: String,
-    /// First the columns of a row (`ColumnSource::Pointer`, `ColumnSource::Rest`), in the configured order; then those that the
-    /// destination writes by itself (`ColumnSource::Now`).
+    /// First the columns of a row, in the configured order; then those that the destination writes by itself (`ColumnSource::Now`).
     pub(crate) columns: Vec<PlanColumn>,
     /// The number of columns of a row.
     pub(crate) width: usize,
@@ -59,21 +57,29 @@ impl Plan {
     /// # Errors
     /// [`Database`](crate::ErrorKind::Database), class `Mismatch`: the table lacks something. [`Config`](crate::ErrorKind::Config): the
     /// mapping contradicts itself.
-    pub(crate) fn new(mapping: &MappingConfig, update_mode: UpdateMode, table: &Table) -> Result<Self> {
-        let plan = Self::of_columns(mapping, update_mode, table)?;
-        check_unique_key(mapping, table)?;
+    pub(crate) fn new(config: &Config, table: &Table) -> Result<Self> {
+        let plan = Self::of_columns(config, table)?;
+        check_unique_key(&config.mapping, table)?;
         Ok(plan)
     }
 
+    /// [`new`](Self::new) for a configuration that has nothing else.
+    #[cfg(test)]
+    pub(crate) fn of(mapping: &MappingConfig, update_mode: UpdateMode, table: &Table) -> Result<Self> {
+        let mut config = Config { mapping: mapping.clone(), ..Config::default() };
+        config.destination.update = update_mode;
+        Self::new(&config, table)
+    }
+
     /// Like [`new`](Self::new), without the check of the unique indexes, which is [`check_unique_key`].
-    pub(crate) fn of_columns(mapping: &MappingConfig, update_mode: UpdateMode, table: &Table) -> Result<Self> {
+    pub(crate) fn of_columns(config: &Config, table: &Table) -> Result<Self> {
+        let (mapping, update_mode) = (&config.mapping, config.destination.update);
         let mut columns = Vec::new();
         for (name, source) in &mapping.columns {
-            let source = parse_source(name, source)?;
             match table.columns.iter().find(|column| column.name == *name) {
-                Some(column) => columns.push(plan_column(mapping, table, column, source)?),
+                Some(column) => columns.push(plan_column(config, table, column, source)?),
                 // The table of the CXone tutorial lacks the column `attributes`, and the time columns are optional.
-                None if !matches!(source, ColumnSource::Pointer(_)) && is_default(mapping) => {}
+                None if matches!(source, MappingSource::Rest | MappingSource::Now) && is_default(mapping) => {}
                 None => return Err(missing_column(table, name)),
             }
         }
@@ -113,9 +119,9 @@ impl Plan {
         let updated: Vec<&PlanColumn> = self.columns.iter().filter(|column| column.role == Role::Updated).collect();
         let only_if = match (self.update_mode, self.newer_by) {
             (UpdateMode::Newer, Some(newer_by)) => OnlyIf::NotOlder(&self.columns[newer_by]),
-            // The time of the transaction does not count as a change.
+            // The time or the place of a delivery does not count as a change.
             (UpdateMode::Changed, _) => {
-                OnlyIf::Changed(updated.iter().copied().filter(|column| column.source != ColumnSource::Now).collect())
+                OnlyIf::Changed(updated.iter().copied().filter(|column| column.source.is_of_event()).collect())
             }
             (UpdateMode::Always, _) | (UpdateMode::Newer, None) => OnlyIf::Always,
         };

@@ -66,9 +66,9 @@ type TableNow = (Box<dyn Destination>, Arc<Plan>);
 
 fn connect(config: &Config) -> Result<TableNow> {
     let mut destination = open_destination(config, StopSignal::new())?;
-    let (mapping, update) = (config.mapping.clone(), config.destination.update);
+    let config = config.clone();
     away_from_the_caller(move || {
-        let plan = Plan::new(&mapping, update, &destination.connect()?)?;
+        let plan = Plan::new(&config, &destination.connect()?)?;
         Ok((destination, Arc::new(plan)))
     })
 }

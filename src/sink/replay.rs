@@ -112,7 +112,8 @@ fn replay_as(config: &Config, selection: &Selection, timeout: Duration, is_force
     let mut own = config.clone();
     // This process does not read the stream.
     own.oauth = OauthConfig::default();
-    own.stream = StreamConfig { event_bytes_max: config.stream.event_bytes_max, ..StreamConfig::default() };
+    let StreamConfig { name, event_bytes_max, .. } = config.stream.clone();
+    own.stream = StreamConfig { name, event_bytes_max, ..StreamConfig::default() };
     // This does not create a spool.
     let requests = Requests::open(config)?;
     match Sink::open(&own) {

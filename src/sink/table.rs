@@ -22,11 +22,11 @@ use crate::threads::stop_signal::StopSignal;
 pub fn init_db(config: &Config) -> Result<()> {
     let mut destination = open_destination(config, StopSignal::new())?;
     let own = own_table(config)?;
-    let (mapping, update) = (config.mapping.clone(), config.destination.update);
+    let config = config.clone();
     away_from_the_caller(move || {
         destination.init_db(own.as_ref())?;
         if own.is_some() {
-            Plan::new(&mapping, update, &destination.connect()?)?;
+            Plan::new(&config, &destination.connect()?)?;
         }
         Ok(())
     })
@@ -49,7 +49,7 @@ fn own_table(config: &Config) -> Result<Option<NewTable>> {
     }
     config.validate()?;
     let schema = Schema::load(&config.schema, config.stream.event_bytes_max)?;
-    NewTable::new(&config.mapping, &schema).map(Some)
+    Ok(Some(NewTable::new(&config.mapping, &schema)))
 }
 
 /// The first rows of the table of the destination.

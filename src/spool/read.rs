@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use crate::error::Result;
 use crate::event::Event;
+use crate::rows::Arrival;
 use crate::spool::errors::damaged;
 use crate::spool::queue::Spool;
 use crate::spool::row::BurstRow;
@@ -35,6 +36,12 @@ pub(crate) struct SpooledEvent<'a> {
     pub(crate) bytes: &'a [u8],
     /// A message that could not be unwrapped, whole.
     pub(crate) is_message: bool,
+}
+
+impl SpooledEvent<'_> {
+    pub(crate) fn arrival(&self) -> Arrival {
+        Arrival { offset: self.offset, received_at: self.received_at }
+    }
 }
 
 impl SpooledEvents {

@@ -14,7 +14,8 @@ fn settings(directory: &std::path::Path, url: &str, columns: &[&str]) -> Config 
     std::fs::write(&schema, r#"{"type": "object"}"#).unwrap();
     config.schema.file = Some(schema);
     config.set("destination.table", "t").unwrap();
-    config.mapping.columns = ["k"].iter().chain(columns).map(|name| ((*name).to_owned(), format!("/{name}"))).collect();
+    config.mapping.columns =
+        ["k"].iter().chain(columns).map(|name| ((*name).to_owned(), format!("/{name}").into())).collect();
     config.mapping.key = vec!["k".into()];
     config.mapping.update = Some(columns.iter().map(|name| (*name).to_owned()).collect());
     config
@@ -45,7 +46,7 @@ fn a_table_of_any_types_is_filled_and_each_refused_value_names_its_column() {
         ["amount", "doc", "paint", "code", "tags", "grid", "at", "host", "span", "words", "raw", "rank", "whole"];
     let directory = tempfile::tempdir().unwrap();
     let mut config = settings(directory.path(), &database.url(), &columns);
-    config.mapping.columns.last_mut().unwrap().1 = String::new();
+    config.mapping.columns.last_mut().unwrap().1 = "".into();
     cxsink::init_db(&config).unwrap();
     let good = |key: u32| {
         format!(

@@ -3,8 +3,8 @@
 use std::process::Command;
 use std::time::Duration;
 
-use cxsink::config::Secret;
 use cxsink::config::{self, Config, Layers, LogFormat, OnNormalClose, UpdateMode};
+use cxsink::config::{FromEvent, MappingSource, Secret};
 use cxsink::{Error, ErrorKind};
 use proptest::prelude::*;
 
@@ -109,7 +109,7 @@ fn every_layer_sets_the_same_values() {
         [mapping]
         key = ["a", "b"]
         update = ["c"]
-        columns = { b = "/b", a = "/a/0", c = "now" }
+        columns = { b = "/b", a = "/a/0", c = "now", d = { pointer = ["/d", "/e"], default = 1.5, trim = true }, e = { constant = [true] } }
         [destination]
         update = "newer"
         [spool]
@@ -127,7 +127,10 @@ fn every_layer_sets_the_same_values() {
         ("CXSINK_SCHEMA__FILE", "schema.json"),
         ("CXSINK_MAPPING__KEY", "a, b"),
         ("CXSINK_MAPPING__UPDATE", "c"),
-        ("CXSINK_MAPPING__COLUMNS", "b=/b, a=/a/0, c=now"),
+        (
+            "CXSINK_MAPPING__COLUMNS",
+            r#"{b = "/b", a = "/a/0", c = "now", d = { pointer = ["/d", "/e"], default = 1.5, trim = true }, e = { constant = [true] }}"#,
+        ),
         ("CXSINK_DESTINATION__UPDATE", "newer"),
         ("CXSINK_SPOOL__BYTES_MAX", "1024 MiB"),
         ("CXSINK_BATCH__EVENTS_MAX", "7"),
@@ -151,7 +154,14 @@ fn every_layer_sets_the_same_values() {
         assert_eq!(config.oauth.refresh_early, Duration::from_secs(60));
         assert_eq!(config.stream.on_normal_close, OnNormalClose::Stop);
         assert_eq!(config.schema.file.as_deref(), Some("schema.json".as_ref()));
-        let columns = [("b", "/b"), ("a", "/a/0"), ("c", "now")].map(|(c, s)| (c.to_owned(), s.to_owned()));
+        let columns = [
+            ("b", "/b".into()),
+            ("a", "/a/0".into()),
+            ("c", MappingSource::Now),
+            ("d", FromEvent::at("/d").or("/e").or_default(1.5).trimmed().into()),
+            ("e", MappingSource::Constant(serde_json::json!([true]))),
+        ]
+        .map(|(column, source)| (column.to_owned(), source));
         assert_eq!(config.mapping.columns, columns, "the order is kept");
         assert_eq!(config.mapping.key, ["a", "b"]);
         assert_eq!(config.mapping.update, Some(vec!["c".into()]));
@@ -212,6 +222,10 @@ fn errors_name_the_line_of_a_file() {
     check(
         "[mapping]\n[mapping.columns]\na = 'x'",
         &["cxsink.toml:2:", "mapping.columns", "not a JSON pointer", "/interactionId"],
+    );
+    check(
+        "[mapping.columns]\na = { pointer = '/x', constant = 1 }",
+        &["cxsink.toml:1:", "mapping.columns", "column \"a\" has `constant` and `pointer`"],
     );
     check("[mapping]\nkey = 'a'", &["mapping.key", "expected a list"]);
     check("[mapping]\nkey = []", &["mapping.key", "at least one column is required"]);

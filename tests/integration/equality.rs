@@ -55,7 +55,7 @@ fn settings(directory: &std::path::Path, url: &str, mode: &str, events_max: u32)
     config.schema.file = Some(schema);
     config.set("destination.update", mode).unwrap();
     config.set("destination.table", "found").unwrap();
-    let pointer = |name: &str| if name == "ts" { "/timestamp".into() } else { format!("/{name}") };
+    let pointer = |name: &str| if name == "ts" { "/timestamp".into() } else { format!("/{name}").into() };
     let names = COLUMNS.iter().map(|(name, _)| *name);
     config.mapping.columns = ["k"].into_iter().chain(names).map(|name| (name.to_owned(), pointer(name))).collect();
     config.mapping.key = vec!["k".into()];

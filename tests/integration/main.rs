@@ -39,6 +39,7 @@ mod late;
 mod limits;
 mod lost_files;
 mod lost_files_at_start;
+mod mapping;
 mod outage;
 mod peek_stream;
 mod pgbouncer;

@@ -229,7 +229,7 @@ fn event_of(month: u64, number: u64) -> String {
 fn partitioned() -> Deployment {
     let mut deployment = Deployment::new(PARTITIONED);
     deployment.config.mapping.key = vec!["idempotency_key".into(), "timestamp".into()];
-    let source = |column: &str, source: &str| (column.to_owned(), source.to_owned());
+    let source = |column: &str, source: &str| (column.to_owned(), source.into());
     deployment.config.mapping.columns = vec![
         source("interaction_id", "/interactionId"),
         source("timestamp", "/timestamp"),

@@ -47,6 +47,11 @@ def test_each_source_of_values_overrides_the_one_before(monkeypatch: pytest.Monk
         ("mapping.key", ["a", "b,c"], '["a", "b,c"]'),
         ("mapping.key", ("a",), "a"),
         ("mapping.columns", {"a": "/x", "b,c": "/y"}, '{"a" = "/x", "b,c" = "/y"}'),
+        (
+            "mapping.columns",
+            {"a": ["/x", "/y"], "b": {"pointer": "/z", "default": 1.5, "trim": True}, "c": {"constant": {"d": [1]}}, "e": "offset"},
+            '{"a" = ["/x", "/y"], "b" = { pointer = "/z", default = 1.5, trim = true }, "c" = { constant = { "d" = [1] } }, "e" = "offset"}',
+        ),
         ("stream.id", None, None),
     ],
 )

@@ -2,6 +2,7 @@
 
 use ::postgres::types::ToSql;
 use ::postgres::{Client, GenericClient};
+use cxsink::config::MappingSource;
 use cxsink::{Config, Validator};
 use serde_json::Value as Json;
 
@@ -109,8 +110,8 @@ pub fn execute_mapped<'a>(
     let columns: Vec<(&str, &str, String)> = mapping
         .columns
         .iter()
-        .filter(|(_, source)| is_of_event(source))
-        .map(|(column, source)| (column.as_str(), source.as_str(), type_of(client, table, column)))
+        .filter_map(|(column, source)| Some((column, pointer(source)?)))
+        .map(|(column, pointer)| (column.as_str(), pointer, type_of(client, table, column)))
         .collect();
     let names: Vec<String> = columns.iter().map(|(column, ..)| format!("\"{column}\"")).collect();
     let values: Vec<String> =
@@ -145,8 +146,9 @@ pub fn execute_mapped<'a>(
     executed
 }
 
-fn is_of_event(source: &str) -> bool {
-    source.is_empty() || source.starts_with('/')
+/// The source's pointer; `None` for another source.
+fn pointer(source: &MappingSource) -> Option<&str> {
+    source.as_text().filter(|text| text.is_empty() || text.starts_with('/'))
 }
 
 fn type_of(client: &mut Client, table: &str, column: &str) -> String {
@@ -157,7 +159,7 @@ fn type_of(client: &mut Client, table: &str, column: &str) -> String {
 /// Rows of the configuration's table or of `b` that the other does not have, in the columns that are filled from a place in the event.
 pub fn mapped_differences(client: &mut Client, config: &Config, b: &str) -> Vec<String> {
     let a = &config.destination.table;
-    let columns = config.mapping.columns.iter().filter(|(_, source)| is_of_event(source));
+    let columns = config.mapping.columns.iter().filter(|(_, source)| pointer(source).is_some());
     let columns: Vec<String> = columns.map(|(column, _)| format!("\"{column}\"")).collect();
     let columns = columns.join(", ");
     let difference = |a: &str, b: &str| format!("(SELECT {columns} FROM {a} EXCEPT ALL SELECT {columns} FROM {b})");

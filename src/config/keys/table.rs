@@ -109,6 +109,11 @@ pub(in crate::config) static KEYS: &[Key] = &[
         "The stream's id. Replaces `{stream_id}` in `stream.url`, percent-encoded, and in messages. Required if there is such a placeholder."
     ),
     key!(
+        stream.name,
+        ValueType::Text,
+        "The stream's name in columns whose source is `stream`. Give each stream that fills the same table a name of its own."
+    ),
+    key!(
         stream.url,
         ValueType::Url(Schemes::WEBSOCKET),
         "The stream's URL. Without `{stream_id}` it is used unchanged."

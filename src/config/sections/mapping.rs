@@ -1,11 +1,13 @@
 //! `[mapping]`: the source of each column.
 
+use crate::config::columns::MappingSource;
+
 /// `[mapping]`
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct MappingConfig {
     /// Column and source, in the order of the columns.
-    pub columns: Vec<(String, String)>,
+    pub columns: Vec<(String, MappingSource)>,
     /// The columns of the conflict key.
     pub key: Vec<String>,
     /// The columns that an update changes; `None`: every column outside the key, except one filled with `now` named `created_at`. The

@@ -51,6 +51,8 @@ pub struct OauthConfig {
 pub struct StreamConfig {
     /// The stream's id; replaces `{stream_id}` in `url` and in messages.
     pub id: Option<String>,
+    /// The stream's name in columns whose source is `stream`.
+    pub name: String,
     /// The stream's URL.
     pub url: String,
     /// Where the token is sent.
@@ -136,6 +138,7 @@ impl Default for StreamConfig {
     fn default() -> Self {
         Self {
             id: None,
+            name: "default".into(),
             url: "wss://api.cxp.cxone.com/data-actions/v1/stream/{stream_id}".into(),
             token_in: TokenIn::default(),
             headers: Vec::new(),

@@ -25,7 +25,7 @@ pub(crate) fn plan() -> Arc<Plan> {
     mapping.columns = vec![("k".into(), "/k".into())];
     mapping.key = vec!["k".into()];
     mapping.update = None;
-    Arc::new(Plan::new(&mapping, UpdateMode::Always, &table).unwrap())
+    Arc::new(Plan::of(&mapping, UpdateMode::Always, &table).unwrap())
 }
 
 /// The offset after the batch in the slot.

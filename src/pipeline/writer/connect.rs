@@ -28,7 +28,7 @@ impl Writer {
         let ended = self.destination_abort.clone();
         let _interrupt = self.status.stop.on_set(move || ended.set());
         let table = self.destination.connect()?;
-        let plan = Plan::new(&self.config.mapping, self.config.destination.update, &table)?;
+        let plan = Plan::new(&self.config, &table)?;
         let plan = match &self.plan {
             Some(known) if **known == plan => Arc::clone(known),
             _ => Arc::new(plan),

@@ -35,8 +35,7 @@ impl Writer {
         if self.trials.examined == known {
             return Ok(true);
         }
-        let (mapping, update) = (&self.config.mapping, self.config.destination.update);
-        match self.destination.table().and_then(|table| Plan::new(mapping, update, &table)) {
+        match self.destination.table().and_then(|table| Plan::new(&self.config, &table)) {
             Ok(plan) if *batch.rows.plan == plan => {
                 self.trials.examined = known;
                 return Ok(true);
@@ -168,7 +167,7 @@ impl Writer {
         self.spool.read(from, count, NEIGHBOURS_BYTES_MAX, &mut events)?;
         for event in events.iter().filter(|event| !event.is_message) {
             // One that does not fit is no neighbour; it is rejected in its turn.
-            let _ = self.trials.schema.parse(event.bytes).and_then(|json| map_event(&json, event.offset, into));
+            let _ = self.trials.schema.parse(event.bytes).and_then(|json| map_event(&json, event.arrival(), into));
         }
         Ok(events.end())
     }

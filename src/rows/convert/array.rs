@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use serde_json::Value as Json;
 
-use crate::rows::batch::Value;
 use crate::rows::convert::stored_text::{HAS_NUL, push_text, text_from};
+use crate::rows::value::Value;
 use crate::time::timestamp::{format_days, format_micros};
 
 type Converted = std::result::Result<Value, &'static str>;

@@ -63,6 +63,20 @@ impl Decimal {
         i64::try_from(if self.is_negative { -magnitude } else { magnitude }).ok()
     }
 
+    /// The number times a power of ten, rounded to a whole number (half away from zero), if that is in range.
+    pub(crate) fn scaled(&self, power: i64) -> Option<i64> {
+        let kept = self.point + power;
+        if kept > 19 {
+            return None;
+        }
+        let digit = |place: i64| {
+            usize::try_from(place).ok().and_then(|place| self.digits.get(place)).map_or(0, |digit| digit - b'0')
+        };
+        let whole = (0..kept).fold(0, |value, place| value * 10 + i128::from(digit(place)));
+        let magnitude = whole + i128::from(digit(kept) >= 5);
+        i64::try_from(if self.is_negative { -magnitude } else { magnitude }).ok()
+    }
+
     /// Whether the number, rounded to the scale (half away from zero), has no more than precision − scale digits before the point.
     pub(crate) fn fits(&self, precision_scale: Option<(u32, i32)>) -> bool {
         // Zeros at the end are kept, and count; those of a zero too. The text is read before it is rounded.
@@ -117,6 +131,24 @@ mod tests {
         check("9223372036854775808", None, true);
         check("1e400", None, true);
         check("1.00000000000000000001", None, false);
+    }
+
+    #[test]
+    fn numbers_are_scaled_and_rounded() {
+        let check = |text: &str, power, expected: Option<i64>| {
+            assert_eq!(Decimal::parse(text).unwrap().scaled(power), expected, "{text} {power}");
+        };
+        check("1.5", 3, Some(1500));
+        check("-1.0000005", 6, Some(-1_000_001));
+        check("1.00000049999", 6, Some(1_000_000));
+        check("0.5", 0, Some(1));
+        check("0.05", 0, Some(0));
+        check("0", 6, Some(0));
+        check("9223372036854775807", 0, Some(i64::MAX));
+        check("9223372036854775808", 0, None);
+        check("1e19", 0, None);
+        check("1e1000000000", 3, None);
+        check("1e-1000000000", 3, Some(0));
     }
 
     #[test]

@@ -2,11 +2,11 @@
 
 use serde_json::{Number, Value as Json};
 
-use crate::rows::batch::Value;
 use crate::rows::column_type::ColumnType;
 use crate::rows::convert::decimal::Decimal;
 use crate::rows::convert::stored_text::{HAS_NUL, fit_chars, text_from};
 use crate::rows::event::Numbers;
+use crate::rows::value::Value;
 
 /// A text that is being written at the end of the rows' text, and what about it a column may refuse.
 pub(super) struct JsonText<'t, 'e> {

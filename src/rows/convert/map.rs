@@ -5,19 +5,28 @@ use std::sync::Arc;
 use serde_json::Value as Json;
 
 use crate::error::{Error, ErrorKind, Result, Violation};
-use crate::rows::batch::{Rows, Value};
-use crate::rows::columns::{ColumnSource, PlanColumn, Role};
+use crate::rows::batch::{Arrival, Rows};
+use crate::rows::column_type::ColumnType;
+use crate::rows::columns::{PlanColumn, Role};
+use crate::rows::convert::epoch;
+use crate::rows::convert::place::{first, resolve};
+use crate::rows::convert::reading::read;
 use crate::rows::convert::rest::rest;
+use crate::rows::convert::stored_text::push_text;
 use crate::rows::convert::value::convert;
 use crate::rows::event::{Numbers, ParsedEvent};
 use crate::rows::partition::key_hash;
 use crate::rows::plan::Plan;
+use crate::rows::source::{ColumnSource, EventValue, pointer_of};
+use crate::rows::value::Value;
+
+type Converted = std::result::Result<Value, &'static str>;
 
 /// Appends the event as one row, or leaves `rows` as they were.
 ///
 /// # Errors
 /// [`Unmapped`](crate::ErrorKind::Unmapped) with one violation for each column whose value does not fit.
-pub(crate) fn map_event(event: &ParsedEvent<'_>, offset: u64, rows: &mut Rows) -> Result<()> {
+pub(crate) fn map_event(event: &ParsedEvent<'_>, arrival: Arrival, rows: &mut Rows) -> Result<()> {
     let plan = Arc::clone(&rows.plan);
     let numbers = Numbers::new(event);
     let (values_before, text_before) = (rows.values.len(), rows.text.len());
@@ -28,7 +37,11 @@ pub(crate) fn map_event(event: &ParsedEvent<'_>, offset: u64, rows: &mut Rows) -
                 None | Some(Json::Null) => Ok(Value::Null),
                 Some(json) => convert(json, &numbers, &column.column_type, &mut rows.text),
             },
+            ColumnSource::Event(value) => event_value(value, event, &numbers, &column.column_type, &mut rows.text),
+            ColumnSource::Constant(constant) => Ok(constant.push(&mut rows.text)),
             ColumnSource::Rest => rest(&event.json, &numbers, &plan, &column.column_type, &mut rows.text),
+            ColumnSource::ReceivedAt => Ok(epoch::at(arrival.received_at, &column.column_type)),
+            ColumnSource::Offset => Ok(offset(arrival.offset, &column.column_type, &mut rows.text)),
             ColumnSource::Now => continue,
         };
         match value {
@@ -40,12 +53,34 @@ pub(crate) fn map_event(event: &ParsedEvent<'_>, offset: u64, rows: &mut Rows) -
         }
     }
     if mismatches.is_empty() {
-        rows.offsets.push(offset);
+        rows.offsets.push(arrival.offset);
         return Ok(());
     }
     rows.values.truncate(values_before);
     rows.text.truncate(text_before);
-    Err(unmapped(&mismatches))
+    Err(unmapped(event, &mismatches))
+}
+
+/// The first value that is there, read as the column's source says, or the default.
+fn event_value(
+    value: &EventValue,
+    event: &ParsedEvent<'_>,
+    numbers: &Numbers<'_>,
+    column_type: &ColumnType,
+    text: &mut String,
+) -> Converted {
+    match (first(&event.json, &value.pointers), &value.default) {
+        (Some((_, json)), _) => read(json, value.reading, numbers, column_type, text),
+        (None, Some(default)) => Ok(default.push(text)),
+        (None, None) => Ok(Value::Null),
+    }
+}
+
+fn offset(offset: u64, column_type: &ColumnType, text: &mut String) -> Value {
+    match column_type {
+        ColumnType::Numeric { .. } => push_text(text, &offset.to_string()),
+        _ => Value::Int(offset.cast_signed()),
+    }
 }
 
 /// The hash of the event's key, also of an event that is not valid; `None` if it has no key.
@@ -54,22 +89,34 @@ pub(crate) fn key_of(event: &ParsedEvent<'_>, plan: &Arc<Plan>) -> Option<u64> {
     let numbers = Numbers::new(event);
     for column in plan.row_columns() {
         let value = match &column.source {
-            ColumnSource::Pointer(tokens) if column.role == Role::Key => {
+            _ if column.role != Role::Key => Ok(Value::Null),
+            ColumnSource::Pointer(tokens) => {
                 let json = resolve(&event.json, tokens).filter(|json| !json.is_null())?;
-                convert(json, &numbers, &column.column_type, &mut rows.text).ok()?
+                convert(json, &numbers, &column.column_type, &mut rows.text)
             }
-            _ => Value::Null,
+            ColumnSource::Event(value) => event_value(value, event, &numbers, &column.column_type, &mut rows.text),
+            ColumnSource::Constant(constant) => Ok(constant.push(&mut rows.text)),
+            // No plan has these in its key.
+            ColumnSource::Rest | ColumnSource::ReceivedAt | ColumnSource::Offset | ColumnSource::Now => return None,
         };
+        let value = value.ok()?;
+        if column.role == Role::Key && value == Value::Null {
+            return None;
+        }
         rows.values.push(value);
     }
     Some(key_hash(&rows, 0))
 }
 
-fn unmapped(mismatches: &[(&PlanColumn, &'static str)]) -> Error {
+fn unmapped(event: &ParsedEvent<'_>, mismatches: &[(&PlanColumn, &'static str)]) -> Error {
+    let pointer = |column: &PlanColumn| match first(&event.json, column.source.pointers()) {
+        Some((tokens, _)) => pointer_of(tokens),
+        None => column.source.pointer(),
+    };
     let violations: Vec<Violation> = mismatches
         .iter()
         .map(|(column, reason)| Violation {
-            pointer: column.source.pointer(),
+            pointer: pointer(column),
             keyword: "column".into(),
             message: format!("{reason} (column {:?})", column.name),
         })
@@ -80,21 +127,10 @@ fn unmapped(mismatches: &[(&PlanColumn, &'static str)]) -> Error {
         .with_violations(violations)
 }
 
-/// The value at a JSON pointer (RFC 6901 section 4).
-fn resolve<'a>(event: &'a Json, tokens: &[String]) -> Option<&'a Json> {
-    tokens.iter().try_fold(event, |json, token| match json {
-        Json::Object(members) => members.get(token),
-        Json::Array(items) => {
-            let is_index = token == "0" || !token.starts_with('0') && token.bytes().all(|b| b.is_ascii_digit());
-            is_index.then(|| token.parse::<usize>().ok()).flatten().and_then(|index| items.get(index))
-        }
-        _ => None,
-    })
-}
-
 /// [`map_event`] for a tree without a text of its own.
 #[cfg(test)]
 pub(crate) fn map_json(event: &Json, offset: u64, rows: &mut Rows) -> Result<()> {
     let text = event.to_string();
-    map_event(&ParsedEvent { text: &text, json: event.clone() }, offset, rows)
+    let arrival = Arrival { offset, received_at: 0 };
+    map_event(&ParsedEvent { text: &text, json: event.clone() }, arrival, rows)
 }

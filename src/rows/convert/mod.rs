@@ -8,10 +8,13 @@
 mod array;
 mod bytes;
 mod decimal;
+mod epoch;
 mod json;
 mod map;
 mod number;
 mod pairs;
+mod place;
+mod reading;
 mod rest;
 mod stored_text;
 mod text;
@@ -20,3 +23,6 @@ mod value;
 #[cfg(test)]
 pub(crate) use map::map_json;
 pub(crate) use map::{key_of, map_event};
+pub(crate) use reading::Reading;
+pub(super) use reading::read;
+pub(super) use stored_text::push_text;

@@ -4,17 +4,17 @@ use std::borrow::Cow;
 
 use serde_json::Value as Json;
 
-use crate::rows::batch::Value;
 use crate::rows::convert::decimal::Decimal;
 use crate::rows::convert::stored_text::{push_text, trimmed};
 use crate::rows::event::Numbers;
+use crate::rows::value::Value;
 
-const NOT_A_NUMBER: &str = "is not a number";
+pub(super) const NOT_A_NUMBER: &str = "is not a number";
 const NOT_WHOLE: &str = "is not a whole number";
 const OUT_OF_RANGE: &str = "is out of the column's range";
 
 /// The text of a number, and of a text that may hold one.
-fn number_text<'t>(json: &'t Json, numbers: &'t Numbers<'_>) -> Option<Cow<'t, str>> {
+pub(super) fn number_text<'t>(json: &'t Json, numbers: &'t Numbers<'_>) -> Option<Cow<'t, str>> {
     match json {
         Json::Number(number) => Some(numbers.written(number)),
         Json::String(text) => Some(Cow::Borrowed(trimmed(text))),

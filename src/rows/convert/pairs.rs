@@ -5,8 +5,8 @@
 
 use serde_json::Value as Json;
 
-use crate::rows::batch::Value;
 use crate::rows::convert::stored_text::{HAS_NUL, push_text};
+use crate::rows::value::Value;
 
 pub(super) fn to_pairs(json: &Json, text: &mut String) -> std::result::Result<Value, &'static str> {
     match json {

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 
 use serde_json::Value as Json;
 
-use crate::rows::batch::Value;
 use crate::rows::column_type::ColumnType;
-use crate::rows::columns::{ColumnSource, PlanColumn};
+use crate::rows::columns::PlanColumn;
 use crate::rows::convert::json::JsonText;
 use crate::rows::event::Numbers;
 use crate::rows::plan::Plan;
+use crate::rows::value::Value;
 
 const ATTRIBUTES: &str = "attributes";
 
@@ -34,9 +34,7 @@ pub(super) fn rest(
 /// The members of the event and of its `attributes` that no pointer selects, side by side.
 fn members<'e>(event: &'e Json, columns: &[PlanColumn]) -> BTreeMap<Cow<'e, str>, &'e Json> {
     let is_taken = |path: &[&str]| {
-        columns.iter().any(
-            |column| matches!(&column.source, ColumnSource::Pointer(tokens) if !tokens.is_empty() && tokens == path),
-        )
+        columns.iter().flat_map(|column| column.source.pointers()).any(|tokens| !tokens.is_empty() && tokens == path)
     };
     let mut rest = BTreeMap::new();
     let Some(members) = event.as_object() else { return rest };

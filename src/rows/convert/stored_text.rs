@@ -1,10 +1,10 @@
 //! Texts as they are stored: at the end of the rows' text, and as PostgreSQL takes them.
 
-use crate::rows::batch::Value;
+use crate::rows::value::Value;
 
 pub(super) const HAS_NUL: &str = "contains the NUL character (\\u0000), which PostgreSQL does not store";
 
-pub(super) fn push_text(text: &mut String, value: &str) -> Value {
+pub(in crate::rows) fn push_text(text: &mut String, value: &str) -> Value {
     let start = text.len();
     text.push_str(value);
     text_from(text, start)

@@ -2,11 +2,11 @@
 
 use serde_json::Value as Json;
 
-use crate::rows::batch::Value;
 use crate::rows::column_type::ColumnType;
 use crate::rows::convert::json::JsonText;
 use crate::rows::convert::stored_text::{HAS_NUL, fit_chars, push_text};
 use crate::rows::event::Numbers;
+use crate::rows::value::Value;
 
 pub(super) fn to_text(
     json: &Json,

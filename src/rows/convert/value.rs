@@ -2,7 +2,6 @@
 
 use serde_json::Value as Json;
 
-use crate::rows::batch::Value;
 use crate::rows::column_type::{ColumnType, TextForm};
 use crate::rows::convert::array::to_array;
 use crate::rows::convert::bytes::to_bytes;
@@ -11,6 +10,7 @@ use crate::rows::convert::number::{to_bool, to_float, to_int, to_numeric};
 use crate::rows::convert::pairs::to_pairs;
 use crate::rows::convert::text::{to_label, to_text, to_uuid};
 use crate::rows::event::Numbers;
+use crate::rows::value::Value;
 use crate::time::timestamp::DateTime;
 
 /// The value for a column; `json` is not null. The error is the reason for a mismatch.

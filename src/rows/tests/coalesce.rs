@@ -34,10 +34,10 @@ fn plan(update_mode: UpdateMode) -> Arc<Plan> {
         relates_rows: false,
     };
     let mut mapping = MappingConfig::default();
-    mapping.columns = table.columns.iter().map(|c| (c.name.clone(), format!("/{}", c.name))).collect();
+    mapping.columns = table.columns.iter().map(|c| (c.name.clone(), format!("/{}", c.name).into())).collect();
     mapping.key = vec!["n".into(), "k".into()];
     mapping.update = Some(vec!["updated".into()]);
-    Arc::new(Plan::new(&mapping, update_mode, &table).unwrap())
+    Arc::new(Plan::of(&mapping, update_mode, &table).unwrap())
 }
 
 type Event = (u8, Option<u8>, Option<u8>, Option<u8>);

@@ -36,7 +36,7 @@ fn plan(table: &Table, update_mode: UpdateMode) -> Result<Plan> {
     mapping.columns = vec![("k".into(), "/k".into()), ("ts".into(), "/timestamp".into())];
     mapping.key = vec!["k".into()];
     mapping.update = Some(Vec::new());
-    Plan::new(&mapping, update_mode, table)
+    Plan::of(&mapping, update_mode, table)
 }
 
 #[test]

@@ -40,9 +40,9 @@ fn each_column_has_the_type_of_its_source() {
         ("now", ColumnType::TimestampTz, true),
     ];
     let mut mapping = MappingConfig::default();
-    mapping.columns = expected.iter().map(|(source, ..)| ((*source).to_owned(), (*source).to_owned())).collect();
+    mapping.columns = expected.iter().map(|(source, ..)| ((*source).to_owned(), (*source).into())).collect();
     mapping.key = vec!["/id".into(), "/items".into()];
-    let table = NewTable::new(&mapping, &schema).unwrap();
+    let table = NewTable::new(&mapping, &schema);
     assert_eq!(table.key, mapping.key);
     for (column, (source, column_type, not_null)) in table.columns.iter().zip(expected) {
         let expected = if source == "/items" { (text(None), true) } else { (column_type, not_null) };

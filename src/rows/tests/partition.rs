@@ -30,7 +30,7 @@ fn plan(key: ColumnType) -> Arc<Plan> {
     mapping.columns = vec![("k".into(), "/k".into()), ("n".into(), "/n".into())];
     mapping.key = vec!["k".into(), "n".into()];
     mapping.update = Some(Vec::new());
-    Arc::new(Plan::new(&mapping, UpdateMode::Always, &table).unwrap())
+    Arc::new(Plan::of(&mapping, UpdateMode::Always, &table).unwrap())
 }
 
 const TEXT: ColumnType = ColumnType::Text { chars_max: None };

@@ -47,7 +47,7 @@ fn default_table() -> Table {
 }
 
 fn default_plan() -> Plan {
-    Plan::new(&MappingConfig::default(), UpdateMode::Always, &default_table()).unwrap()
+    Plan::of(&MappingConfig::default(), UpdateMode::Always, &default_table()).unwrap()
 }
 
 /// The key `k` and one column `c`, filled from this pointer.
@@ -71,7 +71,7 @@ fn plan_of(column_type: ColumnType) -> Arc<Plan> {
         relates_rows: false,
     };
     let mapping = mapping_of("/c");
-    Arc::new(Plan::new(&mapping, UpdateMode::Always, &table).unwrap())
+    Arc::new(Plan::of(&mapping, UpdateMode::Always, &table).unwrap())
 }
 
 /// The value of column `c` as text, or the reason for the mismatch.
@@ -216,7 +216,7 @@ fn the_rest_has_the_members_without_a_column() {
 fn a_null_in_a_required_column_is_refused() {
     let mut table = default_table();
     table.columns[5].not_null = true;
-    let plan = Plan::new(&MappingConfig::default(), UpdateMode::Always, &table).unwrap();
+    let plan = Plan::of(&MappingConfig::default(), UpdateMode::Always, &table).unwrap();
     let error = map_json(&json!({"idempotencyKey": null}), 0, &mut Rows::new(Arc::new(plan))).unwrap_err();
     let pointers: Vec<_> = error.violations().iter().map(|v| v.pointer.as_str()).collect();
     assert_eq!(pointers, ["/idempotencyKey", "/attributes/duration"]);
@@ -236,7 +236,7 @@ fn pointers_follow_rfc_6901() {
             is_guarded: false,
             relates_rows: false,
         };
-        let mut rows = Rows::new(Arc::new(Plan::new(&mapping, UpdateMode::Always, &table).unwrap()));
+        let mut rows = Rows::new(Arc::new(Plan::of(&mapping, UpdateMode::Always, &table).unwrap()));
         map_json(&json!({"k": "x", "a/b": {"c~d": [10, 20]}, "": 3}), 0, &mut rows).unwrap();
         let value = rows.value(0, 1);
         assert_eq!(if value == Value::Null { "null" } else { rows.text_of(value) }, expected, "{pointer}");
@@ -260,9 +260,9 @@ fn the_default_plan_follows_the_contract() {
     assert_eq!(plan.width, 9);
     let mut bare = default_table();
     bare.columns.retain(|column| !matches!(column.name.as_str(), "attributes" | "created_at" | "updated_at"));
-    let plan = Plan::new(&MappingConfig::default(), UpdateMode::Always, &bare).unwrap();
+    let plan = Plan::of(&MappingConfig::default(), UpdateMode::Always, &bare).unwrap();
     assert_eq!((plan.columns.len(), plan.width), (8, 8), "the tutorial's table works as well");
-    let plan = Plan::new(&MappingConfig::default(), UpdateMode::Newer, &default_table()).unwrap();
+    let plan = Plan::of(&MappingConfig::default(), UpdateMode::Newer, &default_table()).unwrap();
     assert_eq!(plan.columns[plan.newer_by.unwrap()].name, "timestamp");
     assert_eq!(plan.columns[plan.newer_by.unwrap()].role, Role::Updated);
 }
@@ -272,7 +272,7 @@ fn a_mismatch_of_the_table_has_its_error_and_hint() {
     let check = |change: &dyn Fn(&mut Table, &mut MappingConfig), class: Class, expected: &str, hint: &str| {
         let (mut table, mut mapping) = (default_table(), MappingConfig::default());
         change(&mut table, &mut mapping);
-        let error = Plan::new(&mapping, UpdateMode::Newer, &table).unwrap_err();
+        let error = Plan::of(&mapping, UpdateMode::Newer, &table).unwrap_err();
         assert_eq!(error.class(), class, "{error}");
         assert!(error.message().contains(expected) && error.hint().unwrap_or_default().contains(hint), "{error:?}");
     };
@@ -304,7 +304,7 @@ fn a_mismatch_of_the_table_has_its_error_and_hint() {
         &|_, m| m.columns[4].1 = "now".into(),
         Class::Permanent,
         "cannot have this source",
-        "map `now` to a time column",
+        "map `now` and `received_at` to a time column",
     );
     check(&|_, m| m.columns[1].1 = "/other".into(), Class::Permanent, "requires a timestamp column", "map /timestamp");
 }

@@ -6,7 +6,7 @@ use fastrand::Rng;
 use super::*;
 use crate::config::MappingConfig;
 use crate::rows::event::ParsedEvent;
-use crate::rows::map_event;
+use crate::rows::{Arrival, map_event};
 
 /// The text from which PostgreSQL makes the value of a column.
 #[derive(Clone, Copy)]
@@ -54,13 +54,13 @@ fn fill(database: &TestDatabase, type_name: &str, oracle: Oracle, values: &[Stri
     mapping.columns = vec![("k".into(), "/k".into()), ("c".into(), "/c".into())];
     mapping.key = vec!["k".into()];
     mapping.update = None;
-    let plan = Arc::new(Plan::new(&mapping, UpdateMode::Always, &table).unwrap());
+    let plan = Arc::new(Plan::of(&mapping, UpdateMode::Always, &table).unwrap());
     destination.prepare(&plan).unwrap();
     let mut rows = Rows::new(plan);
     for (offset, value) in (0..).zip(values) {
         let event = format!("{{\"k\":{offset},\"c\":{value}}}");
         // A misfit is in no row.
-        let _ = map_event(&ParsedEvent::parse(&event).unwrap(), offset, &mut rows);
+        let _ = map_event(&ParsedEvent::parse(&event).unwrap(), Arrival { offset, received_at: 0 }, &mut rows);
     }
     for chunk in each(&rows).chunks(500) {
         if destination.apply(&write(&rows, chunk)).is_err() {
@@ -491,10 +491,10 @@ fn a_value_that_a_type_refuses_names_its_column() {
     let mut destination = database.destination("t");
     let table = destination.connect().unwrap();
     let mut mapping = MappingConfig::default();
-    mapping.columns = ["k", "a", "b"].map(|name| (name.into(), format!("/x/{name}"))).into();
+    mapping.columns = ["k", "a", "b"].map(|name| (name.into(), format!("/x/{name}").into())).into();
     mapping.key = vec!["k".into()];
     mapping.update = None;
-    let plan = Arc::new(Plan::new(&mapping, UpdateMode::Always, &table).unwrap());
+    let plan = Arc::new(Plan::of(&mapping, UpdateMode::Always, &table).unwrap());
     assert!(plan.is_guarded, "a coalesced row would hide a value that the database refuses");
     destination.prepare(&plan).unwrap();
     let mut rows = Rows::new(plan);
@@ -503,7 +503,7 @@ fn a_value_that_a_type_refuses_names_its_column() {
         r#"{"x":{"k":"2","a":"::1","b":"one day"}}"#,
         r#"{"x":{"k":"3","a":"here","b":null}}"#,
     ]) {
-        map_event(&ParsedEvent::parse(event).unwrap(), offset, &mut rows).unwrap();
+        map_event(&ParsedEvent::parse(event).unwrap(), Arrival { offset, received_at: 0 }, &mut rows).unwrap();
     }
     let errors: Vec<Option<Error>> =
         each(&rows).chunks(1).map(|one| destination.apply(&write(&rows, one)).err()).collect();
