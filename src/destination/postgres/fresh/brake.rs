@@ -23,7 +23,7 @@ impl Default for Brake {
 }
 
 impl Brake {
-    pub(super) fn is_on(&self) -> bool {
+    pub(super) fn is_on(self) -> bool {
         self.pause > 0
     }
 

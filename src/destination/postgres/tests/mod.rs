@@ -7,6 +7,7 @@ mod faults;
 mod fence;
 mod fresh;
 mod fresh_random;
+mod key_order;
 mod pooler;
 mod trial;
 mod upsert;

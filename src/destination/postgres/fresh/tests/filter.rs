@@ -15,6 +15,8 @@ fn hash(number: u64) -> u64 {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
     /// Whatever is added in which order, with repeats near and far: a key is found as long as its window says.
     #[test]
     fn a_key_is_found_until_a_window_of_others_has_been_added(numbers in proptest::collection::vec(0..4000_u64, 1..6000)) {
