@@ -37,7 +37,9 @@ pub(super) fn check(
         let plan = columns(config, schema, &table, &mut steps);
         let key = steps.examine("destination.key", || {
             check_unique_key(&config.mapping, &table)?;
-            Ok(Some(Finding::good(format!("a unique index over ({})", config.mapping.key.join(", ")))))
+            let key = &config.mapping.key;
+            let costs = destination.examine(Examination::Key(key))?;
+            Ok(costs.or_else(|| Some(Finding::good(format!("a unique index over ({})", key.join(", "))))))
         });
         // PostgreSQL refuses an upsert of unknown columns, or without its index, before it checks privileges.
         if let (Some(plan), Some(())) = (plan, key) {

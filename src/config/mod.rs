@@ -33,6 +33,9 @@ pub use keys::keys;
 pub use layers::Layers;
 pub(crate) use proxy::ProxyAddress;
 pub use reference::reference;
+#[cfg(any(test, feature = "_bench"))]
+#[doc(hidden)]
+pub use sections::SplitProbe;
 pub use sections::{
     BatchConfig, Config, DeadLettersConfig, DestinationConfig, EventConfig, LogConfig, MappingConfig, OauthConfig,
     ProxyConfig, RetryConfig, SchemaConfig, SpoolConfig, StreamConfig, TlsConfig,

@@ -19,6 +19,8 @@ pub(crate) enum Examination<'a> {
     Pooler,
     /// The server's clock.
     Clock,
+    /// The order in which the unique index over these columns keeps their texts.
+    Key(&'a [String]),
     /// The privileges to write rows of this plan.
     Privileges(&'a Arc<Plan>),
     /// The checkpoint table, and the privileges to write it.

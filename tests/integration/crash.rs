@@ -35,6 +35,7 @@ fn program(directory: &Path, config: &Config, simulator: &Simulator, url: &str) 
         .env("CXSINK_SPOOL__PATH", &config.spool.path)
         .env("CXSINK_BATCH__EVENTS_MAX", config.batch.events_max.to_string())
         .env("CXSINK_DESTINATION__CONNECTIONS", config.destination.connections.to_string())
+        .env("SPLIT_ROWS_MIN", "1")
         .env("CXSINK_RETRY__DELAY_MIN", "5ms")
         .env("CXSINK_RETRY__DELAY_MAX", "20ms")
         .arg("run");

@@ -1,7 +1,10 @@
 //! The table equals one-by-one execution of the events, whatever the table takes for one key: collations of columns and indexes,
 //! numbers with several texts, type affinity, domains, triggers; with whatever a table, or a partition of it, refuses.
 
+use std::collections::BTreeMap;
+
 use ::postgres::types::ToSql;
+use cxsink::config::SplitProbe;
 use cxsink::{Config, Sink, Stats};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
@@ -150,11 +153,14 @@ fn any_postgresql_table_equals_one_by_one_execution() {
     database.execute(COLLATIONS);
     let parts = proptest::collection::vec(proptest::collection::vec(event(), 1..40), 1..4);
     let connections = proptest::collection::vec(1..5_u32, 1..4);
-    let cases = (0..POSTGRESQL.len(), parts, any_mode(), 1..30_u32, connections);
-    let outcome = runner(112).run(&cases, |(kind, parts, mode, events_max, connections)| {
+    let cases = (0..POSTGRESQL.len(), parts, any_mode(), 1..30_u32, (connections, any::<bool>()));
+    let splits = std::cell::RefCell::new(BTreeMap::new());
+    let outcome = runner(112).run(&cases, |(kind, parts, mode, events_max, (connections, is_split))| {
         let kind = &POSTGRESQL[kind];
         let directory = tempfile::tempdir().unwrap();
-        let config = settings(directory.path(), &database.url(), mode, events_max);
+        let mut config = settings(directory.path(), &database.url(), mode, events_max);
+        config.destination.split_probe = SplitProbe::default();
+        config.destination.split_probe.rows_min = Some(if is_split { 1 } else { usize::MAX });
         database.execute("DROP TABLE IF EXISTS cxone_events, cxsink_checkpoint, found, expected");
         cxsink::init_db(&{
             let mut config = config.clone();
@@ -185,9 +191,14 @@ fn any_postgresql_table_equals_one_by_one_execution() {
             connections
         );
         prop_assert_eq!((stats.dead_lettered, stats.inserted), (refused, found.len() as u64), "{}", kind.name);
+        *splits.borrow_mut().entry((kind.name, is_split)).or_insert(0) += config.destination.split_probe.committed();
         Ok(())
     });
     outcome.unwrap();
+    let splits = splits.into_inner();
+    println!("split batches by kind of table: {splits:#?}");
+    assert!(splits.iter().all(|((_, is_split), count)| *is_split || *count == 0), "{splits:?}");
+    assert!(splits.values().sum::<u64>() > 20, "{splits:?}");
 }
 
 /// The values as cxsink stores them in SQLite, in the order of the statement.

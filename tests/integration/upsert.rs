@@ -2,6 +2,7 @@
 //! any repeats, nulls, absent attributes and differing timestamps and types under one key, and for any cut into batches.
 
 use cxsink::Sink;
+use cxsink::config::SplitProbe;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use serde_json::{Value as Json, json};
@@ -83,10 +84,12 @@ fn the_postgresql_table_equals_one_by_one_execution() {
     let parts = proptest::collection::vec(proptest::collection::vec(event(), 1..25), 1..4);
     let connections = proptest::collection::vec(1..5_u32, 1..4);
     let outcome = runner.run(
-        &(parts, any_mode(), 1..12_u32, any::<bool>(), connections),
-        |(parts, mode, events_max, has_checkpoint, connections)| {
+        &(parts, any_mode(), 1..12_u32, any::<[bool; 2]>(), connections),
+        |(parts, mode, events_max, [has_checkpoint, is_split], connections)| {
             let directory = tempfile::tempdir().unwrap();
-            let config = settings(directory.path(), &database.url(), mode, events_max);
+            let mut config = settings(directory.path(), &database.url(), mode, events_max);
+            config.destination.split_probe = SplitProbe::default();
+            config.destination.split_probe.rows_min = Some(if is_split { 1 } else { usize::MAX });
             database.execute("DROP TABLE IF EXISTS cxone_events, cxsink_checkpoint; TRUNCATE expected");
             cxsink::init_db(&config).unwrap();
             if !has_checkpoint {
@@ -101,6 +104,9 @@ fn the_postgresql_table_equals_one_by_one_execution() {
                 differences.is_empty(),
                 "{mode}, batches of {events_max}, connections {connections:?}: {differences:#?}"
             );
+            // The first batch of an empty table has fresh keys only.
+            let splits = config.destination.split_probe.committed();
+            prop_assert_eq!(splits > 0, has_checkpoint && is_split);
             Ok(())
         },
     );

@@ -37,6 +37,8 @@ pub fn config(directory: &Path, destination: &str) -> Config {
     config.set("destination.url", destination).unwrap();
     config.retry.delay_min = Duration::from_millis(5);
     config.retry.delay_max = Duration::from_millis(20);
+    // Their batches are small.
+    config.destination.split_probe.rows_min = Some(1);
     config
 }
 

@@ -85,6 +85,9 @@ pub struct DestinationConfig {
     pub lock_timeout: Option<Duration>,
     /// The defaults that libpq would take from the environment.
     pub(crate) libpq: Libpq,
+    #[cfg(any(test, feature = "_bench"))]
+    #[doc(hidden)]
+    pub split_probe: super::SplitProbe,
 }
 
 /// `[spool]`
@@ -181,6 +184,8 @@ impl Default for DestinationConfig {
             statement_timeout: Duration::from_secs(30),
             lock_timeout: None,
             libpq: Libpq::default(),
+            #[cfg(any(test, feature = "_bench"))]
+            split_probe: super::SplitProbe::default(),
         }
     }
 }

@@ -2,6 +2,8 @@
 
 mod config;
 mod mapping;
+#[cfg(any(test, feature = "_bench"))]
+mod split_probe;
 mod stream;
 
 pub use self::config::{
@@ -9,4 +11,6 @@ pub use self::config::{
     SpoolConfig, TlsConfig,
 };
 pub use self::mapping::MappingConfig;
+#[cfg(any(test, feature = "_bench"))]
+pub use self::split_probe::SplitProbe;
 pub use self::stream::{EventConfig, OauthConfig, StreamConfig};

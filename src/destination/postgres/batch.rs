@@ -10,6 +10,7 @@ use super::catalogue::Relation;
 use super::checkpoint::to_bigint;
 use super::connection::{PgResult, Session};
 use super::encode::{ColumnArray, arrays};
+use super::fresh::Split;
 use super::server::not_connected;
 use super::statement::{Form, Upsert, UpsertOutcome};
 use crate::destination::{Applied, Fence, Write};
@@ -31,6 +32,7 @@ pub(super) struct Variant {
 }
 
 /// The conditions of one run.
+#[derive(Clone, Copy)]
 pub(super) struct RunOptions {
     pub(super) timeout: Duration,
     pub(super) lock_timeout: Option<Duration>,
@@ -40,36 +42,80 @@ pub(super) struct RunOptions {
 
 impl Upserts {
     pub(super) fn new(plan: &Plan, relation: &Relation, nonce: &str) -> Self {
-        let variant = |(fenced, late)| {
-            let form = Form { fenced, late };
+        let variant = |form: Form| {
             // A pooler that mixes up two of our own forms is found as well.
-            let nonce = format!("{nonce}{}", if late { "L" } else { "" });
+            let nonce = format!("{nonce}{}{}", if form.late { "L" } else { "" }, if form.split { "S" } else { "" });
             Variant { upsert: Upsert::new(plan, relation, &nonce, form), form, nonce, prepared: None }
         };
-        Self { variants: [(true, false), (false, false), (true, true), (false, true)].map(variant).into() }
+        let form = |(fenced, late)| Form { fenced, late, split: false };
+        let forms = [(true, false), (false, false), (true, true), (false, true)].map(form);
+        let split = Form { fenced: true, late: false, split: true };
+        let splits = relation.has_checkpoint && relation.takes_plain_inserts && !plan.relates_rows;
+        Self { variants: forms.into_iter().chain(splits.then_some(split)).map(variant).collect() }
+    }
+
+    /// Whether the statement of this batch has a split form. Without a fence a batch may come twice, and its keys are not fresh then; a
+    /// late event mostly has a key that is known.
+    pub(super) fn can_split(&self, write: &Write<'_>) -> bool {
+        write.fence.is_some() && !write.is_late && self.variants.iter().any(|variant| variant.form.split)
+    }
+
+    /// Forgets the split form: this server does not take it.
+    pub(super) fn never_split(&mut self) {
+        self.variants.retain(|variant| !variant.form.split);
+    }
+
+    #[cfg(test)]
+    pub(super) fn break_split_form(&mut self) {
+        let split = self.variants.iter_mut().filter(|variant| variant.form.split);
+        split.for_each(|variant| variant.upsert.sql = "SELECT FROM no_table_of_this_name".into());
     }
 
     /// Runs the unfenced statement with no rows.
     pub(super) fn try_empty(&mut self, session: &mut Session, plan: &Plan, timeout: Duration) -> Result<()> {
         let rows = Rows::new(Arc::new(plan.clone()));
         let arrays = arrays(&rows, &[]);
-        let Variant { upsert, nonce, .. } = self.variant(Form { fenced: false, late: false })?;
+        let Variant { upsert, nonce, .. } = self.variant(Form { fenced: false, late: false, split: false })?;
         let typed = with_types(&parameters(nonce, &arrays, None), upsert);
         session.run("trying the upsert", timeout, |client| client.query_typed(&upsert.sql, &typed)).map(drop)
     }
 
     pub(super) fn prepare(&mut self, session: &mut Session, fenced: bool, timeout: Duration) -> Result<()> {
-        self.variant(Form { fenced, late: false })?.prepare(session, timeout)
+        self.variant(Form { fenced, late: false, split: false })?.prepare(session, timeout)
     }
 
     pub(super) fn run(&mut self, session: &mut Session, write: &Write<'_>, options: &RunOptions) -> Result<Applied> {
-        let variant = self.variant(Form { fenced: write.fence.is_some(), late: write.is_late })?;
+        let form = Form { fenced: write.fence.is_some(), late: write.is_late, split: false };
+        self.run_form(session, write, form, &arrays(write.rows, write.coalesced), options)
+    }
+
+    /// Runs the split form. `split`: the rows of the batch.
+    pub(super) fn run_split(
+        &mut self,
+        session: &mut Session,
+        write: &Write<'_>,
+        split: &Split,
+        options: &RunOptions,
+    ) -> Result<Applied> {
+        let form = Form { fenced: true, late: false, split: true };
+        let both: Vec<_> = [&split.known, &split.fresh].into_iter().flat_map(|part| arrays(write.rows, part)).collect();
+        self.run_form(session, write, form, &both, options)
+    }
+
+    fn run_form(
+        &mut self,
+        session: &mut Session,
+        write: &Write<'_>,
+        form: Form,
+        arrays: &[ColumnArray<'_>],
+        options: &RunOptions,
+    ) -> Result<Applied> {
+        let variant = self.variant(form)?;
         if !options.unnamed_only {
             variant.prepare(session, options.timeout)?;
         }
         let fence = write.fence.map(Positions::new).transpose()?;
-        let arrays = arrays(write.rows, write.coalesced);
-        let parameters = parameters(&variant.nonce, &arrays, fence.as_ref());
+        let parameters = parameters(&variant.nonce, arrays, fence.as_ref());
         let statement = variant.prepared.as_ref().filter(|_| !options.unnamed_only);
         let run = |client: &mut Client| {
             let rows = match statement {
@@ -88,7 +134,7 @@ impl Upserts {
 
     /// The form without a fence, for trials.
     pub(super) fn unfenced(&self) -> Result<&Variant> {
-        let form = Form { fenced: false, late: false };
+        let form = Form { fenced: false, late: false, split: false };
         self.variants.iter().find(|variant| variant.form == form).ok_or_else(not_connected)
     }
 

@@ -30,6 +30,8 @@ pub(super) struct Relation {
     pub(super) name: TableName,
     pub(super) partitioned: bool,
     pub(super) has_checkpoint: bool,
+    /// Whether an INSERT does to a new row what an upsert does.
+    pub(super) takes_plain_inserts: bool,
 }
 
 /// Finds the table by its name, or by its bare name along the search path.
@@ -47,6 +49,7 @@ fn read_found(row: &Row) -> PgResult<Found> {
         name: TableName { schema: Some(row.try_get(1)?), name: row.try_get(2)? },
         partitioned: kind == "p",
         has_checkpoint: row.try_get(4)?,
+        takes_plain_inserts: row.try_get(5)?,
     };
     Ok(Found { oid: row.try_get(0)?, relation, kind })
 }

@@ -5,13 +5,25 @@
 //! has rules that this catalogue does not show.
 
 /// Sets this user's own search path for this one statement: behind a pooler, another client may have left its own on the server
-/// connection. The name depends on `own`, so the server looks it up after that.
+/// connection. The name depends on `own`, so the server looks it up after that. The last column is whether an INSERT does to a new row
+/// what an upsert does. Policies judge the two by different rules. Of the triggers for INSERT or UPDATE (bits 4 and 16 of `tgtype`) only
+/// those AFTER FOR EACH ROW (1 of the bits 1, 2 and 64) that see no other row of the statement are called for the same rows, once each.
 pub(super) const FIND: &str = "\
 WITH own AS MATERIALIZED (
   SELECT pg_catalog.set_config('search_path', reset_val, true) AS path FROM pg_catalog.pg_settings WHERE name = 'search_path'
 )
 SELECT c.oid, n.nspname::text, c.relname::text, c.relkind::text,
-       to_regclass(quote_ident(n.nspname::text) || '.' || quote_ident($2)) IS NOT NULL
+       to_regclass(quote_ident(n.nspname::text) || '.' || quote_ident($2)) IS NOT NULL,
+       NOT EXISTS (
+         WITH RECURSIVE tree(oid, relrowsecurity) AS (
+           SELECT c.oid, c.relrowsecurity
+           UNION
+           SELECT p.oid, p.relrowsecurity FROM pg_catalog.pg_inherits AS i JOIN tree ON tree.oid = i.inhparent
+           JOIN pg_catalog.pg_class AS p ON p.oid = i.inhrelid
+         )
+         SELECT FROM tree WHERE relrowsecurity OR EXISTS (
+           SELECT FROM pg_catalog.pg_trigger WHERE tgrelid = tree.oid AND NOT tgisinternal AND tgenabled <> 'D'
+           AND tgtype & 20 <> 0 AND (tgtype & 67 <> 1 OR tgoldtable IS NOT NULL OR tgnewtable IS NOT NULL)))
 FROM own, pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
 WHERE c.oid = to_regclass(CASE WHEN own.path IS NOT NULL THEN $1 END)";
 

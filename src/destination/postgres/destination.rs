@@ -8,7 +8,8 @@ use postgres::{SimpleQueryMessage, SimpleQueryRow};
 use super::batch::{RunOptions, Upserts};
 use super::catalogue::{self, Relation};
 use super::checkpoint::or_without_owner;
-use super::pooler::indicates_pooler;
+use super::connection::indicates_pooler;
+use super::fresh::FreshKeys;
 use super::server::{Server, not_connected};
 use super::{checkpoint, examine, init_db, late, refused_column};
 use crate::config::{DestinationConfig, TlsConfig};
@@ -30,6 +31,8 @@ pub(crate) struct PostgresDestination {
     pub(super) unnamed_only: bool,
     pub(super) relation: Option<Relation>,
     upserts: Option<Upserts>,
+    /// Kept while the connection is lost.
+    fresh_keys: FreshKeys,
 }
 
 impl fmt::Debug for PostgresDestination {
@@ -51,6 +54,7 @@ impl PostgresDestination {
             unnamed_only: false,
             relation: None,
             upserts: None,
+            fresh_keys: FreshKeys::new(config),
         })
     }
 
@@ -171,7 +175,7 @@ impl PostgresDestination {
     fn run_upsert(&mut self, write: &Write<'_>) -> Result<Applied> {
         let options = self.options();
         let upserts = self.upserts.as_mut().ok_or_else(not_connected)?;
-        upserts.run(self.server.session()?, write, &options)
+        self.fresh_keys.write(upserts, self.server.session()?, write, &options)
     }
 
     fn checkpoint_table(&self) -> Result<String> {
@@ -277,6 +281,14 @@ impl Destination for PostgresDestination {
 
     fn trial(&mut self, suspect: &Write<'_>, witnesses: &[Write<'_>]) -> Result<Trial> {
         self.call(|destination| destination.try_trial(suspect, witnesses))
+    }
+}
+
+#[cfg(test)]
+impl PostgresDestination {
+    /// As if the server did not take the split form.
+    pub(super) fn break_split_form(&mut self) {
+        self.upserts.iter_mut().for_each(Upserts::break_split_form);
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::destination::names::{TableName, quote};
 use crate::destination::new_table::column_lines;
 use crate::error::Error;
-use crate::rows::{ColumnType, NewTable};
+use crate::rows::{ColumnType, NewColumn, NewTable};
 
 /// One process creates the tables at a time: `CREATE TABLE IF NOT EXISTS` itself fails if another transaction creates the same table
 /// at the same moment. The number is "cxsink" in ASCII; the lock ends with the transaction. The path is this user's own: behind a
@@ -34,7 +34,9 @@ CREATE TABLE IF NOT EXISTS {checkpoint} (
 );
 ",
         table.quoted(),
-        own.map_or_else(default_columns, |own| column_lines(own, "    ", "DEFAULT now()", type_name))
+        own.map_or_else(default_columns, |own| column_lines(own, "    ", "DEFAULT now()", |column| type_of(
+            own, column
+        )))
     )
 }
 
@@ -45,7 +47,7 @@ fn default_columns() -> String {
     interaction_id varchar(255) NOT NULL,
     {timestamp} timestamptz NOT NULL,
     {kind} varchar(50) NOT NULL,
-    idempotency_key varchar(255) NOT NULL UNIQUE,
+    idempotency_key varchar(255) COLLATE \"C\" NOT NULL UNIQUE,
     duration integer,
     disposition varchar(255),
     queue_name varchar(255),
@@ -54,6 +56,13 @@ fn default_columns() -> String {
     created_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now()"
     )
+}
+
+/// Texts of the key in the order of their bytes: the index compares them faster than by the rules of a language.
+fn type_of(table: &NewTable, column: &NewColumn) -> String {
+    let is_text_of_key = matches!(column.column_type, ColumnType::Text { .. }) && table.key.contains(&column.name);
+    let collation = if is_text_of_key { " COLLATE \"C\"" } else { "" };
+    format!("{}{collation}", type_name(&column.column_type))
 }
 
 fn type_name(column_type: &ColumnType) -> String {

@@ -1,5 +1,8 @@
 //! The one statement that applies a batch: move the checkpoint, insert or update every row, count what happened.
 //!
+//! It has two forms. The upsert takes any rows. The split form takes those with fresh keys apart, which a plain INSERT writes; if one of
+//! these keys is in the table after all, the statement fails as a whole: see [`fresh`](super::fresh).
+//!
 //! Each column travels as an array and `unnest` turns the arrays into rows: the fastest way measured, and one statement for all
 //! sizes of batches. The form is portable (it runs on Citus too): `now()` is in the SELECT list and not in DO UPDATE SET, and
 //! types whose arrays some engines lack travel as text.
@@ -19,8 +22,8 @@ use super::connection::PgResult;
 use crate::destination::names::quote;
 use crate::rows::{ColumnSource, ColumnType, OnConflict, OnlyIf, Plan};
 
-/// SQL and the types of its parameters: the nonce, an array for each of the plan's row columns, and with a fence
-/// spool id, owner, position to move from, position to move to.
+/// SQL and the types of its parameters: the nonce, an array for each of the plan's row columns, in the split form another one for the
+/// rows with fresh keys, and with a fence spool id, owner, position to move from, position to move to.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Upsert {
     pub(super) sql: String,
@@ -34,6 +37,8 @@ pub(super) struct Form {
     pub(super) fenced: bool,
     /// For late events.
     pub(super) late: bool,
+    /// With fresh keys apart.
+    pub(super) split: bool,
 }
 
 /// The one row that the statement returns.
@@ -59,9 +64,11 @@ impl UpsertOutcome {
 
 impl Upsert {
     /// `nonce` consists of letters and digits.
-    pub(super) fn new(plan: &Plan, relation: &Relation, nonce: &str, Form { fenced, late }: Form) -> Self {
+    pub(super) fn new(plan: &Plan, relation: &Relation, nonce: &str, Form { fenced, late, split }: Form) -> Self {
         let mut types = vec![Type::TEXT];
-        types.extend(plan.row_columns().iter().map(|column| array_type(&column.column_type)));
+        for _ in 0..=usize::from(split) {
+            types.extend(plan.row_columns().iter().map(|column| array_type(&column.column_type)));
+        }
         let ours = format!("$1::text = '{nonce}'");
         let mut sql = String::from("WITH ");
         let (condition, moved) = if fenced {
@@ -72,10 +79,21 @@ impl Upsert {
         } else {
             (ours.as_str(), "1::bigint")
         };
+        if split {
+            sql.push_str("fresh AS (\n");
+            push_insert(&mut sql, plan, relation, &from_lists(plan, 2 + plan.width), condition);
+            sql.push_str("  RETURNING 1\n), ");
+        }
         sql.push_str("written AS (\n");
-        push_insert(&mut sql, plan, relation, condition);
+        if split {
+            // Counting the fresh rows writes them first, so that the upsert does not begin if one of them is refused.
+            let condition = format!("{condition} AND {FRESH} >= 0");
+            push_insert(&mut sql, plan, relation, &from_lists(plan, 2), &condition);
+        } else {
+            push_insert(&mut sql, plan, relation, &from_arrays(plan), condition);
+        }
         push_conflict(&mut sql, plan, if late { plan.on_conflict_of_late() } else { plan.on_conflict() });
-        push_counts(&mut sql, plan, relation, &ours, moved);
+        push_counts(&mut sql, plan, relation, &ours, moved, split);
         Self { sql, types }
     }
 }
@@ -92,23 +110,34 @@ fn push_fence(sql: &mut String, relation: &Relation, parameter: usize, ours: &st
     );
 }
 
-fn push_insert(sql: &mut String, plan: &Plan, relation: &Relation, condition: &str) {
-    let row_columns = plan.row_columns();
+/// The number of rows that were written as fresh.
+const FRESH: &str = "(SELECT count(*) FROM fresh)";
+
+/// The rows of arrays, in the form that every engine has.
+fn from_arrays(plan: &Plan) -> String {
+    let columns = || plan.row_columns().iter().enumerate();
+    let arrays = list(columns().map(|(i, column)| format!("${}::{}", i + 2, array_name(&column.column_type))));
+    format!("unnest({arrays}) AS v({})", list(columns().map(|(i, _)| format!("c{i}"))))
+}
+
+/// The rows of arrays of one length, in the form that costs PostgreSQL a tenth less: it needs not collect them before the first is used.
+fn from_lists(plan: &Plan, first: usize) -> String {
+    let columns = plan.row_columns().iter().enumerate();
+    let lists =
+        columns.map(|(i, column)| format!("unnest(${}::{}) AS c{i}", first + i, array_name(&column.column_type)));
+    format!("(SELECT {}) AS v", list(lists))
+}
+
+fn push_insert(sql: &mut String, plan: &Plan, relation: &Relation, rows: &str, condition: &str) {
     let names = list(plan.columns.iter().map(|column| quote(&column.name)));
     let values = list(plan.columns.iter().enumerate().map(|(i, column)| match column.source {
         ColumnSource::Now => "now()".into(),
         _ => format!("v.c{i}{}", cast(&column.column_type)),
     }));
-    let arrays = list(
-        row_columns.iter().enumerate().map(|(i, column)| format!("${}::{}", i + 2, array_name(&column.column_type))),
-    );
-    let aliases = list((0..row_columns.len()).map(|i| format!("c{i}")));
     let table = relation.name.quoted();
     push(
         sql,
-        format_args!(
-            "  INSERT INTO {table} AS t ({names})\n  SELECT {values}\n  FROM unnest({arrays}) AS v({aliases})\n  WHERE {condition}\n"
-        ),
+        format_args!("  INSERT INTO {table} AS t ({names})\n  SELECT {values}\n  FROM {rows}\n  WHERE {condition}\n"),
     );
 }
 
@@ -143,8 +172,8 @@ fn push_conflict(sql: &mut String, plan: &Plan, on_conflict: OnConflict<'_>) {
     }
 }
 
-fn push_counts(sql: &mut String, plan: &Plan, relation: &Relation, ours: &str, moved: &str) {
-    let inserted = if relation.partitioned {
+fn push_counts(sql: &mut String, plan: &Plan, relation: &Relation, ours: &str, moved: &str, split: bool) {
+    let counted = if relation.partitioned {
         // A partitioned table returns no system column ("cannot retrieve a system column in this context"). But the outer query
         // sees the table as it was before the statement: a key that it finds was updated.
         let names: Vec<String> = plan.key.iter().map(|&i| quote(&plan.columns[i].name)).collect();
@@ -157,10 +186,11 @@ fn push_counts(sql: &mut String, plan: &Plan, relation: &Relation, ours: &str, m
         sql.push_str("  RETURNING t.xmax = 0 AS inserted\n)\n");
         "written".into()
     };
+    let fresh = if split { format!(" + {FRESH}") } else { String::new() };
     push(
         sql,
         format_args!(
-            "SELECT {ours}, {moved}, count(*) FILTER (WHERE inserted), count(*) FILTER (WHERE NOT inserted)\nFROM {inserted} AS counted"
+            "SELECT {ours}, {moved}, count(*) FILTER (WHERE inserted){fresh}, count(*) FILTER (WHERE NOT inserted)\nFROM {counted} AS counted"
         ),
     );
 }

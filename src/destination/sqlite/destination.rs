@@ -182,9 +182,12 @@ impl Destination for SqliteDestination {
     fn examine(&mut self, what: Examination<'_>) -> Result<Option<Finding>> {
         let (path, table) = (self.path.clone(), self.table.clone());
         match what {
-            Examination::Names | Examination::Tcp | Examination::Tls | Examination::Pooler | Examination::Clock => {
-                Ok(None)
-            }
+            Examination::Names
+            | Examination::Tcp
+            | Examination::Tls
+            | Examination::Pooler
+            | Examination::Clock
+            | Examination::Key(_) => Ok(None),
             Examination::Connection => examine::file(&path).map(Some),
             Examination::Privileges(plan) => {
                 examine::writing(&mut self.file()?.connection, &path, &table, plan).map(Some)

@@ -18,7 +18,7 @@ CREATE TABLE IF NOT EXISTS {CHECKPOINT} (
   owner TEXT
 );
 ",
-        own.map_or_else(default_columns, |own| column_lines(own, "  ", NOW, type_name))
+        own.map_or_else(default_columns, |own| column_lines(own, "  ", NOW, |column| type_name(&column.column_type)))
     )
 }
 

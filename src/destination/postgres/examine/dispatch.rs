@@ -1,6 +1,6 @@
 //! Each step to its function.
 
-use super::{connection, network, pooler, privileges};
+use super::{connection, key, network, pooler, privileges};
 use crate::destination::Examination;
 use crate::destination::names::TableName;
 use crate::destination::postgres::server::Server;
@@ -20,6 +20,7 @@ pub(in super::super) fn examine(
         Examination::Tls => connection::tls(server).map(Some),
         Examination::Pooler => pooler::pooler(server).map(Some),
         Examination::Clock => connection::clock(server).map(Some),
+        Examination::Key(columns) => key::order(server, table, columns),
         Examination::Privileges(plan) => privileges::upsert(server, table, plan).map(Some),
         Examination::Checkpoint => privileges::checkpoint(server, table).map(Some),
     }

@@ -2,6 +2,7 @@
 
 mod connection;
 mod dispatch;
+mod key;
 mod network;
 mod pooler;
 mod privileges;

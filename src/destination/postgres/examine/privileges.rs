@@ -64,7 +64,7 @@ pub(super) fn checkpoint(server: &mut Server, table: &TableName) -> Result<Findi
     Ok(shared::finding(&checkpoint, relation.has_checkpoint))
 }
 
-fn find(server: &mut Server, table: &TableName) -> Result<Found> {
+pub(super) fn find(server: &mut Server, table: &TableName) -> Result<Found> {
     let timeout = server.timeout();
     let found = catalogue::find(server.ensure_session()?, table, timeout)?;
     found.ok_or_else(|| catalogue::no_table(&server.config().table))

@@ -54,9 +54,10 @@ fn another_process_statement_under_our_name_writes_nothing() {
         name: TableName { schema: None, name: name.into() },
         partitioned: false,
         has_checkpoint: false,
+        takes_plain_inserts: true,
     };
     let others = [
-        Upsert::new(&theirs, &relation("other"), "theirs", Form { fenced: false, late: false }).sql,
+        Upsert::new(&theirs, &relation("other"), "theirs", Form { fenced: false, late: false, split: false }).sql,
         "SELECT $1, $2, $3".into(),
         "SELECT true WHERE $1 = '' AND $2 IS NULL AND $3 IS NULL".into(),
     ];
