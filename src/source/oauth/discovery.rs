@@ -10,6 +10,7 @@ use ureq::http::{Request, header};
 use crate::config::Config;
 use crate::config::url::{EndpointUrl, Schemes};
 use crate::error::{Class, Error, ErrorKind, Result};
+use crate::net::masks::Masks;
 use crate::net::server_text::shown;
 use crate::source::net::address::Purpose;
 use crate::source::net::failure::refusal;
@@ -107,7 +108,7 @@ fn unusable(why: &str) -> Error {
 fn refused(response: &Exchanged) -> Error {
     let status = response.status.as_u16();
     let location = response.header(header::LOCATION);
-    let message = refusal(&format!("status {status}"), location, &response.body, &[], BODY_CHARS_SHOWN);
+    let message = refusal(&format!("status {status}"), location, &response.body, &Masks::default(), BODY_CHARS_SHOWN);
     let (kind, class, hint) = match status {
         301 | 308 => (
             ErrorKind::Config,
