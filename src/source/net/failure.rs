@@ -20,6 +20,14 @@ pub(crate) fn step_failed(step: &str, peer: &str, error: &io::Error, timeout: Du
     Error::new(ErrorKind::Connect, format!("{step} with {peer}: {why}")).caused_by_io(error).with_hint(hint)
 }
 
+/// The hint for a status by which a server puts a request off: 429, or one of 500 and above.
+pub(crate) fn later_hint(status: u16) -> &'static str {
+    match status {
+        429 => "wait: the server limits the rate of requests, and the sink tries again later",
+        _ => "wait: the server has an internal problem, and the sink tries again later",
+    }
+}
+
 /// The message of a refusal: `what`, the target of a redirect, and the body.
 pub(crate) fn refusal(what: &str, location: Option<&[u8]>, body: &[u8], masks: &Masks, chars_max: usize) -> String {
     let redirect = location.map_or_else(String::new, |location| {

@@ -4,7 +4,7 @@ use ureq::http::header;
 
 use crate::error::{Class, Error, ErrorKind};
 use crate::net::masks::Masks;
-use crate::source::net::failure::refusal;
+use crate::source::net::failure::{later_hint, refusal};
 use crate::source::oauth::exchange::Exchanged;
 use crate::source::oauth::hints::Hints;
 use crate::source::oauth::oauth_error::OauthError;
@@ -60,16 +60,7 @@ fn meaning(status: u16, hints: &Hints) -> (ErrorKind, Class, String) {
                 "check {endpoint}, and that no sign-in page is in between: redirects are not followed with a secret"
             ),
         ),
-        429 => (
-            ErrorKind::Connect,
-            Class::Transient,
-            "wait: the server limits the rate of requests, and the sink tries again later".into(),
-        ),
-        500.. => (
-            ErrorKind::Connect,
-            Class::Transient,
-            "wait: the server has an internal problem, and the sink tries again later".into(),
-        ),
+        429 | 500.. => (ErrorKind::Connect, Class::Transient, later_hint(status).into()),
         _ => (
             ErrorKind::Protocol,
             Class::Transient,

@@ -9,7 +9,7 @@ use crate::error::{Class, Error, ErrorKind};
 use crate::net::masks::Masks;
 use crate::net::server_text::shown;
 use crate::net::tls;
-use crate::source::net::failure::{not_http, refusal};
+use crate::source::net::failure::{later_hint, not_http, refusal};
 use crate::source::net::http::Fault;
 use crate::source::net::route::Route;
 use crate::source::oauth::token::Token;
@@ -118,8 +118,7 @@ fn meaning(status: u16, token: &Token) -> (ErrorKind, Class, &'static str) {
         404 | 410 => (Config, Permanent, "check stream.id (CXONE_STREAM_ID) and stream.url: there is no such stream"),
         301 | 308 => (Config, Permanent, "set stream.url to the new address: redirects are not followed with a token"),
         300..=399 => (Protocol, Transient, "check stream.url: redirects are not followed with a token"),
-        429 => (Connect, Transient, "wait: the server limits the rate of connections, and the sink tries again later"),
-        500.. => (Connect, Transient, "wait: the server has an internal problem, and the sink tries again later"),
+        429 | 500.. => (Connect, Transient, later_hint(status)),
         _ => (Protocol, Transient, "check stream.url: the server there may not be the event stream"),
     }
 }
