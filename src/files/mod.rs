@@ -3,5 +3,7 @@
 mod fork;
 pub(crate) mod open;
 pub(crate) mod sqlite;
+#[cfg(feature = "simulator")]
+pub(crate) mod whole;
 
 pub(crate) use fork::without_fork;

@@ -13,9 +13,9 @@ const BYTES_MIN: usize = 4;
 pub(crate) struct Masks(Vec<Secret>);
 
 impl Masks {
-    pub(crate) fn new(secrets: impl IntoIterator<Item = Secret>) -> Self {
+    pub(crate) fn new<S: Into<Secret>>(secrets: impl IntoIterator<Item = S>) -> Self {
         let mut masks = Self::default();
-        secrets.into_iter().for_each(|secret| masks.add(secret.expose()));
+        secrets.into_iter().for_each(|secret| masks.add(secret.into().expose()));
         masks
     }
 
@@ -54,7 +54,7 @@ mod tests {
 
     #[test]
     fn a_secret_is_hidden_however_a_server_repeats_it() {
-        let mut masks = Masks::new(["hunter2 \"&ü".into(), "Bearer abcd-efgh".into(), "t1".into(), "hunter2".into()]);
+        let mut masks = Masks::new(["hunter2 \"&ü", "Bearer abcd-efgh", "t1", "hunter2"]);
         masks.add("t0ken");
         let check = |text: &str, expected: &str| assert_eq!(masks.show(text.as_bytes(), usize::MAX), expected);
         check("a hunter2 \"&ü b", "a *** b");

@@ -120,7 +120,7 @@ impl Cursor {
             tail_max: options.replay_events as usize,
             opcode: OpCode::Data(if options.binary { Data::Binary } else { Data::Text }),
             packing: Packing::new(options),
-            is_acknowledged: dialect(options.profile).acknowledgement.is_some(),
+            is_acknowledged: dialect(options.profile).ack.is_some(),
         }
     }
 

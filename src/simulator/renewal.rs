@@ -1,14 +1,14 @@
 //! The program that renews a token in a file, for platforms whose tokens cxsink does not get itself.
 
-use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use super::shared::Shared;
 use crate::error::{Error, ErrorKind, Result};
-use crate::files::open;
+use crate::files::whole;
 
 /// Interval at which the thread checks whether the token was used.
 const STEP: Duration = Duration::from_millis(5);
@@ -50,20 +50,12 @@ fn run(shared: &Shared, path: &Path) {
     let _ = std::fs::remove_file(path);
 }
 
-/// Writes a new token beside the file and renames it, so that no reader gets a part.
+/// Writes a new token into the file.
 fn renew(shared: &Shared, path: &Path) -> io::Result<()> {
     let Some(token) = shared.tokens.issue(shared.options.token_lifetime) else {
         return Err(io::Error::other("too many tokens"));
     };
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(format!(".{:08x}", fastrand::u32(..)));
-    let beside = PathBuf::from(beside);
-    let written = open::create_private(&beside).and_then(|mut file| writeln!(file, "{token}"));
-    let done = written.and_then(|()| std::fs::rename(&beside, path));
-    if done.is_ok() {
-        shared.cursor.count(|report| report.tokens_issued += 1);
-    } else {
-        let _ = std::fs::remove_file(&beside);
-    }
-    done
+    whole::replace(path, &format!("{token}\n"))?;
+    shared.cursor.count(|report| report.tokens_issued += 1);
+    Ok(())
 }

@@ -71,7 +71,7 @@ fn hear<'a>(
 ) -> Heard {
     let talk = talk.get_or_insert_with(|| {
         let dialect = dialect(shared.options.profile);
-        let failure = if dialect.opening.is_empty() { None } else { shared.next_open_failure() };
+        let failure = if dialect.open.is_empty() { None } else { shared.next_open_failure() };
         Talk::new(dialect, &shared.options.stream_id, token_expiry, failure)
     });
     match talk.hear(message) {
@@ -177,12 +177,12 @@ impl<'a> Sender<'a> {
         ending
     }
 
-    /// Greets the client. Where there is no conversation, the stream is open with the handshake.
+    /// Says what comes first. Where there is no conversation, the stream is open with the handshake.
     fn begin(&mut self) -> Option<Ending> {
-        if self.dialect.opening.is_empty() {
+        if self.dialect.open.is_empty() {
             self.become_open();
         }
-        self.say(self.dialect.greeting?)
+        self.say(self.dialect.ignored_first?)
     }
 
     fn become_open(&mut self) {
@@ -447,8 +447,8 @@ impl<'a> Sender<'a> {
     /// Sends a close frame and waits for the client's.
     fn close(&mut self, code: u16, reason: &str) -> Ending {
         self.shared.cursor.count(|report| report.closes += 1);
-        if let Some(farewell) = self.dialect.farewell
-            && let Some(ending) = self.say(farewell)
+        if let Some(message) = self.dialect.ignored_last
+            && let Some(ending) = self.say(message)
         {
             return ending;
         }

@@ -5,6 +5,7 @@ The debug build is installed: it is there from the other tests, and has the line
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shlex
 import shutil
@@ -20,7 +21,8 @@ import pytest
 sys.dont_write_bytecode = True
 
 PROJECT = Path(__file__).parents[2]
-BUILT = PROJECT / "target" / "c"
+# Several runs beside each other have a folder each.
+BUILT = PROJECT / "target" / os.environ.get("CXSINK_TEST_C_FOLDER", "c")
 CC = shlex.split(os.environ.get("CC", "cc"))
 STRICT = ["-Wall", "-Wextra", "-Wpedantic", "-Wshadow", "-Wstrict-prototypes", "-Werror", "-g"]
 C99 = ["-std=c99", "-D_POSIX_C_SOURCE=200809L", *STRICT]
@@ -100,7 +102,9 @@ def installed() -> Installation:
     prefix = BUILT / "prefix"
     # Not by `run`: the compiler is to be heard while it works, and may take its time.
     command = ["make", "--silent", "install", f"PREFIX={prefix}", "PROFILE=dev"]
-    subprocess.run(command, cwd=PROJECT, stdin=subprocess.DEVNULL, check=True)
+    with (PROJECT / "target" / "c.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        subprocess.run(command, cwd=PROJECT, stdin=subprocess.DEVNULL, check=True)
     manifest = (PROJECT / "Cargo.toml").read_text()
     version = manifest.split("[workspace.package]")[1].split('version = "')[1].split('"')[0]
     return Installation(prefix, version)

@@ -267,7 +267,7 @@ fn each_heartbeat_is_answered_but_those_that_an_option_names() {
 }
 
 #[test]
-fn genesys_has_a_heartbeat_and_a_farewell_of_its_own() {
+fn genesys_sends_a_heartbeat_of_its_own_and_announces_its_close() {
     let client = Client::new(
         Profile::Genesys,
         &[("events", "3"), ("rate", "10"), ("heartbeat_interval", "50ms"), ("close_at_end", "true")],

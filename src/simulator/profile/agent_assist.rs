@@ -7,8 +7,8 @@ pub(super) static DIALECT: Dialect = Dialect {
     token_request: TokenRequest::AccessKey,
     token_place: TokenPlace::Messages,
     path: "/agent-assist-notifications/notifications/ws",
-    greeting: None,
-    opening: &[
+    ignored_first: None,
+    open: &[
         Exchange {
             has: &[("/command", Expected::Text("CONNECT")), ("/headers/sessionToken", Expected::Token)],
             echo: "",
@@ -24,15 +24,15 @@ pub(super) static DIALECT: Dialect = Dialect {
             answer: r#"{"command":"SUBSCRIBED","headers":{"connectionId":"c-1"},"body":{"topic":"<stream_id>"}}"#,
         },
     ],
-    refusal: r#"{"command":"ERROR","headers":{"connectionId":"c-1"},"body":{"responseCode":429,"responseText":"Too many requests"}}"#,
+    open_refused: r#"{"command":"ERROR","headers":{"connectionId":"c-1"},"body":{"responseCode":429,"responseText":"Too many requests"}}"#,
     heartbeat: Some(Exchange {
         has: &[("/command", Expected::Text("HEARTBEAT")), ("/headers/sessionToken", Expected::Token)],
         echo: "",
         answer: r#"{"command":"HEARTBEAT_ACK","headers":{"connectionId":"c-1"},"body":{}}"#,
     }),
     own_heartbeat: None,
-    farewell: None,
-    acknowledgement: None,
+    ignored_last: None,
+    ack: None,
     envelope: Envelope {
         before: r#"{"command":"MESSAGE","headers":{"connectionId":"c-1"},"body":{"topic":"transcript","messageNo":<n>,"data":"#,
         after: "}}",

@@ -1,4 +1,4 @@
-//! The messages that a platform's server sends and expects, as data.
+//! The messages that a platform's server sends and expects, as data, under the names of the settings (`stream.open` and so on).
 //!
 //! In texts, `<name>` is replaced: `<n>` by the number of the message, `<stream_id>` by the stream's id, `<echo>` by a value of the
 //! message that is answered.
@@ -11,19 +11,19 @@ pub(in crate::simulator) struct Dialect {
     pub(in crate::simulator) token_place: TokenPlace,
     /// The path of the stream.
     pub(in crate::simulator) path: &'static str,
-    /// Said right after the handshake.
-    pub(in crate::simulator) greeting: Option<&'static str>,
+    /// Sent right after the handshake, for `stream.ignore`.
+    pub(in crate::simulator) ignored_first: Option<&'static str>,
     /// The messages that open the conversation, in order. Without any, the stream is open after the handshake.
-    pub(in crate::simulator) opening: &'static [Exchange],
+    pub(in crate::simulator) open: &'static [Exchange],
     /// The answer to the last of them that requests a delay.
-    pub(in crate::simulator) refusal: &'static str,
+    pub(in crate::simulator) open_refused: &'static str,
     pub(in crate::simulator) heartbeat: Option<Exchange>,
     /// A message without an event that the server sends by itself.
     pub(in crate::simulator) own_heartbeat: Option<&'static str>,
-    /// Sent before the server closes.
-    pub(in crate::simulator) farewell: Option<&'static str>,
+    /// Sent before the server closes, for `stream.ignore`.
+    pub(in crate::simulator) ignored_last: Option<&'static str>,
     /// The acknowledgement of a message: what is not acknowledged comes again on the next connection.
-    pub(in crate::simulator) acknowledgement: Option<Acknowledgement>,
+    pub(in crate::simulator) ack: Option<Acknowledgement>,
     pub(in crate::simulator) envelope: Envelope,
     /// The events; `None`: those of CXone Data Actions.
     pub(in crate::simulator) event: Option<&'static Event>,

@@ -7,8 +7,8 @@ pub(super) static DIALECT: Dialect = Dialect {
     token_request: TokenRequest::None,
     token_place: TokenPlace::Messages,
     path: "/cceb/ws",
-    greeting: None,
-    opening: &[Exchange {
+    ignored_first: None,
+    open: &[Exchange {
         has: &[
             ("/type", Expected::Text("auth")),
             ("/data/jwt", Expected::Token),
@@ -17,11 +17,11 @@ pub(super) static DIALECT: Dialect = Dialect {
         echo: "",
         answer: r#"{"type":"auth_success","data":{"session_key":"simulated"}}"#,
     }],
-    refusal: r#"{"type":"error","data":{"code":"TOO_MANY_REQUESTS"}}"#,
+    open_refused: r#"{"type":"error","data":{"code":"TOO_MANY_REQUESTS"}}"#,
     heartbeat: None,
     own_heartbeat: None,
-    farewell: None,
-    acknowledgement: Some(Acknowledgement { has: &[("/type", Expected::Text("ack"))], id: "/id", id_prefix: "n-" }),
+    ignored_last: None,
+    ack: Some(Acknowledgement { has: &[("/type", Expected::Text("ack"))], id: "/id", id_prefix: "n-" }),
     envelope: Envelope { before: r#"{"type":"notification","id":"n-<n>","data":"#, after: "}", is_text: false },
     event: Some(&Event {
         members: &[

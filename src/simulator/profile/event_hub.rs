@@ -7,17 +7,17 @@ pub(super) static DIALECT: Dialect = Dialect {
     token_request: TokenRequest::Password,
     token_place: TokenPlace::Messages,
     path: "/event-hub",
-    greeting: None,
-    opening: &[Exchange {
+    ignored_first: None,
+    open: &[Exchange {
         has: &[("/action", Expected::Text("register")), ("/payload/token", Expected::Token)],
         echo: "",
         answer: r#""authorized""#,
     }],
-    refusal: r#""RATE_LIMIT_EXCEEDED""#,
+    open_refused: r#""RATE_LIMIT_EXCEEDED""#,
     heartbeat: Some(Exchange { has: &[("/action", Expected::Text("heartbeat"))], echo: "", answer: r#""pong""# }),
     own_heartbeat: None,
-    farewell: None,
-    acknowledgement: None,
+    ignored_last: None,
+    ack: None,
     envelope: Envelope::NONE,
     event: Some(&Event {
         members: &[

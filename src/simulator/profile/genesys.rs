@@ -7,23 +7,23 @@ pub(super) static DIALECT: Dialect = Dialect {
     token_request: TokenRequest::None,
     token_place: TokenPlace::Nowhere,
     path: "/channels/<stream_id>",
-    greeting: None,
-    opening: &[Exchange {
+    ignored_first: None,
+    open: &[Exchange {
         has: &[("/message", Expected::Text("subscribe")), ("/topics/0", Expected::AnyText)],
         echo: "/correlationId",
         answer: r#"{"result":"200","status":"subscribed","correlationId":<echo>}"#,
     }],
-    refusal: r#"{"result":"429","status":"failure","message":"too many requests"}"#,
+    open_refused: r#"{"result":"429","status":"failure","message":"too many requests"}"#,
     heartbeat: Some(Exchange {
         has: &[("/message", Expected::Text("ping"))],
         echo: "",
         answer: r#"{"topicName":"channel.metadata","eventBody":{"message":"pong"}}"#,
     }),
     own_heartbeat: Some(r#"{"topicName":"channel.metadata","eventBody":{"message":"WebSocket Heartbeat"}}"#),
-    farewell: Some(
+    ignored_last: Some(
         r#"{"topicName":"v2.system.socket_closing","eventBody":{"message":"The socket closes in 60 seconds"}}"#,
     ),
-    acknowledgement: None,
+    ack: None,
     envelope: Envelope {
         before: r#"{"topicName":"v2.routing.queues.0f1e2d3c.conversations","version":"2","eventBody":"#,
         after: r#","metadata":{"CorrelationId":"c-<n>"}}"#,

@@ -7,10 +7,10 @@ pub(super) static DIALECT: Dialect = Dialect {
     token_request: TokenRequest::None,
     token_place: TokenPlace::QueryOnce("access_token"),
     path: "/ws",
-    greeting: Some(
+    ignored_first: Some(
         r#"[{"type":"ConnectionDetails","messageId":"m-0","status":200,"wsc":{"token":"simulated","sequence":1}},{"recoveryBufferSize":100,"recoveryTimeout":180,"idleTimeout":1800,"absoluteTimeout":86400}]"#,
     ),
-    opening: &[Exchange {
+    open: &[Exchange {
         has: &[
             ("/0/type", Expected::Text("ClientRequest")),
             ("/0/method", Expected::Text("POST")),
@@ -21,15 +21,15 @@ pub(super) static DIALECT: Dialect = Dialect {
         echo: "/0/messageId",
         answer: r#"[{"type":"ClientRequest","messageId":<echo>,"status":200},{"id":"simulated","status":"Active","deliveryMode":{"transportType":"WebSocket"}}]"#,
     }],
-    refusal: r#"[{"type":"ClientRequest","messageId":"m-1","status":429},{"errorCode":"CMN-301","message":"Request rate exceeded"}]"#,
+    open_refused: r#"[{"type":"ClientRequest","messageId":"m-1","status":429},{"errorCode":"CMN-301","message":"Request rate exceeded"}]"#,
     heartbeat: Some(Exchange {
         has: &[("/0/type", Expected::Text("Heartbeat"))],
         echo: "/0/messageId",
         answer: r#"[{"type":"Heartbeat","messageId":<echo>}]"#,
     }),
     own_heartbeat: None,
-    farewell: None,
-    acknowledgement: None,
+    ignored_last: None,
+    ack: None,
     envelope: Envelope {
         before: r#"[{"type":"ServerNotification","messageId":"<n>","status":200,"headers":{"RCRequestId":"r-<n>"}},"#,
         after: "]",

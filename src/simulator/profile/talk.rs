@@ -63,13 +63,13 @@ impl<'a> Talk<'a> {
 
     /// Takes a message of the client.
     pub(in crate::simulator) fn hear(&mut self, message: &[u8]) -> Heard {
-        if self.has_failed || self.dialect.opening.is_empty() {
+        if self.has_failed || self.dialect.open.is_empty() {
             return Heard::Nothing;
         }
         let Ok(message) = serde_json::from_slice::<Json>(message) else {
             return Heard::Violation(CODE_POLICY, "the message is not JSON");
         };
-        match self.dialect.opening.get(self.steps) {
+        match self.dialect.open.get(self.steps) {
             Some(step) => self.hear_opening(step, &message),
             None => self.hear_later(&message),
         }
@@ -81,13 +81,13 @@ impl<'a> Talk<'a> {
         }
         self.steps += 1;
         let answer = self.answer(step, message);
-        if self.steps < self.dialect.opening.len() {
+        if self.steps < self.dialect.open.len() {
             return Heard::Step { answer };
         }
         self.has_failed = self.failure.is_some();
         match self.failure {
             None => Heard::Opened { answer, token_expiry: self.expiry },
-            Some(OpenFailure::Refused) => Heard::OpeningFailed { answer: Some(self.dialect.refusal.into()) },
+            Some(OpenFailure::Refused) => Heard::OpeningFailed { answer: Some(self.dialect.open_refused.into()) },
             Some(OpenFailure::Garbage) => Heard::OpeningFailed { answer: Some("<html>502 Bad Gateway</html>".into()) },
             Some(OpenFailure::Silent) => Heard::OpeningFailed { answer: None },
         }
@@ -98,7 +98,7 @@ impl<'a> Talk<'a> {
             let violation = self.violation(heartbeat.has, message);
             return violation.unwrap_or_else(|| Heard::Heartbeat { answer: self.answer(heartbeat, message) });
         }
-        let acknowledged = self.dialect.acknowledgement.as_ref().filter(|ack| is_kind(ack.has, message)).map(|ack| {
+        let acknowledged = self.dialect.ack.as_ref().filter(|ack| is_kind(ack.has, message)).map(|ack| {
             let id = message.pointer(ack.id).and_then(Json::as_str);
             let n = id.and_then(|id| id.strip_prefix(ack.id_prefix)?.parse().ok());
             n.map_or(Heard::Violation(CODE_POLICY, "the acknowledgement names no message"), |n| Heard::Acknowledged {

@@ -4,7 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use crate::error::{Error, ErrorKind};
-use crate::net::server_text::shown;
+use crate::net::masks::Masks;
 use crate::net::tls;
 
 /// The error of a step with `peer`.
@@ -20,14 +20,22 @@ pub(crate) fn step_failed(step: &str, peer: &str, error: &io::Error, timeout: Du
     Error::new(ErrorKind::Connect, format!("{step} with {peer}: {why}")).caused_by_io(error).with_hint(hint)
 }
 
+/// The hint for a status by which a server puts a request off: 429, or one of 500 and above.
+pub(crate) fn later_hint(status: u16) -> &'static str {
+    match status {
+        429 => "wait: the server limits the rate of requests, and the sink tries again later",
+        _ => "wait: the server has an internal problem, and the sink tries again later",
+    }
+}
+
 /// The message of a refusal: `what`, the target of a redirect, and the body.
-pub(crate) fn refusal(what: &str, location: Option<&[u8]>, body: &[u8], secrets: &[&str], chars_max: usize) -> String {
+pub(crate) fn refusal(what: &str, location: Option<&[u8]>, body: &[u8], masks: &Masks, chars_max: usize) -> String {
     let redirect = location.map_or_else(String::new, |location| {
         // A query may hold anything.
         let place = location.split(|byte| b"?#".contains(byte)).next().unwrap_or_default();
-        format!(", a redirect to {}", shown(place, secrets, 200))
+        format!(", a redirect to {}", masks.show(place, 200))
     });
-    let body = shown(body, secrets, chars_max);
+    let body = masks.show(body, chars_max);
     let body = if body.is_empty() { body } else { format!(": {body}") };
     format!("{what}{redirect}{body}")
 }

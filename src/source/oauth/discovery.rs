@@ -10,9 +10,10 @@ use ureq::http::{Request, header};
 use crate::config::Config;
 use crate::config::url::{EndpointUrl, Schemes};
 use crate::error::{Class, Error, ErrorKind, Result};
+use crate::net::masks::Masks;
 use crate::net::server_text::shown;
 use crate::source::net::address::Purpose;
-use crate::source::net::failure::refusal;
+use crate::source::net::failure::{later_hint, refusal};
 use crate::source::net::route::Route;
 use crate::source::oauth::call::{DISCOVERY, Limits};
 use crate::source::oauth::exchange::Exchanged;
@@ -107,7 +108,7 @@ fn unusable(why: &str) -> Error {
 fn refused(response: &Exchanged) -> Error {
     let status = response.status.as_u16();
     let location = response.header(header::LOCATION);
-    let message = refusal(&format!("status {status}"), location, &response.body, &[], BODY_CHARS_SHOWN);
+    let message = refusal(&format!("status {status}"), location, &response.body, &Masks::default(), BODY_CHARS_SHOWN);
     let (kind, class, hint) = match status {
         301 | 308 => (
             ErrorKind::Config,
@@ -124,16 +125,7 @@ fn refused(response: &Exchanged) -> Error {
             Class::Permanent,
             "check oauth.discovery: there is no openid-configuration below this address; or set oauth.url instead",
         ),
-        429 => (
-            ErrorKind::Connect,
-            Class::Transient,
-            "wait: the server limits the rate of requests, and the sink tries again later",
-        ),
-        500.. => (
-            ErrorKind::Connect,
-            Class::Transient,
-            "wait: the server has an internal problem, and the sink tries again later",
-        ),
+        429 | 500.. => (ErrorKind::Connect, Class::Transient, later_hint(status)),
         _ => (
             ErrorKind::Protocol,
             Class::Transient,

@@ -8,6 +8,7 @@ use ureq::http::{Request, header};
 use crate::config::percent::{RESERVED, encode};
 use crate::config::{ClientAuth, Grant, OauthConfig, Secret};
 use crate::error::{Error, Result};
+use crate::net::masks::Masks;
 use crate::source::net::address::ServerAddress;
 use crate::source::oauth::credentials::Credentials;
 use crate::source::oauth::hidden::Hidden;
@@ -38,12 +39,12 @@ impl Message {
         Self { content_type, body_start, body, basic: basic(oauth, credentials) }
     }
 
-    /// Every text by which a server may send a secret of it back.
-    pub(super) fn secrets<'a>(&'a self, oauth: &'a OauthConfig, credentials: &'a Credentials) -> Vec<&'a str> {
-        let mut secrets = credentials.exposed();
-        secrets.extend(self.basic.as_ref().map(Secret::expose));
-        secrets.extend([oauth.client_id.as_deref(), oauth.username.as_deref()].into_iter().flatten());
-        secrets
+    /// For every text by which a server may send a secret of it back.
+    pub(super) fn masks(&self, oauth: &OauthConfig, credentials: &Credentials) -> Masks {
+        let mut masks = Masks::new(credentials.exposed());
+        let others = [self.basic.as_ref().map(Secret::expose), oauth.client_id.as_deref(), oauth.username.as_deref()];
+        others.into_iter().flatten().for_each(|secret| masks.add(secret));
+        masks
     }
 
     /// The request for the library, and what it must not see: the body, the credentials in the head, and the query of the URL, which may be

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::net::server_text::shown;
+use crate::net::masks::Masks;
 use crate::source::oauth::hints::Hints;
 
 /// The members of an error response.
@@ -33,10 +33,10 @@ impl<'a> OauthError<'a> {
     }
 
     /// Code and description, for an error of ours.
-    pub(crate) fn shown(&self, secrets: &[&str]) -> String {
-        let code = shown(self.code.as_bytes(), secrets, 60);
+    pub(crate) fn shown(&self, masks: &Masks) -> String {
+        let code = masks.show(self.code.as_bytes(), 60);
         match self.description {
-            Some(description) => format!("{code}: {}", shown(description.as_bytes(), secrets, 300)),
+            Some(description) => format!("{code}: {}", masks.show(description.as_bytes(), 300)),
             None => code,
         }
     }

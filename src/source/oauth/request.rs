@@ -89,11 +89,11 @@ impl TokenRequest {
         let route = self.find_route(limits, wait)?;
         let request = message.request(&route.address, &credentials)?;
         let response = TOKEN.call(&route, request, limits)?;
-        let secrets = message.secrets(&self.oauth, &credentials);
+        let masks = message.masks(&self.oauth, &credentials);
         let granted = if response.status.is_success() {
-            response::granted(&response, &self.oauth, &self.hints, &secrets)
+            response::granted(&response, &self.oauth, &self.hints, masks)
         } else {
-            Err(status::refused(&response, &self.hints, &secrets))
+            Err(status::refused(&response, &self.hints, &masks))
         };
         let granted =
             granted.map_err(|failure| TokenFailure { error: TOKEN.in_context(&route, failure.error), ..failure });

@@ -10,7 +10,7 @@ use ureq::http::{HeaderMap, HeaderValue};
 
 use crate::config::{Grant, OauthConfig};
 use crate::error::{Class, Error, ErrorKind};
-use crate::net::server_text::shown;
+use crate::net::masks::Masks;
 use crate::source::oauth::exchange::Exchanged;
 use crate::source::oauth::hints::Hints;
 use crate::source::oauth::oauth_error::OauthError;
@@ -55,12 +55,12 @@ impl From<Error> for TokenFailure {
 const TOKEN: [&str; 3] = ["access_token", "accessToken", "token"];
 const LIFETIME: [&str; 3] = ["expires_in", "expiresIn", "tokenExpirationTimeSec"];
 
-/// The token in the body of a 2xx response. `secrets` are hidden in errors.
+/// The token in the body of a 2xx response. `masks` are for errors.
 pub(super) fn granted(
     response: &Exchanged,
     oauth: &OauthConfig,
     hints: &Hints,
-    secrets: &[&str],
+    mut masks: Masks,
 ) -> std::result::Result<Granted, TokenFailure> {
     let unusable = |why: &str| unusable(why, hints);
     let fields = response.json_object().map_err(|why| unusable(&why))?;
@@ -70,12 +70,12 @@ pub(super) fn granted(
     if let Some(oauth_error) = OauthError::in_fields(&fields)
         && token.is_none()
     {
-        return Err(refused_with_success(&oauth_error, response.status.as_u16(), hints, secrets));
+        return Err(refused_with_success(&oauth_error, response.status.as_u16(), hints, &masks));
     }
-    let mut secrets = secrets.to_vec();
-    secrets.extend(token.and_then(Value::as_str).map(str::trim));
-    let secrets = &secrets[..];
-    check_token_type(fields.get("token_type"), secrets).map_err(unusable)?;
+    if let Some(token) = token.and_then(Value::as_str) {
+        masks.add(token.trim());
+    }
+    check_token_type(fields.get("token_type"), &masks).map_err(unusable)?;
     let header = match token {
         Some(Value::String(token)) => {
             bearer(token).map_err(|why| unusable(&format!("has an `access_token` that {why}")))?
@@ -84,14 +84,14 @@ pub(super) fn granted(
         None => return Err(unusable("has no `access_token`").into()),
     };
     if let Some(scope) = oauth.requested_scope() {
-        check_scope(fields.get("scope"), scope, hints, secrets)?;
+        check_scope(fields.get("scope"), scope, hints, &masks)?;
     }
     Ok(Granted { header, lifetime: lifetime(member(&LIFETIME)) })
 }
 
 /// Some servers give an error a 2xx status. Of such a body, only the members of an error are shown.
-fn refused_with_success(oauth_error: &OauthError<'_>, status: u16, hints: &Hints, secrets: &[&str]) -> TokenFailure {
-    let message = format!("status {status} with the error {}", oauth_error.shown(secrets));
+fn refused_with_success(oauth_error: &OauthError<'_>, status: u16, hints: &Hints, masks: &Masks) -> TokenFailure {
+    let message = format!("status {status} with the error {}", oauth_error.shown(masks));
     let is_refusal = oauth_error.is_final();
     let error = Error::new(ErrorKind::Auth, message)
         .with_class(if is_refusal { Class::Permanent } else { Class::Transient })
@@ -102,7 +102,7 @@ fn refused_with_success(oauth_error: &OauthError<'_>, status: u16, hints: &Hints
 
 /// Section 5.1: required, in upper or lower case. Servers leave it out, or name the format of the token instead, such as `JWT`; both can
 /// only mean bearer.
-fn check_token_type(token_type: Option<&Value>, secrets: &[&str]) -> std::result::Result<(), &'static str> {
+fn check_token_type(token_type: Option<&Value>, masks: &Masks) -> std::result::Result<(), &'static str> {
     let token_type = match token_type {
         None | Some(Value::Null) => return Ok(()),
         Some(Value::String(token_type)) => token_type.trim(),
@@ -113,7 +113,7 @@ fn check_token_type(token_type: Option<&Value>, secrets: &[&str]) -> std::result
         return Err("has a `token_type` that needs more than the token: it is not a bearer token");
     }
     if !lower.is_empty() && !lower.starts_with("bearer") {
-        let token_type = shown(token_type.as_bytes(), secrets, 60);
+        let token_type = masks.show(token_type.as_bytes(), 60);
         log::warn!("the token endpoint calls the type of its token {token_type}: using it as a bearer token");
     }
     Ok(())
@@ -162,7 +162,7 @@ fn check_scope(
     granted: Option<&Value>,
     requested: &str,
     hints: &Hints,
-    secrets: &[&str],
+    masks: &Masks,
 ) -> std::result::Result<(), TokenFailure> {
     let granted: Vec<&str> = match granted {
         None | Some(Value::Null) => return Ok(()),
@@ -176,7 +176,7 @@ fn check_scope(
     if missing.is_empty() {
         return Ok(());
     }
-    let granted = shown(granted.join(" ").as_bytes(), secrets, 200);
+    let granted = masks.show(granted.join(" ").as_bytes(), 200);
     let message = format!("the token lacks the scope {}: the server granted `{granted}`", missing.join(" "));
     let error = Error::new(ErrorKind::Auth, message)
         .with_hint("grant the client this scope in CXone's administration, or change oauth.scope");

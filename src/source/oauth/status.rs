@@ -3,7 +3,8 @@
 use ureq::http::header;
 
 use crate::error::{Class, Error, ErrorKind};
-use crate::source::net::failure::refusal;
+use crate::net::masks::Masks;
+use crate::source::net::failure::{later_hint, refusal};
 use crate::source::oauth::exchange::Exchanged;
 use crate::source::oauth::hints::Hints;
 use crate::source::oauth::oauth_error::OauthError;
@@ -13,11 +14,11 @@ use crate::source::oauth::response::TokenFailure;
 const BODY_CHARS_SHOWN: usize = 500;
 
 /// The error that the status means before the first token; [`refusals`](crate::source::oauth::refusals) decides what it means later.
-pub(super) fn refused(response: &Exchanged, hints: &Hints, secrets: &[&str]) -> TokenFailure {
+pub(super) fn refused(response: &Exchanged, hints: &Hints, masks: &Masks) -> TokenFailure {
     let status = response.status.as_u16();
     let location = response.header(header::LOCATION);
     let body = if may_hold_token(&response.body) { NOT_SHOWN } else { &response.body };
-    let message = refusal(&format!("status {status}"), location, body, secrets, BODY_CHARS_SHOWN);
+    let message = refusal(&format!("status {status}"), location, body, masks, BODY_CHARS_SHOWN);
     let json = response.json().ok();
     let oauth_error = json.as_ref().and_then(serde_json::Value::as_object).and_then(OauthError::in_fields);
     let (kind, class, hint) = meaning(status, hints);
@@ -59,16 +60,7 @@ fn meaning(status: u16, hints: &Hints) -> (ErrorKind, Class, String) {
                 "check {endpoint}, and that no sign-in page is in between: redirects are not followed with a secret"
             ),
         ),
-        429 => (
-            ErrorKind::Connect,
-            Class::Transient,
-            "wait: the server limits the rate of requests, and the sink tries again later".into(),
-        ),
-        500.. => (
-            ErrorKind::Connect,
-            Class::Transient,
-            "wait: the server has an internal problem, and the sink tries again later".into(),
-        ),
+        429 | 500.. => (ErrorKind::Connect, Class::Transient, later_hint(status).into()),
         _ => (
             ErrorKind::Protocol,
             Class::Transient,

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use tungstenite::http::{HeaderMap, HeaderValue, header};
 
-use crate::config::{MessagePattern, Secret, StreamConfig};
+use crate::config::{MessagePattern, StreamConfig};
 use crate::error::{Class, Error, ErrorKind};
+use crate::net::masks::Masks;
 use crate::net::server_text::shown;
 use crate::net::tls;
-use crate::source::net::failure::{not_http, refusal};
+use crate::source::net::failure::{later_hint, not_http, refusal};
 use crate::source::net::http::Fault;
 use crate::source::net::route::Route;
 use crate::source::oauth::token::Token;
@@ -44,7 +45,7 @@ pub(super) fn refused(
     route: &Route,
     timeout: Duration,
     token: &Token,
-    secrets: &[Secret],
+    masks: &Masks,
     wait: impl Fn(u16, &HeaderMap) -> Option<Duration>,
 ) -> StreamFailure {
     match refusal {
@@ -61,14 +62,14 @@ pub(super) fn refused(
         }
         Refusal::BadUpgrade(why) => protocol(format!("the response does not open a WebSocket: {why}")).into(),
         Refusal::BadExtension(why) => {
-            let why = shown(why.as_bytes(), &exposed(secrets), 200);
+            let why = masks.show(why.as_bytes(), 200);
             protocol(format!("the response has a `Sec-WebSocket-Extensions` that cannot be accepted: {why}"))
                 .with_hint("set stream.compression = false: the server does not follow RFC 7692")
                 .into()
         }
         Refusal::Status { head, body } => StreamFailure {
             wait: wait(head.status, &head.headers),
-            ..refused_with(head.status, &head.headers, &body, token, secrets)
+            ..refused_with(head.status, &head.headers, &body, token, masks)
         },
     }
 }
@@ -79,10 +80,10 @@ fn protocol(what: impl Into<String>) -> Error {
         .with_hint("check stream.url: the server there may not be the event stream")
 }
 
-fn refused_with(status: u16, headers: &HeaderMap, body: &[u8], token: &Token, secrets: &[Secret]) -> StreamFailure {
+fn refused_with(status: u16, headers: &HeaderMap, body: &[u8], token: &Token, masks: &Masks) -> StreamFailure {
     let what = format!("the server refused it with status {status}");
     let location = headers.get(header::LOCATION).map(HeaderValue::as_bytes);
-    let message = refusal(&what, location, body, &exposed(secrets), BODY_CHARS_SHOWN);
+    let message = refusal(&what, location, body, masks, BODY_CHARS_SHOWN);
     let (kind, class, hint) = meaning(status, token);
     let error = Error::new(kind, message).with_class(class).with_http_status(status).with_hint(hint);
     StreamFailure { discard_token: matches!(status, 401 | 403), ..error.into() }
@@ -117,8 +118,7 @@ fn meaning(status: u16, token: &Token) -> (ErrorKind, Class, &'static str) {
         404 | 410 => (Config, Permanent, "check stream.id (CXONE_STREAM_ID) and stream.url: there is no such stream"),
         301 | 308 => (Config, Permanent, "set stream.url to the new address: redirects are not followed with a token"),
         300..=399 => (Protocol, Transient, "check stream.url: redirects are not followed with a token"),
-        429 => (Connect, Transient, "wait: the server limits the rate of connections, and the sink tries again later"),
-        500.. => (Connect, Transient, "wait: the server has an internal problem, and the sink tries again later"),
+        429 | 500.. => (Connect, Transient, later_hint(status)),
         _ => (Protocol, Transient, "check stream.url: the server there may not be the event stream"),
     }
 }
@@ -129,7 +129,7 @@ pub(super) fn unopened(
     instead: &str,
     settings: &StreamConfig,
     token: &Token,
-    secrets: &[Secret],
+    masks: &Masks,
 ) -> StreamFailure {
     let answer = if settings.open.is_empty() { "stream.open_answer" } else { "stream.open_answer to stream.open" };
     let too_late = |what: String| {
@@ -142,7 +142,7 @@ pub(super) fn unopened(
         End::TooEarly(events) => too_late(format!("{events} events came, and no {answer}{instead}")).into(),
         end => {
             let in_order = || closed("the server closed it with code 1000".into()).with_close_code(1000).into();
-            let failure = lost(end, settings, token, secrets).unwrap_or_else(in_order);
+            let failure = lost(end, settings, token, masks).unwrap_or_else(in_order);
             let message = format!("waiting for {answer}: {}{instead}", failure.error);
             StreamFailure { error: failure.error.with_message(message), ..failure }
         }
@@ -152,9 +152,9 @@ pub(super) fn unopened(
 }
 
 /// The failure that the end of an open stream means; `None` if the server closed it in order.
-pub(super) fn lost(end: End, settings: &StreamConfig, token: &Token, secrets: &[Secret]) -> Option<StreamFailure> {
+pub(super) fn lost(end: End, settings: &StreamConfig, token: &Token, masks: &Masks) -> Option<StreamFailure> {
     let error = match end {
-        End::Closed(close) => return closed_by_server(close, settings, token, secrets),
+        End::Closed(close) => return closed_by_server(close, settings, token, masks),
         End::Refused(what) => {
             return Some(asks_for_patience(format!("the server refuses it for now: {what}"), settings));
         }
@@ -188,12 +188,12 @@ fn closed_by_server(
     close: Option<Close>,
     settings: &StreamConfig,
     token: &Token,
-    secrets: &[Secret],
+    masks: &Masks,
 ) -> Option<StreamFailure> {
     let Some(Close { code, reason }) = close else {
         return Some(closed("the server closed it without a code".into()).into());
     };
-    let reason = shown(&reason, &exposed(secrets), 125);
+    let reason = masks.show(&reason, 125);
     let reason = if reason.is_empty() { reason } else { format!(": {reason}") };
     let message = format!("the server closed it with code {code}{reason}");
     if settings.open_refused.contains(&MessagePattern::CloseCode(code)) {
@@ -223,10 +223,6 @@ fn asks_for_patience(what: String, settings: &StreamConfig) -> StreamFailure {
         "wait: the server requests a delay (stream.open_refused), and the sink connects again after {delay:?} or more"
     );
     StreamFailure { asks_for_patience: true, ..Error::new(ErrorKind::Connect, what).with_hint(hint).into() }
-}
-
-fn exposed(secrets: &[Secret]) -> Vec<&str> {
-    secrets.iter().map(Secret::expose).collect()
 }
 
 fn violated(violation: &ProtocolViolation) -> Error {

@@ -10,6 +10,7 @@ use tungstenite::http::HeaderMap;
 use crate::config::{Config, Secret, StreamConfig};
 use crate::error::{Error, Result};
 use crate::event::Burst;
+use crate::net::masks::Masks;
 use crate::source::Observer;
 use crate::source::net::address::Purpose;
 use crate::source::net::retry_after::requested_wait;
@@ -56,8 +57,8 @@ pub(super) struct StreamConnector {
 pub(super) struct Handshaken {
     pub(super) transport: Transport,
     pub(super) frames: Frames,
-    /// Secrets to hide in the server's messages: it may send back what it got.
-    pub(super) secrets: Vec<Secret>,
+    /// For the server's messages: it may send back what it got.
+    pub(super) masks: Arc<Masks>,
     pub(super) interrupt: InterruptGuard,
 }
 
@@ -66,7 +67,7 @@ pub(super) struct OpenStream {
     pub(super) connection: Connection,
     /// The token that opened it; dropped if the server closes the stream because of it.
     pub(super) token: Token,
-    pub(super) secrets: Vec<Secret>,
+    pub(super) masks: Arc<Masks>,
     opened_at: Instant,
     _interrupt: InterruptGuard,
 }
@@ -122,37 +123,37 @@ impl StreamConnector {
         token: &Token,
         early: &mut Burst,
     ) -> std::result::Result<OpenStream, StreamFailure> {
-        let Handshaken { transport, frames, secrets, interrupt } = self.shake_hands(token)?;
+        let Handshaken { transport, frames, masks, interrupt } = self.shake_hands(token)?;
         let now = self.clock.steady();
-        let conversation = Conversation::begin(&self.settings, &self.rules, token.secret(), secrets.clone(), now);
+        let conversation = Conversation::begin(&self.settings, &self.rules, token.secret(), Arc::clone(&masks), now);
         let mut connection = Connection::new(transport, frames, conversation, &self.opening_messages(token));
         if let Err(end) = connection.open(early, &*self.clock, &self.stop) {
             let instead = connection.came_instead();
-            return Err(close_reason::unopened(end, &instead, &self.settings, token, &secrets));
+            return Err(close_reason::unopened(end, &instead, &self.settings, token, &masks));
         }
         let opened_at = self.clock.steady();
-        Ok(OpenStream { connection, token: token.clone(), secrets, opened_at, _interrupt: interrupt })
+        Ok(OpenStream { connection, token: token.clone(), masks, opened_at, _interrupt: interrupt })
     }
 
     /// Connects to the server, and makes the handshake with it.
     pub(super) fn shake_hands(&self, token: &Token) -> std::result::Result<Handshaken, StreamFailure> {
         let timeout = self.settings.connect_timeout;
         let headers = self.settings.all_headers()?;
-        let secrets = secrets(token, &headers);
+        let masks = Arc::new(masks(token, &headers));
         let Connected { mut transport, interrupt } = self.route.open(timeout, &self.stop)?;
         let wait =
             |status, headers: &HeaderMap| requested_wait(status, headers, self.clock.unix_micros(), self.wait_min);
         let sent = token.header.as_ref().map(|header| (header, token.secret()));
         let request = Request::new(&self.route.address, &self.settings, sent, &headers);
         let opened = handshake::open(&mut transport, &request)
-            .map_err(|refusal| close_reason::refused(refusal, &self.route, timeout, token, &secrets, wait))?;
+            .map_err(|refusal| close_reason::refused(refusal, &self.route, timeout, token, &masks, wait))?;
         if self.settings.compression {
             let compresses = if opened.deflate.is_some() { "compresses" } else { "does not compress" };
             log::info!("the server of the stream {compresses} its messages");
         }
         let frames =
             Frames::new(&opened.first_bytes, kept_max(self.settings.event_bytes_max)).inflating(opened.deflate);
-        Ok(Handshaken { transport, frames, secrets, interrupt })
+        Ok(Handshaken { transport, frames, masks, interrupt })
     }
 
     /// `stream.open`, as it is sent.
@@ -163,7 +164,7 @@ impl StreamConnector {
 
     /// The error of a stream that was open; `None` if the server closed it in order.
     pub(super) fn lost(&self, end: End, open: &OpenStream) -> Option<Error> {
-        let failure = close_reason::lost(end, &self.settings, &open.token, &open.secrets)?;
+        let failure = close_reason::lost(end, &self.settings, &open.token, &open.masks)?;
         let open_for = self.clock.steady().saturating_duration_since(open.opened_at);
         self.act_on(&failure, &open.token, open_for);
         Some(failure.error.while_doing(format_args!("reading the stream {}", self.route.address)))
@@ -182,18 +183,10 @@ impl StreamConnector {
     }
 }
 
-/// A shorter value of a header is found in any text by chance, and hides nothing that could not be guessed.
-const SECRET_BYTES_MIN: usize = 4;
-
-/// The longest first: one may be a part of another.
-fn secrets(token: &Token, headers: &[(String, Secret)]) -> Vec<Secret> {
-    let values = headers.iter().map(|(_, value)| value.expose());
-    // Of `Bearer …`, a server may send back the second part alone.
-    let parts = values.clone().filter_map(|value| Some(value.split_once(' ')?.1));
-    let mut all: Vec<&str> =
-        values.chain(parts).chain([token.secret()]).filter(|secret| secret.len() >= SECRET_BYTES_MIN).collect();
-    all.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
-    all.into_iter().map(Secret::from).collect()
+fn masks(token: &Token, headers: &[(String, Secret)]) -> Masks {
+    let mut masks = Masks::new(headers.iter().map(|(_, value)| value.clone()));
+    masks.add(token.secret());
+    masks
 }
 
 impl fmt::Debug for StreamConnector {

@@ -7,8 +7,7 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
-use crate::config::Secret;
-use crate::net::server_text::shown;
+use crate::net::masks::Masks;
 
 /// A longer message is described only.
 const BYTES_MAX: usize = 200;
@@ -29,10 +28,10 @@ pub(crate) struct Came {
 }
 
 impl Came {
-    pub(crate) fn add(&mut self, message: &[u8], secrets: &[Secret]) {
+    pub(crate) fn add(&mut self, message: &[u8], masks: &Masks) {
         self.count += 1;
         if self.first.len() < COUNT_MAX {
-            self.first.push(show(message, secrets));
+            self.first.push(show(message, masks));
         }
     }
 }
@@ -52,19 +51,18 @@ impl fmt::Display for Came {
 }
 
 /// The message on one harmless line, without secrets, or a description of it.
-pub(crate) fn show(message: &[u8], secrets: &[Secret]) -> String {
+pub(crate) fn show(message: &[u8], masks: &Masks) -> String {
     let message = message.trim_ascii();
     let Ok(text) = std::str::from_utf8(message) else {
         return format!("{} bytes that are no text", message.len());
     };
     let is_plain = !text.contains('{') && !text.starts_with('[');
     if text.len() <= BYTES_MAX && (is_plain || is_error(text)) {
-        let secrets: Vec<&str> = secrets.iter().map(Secret::expose).collect();
-        return shown(message, &secrets, BYTES_MAX);
+        return masks.show(message, BYTES_MAX);
     }
     let size = text.len();
     match serde_json::from_str(text) {
-        Ok(Value::Object(members)) => format!("an object{} ({size} bytes)", names(&members, secrets)),
+        Ok(Value::Object(members)) => format!("an object{} ({size} bytes)", names(&members, masks)),
         Ok(Value::Array(elements)) => format!("an array of length {} ({size} bytes)", elements.len()),
         Ok(_) => format!("a JSON text ({size} bytes)"),
         Err(_) => format!("a text that is not JSON ({size} bytes)"),
@@ -81,13 +79,12 @@ fn is_error(text: &str) -> bool {
 }
 
 /// Names are not the payload, but they come from the server too.
-fn names(members: &Map<String, Value>, secrets: &[Secret]) -> String {
+fn names(members: &Map<String, Value>, masks: &Masks) -> String {
     if members.is_empty() {
         return String::new();
     }
-    let secrets: Vec<&str> = secrets.iter().map(Secret::expose).collect();
     let names: Vec<_> =
-        members.keys().take(COUNT_MAX).map(|name| shown(name.as_bytes(), &secrets, NAME_CHARS_MAX)).collect();
+        members.keys().take(COUNT_MAX).map(|name| masks.show(name.as_bytes(), NAME_CHARS_MAX)).collect();
     let more = if members.len() > COUNT_MAX { ", …" } else { "" };
     format!(" with {}{more}", names.join(", "))
 }
@@ -97,7 +94,7 @@ mod tests {
     use super::*;
 
     fn check(message: &[u8], expected: &str) {
-        assert_eq!(show(message, &["t0k\"en".into(), Secret::from("k3y-4711")]), expected);
+        assert_eq!(show(message, &Masks::new(["t0k\"en", "k3y-4711"])), expected);
     }
 
     #[test]
@@ -134,7 +131,7 @@ mod tests {
         let mut came = Came::default();
         assert_eq!(came.to_string(), "");
         for word in ["one", "two", "three", "four", "five"] {
-            came.add(word.as_bytes(), &[]);
+            came.add(word.as_bytes(), &Masks::default());
             if came.count == 1 {
                 assert_eq!(came.to_string(), "; instead came one");
             }

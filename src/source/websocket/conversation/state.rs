@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::config::{Secret, StreamConfig};
+use crate::config::StreamConfig;
+use crate::net::masks::Masks;
 use crate::source::websocket::conversation::heartbeat::{Due, Heartbeat};
 use crate::source::websocket::conversation::rules::{MessageKind, Rules};
 use crate::source::websocket::conversation::shown::{self, Came};
@@ -17,8 +18,8 @@ pub(crate) struct Conversation {
     heartbeat: Heartbeat,
     /// The heartbeat message and its interval. It may hold the token.
     message: Option<(String, Duration)>,
-    /// Not shown in what the server sends.
-    secrets: Vec<Secret>,
+    /// For what the server sends.
+    masks: Arc<Masks>,
 }
 
 /// How far the opening is.
@@ -49,12 +50,12 @@ pub(crate) enum Heard {
 pub(crate) struct Unanswered;
 
 impl Conversation {
-    /// Begins after the handshake. `token` and the secrets are those of the connection.
+    /// Begins after the handshake. `token` and `masks` are those of the connection.
     pub(crate) fn begin(
         settings: &StreamConfig,
         rules: &Arc<Rules>,
         token: &str,
-        secrets: Vec<Secret>,
+        masks: Arc<Masks>,
         now: Instant,
     ) -> Self {
         let stream_id = settings.id.as_deref().unwrap_or_default();
@@ -65,7 +66,7 @@ impl Conversation {
             stage: Stage::Opening { until, came: Came::default() },
             heartbeat: Heartbeat::new(settings.ping_interval, settings.idle_timeout, now),
             message: message.map(|message| (message, settings.heartbeat_interval)),
-            secrets,
+            masks,
         };
         if !rules.has_answer() {
             conversation.open(now);
@@ -99,12 +100,12 @@ impl Conversation {
                 self.open(now);
                 return Heard::Opened;
             }
-            MessageKind::Refusal => return Heard::Refused(shown::show(message, &self.secrets)),
+            MessageKind::Refusal => return Heard::Refused(shown::show(message, &self.masks)),
             MessageKind::HeartbeatAnswer => self.heartbeat.heard(now),
             MessageKind::Ignored | MessageKind::Events => {}
         }
         if let Stage::Opening { came, .. } = &mut self.stage {
-            came.add(message, &self.secrets);
+            came.add(message, &self.masks);
         }
         if kind == MessageKind::Events { Heard::Events } else { Heard::Control }
     }

@@ -124,13 +124,13 @@ impl ProbedStream {
             };
             let kind = connector.rules.kind_of(&message, wanted == MessageKind::Answer);
             if kind == wanted {
-                return Waited::Answered(show(&message, &self.stream.secrets));
+                return Waited::Answered(show(&message, &self.stream.masks));
             }
             if kind == MessageKind::Refusal {
-                return Waited::Ended(End::Refused(show(&message, &self.stream.secrets)));
+                return Waited::Ended(End::Refused(show(&message, &self.stream.masks)));
             }
             self.events += events_in(&message, connector);
-            came.add(&message, &self.stream.secrets);
+            came.add(&message, &self.stream.masks);
         }
     }
 }

@@ -5,9 +5,10 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::config::{Config, Secret, StreamConfig};
+use crate::config::{Config, StreamConfig};
 use crate::error::Error;
 use crate::event::Burst;
+use crate::net::masks::Masks;
 use crate::source::oauth::token::Token;
 use crate::source::websocket::close_reason::{self, StreamFailure};
 use crate::source::websocket::connection::Connection;
@@ -23,7 +24,7 @@ const CLOSE_WAIT: Duration = Duration::from_secs(1);
 pub(super) struct WatchedStream {
     connection: Connection,
     token: Token,
-    pub(super) secrets: Vec<Secret>,
+    pub(super) masks: Arc<Masks>,
     /// Messages that have arrived.
     arrived: VecDeque<Vec<u8>>,
     _interrupt: InterruptGuard,
@@ -32,14 +33,14 @@ pub(super) struct WatchedStream {
 impl WatchedStream {
     /// The handshake alone: nothing is said yet.
     pub(super) fn open(connector: &StreamConnector, token: &Token) -> Result<Self, StreamFailure> {
-        let Handshaken { transport, frames, secrets, interrupt } = connector.shake_hands(token)?;
+        let Handshaken { transport, frames, masks, interrupt } = connector.shake_hands(token)?;
         // Without a conversation, every message is one event.
         let settings = StreamConfig { heartbeat: None, heartbeat_answer: None, ..connector.settings.clone() };
         let rules = Arc::new(Rules::new(&Config::default())?);
         let conversation =
-            Conversation::begin(&settings, &rules, token.secret(), secrets.clone(), connector.clock.steady());
+            Conversation::begin(&settings, &rules, token.secret(), Arc::clone(&masks), connector.clock.steady());
         let connection = Connection::new(transport, frames, conversation, &[]);
-        Ok(Self { connection, token: token.clone(), secrets, arrived: VecDeque::new(), _interrupt: interrupt })
+        Ok(Self { connection, token: token.clone(), masks, arrived: VecDeque::new(), _interrupt: interrupt })
     }
 
     /// Sends a message.
@@ -66,12 +67,12 @@ impl WatchedStream {
 
     /// The error of an opening that ended so; `instead` is what came instead of the answer.
     pub(super) fn unopened(&self, end: End, instead: &str, connector: &StreamConnector) -> Error {
-        close_reason::unopened(end, instead, &connector.settings, &self.token, &self.secrets).error
+        close_reason::unopened(end, instead, &connector.settings, &self.token, &self.masks).error
     }
 
     /// The error that an end means; `None` if the server closed the stream in order.
     pub(super) fn lost(&self, end: End, connector: &StreamConnector) -> Option<Error> {
-        close_reason::lost(end, &connector.settings, &self.token, &self.secrets).map(|failure| failure.error)
+        close_reason::lost(end, &connector.settings, &self.token, &self.masks).map(|failure| failure.error)
     }
 
     /// Closes it; returns the messages that came before the server's Close.

@@ -9,7 +9,7 @@ fn begin(settings: &[(&str, &str)], start: Instant) -> Conversation {
         config.set(key, value).unwrap();
     }
     let rules = Arc::new(Rules::new(&config).unwrap());
-    Conversation::begin(&config.stream, &rules, "t0k\"en", vec!["t0k\"en".into()], start)
+    Conversation::begin(&config.stream, &rules, "t0k\"en", Arc::new(Masks::new(["t0k\"en"])), start)
 }
 
 fn after(start: Instant, seconds: u64) -> Instant {
