@@ -30,12 +30,12 @@ pub(super) struct StreamFailure {
     /// The server requests no connection for this long.
     pub(super) wait: Option<Duration>,
     /// The server requests a delay (`stream.open_refused`).
-    pub(super) asks_for_patience: bool,
+    pub(super) is_open_refused: bool,
 }
 
 impl From<Error> for StreamFailure {
     fn from(error: Error) -> Self {
-        Self { error, discard_token: false, wait: None, asks_for_patience: false }
+        Self { error, discard_token: false, wait: None, is_open_refused: false }
     }
 }
 
@@ -148,7 +148,7 @@ pub(super) fn unopened(
         }
     };
     // A token that is not accepted may be the reason, and not every server says so.
-    StreamFailure { discard_token: !failure.asks_for_patience, ..failure }
+    StreamFailure { discard_token: !failure.is_open_refused, ..failure }
 }
 
 /// The failure that the end of an open stream means; `None` if the server closed it in order.
@@ -156,7 +156,7 @@ pub(super) fn lost(end: End, settings: &StreamConfig, token: &Token, masks: &Mas
     let error = match end {
         End::Closed(close) => return closed_by_server(close, settings, token, masks),
         End::Refused(what) => {
-            return Some(asks_for_patience(format!("the server refuses it for now: {what}"), settings));
+            return Some(open_refused(format!("the server refuses it for now: {what}"), settings));
         }
         End::Cut => closed("the connection ended without a close frame".into()),
         End::Io(error) => match tls::inside(&error) {
@@ -197,7 +197,7 @@ fn closed_by_server(
     let reason = if reason.is_empty() { reason } else { format!(": {reason}") };
     let message = format!("the server closed it with code {code}{reason}");
     if settings.open_refused.contains(&MessagePattern::CloseCode(code)) {
-        let failure = asks_for_patience(message, settings);
+        let failure = open_refused(message, settings);
         return Some(StreamFailure { error: failure.error.with_close_code(code), ..failure });
     }
     match code {
@@ -217,12 +217,12 @@ fn closed(what: String) -> Error {
     Error::new(ErrorKind::Connect, what).with_hint("wait: the sink connects again by itself")
 }
 
-fn asks_for_patience(what: String, settings: &StreamConfig) -> StreamFailure {
+fn open_refused(what: String, settings: &StreamConfig) -> StreamFailure {
     let delay = settings.open_refused_delay;
     let hint = format!(
         "wait: the server requests a delay (stream.open_refused), and the sink connects again after {delay:?} or more"
     );
-    StreamFailure { asks_for_patience: true, ..Error::new(ErrorKind::Connect, what).with_hint(hint).into() }
+    StreamFailure { is_open_refused: true, ..Error::new(ErrorKind::Connect, what).with_hint(hint).into() }
 }
 
 fn violated(violation: &ProtocolViolation) -> Error {

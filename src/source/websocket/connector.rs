@@ -19,7 +19,7 @@ use crate::source::net::transport::Transport;
 use crate::source::oauth::token::{Token, TokenCache};
 use crate::source::websocket::close_reason::{self, StreamFailure};
 use crate::source::websocket::connection::Connection;
-use crate::source::websocket::conversation::{Conversation, Patience, Rules, fill};
+use crate::source::websocket::conversation::{Conversation, OpenRefusals, Rules, fill};
 use crate::source::websocket::end::End;
 use crate::source::websocket::frames::Frames;
 use crate::source::websocket::handshake;
@@ -46,7 +46,7 @@ pub(super) struct StreamConnector {
     pub(super) clock: Arc<dyn Clock>,
     /// The server requested no connection before this.
     not_before: Mutex<Option<Instant>>,
-    patience: Mutex<Patience>,
+    open_refusals: Mutex<OpenRefusals>,
     /// No wait that the server requests is shorter.
     wait_min: Duration,
     /// Whether a stream was open: the configuration was right then.
@@ -83,7 +83,7 @@ impl StreamConnector {
             stop,
             clock,
             not_before: Mutex::default(),
-            patience: Mutex::new(Patience::new(config.stream.open_refused_delay)),
+            open_refusals: Mutex::new(OpenRefusals::new(config.stream.open_refused_delay)),
             wait_min: config.retry.delay_min,
             has_been_open: AtomicBool::new(false),
         })
@@ -175,8 +175,11 @@ impl StreamConnector {
         if failure.discard_token {
             self.tokens.discard(token);
         }
-        let wait =
-            if failure.asks_for_patience { Some(sync::lock(&self.patience).refused(open_for)) } else { failure.wait };
+        let wait = if failure.is_open_refused {
+            Some(sync::lock(&self.open_refusals).refused(open_for))
+        } else {
+            failure.wait
+        };
         if let Some(wait) = wait {
             *sync::lock(&self.not_before) = self.clock.steady().checked_add(wait);
         }

@@ -5,7 +5,7 @@
 //! does what it says. With the default settings no message is looked at.
 
 mod heartbeat;
-mod patience;
+mod open_refusals;
 mod patterns;
 mod rules;
 mod shown;
@@ -13,7 +13,7 @@ mod state;
 mod template;
 
 pub(crate) use self::heartbeat::Due;
-pub(crate) use self::patience::Patience;
+pub(crate) use self::open_refusals::OpenRefusals;
 pub(crate) use self::rules::{MessageKind, Rules};
 pub(crate) use self::shown::{Came, show};
 pub(crate) use self::state::{Conversation, Heard, Unanswered};

@@ -7,7 +7,7 @@ const DOUBLINGS_MAX: u32 = 2;
 
 /// The refusals in a row.
 #[derive(Debug)]
-pub(crate) struct Patience {
+pub(crate) struct OpenRefusals {
     /// The wait after the first one.
     delay: Duration,
     last: Option<Refused>,
@@ -19,7 +19,7 @@ struct Refused {
     delay: Duration,
 }
 
-impl Patience {
+impl OpenRefusals {
     pub(crate) fn new(delay: Duration) -> Self {
         Self { delay, last: None }
     }
@@ -44,9 +44,9 @@ mod tests {
     #[test]
     fn refusals_in_a_row_double_the_wait_up_to_four_times() {
         let seconds = Duration::from_secs;
-        let mut patience = Patience::new(seconds(30));
+        let mut refusals = OpenRefusals::new(seconds(30));
         let mut waits = |open_for: &[u64]| -> Vec<u64> {
-            open_for.iter().map(|open_for| patience.refused(seconds(*open_for)).as_secs()).collect()
+            open_for.iter().map(|open_for| refusals.refused(seconds(*open_for)).as_secs()).collect()
         };
         assert_eq!(waits(&[0, 0, 0, 0]), [30, 60, 120, 120]);
         assert_eq!(waits(&[120]), [120], "open, but not for longer than the last wait");
