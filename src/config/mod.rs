@@ -32,8 +32,10 @@ pub use keys::keys;
 pub use layers::Layers;
 pub(crate) use proxy::ProxyAddress;
 pub use reference::reference;
+pub(crate) use sections::RedactStep;
 pub use sections::{
     BatchConfig, Config, DeadLettersConfig, DestinationConfig, EventConfig, LogConfig, MappingConfig, OauthConfig,
-    ProxyConfig, RetryConfig, SchemaConfig, SpoolConfig, StreamConfig, TlsConfig,
+    ProxyConfig, RedactRule, Redaction, RetentionConfig, RetryConfig, SchemaConfig, SpoolConfig, StreamConfig,
+    TlsConfig,
 };
 pub use value::Secret;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::config::conversation::{MessagePattern, TokenIn};
+use crate::config::sections::RedactRule;
 
 /// A secret: a credential, or a URL that may contain one. `Debug` does not show it, and its memory is overwritten when it is dropped.
 ///
@@ -56,6 +57,7 @@ pub(super) enum Value {
     Messages(Vec<String>),
     Pattern(MessagePattern),
     Patterns(Vec<MessagePattern>),
+    Rules(Vec<RedactRule>),
 }
 
 /// The type of a field of a section.
@@ -137,3 +139,4 @@ macro_rules! list_field {
 list_field!(Vec<(String, Secret)>, Pairs);
 list_field!(Vec<(String, PathBuf)>, Files);
 list_field!(Vec<MessagePattern>, Patterns);
+list_field!(Vec<RedactRule>, Rules);

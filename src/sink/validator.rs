@@ -2,7 +2,7 @@
 
 use crate::config::Config;
 use crate::error::Result;
-use crate::rows::schema::Schema;
+use crate::pipeline::event_rules::EventRules;
 
 /// Validates events against the configured schema, without sink, spool or network.
 ///
@@ -15,23 +15,24 @@ use crate::rows::schema::Schema;
 /// # Ok::<(), cxsink::Error>(())
 /// ```
 #[derive(Debug)]
-pub struct Validator(Schema);
+pub struct Validator(EventRules);
 
 impl Validator {
-    /// Compiles the schema.
+    /// Compiles the schema, and reads the keys of `[[redact]]`.
     ///
     /// # Errors
-    /// [`Config`](crate::ErrorKind::Config) for a schema that cannot be used.
+    /// [`Config`](crate::ErrorKind::Config) for a schema or a key that cannot be used.
     pub fn new(config: &Config) -> Result<Self> {
-        Schema::load(&config.schema, config.stream.event_bytes_max).map(Self)
+        EventRules::from_config(config).map(Self)
     }
 
-    /// Validates one event.
+    /// Validates one event, as a sink would: redacted.
     ///
     /// # Errors
     /// [`Json`](crate::ErrorKind::Json) or [`Schema`](crate::ErrorKind::Schema), with every violation.
     pub fn validate(&self, event: &[u8]) -> Result<()> {
-        self.0.parse(event).map(drop)
+        let event = self.0.storable(event, || false)?;
+        self.0.schema.parse(&event).map(drop)
     }
 }
 
