@@ -40,9 +40,7 @@ impl EventRules {
         match redactor.redact(event) {
             Redacted::Event(Cow::Borrowed(text)) => Ok(text.as_bytes().into()),
             Redacted::Event(Cow::Owned(text)) => Ok(text.into_bytes().into()),
-            Redacted::Fingerprint(fingerprint) => {
-                Err(Error::new(ErrorKind::Json, format!("the event is {}", fingerprint.reason)))
-            }
+            Redacted::Fingerprint(fingerprint) => Err(Error::new(ErrorKind::Json, fingerprint.problem())),
         }
     }
 

@@ -49,7 +49,7 @@ impl Preparer {
         let fingerprint = if self.spool.is_redacted(offset) { Fingerprint::parse(bytes) } else { None };
         match fingerprint {
             Some(fingerprint) if !fingerprint.is_message => {
-                let error = Error::new(ErrorKind::Json, format!("the event is {}", fingerprint.describe()));
+                let error = Error::new(ErrorKind::Json, fingerprint.describe());
                 DeadLetter::new(offset, received_at, now, &error, bytes)
             }
             Some(fingerprint) => DeadLetter::of_message(offset, received_at, now, fingerprint.describe(), bytes),

@@ -3,6 +3,8 @@
 use crate::config::Config;
 use crate::error::Result;
 use crate::pipeline::event_rules::EventRules;
+#[cfg(feature = "cli")]
+use crate::source::redact::Redactor;
 
 /// Validates events against the configured schema, without sink, spool or network.
 ///
@@ -24,6 +26,12 @@ impl Validator {
     /// [`Config`](crate::ErrorKind::Config) for a schema or a key that cannot be used.
     pub fn new(config: &Config) -> Result<Self> {
         EventRules::from_config(config).map(Self)
+    }
+
+    /// `None` if nothing is redacted.
+    #[cfg(feature = "cli")]
+    pub(crate) fn redactor(&self) -> Option<&Redactor> {
+        self.0.redactor.as_deref()
     }
 
     /// Validates one event, as a sink would: redacted.

@@ -40,6 +40,7 @@ mod lost_files;
 mod outage;
 mod peek_stream;
 mod pgbouncer;
+mod privacy;
 mod profiles;
 mod profiles_end_to_end;
 mod profiles_simulator;

@@ -20,7 +20,7 @@ pub(crate) struct Fingerprint {
 }
 
 impl Fingerprint {
-    pub(super) fn new(reason: String, is_message: bool, of: &[u8]) -> Self {
+    pub(crate) fn new(reason: String, is_message: bool, of: &[u8]) -> Self {
         Self { reason, is_message, bytes: of.len() as u64, sha256: hex(&Sha256::digest(of)) }
     }
 
@@ -43,11 +43,14 @@ impl Fingerprint {
         })
     }
 
-    /// For people, and as the reason of its dead letter.
+    /// As the reason of a dead letter.
     pub(crate) fn describe(&self) -> String {
-        format!(
-            "{}; not kept, because redact is set: {} bytes with the SHA-256 {}",
-            self.reason, self.bytes, self.sha256
-        )
+        let Self { bytes, sha256, .. } = self;
+        format!("{}; redact is set, so it is not kept: {bytes} bytes with the SHA-256 {sha256}", self.problem())
+    }
+
+    /// The reason as a sentence.
+    pub(crate) fn problem(&self) -> String {
+        if self.is_message { self.reason.clone() } else { format!("the event is {}", self.reason) }
     }
 }

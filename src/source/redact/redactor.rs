@@ -57,8 +57,9 @@ impl Redactor {
     /// Redacts an event.
     pub(crate) fn redact<'e>(&self, event: &'e [u8]) -> Redacted<'e> {
         let redacted = json(event).and_then(|text| {
-            walk(text, &self.tree, self.bytes_max.max(event.len()))
-                .map_err(|_| format!("redacted it has more than stream.event_bytes_max = {} bytes", self.bytes_max))
+            walk(text, &self.tree, self.bytes_max.max(event.len())).map_err(|_| {
+                format!("longer than stream.event_bytes_max = {} bytes once it is redacted", self.bytes_max)
+            })
         });
         match redacted {
             Ok(text) => Redacted::Event(text),
@@ -100,7 +101,7 @@ impl Redactor {
 /// The text of an event that is JSON. The reason why it is not holds nothing of it.
 fn json(event: &[u8]) -> std::result::Result<&str, String> {
     if event.is_empty() {
-        return Err("the message is empty".into());
+        return Err("empty".into());
     }
     let text = std::str::from_utf8(event).map_err(|error| format!("not UTF-8 from byte {}", error.valid_up_to()))?;
     serde_json::from_str::<IgnoredAny>(text).map_err(|error| format!("not JSON: {error}"))?;
