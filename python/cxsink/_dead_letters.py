@@ -48,6 +48,8 @@ class DeadLetter:
     """The offset that it was given then; of a message, that of its first event, or ``None`` if it had none."""
     superseded_at: datetime | None
     """The time at which the replayed event was found superseded: a later event of its key was in the table. A forced replay takes it again."""
+    redacted: bool
+    """Whether the event was redacted (``[[redact]]``) before it was spooled."""
     event: bytes = field(repr=False)
     """The event, byte for byte."""
 
@@ -258,5 +260,6 @@ def _from_json(text: str) -> DeadLetter:
         replayed_at=to_datetime_or_none(found["replayed_at"]),
         replayed_as=found["replayed_as"],
         superseded_at=to_datetime_or_none(found["superseded_at"]),
+        redacted=found.get("redacted", False),
         event=event,
     )

@@ -36,8 +36,10 @@ pub use reference::reference;
 #[cfg(any(test, feature = "_bench"))]
 #[doc(hidden)]
 pub use sections::SplitProbe;
+pub(crate) use sections::RedactStep;
 pub use sections::{
     BatchConfig, Config, DeadLettersConfig, DestinationConfig, EventConfig, LogConfig, MappingConfig, OauthConfig,
-    ProxyConfig, RetryConfig, SchemaConfig, SpoolConfig, StreamConfig, TlsConfig,
+    ProxyConfig, RedactRule, Redaction, RetentionConfig, RetryConfig, SchemaConfig, SpoolConfig, StreamConfig,
+    TlsConfig,
 };
 pub use value::Secret;

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use crate::config::database::libpq;
-use crate::config::keys::{KEYS, SECTIONS};
+use crate::config::keys::{KEYS, SECTIONS, is_section_alone};
 use crate::config::layers::DEPLOYMENT;
 use crate::config::sections::Config;
 
@@ -25,7 +25,7 @@ A later layer overrides an earlier one:
 An unknown key, section or `CXSINK_…` variable is an error that names the nearest known one. An empty variable counts as not set.
 Relative paths are relative to the working directory.
 
-- **Durations** are whole numbers with a unit: `\"500ms\"`, `\"30s\"`, `\"2m\"`, `\"1h\"`. A number without a unit is an error.
+- **Durations** are whole numbers with a unit: `\"500ms\"`, `\"30s\"`, `\"2m\"`, `\"1h\"`, `\"30d\"`. A number without a unit is an error.
 - **Sizes** are whole numbers with a unit, or without one in bytes: `\"64MiB\"`, `\"1GiB\"` (powers of 1024), `\"500KB\"`, `\"1GB\"` (powers of 1000).
 - **Secrets** never appear in an error or a log line. A `*_file` key names a file that holds the secret; setting both is an error
   (of `oauth.params` and `stream.headers`, for the same name).
@@ -108,6 +108,29 @@ In a variable or in `set`, a list is an inline TOML array, and a text without br
 texts are written as pairs, `X-Tenant=t1, X-Region=eu`, or as an inline table.
 ";
 
+const REDACT_TAIL: &str = "
+Each rule is a table:
+
+| Member | Value |
+|---|---|
+| `pointer` | The place: a JSON pointer (RFC 6901) into the event. `*` as a step is every member or element there; `~2` is a star that is meant. No rule may apply inside another one. |
+| `with` | `drop`: the member is removed, an element of an array becomes `null`. `mask`: a fixed value of the same type, `\"***\"`, `0`, `false`, `{}` or `[]`. `hmac`: the HMAC-SHA-256 of the value, as 64 lower-case hexadecimal digits. |
+| `key_file` | With `hmac` only: the file with the key, at least 32 bytes of text. It is read when the sink is opened. |
+
+```toml
+[[redact]]
+pointer = \"/attributes/notes\"
+with = \"drop\"
+
+[[redact]]
+pointer = \"/attributes/participants/*/phone\"
+with = \"hmac\"
+key_file = \"/run/secrets/cxsink-hmac\"
+```
+
+In a variable or in `set`, an inline TOML array: `CXSINK_REDACT='[{ pointer = \"/attributes/agentId\", with = \"mask\" }]'`.
+";
+
 const MAPPING_TAIL: &str = "
 `mapping.columns` gives each column a source:
 
@@ -173,13 +196,15 @@ fn write(text: &mut String) -> std::fmt::Result {
     }
     text.push_str(DEPLOYMENT_TAIL);
     for (section, about) in SECTIONS {
-        writeln!(text, "\n## `[{section}]`\n\n{about}\n\n| Key | Type | Default | Effect |\n|---|---|---|---|")?;
+        let head = if is_section_alone(section) { format!("[[{section}]]") } else { format!("[{section}]") };
+        writeln!(text, "\n## `{head}`\n\n{about}\n\n| Key | Type | Default | Effect |\n|---|---|---|---|")?;
         for key in KEYS.iter().filter(|key| key.section() == section) {
             let default = defaults.get(key.name).map_or_else(|| "not set".into(), |value| format!("`{value}`"));
             writeln!(text, "| `{}` | {} | {default} | {} |", key.name, key.value_type.describe(), key.effect)?;
         }
         match section {
             "stream" => text.push_str(STREAM_TAIL),
+            "redact" => text.push_str(REDACT_TAIL),
             "mapping" => text.push_str(MAPPING_TAIL),
             "destination" => {
                 text.push_str(POSTGRESQL);

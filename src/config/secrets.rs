@@ -1,10 +1,11 @@
-//! Secrets in files: read again at each use, so that they can be changed while the sink runs.
+//! Secrets in files: read again at each use, so that they can be changed while the sink runs. The key of a redaction is not: another one
+//! gives other values.
 
 use std::path::{Path, PathBuf};
 
 use crate::config::Secret;
 use crate::config::database::url;
-use crate::config::sections::{DestinationConfig, OauthConfig, StreamConfig};
+use crate::config::sections::{DestinationConfig, OauthConfig, RedactRule, StreamConfig};
 use crate::error::{Error, Result};
 use crate::files::open;
 
@@ -99,10 +100,35 @@ impl DestinationConfig {
     }
 }
 
+/// As many as the hash has (RFC 2104, section 3).
+const KEY_BYTES_MIN: usize = 32;
+
+impl RedactRule {
+    /// The key in `key_file`; `None` if the rule needs none.
+    ///
+    /// # Errors
+    /// `Config`: the file cannot be used, another user may have written it, or the key is too short.
+    pub(crate) fn key(&self) -> Result<Option<Secret>> {
+        let Some(file) = &self.key_file else { return Ok(None) };
+        let key = by(file, open::read_trusted_text).map_err(|e| e.while_doing("redact"))?;
+        if key.expose().len() < KEY_BYTES_MIN {
+            let reason = format!("reading {}: shorter than {KEY_BYTES_MIN} bytes", file.display());
+            return Err(Error::config(reason)
+                .while_doing("redact")
+                .with_hint("make a key with `openssl rand -hex 32`"));
+        }
+        Ok(Some(key))
+    }
+}
+
 /// Reads a secret from a file, without the line breaks at its end.
 pub(super) fn read(path: &Path) -> Result<Secret> {
+    by(path, open::read_text)
+}
+
+fn by(path: &Path, read: impl FnOnce(&Path, u64) -> std::io::Result<String>) -> Result<Secret> {
     let bad = |reason: &dyn std::fmt::Display| Error::config(format!("reading {}: {reason}", path.display()));
-    let text = open::read_text(path, FILE_BYTES_MAX).map_err(|e| bad(&e))?;
+    let text = read(path, FILE_BYTES_MAX).map_err(|e| bad(&e))?;
     let secret = text.trim_end_matches(['\r', '\n']);
     if secret.is_empty() {
         return Err(bad(&"empty"));

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::error::{Error, Result};
 
 /// Largest first: a duration is shown in the largest unit that divides it.
-const DURATION_UNITS: [(&str, u64); 4] = [("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
+const DURATION_UNITS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
 
 /// Binary units first, so that 64 MiB is shown in MiB.
 const SIZE_UNITS: [(&str, u64); 9] = [
@@ -23,12 +23,12 @@ const SIZE_UNITS: [(&str, u64); 9] = [
     ("B", 1),
 ];
 
-/// `"30s"`, `"500ms"`, `"2m"`, `"1h"`.
+/// `"30s"`, `"500ms"`, `"2m"`, `"1h"`, `"30d"`.
 pub(crate) fn parse_duration(text: &str) -> Result<Duration> {
     let (number, unit) = split(text);
     let bad = |reason: &str| {
         Error::config(format!("{} {reason}", shown(text)))
-            .with_hint(r#"write a whole number and its unit, such as "500ms", "30s", "2m" or "1h""#)
+            .with_hint(r#"write a whole number and its unit, such as "500ms", "30s", "2m", "1h" or "30d""#)
     };
     if number.is_empty() {
         return Err(bad("is not a duration"));
@@ -116,6 +116,7 @@ mod tests {
         check("30s", 30_000);
         check("2m", 120_000);
         check("1h", 3_600_000);
+        check("30d", 2_592_000_000);
         check(" 5 s ", 5_000);
         check("0s", 0);
     }

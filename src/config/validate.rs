@@ -16,6 +16,7 @@ impl Config {
     pub fn validate(&self) -> Result<()> {
         self.validate_source_settings()?;
         self.validate_destination()?;
+        self.redact.iter().try_for_each(|rule| rule.key().map(drop))?;
         self.schema.validate()?;
         self.mapping.validate()?;
         if self.retry.delay_min > self.retry.delay_max {

@@ -7,6 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::config::columns::MappingSource;
 use crate::config::conversation::{MessagePattern, TokenIn};
+use crate::config::sections::RedactRule;
 
 /// A secret: a credential, or a URL that may contain one. `Debug` does not show it, and its memory is overwritten when it is dropped.
 ///
@@ -57,6 +58,7 @@ pub(super) enum Value {
     Messages(Vec<String>),
     Pattern(MessagePattern),
     Patterns(Vec<MessagePattern>),
+    Rules(Vec<RedactRule>),
 }
 
 /// The type of a field of a section.
@@ -138,3 +140,4 @@ macro_rules! list_field {
 list_field!(Vec<(String, Secret)>, Pairs);
 list_field!(Vec<(String, PathBuf)>, Files);
 list_field!(Vec<MessagePattern>, Patterns);
+list_field!(Vec<RedactRule>, Rules);

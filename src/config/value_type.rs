@@ -6,6 +6,7 @@ use crate::config::Secret;
 use toml::de::DeValue;
 
 use crate::config::conversation::{MessagePattern, TokenIn};
+use crate::config::sections::redact;
 use crate::config::units::{self, shown};
 use crate::config::url::{EndpointUrl, Schemes};
 use crate::config::value::Value;
@@ -46,6 +47,8 @@ pub(super) enum ValueType {
     Messages,
     Pattern,
     Patterns,
+    /// `[[redact]]`
+    Rules,
 }
 
 impl ValueType {
@@ -71,6 +74,7 @@ impl ValueType {
             Self::Messages => Value::Messages(lists::messages_from_text(text)?),
             Self::Pattern => Value::Pattern(MessagePattern::from_text(text)?),
             Self::Patterns => Value::Patterns(lists::patterns_from_text(text)?),
+            Self::Rules => Value::Rules(redact::rules_from_text(text)?),
         };
         self.check(&value)?;
         Ok(Some(value))
@@ -87,6 +91,7 @@ impl ValueType {
             (Self::Messages, toml) => Value::Messages(lists::messages_from_toml(toml)?),
             (Self::Pattern, toml) => Value::Pattern(MessagePattern::from_toml(toml)?),
             (Self::Patterns, toml) => Value::Patterns(lists::patterns_from_toml(toml)?),
+            (Self::Rules, toml) => Value::Rules(redact::rules_from_toml(toml)?),
             (_, DeValue::String(text)) => return self.read_text(text),
             (Self::Duration(..), DeValue::Integer(number)) => {
                 return Err(units::unitless_duration(&number.to_string()));
@@ -138,6 +143,7 @@ impl ValueType {
             (Self::Messages, Value::Messages(messages)) => messages.iter().try_for_each(|message| check_text(message)),
             (Self::Pattern, Value::Pattern(pattern)) => pattern.check(),
             (Self::Patterns, Value::Patterns(patterns)) => patterns.iter().try_for_each(MessagePattern::check),
+            (Self::Rules, Value::Rules(rules)) => redact::check_rules(rules),
             _ => Ok(()),
         }
     }
@@ -177,6 +183,7 @@ impl ValueType {
             Self::Messages => "list of messages",
             Self::Pattern => "pattern",
             Self::Patterns => "list of patterns",
+            Self::Rules => "list of rules",
         }
     }
 
@@ -219,6 +226,7 @@ impl ValueType {
             Value::Messages(messages) => lists::show_messages(messages),
             Value::Pattern(pattern) => pattern.show(),
             Value::Patterns(patterns) => lists::show_patterns(patterns),
+            Value::Rules(rules) => redact::show_rules(rules),
         }
     }
 }

@@ -4,11 +4,11 @@ use crate::error::{Error, ErrorKind};
 use crate::event::Burst;
 use crate::pipeline::handoff::Assignment;
 use crate::pipeline::preparer::Preparer;
-use crate::pipeline::replayer::unwrap_again;
 use crate::report::dead_letter::DeadLetter;
 use crate::rows::batch::Rows;
 use crate::rows::event::ParsedEvent;
 use crate::rows::{key_of, map_event};
+use crate::source::redact::Fingerprint;
 use crate::spool::SpooledEvent;
 
 impl Preparer {
@@ -21,25 +21,46 @@ impl Preparer {
     ) -> Result<(), Box<DeadLetter>> {
         let arrival = event.arrival();
         let SpooledEvent { offset, received_at, bytes, is_message } = event;
-        let mapped = if self.spool.is_suspect(offset) {
+        let is_suspect = self.spool.is_suspect(offset);
+        if is_message && !is_suspect {
+            return Err(self.letter_of_message(event).into());
+        }
+        // One that was spooled before it was to be redacted is redacted here; its dead letter is as it was spooled.
+        let storable = self.rules.storable(bytes, || is_suspect || self.spool.is_redacted(offset));
+        let mapped = if is_suspect {
             Err(Error::new(ErrorKind::Internal, "the process ended twice while it prepared this event"))
-        } else if is_message {
-            let (reason, now) = (self.reason_of_message(bytes), self.status.clock.unix_micros());
-            return Err(DeadLetter::of_message(offset, received_at, now, reason, bytes).into());
         } else {
-            self.schema.parse(bytes).and_then(|event| map_event(&event, arrival, rows))
+            storable
+                .as_ref()
+                .map_err(Error::clone)
+                .and_then(|event| self.rules.schema.parse(event).and_then(|event| map_event(&event, arrival, rows)))
         };
         mapped.map_err(|error| {
             let now = self.status.clock.unix_micros();
             let mut letter = DeadLetter::new(offset, received_at, now, &error, bytes);
-            letter.key_hash = key_of_rejected(&error, bytes, assignment);
+            letter.key_hash = storable.ok().and_then(|event| key_of_rejected(&error, &event, assignment));
             letter.into()
         })
     }
 
+    /// The dead letter of a message that was spooled whole, or of a fingerprint.
+    fn letter_of_message(&self, event: SpooledEvent<'_>) -> DeadLetter {
+        let SpooledEvent { offset, received_at, bytes, .. } = event;
+        let now = self.status.clock.unix_micros();
+        let fingerprint = if self.spool.is_redacted(offset) { Fingerprint::parse(bytes) } else { None };
+        match fingerprint {
+            Some(fingerprint) if !fingerprint.is_message => {
+                let error = Error::new(ErrorKind::Json, fingerprint.describe());
+                DeadLetter::new(offset, received_at, now, &error, bytes)
+            }
+            Some(fingerprint) => DeadLetter::of_message(offset, received_at, now, fingerprint.describe(), bytes),
+            None => DeadLetter::of_message(offset, received_at, now, self.reason_of_message(bytes), bytes),
+        }
+    }
+
     /// The reason why this message was spooled whole, by the current settings: the spool does not have it.
     fn reason_of_message(&self, message: &[u8]) -> String {
-        let again = unwrap_again(self.unwrapper.as_deref(), message, &mut Burst::default());
+        let again = self.rules.unwrap_again(message, &mut Burst::default());
         again.err().unwrap_or_else(|| "the message could not be unwrapped when it was received".into())
     }
 }

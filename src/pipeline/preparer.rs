@@ -10,12 +10,11 @@ use std::time::{Duration, Instant};
 
 use crate::config::BatchConfig;
 use crate::error::{Class, Error, Result};
+use crate::pipeline::event_rules::EventRules;
 use crate::pipeline::handoff::{Assignment, Handoff, PreparedBatch, Slot};
 use crate::pipeline::replayer::Replayer;
 use crate::report::status::Status;
 use crate::rows::partition::split;
-use crate::rows::schema::Schema;
-use crate::source::unwrap::Unwrapper;
 use crate::spool::{Next, Spool, SpooledEvent, SpooledEvents, space_of};
 
 /// A batch that is smaller than both is open: until a writer takes it, what arrives is added. Adding takes a fraction of a
@@ -36,8 +35,7 @@ pub(crate) struct Preparer {
     pub(super) spool: Arc<Spool>,
     handoff: Arc<Handoff>,
     pub(super) status: Arc<Status>,
-    pub(super) schema: Arc<Schema>,
-    pub(super) unwrapper: Option<Arc<Unwrapper>>,
+    pub(super) rules: EventRules,
     batch: BatchConfig,
     /// The offsets that have a dead letter from an earlier try, beyond the read position.
     rejected_before: Vec<u64>,
@@ -62,16 +60,14 @@ impl Preparer {
         spool: &Arc<Spool>,
         handoff: &Arc<Handoff>,
         status: &Arc<Status>,
-        schema: &Arc<Schema>,
-        unwrapper: Option<&Arc<Unwrapper>>,
+        rules: &EventRules,
         batch: &BatchConfig,
     ) -> Self {
         Self {
             spool: Arc::clone(spool),
             handoff: Arc::clone(handoff),
             status: Arc::clone(status),
-            schema: Arc::clone(schema),
-            unwrapper: unwrapper.cloned(),
+            rules: rules.clone(),
             batch: batch.clone(),
             rejected_before: Vec::new(),
             events: SpooledEvents::default(),
@@ -176,8 +172,7 @@ impl Preparer {
         let replayer = Replayer {
             spool: &self.spool,
             status: &self.status,
-            schema: &self.schema,
-            unwrapper: self.unwrapper.as_deref(),
+            rules: &self.rules,
             plan: Some(&assignment.plan),
             is_forced: false,
         };

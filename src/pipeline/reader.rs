@@ -12,6 +12,7 @@ use crate::event::Burst;
 use crate::pipeline::connection_log::ConnectionLog;
 use crate::report::stats::Counter;
 use crate::report::status::{Side, Status, Tried};
+use crate::source::redact::Redactor;
 use crate::source::{ReadOutcome, Source};
 use crate::spool::{Appended, Spool};
 use crate::time::backoff::Backoff;
@@ -20,6 +21,10 @@ pub(crate) struct Reader {
     pub(crate) spool: Arc<Spool>,
     pub(crate) status: Arc<Status>,
     pub(crate) source: Box<dyn Source>,
+    /// `None` if nothing is redacted.
+    pub(crate) redactor: Option<Arc<Redactor>>,
+    /// A buffer for the events of one burst, once they are redacted.
+    pub(crate) redacted: Burst,
     pub(crate) retry: RetryConfig,
     pub(crate) on_normal_close: OnNormalClose,
     pub(crate) connection_log: ConnectionLog,
@@ -126,7 +131,17 @@ impl Reader {
             self.count_messages(burst);
             return Ok(());
         }
-        self.append(burst)?;
+        match self.redactor.clone() {
+            None => self.append(burst)?,
+            Some(redactor) => {
+                let mut redacted = std::mem::take(&mut self.redacted);
+                redactor.redact_burst(burst, &mut redacted);
+                let appended = self.append(&redacted);
+                redacted.clear();
+                self.redacted = redacted;
+                appended?;
+            }
+        }
         self.source.kept();
         Ok(())
     }

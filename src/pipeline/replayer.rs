@@ -3,18 +3,19 @@
 //!
 //! A page is one transaction, so that events of the stream can be appended between two pages.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::error::Result;
 use crate::event::Burst;
+use crate::pipeline::event_rules::EventRules;
 use crate::report::dead_letter::{DeadLetter, Stage};
 use crate::report::replay::{Fate, Selection};
 use crate::report::stats::Counter;
 use crate::report::status::Status;
 use crate::rows::batch::Rows;
-use crate::rows::schema::Schema;
 use crate::rows::{Arrival, Plan, map_event};
-use crate::source::unwrap::{Reason, Unwrapper};
+use crate::source::redact::Fingerprint;
 use crate::spool::{Judged, Judgement, Page, Replayed, Request, Spool};
 use crate::time::micros;
 
@@ -23,9 +24,7 @@ use crate::time::micros;
 pub(crate) struct Replayer<'a> {
     pub(crate) spool: &'a Spool,
     pub(crate) status: &'a Status,
-    pub(crate) schema: &'a Schema,
-    /// `None` if a message is one event.
-    pub(crate) unwrapper: Option<&'a Unwrapper>,
+    pub(crate) rules: &'a EventRules,
     /// The plan; without one, because no destination was reached yet, only the schema decides.
     pub(crate) plan: Option<&'a Arc<Plan>>,
     /// Whether the events overwrite their rows, whatever has been written since.
@@ -62,7 +61,7 @@ impl Replayer<'_> {
 
     fn replay(&self, page: &Page, request: Option<&Request>) -> Result<PageReplay> {
         let now = self.status.clock.unix_micros();
-        let judge = |letter| (letter, judge(self.schema, self.plan, self.unwrapper, letter, None));
+        let judge = |letter| (letter, judge(self.rules, self.plan, letter, None));
         let judged: Vec<Judged<'_>> = page.dead_letters.iter().map(judge).collect();
         let is_forced = request.map_or(self.is_forced, |request| request.is_forced);
         let progress = request.map(|request| (request, page));
@@ -81,57 +80,59 @@ impl Replayer<'_> {
 /// Judges a dead letter by the current settings. The rows of what is valid in it are appended to `into`.
 ///
 /// A message is accepted if it can be unwrapped: each of its events is judged on its way to the table, like one of the stream.
+///
+/// One that was spooled before it was to be redacted is redacted now.
 pub(crate) fn judge(
-    schema: &Schema,
+    rules: &EventRules,
     plan: Option<&Arc<Plan>>,
-    unwrapper: Option<&Unwrapper>,
     letter: &DeadLetter,
     into: Option<&mut Rows>,
 ) -> Judgement {
+    let event = &letter.event.0;
     let arrival = Arrival { offset: letter.offset, received_at: micros::from_time(letter.received_at) };
-    if letter.stage != Stage::Message {
-        let checked = check(schema, plan, &letter.event.0, arrival, into);
-        return checked
-            .map_or_else(|error| Judgement::Rejected(letter.with_reason(&error).into()), |()| Judgement::Accepted);
+    if let Some(fingerprint) = fingerprint_of(letter) {
+        return Judgement::Rejected(letter.with_reason_of_message(fingerprint.describe()).into());
     }
     let mut events = Burst::default();
-    if let Err(reason) = unwrap_again(unwrapper, &letter.event.0, &mut events) {
+    if letter.stage != Stage::Message {
+        let storable = rules.storable(event, || letter.is_redacted);
+        let checked = storable.and_then(|event| check(rules, plan, &event, arrival, into).map(|()| event));
+        return match checked {
+            Err(error) => Judgement::Rejected(letter.with_reason(&error).into()),
+            Ok(Cow::Borrowed(_)) => Judgement::Accepted,
+            Ok(Cow::Owned(redacted)) => {
+                events.push(&redacted);
+                Judgement::Burst(events)
+            }
+        };
+    }
+    if let Err(reason) = rules.unwrap_again(event, &mut events) {
         return Judgement::Rejected(letter.with_reason_of_message(reason).into());
     }
     if let Some(rows) = into {
         for event in events.marked().filter(|event| !event.is_message) {
             // One that is not valid becomes a dead letter of its own.
-            let _ = check(schema, plan, event.bytes, arrival, Some(rows));
+            let _ = check(rules, plan, event.bytes, arrival, Some(rows));
         }
     }
-    Judgement::Unwrapped(events)
+    Judgement::Burst(events)
 }
 
-/// Appends the events of a message that could not be unwrapped once.
-///
-/// # Errors
-/// The reason why it cannot be unwrapped now either.
-pub(crate) fn unwrap_again(
-    unwrapper: Option<&Unwrapper>,
-    message: &[u8],
-    into: &mut Burst,
-) -> std::result::Result<(), Reason> {
-    if let Some(unwrapper) = unwrapper {
-        return unwrapper.unwrap_again(message, into).map(drop);
-    }
-    into.push(message);
-    Ok(())
+/// What the dead letter has in place of an event that could not be redacted.
+fn fingerprint_of(letter: &DeadLetter) -> Option<Fingerprint> {
+    let may_be = letter.is_redacted && matches!(letter.stage, Stage::Message | Stage::Json);
+    if may_be { Fingerprint::parse(&letter.event.0) } else { None }
 }
 
 /// Checks an event. If it is valid, its row is appended to `into`.
 fn check(
-    schema: &Schema,
+    rules: &EventRules,
     plan: Option<&Arc<Plan>>,
     event: &[u8],
     arrival: Arrival,
     into: Option<&mut Rows>,
 ) -> Result<()> {
-    let json = schema.parse(event)?;
+    let json = rules.schema.parse(event)?;
     match (into, plan) {
         (Some(rows), _) => map_event(&json, arrival, rows),
         (None, Some(plan)) => map_event(&json, arrival, &mut Rows::new(Arc::clone(plan))),

@@ -55,6 +55,9 @@ pub struct DeadLetter {
     /// again.
     #[serde(serialize_with = "json::time_or_null")]
     pub superseded_at: Option<SystemTime>,
+    /// Whether the event was redacted (`[[redact]]`) before it was spooled; serialized as `redacted`, and left out if it was not.
+    #[serde(rename = "redacted", skip_serializing_if = "std::ops::Not::not")]
+    pub is_redacted: bool,
     /// The event, byte for byte.
     #[serde(flatten)]
     pub event: Payload,
@@ -155,6 +158,7 @@ impl DeadLetter {
             replayed_at: None,
             replayed_as: None,
             superseded_at: None,
+            is_redacted: false,
             event: Payload(event.to_vec()),
             key_hash: None,
         }
@@ -174,7 +178,8 @@ impl DeadLetter {
     /// The same event with the error that it meets now.
     pub(crate) fn with_reason(&self, error: &Error) -> Self {
         let (received_us, rejected_us) = (micros::from_time(self.received_at), micros::from_time(self.rejected_at));
-        Self::new(self.offset, received_us, rejected_us, error, &self.event.0)
+        let is_redacted = self.is_redacted;
+        Self { is_redacted, ..Self::new(self.offset, received_us, rejected_us, error, &self.event.0) }
     }
 
     /// Everything as one JSON object, with the event or without it.

@@ -6,14 +6,13 @@ use std::sync::Arc;
 use crate::config::Config;
 use crate::destination::Destination;
 use crate::error::Result;
+use crate::pipeline::event_rules::EventRules;
 use crate::pipeline::replayer::{Fates, judge};
 use crate::report::dead_letter::Rejection;
 use crate::report::replay::{Fate, ReplayReport, Selection};
 use crate::rows::Plan;
 use crate::rows::batch::Rows;
-use crate::rows::schema::Schema;
 use crate::sink::adapters::{away_from_the_caller, open_destination};
-use crate::source::unwrap::Unwrapper;
 use crate::spool::{Judgement, Page, Requests};
 use crate::threads::stop_signal::StopSignal;
 
@@ -28,8 +27,7 @@ use crate::threads::stop_signal::StopSignal;
 pub fn replay_dry_run(config: &Config, selection: &Selection) -> Result<ReplayReport> {
     config.validate()?;
     let requests = Requests::open(config)?;
-    let schema = Schema::load(&config.schema, config.stream.event_bytes_max)?;
-    let unwrapper = Unwrapper::new(&config.event);
+    let rules = EventRules::from_config(config)?;
     let mut table = match connect(config) {
         Ok(table) => Some(table),
         Err(error) if error.is_retryable() => {
@@ -43,7 +41,7 @@ pub fn replay_dry_run(config: &Config, selection: &Selection) -> Result<ReplayRe
     loop {
         let page = requests.replayable(selection, from)?;
         let fates;
-        (fates, table) = fates_of(&page, &requests, &schema, unwrapper.as_ref(), table)?;
+        (fates, table) = fates_of(&page, &requests, &rules, table)?;
         for (offset, fate) in fates {
             report.count(offset, fate);
         }
@@ -77,8 +75,7 @@ fn connect(config: &Config) -> Result<TableNow> {
 fn fates_of(
     page: &Page,
     requests: &Requests,
-    schema: &Schema,
-    unwrapper: Option<&Unwrapper>,
+    rules: &EventRules,
     table: Option<TableNow>,
 ) -> Result<(Fates, Option<TableNow>)> {
     let mut rows = table.as_ref().map(|(_, plan)| Rows::new(Arc::clone(plan)));
@@ -87,8 +84,8 @@ fn fates_of(
         // Only those that may be superseded are compared with the table.
         let rows = if requests.is_overtaken(letter.offset)? { rows.as_mut() } else { None };
         let plan = table.as_ref().map(|(_, plan)| plan);
-        let fate = match judge(schema, plan, unwrapper, letter, rows) {
-            Judgement::Accepted | Judgement::Unwrapped(_) => Fate::Replayed(None),
+        let fate = match judge(rules, plan, letter, rows) {
+            Judgement::Accepted | Judgement::Burst(_) => Fate::Replayed(None),
             Judgement::Rejected(rejected) => Fate::Rejected(Rejection::from(&*rejected)),
         };
         fates.push((letter.offset, fate));

@@ -7,16 +7,16 @@ use std::time::{Duration, Instant};
 
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
+use crate::event::Burst;
 use crate::pipeline::connection_log::ConnectionLog;
+use crate::pipeline::event_rules::EventRules;
 use crate::pipeline::handoff::Handoff;
 use crate::pipeline::preparer::Preparer;
 use crate::pipeline::reader::Reader;
 use crate::pipeline::writer::Writer;
 use crate::report::stats::{Counter, State};
 use crate::report::status::Status;
-use crate::rows::schema::Schema;
 use crate::sink::adapters::{Parts, away_from_the_caller};
-use crate::source::unwrap::Unwrapper;
 use crate::spool::Spool;
 use crate::threads::spawn;
 use crate::threads::stop_signal::{InterruptGuard, StopSignal};
@@ -29,9 +29,7 @@ use crate::time::clock::SystemClock;
 pub(super) struct Engine {
     pub(super) spool: Arc<Spool>,
     pub(super) status: Arc<Status>,
-    pub(super) schema: Arc<Schema>,
-    /// `None` if a message is one event.
-    pub(super) unwrapper: Option<Arc<Unwrapper>>,
+    pub(super) rules: EventRules,
     pub(super) handoff: Arc<Handoff>,
     threads: Mutex<Threads>,
     ended: Condition,
@@ -50,7 +48,7 @@ const ABORT_GRACE: Duration = Duration::from_millis(100);
 
 impl Engine {
     /// An engine with an open spool; no thread runs yet.
-    pub(super) fn new(spool: Spool, schema: Schema, unwrapper: Option<Unwrapper>) -> Self {
+    pub(super) fn new(spool: Spool, rules: EventRules) -> Self {
         let status = Status::new(Arc::new(SystemClock));
         let recovered = spool.pending().events;
         status.counters.add(Counter::Recovered, recovered);
@@ -60,8 +58,7 @@ impl Engine {
         Self {
             spool: Arc::new(spool),
             status: Arc::new(status),
-            schema: Arc::new(schema),
-            unwrapper: unwrapper.map(Arc::new),
+            rules,
             handoff: Arc::default(),
             threads: Mutex::default(),
             ended: Condition::default(),
@@ -93,14 +90,16 @@ impl Engine {
         let (spool, status, handoff) = (&self.spool, &self.status, &self.handoff);
         let aborts: Vec<StopSignal> = parts.links.iter().map(|link| link.abort.clone()).collect();
         let end_calls = status.abort.on_set(move || aborts.iter().for_each(StopSignal::set));
-        let mut preparer = Preparer::new(spool, handoff, status, &self.schema, self.unwrapper.as_ref(), &config.batch);
-        let mut writers = Writer::all(spool, handoff, status, &self.schema, config, parts.links);
+        let mut preparer = Preparer::new(spool, handoff, status, &self.rules, &config.batch);
+        let mut writers = Writer::all(spool, handoff, status, &self.rules, config, parts.links);
         let connect = move || writers.iter_mut().try_for_each(Writer::try_connect).map(|()| writers);
         let writers = away_from_the_caller(connect)?;
         let reader = parts.source.map(|source| Reader {
             spool: Arc::clone(spool),
             status: Arc::clone(status),
             source,
+            redactor: self.rules.redactor.clone(),
+            redacted: Burst::default(),
             retry: config.retry.clone(),
             on_normal_close: config.stream.on_normal_close,
             connection_log: ConnectionLog::new(Arc::clone(spool), Arc::clone(&status.clock)),

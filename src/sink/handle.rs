@@ -5,16 +5,15 @@ use std::time::{Duration, Instant};
 
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
+use crate::pipeline::event_rules::EventRules;
 use crate::report::dead_letter::DeadLetter;
 use crate::report::notice::{Notice, Poll};
 use crate::report::stats::{Counter, State, Stats};
 #[cfg(feature = "cli")]
 use crate::report::status::Tried;
 use crate::report::stream_connection::{Gap, StreamConnection, gaps};
-use crate::rows::schema::Schema;
 use crate::sink::adapters::Parts;
 use crate::sink::engine::Engine;
-use crate::source::unwrap::Unwrapper;
 use crate::spool::Spool;
 use crate::threads::sync;
 
@@ -65,11 +64,11 @@ impl Sink {
     /// be used.
     pub fn open(config: &Config) -> Result<Self> {
         config.validate()?;
-        let schema = Schema::load(&config.schema, config.stream.event_bytes_max)?;
+        let rules = EventRules::from_config(config)?;
         let spool = Spool::open(config)?;
         Ok(Self(Arc::new(Handle {
             config: config.clone(),
-            engine: Arc::new(Engine::new(spool, schema, Unwrapper::new(&config.event))),
+            engine: Arc::new(Engine::new(spool, rules)),
             process: std::process::id(),
             stats_shown: Mutex::new(Instant::now()),
         })))

@@ -6,11 +6,11 @@ use std::time::Duration;
 use super::handle::Sink;
 use super::lines::{Lines, Next};
 use crate::error::{Class, Error, ErrorKind, Result};
-use crate::event::Burst;
-use crate::pipeline::replayer::unwrap_again;
+use crate::event::{Burst, Event};
+use crate::pipeline::event_rules::EventRules;
 use crate::report::dead_letter::Stage;
 use crate::report::stats::Counter;
-use crate::source::unwrap::Unwrapper;
+use crate::source::redact::Fingerprint;
 
 impl Sink {
     /// Accepts events from JSON Lines, one event a line, and skips empty lines. Returns the number of events accepted. The lines are
@@ -42,12 +42,12 @@ impl Sink {
 
     fn import_as(&self, lines: impl BufRead, content: Content) -> Result<u64> {
         self.check_process()?;
-        let unwrapper = self.0.engine.unwrapper.as_deref();
+        let rules = &self.0.engine.rules;
         let mut lines = if content == Content::DeadLetters { Lines::of_export(lines) } else { Lines::new(lines) };
         let mut burst = Burst::default();
         let mut accepted = 0;
         loop {
-            let push = |next: Next<'_>| content.push(&next, unwrapper, &mut burst).map(|()| next == Next::End);
+            let push = |next: Next<'_>| content.push(&next, rules, &mut burst).map(|()| next == Next::End);
             let read = match lines.next().and_then(push) {
                 Ok(false) if !burst.is_full() && !lines.is_drained() => continue,
                 read => read,
@@ -106,17 +106,19 @@ enum Content {
 }
 
 impl Content {
-    /// Appends the event of a line; of a message that could not be unwrapped, what it is with the current settings.
-    fn push(self, next: &Next<'_>, unwrapper: Option<&Unwrapper>, burst: &mut Burst) -> io::Result<()> {
+    /// Appends the event of a line as it may be stored; of a message that could not be unwrapped, what it is with the current settings.
+    fn push(self, next: &Next<'_>, rules: &EventRules, burst: &mut Burst) -> io::Result<()> {
         match (next, self) {
             (Next::Line([]) | Next::Drained | Next::End, _) => {}
-            (Next::Line(line), Self::Events) => burst.push(line),
+            (Next::Line(line), Self::Events) => rules.push(Event { bytes: line, is_message: false }, burst),
             (Next::Line(line), Self::DeadLetters) => {
-                let Exported { bytes, is_message } = Exported::parse(line)?;
-                if !is_message {
-                    burst.push(&bytes);
-                } else if unwrap_again(unwrapper, &bytes, burst).is_err() {
-                    burst.push_message(&bytes);
+                let Exported { bytes, is_message, is_redacted } = Exported::parse(line)?;
+                let event = Event { bytes: &bytes, is_message };
+                if is_redacted {
+                    // As it is: it was redacted before its dead letter was exported.
+                    burst.push_event(event);
+                } else if !is_message || rules.unwrap_again(&bytes, burst).is_err() {
+                    rules.push(event, burst);
                 }
             }
         }
@@ -128,7 +130,9 @@ impl Content {
 struct Exported {
     /// The event, byte for byte.
     bytes: Vec<u8>,
+    /// A message that could not be unwrapped, or the fingerprint of something that could not be redacted.
     is_message: bool,
+    is_redacted: bool,
 }
 
 impl Exported {
@@ -139,7 +143,14 @@ impl Exported {
             Some(event) => event.as_bytes().to_vec(),
             None => letter["event_hex"].as_str().and_then(from_hex).ok_or_else(invalid)?,
         };
-        Ok(Self { bytes, is_message: letter["stage"] == Stage::Message.name() })
+        let is_redacted = letter["redacted"] == true;
+        let is_message = if is_redacted {
+            let is_of = |stage: Stage| letter["stage"] == stage.name();
+            (is_of(Stage::Message) || is_of(Stage::Json)) && Fingerprint::parse(&bytes).is_some()
+        } else {
+            letter["stage"] == Stage::Message.name()
+        };
+        Ok(Self { bytes, is_message, is_redacted })
     }
 }
 

@@ -20,9 +20,8 @@ impl Sink {
     /// [`Forked`](crate::ErrorKind::Forked) in a forked child.
     pub fn ingest(&self, event: &[u8]) -> Result<()> {
         self.check_process()?;
-        self.0.engine.schema.parse(event)?;
         let mut burst = Burst::default();
-        burst.push(event);
+        self.check_and_push(event, &mut burst)?;
         self.append(&burst, None)
     }
 
@@ -62,17 +61,25 @@ impl Sink {
         let mut accepted = 0;
         for event in events {
             let event = event.as_ref();
-            if let Err(error) = self.0.engine.schema.parse(event) {
+            if let Err(error) = self.check_and_push(event, &mut burst) {
                 self.append_counted(&mut burst, &mut accepted, deadline)?;
                 return Err(error.with_index(accepted));
             }
-            burst.push(event);
             if burst.is_full() {
                 self.append_counted(&mut burst, &mut accepted, deadline)?;
             }
         }
         self.append_counted(&mut burst, &mut accepted, deadline)?;
         Ok(accepted)
+    }
+
+    /// Appends an event as it may be stored, if it is valid so.
+    fn check_and_push(&self, event: &[u8], burst: &mut Burst) -> Result<()> {
+        let rules = &self.0.engine.rules;
+        let event = rules.storable(event, || false)?;
+        rules.schema.parse(&event)?;
+        burst.push(&event);
+        Ok(())
     }
 
     /// Appends the burst and empties it. The index of an error is the number of events accepted before.

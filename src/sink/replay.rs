@@ -52,9 +52,8 @@ impl Sink {
         self.check_process()?;
         let engine = &self.0.engine;
         let plan = engine.handoff.plan();
-        let Engine { spool, status, schema, unwrapper, .. } = &**engine;
-        let unwrapper = unwrapper.as_deref();
-        let replayer = Replayer { spool, status, schema, unwrapper, plan: plan.as_ref(), is_forced };
+        let Engine { spool, status, rules, .. } = &**engine;
+        let replayer = Replayer { spool, status, rules, plan: plan.as_ref(), is_forced };
         // The dead letters that result from this replay are not part of it.
         let to = spool.committed();
         let mut report = ReplayReport::default();

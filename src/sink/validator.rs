@@ -2,7 +2,9 @@
 
 use crate::config::Config;
 use crate::error::Result;
-use crate::rows::schema::Schema;
+use crate::pipeline::event_rules::EventRules;
+#[cfg(feature = "cli")]
+use crate::source::redact::Redactor;
 
 /// Validates events against the configured schema, without sink, spool or network.
 ///
@@ -15,23 +17,30 @@ use crate::rows::schema::Schema;
 /// # Ok::<(), cxsink::Error>(())
 /// ```
 #[derive(Debug)]
-pub struct Validator(Schema);
+pub struct Validator(EventRules);
 
 impl Validator {
-    /// Compiles the schema.
+    /// Compiles the schema, and reads the keys of `[[redact]]`.
     ///
     /// # Errors
-    /// [`Config`](crate::ErrorKind::Config) for a schema that cannot be used.
+    /// [`Config`](crate::ErrorKind::Config) for a schema or a key that cannot be used.
     pub fn new(config: &Config) -> Result<Self> {
-        Schema::load(&config.schema, config.stream.event_bytes_max).map(Self)
+        EventRules::from_config(config).map(Self)
     }
 
-    /// Validates one event.
+    /// `None` if nothing is redacted.
+    #[cfg(feature = "cli")]
+    pub(crate) fn redactor(&self) -> Option<&Redactor> {
+        self.0.redactor.as_deref()
+    }
+
+    /// Validates one event, as a sink would: redacted.
     ///
     /// # Errors
     /// [`Json`](crate::ErrorKind::Json) or [`Schema`](crate::ErrorKind::Schema), with every violation.
     pub fn validate(&self, event: &[u8]) -> Result<()> {
-        self.0.parse(event).map(drop)
+        let event = self.0.storable(event, || false)?;
+        self.0.schema.parse(&event).map(drop)
     }
 }
 

@@ -8,6 +8,7 @@ mod peeked;
 mod probe_step;
 pub(crate) mod raw_json;
 mod read_outcome;
+pub(crate) mod redact;
 #[cfg(test)]
 mod test_server;
 pub(crate) mod unwrap;

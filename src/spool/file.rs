@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags};
 
-use crate::config::SpoolSync;
+use crate::config::{Config, SpoolSync};
 use crate::error::{Class, Error, Result};
 use crate::files::sqlite;
 use crate::report::stream_connection::PROCESS_GONE;
 use crate::spool::checksum;
-use crate::spool::dead_letters::{KEYS_TABLE, OpenKeys, read_open};
+use crate::spool::dead_letters::{KEYS_TABLE, OpenKeys, SWITCHES_TABLE, Switches, read_open, switch};
 use crate::spool::disk::{Reserve, WalCheckpointer, file_limit};
 use crate::spool::errors::{damaged, own_file_error, spool_error};
 use crate::spool::guard::Guard;
@@ -46,10 +46,12 @@ pub(super) struct SpoolFile {
     pub(super) guard: Guard,
     pub(super) late: LateRanges,
     pub(super) open_keys: OpenKeys,
+    pub(super) switches: Switches,
 }
 
 impl SpoolFile {
-    pub(super) fn open(path: &Path, sync: SpoolSync) -> Result<Self> {
+    pub(super) fn open(config: &Config) -> Result<Self> {
+        let path = config.spool.path.as_path();
         // Resolved once: the process may change its directory later.
         let (path, lock) = if sqlite::is_in_memory(path) {
             (path.to_owned(), None)
@@ -59,7 +61,7 @@ impl SpoolFile {
         };
         let path = path.as_path();
         file_limit::check(path)?;
-        let open = || Self::open_locked(path, sync);
+        let open = || Self::open_locked(path, config);
         let file = match open() {
             // On a full disk not even the log can be read again.
             Err(error) if error.class() == Class::Transient && Reserve::beside(path).release() => open(),
@@ -77,23 +79,26 @@ impl SpoolFile {
         Ok(Self { lock, ..file })
     }
 
-    fn open_locked(path: &Path, sync: SpoolSync) -> Result<Self> {
+    fn open_locked(path: &Path, config: &Config) -> Result<Self> {
         let fail = |error: &rusqlite::Error| own_file_error(path, "opening", error);
         let writer = sqlite::open_or_create(path).map_err(|error| fail(&error))?;
         check_format(&writer, path)?;
-        Self::prepare(path, sync, writer).map_err(|error| fail(&error))
+        Self::prepare(path, config, writer).map_err(|error| fail(&error))
     }
 
-    fn prepare(path: &Path, sync: SpoolSync, mut writer: Connection) -> rusqlite::Result<Self> {
+    fn prepare(path: &Path, config: &Config, mut writer: Connection) -> rusqlite::Result<Self> {
+        let (sync, is_redacted) = (config.spool.sync, !config.redact.is_empty());
         configure(&writer, sync)?;
         create_tables(&writer)?;
         end_connections(&writer)?;
         let found = Found::read(&writer)?;
         let (late, open_keys) = (late::read(&writer)?, read_open(&writer, found.offsets.committed())?);
         // Before the destination gets the owner, which no crash of the machine takes out of it.
-        let (unchecked_from, owner) = flushed(&writer, |writer| {
+        let (unchecked_from, owner, switches) = flushed(&writer, |writer| {
             let transaction = writer.unchecked_transaction()?;
-            let noted = (note_unchecked(&transaction, found.offsets.end())?, owner::make(&transaction)?);
+            let end = found.offsets.end();
+            let switches = switch(&transaction, end, is_redacted)?;
+            let noted = (note_unchecked(&transaction, end)?, owner::make(&transaction)?, switches);
             transaction.commit().map(|()| noted)
         })?;
         let guard = Guard::open(&writer, found.offsets.end())?;
@@ -119,6 +124,7 @@ impl SpoolFile {
             guard,
             late,
             open_keys,
+            switches,
         })
     }
 }
@@ -187,7 +193,7 @@ fn create_tables(connection: &Connection) -> rusqlite::Result<()> {
     if !connection.table_exists(None, "spool")? {
         create_first_tables(connection)?;
     }
-    connection.execute_batch(&format!("BEGIN; {} {KEYS_TABLE} COMMIT", late::TABLE))?;
+    connection.execute_batch(&format!("BEGIN; {} {KEYS_TABLE} {SWITCHES_TABLE} COMMIT", late::TABLE))?;
     let format: i32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     // From here on an older version would not understand every row.
     if format < FORMAT { connection.pragma_update(None, "user_version", FORMAT) } else { Ok(()) }

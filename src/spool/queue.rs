@@ -8,7 +8,7 @@ use rusqlite::Connection;
 
 use crate::config::{Config, SpoolSync};
 use crate::error::{Error, Result};
-use crate::spool::dead_letters::OpenKeys;
+use crate::spool::dead_letters::{OpenKeys, Switches, is_redacted};
 use crate::spool::disk::{Reserve, WalCheckpointer};
 use crate::spool::errors::own_file_error;
 use crate::spool::file::SpoolFile;
@@ -46,6 +46,8 @@ pub(crate) struct Spool {
     pub(super) guard: Guard,
     pub(super) late: Mutex<LateRanges>,
     pub(super) open_keys: Mutex<OpenKeys>,
+    /// As they were when the file was opened: no other process changes them.
+    switches: Switches,
     state: Mutex<QueueState>,
     /// There are events to prepare, or the preparer has something else to do.
     pub(super) work: Condition,
@@ -107,7 +109,7 @@ impl Spool {
     /// Kind [`Spool`](crate::ErrorKind::Spool): another process has it open, it is not a spool, it was written by a newer version, or the
     /// disk refuses.
     pub(crate) fn open(config: &Config) -> Result<Self> {
-        let file = SpoolFile::open(&config.spool.path, config.spool.sync)?;
+        let file = SpoolFile::open(config)?;
         Ok(Self {
             opened: Opened::at(&file.path),
             reserve: Reserve::beside(&file.path),
@@ -125,6 +127,7 @@ impl Spool {
             guard: file.guard,
             late: Mutex::new(file.late),
             open_keys: Mutex::new(file.open_keys),
+            switches: file.switches,
             state: Mutex::new(QueueState {
                 offsets: file.offsets,
                 space: file.space,
@@ -174,6 +177,11 @@ impl Spool {
             transaction.commit()
         };
         flushed(&self.writer(), note).map_err(|error| self.error("writing to", &error))
+    }
+
+    /// Whether the event at this offset was redacted before it was spooled.
+    pub(crate) fn is_redacted(&self, offset: u64) -> bool {
+        is_redacted(&self.switches, offset)
     }
 
     // ---- how far the events are ----

@@ -43,6 +43,7 @@ mod mapping;
 mod outage;
 mod peek_stream;
 mod pgbouncer;
+mod privacy;
 mod profiles;
 mod profiles_end_to_end;
 mod profiles_simulator;

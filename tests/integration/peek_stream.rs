@@ -384,7 +384,7 @@ fn the_document_explains_every_key_with_settings_that_work() {
         cxsink::Config::load(&file).unwrap_or_else(|error| panic!("{error}: {block}"));
     }
     for key in cxsink::config::keys() {
-        let (section, name) = key.split_once('.').unwrap();
+        let Some((section, name)) = key.split_once('.') else { continue };
         if ["oauth", "stream", "event"].contains(&section) {
             let is_in_example = |line: &str| line.starts_with(&format!("{name} = "));
             assert!(page.contains(key) || page.lines().any(is_in_example), "{key} is not in docs/streams.md");

@@ -3,6 +3,7 @@
 
 #[path = "../../src/net/tls/authority.rs"]
 pub mod authority;
+pub mod canary;
 pub mod connect_proxy;
 pub mod disk;
 pub mod echo;

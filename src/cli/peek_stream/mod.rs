@@ -7,6 +7,7 @@ mod advice;
 mod as_toml;
 mod control;
 mod envelope;
+mod redacted;
 mod report;
 mod run;
 mod start;

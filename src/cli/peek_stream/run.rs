@@ -7,6 +7,7 @@ use log::LevelFilter;
 
 use super::advice::Advisor;
 use super::as_toml;
+use super::redacted::redacted;
 use super::report::Report;
 use crate::cli::arguments::{PeekStream, Settings};
 use crate::cli::{print, signals};
@@ -34,6 +35,7 @@ pub(crate) fn peek_stream(settings: &Settings, options: &PeekStream) -> Result<E
 
     let mut watch = Watch {
         config: &config,
+        validator: &validator,
         advisor: Advisor::new(&config, &validator),
         report: Report::new(options, &validator),
         answer_until: None,
@@ -89,6 +91,7 @@ fn warning(config: &Config) -> String {
 
 struct Watch<'a> {
     config: &'a Config,
+    validator: &'a Validator,
     advisor: Advisor<'a>,
     report: Report<'a>,
     /// When `stream.open_answer` is late.
@@ -133,6 +136,12 @@ impl Watch<'_> {
             self.answer_until = None;
         }
         let shown = |text: &[u8], chars_max: usize| peek.shown(text, chars_max);
+        let redacted = self.validator.redactor().and_then(|redactor| redacted(redactor, message, meaning));
+        let (message, meaning) = redacted.as_ref().map_or((message, meaning), |shown| (&shown.message, &shown.meaning));
+        if redacted.as_ref().is_some_and(|shown| !shown.is_whole) {
+            self.report.received(message, meaning, None, &shown);
+            return;
+        }
         // What is quoted in a suggestion is written in another way than in the message. So a secret must be gone before that.
         let masked = shown(message, usize::MAX);
         let has_secret = masked != one_line(String::from_utf8_lossy(message).trim(), usize::MAX);

@@ -1,6 +1,6 @@
 //! The sections, each with its subject.
 
-pub(in crate::config) const SECTIONS: [(&str, &str); 13] = [
+pub(in crate::config) const SECTIONS: [(&str, &str); 15] = [
     (
         "oauth",
         "The token: the endpoint that grants it, and the credentials. Every secret may be in a file instead. [streams.md](streams.md) says which stream needs which settings.",
@@ -13,6 +13,10 @@ pub(in crate::config) const SECTIONS: [(&str, &str); 13] = [
         "event",
         "Where an event is in a message of the stream. By default a message is one event. It does not apply to events from the application and from `import`.",
     ),
+    (
+        "redact",
+        "What is removed or replaced in each event before it is spooled. [privacy.md](privacy.md) is the guide.",
+    ),
     ("schema", "The JSON Schema that events must match."),
     ("mapping", "The source of each column of the table."),
     ("destination", "The database and the table."),
@@ -22,6 +26,7 @@ pub(in crate::config) const SECTIONS: [(&str, &str); 13] = [
         "The limits of one transaction. There is no timer: a batch takes all events that arrived during the previous transaction.",
     ),
     ("dead_letters", "The space for rejected events. Dead letters are stored in the spool file."),
+    ("retention", "How long data is kept."),
     (
         "retry",
         "The delays between attempts to connect, and between attempts to write: exponential backoff with full jitter.",

@@ -50,6 +50,11 @@ pub(in crate::config) fn find(name: &str) -> Result<&'static Key> {
     })
 }
 
+/// Whether the section is a key itself: `[[redact]]`.
+pub(in crate::config) fn is_section_alone(section: &str) -> bool {
+    KEYS.iter().any(|key| key.name == section)
+}
+
 pub(in crate::config) fn unknown_section(name: &str) -> Error {
     let sections: Vec<_> = SECTIONS.iter().map(|(section, _)| *section).collect();
     let hint = format!("use one of the sections {}", sections.join(", "));
@@ -84,7 +89,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::config::MessagePattern;
+    use crate::config::{MessagePattern, RedactRule, Redaction};
 
     const fn ms(ms: u64) -> Duration {
         Duration::from_millis(ms)
@@ -124,6 +129,8 @@ mod tests {
             config.stream.ignore = vec![MessagePattern::Text("\"pong\"".into()), member];
             config.stream.ack = Some(r#"{"ack":{/eventId}}"#.into());
             config.event.path = Some("/body/data".into());
+            config.redact = vec![RedactRule::new("/attributes/*/name", Redaction::Mask)];
+            config.retention.dead_letters = Some(ms(30 * 86_400_000));
             config.stream.id = Some("id".into());
             config.schema.file = Some("schema.json".into());
             config.schema.inline = Some("{\n  \"type\": \"object\"\n}".into());

@@ -10,5 +10,5 @@ mod table;
 pub(super) use self::about::SECTIONS;
 pub(super) use self::key::Key;
 pub use self::lookup::keys;
-pub(super) use self::lookup::{find, nearest, unknown_near, unknown_section};
+pub(super) use self::lookup::{find, is_section_alone, nearest, unknown_near, unknown_section};
 pub(super) use self::table::KEYS;

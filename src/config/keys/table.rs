@@ -230,6 +230,13 @@ pub(in crate::config) static KEYS: &[Key] = &[
     ),
     key!(event.each, ValueType::Switch, "Whether an array there holds one event in each element."),
     key!(event.lines, ValueType::Switch, "Whether a message holds JSON Lines: each line is then treated as a message."),
+    Key {
+        name: "redact",
+        value_type: ValueType::Rules,
+        effect: "Rules for values that must not be stored, applied to each event before it is spooled; see below.",
+        value: |config| config.redact.to_value(),
+        put: |config, value| put(&mut config.redact, value),
+    },
     key!(schema.file, ValueType::Path, "A JSON Schema file that replaces the built-in schema."),
     key!(
         schema.inline,
@@ -327,6 +334,11 @@ pub(in crate::config) static KEYS: &[Key] = &[
         dead_letters.bytes_max,
         ValueType::Size(4 * KIB, 64 * TIB),
         "The maximum space of the dead letters in the spool file, with their reasons and the overhead of their rows. When it is full, the oldest ones that were exported or replayed are deleted; if there are none, the sink waits until some are exported, replayed or purged."
+    ),
+    key!(
+        retention.dead_letters,
+        ValueType::Duration(MINUTE, HOUR.saturating_mul(24 * 365 * 100)),
+        "Dead letters are deleted this long after they were rejected, also those that were neither exported nor replayed. The running sink looks for them at its start and once an hour. Not set: they are kept until they are purged."
     ),
     key!(retry.delay_min, ValueType::Duration(ms(1), HOUR), "The shortest delay before an attempt."),
     key!(

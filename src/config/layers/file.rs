@@ -20,6 +20,11 @@ pub(super) fn apply(config: &mut Config, name: &str, text: &str) -> Result<()> {
         Error::config(format!("{}: not valid TOML: {}", at(place), e.message()))
     })?;
     for (place, section, value) in in_order(document.get_ref()) {
+        // An array of tables is a key by itself.
+        if keys::is_section_alone(section) {
+            set(config, section, value).map_err(|e| e.while_doing(at(place)))?;
+            continue;
+        }
         let table = section_table(section, value).map_err(|e| e.while_doing(at(place)))?;
         for (place, key, value) in in_order(table) {
             set(config, &format!("{section}.{key}"), value).map_err(|e| e.while_doing(at(place)))?;

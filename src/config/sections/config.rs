@@ -7,6 +7,7 @@ use crate::config::Secret;
 use crate::config::choices::{AdditionalProperties, LogFormat, LogLevel, SpoolSync, TlsVersion, UpdateMode};
 use crate::config::database::libpq::Libpq;
 use crate::config::sections::mapping::MappingConfig;
+use crate::config::sections::redact::RedactRule;
 use crate::config::sections::stream::{EventConfig, OauthConfig, StreamConfig};
 
 /// The configuration of a sink. [`Config::default`] lacks only credentials, a stream and a destination.
@@ -29,6 +30,8 @@ pub struct Config {
     pub stream: StreamConfig,
     /// Where an event is in a message of the stream.
     pub event: EventConfig,
+    /// The values that are removed or replaced before an event is spooled.
+    pub redact: Vec<RedactRule>,
     /// The JSON Schema that events must match.
     pub schema: SchemaConfig,
     /// The source of each column.
@@ -41,6 +44,8 @@ pub struct Config {
     pub batch: BatchConfig,
     /// The space for rejected events.
     pub dead_letters: DeadLettersConfig,
+    /// How long data is kept.
+    pub retention: RetentionConfig,
     /// The delays between attempts.
     pub retry: RetryConfig,
     /// Trusted authorities, and this client's certificate.
@@ -118,6 +123,14 @@ pub struct BatchConfig {
 pub struct DeadLettersConfig {
     /// The maximum space of the dead letters in the spool file, in bytes.
     pub bytes_max: u64,
+}
+
+/// `[retention]`
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct RetentionConfig {
+    /// Dead letters that were rejected longer ago than this are deleted; `None`: never.
+    pub dead_letters: Option<Duration>,
 }
 
 /// `[retry]`

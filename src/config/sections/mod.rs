@@ -4,13 +4,16 @@ mod config;
 mod mapping;
 #[cfg(any(test, feature = "_bench"))]
 mod split_probe;
+pub(super) mod redact;
 mod stream;
 
 pub use self::config::{
-    BatchConfig, Config, DeadLettersConfig, DestinationConfig, LogConfig, ProxyConfig, RetryConfig, SchemaConfig,
-    SpoolConfig, TlsConfig,
+    BatchConfig, Config, DeadLettersConfig, DestinationConfig, LogConfig, ProxyConfig, RetentionConfig, RetryConfig,
+    SchemaConfig, SpoolConfig, TlsConfig,
 };
 pub use self::mapping::MappingConfig;
 #[cfg(any(test, feature = "_bench"))]
 pub use self::split_probe::SplitProbe;
+pub(crate) use self::redact::RedactStep;
+pub use self::redact::{RedactRule, Redaction};
 pub use self::stream::{EventConfig, OauthConfig, StreamConfig};

@@ -23,14 +23,14 @@ impl Road {
 
     fn run_with(mut config: Config, test: impl FnOnce(&Self)) {
         config.spool.path = Path::new(":memory:").into();
-        let schema = Arc::new(Schema::load(&config.schema, u64::MAX).unwrap());
+        let rules = EventRules::from_config(&config).unwrap();
         let status = Arc::new(Status::new(Arc::new(SystemClock)));
         let road = Self {
             spool: Arc::new(Spool::open(&config).unwrap()),
             handoff: Arc::default(),
             events_max: config.batch.events_max,
         };
-        let mut preparer = Preparer::new(&road.spool, &road.handoff, &status, &schema, None, &config.batch);
+        let mut preparer = Preparer::new(&road.spool, &road.handoff, &status, &rules, &config.batch);
         std::thread::scope(|scope| {
             let thread = scope.spawn(move || preparer.run());
             {

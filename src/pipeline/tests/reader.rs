@@ -65,6 +65,8 @@ fn events_are_kept_whatever_the_result_and_acknowledged_then() {
         spool: Arc::clone(&spool),
         status: Arc::clone(&status),
         source: Box::new(source),
+        redactor: None,
+        redacted: Burst::default(),
         retry: config.retry,
         on_normal_close: OnNormalClose::Stop,
         is_full: false,

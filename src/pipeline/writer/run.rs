@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::config::Config;
 use crate::destination::{Destination, Link};
 use crate::error::Result;
+use crate::pipeline::event_rules::EventRules;
 use crate::pipeline::handoff::{Handoff, PreparedBatch};
 use crate::pipeline::writer::late_keys::LateKeys;
 use crate::pipeline::writer::tally::Tally;
@@ -12,7 +13,6 @@ use crate::pipeline::writer::trial_state::Trials;
 use crate::report::status::{Side, Status};
 use crate::rows::Plan;
 use crate::rows::partition::Partitioning;
-use crate::rows::schema::Schema;
 use crate::spool::Spool;
 use crate::threads::stop_signal::StopSignal;
 use crate::time::backoff::Backoff;
@@ -81,7 +81,7 @@ impl Writer {
         spool: &Arc<Spool>,
         handoff: &Arc<Handoff>,
         status: &Arc<Status>,
-        schema: &Arc<Schema>,
+        rules: &EventRules,
         config: &Config,
         links: Vec<Link>,
     ) -> Vec<Self> {
@@ -107,7 +107,7 @@ impl Writer {
             commits_in_time: 0,
             recovered_to: spool.end(),
             tally: Tally::default(),
-            trials: Trials::new(schema, &config.retry),
+            trials: Trials::new(rules, &config.retry),
             late_keys: LateKeys::default(),
         };
         links.into_iter().enumerate().map(writer).collect()

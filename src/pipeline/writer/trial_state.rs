@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use crate::config::RetryConfig;
 use crate::error::Error;
+use crate::pipeline::event_rules::EventRules;
 use crate::pipeline::writer::verdict::{ColumnJudge, Judge};
 use crate::rows::batch::Rows;
-use crate::rows::schema::Schema;
 use crate::time::backoff::Backoff;
 
 /// The longest pause before an event that waits is tried again. A neighbour may have come in the meantime.
@@ -16,7 +16,7 @@ const PAUSE_MAX: Duration = Duration::from_secs(5);
 /// The memory of a writer for its verdicts.
 #[derive(Debug)]
 pub(super) struct Trials {
-    pub(super) schema: Arc<Schema>,
+    pub(super) rules: EventRules,
     pub(super) judge: Judge,
     pub(super) columns: ColumnJudge,
     /// The batch, by epoch and first offset, since whose first refusal the catalogue is known to be as planned.
@@ -35,9 +35,9 @@ pub(super) struct Trials {
 }
 
 impl Trials {
-    pub(super) fn new(schema: &Arc<Schema>, retry: &RetryConfig) -> Self {
+    pub(super) fn new(rules: &EventRules, retry: &RetryConfig) -> Self {
         Self {
-            schema: Arc::clone(schema),
+            rules: rules.clone(),
             judge: Judge::default(),
             columns: ColumnJudge::default(),
             examined: None,

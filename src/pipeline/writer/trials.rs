@@ -167,7 +167,10 @@ impl Writer {
         self.spool.read(from, count, NEIGHBOURS_BYTES_MAX, &mut events)?;
         for event in events.iter().filter(|event| !event.is_message) {
             // One that does not fit is no neighbour; it is rejected in its turn.
-            let _ = self.trials.schema.parse(event.bytes).and_then(|json| map_event(&json, event.arrival(), into));
+            let rules = &self.trials.rules;
+            let storable = rules.storable(event.bytes, || self.spool.is_redacted(event.offset));
+            let _ = storable
+                .and_then(|bytes| rules.schema.parse(&bytes).and_then(|json| map_event(&json, event.arrival(), into)));
         }
         Ok(events.end())
     }

@@ -15,6 +15,7 @@ use crate::destination::Link;
 use crate::event::Burst;
 use crate::report::dead_letter::Stage;
 use crate::sink::adapters::open_destination;
+use crate::source::unwrap::Unwrapper;
 
 use crate::source::{ReadOutcome, Source};
 use crate::threads::stop_signal::StopSignal;

@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::event::BURST_BYTES_MAX;
 use crate::report::dead_letter::DeadLetter;
 use crate::report::replay::Selection;
-use crate::spool::dead_letters::rows::{COLUMNS, dead_letter};
+use crate::spool::dead_letters::rows::{columns, dead_letter};
 use crate::spool::queue::Spool;
 
 /// The dead letters of a page.
@@ -80,8 +80,9 @@ fn add_range(
     // SQLite's integers are signed: there is no offset above their range.
     let Ok(from) = i64::try_from(range.start) else { return Ok(()) };
     let mut select = connection.prepare_cached(&format!(
-        "SELECT {COLUMNS} FROM dead_letters WHERE offset >= ?1 AND offset < ?2
-         AND (replayed_at IS NULL OR (?4 AND superseded_at IS NOT NULL)) AND (?3 OR stage <> 'guard') ORDER BY offset"
+        "SELECT {} FROM dead_letters WHERE offset >= ?1 AND offset < ?2
+         AND (replayed_at IS NULL OR (?4 AND superseded_at IS NOT NULL)) AND (?3 OR stage <> 'guard') ORDER BY offset",
+        columns(connection)?
     ))?;
     let mut rows = select.query(params![from, i64::try_from(range.end).unwrap_or(i64::MAX), is_named, is_forced])?;
     while let Some(row) = rows.next()? {

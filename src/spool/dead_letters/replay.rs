@@ -20,8 +20,8 @@ use crate::spool::row::space_of;
 pub(crate) enum Judgement {
     /// It is an event again.
     Accepted,
-    /// It is a message, and these are its events.
-    Unwrapped(Burst),
+    /// These are its events: those of a message, or the event once it is redacted.
+    Burst(Burst),
     /// It is still rejected: the dead letter with its new reason.
     Rejected(Box<DeadLetter>),
 }
@@ -129,14 +129,14 @@ impl Changes {
                 }
                 Judgement::Rejected(_) => Fate::Skipped,
                 Judgement::Accepted => changes.accept(&marks, letter, end, None)?,
-                Judgement::Unwrapped(events) => changes.accept(&marks, letter, end, Some(events))?,
+                Judgement::Burst(events) => changes.accept(&marks, letter, end, Some(events))?,
             };
             changes.fates.push((letter.offset, fate));
         }
         Ok(changes)
     }
 
-    /// `events`: those of a message.
+    /// `events`: others than its own bytes.
     fn accept(
         &mut self,
         marks: &Marks<'_>,

@@ -5,6 +5,7 @@ use rusqlite::{Connection, Row, params};
 use crate::error::{Violation, violations_json};
 use crate::report::dead_letter::{DeadLetter, Payload, Stage};
 use crate::spool::dead_letters::keys::KEY_SPACE;
+use crate::spool::dead_letters::redacted::{IS_REDACTED, has_table};
 use crate::spool::disk::space;
 use crate::time::micros;
 
@@ -12,7 +13,8 @@ pub(super) fn list(connection: &Connection, from: u64, count: usize) -> rusqlite
     // SQLite's integers are signed: there is no offset above their range, and never more rows than they count.
     let Ok(from) = i64::try_from(from) else { return Ok(Vec::new()) };
     let count = i64::try_from(count).unwrap_or(i64::MAX);
-    let select = format!("SELECT {COLUMNS} FROM dead_letters WHERE offset >= ?1 ORDER BY offset LIMIT ?2");
+    let columns = columns(connection)?;
+    let select = format!("SELECT {columns} FROM dead_letters WHERE offset >= ?1 ORDER BY offset LIMIT ?2");
     connection.prepare_cached(&select)?.query_map(params![from, count], dead_letter)?.collect()
 }
 
@@ -29,8 +31,12 @@ pub(crate) fn space_of(letter: &DeadLetter) -> u64 {
 const RECORD_BYTES: usize = 37;
 
 /// The columns that [`dead_letter`] reads, in this order.
-pub(super) const COLUMNS: &str =
-    "offset, received_at, rejected_at, stage, reason, violations, sqlstate, constraint_name,
+pub(super) fn columns(connection: &Connection) -> rusqlite::Result<String> {
+    let is_redacted = if has_table(connection)? { IS_REDACTED } else { "FALSE" };
+    Ok(format!("{COLUMNS}, {is_redacted}"))
+}
+
+const COLUMNS: &str = "offset, received_at, rejected_at, stage, reason, violations, sqlstate, constraint_name,
      column_name, exported_at, replayed_at, replayed_as, superseded_at, event";
 
 pub(super) fn dead_letter(row: &Row<'_>) -> rusqlite::Result<DeadLetter> {
@@ -49,6 +55,7 @@ pub(super) fn dead_letter(row: &Row<'_>) -> rusqlite::Result<DeadLetter> {
         replayed_as: row.get(11)?,
         superseded_at: row.get::<_, Option<i64>>(12)?.map(micros::to_time),
         event: Payload(row.get(13)?),
+        is_redacted: row.get(14)?,
         key_hash: None,
     })
 }

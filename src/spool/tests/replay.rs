@@ -208,7 +208,7 @@ fn a_message_is_marked_with_all_its_events() {
     let page = spool.replayable(&Selection::All, 0, 3, false).unwrap();
     let mut events = burst(&[b"a", b"b"]);
     events.push_message(b"c");
-    let judgements = [Judgement::Unwrapped(events), Judgement::Accepted, Judgement::Unwrapped(Burst::default())];
+    let judgements = [Judgement::Burst(events), Judgement::Accepted, Judgement::Burst(Burst::default())];
     let judged: Vec<Judged<'_>> = page.dead_letters.iter().zip(judgements).collect();
     let replayed = spool.replay(&judged, 9, false, None).unwrap();
     let fates = vec![(0, Fate::Replayed(Some(3))), (1, Fate::Replayed(Some(6))), (2, Fate::Replayed(None))];

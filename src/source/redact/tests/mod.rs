@@ -1,0 +1,4 @@
+//! Redaction compared with the same on a tree.
+
+mod places;
+mod properties;
