@@ -4,7 +4,6 @@
 pub(crate) mod connect;
 pub(crate) mod detached;
 pub(crate) mod host;
-#[cfg(feature = "cli")]
 pub(crate) mod masks;
 pub(crate) mod resolve;
 pub(crate) mod server_text;
