@@ -17,7 +17,7 @@ use crate::threads::stop_signal::StopSignal;
 use crate::time::clock::{Clock, SystemClock};
 
 /// No step of a test takes longer, and no test asserts it.
-pub(super) const PATIENCE: Duration = Duration::from_secs(20);
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A WebSocket frame as a server sends it.
 pub(super) fn frame(opcode: u8, is_final: bool, payload: &[u8]) -> Vec<u8> {

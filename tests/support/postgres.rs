@@ -9,7 +9,7 @@ use postgres::{Client, NoTls, SimpleQueryMessage};
 
 const VARIABLE: &str = "CXSINK_TEST_POSTGRES";
 /// No test waits longer than this for something that has to happen.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A database that goes with its test.
 pub struct TestDatabase {
