@@ -13,7 +13,7 @@ pub(in crate::config) const SECTIONS: [(&str, &str); 13] = [
         "event",
         "Where an event is in a message of the stream. By default a message is one event. It does not apply to events from the application and from `import`.",
     ),
-    ("schema", "The JSON Schema that events must match."),
+    ("schema", "The JSON Schema that events must match: [schema](schema.md) has drafts, formats, patterns and limits."),
     ("mapping", "The source of each column of the table."),
     ("destination", "The database and the table."),
     ("spool", "The local file in which events wait until they are committed to the table."),

@@ -83,6 +83,18 @@ fn an_error_in_a_schema_file_names_its_place_there_and_has_its_own_hint() {
 }
 
 #[test]
+fn another_document_is_part_of_the_schema_under_its_address() {
+    for (draft, definitions, id) in [(4, "definitions", "id"), (7, "definitions", "$id"), (2020, "$defs", "$id")] {
+        let members = format!(
+            r##""properties":{{"a":{{"$ref":"https://example.com/other.json#/{definitions}/text"}}}},
+            "{definitions}":{{"other":{{"{id}":"https://example.com/other.json","{definitions}":{{"text":{{"type":"string"}}}}}}}}"##
+        );
+        let schema = of_draft(draft, &members);
+        assert!(schema.parse(br#"{"a":"x"}"#).is_ok() && schema.parse(br#"{"a":1}"#).is_err(), "{draft}");
+    }
+}
+
+#[test]
 fn a_byte_order_mark_is_no_part_of_a_schema_file() {
     let schema = own_schema("\u{feff}{\"type\":\"string\"}").unwrap();
     assert!(schema.parse(b"\"text\"").is_ok() && schema.parse(b"1").is_err());

@@ -3,4 +3,5 @@
 mod budget;
 mod load;
 mod loosen;
+mod suite;
 mod validate;
