@@ -10,6 +10,7 @@ use serde_json::Value as Json;
 use crate::error::{Error, ErrorKind, Result, Violation};
 use crate::rows::event::ParsedEvent;
 use crate::rows::schema::budget::{Budget, steps_max};
+use crate::rows::schema::patterns::BACKTRACKING;
 use crate::rows::schema::view::{Budgeted, View, counts};
 
 /// A compiled schema.
@@ -99,7 +100,7 @@ impl Schema {
             .take(VIOLATIONS_MAX)
             .map(|error| Violation {
                 pointer: shorten(error.instance_path().to_string()),
-                keyword: error.kind().keyword().to_owned(),
+                keyword: keyword(&error).to_owned(),
                 message: shorten(self.message(&error, value)),
             })
             .collect()
@@ -116,6 +117,14 @@ impl Schema {
                 message.replace(translation.as_str(), original)
             }),
         }
+    }
+}
+
+/// The keyword as it is in the schema file.
+fn keyword<'e>(error: &'e ValidationError<'_>) -> &'e str {
+    match error.kind().keyword() {
+        BACKTRACKING => "pattern",
+        keyword => keyword,
     }
 }
 

@@ -1,7 +1,7 @@
 //! Tests of whole schemas.
 
 mod budget;
-mod load;
+pub(super) mod load;
 mod loosen;
 mod suite;
 mod validate;
