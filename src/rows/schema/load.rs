@@ -66,7 +66,8 @@ impl Schema {
         // An error may copy the schema below `not`.
         let copied_bytes = if text.contains("\"not\"") { text.len() } else { 0 };
         let pointer_bytes = pointer_bytes(&document);
-        Ok(Self { validator, document, patterns: patterns.originals, warnings, copied_bytes, pointer_bytes, bytes_max })
+        let patterns = patterns.originals;
+        Ok(Self { validator, document, written, patterns, warnings, copied_bytes, pointer_bytes, bytes_max })
     }
 }
 

@@ -5,6 +5,7 @@
 //! and patterns run in linear time or under the budget, so a schema can neither stall the sink nor make it read other resources.
 
 mod budget;
+mod drift;
 mod ecma;
 mod formats;
 mod keywords;
@@ -18,4 +19,5 @@ mod validate;
 mod view;
 mod walk;
 
+pub(crate) use drift::{Explanation, Finding};
 pub(crate) use validate::Schema;

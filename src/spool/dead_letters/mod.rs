@@ -9,6 +9,7 @@ mod purge;
 mod replay;
 mod requests;
 mod rows;
+mod visit;
 
 pub use handle::DeadLetters;
 #[cfg(test)]

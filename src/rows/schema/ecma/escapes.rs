@@ -2,8 +2,6 @@
 
 use regex_syntax::hir::{Class, ClassUnicode, ClassUnicodeRange, HirKind};
 
-use crate::rows::schema::ecma::parse::one;
-
 /// The meaning of an escape sequence.
 #[derive(Debug)]
 pub(super) enum Escape<'a> {
@@ -152,6 +150,10 @@ fn property(name: &str) -> Result<ClassUnicode, String> {
         HirKind::Class(Class::Unicode(set)) => Ok(set),
         _ => Err(unknown()),
     }
+}
+
+pub(super) fn one(c: char) -> ClassUnicode {
+    ClassUnicode::new([ClassUnicodeRange::new(c, c)])
 }
 
 fn ranges(ranges: &[(char, char)]) -> ClassUnicode {

@@ -166,7 +166,7 @@ impl Parser<'_> {
             '.' => set(escapes::not_line_terminator()),
             '[' => set(self.class()?),
             '*' | '+' | '?' => return Err(format!("{c} has nothing before it to repeat")),
-            c => set(one(c)),
+            c => set(escapes::one(c)),
         })
     }
 
@@ -202,7 +202,7 @@ impl Parser<'_> {
         let (escape, rest) = escapes::read(self.rest, false)?;
         self.rest = rest;
         Ok(match escape {
-            Escape::Character(c) => set(one(c)),
+            Escape::Character(c) => set(escapes::one(c)),
             Escape::Set(characters) => set(characters),
             Escape::WordBoundary { is_negative } => Node::WordBoundary { is_negative },
             Escape::Group(number) if number <= self.names.len() => Node::Backreference(vec![number - 1]),
@@ -301,8 +301,4 @@ impl Parser<'_> {
 
 fn set(characters: ClassUnicode) -> Node {
     Node::Set(Arc::new(characters))
-}
-
-pub(super) fn one(c: char) -> ClassUnicode {
-    ClassUnicode::new([ClassUnicodeRange::new(c, c)])
 }

@@ -6,7 +6,7 @@ use crate::config::{AdditionalProperties, SchemaConfig};
 use crate::error::{ErrorKind, Result};
 use crate::rows::schema::Schema;
 
-pub(super) fn compile(text: &str, additional_properties: AdditionalProperties) -> Result<Schema> {
+pub(in crate::rows::schema) fn compile(text: &str, additional_properties: AdditionalProperties) -> Result<Schema> {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     file.write_all(text.as_bytes()).unwrap();
     Schema::compile(&SchemaConfig { file: Some(file.path().to_owned()), inline: None, additional_properties }, 64 << 20)

@@ -3,5 +3,5 @@
 mod budget;
 pub(super) mod load;
 mod loosen;
-mod suite;
+pub(super) mod suite;
 mod validate;

@@ -23,21 +23,21 @@ const DRAFTS: [(&str, &str); 5] = [
 ];
 
 #[derive(Deserialize)]
-struct Group<'a> {
-    file: String,
+pub(in crate::rows::schema) struct Group<'a> {
+    pub(in crate::rows::schema) file: String,
     description: String,
     #[serde(borrow)]
     schema: &'a RawValue,
     #[serde(borrow)]
-    tests: Vec<Case<'a>>,
+    pub(in crate::rows::schema) tests: Vec<Case<'a>>,
 }
 
 #[derive(Deserialize)]
-struct Case<'a> {
+pub(in crate::rows::schema) struct Case<'a> {
     description: String,
     #[serde(borrow)]
-    data: &'a RawValue,
-    valid: bool,
+    pub(in crate::rows::schema) data: &'a RawValue,
+    pub(in crate::rows::schema) valid: bool,
 }
 
 /// What becomes of a case.
@@ -82,7 +82,7 @@ fn compile(text: &str, additional_properties: AdditionalProperties) -> Result<Sc
 }
 
 /// Calls `f` with each group of each draft, and its schema with the draft.
-fn for_each_group(mut f: impl FnMut(&'static str, &Group<'_>, &str)) {
+pub(in crate::rows::schema) fn for_each_group(mut f: impl FnMut(&'static str, &Group<'_>, &str)) {
     for (draft, declaration) in DRAFTS {
         let path = project().join(format!("tests/schema_suite/{draft}.jsonl"));
         for line in fs::read_to_string(path).unwrap().lines() {
