@@ -775,6 +775,14 @@ inline std::string replay_forced(const Config &config, const Selection &selectio
     });
 }
 
+/** The dead letters that were not replayed, in groups with what would accept them, as a JSON object. */
+inline std::string summary(const Config &config, bool shows_values = false)
+{
+    return detail::text([&](cxsink_buffer **out, cxsink_error **err) {
+        return cxsink_dead_letters_summary(config.get(), shows_values, out, err);
+    });
+}
+
 /** The report that replay would return, without changing anything. */
 inline std::string replay_dry_run(const Config &config, const Selection &selection)
 {

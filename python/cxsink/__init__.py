@@ -24,7 +24,7 @@ from cxsink._check import CheckReport, CheckStep, check
 from cxsink._config import Config, ConfigValue
 from cxsink._connections import Gap, StreamConnection, connections, gaps
 from cxsink._cxsink import __version__
-from cxsink._dead_letters import DeadLetter, DeadLetters, Fate, PurgeReport, ReplayReport, replay
+from cxsink._dead_letters import DeadLetter, DeadLetters, Fate, PurgeReport, ReplayReport, Summary, SummaryGroup, replay
 from cxsink._events import Event
 from cxsink._notices import ErrorNotice, Notice, RejectedNotice, StateNotice, StatsNotice, StoredNotice
 from cxsink._simulator import Simulator, SimulatorReport
@@ -87,6 +87,8 @@ __all__ = [
     "StoredNotice",
     "StreamConnection",
     "StreamError",
+    "Summary",
+    "SummaryGroup",
     "Timeout",
     "Validator",
     "Violation",

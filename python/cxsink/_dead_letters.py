@@ -67,6 +67,52 @@ class PurgeReport:
 
 
 @dataclass(frozen=True)
+class SummaryGroup:
+    """Dead letters with one reason. Times are in UTC."""
+
+    stage: Stage
+    """The stage that rejected them."""
+    pointer: str | None
+    """JSON pointer to the value, with ``*`` for the place in an array; ``None`` if the reason is about no value."""
+    keyword: str | None
+    """The violated keyword of the schema; ``column`` for a value that does not fit its column."""
+    reason: str
+    """The reason, without values of events."""
+    sqlstate: str | None
+    """The database's SQLSTATE."""
+    constraint: str | None
+    """The constraint that refused them."""
+    column: str | None
+    """The column that the value does not fit."""
+    dead_letters: int
+    """The number of dead letters."""
+    first_offset: int
+    """The offset of the first of them."""
+    first_at: datetime
+    """The time at which the first of them was rejected."""
+    last_at: datetime
+    """The time at which the last of them was rejected."""
+    advice: str
+    """What would accept them."""
+    patch: tuple[Mapping[str, object], ...]
+    """The same as operations of a JSON Patch (RFC 6902) for the schema; empty where the author has to decide."""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The dead letters that were not replayed, in groups. One with several reasons is in several groups."""
+
+    dead_letters: int
+    """The number of dead letters."""
+    accepted_now: int
+    """Of these, those that match the schema as it is now: a replay takes them."""
+    groups: tuple[SummaryGroup, ...]
+    """The groups, the largest first."""
+    ungrouped: int
+    """The number of dead letters with a reason for which there was no room among the groups."""
+
+
+@dataclass(frozen=True)
 class Fate:
     """The fate of a dead letter in a replay."""
 
@@ -107,7 +153,7 @@ class DeadLetters:
     """The dead letters of the spool file ``spool.path``, also while a sink has it open.
 
     Args:
-        config: The configuration; ``None`` is the environment. Only ``spool.path`` matters.
+        config: The configuration; ``None`` is the environment. Only ``spool.path`` matters, and the schema for a summary.
 
     Raises:
         SpoolError: The file does not exist, or is not a spool.
@@ -117,10 +163,11 @@ class DeadLetters:
     0 json b'{'
     """
 
-    __slots__ = ("_native",)
+    __slots__ = ("_config", "_native")
 
     def __init__(self, config: Config | Mapping[str, ConfigValue] | None = None, /) -> None:
-        self._native = _cxsink.DeadLetters(native(config))
+        self._config = native(config)
+        self._native = _cxsink.DeadLetters(self._config)
 
     def __iter__(self) -> Iterator[DeadLetter]:
         """All of them, the oldest first, read page by page: there may be millions."""
@@ -146,6 +193,28 @@ class DeadLetters:
             if letter.offset == offset:
                 return letter
         raise KeyError(offset)
+
+    def summary(self, *, values: bool = False) -> Summary:
+        """Those that were not replayed, in groups of one reason each, with what would accept them.
+
+        What the schema refused is checked against the schema of the configuration, so that a change can be tried before a replay.
+
+        Args:
+            values: Show the values that an ``enum`` or ``const`` lacks; they are parts of events.
+
+        Raises:
+            SpoolError: The file cannot be read.
+            ConfigError: The schema cannot be used.
+
+        >>> DeadLetters(config).summary().groups[0].advice
+        'correct the source: no setting makes it JSON'
+        """
+        summary = json.loads(_cxsink.summary(self._config, values))
+        for group in summary["groups"]:
+            group["first_at"], group["last_at"] = to_datetime(group["first_at"]), to_datetime(group["last_at"])
+            group["patch"] = tuple(group["patch"])
+        summary["groups"] = tuple(SummaryGroup(**group) for group in summary["groups"])
+        return Summary(**summary)
 
     def mark_exported(self, offsets: Iterable[int]) -> None:
         """Marks these as exported: a purge deletes them, and the sink deletes them when ``dead_letters.bytes_max`` is reached.

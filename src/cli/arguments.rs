@@ -275,6 +275,18 @@ pub(super) enum DeadLetters {
         #[arg(long)]
         json: bool,
     },
+    /// Sum them up by reason and place, with the change of the schema or table that would accept them; also while a sink runs
+    ///
+    /// Those that were not replayed. What the schema refused is checked against the schema as it is now: change it, and look again before
+    /// a replay. The changes are JSON Patch (RFC 6902). One with several reasons is in several groups. No payload is shown.
+    Summary {
+        /// Show the values that an enum or a const lacks; they are parts of events
+        #[arg(long)]
+        values: bool,
+        /// Print one JSON object, with times in microseconds since 1970-01-01 UTC
+        #[arg(long)]
+        json: bool,
+    },
     /// Show one, with every reason and the event itself
     Show {
         /// The offset, as `list` shows it

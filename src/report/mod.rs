@@ -9,3 +9,4 @@ pub(crate) mod replay;
 pub mod stats;
 pub(crate) mod status;
 pub(crate) mod stream_connection;
+pub(crate) mod summary;

@@ -12,6 +12,7 @@ mod ingest;
 mod lines;
 mod renew;
 mod replay;
+mod summary;
 pub mod table;
 mod validator;
 

@@ -80,6 +80,12 @@ int main(int argc, char **argv)
     cxsink_buffer_free(&out);
     CHECK_STATUS(cxsink_dead_letters_list(letters, UINT64_MAX, SIZE_MAX, true, &out, &err), CXSINK_STATUS_OK);
     CHECK(report_says(&out, "[]"));
+    CHECK_STATUS(cxsink_dead_letters_summary(config, false, &out, &err), CXSINK_STATUS_OK);
+    CHECK(strstr(cxsink_buffer_data(out, NULL), "\"path\":\"/properties/x\"") != NULL);
+    CHECK(strstr(cxsink_buffer_data(out, NULL), "fax") == NULL);
+    CHECK(report_says(&out, "\"dead_letters\":3,\"accepted_now\":0"));
+    CHECK_STATUS(cxsink_dead_letters_summary(config, true, &out, &err), CXSINK_STATUS_OK);
+    CHECK(report_says(&out, "{\"op\":\"add\",\"path\":\"/properties/type/enum/-\",\"value\":\"fax\"}"));
     CHECK_STATUS(cxsink_dead_letters_mark_exported(letters, offsets + 1, 1, &err), CXSINK_STATUS_OK);
     CHECK_STATUS(cxsink_dead_letters_event(letters, UINT64_MAX, &out, &err), CXSINK_STATUS_OK);
     CHECK(out == NULL);

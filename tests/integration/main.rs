@@ -20,6 +20,7 @@ mod check_warnings;
 mod command_line;
 mod configuration;
 mod crash;
+mod dead_letter_summary;
 mod dead_letters;
 mod deployment;
 mod dotenv;

@@ -29,6 +29,22 @@ def test_they_have_every_detail_and_their_repr_shows_no_event(settings: dict[str
     assert "hunter2" not in repr(letters)
 
 
+def test_a_summary_groups_them_with_the_change_that_would_accept_them(settings: dict[str, str]) -> None:
+    make(settings, b"{", *[json.dumps(event(type="hunter2", more=1)).encode()] * 3)
+    letters = cxsink.DeadLetters(settings)
+    summary = letters.summary()
+    assert (summary.dead_letters, summary.accepted_now, summary.ungrouped) == (4, 0, 0)
+    groups = {group.keyword: group for group in summary.groups}
+    assert {keyword: group.dead_letters for keyword, group in groups.items()} == {"additionalProperties": 3, "enum": 3, None: 1}
+    assert groups["additionalProperties"].patch == ({"op": "add", "path": "/properties/more", "value": {}},)
+    assert groups["enum"].pointer == "/type" and not groups["enum"].patch and "hunter2" not in repr(summary)
+    assert groups["enum"].first_at <= groups["enum"].last_at <= datetime.now(timezone.utc)
+    values = {group.keyword: group for group in letters.summary(values=True).groups}
+    assert values["enum"].patch == ({"op": "add", "path": "/properties/type/enum/-", "value": "hunter2"},)
+    keeping = cxsink.DeadLetters({**settings, "schema.inline": "{}"})
+    assert keeping.summary().accepted_now == 3
+
+
 def test_they_are_read_page_by_page(settings: dict[str, str]) -> None:
     make(settings, *[b"{"] * 1203)
     letters = cxsink.DeadLetters(settings)

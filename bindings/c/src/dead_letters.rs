@@ -145,6 +145,33 @@ pub unsafe extern "C" fn cxsink_dead_letters_count(
     }
 }
 
+/// The dead letters that were not replayed, in groups of one reason each, with what would accept them, as a JSON object: dead_letters,
+/// accepted_now (those that the schema accepts as it is now), ungrouped (those with a reason beside the 1,000 groups), and groups, the
+/// largest first, each with stage, pointer, keyword, reason, sqlstate, constraint, column, dead_letters, first_offset, first_at, last_at
+/// (in microseconds since 1970-01-01 UTC), advice and patch, the operations of a JSON Patch (RFC 6902) for the schema. No payload is part
+/// of it, except, with `shows_values`, the values that an enum or const lacks.
+///
+/// Ownership: `*out` is yours; free it by `cxsink_buffer_free`. Blocks: for the disk, and while it checks the events. Threads: any.
+/// Errors: SPOOL if the file does not exist or cannot be read; CONFIG for a bad configuration or schema; INVALID_ARGUMENT.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cxsink_dead_letters_summary(
+    config: *const ConfigHandle,
+    shows_values: bool,
+    out: *mut *mut BufferHandle,
+    err: *mut *mut ErrorHandle,
+) -> Status {
+    // SAFETY: as the caller promises.
+    unsafe {
+        let mut out = Out::new(out);
+        call("cxsink_dead_letters_summary", err, |call| {
+            call.required(&out)?;
+            let summary = dead_letters::summary(Configured::get(call, config)?.config, shows_values)?;
+            out.put(summary.to_json().into());
+            Ok(Status::Ok)
+        })
+    }
+}
+
 /// Marks the dead letters with these `count` offsets as exported: a purge deletes them, and the sink deletes them when
 /// dead_letters.bytes_max is reached.
 ///

@@ -223,6 +223,9 @@ fn checks() -> Vec<Check> {
             with_out("cxsink_dead_letters_list", |h, out, err| {
                 cxsink_dead_letters_list(h.dead_letters, 0, 1, true, out, err)
             }),
+            with_out("cxsink_dead_letters_summary", |h, out, err| {
+                cxsink_dead_letters_summary(h.config, false, out, err)
+            }),
             with_out("cxsink_dead_letters_event", |h, out, err| cxsink_dead_letters_event(h.dead_letters, 0, out, err)),
             with_status("cxsink_dead_letters_count", |h, err| {
                 let mut count = 0;

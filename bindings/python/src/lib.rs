@@ -45,7 +45,7 @@ mod _cxsink {
     #[pymodule_export]
     use super::logs::{after_fork, set_log_level, take_logs};
     #[pymodule_export]
-    use super::replay::{replay, replay_dry_run};
+    use super::replay::{replay, replay_dry_run, summary};
     #[pymodule_export]
     use super::simulator::{SimulatedEvents, Simulator};
     #[pymodule_export]

@@ -1,4 +1,4 @@
-//! Replaying dead letters, through a sink or without one.
+//! Replaying dead letters, through a sink or without one, and their summary.
 
 use std::time::Duration;
 
@@ -39,4 +39,13 @@ pub(crate) fn replay_dry_run(py: Python<'_>, config: &Config, offsets: Option<Ve
     logs::start();
     let config = config.0.clone();
     wait::call(py, move || dead_letters::replay_dry_run(&config, &selection(offsets))).map(|report| report.to_json())
+}
+
+/// The dead letters in groups, with what would accept them. As JSON.
+#[pyfunction]
+#[pyo3(signature = (config, shows_values))]
+pub(crate) fn summary(py: Python<'_>, config: &Config, shows_values: bool) -> PyResult<String> {
+    logs::start();
+    let config = config.0.clone();
+    wait::call(py, move || dead_letters::summary(&config, shows_values)).map(|summary| summary.to_json())
 }

@@ -17,7 +17,7 @@ pub(in crate::config) const SECTIONS: [(&str, &str); 15] = [
         "redact",
         "What is removed or replaced in each event before it is spooled. [privacy.md](privacy.md) is the guide.",
     ),
-    ("schema", "The JSON Schema that events must match."),
+    ("schema", "The JSON Schema that events must match: [schema](schema.md) has drafts, formats, patterns and limits."),
     ("mapping", "The source of each column of the table."),
     ("destination", "The database and the table."),
     ("spool", "The local file in which events wait until they are committed to the table."),

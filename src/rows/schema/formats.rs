@@ -20,7 +20,8 @@ const LATER: [&str; 8] = [
     "uuid",
 ];
 
-type Options<'i> = ValidationOptions<'i, Arc<dyn jsonschema::Retrieve>, Budgeted>;
+/// The library's options for the events of a sink.
+pub(super) type Options<'i> = ValidationOptions<'i, Arc<dyn jsonschema::Retrieve>, Budgeted>;
 
 /// The options with our date-time, and with the formats that this draft lacks.
 pub(super) fn with_formats(options: Options<'_>, draft: Draft) -> Options<'_> {

@@ -10,7 +10,7 @@ use crate::files::open;
 use crate::rows::schema::formats::with_formats;
 use crate::rows::schema::keywords::warnings;
 use crate::rows::schema::loosen::loosen;
-use crate::rows::schema::patterns::translate_all;
+use crate::rows::schema::patterns::Patterns;
 use crate::rows::schema::problems::{not_compiled, violations_of_draft};
 use crate::rows::schema::validate::{Schema, pointer_bytes};
 
@@ -56,8 +56,9 @@ impl Schema {
                     )
             })?;
         }
-        let patterns = translate_all(&mut document);
-        let validator = options
+        let patterns = Patterns::translate(&mut document);
+        let validator = patterns
+            .with_keyword(options)
             .with_pattern_options(PatternOptions::regex())
             .build(&document)
             .map_err(|error| not_compiled(&error, &written, &patterns, &name))?;
@@ -65,7 +66,8 @@ impl Schema {
         // An error may copy the schema below `not`.
         let copied_bytes = if text.contains("\"not\"") { text.len() } else { 0 };
         let pointer_bytes = pointer_bytes(&document);
-        Ok(Self { validator, document, patterns, warnings, copied_bytes, pointer_bytes, bytes_max })
+        let patterns = patterns.originals;
+        Ok(Self { validator, document, written, patterns, warnings, copied_bytes, pointer_bytes, bytes_max })
     }
 }
 

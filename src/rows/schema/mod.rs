@@ -2,9 +2,11 @@
 //!
 //! [`load`] compiles the configured schema; [`validate`] checks events against it, under a [`budget`]. Formats are asserted, each
 //! violation has a JSON pointer, and no message contains a value of the event. References to other files or URLs are never followed,
-//! and patterns run in linear time, so a schema can neither stall the sink nor make it read other resources.
+//! and patterns run in linear time or under the budget, so a schema can neither stall the sink nor make it read other resources.
 
 mod budget;
+mod drift;
+mod ecma;
 mod formats;
 mod keywords;
 mod load;
@@ -17,4 +19,5 @@ mod validate;
 mod view;
 mod walk;
 
+pub(crate) use drift::{Explanation, Finding};
 pub(crate) use validate::Schema;

@@ -1,13 +1,12 @@
 //! Errors in a schema file: each names its place in the file, and what to do there.
 
-use std::collections::BTreeMap;
-
 use jsonschema::error::ValidationErrorKind;
 use jsonschema::{Draft, ValidationError};
 use serde_json::Value as Json;
 
 use crate::error::Error;
 use crate::rows::schema::keywords::name_of;
+use crate::rows::schema::patterns::Patterns;
 use crate::rows::schema::walk::visit;
 
 /// The maximum number of errors of a schema file that are shown.
@@ -34,14 +33,9 @@ pub(super) fn violations_of_draft(document: &Json, name: &str) -> Option<Error> 
 }
 
 /// The error of a schema that follows its draft and cannot be compiled: a pattern or a reference.
-pub(super) fn not_compiled(
-    found: &ValidationError<'_>,
-    written: &Json,
-    patterns: &BTreeMap<String, String>,
-    name: &str,
-) -> Error {
+pub(super) fn not_compiled(found: &ValidationError<'_>, written: &Json, patterns: &Patterns, name: &str) -> Error {
     let mut reason = shorten(&found.to_string());
-    for (translation, original) in patterns {
+    for (translation, original) in &patterns.originals {
         // The message shows texts as JSON.
         let [translation, original] = [translation, original].map(|pattern| Json::from(pattern.as_str()).to_string());
         reason = reason.replace(&translation, &original);
@@ -52,7 +46,8 @@ pub(super) fn not_compiled(
             error(name, &format!("{place}{reason}"), REFERENCE_HINT)
         }
         ValidationErrorKind::Format { format } if format == "regex" => {
-            error(name, &format!("at {}: {reason}", found.schema_path()), PATTERN_HINT)
+            let why = patterns.refusal(found.instance().as_str().unwrap_or_default());
+            error(name, &format!("at {}: {reason}: {why}", found.schema_path()), PATTERN_HINT)
         }
         _ => error(name, &format!("at {}: {reason}", found.schema_path()), DRAFT_HINT),
     }
@@ -61,8 +56,7 @@ pub(super) fn not_compiled(
 const SCHEMA_HINT: &str = "declare one of the drafts in $schema, such as https://json-schema.org/draft/2020-12/schema";
 const REFERENCE_HINT: &str =
     "let $ref lead to a place in the same file, such as #/$defs/NAME: other files and addresses are never read";
-const PATTERN_HINT: &str =
-    "write the pattern without look-around and back-references: every pattern runs in linear time";
+const PATTERN_HINT: &str = "write a pattern of ECMA-262; docs/schema.md has those that are not supported";
 const DRAFT_HINT: &str = "correct the schema file at this place, or declare its draft in $schema";
 
 fn error(name: &str, reason: &str, hint: &str) -> Error {

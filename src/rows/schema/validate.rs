@@ -10,6 +10,7 @@ use serde_json::Value as Json;
 use crate::error::{Error, ErrorKind, Result, Violation};
 use crate::rows::event::ParsedEvent;
 use crate::rows::schema::budget::{Budget, steps_max};
+use crate::rows::schema::patterns::BACKTRACKING;
 use crate::rows::schema::view::{Budgeted, View, counts};
 
 /// A compiled schema.
@@ -18,6 +19,8 @@ pub(crate) struct Schema {
     pub(super) validator: Validator<Budgeted>,
     /// The document that the validator was compiled from.
     pub(in crate::rows) document: Json,
+    /// The document as its author wrote it.
+    pub(super) written: Json,
     /// The patterns that were translated, with their originals.
     pub(super) patterns: BTreeMap<String, String>,
     pub(super) warnings: Vec<String>,
@@ -90,19 +93,30 @@ impl Schema {
 
     /// The first violations of an invalid event: as many as the budget allows.
     fn violations(&self, value: &Json, event_bytes: usize) -> Vec<Violation> {
+        let mut violations = Vec::new();
+        self.for_each_violation(value, event_bytes, |violation, _| violations.push(violation));
+        violations
+    }
+
+    /// Calls `f` with the first violations of an invalid event, and the library's error: as many as the budget allows.
+    pub(super) fn for_each_violation(
+        &self,
+        value: &Json,
+        event_bytes: usize,
+        mut f: impl FnMut(Violation, &ValidationError<'_>),
+    ) {
         // An error holds the pointer to its value, and one through every reference that led there.
         let pointers = pointer_bytes(value) + depth(value) * self.pointer_bytes;
         let budget = Budget::for_reasons(event_bytes, REASON_BYTES + pointers + self.copied_bytes);
-        self.validator
-            .iter_errors(View::new(value, &budget))
-            .filter(counts)
-            .take(VIOLATIONS_MAX)
-            .map(|error| Violation {
+        let errors = self.validator.iter_errors(View::new(value, &budget));
+        for error in errors.filter(counts).take(VIOLATIONS_MAX) {
+            let violation = Violation {
                 pointer: shorten(error.instance_path().to_string()),
-                keyword: error.kind().keyword().to_owned(),
+                keyword: keyword(&error).to_owned(),
                 message: shorten(self.message(&error, value)),
-            })
-            .collect()
+            };
+            f(violation, &error);
+        }
     }
 
     fn message(&self, error: &ValidationError<'_>, event: &Json) -> String {
@@ -116,6 +130,14 @@ impl Schema {
                 message.replace(translation.as_str(), original)
             }),
         }
+    }
+}
+
+/// The keyword as it is in the schema file.
+fn keyword<'e>(error: &'e ValidationError<'_>) -> &'e str {
+    match error.kind().keyword() {
+        BACKTRACKING => "pattern",
+        keyword => keyword,
     }
 }
 

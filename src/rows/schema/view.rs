@@ -35,6 +35,11 @@ impl<'a> View<'a> {
     pub(super) fn new(value: &'a Value, budget: &'a Budget) -> Self {
         Self { value, budget }
     }
+
+    /// For keywords of our own.
+    pub(super) fn budget(&self) -> &'a Budget {
+        self.budget
+    }
 }
 
 impl Json for Budgeted {

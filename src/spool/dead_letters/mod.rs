@@ -10,6 +10,7 @@ mod redacted;
 mod replay;
 mod requests;
 mod rows;
+mod visit;
 
 pub use handle::DeadLetters;
 #[cfg(test)]

@@ -55,6 +55,37 @@ fn an_event_that_takes_too_many_steps_to_judge_is_refused_as_such() {
     assert_eq!((violation.pointer.as_str(), violation.keyword.as_str(), &violation.message), ("", "budget", &reason));
 }
 
+/// A pattern that backtracks, at several places of an event.
+#[test]
+fn an_event_that_makes_a_pattern_backtrack_without_end_is_refused_as_such() {
+    let pattern = r#"{"pattern":"^(?!x)(a+)+$"}"#;
+    let [hostile, good, bad] = ["a".repeat(60) + "!", "aaa".to_owned(), "xa".to_owned()];
+    for (schema, event) in [
+        (pattern.to_owned(), |text: &str| format!(r#""{text}""#)),
+        (format!(r#"{{"items":{pattern}}}"#), |text: &str| format!(r#"["a","{text}"]"#)),
+        (format!(r#"{{"propertyNames":{pattern}}}"#), |text: &str| format!(r#"{{"{text}":1}}"#)),
+        (format!(r#"{{"anyOf":[{pattern},{{"type":"null"}}]}}"#), |text: &str| format!(r#""{text}""#)),
+        (format!(r##"{{"$ref":"#/$defs/a","$defs":{{"a":{pattern}}}}}"##), |text: &str| format!(r#""{text}""#)),
+    ] as [(String, fn(&str) -> String); 5]
+    {
+        let schema = own_schema(&schema).unwrap();
+        assert!(schema.parse(event(&good).as_bytes()).is_ok(), "{}", schema.document);
+        let error = refused(&schema, &event(&bad));
+        assert!(["pattern", "anyOf", "propertyNames"].contains(&error.violations()[0].keyword.as_str()), "{error}");
+        let error = refused(&schema, &event(&hostile));
+        assert_eq!(error.violations()[0].keyword, "budget", "{error}");
+    }
+    let error = refused(&own_schema(pattern).unwrap(), r#""xa""#);
+    assert_eq!(error.violations()[0].message, r#"value does not match "^(?!x)(a+)+$""#);
+}
+
+#[test]
+fn a_pattern_without_look_around_runs_in_linear_time() {
+    let schema = own_schema(r#"{"pattern":"^(a+)+$"}"#).unwrap();
+    assert!(schema.parse(format!(r#""{}!""#, "a".repeat(1 << 20)).as_bytes()).is_err());
+    assert!(schema.parse(format!(r#""{}""#, "a".repeat(1 << 20)).as_bytes()).is_ok());
+}
+
 #[test]
 fn the_reasons_of_a_large_event_take_bounded_memory() {
     let schema = own_schema(r#"{"additionalProperties":{"items":{"type":"string"}}}"#).unwrap();

@@ -6,13 +6,13 @@ use crate::config::{AdditionalProperties, SchemaConfig};
 use crate::error::{ErrorKind, Result};
 use crate::rows::schema::Schema;
 
-pub(super) fn compile(text: &str, additional_properties: AdditionalProperties) -> Result<Schema> {
+pub(in crate::rows::schema) fn compile(text: &str, additional_properties: AdditionalProperties) -> Result<Schema> {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     file.write_all(text.as_bytes()).unwrap();
     Schema::compile(&SchemaConfig { file: Some(file.path().to_owned()), inline: None, additional_properties }, 64 << 20)
 }
 
-pub(super) fn own_schema(text: &str) -> Result<Schema> {
+pub(in crate::rows::schema) fn own_schema(text: &str) -> Result<Schema> {
     compile(text, AdditionalProperties::Reject)
 }
 
@@ -68,10 +68,17 @@ fn an_error_in_a_schema_file_names_its_place_there_and_has_its_own_hint() {
         "at /properties/a/exclusiveMinimum",
         "later draft",
     );
-    check(r#"{"allOf":[{},{"pattern":"(?=x)"}]}"#, "at /allOf/1/pattern: ", "look-around");
-    check(r#"{"properties":{"a":{"pattern":"["}}}"#, "at /properties/a/pattern: ", "look-around");
-    check(r#"{"patternProperties":{"(?<!x)y":{}}}"#, "at /patternProperties", "look-around");
-    check(r#"{"pattern":"\\bx(?=y)"}"#, r"\bx(?=y)", "look-around");
+    check(r#"{"allOf":[{},{"pattern":"(?=x)**"}]}"#, "at /allOf/1/pattern: ", "ECMA-262");
+    check(r#"{"allOf":[{},{"pattern":"(?=x)(?i:y)"}]}"#, "at /allOf/1/pattern: ", "ECMA-262");
+    check(r#"{"pattern":"(?=x)(?i:y)"}"#, r#""(?=x)(?i:y)" is not a "regex": (?i is not supported"#, "ECMA-262");
+    check(
+        r#"{"pattern":"((a{99}){99}){99}"}"#,
+        r#""((a{99}){99}){99}" is not a "regex": it takes more than"#,
+        "ECMA-262",
+    );
+    check(r#"{"properties":{"a":{"pattern":"["}}}"#, "at /properties/a/pattern: ", "ECMA-262");
+    check(r#"{"patternProperties":{"(?<!x)y":{}}}"#, "at /patternProperties", "ECMA-262");
+    check(r#"{"patternProperties":{"(?<!x)y":{}}}"#, "are not supported in patternProperties", "ECMA-262");
     check(r##"{"properties":{"a":{"$ref":"#/$defs/nowhere"}}}"##, "at /properties/a/$ref: ", "same file");
     check(r##"{"properties":{"a":{"$ref":"#nowhere"}}}"##, "at /properties/a/$ref: ", "same file");
     check(r#"{"$ref":"https://example.com/schema.json"}"#, "at /$ref: ", "same file");
@@ -80,6 +87,18 @@ fn an_error_in_a_schema_file_names_its_place_there_and_has_its_own_hint() {
     check("[]", "at the top: ", "draft 2020-12");
     let missing = SchemaConfig { file: Some("/nowhere/schema.json".into()), ..SchemaConfig::default() };
     assert!(Schema::compile(&missing, 1).unwrap_err().message().contains("/nowhere/schema.json"));
+}
+
+#[test]
+fn another_document_is_part_of_the_schema_under_its_address() {
+    for (draft, definitions, id) in [(4, "definitions", "id"), (7, "definitions", "$id"), (2020, "$defs", "$id")] {
+        let members = format!(
+            r#""properties":{{"a":{{"$ref":"https://example.com/other.json#/{definitions}/text"}}}},
+            "{definitions}":{{"other":{{"{id}":"https://example.com/other.json","{definitions}":{{"text":{{"type":"string"}}}}}}}}"#
+        );
+        let schema = of_draft(draft, &members);
+        assert!(schema.parse(br#"{"a":"x"}"#).is_ok() && schema.parse(br#"{"a":1}"#).is_err(), "{draft}");
+    }
 }
 
 #[test]

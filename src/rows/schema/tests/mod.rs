@@ -1,6 +1,7 @@
 //! Tests of whole schemas.
 
 mod budget;
-mod load;
+pub(super) mod load;
 mod loosen;
+pub(super) mod suite;
 mod validate;

@@ -1,4 +1,4 @@
-//! `dead-letters`: lists, shows, exports, replays and deletes the events that could not be stored.
+//! The actions, except for the summary.
 
 use std::fmt::Write as _;
 use std::io::{BufWriter, Write};
@@ -7,10 +7,11 @@ use std::process::ExitCode;
 
 use comfy_table::CellAlignment::{Left, Right};
 
-use super::arguments::DeadLetters as Action;
-use super::format::{count, counted, list, utc};
-use super::print::print_out;
-use super::replay;
+use crate::cli::arguments::DeadLetters as Action;
+use crate::cli::dead_letters::summary;
+use crate::cli::format::{count, counted, list, utc};
+use crate::cli::print::print_out;
+use crate::cli::replay;
 use crate::dead_letters::{DeadLetter, DeadLetters, PurgeFilter};
 use crate::error::foreign_text::{MESSAGE_CHARS_MAX, NAME_CHARS_MAX, one_line};
 use crate::files::open;
@@ -20,7 +21,7 @@ use crate::{Config, Error, ErrorKind, Result};
 /// Dead letters read at a time.
 const PAGE: usize = 1000;
 
-pub(super) fn dead_letters(config: &Config, action: &Action) -> Result<ExitCode> {
+pub(in crate::cli) fn dead_letters(config: &Config, action: &Action) -> Result<ExitCode> {
     let letters = DeadLetters::open(config)?;
     match action {
         Action::Replay { dry_run, ids, force, timeout } => {
@@ -43,6 +44,7 @@ pub(super) fn dead_letters(config: &Config, action: &Action) -> Result<ExitCode>
         }
         Action::List { from, limit, json: true } => list_json(&letters, *from, *limit)?,
         Action::List { from, limit, json: false } => show_list(&letters, *from, limit.unwrap_or(LIST_MAX))?,
+        Action::Summary { values, json } => summary::print(config, *values, *json)?,
         Action::Show { offset } => show_one(&letters, *offset)?,
         Action::Export { file } => export(&letters, file)?,
     }
@@ -131,7 +133,7 @@ fn show_one(letters: &DeadLetters, offset: u64) -> Result<()> {
 }
 
 /// All fields of a dead letter, one a line.
-pub(super) fn describe(letter: &DeadLetter) -> String {
+pub(in crate::cli) fn describe(letter: &DeadLetter) -> String {
     let mut text = format!(
         "  offset       {}\n  received at  {}\n  rejected at  {}\n  stage        {}\n  reason       {}\n",
         letter.offset,
