@@ -65,6 +65,7 @@ impl Upserts {
         self.variants.retain(|variant| !variant.form.split);
     }
 
+    /// As if the server did not take the split form.
     #[cfg(test)]
     pub(super) fn break_split_form(&mut self) {
         let split = self.variants.iter_mut().filter(|variant| variant.form.split);

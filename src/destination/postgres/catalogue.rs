@@ -34,6 +34,13 @@ pub(super) struct Relation {
     pub(super) takes_plain_inserts: bool,
 }
 
+impl Relation {
+    /// Whether both are one table. It may have got other triggers and policies.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        *self == Self { takes_plain_inserts: self.takes_plain_inserts, ..other.clone() }
+    }
+}
+
 /// Finds the table by its name, or by its bare name along the search path.
 pub(super) fn find(session: &mut Session, name: &TableName, timeout: Duration) -> Result<Option<Found>> {
     session.run("looking up the table", timeout, |client| {

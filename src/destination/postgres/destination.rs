@@ -30,7 +30,7 @@ pub(crate) struct PostgresDestination {
     /// Set once a pooler has shown that it does not keep prepared statements.
     pub(super) unnamed_only: bool,
     pub(super) relation: Option<Relation>,
-    upserts: Option<Upserts>,
+    pub(super) upserts: Option<Upserts>,
     /// Kept while the connection is lost.
     fresh_keys: FreshKeys,
 }
@@ -90,7 +90,14 @@ impl PostgresDestination {
     /// Another table may have taken the name.
     fn try_table(&mut self) -> Result<Table> {
         let (relation, table) = self.read_catalogue()?;
-        if self.relation.as_ref() == Some(&relation) { Ok(table) } else { Err(replaced(&table.name)) }
+        if !self.relation.as_ref().is_some_and(|known| known.is_same(&relation)) {
+            return Err(replaced(&table.name));
+        }
+        if let Some(upserts) = self.upserts.as_mut().filter(|_| !relation.takes_plain_inserts) {
+            upserts.never_split();
+        }
+        self.relation = Some(relation);
+        Ok(table)
     }
 
     fn try_trial(&mut self, suspect: &Write<'_>, witnesses: &[Write<'_>]) -> Result<Trial> {
@@ -281,14 +288,6 @@ impl Destination for PostgresDestination {
 
     fn trial(&mut self, suspect: &Write<'_>, witnesses: &[Write<'_>]) -> Result<Trial> {
         self.call(|destination| destination.try_trial(suspect, witnesses))
-    }
-}
-
-#[cfg(test)]
-impl PostgresDestination {
-    /// As if the server did not take the split form.
-    pub(super) fn break_split_form(&mut self) {
-        self.upserts.iter_mut().for_each(Upserts::break_split_form);
     }
 }
 

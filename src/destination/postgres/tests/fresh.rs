@@ -1,7 +1,5 @@
 //! Fresh and known keys apart: single cases. The batches are small, so the limit is set to one row.
 
-use std::time::{Duration, Instant};
-
 use super::fence::create;
 use super::*;
 use crate::config::SplitProbe;
@@ -25,7 +23,7 @@ pub(super) fn splitting(
     (destination, probe)
 }
 
-fn counts(probe: &SplitProbe) -> (u64, u64) {
+pub(super) fn counts(probe: &SplitProbe) -> (u64, u64) {
     (probe.committed(), probe.failed())
 }
 
@@ -38,7 +36,7 @@ pub(super) fn apply_at(destination: &mut PostgresDestination, rows: &Rows, from:
     destination.apply(&Write { rows, coalesced: &each(rows), fence: Some(fence(from, from + 1)), is_late: false })
 }
 
-fn fenced_table(database: &TestDatabase) -> Arc<Plan> {
+pub(super) fn fenced_table(database: &TestDatabase) -> Arc<Plan> {
     database.execute(CHECKPOINT);
     small_table(database, UpdateMode::Always)
 }
@@ -117,65 +115,6 @@ fn a_fence_that_is_lost_inserts_no_fresh_row() {
     assert_eq!(apply_at(&mut destination, &rows, 5).unwrap(), committed(1, 0));
 }
 
-/// A batch that was given up still runs on the server when its repetition comes, whose keys are known by now, or which another
-/// process sends, for which they are fresh.
-#[test]
-fn a_late_split_batch_and_its_repetition_apply_once() {
-    for same_process in [true, false] {
-        let database = TestDatabase::new();
-        let plan = fenced_table(&database);
-        let (mut destination, probe) = splitting(&database, &plan, 1);
-        create(&mut destination, "spool", 0);
-        if same_process {
-            // It knows the key, and neither the row nor the checkpoint has changed.
-            let rows = rows!(&plan, ["a", Value::Int(1)]);
-            assert_eq!(apply_at(&mut destination, &rows, 7).unwrap(), Applied::Fenced);
-        }
-        let mut late = database.client();
-        let mut transaction = late.transaction().unwrap();
-        transaction.batch_execute("UPDATE cxsink_checkpoint SET position = 1; INSERT INTO t VALUES ('a', 1)").unwrap();
-        let rows = rows!(&plan, ["a", Value::Int(1)], ["b", Value::Int(1)]);
-        let repeated = std::thread::scope(|scope| {
-            let destination = &mut destination;
-            let repeated = scope.spawn(|| apply_at(destination, &rows, 0));
-            let waits = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'cxsink' AND wait_event_type = 'Lock' AND datname = current_database()";
-            database.wait_for(waits, "1");
-            transaction.commit().unwrap();
-            repeated.join().unwrap()
-        });
-        assert_eq!(repeated.unwrap(), Applied::Fenced);
-        assert_eq!(database.query("SELECT k, n FROM t"), ["a|1"]);
-        assert_eq!(probe.failed(), 0);
-    }
-}
-
-/// Another program inserts the key while the statement waits for it: it commits, or it does not.
-#[test]
-fn a_key_that_another_program_is_about_to_insert_is_waited_for() {
-    for (ends, expected, tries) in [("COMMIT", "b|2|other", (0, 1)), ("ROLLBACK", "b|2|∅", (1, 0))] {
-        let database = TestDatabase::new();
-        let plan = fenced_table(&database);
-        database.execute("ALTER TABLE t ADD who text");
-        let (mut destination, probe) = splitting(&database, &plan, 1);
-        create(&mut destination, "spool", 0);
-        let mut other = database.client();
-        other.batch_execute("BEGIN; INSERT INTO t VALUES ('b', 1, 'other')").unwrap();
-        let rows = rows!(&plan, ["a", Value::Int(1)], ["b", Value::Int(2)], ["c", Value::Int(3)]);
-        let applied = std::thread::scope(|scope| {
-            let destination = &mut destination;
-            let applied = scope.spawn(|| apply_at(destination, &rows, 0));
-            let waits = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'cxsink' AND wait_event_type = 'Lock' AND datname = current_database()";
-            database.wait_for(waits, "1");
-            other.batch_execute(ends).unwrap();
-            applied.join().unwrap()
-        });
-        let updated = u64::from(ends == "COMMIT");
-        assert_eq!(applied.unwrap(), committed(3 - updated, updated));
-        assert_eq!(counts(&probe), tries, "{ends}");
-        assert_eq!(database.query("SELECT * FROM t ORDER BY k"), ["a|1|∅", expected, "c|3|∅"]);
-    }
-}
-
 #[test]
 fn every_way_to_run_a_statement_falls_back() {
     for (lock_timeout, unnamed_only) in [(None, true), (Some(PATIENCE), false), (Some(PATIENCE), true)] {
@@ -222,7 +161,7 @@ fn a_server_that_does_not_take_the_split_form_is_not_tried_again() {
     let plan = fenced_table(&database);
     let (mut destination, probe) = splitting(&database, &plan, 1);
     create(&mut destination, "spool", 0);
-    destination.break_split_form();
+    destination.upserts.iter_mut().for_each(Upserts::break_split_form);
     for (from, key) in [(0, "a"), (1, "b"), (2, "c"), (3, "d")] {
         let rows = rows!(&plan, [key, Value::Int(1)]);
         assert_eq!(apply_at(&mut destination, &rows, from).unwrap(), committed(1, 0), "{key}");
@@ -320,36 +259,27 @@ fn tables_with_policies_and_most_triggers_are_not_split() {
     }
 }
 
-/// Both statements together take no longer than one may.
 #[test]
-fn a_try_and_the_upsert_after_it_share_one_deadline() {
+fn a_trigger_that_is_found_later_ends_the_split() {
     let database = TestDatabase::new();
     let plan = fenced_table(&database);
-    let (mut destination, _) = splitting(&database, &plan, 1);
+    let (mut destination, probe) = splitting(&database, &plan, 1);
     create(&mut destination, "spool", 0);
-    let timeout = Duration::from_secs(2);
-    destination.server.set_statement_timeout(timeout);
-    let mut other = database.client();
-    other.batch_execute("BEGIN; INSERT INTO t VALUES ('b', 1)").unwrap();
-    let mut locker = database.client();
-    let rows = rows!(&plan, ["a", Value::Int(1)], ["b", Value::Int(2)]);
-    let (error, took) = std::thread::scope(|scope| {
-        let destination = &mut destination;
-        let applied = scope.spawn(|| {
-            let begun = Instant::now();
-            (apply_at(destination, &rows, 0).unwrap_err(), begun.elapsed())
-        });
-        let waits = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'cxsink' AND wait_event_type = 'Lock' AND datname = current_database()";
-        database.wait_for(waits, "1");
-        std::thread::sleep(timeout / 2);
-        // The upsert after the try waits for this lock.
-        locker.batch_execute("BEGIN").unwrap();
-        let lock = scope.spawn(|| locker.batch_execute("LOCK TABLE t IN SHARE ROW EXCLUSIVE MODE"));
-        database.wait_for("SELECT count(*) FROM pg_locks WHERE relation = 't'::regclass AND NOT granted", "1");
-        other.batch_execute("COMMIT").unwrap();
-        lock.join().unwrap().unwrap();
-        applied.join().unwrap()
-    });
-    assert!(error.is_timeout(), "{error}");
-    assert!(took < timeout + timeout / 2, "{took:?}");
+    assert_eq!(apply_at(&mut destination, &rows!(&plan, ["a", Value::Int(1)]), 0).unwrap(), committed(1, 0));
+    database.execute(
+        "CREATE FUNCTION no_b() RETURNS trigger LANGUAGE plpgsql AS
+           'BEGIN IF NEW.k LIKE ''b%'' THEN RETURN NULL; END IF; RETURN NEW; END';
+         CREATE TRIGGER no_b BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION no_b()",
+    );
+    let with_b = rows!(&plan, ["b", Value::Int(1)], ["c", Value::Int(1)]);
+    assert_eq!(apply_at(&mut destination, &with_b, 1).unwrap(), committed(1, 0), "what it suppresses is not counted");
+    assert_eq!(counts(&probe), (2, 0));
+    assert!(destination.table().unwrap().is_guarded);
+    let with_b = rows!(&plan, ["b2", Value::Int(1)], ["d", Value::Int(1)]);
+    assert_eq!(apply_at(&mut destination, &with_b, 2).unwrap(), committed(1, 0));
+    assert_eq!(counts(&probe), (2, 0));
+    destination.prepare(&plan).unwrap();
+    assert_eq!(apply_at(&mut destination, &rows!(&plan, ["e", Value::Int(1)]), 3).unwrap(), committed(1, 0));
+    assert_eq!(counts(&probe), (2, 0));
+    assert_eq!(database.query("SELECT k FROM t ORDER BY k"), ["a", "c", "d", "e"]);
 }

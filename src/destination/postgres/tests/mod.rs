@@ -6,6 +6,7 @@ mod encryption;
 mod faults;
 mod fence;
 mod fresh;
+mod fresh_concurrent;
 mod fresh_random;
 mod key_order;
 mod pooler;
@@ -15,6 +16,7 @@ mod words;
 
 use std::sync::Arc;
 
+use super::batch::Upserts;
 use super::catalogue::Relation;
 use super::connection::indicates_pooler;
 use super::destination::PostgresDestination;
