@@ -998,6 +998,21 @@ cxsink_status cxsink_dead_letters_count(const cxsink_dead_letters *dead_letters,
                                         cxsink_error **err);
 
 /**
+ * The dead letters that were not replayed, in groups of one reason each, with what would accept them, as a JSON object: dead_letters,
+ * accepted_now (those that the schema accepts as it is now), ungrouped (those with a reason beside the 1,000 groups), and groups, the
+ * largest first, each with stage, pointer, keyword, reason, sqlstate, constraint, column, dead_letters, first_offset, first_at, last_at
+ * (in microseconds since 1970-01-01 UTC), advice and patch, the operations of a JSON Patch (RFC 6902) for the schema. No payload is part
+ * of it, except, with `shows_values`, the values that an enum or const lacks.
+ *
+ * Ownership: `*out` is yours; free it by `cxsink_buffer_free`. Blocks: for the disk, and while it checks the events. Threads: any.
+ * Errors: SPOOL if the file does not exist or cannot be read; CONFIG for a bad configuration or schema; INVALID_ARGUMENT.
+ */
+cxsink_status cxsink_dead_letters_summary(const cxsink_config *config,
+                                          bool shows_values,
+                                          cxsink_buffer **out,
+                                          cxsink_error **err);
+
+/**
  * Marks the dead letters with these `count` offsets as exported: a purge deletes them, and the sink deletes them when
  * dead_letters.bytes_max is reached.
  *

@@ -1,7 +1,7 @@
 //! Changes of a schema, as JSON Patch (RFC 6902): unlike a merge patch it reaches into arrays, such as `allOf` and `enum`.
 
 use jsonschema::ValidationError;
-use jsonschema::error::ValidationErrorKind as Kind;
+use jsonschema::error::{TypeKind, ValidationErrorKind as Kind};
 use serde_json::{Value as Json, json};
 
 use crate::rows::schema::patterns::BACKTRACKING;
@@ -42,7 +42,7 @@ pub(super) fn changes(error: &ValidationError<'_>, value: &Json, schema: &Schema
         return names.iter().map(|name| member(&change, schema, name, is_top)).collect();
     }
     let change = match error.kind() {
-        Kind::Type { .. } => widened(change, written, value),
+        Kind::Type { kind } => widened(change, written.filter(|types| is_of(types, kind)), value),
         Kind::Enum { .. } => listed(change, written, value_shown),
         Kind::Constant { .. } => alternative(change, written, value_shown),
         Kind::Required { property } => optional(change, written, property.as_str().unwrap_or_default()),
@@ -119,6 +119,18 @@ fn member(change: &Change, schema: &Schema, name: &str, is_top: bool) -> Change 
         advice: advice.into(),
         patch,
         ..change.clone()
+    }
+}
+
+/// Whether a place has the types that an error is about: that of an error in another resource of the schema may be another place.
+fn is_of(types: &Json, kind: &TypeKind) -> bool {
+    match (types, kind) {
+        (Json::String(one), TypeKind::Single(demanded)) => *one == demanded.to_string(),
+        (Json::Array(several), TypeKind::Multiple(_)) => several.len() > 1,
+        (Json::Array(several), TypeKind::Single(demanded)) => {
+            matches!(several.as_slice(), [Json::String(one)] if *one == demanded.to_string())
+        }
+        _ => false,
     }
 }
 

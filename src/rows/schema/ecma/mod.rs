@@ -7,8 +7,9 @@ mod compile;
 mod escapes;
 mod matcher;
 mod parse;
+mod scan;
 #[cfg(test)]
 mod tests;
 
 pub(super) use compile::Program;
-pub(super) use parse::is_backtracking;
+pub(super) use scan::is_backtracking;
