@@ -33,10 +33,10 @@ pub use keys::keys;
 pub use layers::Layers;
 pub(crate) use proxy::ProxyAddress;
 pub use reference::reference;
+pub(crate) use sections::RedactStep;
 #[cfg(any(test, feature = "_bench"))]
 #[doc(hidden)]
 pub use sections::SplitProbe;
-pub(crate) use sections::RedactStep;
 pub use sections::{
     BatchConfig, Config, DeadLettersConfig, DestinationConfig, EventConfig, LogConfig, MappingConfig, OauthConfig,
     ProxyConfig, RedactRule, Redaction, RetentionConfig, RetryConfig, SchemaConfig, SpoolConfig, StreamConfig,

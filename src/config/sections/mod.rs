@@ -2,9 +2,9 @@
 
 mod config;
 mod mapping;
+pub(super) mod redact;
 #[cfg(any(test, feature = "_bench"))]
 mod split_probe;
-pub(super) mod redact;
 mod stream;
 
 pub use self::config::{
@@ -12,8 +12,8 @@ pub use self::config::{
     SchemaConfig, SpoolConfig, TlsConfig,
 };
 pub use self::mapping::MappingConfig;
-#[cfg(any(test, feature = "_bench"))]
-pub use self::split_probe::SplitProbe;
 pub(crate) use self::redact::RedactStep;
 pub use self::redact::{RedactRule, Redaction};
+#[cfg(any(test, feature = "_bench"))]
+pub use self::split_probe::SplitProbe;
 pub use self::stream::{EventConfig, OauthConfig, StreamConfig};

@@ -1,5 +1,6 @@
 //! Dead letters in the spool's file: kept by the writer, listed, exported and purged by any process, replayed as new events.
 
+mod expire;
 mod followers;
 mod handle;
 mod keep;
@@ -11,6 +12,7 @@ mod replay;
 mod requests;
 mod rows;
 
+pub(crate) use expire::Expired;
 pub use handle::DeadLetters;
 #[cfg(test)]
 pub(super) use keep::SEEN;
