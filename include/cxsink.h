@@ -962,8 +962,8 @@ cxsink_status cxsink_dead_letters_open(const cxsink_config *config,
 /**
  * At most `count` dead letters from the offset `from` on, the oldest first, as a JSON array of objects: offset,
  * received_at, rejected_at, stage, reason, violations, sqlstate, constraint, column, bytes, exported_at, replayed_at,
- * replayed_as, superseded_at; times in microseconds since 1970-01-01 UTC. With `with_event` also event, the event itself as text, or
- * event_hex if it is not UTF-8. For the next page, pass the last offset plus one.
+ * replayed_as, superseded_at, and redacted (true) if it was redacted before it was spooled; times in microseconds since 1970-01-01
+ * UTC. With `with_event` also event, the event itself as text, or event_hex if it is not UTF-8. For the next page, pass the last offset plus one.
  *
  * Ownership: `*out` is yours; free it by `cxsink_buffer_free`. Blocks: for the disk. Threads: any.
  * Errors: SPOOL if the file cannot be read; FORKED, INVALID_ARGUMENT.

@@ -11,6 +11,7 @@ use crate::Config;
 use crate::Result;
 use crate::check::CheckArea;
 use crate::config::Layers;
+use crate::config::units::parse_duration;
 use crate::simulator::Profile;
 
 /// Reads interaction events from a NICE CXone Data Actions stream, validates each against a JSON Schema, and upserts them into a
@@ -334,10 +335,17 @@ pub(super) enum DeadLetters {
         /// Delete only those rejected before this date (from midnight UTC) or time: 2026-11-22, 2026-11-22T16:00:00Z
         #[arg(long, group = "selection", value_name = "DATE", value_parser = unix_micros)]
         before: Option<i64>,
+        /// Delete only those rejected longer ago than this: 30d, 12h
+        #[arg(long, group = "selection", value_name = "DURATION", value_parser = duration)]
+        older_than: Option<Duration>,
         /// Delete all, also those that were neither exported nor replayed
         #[arg(long, group = "selection")]
         all: bool,
     },
+}
+
+fn duration(text: &str) -> std::result::Result<Duration, String> {
+    parse_duration(text).map_err(|error| error.message().to_owned())
 }
 
 /// Parses a date (its midnight UTC) or a time, as microseconds since 1970-01-01 UTC.

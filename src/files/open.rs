@@ -76,7 +76,20 @@ pub(crate) fn private_options() -> fs::OpenOptions {
 
 /// Creates a file for this user only (mode 0600), which must not be there.
 pub(crate) fn create_private(path: &Path) -> io::Result<File> {
-    private_options().create_new(true).open(path)
+    private_options().create_new(true).open(path).map(with_owners_rights)
+}
+
+/// Gives the owner of a new file the rights that a umask has taken: nobody could open it again.
+pub(crate) fn with_owners_rights(file: File) -> File {
+    #[cfg(unix)]
+    if let Ok(found) = file.metadata() {
+        use std::os::unix::fs::{MetadataExt, PermissionsExt};
+        if found.len() == 0 && found.mode() & 0o600 != 0o600 {
+            // Some file systems have no modes.
+            let _ = file.set_permissions(fs::Permissions::from_mode(0o600));
+        }
+    }
+    file
 }
 
 /// Tries whether a file can be written: creates one here, of these bytes, and removes it again, also after a failed write.
@@ -93,11 +106,28 @@ pub(crate) fn probe(path: &Path, bytes: &[u8]) -> io::Result<()> {
 
 /// Creates the folder and those above it, for this user only (mode 0700), as far as they are not there.
 pub(crate) fn create_private_folder(path: &Path) -> io::Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path)
+    if path.as_os_str().is_empty() || path.is_dir() {
+        return Ok(());
+    }
+    if let Some(above) = path.parent() {
+        create_private_folder(above)?;
+    }
+    match fs::create_dir(path) {
+        // By another thread or process, a moment ago.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+        created => created.and_then(|()| make_private(path)),
+    }
+}
+
+/// Whatever the umask: only this user, who has all rights.
+#[cfg(unix)]
+fn make_private(folder: &Path) -> io::Result<()> {
+    fs::set_permissions(folder, std::os::unix::fs::PermissionsExt::from_mode(0o700))
+}
+
+#[cfg(not(unix))]
+fn make_private(_: &Path) -> io::Result<()> {
+    Ok(())
 }
 
 /// The space that this user may still take in the folder's file system; `None` where the system does not tell.

@@ -8,4 +8,5 @@ pub(crate) mod preparer;
 pub(crate) mod reader;
 pub(crate) mod reconcile;
 pub(crate) mod replayer;
+mod retention;
 pub(crate) mod writer;

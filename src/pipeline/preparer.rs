@@ -8,11 +8,12 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::{Duration, Instant};
 
-use crate::config::BatchConfig;
+use crate::config::{BatchConfig, Config};
 use crate::error::{Class, Error, Result};
 use crate::pipeline::event_rules::EventRules;
 use crate::pipeline::handoff::{Assignment, Handoff, PreparedBatch, Slot};
 use crate::pipeline::replayer::Replayer;
+use crate::pipeline::retention::Retention;
 use crate::report::status::Status;
 use crate::rows::partition::split;
 use crate::spool::{Next, Spool, SpooledEvent, SpooledEvents, space_of};
@@ -37,6 +38,7 @@ pub(crate) struct Preparer {
     pub(super) status: Arc<Status>,
     pub(super) rules: EventRules,
     batch: BatchConfig,
+    retention: Retention,
     /// The offsets that have a dead letter from an earlier try, beyond the read position.
     rejected_before: Vec<u64>,
     /// A buffer for the events of one batch.
@@ -61,14 +63,15 @@ impl Preparer {
         handoff: &Arc<Handoff>,
         status: &Arc<Status>,
         rules: &EventRules,
-        batch: &BatchConfig,
+        config: &Config,
     ) -> Self {
         Self {
             spool: Arc::clone(spool),
             handoff: Arc::clone(handoff),
             status: Arc::clone(status),
             rules: rules.clone(),
-            batch: batch.clone(),
+            batch: config.batch.clone(),
+            retention: Retention::new(config.retention.dead_letters),
             rejected_before: Vec::new(),
             events: SpooledEvents::default(),
             requests_due: Instant::now(),
@@ -133,6 +136,7 @@ impl Preparer {
         if Instant::now() >= self.requests_due {
             self.requests_due = Instant::now() + self.replay_request(assignment);
         }
+        self.retention.step(&self.spool, &self.status);
         match self.spool.wait_to_prepare(IDLE) {
             Next::Events => {}
             Next::Interrupted => return Ok(Step::Continue),

@@ -90,7 +90,7 @@ impl Engine {
         let (spool, status, handoff) = (&self.spool, &self.status, &self.handoff);
         let aborts: Vec<StopSignal> = parts.links.iter().map(|link| link.abort.clone()).collect();
         let end_calls = status.abort.on_set(move || aborts.iter().for_each(StopSignal::set));
-        let mut preparer = Preparer::new(spool, handoff, status, &self.rules, &config.batch);
+        let mut preparer = Preparer::new(spool, handoff, status, &self.rules, config);
         let mut writers = Writer::all(spool, handoff, status, &self.rules, config, parts.links);
         let connect = move || writers.iter_mut().try_for_each(Writer::try_connect).map(|()| writers);
         let writers = away_from_the_caller(connect)?;

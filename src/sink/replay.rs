@@ -54,6 +54,7 @@ impl Sink {
         let plan = engine.handoff.plan();
         let Engine { spool, status, rules, .. } = &**engine;
         let replayer = Replayer { spool, status, rules, plan: plan.as_ref(), is_forced };
+        let _replaying = spool.begin_replay();
         // The dead letters that result from this replay are not part of it.
         let to = spool.committed();
         let mut report = ReplayReport::default();

@@ -32,7 +32,7 @@ pub(crate) use append::Appended;
 pub use connections::Connections;
 pub(crate) use connections::Tally;
 pub use dead_letters::DeadLetters;
-pub(crate) use dead_letters::{Follower, Judged, Judgement, Page, Replayed, Request, Requests, space_of};
+pub(crate) use dead_letters::{Expired, Follower, Judged, Judgement, Page, Replayed, Request, Requests, space_of};
 pub(crate) use identity::Ownership;
 pub(crate) use queue::{Next, Spool};
 pub(crate) use read::{SpooledEvent, SpooledEvents};

@@ -48,6 +48,8 @@ pub(crate) struct Spool {
     pub(super) open_keys: Mutex<OpenKeys>,
     /// As they were when the file was opened: no other process changes them.
     switches: Switches,
+    /// Held by a replay of this process.
+    pub(super) replays: Mutex<()>,
     state: Mutex<QueueState>,
     /// There are events to prepare, or the preparer has something else to do.
     pub(super) work: Condition,
@@ -128,6 +130,7 @@ impl Spool {
             late: Mutex::new(file.late),
             open_keys: Mutex::new(file.open_keys),
             switches: file.switches,
+            replays: Mutex::default(),
             state: Mutex::new(QueueState {
                 offsets: file.offsets,
                 space: file.space,

@@ -53,6 +53,7 @@ def test_each_source_of_values_overrides_the_one_before(monkeypatch: pytest.Monk
             '{"a" = ["/x", "/y"], "b" = { pointer = "/z", default = 1.5, trim = true }, "c" = { constant = { "d" = [1] } }, "e" = "offset"}',
         ),
         ("stream.id", None, None),
+        ("retention.dead_letters", timedelta(days=30), "30d"),
     ],
 )
 def test_values_have_types_of_python(key: str, value: cxsink.ConfigValue, expected: str | None) -> None:
@@ -60,6 +61,13 @@ def test_values_have_types_of_python(key: str, value: cxsink.ConfigValue, expect
     forms = [cxsink.Config({key: value}), cxsink.Config({section: {name: value}})]
     forms += [cxsink.Config({}, **{f"{section}__{name}": value}), cxsink.Config({}, **{section: {name: value}})]  # type: ignore[arg-type]
     assert [form.get(key) for form in forms] == [expected] * 4
+
+
+def test_rules_are_a_list_of_tables() -> None:
+    rules = [{"pointer": "/a/*", "with": "mask"}, {"pointer": "/b", "with": "hmac", "key_file": "k"}]
+    expected = '[{ pointer = "/a/*", with = "mask" }, { pointer = "/b", with = "hmac", key_file = "k" }]'
+    forms = [cxsink.Config({"redact": rules}), cxsink.Config({}, redact=rules), cxsink.Config({"redact": expected})]
+    assert [form.get("redact") for form in forms] == [expected] * 3
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::SystemTime;
 
 use comfy_table::CellAlignment::{Left, Right};
 
@@ -32,14 +33,15 @@ pub(in crate::cli) fn dead_letters(config: &Config, action: &Action) -> Result<E
             };
             replay::replay(config, ids, way, *timeout)?;
         }
-        Action::Purge { exported, replayed, before, all } => {
+        Action::Purge { exported, replayed, before, older_than, all } => {
             let mut purge = PurgeFilter::default();
             let is_any = !exported && !replayed;
             (purge.exported, purge.replayed) = (*exported || is_any, *replayed || is_any);
             if *all {
                 purge = PurgeFilter::all();
             }
-            purge.before = before.map(micros::to_time);
+            let age = older_than.and_then(|age| SystemTime::now().checked_sub(age));
+            purge.before = before.map(micros::to_time).or(age);
             delete(&letters, &purge)?;
         }
         Action::List { from, limit, json: true } => list_json(&letters, *from, *limit)?,

@@ -30,7 +30,7 @@ impl Road {
             handoff: Arc::default(),
             events_max: config.batch.events_max,
         };
-        let mut preparer = Preparer::new(&road.spool, &road.handoff, &status, &rules, &config.batch);
+        let mut preparer = Preparer::new(&road.spool, &road.handoff, &status, &rules, &config);
         std::thread::scope(|scope| {
             let thread = scope.spawn(move || preparer.run());
             {

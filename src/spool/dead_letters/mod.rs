@@ -1,5 +1,6 @@
 //! Dead letters in the spool's file: kept by the writer, listed, exported and purged by any process, replayed as new events.
 
+mod expire;
 mod followers;
 mod handle;
 mod keep;
@@ -12,6 +13,7 @@ mod requests;
 mod rows;
 mod visit;
 
+pub(crate) use expire::Expired;
 pub use handle::DeadLetters;
 #[cfg(test)]
 pub(super) use keep::SEEN;

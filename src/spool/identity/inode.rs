@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::{Arc, Mutex};
 
+use crate::files::open::with_owners_rights;
 use crate::files::without_fork;
 use crate::threads::sync;
 
@@ -44,7 +45,7 @@ impl Inode {
             if let Some(known) = known {
                 return Ok(known.use_once());
             }
-            let file = Arc::new(options.open(path)?);
+            let file = Arc::new(with_owners_rights(options.open(path)?));
             let id = FileId::of(&file.metadata()?);
             if let Some(known) = entry(open, id, process) {
                 known.files.push(file);

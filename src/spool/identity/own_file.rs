@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 #[cfg(unix)]
 use crate::files::open::is_of_this_user;
-use crate::files::open::private_options;
+use crate::files::open::{private_options, with_owners_rights};
 
 /// The file of this purpose beside the spool's own: `PATH.lock`.
 pub(in crate::spool) fn beside(path: &Path, purpose: &str) -> PathBuf {
@@ -47,7 +47,7 @@ fn open_by(mut options: fs::OpenOptions, path: &Path) -> io::Result<File> {
     })?;
     match stranger(&file.metadata()?) {
         Some(why) => Err(io::Error::new(io::ErrorKind::PermissionDenied, why)),
-        None => Ok(file),
+        None => Ok(with_owners_rights(file)),
     }
 }
 
