@@ -237,6 +237,8 @@ fn rng() -> Rng {
 fn numbers_reach_every_type_as_postgresql_reads_them() {
     let database = TestDatabase::new();
     let mut rng = rng();
+    // A scale beyond the precision came with PostgreSQL 15.
+    let is_without_such_scales = database.query("SELECT current_setting('server_version_num')::int < 150000") == ["t"];
     for type_name in [
         "numeric",
         "numeric(10,2)",
@@ -249,6 +251,9 @@ fn numbers_reach_every_type_as_postgresql_reads_them() {
         "json",
         "jsonb",
     ] {
+        if type_name == "numeric(2,3)" && is_without_such_scales {
+            continue;
+        }
         // As a value of its own type PostgreSQL would round it; but it reads no text with so many digits as a `numeric`.
         let values = numbers(&mut rng, 700);
         let values = if type_name.starts_with("numeric(") { of_readable_scale(values) } else { values };
@@ -507,6 +512,51 @@ fn bytes_are_read_from_base64() {
     );
 }
 
+/// A date-time of RFC 3339.
+fn date_time(rng: &mut Rng) -> String {
+    let date = format!("{:04}-{:02}-{:02}", rng.u32(1..10_000), rng.u32(1..13), rng.u32(1..29));
+    let time = format!("{:02}:{:02}:{:02}", rng.u32(..24), rng.u32(..60), rng.u32(..60));
+    let fraction: String = (0..rng.usize(..10)).map(|_| rng.char('0'..='9')).collect();
+    let point = if fraction.is_empty() { "" } else { "." };
+    let zone = match rng.u8(..3) {
+        0 => "Z".into(),
+        1 => format!("-{:02}:{:02}", rng.u32(..16), rng.u32(..60)),
+        _ => format!("+{:02}:{:02}", rng.u32(..16), rng.u32(..60)),
+    };
+    format!("{date}T{time}{point}{fraction}{zone}")
+}
+
+#[test]
+fn times_uuids_and_words_of_truth_are_what_postgresql_reads_alone_and_in_arrays() {
+    let database = TestDatabase::new();
+    let mut rng = rng();
+    let times: Vec<String> = (0..400).map(|_| format!("\"{}\"", date_time(&mut rng))).collect();
+    let mut dates: Vec<String> = times.iter().map(|time| format!("{}\"", &time[..11])).collect();
+    dates.extend(times.iter().cloned());
+    let uuid = |rng: &mut Rng| {
+        let digits: String = (0..32).map(|_| char::from(*rng.choice(b"0123456789abcdefABCDEF").unwrap())).collect();
+        let [a, b] = [&digits[..16], &digits[16..]];
+        match rng.u8(..5) {
+            0 => digits.clone(),
+            1 => format!("{{{a}-{b}}}"),
+            2 => format!("{a}{b}0"),
+            3 => format!("{{{digits}"),
+            _ => [&a[..8], &a[8..12], &a[12..], &b[..4], &b[4..]].join("-"),
+        }
+    };
+    let uuids: Vec<String> = (0..200).map(|_| format!("\"{}\"", uuid(&mut rng))).collect();
+    let words = "t true TRUE y ye yes on 1 f false n no of off 0 o tr x yess 01".split(' ');
+    let words: Vec<String> = words.flat_map(|word| [format!("\"{word}\""), format!("\" {word}\\n\"")]).collect();
+    let cases =
+        [("boolean", &words), ("timestamptz", &times), ("timestamp", &dates), ("date", &dates), ("uuid", &uuids)];
+    for (type_name, values) in cases {
+        check(&database, type_name, Oracle::AsWritten, values);
+        // An array with one element that does not fit is refused whole.
+        let arrays: Vec<String> = values.chunks(2).map(|pair| format!("[{}]", pair.join(","))).collect();
+        check(&database, &format!("{type_name}[]"), Oracle::AsWritten, &arrays);
+    }
+}
+
 /// The table `expected` as `expression` makes it of the text `v` of each value.
 fn expect(database: &TestDatabase, expression: &str) {
     database.execute(&format!(
@@ -543,8 +593,9 @@ fn numbers_since_1970_are_the_times_that_postgresql_makes_of_them() {
         }));
         for type_name in ["timestamptz", "timestamp", "date", "timestamptz(3)"] {
             fill_from(FromEvent::at("/c").in_format(format), &database, type_name, Oracle::AsWritten, &values);
+            let micros = format!("round(g.v::numeric * 1e{power})::bigint");
             let time = format!(
-                "'epoch'::timestamptz + (round(g.v::numeric * 1e{power})::bigint || ' microseconds')::interval"
+                "'epoch'::timestamptz + {micros} / 1000000 * interval '1 second' + {micros} % 1000000 * interval '1 microsecond'"
             );
             expect(
                 &database,
