@@ -3,9 +3,9 @@
 #   make check    format, lints, unit tests and structure: under a minute
 #   make test     every check and test of every language
 
-STEPS := format clippy msrv features licences docs rust bench c python sdist
+STEPS := format clippy msrv features licences docs rust postgres bench c python sdist
 
-.PHONY: help demo check test bench soak fuzz lint test-rust test-c test-python sdist header reference fixture libcxsink install uninstall deny clean $(addprefix step-,$(STEPS))
+.PHONY: help demo check test bench soak fuzz lint test-rust test-postgres test-c test-python sdist header reference fixture libcxsink install uninstall deny clean $(addprefix step-,$(STEPS))
 
 help: ## List what can be made
 	@sed -n 's/^\([a-z-]*\):.* ## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -49,6 +49,7 @@ fuzz: ## Fuzz event bytes, configuration text and spool files for a minute each 
 
 lint: step-format step-clippy step-msrv step-features step-licences step-docs ## Formatting, lints, licences, documentation
 test-rust: step-rust ## The Rust tests, beside a private PostgreSQL
+test-postgres: step-postgres ## The tests of values, upserts and the catalogue on every other PostgreSQL from 14 to 18
 test-c: step-c ## The C tests
 test-python: step-python ## The Python tests, beside a private PostgreSQL
 
@@ -89,4 +90,4 @@ deny: ## Advisories, licences and sources of the dependencies (needs cargo-deny 
 
 clean: ## Remove what was built, the virtual environment and downloaded programs
 	cargo clean
-	rm -rf .venv .pg .pg.new .packages tests/foreign/node_modules cxsink-demo
+	rm -rf .venv .pg .pg.new .pg-versions .packages tests/foreign/node_modules cxsink-demo

@@ -452,7 +452,7 @@ typedef struct cxsink_notice cxsink_notice;
 typedef struct cxsink_sink cxsink_sink;
 
 /**
- * Validates events against the configured schema, without sink, spool or network.
+ * Validates events against the configured schema, without a sink and a spool.
  */
 typedef struct cxsink_validator cxsink_validator;
 
@@ -1234,9 +1234,24 @@ cxsink_status cxsink_peek(const cxsink_config *config,
 cxsink_status cxsink_validator_new(const cxsink_config *config, cxsink_validator **out, cxsink_error **err);
 
 /**
+ * Compiles the schema, and reads the columns of the table destination.table, which each event must fit too.
+ *
+ * It connects to the destination once, and writes nothing. Constraints, and values that only the database can read (such as those of the
+ * type inet), are not tried.
+ *
+ * Ownership: `*out` is yours; free it by `cxsink_validator_free`. The configuration is not needed afterwards.
+ * Blocks: at most destination.connect_timeout and destination.statement_timeout. Threads: any. Errors: CONFIG for a bad configuration or
+ * schema, or a mapping that does not fit the table; CONNECT or DATABASE; INVALID_ARGUMENT.
+ */
+cxsink_status cxsink_validator_for_table(const cxsink_config *config,
+                                         cxsink_validator **out,
+                                         cxsink_error **err);
+
+/**
  * Validates one event, `len` bytes of JSON.
  *
- * Ownership: none. Blocks: never. Threads: any. Errors: JSON or SCHEMA, with every violation; INVALID_ARGUMENT.
+ * Ownership: none. Blocks: never. Threads: any. Errors: JSON or SCHEMA, with every violation; UNMAPPED, with a violation for each column
+ * whose value does not fit; INVALID_ARGUMENT.
  */
 cxsink_status cxsink_validator_validate(const cxsink_validator *validator,
                                         const char *json,

@@ -673,13 +673,21 @@ private:
     detail::Handle<cxsink_dead_letters, cxsink_dead_letters_free> handle_;
 };
 
-/** Validates events against the schema, offline. */
+/** Validates events against the schema, and against the columns of the table if it is made by for_table(). */
 class Validator {
 public:
     explicit Validator(const Config &config)
-        : handle_(detail::made<cxsink_validator>(
+        : Validator(detail::made<cxsink_validator>(
               [&](cxsink_validator **out, cxsink_error **err) { return cxsink_validator_new(config.get(), out, err); }))
     {
+    }
+
+    /** Connects to the destination once, and writes nothing. */
+    static Validator for_table(const Config &config)
+    {
+        return Validator(detail::made<cxsink_validator>([&](cxsink_validator **out, cxsink_error **err) {
+            return cxsink_validator_for_table(config.get(), out, err);
+        }));
     }
 
     /** Throws if the event is not valid. */
@@ -692,6 +700,8 @@ public:
     cxsink_validator *get() const noexcept { return handle_.get(); }
 
 private:
+    explicit Validator(cxsink_validator *handle) : handle_(handle) {}
+
     detail::Handle<cxsink_validator, cxsink_validator_free> handle_;
 };
 

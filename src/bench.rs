@@ -261,6 +261,7 @@ fn default_table() -> crate::rows::Table {
         column_type,
         not_null,
         has_default: false,
+        is_generated: false,
     };
     crate::rows::Table {
         name: "cxone_events".into(),

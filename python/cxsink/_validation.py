@@ -1,4 +1,4 @@
-"""Validation of events against the schema, without sink, spool or network."""
+"""Validation of events against the schema, and against the columns of the table, without a sink."""
 
 from __future__ import annotations
 
@@ -14,23 +14,26 @@ class Validator:
 
     Args:
         config: The configuration; ``None`` is the environment. ``schema.*`` and ``stream.event_bytes_max`` matter.
+        columns: Whether each value must also fit its column. Connects to the destination once, reads the columns of the table, and
+            writes nothing. Constraints, and values that only the database can read (of the type ``inet``, …), are not tried.
 
     Raises:
-        ConfigError: The schema cannot be used.
+        ConfigError: The schema cannot be used; with ``columns``, the mapping does not fit the table.
+        DatabaseError: With ``columns``: the table cannot be read.
 
     >>> Validator({}).validate('{"interactionId":"i","timestamp":"2026-11-22T16:00:00Z","type":"chat","idempotencyKey":"k"}')
     """
 
     __slots__ = ("_native",)
 
-    def __init__(self, config: Config | Mapping[str, ConfigValue] | None = None, /) -> None:
-        self._native = _cxsink.Validator(native(config))
+    def __init__(self, config: Config | Mapping[str, ConfigValue] | None = None, /, *, columns: bool = False) -> None:
+        self._native = _cxsink.Validator(native(config), columns)
 
     def validate(self, event: Event, /) -> None:
         """Checks one event.
 
         Raises:
-            SchemaError: It is not JSON, or violates the schema; ``violations`` has every violation.
+            SchemaError: It is not JSON, violates the schema, or does not fit the columns; ``violations`` has every violation.
         """
         self._native.validate(event)
 

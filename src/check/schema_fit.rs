@@ -115,6 +115,7 @@ mod tests {
             type_name: String::new(),
             not_null,
             has_default: false,
+            is_generated: false,
         };
         let key = ColumnType::Text { chars_max: Some(9) };
         let table = Table {

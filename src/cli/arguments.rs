@@ -183,6 +183,11 @@ pub(super) enum Command {
     /// The lines are events, not messages of a stream: [event] of the configuration does not apply. Prints the number of each invalid line,
     /// with every reason. Exit code 1 if a line is invalid.
     Validate {
+        /// Also try whether each value fits its column: connects to the destination, reads the table's columns, and writes nothing
+        ///
+        /// Constraints, and values that only the database can read (such as those of the type inet), are not tried.
+        #[arg(long)]
+        columns: bool,
         /// File with one event a line; - for the standard input
         file: PathBuf,
     },

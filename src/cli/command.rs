@@ -54,7 +54,7 @@ fn dispatch(arguments: &Arguments) -> Result<ExitCode, Error> {
         Command::Check(options) => Ok(check::check(settings, options)),
         Command::InitDb { print } => init_db::init_db(&settings.load()?, *print),
         Command::Import { file, replay } => import::import(settings, file, *replay),
-        Command::Validate { file } => validate::validate(&settings.load()?, file),
+        Command::Validate { file, columns } => validate::validate(&settings.load()?, file, *columns),
         Command::DeadLetters { action } => dead_letters::dead_letters(&settings.load()?, action),
         Command::RenewSpool => renew_spool(&settings.load()?),
         Command::Gaps { json } => gaps::gaps(&settings.load()?, *json),

@@ -1,4 +1,4 @@
-//! `validate`: events from a file against the schema, without any connection.
+//! `validate`: events from a file against the schema, and with `--columns` against the columns of the table.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -11,8 +11,8 @@ use super::print::print_out;
 use crate::sink::{Lines, Next};
 use crate::{Config, Error, ErrorKind, Result, Validator};
 
-pub(super) fn validate(config: &Config, file: &Path) -> Result<ExitCode> {
-    let validator = Validator::new(config)?;
+pub(super) fn validate(config: &Config, file: &Path, columns: bool) -> Result<ExitCode> {
+    let validator = if columns { Validator::for_table(config)? } else { Validator::new(config)? };
     let (mut valid, mut invalid) = (0_u64, 0_u64);
     // A signal ends the process: there is nothing to keep.
     let mut lines = Lines::new(input::open(file, Arc::new(AtomicBool::new(false)))?);

@@ -2,7 +2,9 @@
 
 use crate::config::{Config, MappingConfig, MappingSource, UpdateMode};
 use crate::error::Result;
-use crate::rows::columns::{PlanColumn, Role, is_loose, make_timestamp_follow, missing_column, plan_column};
+use crate::rows::columns::{
+    PlanColumn, Role, generated_column, is_loose, make_timestamp_follow, missing_column, plan_column,
+};
 use crate::rows::source::ColumnSource;
 use crate::rows::table::{Table, check_defaults, check_unique_key, has_other_key};
 
@@ -74,12 +76,17 @@ impl Plan {
     /// Like [`new`](Self::new), without the check of the unique indexes, which is [`check_unique_key`].
     pub(crate) fn of_columns(config: &Config, table: &Table) -> Result<Self> {
         let (mapping, update_mode) = (&config.mapping, config.destination.update);
+        let is_default = mapping.columns == MappingConfig::default().columns;
         let mut columns = Vec::new();
         for (name, source) in &mapping.columns {
+            let is_needed = !is_default || mapping.key.contains(name);
             match table.columns.iter().find(|column| column.name == *name) {
+                Some(column) if column.is_generated && is_needed => return Err(generated_column(table, name)),
+                // Somebody's own table may make such a column of the default mapping by itself.
+                Some(column) if column.is_generated => {}
                 Some(column) => columns.push(plan_column(config, table, column, source)?),
                 // The table of the CXone tutorial lacks the column `attributes`, and the time columns are optional.
-                None if matches!(source, MappingSource::Rest | MappingSource::Now) && is_default(mapping) => {}
+                None if matches!(source, MappingSource::Rest | MappingSource::Now) && is_default => {}
                 None => return Err(missing_column(table, name)),
             }
         }
@@ -128,8 +135,4 @@ impl Plan {
         let never = matches!(&only_if, OnlyIf::Changed(compared) if compared.is_empty());
         if updated.is_empty() || never { OnConflict::Keep } else { OnConflict::Update { updated, only_if } }
     }
-}
-
-fn is_default(mapping: &MappingConfig) -> bool {
-    mapping.columns == MappingConfig::default().columns
 }

@@ -15,6 +15,8 @@ pub(crate) struct Column {
     pub(crate) not_null: bool,
     /// Whether the database fills a column that is left out: it has a default, or is an identity or generated column.
     pub(crate) has_default: bool,
+    /// Whether the database refuses a value for it, because it always makes its own: a generated column, or GENERATED ALWAYS AS IDENTITY.
+    pub(crate) is_generated: bool,
 }
 
 /// A table of the catalogue.

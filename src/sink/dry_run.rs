@@ -4,17 +4,15 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::config::Config;
-use crate::destination::Destination;
 use crate::error::Result;
 use crate::pipeline::event_rules::EventRules;
 use crate::pipeline::replayer::{Fates, judge};
 use crate::report::dead_letter::Rejection;
 use crate::report::replay::{Fate, ReplayReport, Selection};
-use crate::rows::Plan;
 use crate::rows::batch::Rows;
-use crate::sink::adapters::{away_from_the_caller, open_destination};
+use crate::sink::adapters::away_from_the_caller;
+use crate::sink::table_now::{TableNow, connect};
 use crate::spool::{Judgement, Page, Requests};
-use crate::threads::stop_signal::StopSignal;
 
 /// The report that [`replay`](super::replay::replay) would return with this configuration, without changing anything; also while a sink
 /// runs. It tells which events would be superseded, by the table as it is now.
@@ -57,18 +55,6 @@ pub fn replay_dry_run(config: &Config, selection: &Selection) -> Result<ReplayRe
         Ok(())
     })?;
     Ok(report)
-}
-
-/// A connected destination and the plan for its table.
-type TableNow = (Box<dyn Destination>, Arc<Plan>);
-
-fn connect(config: &Config) -> Result<TableNow> {
-    let mut destination = open_destination(config, StopSignal::new())?;
-    let config = config.clone();
-    away_from_the_caller(move || {
-        let plan = Plan::new(&config, &destination.connect()?)?;
-        Ok((destination, Arc::new(plan)))
-    })
 }
 
 /// The fate of each dead letter of a page. Gives the table back.

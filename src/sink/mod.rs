@@ -14,6 +14,7 @@ mod renew;
 mod replay;
 mod summary;
 pub mod table;
+mod table_now;
 mod validator;
 
 #[cfg(feature = "cli")]

@@ -1,8 +1,13 @@
-//! Validation of events against the schema.
+//! Validation of events against the schema, and against the columns of the table.
+
+use std::sync::Arc;
 
 use crate::config::Config;
 use crate::error::Result;
 use crate::pipeline::event_rules::EventRules;
+use crate::rows::batch::Rows;
+use crate::rows::{Arrival, Plan, map_event};
+use crate::sink::table_now;
 #[cfg(feature = "cli")]
 use crate::source::redact::Redactor;
 
@@ -17,7 +22,11 @@ use crate::source::redact::Redactor;
 /// # Ok::<(), cxsink::Error>(())
 /// ```
 #[derive(Debug)]
-pub struct Validator(EventRules);
+pub struct Validator {
+    rules: EventRules,
+    /// `None`: the schema decides alone.
+    plan: Option<Arc<Plan>>,
+}
 
 impl Validator {
     /// Compiles the schema, and reads the keys of `[[redact]]`.
@@ -25,22 +34,41 @@ impl Validator {
     /// # Errors
     /// [`Config`](crate::ErrorKind::Config) for a schema or a key that cannot be used.
     pub fn new(config: &Config) -> Result<Self> {
-        EventRules::from_config(config).map(Self)
+        Ok(Self { rules: EventRules::from_config(config)?, plan: None })
+    }
+
+    /// Compiles the schema, and reads the columns of the table `destination.table`, which each event must fit too.
+    ///
+    /// It connects to the destination once, and writes nothing. Later changes of the table are not seen. The database alone judges some
+    /// values, such as those of the type `inet`, and constraints: these are not tried.
+    ///
+    /// # Errors
+    /// [`Config`](crate::ErrorKind::Config) for a bad configuration or schema, or a mapping that does not fit the table;
+    /// [`Database`](crate::ErrorKind::Database) or [`Connect`](crate::ErrorKind::Connect) as for [`Sink::start`](crate::Sink::start).
+    pub fn for_table(config: &Config) -> Result<Self> {
+        config.validate()?;
+        let validator = Self::new(config)?;
+        Ok(Self { plan: Some(table_now::plan(config)?), ..validator })
     }
 
     /// `None` if nothing is redacted.
     #[cfg(feature = "cli")]
     pub(crate) fn redactor(&self) -> Option<&Redactor> {
-        self.0.redactor.as_deref()
+        self.rules.redactor.as_deref()
     }
 
     /// Validates one event, as a sink would: redacted.
     ///
     /// # Errors
-    /// [`Json`](crate::ErrorKind::Json) or [`Schema`](crate::ErrorKind::Schema), with every violation.
+    /// [`Json`](crate::ErrorKind::Json) or [`Schema`](crate::ErrorKind::Schema), with every violation; of a validator for a table also
+    /// [`Unmapped`](crate::ErrorKind::Unmapped), with a violation for each column whose value does not fit.
     pub fn validate(&self, event: &[u8]) -> Result<()> {
-        let event = self.0.storable(event, || false)?;
-        self.0.schema.parse(&event).map(drop)
+        let event = self.rules.storable(event, || false)?;
+        let event = self.rules.schema.parse(&event)?;
+        match &self.plan {
+            Some(plan) => map_event(&event, Arrival { offset: 0, received_at: 0 }, &mut Rows::new(Arc::clone(plan))),
+            None => Ok(()),
+        }
     }
 }
 

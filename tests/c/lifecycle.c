@@ -104,6 +104,8 @@ static void bad_events_are_refused_with_the_reason(cxsink_config *config)
     cxsink_validator *validator = NULL;
     cxsink_sink *sink = started(config);
     const char *bad = "{\"type\":\"fax\"}";
+    const char *wide = "{\"interactionId\":\"i\",\"timestamp\":\"2026-11-22T16:00:00Z\",\"type\":\"call\",\"idempotencyKey\":\"k\","
+                       "\"attributes\":{\"duration\":0.5}}";
     char event[256];
     size_t len = event_of(event, sizeof event, 1);
 
@@ -123,6 +125,10 @@ static void bad_events_are_refused_with_the_reason(cxsink_config *config)
     CHECK_STATUS(cxsink_validator_new(config, &validator, &err), CXSINK_STATUS_OK);
     CHECK_STATUS(cxsink_validator_validate(validator, event, len, &err), CXSINK_STATUS_OK);
     CHECK_STATUS(cxsink_validator_validate(validator, bad, strlen(bad), &err), CXSINK_STATUS_SCHEMA);
+    cxsink_validator_free(&validator);
+    CHECK_STATUS(cxsink_validator_for_table(config, &validator, &err), CXSINK_STATUS_OK);
+    CHECK_STATUS(cxsink_validator_validate(validator, event, len, &err), CXSINK_STATUS_OK);
+    CHECK_STATUS(cxsink_validator_validate(validator, wide, strlen(wide), &err), CXSINK_STATUS_UNMAPPED);
     cxsink_validator_free(&validator);
     CHECK(cxsink_sink_counter(sink, CXSINK_COUNTER_RECEIVED) == 0);
     cxsink_sink_free(&sink);

@@ -173,6 +173,10 @@ static void dead_letters_from_outside(const std::string &folder)
     CHECK(listed.find("\"offset\":") != std::string::npos);
     const std::uint64_t offset = std::stoull(listed.substr(listed.find("\"offset\":") + 9));
     CHECK(throws(CXSINK_STATUS_INVALID_ARGUMENT, [&] { letters.purge(0); }));
+    const cxsink::Validator columns = cxsink::Validator::for_table(config);
+    CHECK(throws(CXSINK_STATUS_UNMAPPED, [&] {
+        columns.validate(R"({"interactionId":"i","timestamp":"2026-11-22T16:00:00Z","type":"call","idempotencyKey":"k","attributes":{"duration":0.5}})");
+    }));
     CHECK(letters.event(offset).has_value() && !letters.event(1000000).has_value());
     try {
         validator.validate(letters.event(offset).value());

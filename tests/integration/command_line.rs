@@ -77,6 +77,12 @@ fn import_writes_json_lines_to_the_table() {
             && out.contains("2 valid, 2 invalid"),
         "{out}"
     );
+    let wide = VALID.replace(":7", ":7.5");
+    assert_ne!(wide, VALID);
+    std::fs::write(path.join("columns.jsonl"), format!("{VALID}\n{{\"type\":\"fax\"}}\n{wide}\n")).unwrap();
+    let (code, out, err) = run(path, &["validate", "--columns", "columns.jsonl"]);
+    assert!(code == 1 && out.contains("1 valid, 2 invalid") && out.contains("line 2: /type"), "{out}{err}");
+    assert!(out.contains("line 3: /attributes/duration: is not a whole number (column \"duration\")"), "{out}");
     let (code, _, err) = run(path, &["import", "events.jsonl"]);
     assert_eq!(code, 0, "{err}");
     for line in ["received           4", "inserted           1", "dead letters       2", "pending            0"] {

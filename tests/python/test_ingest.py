@@ -166,6 +166,15 @@ def test_validating_needs_no_sink(tmp_path: Path) -> None:
         validator.validate({})
 
 
+def test_validating_against_the_columns_needs_the_table(settings: dict[str, str], tmp_path: Path) -> None:
+    validator = cxsink.Validator(settings, columns=True)
+    validator.validate(event())
+    with pytest.raises(cxsink.SchemaError, match=r"/attributes/duration: is not a whole number \(column \"duration\"\)"):
+        validator.validate(event(attributes={"duration": 0.5}))
+    with pytest.raises(cxsink.DatabaseError, match="no table"):
+        cxsink.Validator({**settings, "destination.url": f"sqlite:{tmp_path / 'other.db'}"}, columns=True)
+
+
 def test_one_event_in_place_of_many_is_an_error_that_names_ingest(settings: dict[str, str]) -> None:
     one: list[Any] = [event(), json.dumps(event()), json.dumps(event()).encode(), bytearray(b"{}"), 7]
     no_lines: list[Any] = [event(), b"{}", 7]

@@ -1,4 +1,4 @@
-//! `cxsink_validator`: validates events against the schema, offline.
+//! `cxsink_validator`: validates events against the schema, and against the columns of the table.
 
 use std::ffi::c_char;
 
@@ -9,7 +9,7 @@ use crate::config::{ConfigHandle, Configured};
 use crate::error::ErrorHandle;
 use crate::names::Status;
 
-/// Validates events against the configured schema, without sink, spool or network.
+/// Validates events against the configured schema, without a sink and a spool.
 #[derive(Debug)]
 pub struct ValidatorHandle(Validator);
 
@@ -35,9 +35,35 @@ pub unsafe extern "C" fn cxsink_validator_new(
     }
 }
 
+/// Compiles the schema, and reads the columns of the table destination.table, which each event must fit too.
+///
+/// It connects to the destination once, and writes nothing. Constraints, and values that only the database can read (such as those of the
+/// type inet), are not tried.
+///
+/// Ownership: `*out` is yours; free it by `cxsink_validator_free`. The configuration is not needed afterwards.
+/// Blocks: at most destination.connect_timeout and destination.statement_timeout. Threads: any. Errors: CONFIG for a bad configuration or
+/// schema, or a mapping that does not fit the table; CONNECT or DATABASE; INVALID_ARGUMENT.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cxsink_validator_for_table(
+    config: *const ConfigHandle,
+    out: *mut *mut ValidatorHandle,
+    err: *mut *mut ErrorHandle,
+) -> Status {
+    // SAFETY: as the caller promises.
+    unsafe {
+        let mut out = Out::new(out);
+        call("cxsink_validator_for_table", err, |call| {
+            call.required(&out)?;
+            out.put(ValidatorHandle(Validator::for_table(Configured::get(call, config)?.config)?));
+            Ok(Status::Ok)
+        })
+    }
+}
+
 /// Validates one event, `len` bytes of JSON.
 ///
-/// Ownership: none. Blocks: never. Threads: any. Errors: JSON or SCHEMA, with every violation; INVALID_ARGUMENT.
+/// Ownership: none. Blocks: never. Threads: any. Errors: JSON or SCHEMA, with every violation; UNMAPPED, with a violation for each column
+/// whose value does not fit; INVALID_ARGUMENT.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cxsink_validator_validate(
     validator: *const ValidatorHandle,

@@ -14,9 +14,10 @@ pub(crate) struct Validator(cxsink::Validator);
 #[pymethods]
 impl Validator {
     #[new]
-    fn new(py: Python<'_>, config: &Config) -> PyResult<Self> {
+    fn new(py: Python<'_>, config: &Config, columns: bool) -> PyResult<Self> {
         logs::start();
-        let validator = py.detach(|| cxsink::Validator::new(&config.0));
+        let new = if columns { cxsink::Validator::for_table } else { cxsink::Validator::new };
+        let validator = py.detach(|| new(&config.0));
         logs::drain(py)?;
         validator.map(Self).map_err(|error| exception(py, &error))
     }

@@ -49,10 +49,7 @@ fn from_table(table: &DeTable<'_>) -> Result<MappingSource> {
             "pointer" => source.pointers = pointers(value)?,
             "default" => source.default = Some(to_json(value)?),
             "format" => source.format = Some(format(value)?),
-            "trim" => {
-                source.trim =
-                    value.as_bool().ok_or_else(|| Error::config("is wrong: `trim` is neither true nor false"))?
-            }
+            "trim" => source.trim = trim(value)?,
             "max_length" => source.truncate = truncate(value)?,
             "constant" => constant = Some(to_json(value)?),
             _ => return Err(unknown(member)),
@@ -78,6 +75,10 @@ fn unknown(member: &str) -> Error {
 fn format(toml: &DeValue<'_>) -> Result<ValueFormat> {
     let format = ValueFormat::ALL.into_iter().find(|format| toml.as_str() == Some(format.as_str()));
     format.ok_or_else(|| one_of("format", &ValueFormat::ALL.map(ValueFormat::as_str)))
+}
+
+fn trim(toml: &DeValue<'_>) -> Result<bool> {
+    toml.as_bool().ok_or_else(|| Error::config("is wrong: its `trim` is neither true nor false"))
 }
 
 fn truncate(toml: &DeValue<'_>) -> Result<bool> {

@@ -157,6 +157,7 @@ fn read_column(row: &Row) -> PgResult<Column> {
         },
         not_null: row.try_get(4)?,
         has_default: row.try_get(5)?,
+        is_generated: row.try_get(16)?,
     })
 }
 

@@ -53,7 +53,8 @@ SELECT a.attname::text, pg_catalog.format_type(a.atttypid, a.atttypmod), b.type_
          OR EXISTS (SELECT FROM pg_catalog.pg_type AS t WHERE t.oid = a.atttypid AND t.typdefault IS NOT NULL),
        (SELECT pg_catalog.pg_encoding_to_char(encoding) <> 'UTF8' AND pg_catalog.pg_encoding_max_length(encoding) > 1
         FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()),
-       b.name, b.sql_name, b.labels, e.type_oid, e.modifier, e.name, e.sql_name, e.labels, e.delimiter
+       b.name, b.sql_name, b.labels, e.type_oid, e.modifier, e.name, e.sql_name, e.labels, e.delimiter,
+       a.attidentity = 'a' OR a.attgenerated <> ''
 FROM pg_catalog.pg_attribute AS a
 JOIN base AS b ON b.attnum = a.attnum AND NOT b.is_element
 LEFT JOIN base AS e ON e.attnum = a.attnum AND e.is_element

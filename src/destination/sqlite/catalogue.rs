@@ -29,6 +29,7 @@ pub(super) fn read_table(connection: &Connection, table: &str) -> rusqlite::Resu
             type_name,
             not_null: row.get(2)?,
             has_default: row.get::<_, bool>(3)? || is_rowid || hidden > 1,
+            is_generated: hidden > 1,
         });
     }
     primary_key.sort();

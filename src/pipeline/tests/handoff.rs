@@ -11,6 +11,7 @@ pub(crate) fn plan() -> Arc<Plan> {
         type_name: "text".into(),
         not_null: false,
         has_default: false,
+        is_generated: false,
     };
     let table = Table {
         name: "t".into(),

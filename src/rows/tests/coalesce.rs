@@ -17,6 +17,7 @@ fn plan(update_mode: UpdateMode) -> Arc<Plan> {
         type_name: String::new(),
         not_null: false,
         has_default: false,
+        is_generated: false,
     };
     let table = Table {
         name: "t".into(),

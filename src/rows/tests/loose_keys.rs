@@ -19,6 +19,7 @@ fn table(key: ColumnType, timestamp: ColumnType) -> Table {
         column_type,
         not_null: false,
         has_default: false,
+        is_generated: false,
     };
     Table {
         name: "t".into(),

@@ -15,6 +15,7 @@ fn plan(key: ColumnType) -> Arc<Plan> {
         type_name: String::new(),
         not_null: false,
         has_default: false,
+        is_generated: false,
     };
     let columns = vec![column("k", key), column("n", ColumnType::Int4)];
     let table = Table {

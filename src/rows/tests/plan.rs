@@ -16,6 +16,7 @@ fn column(name: &str, column_type: ColumnType) -> Column {
         column_type,
         not_null: false,
         has_default: false,
+        is_generated: false,
     }
 }
 

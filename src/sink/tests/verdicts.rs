@@ -189,7 +189,14 @@ fn event(number: usize, poison: Poison) -> String {
 }
 
 fn column(name: &str, column_type: ColumnType, not_null: bool) -> Column {
-    Column { name: name.into(), column_type, type_name: String::new(), not_null, has_default: false }
+    Column {
+        name: name.into(),
+        column_type,
+        type_name: String::new(),
+        not_null,
+        has_default: false,
+        is_generated: false,
+    }
 }
 
 const TEXT: ColumnType = ColumnType::Text { chars_max: None };
