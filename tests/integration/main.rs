@@ -34,6 +34,7 @@ mod foreign_text;
 mod gaps;
 mod gateways;
 mod guard;
+mod history;
 mod identity;
 mod inputs;
 mod late;
