@@ -220,7 +220,7 @@ impl Table {
     pub fn upsert(&mut self, batch: &Batch) -> Result<()> {
         let to = self.position + batch.rows.len() as u64;
         let fence = Some(Fence { spool_id: SPOOL_ID, owner: OWNER, from: self.position, to });
-        let write = Write { rows: &batch.rows, coalesced: &batch.coalesced, fence, is_late: false };
+        let write = Write { coalesced: &batch.coalesced, fence, ..Write::nothing(&batch.rows) };
         match self.destination.apply(&write)? {
             Applied::Committed { .. } => {
                 self.position = to;
@@ -271,5 +271,6 @@ fn default_table() -> crate::rows::Table {
         has_times_as_text: false,
         is_guarded: false,
         relates_rows: false,
+        history: None,
     }
 }

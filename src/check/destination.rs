@@ -11,7 +11,7 @@ use crate::report::finding::Finding;
 use crate::rows::schema::Schema;
 use crate::rows::{Plan, Table, check_unique_key};
 
-const NAMES: [&str; 12] = [
+const NAMES: [&str; 13] = [
     "destination.names",
     "destination.tcp",
     "destination.connection",
@@ -23,8 +23,12 @@ const NAMES: [&str; 12] = [
     "destination.fit",
     "destination.key",
     "destination.privileges",
+    HISTORY,
     "destination.checkpoint",
 ];
+
+/// Left out without a history.
+const HISTORY: &str = "destination.history";
 
 pub(super) fn check(
     config: &Config,
@@ -32,7 +36,9 @@ pub(super) fn check(
     destination: &mut dyn Destination,
     reports: &Sender<CheckStep>,
 ) {
-    let mut steps = Steps::new(&NAMES, reports);
+    let has_history = config.destination.history_table.is_some();
+    let names: Vec<_> = NAMES.into_iter().filter(|name| has_history || *name != HISTORY).collect();
+    let mut steps = Steps::new(&names, reports);
     if let Some(table) = reach(destination, &mut steps) {
         let plan = columns(config, schema, &table, &mut steps);
         let key = steps.examine("destination.key", || {
@@ -43,7 +49,11 @@ pub(super) fn check(
         });
         // PostgreSQL refuses an upsert of unknown columns, or without its index, before it checks privileges.
         if let (Some(plan), Some(())) = (plan, key) {
-            steps.examine("destination.privileges", || destination.examine(Examination::Privileges(&plan)));
+            let examine = || destination.examine(Examination::Privileges(&plan));
+            let is_writable = steps.examine("destination.privileges", examine).is_some();
+            if has_history && is_writable {
+                steps.examine(HISTORY, || history(config, &plan, &table, destination));
+            }
         }
         steps.examine("destination.checkpoint", || destination.examine(Examination::Checkpoint));
     }
@@ -75,6 +85,16 @@ fn columns(config: &Config, schema: Option<&Schema>, table: &Table, steps: &mut 
         steps.examine("destination.fit", || Ok(Some(fit(&plan, schema))));
     }
     Some(plan)
+}
+
+fn history(
+    config: &Config,
+    plan: &Plan,
+    table: &Table,
+    destination: &mut dyn Destination,
+) -> crate::error::Result<Option<Finding>> {
+    let plan = Arc::new(plan.clone().with_history(config, table)?);
+    destination.examine(Examination::History(&plan))
 }
 
 fn fit(plan: &Plan, schema: &Schema) -> Finding {

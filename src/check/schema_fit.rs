@@ -126,6 +126,7 @@ mod tests {
             has_times_as_text: false,
             is_guarded: false,
             relates_rows: false,
+            history: None,
         };
         let mut mapping = MappingConfig::default();
         mapping.columns = vec![("k".into(), "/k".into()), ("c".into(), "/p".into())];

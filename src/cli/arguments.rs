@@ -160,11 +160,14 @@ pub(super) enum Command {
     /// Opens the stream and closes it again at once, unless a sink is running on the spool. Events that arrive in this moment are
     /// not stored, and a sink that reads the same stream on another machine may miss them: leave the stream out then, with --only.
     Check(CheckOptions),
-    /// Create the events table and the table cxsink_checkpoint, if they do not exist
+    /// Create the events table, the table cxsink_checkpoint and the history, if one is configured and they do not exist
     InitDb {
         /// Print the SQL instead of running it
         #[arg(long)]
         print: bool,
+        /// Make the history partitioned by month; on an existing one, add the partitions of months that have come since
+        #[arg(long)]
+        partitioned: bool,
     },
     /// Write events from a file of JSON Lines to the table, through the spool, like those of the stream
     ///

@@ -55,6 +55,7 @@ impl Config {
         if sqlite_path(self.destination.url()?).is_some_and(|path| self.spool.path == *path && path != ":memory:") {
             return Err(Error::config("destination.url and spool.path are the same file"));
         }
+        self.destination.validate_history()?;
         self.destination.password().map(drop)
     }
 }
@@ -67,6 +68,22 @@ impl DestinationConfig {
                 "set destination.url, CXSINK_DESTINATION__URL, DATABASE_URL, or DB_HOST, DB_NAME, DB_USER and DB_PASSWORD",
             )
         })
+    }
+}
+
+impl DestinationConfig {
+    fn validate_history(&self) -> Result<()> {
+        match self.history_table.as_deref() {
+            None if self.history_partitioned => {
+                Err(Error::config("destination.history_partitioned is set and destination.history_table is not")
+                    .with_hint("set destination.history_table to the name of the history"))
+            }
+            Some(history) if history == self.table => {
+                Err(Error::config("destination.history_table and destination.table are the same table")
+                    .with_hint("give the history another name, such as cxone_events_history"))
+            }
+            _ => Ok(()),
+        }
     }
 }
 

@@ -23,6 +23,8 @@ pub(crate) enum Examination<'a> {
     Key(&'a [String]),
     /// The privileges to write rows of this plan.
     Privileges(&'a Arc<Plan>),
+    /// The privileges to write the history of this plan.
+    History(&'a Arc<Plan>),
     /// The checkpoint table, and the privileges to write it.
     Checkpoint,
 }

@@ -4,6 +4,7 @@ mod checkpoint;
 mod examination;
 mod link;
 mod names;
+mod new_history;
 mod new_table;
 pub(crate) mod postgres;
 pub(crate) mod sqlite;
@@ -14,7 +15,7 @@ use std::sync::Arc;
 use crate::error::Result;
 use crate::report::finding::Finding;
 use crate::rows::batch::Rows;
-use crate::rows::{NewTable, Plan, Table};
+use crate::rows::{NewHistory, NewTable, Plan, Table};
 
 pub(crate) use checkpoint::Checkpoint;
 pub(crate) use examination::Examination;
@@ -61,6 +62,12 @@ pub(crate) trait Destination: Send {
 
     /// The statements of `init_db`.
     fn init_db_sql(&self, own: Option<&NewTable>) -> String;
+
+    /// Creates the history, where it does not exist, with the columns that the table has now; and its partitions. Needs no `connect`.
+    fn init_history(&mut self, history: &NewHistory) -> Result<()>;
+
+    /// The statements of `init_history` for a table that `init_db` creates.
+    fn init_history_sql(&self, own: Option<&NewTable>, history: &NewHistory) -> Result<String>;
 
     /// The first rows as text, with the columns in the order of `connect`.
     fn peek(&mut self, count: usize) -> Result<Vec<Vec<Option<String>>>>;

@@ -1,5 +1,6 @@
 //! Names of tables and columns in SQL: always quoted, so that any name works and none is code.
 
+use crate::config::DestinationConfig;
 use crate::error::{Error, Result};
 
 /// The table with each spool's checkpoint, in the schema of the destination table.
@@ -13,11 +14,20 @@ pub(super) struct TableName {
 }
 
 impl TableName {
-    /// `table` or `schema.table`, case-sensitive (`Events` is not `events`). A part in double quotes may hold anything, with quotes
+    /// The name of `destination.table`: `table` or `schema.table`, case-sensitive (`Events` is not `events`). A part in double quotes may hold anything, with quotes
     /// doubled as in SQL: `"my.schema"."my ""table"""`.
     pub(super) fn parse(text: &str) -> Result<Self> {
+        Self::parse_of("destination.table", text)
+    }
+
+    /// The name of `destination.history_table`.
+    pub(super) fn of_history(config: &DestinationConfig) -> Result<Option<Self>> {
+        config.history_table.as_deref().map(|text| Self::parse_of("destination.history_table", text)).transpose()
+    }
+
+    fn parse_of(key: &str, text: &str) -> Result<Self> {
         let bad = |reason: &str| {
-            Error::config(format!("destination.table is not a table's name: {reason}"))
+            Error::config(format!("{key} is not a table's name: {reason}"))
                 .with_hint("write table or schema.table, with double quotes around a part that holds a dot")
         };
         let mut parts = Vec::new();
@@ -60,6 +70,12 @@ impl TableName {
     pub(super) fn checkpoint(&self) -> Self {
         Self { schema: self.schema.clone(), name: CHECKPOINT.into() }
     }
+}
+
+/// The history must not be the table or the checkpoint table.
+pub(super) fn not_another_table(history: &str) -> Error {
+    Error::config(format!("destination.history_table: {history} is the table itself, or that of the checkpoints"))
+        .with_hint("set it to a table of its own, such as cxone_events_history")
 }
 
 /// The part up to the closing quote, unescaped, and the rest after that quote.

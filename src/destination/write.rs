@@ -13,6 +13,17 @@ pub(crate) struct Write<'a> {
     pub(crate) fence: Option<Fence<'a>>,
     /// Whether the events are late: a row that a later event of its key has written stays as it is.
     pub(crate) is_late: bool,
+    /// The rows of all events, also of those that are coalesced, in the order of their arrival: for the history.
+    pub(crate) events: &'a [u32],
+    /// The id of the spool: for the history.
+    pub(crate) spool_id: &'a str,
+}
+
+impl<'a> Write<'a> {
+    /// No row and no fence.
+    pub(crate) fn nothing(rows: &'a Rows) -> Self {
+        Self { rows, coalesced: &[], fence: None, is_late: false, events: &[], spool_id: "" }
+    }
 }
 
 /// A compare-and-set on the checkpoint, in the same transaction as a batch: the batch is refused unless the position is `from` and the

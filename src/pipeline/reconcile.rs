@@ -187,7 +187,8 @@ fn set_back_lost_tail(
 /// Sets a checkpoint back to the offset at which the numbering of the spool continues.
 fn set_back(destination: &mut dyn Destination, plan: &Arc<Plan>, fence: Fence<'_>) -> Result<()> {
     let rows = Rows::new(Arc::clone(plan));
-    match destination.apply(&Write { rows: &rows, coalesced: &[], fence: Some(fence), is_late: false })? {
+    let nothing = Write { fence: Some(fence), ..Write::nothing(&rows) };
+    match destination.apply(&nothing)? {
         Applied::Committed { .. } => Ok(()),
         Applied::Fenced => {
             let message = format!("setting back the checkpoint {}: it changed at the same time", fence.spool_id);

@@ -11,7 +11,9 @@ mod column_type;
 mod columns;
 mod convert;
 pub(crate) mod event;
+mod history;
 mod late;
+mod new_history;
 mod new_table;
 pub(crate) mod partition;
 mod plan;
@@ -29,6 +31,8 @@ pub(crate) use columns::{PlanColumn, Role};
 #[cfg(test)]
 pub(crate) use convert::map_json;
 pub(crate) use convert::{key_of, map_event};
+pub(crate) use history::{HistoryColumn, HistoryValue, IDENTITY as HISTORY_IDENTITY};
+pub(crate) use new_history::{Month, NewHistory};
 pub(crate) use new_table::{NewColumn, NewTable};
 pub(crate) use plan::{OnConflict, OnlyIf, Plan};
 pub(crate) use source::ColumnSource;

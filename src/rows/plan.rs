@@ -5,6 +5,7 @@ use crate::error::Result;
 use crate::rows::columns::{
     PlanColumn, Role, generated_column, is_loose, make_timestamp_follow, missing_column, plan_column,
 };
+use crate::rows::history::HistoryPlan;
 use crate::rows::source::ColumnSource;
 use crate::rows::table::{Table, check_defaults, check_unique_key, has_other_key};
 
@@ -51,6 +52,8 @@ pub(crate) struct Plan {
     /// Whether the table may take two different values of the key for one. Such rows are written in the order of their arrival
     /// and never coalesced, over one connection: `is_guarded` and `relates_rows` are set too.
     pub(crate) has_loose_key: bool,
+    /// `None` without a history.
+    pub(crate) history: Option<HistoryPlan>,
 }
 
 impl Plan {
@@ -62,7 +65,7 @@ impl Plan {
     pub(crate) fn new(config: &Config, table: &Table) -> Result<Self> {
         let plan = Self::of_columns(config, table)?;
         check_unique_key(&config.mapping, table)?;
-        Ok(plan)
+        plan.with_history(config, table)
     }
 
     /// [`new`](Self::new) for a configuration that has nothing else.
@@ -73,7 +76,14 @@ impl Plan {
         Self::new(&config, table)
     }
 
-    /// Like [`new`](Self::new), without the check of the unique indexes, which is [`check_unique_key`].
+    /// Adds the history, if there is one.
+    pub(crate) fn with_history(self, config: &Config, table: &Table) -> Result<Self> {
+        let Some(history) = &table.history else { return Ok(self) };
+        let history = HistoryPlan::new(config, &self, table, history)?;
+        Ok(Self { history: Some(history), ..self })
+    }
+
+    /// Like [`new`](Self::new), without the check of the unique indexes, which is [`check_unique_key`], and without the history.
     pub(crate) fn of_columns(config: &Config, table: &Table) -> Result<Self> {
         let (mapping, update_mode) = (&config.mapping, config.destination.update);
         let is_default = mapping.columns == MappingConfig::default().columns;
@@ -113,12 +123,23 @@ impl Plan {
             is_guarded: table.is_guarded || has_other_key || has_loose_key || may_be_refused,
             relates_rows: table.relates_rows || has_other_key || has_loose_key,
             has_loose_key,
+            history: None,
         })
     }
 
     /// The columns of a row.
     pub(crate) fn row_columns(&self) -> &[PlanColumn] {
         &self.columns[..self.width]
+    }
+
+    /// The columns of which a row has values: those of the table, then those of the history that differ.
+    pub(crate) fn stored_columns(&self) -> impl Iterator<Item = &PlanColumn> {
+        self.row_columns().iter().chain(self.history.iter().flat_map(|history| &history.own))
+    }
+
+    /// The number of a row's values.
+    pub(crate) fn stored_width(&self) -> usize {
+        self.width + self.history.as_ref().map_or(0, |history| history.own.len())
     }
 
     /// The action of the statement when the table already has the key.

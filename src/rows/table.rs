@@ -36,6 +36,8 @@ pub(crate) struct Table {
     pub(crate) is_guarded: bool,
     /// Whether the order of rows with different keys can matter, unique indexes apart.
     pub(crate) relates_rows: bool,
+    /// The table of `destination.history_table`.
+    pub(crate) history: Option<Box<Table>>,
 }
 
 /// A NOT NULL column that is not mapped and has no default would refuse every row.

@@ -6,11 +6,13 @@ use crate::config::{Config, MappingConfig};
 use crate::error::Result;
 use crate::report::json;
 use crate::rows::schema::Schema;
-use crate::rows::{NewTable, Plan};
+use crate::rows::{NewHistory, NewTable, Plan};
 use crate::sink::adapters::{away_from_the_caller, open_destination};
 use crate::threads::stop_signal::StopSignal;
+use crate::time::clock::{Clock, SystemClock};
 
-/// Creates the table `destination.table` at `destination.url`, and the table `cxsink_checkpoint` beside it, if they do not exist.
+/// Creates the table `destination.table` at `destination.url`, and the table `cxsink_checkpoint` beside it, if they do not exist; and the
+/// table `destination.history_table`, if one is set.
 ///
 /// With `mapping.columns` of your own it creates these columns, with the types that the schema allows, and a unique index over
 /// `mapping.key`.
@@ -21,11 +23,14 @@ use crate::threads::stop_signal::StopSignal;
 /// mapping or the schema is missing or bad.
 pub fn init_db(config: &Config) -> Result<()> {
     let mut destination = open_destination(config, StopSignal::new())?;
-    let own = own_table(config)?;
+    let (own, history) = (own_table(config)?, new_history(config)?);
     let config = config.clone();
     away_from_the_caller(move || {
         destination.init_db(own.as_ref())?;
-        if own.is_some() {
+        if let Some(history) = &history {
+            destination.init_history(history)?;
+        }
+        if own.is_some() || history.is_some() {
             Plan::new(&config, &destination.connect()?)?;
         }
         Ok(())
@@ -38,7 +43,21 @@ pub fn init_db(config: &Config) -> Result<()> {
 /// [`Config`](crate::ErrorKind::Config) if `destination.url`, the mapping or the schema is missing or bad.
 pub fn init_db_sql(config: &Config) -> Result<String> {
     let destination = open_destination(config, StopSignal::new())?;
-    Ok(destination.init_db_sql(own_table(config)?.as_ref()))
+    let (own, history) = (own_table(config)?, new_history(config)?);
+    let mut sql = destination.init_db_sql(own.as_ref());
+    if let Some(history) = &history {
+        sql.push('\n');
+        sql.push_str(&destination.init_history_sql(own.as_ref(), history)?);
+    }
+    Ok(sql)
+}
+
+fn new_history(config: &Config) -> Result<Option<NewHistory>> {
+    if config.destination.history_table.is_none() && !config.destination.history_partitioned {
+        return Ok(None);
+    }
+    config.validate()?;
+    Ok(NewHistory::new(config, SystemClock.unix_micros()))
 }
 
 /// The table of a mapping of one's own; `None` for the default mapping, whose table has further columns.

@@ -13,7 +13,7 @@ use cxsink::{Config, Sink};
 use crate::support;
 use crate::support::postgres::TestDatabase;
 use crate::support::process::{Running, cxsink_of};
-use crate::support::{journal, postgres::PATIENCE};
+use crate::support::{history, journal, postgres::PATIENCE};
 
 fn kills() -> u64 {
     std::env::var("CXSINK_CRASH_KILLS").map_or(30, |kills| kills.parse().unwrap())
@@ -36,16 +36,24 @@ fn program(directory: &Path, config: &Config, simulator: &Simulator, url: &str) 
         .env("CXSINK_BATCH__EVENTS_MAX", config.batch.events_max.to_string())
         .env("CXSINK_DESTINATION__CONNECTIONS", config.destination.connections.to_string())
         .env("SPLIT_ROWS_MIN", "1")
+        .env("CXSINK_DESTINATION__HISTORY_TABLE", config.destination.history_table.as_deref().unwrap_or_default())
         .env("CXSINK_RETRY__DELAY_MIN", "5ms")
         .env("CXSINK_RETRY__DELAY_MAX", "20ms")
         .arg("run");
     command
 }
 
-fn killed_again_and_again(seed: u64, has_checkpoint: bool, is_replayed: bool, connections: &[u32]) {
+fn killed_again_and_again(
+    seed: u64,
+    has_checkpoint: bool,
+    is_replayed: bool,
+    connections: &[u32],
+    history: Option<&str>,
+) {
     let database = TestDatabase::new();
     let directory = tempfile::tempdir().unwrap();
     let mut config = support::config(directory.path(), &database.url());
+    config.destination.history_table = history.map(Into::into);
     // Small batches: a kill meets a batch half done more often than not.
     config.batch.events_max = 40;
     cxsink::init_db(&config).unwrap();
@@ -100,17 +108,22 @@ fn killed_again_and_again(seed: u64, has_checkpoint: bool, is_replayed: bool, co
 
 #[test]
 fn with_a_checkpoint_every_batch_is_written_exactly_once() {
-    killed_again_and_again(20_261_122, true, true, &[1]);
+    killed_again_and_again(20_261_122, true, true, &[1], None);
 }
 
 /// Another number of connections each time, so a killed sink's partitions are rarely those of the next one.
 #[test]
 fn with_other_connections_each_time_every_batch_is_written_exactly_once() {
-    killed_again_and_again(7, true, true, &[1, 2, 3, 4]);
+    killed_again_and_again(7, true, true, &[1, 2, 3, 4], None);
 }
 
 /// Nothing is sent again here: an event that the sink lost after it was spooled would be missing for good.
 #[test]
-fn without_a_checkpoint_the_table_is_the_same() {
-    killed_again_and_again(42, false, false, &[1, 2, 3]);
+fn without_a_checkpoint_table_and_history_are_the_same() {
+    killed_again_and_again(42, false, false, &[1, 2, 3], Some(history::TABLE));
+}
+
+#[test]
+fn with_a_history_every_event_is_in_it_exactly_once() {
+    killed_again_and_again(16, true, true, &[1, 2, 4], Some(history::TABLE));
 }

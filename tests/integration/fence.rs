@@ -7,11 +7,11 @@ use std::time::Duration;
 use cxsink::{Sink, Stats};
 
 use crate::support;
-use crate::support::journal;
 use crate::support::postgres::PATIENCE;
 use crate::support::process::{Running, cxsink};
 use crate::support::proxy::Proxy;
 use crate::support::server::{PrivateServer, signal};
+use crate::support::{history, journal};
 
 /// Each event of `keys` keys carries `version` as its duration.
 fn events(keys: u32, version: u32) -> String {
@@ -69,6 +69,7 @@ impl Bench {
         let mut config =
             support::config(directory.path(), &format!("{}?sslmode=disable", server.url_through(proxy.address)));
         config.destination.statement_timeout = Duration::from_millis(300);
+        config.destination.history_table = Some(history::TABLE.into());
         cxsink::init_db(&config).unwrap();
         for sql in [journal::KEEP_WRITES, journal::KEEP_MOVES, FORWARD_ONLY] {
             server.execute(sql);
@@ -195,6 +196,7 @@ impl Killed {
             cxsink(bench.directory.path())
                 .env("CXSINK_DESTINATION__URL", url.expose())
                 .env("CXSINK_DESTINATION__CONNECTIONS", connections.to_string())
+                .env("CXSINK_DESTINATION__HISTORY_TABLE", history::TABLE)
                 .env("CXSINK_SPOOL__PATH", &bench.config.spool.path)
                 .args(["import", "events"]),
         );

@@ -35,6 +35,7 @@ mod foreign_text;
 mod gaps;
 mod gateways;
 mod guard;
+mod history;
 mod identity;
 mod inputs;
 mod late;

@@ -9,10 +9,10 @@ use cxsink::simulator::{Simulator, SimulatorOptions};
 use cxsink::{Config, Sink, State};
 
 use crate::support;
-use crate::support::journal;
 use crate::support::postgres::PATIENCE;
 use crate::support::proxy::Proxy;
 use crate::support::server::PrivateServer;
+use crate::support::{history, journal};
 
 fn stream(seed: u64, events: u64) -> SimulatorOptions {
     let mut options = support::stream_with_repeats(seed, events, 5000);
@@ -20,8 +20,9 @@ fn stream(seed: u64, events: u64) -> SimulatorOptions {
     options
 }
 
-/// A sink on this stream, over a fresh table whose writes are noted.
+/// A sink on this stream, over a fresh table whose writes are noted. Several connections have a history too.
 fn prepare(server: &PrivateServer, config: &mut Config, simulator: Option<&Simulator>) {
+    config.destination.history_table = (config.destination.connections > 1).then(|| history::TABLE.into());
     cxsink::init_db(config).unwrap();
     server.execute(journal::KEEP_WRITES);
     server.execute(journal::KEEP_MOVES);

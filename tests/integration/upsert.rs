@@ -12,7 +12,7 @@ use crate::support::oracle;
 use crate::support::postgres::TestDatabase;
 
 /// An event of one of six keys.
-fn event() -> impl Strategy<Value = Json> {
+pub(super) fn event() -> impl Strategy<Value = Json> {
     let attribute = |value: BoxedStrategy<Json>| prop_oneof![Just(None), Just(Some(Json::Null)), value.prop_map(Some)];
     let word = || prop_oneof![Just(json!("a")), Just(json!("")), Just(json!("ü'\"\\")), Just(json!("x\ty"))].boxed();
     let number = prop_oneof![(0..4).prop_map(|n| json!(n)), Just(json!(2.0)), Just(json!(-7))].boxed();
@@ -42,11 +42,11 @@ fn event() -> impl Strategy<Value = Json> {
     })
 }
 
-fn lines(events: &[Json]) -> String {
+pub(super) fn lines(events: &[Json]) -> String {
     events.iter().flat_map(|event| [event.to_string(), "\n".into()]).collect()
 }
 
-fn any_mode() -> impl Strategy<Value = &'static str> {
+pub(super) fn any_mode() -> impl Strategy<Value = &'static str> {
     prop_oneof![Just("always"), Just("changed"), Just("newer")]
 }
 
@@ -64,7 +64,7 @@ fn through_sinks(config: &cxsink::Config, parts: &[Vec<Json>], connections: &[u3
     }
 }
 
-fn settings(directory: &std::path::Path, url: &str, mode: &str, events_max: u32) -> cxsink::Config {
+pub(super) fn settings(directory: &std::path::Path, url: &str, mode: &str, events_max: u32) -> cxsink::Config {
     let mut config = support::config(directory, url);
     config.set("destination.update", mode).unwrap();
     config.batch.events_max = events_max;

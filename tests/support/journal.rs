@@ -11,7 +11,7 @@ use cxsink::dead_letters::{DeadLetter, DeadLetters};
 use cxsink::{Config, Sink, Validator};
 use rusqlite::Connection;
 
-use super::oracle;
+use super::{history, oracle};
 
 /// Makes the spool's file and has it note what is appended.
 pub fn keep_arrivals(config: &Config) {
@@ -64,7 +64,7 @@ pub fn dead_letters(config: &Config) -> Vec<DeadLetter> {
 
 /// After everything is applied: each event that was ever appended is in the table as one-by-one execution would have it, or is
 /// a dead letter with its very bytes; nothing else is. With a checkpoint also: each batch was written exactly once, in order.
-/// Returns what arrived.
+/// With a history also: it has each event of the table once. Returns what arrived.
 pub fn check(config: &Config, client: &mut Client, has_checkpoint: bool) -> Vec<Vec<u8>> {
     let (arrivals, refused) = check_but_refused(config, client, has_checkpoint);
     assert!(refused.is_empty(), "dead letters of good events: {refused:?}");
@@ -111,6 +111,11 @@ pub fn check_but_refused(
     );
     if has_checkpoint {
         check_exactly_once(client, &stored);
+    }
+    if config.destination.history_table.is_some() {
+        history::check_events(client, stored.iter().copied());
+        let differences = history::differences_of_fold(client, "always", has_checkpoint);
+        assert!(differences.is_empty(), "{differences:#?}");
     }
     (arrivals, refused)
 }

@@ -9,6 +9,7 @@ pub mod disk;
 pub mod echo;
 pub mod foreign;
 pub mod gateway;
+pub mod history;
 pub mod issuer;
 pub mod journal;
 pub mod oracle;

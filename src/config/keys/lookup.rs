@@ -116,6 +116,7 @@ mod tests {
             config.oauth.params = vec![("tenant".into(), "t1".into())];
             config.oauth.params_file = vec![("tenant".into(), "tenant.txt".into())];
             config.oauth.token_file = Some("token.txt".into());
+            config.destination.history_table = Some("events_history".into());
             config.stream.headers = vec![("X-Tenant".into(), "t1".into())];
             config.stream.headers_file = vec![("X-Key".into(), "key.txt".into())];
             config.stream.subprotocol = Some("v1".into());

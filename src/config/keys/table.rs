@@ -285,6 +285,16 @@ pub(in crate::config) static KEYS: &[Key] = &[
         "The table, with or without its schema: `cxone_events`, `reporting.cxone_events`."
     ),
     key!(
+        destination.history_table,
+        ValueType::Text,
+        "A second table that gets a row for each event, in the order of arrival, in the same transaction: docs/history.md. `init-db` makes it. Not set: there is no history."
+    ),
+    key!(
+        destination.history_partitioned,
+        ValueType::Switch,
+        "PostgreSQL only: whether `init-db` makes the history partitioned by month of receipt, with the partitions of this month and the next ones. The same as `cxsink init-db --partitioned`."
+    ),
+    key!(
         destination.update,
         ValueType::Word(UpdateMode::WORDS),
         "When an event updates the row that already has its key: `always`; `changed`, only if a column would get another value, so an identical redelivery writes nothing; `newer`, only if the event's timestamp is not older than the row's (the timestamp column is then updated as well; it must be a timestamptz, since a timestamp without a zone holds no instant)."

@@ -78,6 +78,10 @@ pub struct DestinationConfig {
     pub password_file: Option<PathBuf>,
     /// The table, with or without its schema.
     pub table: String,
+    /// The table that gets a row for each event; `None`: there is none.
+    pub history_table: Option<String>,
+    /// Whether `init_db` makes that table partitioned by month.
+    pub history_partitioned: bool,
     /// When an event updates the row that already has its key.
     pub update: UpdateMode,
     /// The number of connections that write in parallel.
@@ -191,6 +195,8 @@ impl Default for DestinationConfig {
             url: None,
             password_file: None,
             table: "cxone_events".into(),
+            history_table: None,
+            history_partitioned: false,
             update: UpdateMode::default(),
             connections: 1,
             connect_timeout: Duration::from_secs(10),

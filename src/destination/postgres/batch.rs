@@ -11,6 +11,7 @@ use super::checkpoint::to_bigint;
 use super::connection::{PgResult, Session};
 use super::encode::{ColumnArray, arrays};
 use super::fresh::Split;
+use super::history;
 use super::server::not_connected;
 use super::statement::{Form, Upsert, UpsertOutcome};
 use crate::destination::{Applied, Fence, Write};
@@ -75,9 +76,9 @@ impl Upserts {
     /// Runs the unfenced statement with no rows.
     pub(super) fn try_empty(&mut self, session: &mut Session, plan: &Plan, timeout: Duration) -> Result<()> {
         let rows = Rows::new(Arc::new(plan.clone()));
-        let arrays = arrays(&rows, &[]);
+        let (arrays, history) = (arrays(&rows, &[]), history::Parameters::new(&Write::nothing(&rows)));
         let Variant { upsert, nonce, .. } = self.variant(Form { fenced: false, late: false, split: false })?;
-        let typed = with_types(&parameters(nonce, &arrays, None), upsert);
+        let typed = with_types(&parameters(nonce, &arrays, None, &history), upsert);
         session.run("trying the upsert", timeout, |client| client.query_typed(&upsert.sql, &typed)).map(drop)
     }
 
@@ -116,7 +117,8 @@ impl Upserts {
             variant.prepare(session, options.timeout)?;
         }
         let fence = write.fence.map(Positions::new).transpose()?;
-        let parameters = parameters(&variant.nonce, arrays, fence.as_ref());
+        let history = history::Parameters::new(write);
+        let parameters = parameters(&variant.nonce, arrays, fence.as_ref(), &history);
         let statement = variant.prepared.as_ref().filter(|_| !options.unnamed_only);
         let run = |client: &mut Client| {
             let rows = match statement {
@@ -222,12 +224,14 @@ pub(super) fn parameters<'a>(
     nonce: &'a String,
     arrays: &'a [ColumnArray<'a>],
     fence: Option<&'a Positions<'a>>,
+    history: &'a history::Parameters<'a>,
 ) -> Vec<&'a (dyn ToSql + Sync)> {
     let mut parameters: Vec<&(dyn ToSql + Sync)> = vec![nonce];
     parameters.extend(arrays.iter().map(|array| array as &(dyn ToSql + Sync)));
     if let Some(fence) = fence {
         parameters.extend([&fence.spool_id as &(dyn ToSql + Sync), &fence.owner, &fence.from, &fence.to]);
     }
+    history.push(&mut parameters);
     parameters
 }
 

@@ -32,6 +32,8 @@ pub(super) struct Relation {
     pub(super) has_checkpoint: bool,
     /// Whether an INSERT does to a new row what an upsert does.
     pub(super) takes_plain_inserts: bool,
+    /// The table of the history, with its schema.
+    pub(super) history: Option<TableName>,
 }
 
 impl Relation {
@@ -57,6 +59,7 @@ fn read_found(row: &Row) -> PgResult<Found> {
         partitioned: kind == "p",
         has_checkpoint: row.try_get(4)?,
         takes_plain_inserts: row.try_get(5)?,
+        history: None,
     };
     Ok(Found { oid: row.try_get(0)?, relation, kind })
 }
@@ -99,9 +102,27 @@ pub(super) fn read(
             has_times_as_text: false,
             is_guarded: is_so(&guards())?,
             relates_rows: is_so(&relations())?,
+            history: None,
         })
     })?;
     Ok((relation, table))
+}
+
+/// Reads the table of the history.
+pub(super) fn read_history(
+    session: &mut Session,
+    configured: &str,
+    name: &TableName,
+    timeout: Duration,
+) -> Result<(TableName, Table)> {
+    let (relation, table) = read(session, configured, name, timeout).map_err(|error| match error.sqlstate() {
+        Some(UNDEFINED_TABLE) => error.with_hint(
+            "run `cxsink init-db` or call init_db, which creates it, or set destination.history_table to an existing table",
+        ),
+        Some(WRONG_OBJECT_TYPE) => error.with_hint("set destination.history_table to a table"),
+        _ => error,
+    })?;
+    Ok((relation.name, table))
 }
 
 /// `configured` is the name as the user wrote it.

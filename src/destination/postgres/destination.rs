@@ -11,20 +11,22 @@ use super::checkpoint::or_without_owner;
 use super::connection::indicates_pooler;
 use super::fresh::FreshKeys;
 use super::server::{Server, not_connected};
-use super::{checkpoint, examine, init_db, late, refused_column};
+use super::{checkpoint, examine, init_db, init_history, late, refused_column};
 use crate::config::{DestinationConfig, TlsConfig};
-use crate::destination::names::TableName;
+use crate::destination::names::{self, TableName};
+use crate::destination::new_history;
 use crate::destination::{Applied, Checkpoint, Destination, Examination, Trial, Write};
 use crate::error::{Class, Error, ErrorKind, Result};
 use crate::report::finding::Finding;
 use crate::rows::batch::Rows;
-use crate::rows::{NewTable, Plan, Table};
+use crate::rows::{NewHistory, NewTable, Plan, Table};
 use crate::threads::stop_signal::StopSignal;
 
 /// A table in PostgreSQL.
 pub(crate) struct PostgresDestination {
     pub(super) server: Server,
     pub(super) table: TableName,
+    history: Option<TableName>,
     /// Distinguishes our statements from another process's: see `statement`.
     nonce: String,
     /// Set once a pooler has shown that it does not keep prepared statements.
@@ -50,6 +52,7 @@ impl PostgresDestination {
         Ok(Self {
             server: Server::new(config, tls, abort)?,
             table: TableName::parse(&config.table)?,
+            history: TableName::of_history(config)?,
             nonce: std::iter::repeat_with(fastrand::alphanumeric).take(16).collect(),
             unnamed_only: false,
             relation: None,
@@ -83,8 +86,19 @@ impl PostgresDestination {
     }
 
     fn read_catalogue(&mut self) -> Result<(Relation, Table)> {
-        let (timeout, configured) = (self.server.timeout(), self.server.config().table.clone());
-        catalogue::read(self.server.session()?, &configured, &self.table, timeout)
+        let (timeout, config) = (self.server.timeout(), self.server.config());
+        let (configured, history_configured) = (config.table.clone(), config.history_table.clone().unwrap_or_default());
+        let session = self.server.session()?;
+        let (mut relation, mut table) = catalogue::read(session, &configured, &self.table, timeout)?;
+        if let Some(name) = &self.history {
+            let (name, history) = catalogue::read_history(session, &history_configured, name, timeout)?;
+            if name == relation.name || name == relation.name.checkpoint() {
+                return Err(names::not_another_table(&history_configured));
+            }
+            relation.history = Some(name);
+            table.history = Some(Box::new(history));
+        }
+        Ok((relation, table))
     }
 
     /// Another table may have taken the name.
@@ -206,6 +220,16 @@ impl PostgresDestination {
         }
     }
 
+    fn try_init_history(&mut self, new: &NewHistory) -> Result<()> {
+        let Some(name) = self.history.clone() else { return Ok(()) };
+        let (timeout, configured) = (self.server.timeout(), self.server.config().table.clone());
+        let session = self.server.ensure_session()?;
+        let (_, table) = catalogue::read(session, &configured, &self.table, timeout)?;
+        let name = catalogue::find(session, &name, timeout)?.map_or(name, |found| found.relation.name);
+        let create = init_history::table(&name, &new_history::of_table(new, &table), new);
+        init_history::run(session, std::iter::once(create).chain(init_history::partitions(&name, new)?), timeout)
+    }
+
     fn try_peek(&mut self, count: usize) -> Result<Vec<Vec<Option<String>>>> {
         let timeout = self.server.timeout();
         let select = format!("SELECT * FROM {} ORDER BY 1 LIMIT {count}", self.table.quoted());
@@ -266,6 +290,16 @@ impl Destination for PostgresDestination {
         init_db::sql(&self.table, own)
     }
 
+    fn init_history(&mut self, history: &NewHistory) -> Result<()> {
+        self.call(|destination| destination.try_init_history(history))
+    }
+
+    fn init_history_sql(&self, own: Option<&NewTable>, history: &NewHistory) -> Result<String> {
+        let Some(name) = &self.history else { return Ok(String::new()) };
+        let table = init_history::table(name, &init_db::definitions(own, history), history);
+        Ok(table + &init_history::partitions(name, history)?.concat())
+    }
+
     fn peek(&mut self, count: usize) -> Result<Vec<Vec<Option<String>>>> {
         self.call(|destination| destination.try_peek(count))
     }
@@ -279,7 +313,9 @@ impl Destination for PostgresDestination {
     }
 
     fn examine(&mut self, what: Examination<'_>) -> Result<Option<Finding>> {
-        self.call(|destination| examine::examine(&mut destination.server, &destination.table, what))
+        self.call(|PostgresDestination { server, table, history, .. }| {
+            examine::examine(server, table, history.as_ref(), what)
+        })
     }
 
     fn apply(&mut self, write: &Write<'_>) -> Result<Applied> {

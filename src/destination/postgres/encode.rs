@@ -28,7 +28,7 @@ impl<'a> ColumnArray<'a> {
         Self { rows, coalesced, column }
     }
 
-    fn values(&self) -> impl Iterator<Item = Value> {
+    fn values(&self) -> impl ExactSizeIterator<Item = Value> {
         let from_last = self.rows.plan.columns[self.column].role == Role::Updated;
         self.coalesced.iter().map(move |coalesced| {
             let row = if from_last { coalesced.last } else { coalesced.first };
@@ -63,28 +63,42 @@ impl fmt::Debug for ColumnArray<'_> {
 
 impl ToSql for ColumnArray<'_> {
     fn to_sql(&self, array: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn StdError + Sync + Send>> {
-        let element = element_type(array).ok_or(WrongType)?;
-        let len = i32::try_from(self.coalesced.len())?;
-        // The number of dimensions (none for an empty array), whether nulls may follow, the elements' type.
-        out.put_i32(i32::from(len > 0));
-        out.put_i32(1);
-        out.put_u32(element.oid());
-        if len > 0 {
-            out.put_i32(len);
-            // The index of the first element.
-            out.put_i32(1);
-        }
-        for value in self.values() {
-            put(self.rows, value, &element, out)?;
-        }
-        Ok(IsNull::No)
+        put_array(self.rows, self.values(), array, out)
     }
 
     fn accepts(ty: &Type) -> bool {
-        element_type(ty).is_some()
+        is_array(ty)
     }
 
     to_sql_checked!();
+}
+
+/// Writes the values as an array of this type.
+pub(super) fn put_array(
+    rows: &Rows,
+    values: impl ExactSizeIterator<Item = Value>,
+    array: &Type,
+    out: &mut BytesMut,
+) -> Result<IsNull, Box<dyn StdError + Sync + Send>> {
+    let element = element_type(array).ok_or(WrongType)?;
+    let len = i32::try_from(values.len())?;
+    // The number of dimensions (none for an empty array), whether nulls may follow, the elements' type.
+    out.put_i32(i32::from(len > 0));
+    out.put_i32(1);
+    out.put_u32(element.oid());
+    if len > 0 {
+        out.put_i32(len);
+        // The index of the first element.
+        out.put_i32(1);
+    }
+    for value in values {
+        put(rows, value, &element, out)?;
+    }
+    Ok(IsNull::No)
+}
+
+pub(super) fn is_array(ty: &Type) -> bool {
+    element_type(ty).is_some()
 }
 
 fn element_type(array: &Type) -> Option<Type> {

@@ -1,9 +1,10 @@
 //! The SQL of `cxsink init-db`: the default table, or the one of a mapping, and the checkpoint table. A repetition changes nothing.
 
 use crate::destination::names::{TableName, quote};
+use crate::destination::new_history::{Definition, of_default, of_new_table};
 use crate::destination::new_table::column_lines;
 use crate::error::Error;
-use crate::rows::{ColumnType, NewColumn, NewTable};
+use crate::rows::{ColumnType, NewColumn, NewHistory, NewTable};
 
 /// One process creates the tables at a time: `CREATE TABLE IF NOT EXISTS` itself fails if another transaction creates the same table
 /// at the same moment. The number is "cxsink" in ASCII; the lock ends with the transaction. The path is this user's own: behind a
@@ -40,22 +41,31 @@ CREATE TABLE IF NOT EXISTS {checkpoint} (
     )
 }
 
+const DEFAULT_COLUMNS: [(&str, &str); 12] = [
+    ("id", "bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY"),
+    ("interaction_id", "varchar(255) NOT NULL"),
+    ("timestamp", "timestamptz NOT NULL"),
+    ("type", "varchar(50) NOT NULL"),
+    ("idempotency_key", "varchar(255) COLLATE \"C\" NOT NULL UNIQUE"),
+    ("duration", "integer"),
+    ("disposition", "varchar(255)"),
+    ("queue_name", "varchar(255)"),
+    ("agent_id", "varchar(255)"),
+    ("attributes", "jsonb"),
+    ("created_at", "timestamptz NOT NULL DEFAULT now()"),
+    ("updated_at", "timestamptz NOT NULL DEFAULT now()"),
+];
+
 fn default_columns() -> String {
-    let (timestamp, kind) = (quote("timestamp"), quote("type"));
-    format!(
-        "    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    interaction_id varchar(255) NOT NULL,
-    {timestamp} timestamptz NOT NULL,
-    {kind} varchar(50) NOT NULL,
-    idempotency_key varchar(255) COLLATE \"C\" NOT NULL UNIQUE,
-    duration integer,
-    disposition varchar(255),
-    queue_name varchar(255),
-    agent_id varchar(255),
-    attributes jsonb,
-    created_at timestamptz NOT NULL DEFAULT now(),
-    updated_at timestamptz NOT NULL DEFAULT now()"
-    )
+    // Without quotes where none are needed: these lines are read.
+    let name = |name: &str| if matches!(name, "timestamp" | "type") { quote(name) } else { name.into() };
+    let lines = DEFAULT_COLUMNS.map(|(column, definition)| format!("    {} {definition}", name(column)));
+    lines.join(",\n")
+}
+
+/// The mapped columns of the table that [`sql`] creates.
+pub(super) fn definitions(own: Option<&NewTable>, history: &NewHistory) -> Vec<Definition> {
+    own.map_or_else(|| of_default(history, &DEFAULT_COLUMNS), |own| of_new_table(own, type_name))
 }
 
 /// Texts of the key in the order of their bytes: the index compares them faster than by the rules of a language.

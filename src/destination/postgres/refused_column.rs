@@ -19,7 +19,7 @@ pub(super) fn named(session: &mut Session, error: Error, write: &Write<'_>, time
         return error;
     }
     let rows = write.rows;
-    let columns = rows.plan.row_columns().iter().enumerate().filter(|(_, column)| column.may_be_refused());
+    let columns = rows.plan.stored_columns().enumerate().filter(|(_, column)| column.may_be_refused());
     for (index, column) in columns {
         let row = if column.role == Role::Updated { row.last } else { row.first };
         let value = rows.value(row as usize, index);

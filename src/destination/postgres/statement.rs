@@ -19,11 +19,12 @@ use postgres::types::Type;
 
 use super::catalogue::Relation;
 use super::connection::PgResult;
+use super::history;
 use crate::destination::names::quote;
 use crate::rows::{ColumnSource, ColumnType, OnConflict, OnlyIf, Plan};
 
 /// SQL and the types of its parameters: the nonce, an array for each of the plan's row columns, in the split form another one for the
-/// rows with fresh keys, and with a fence spool id, owner, position to move from, position to move to.
+/// rows with fresh keys, and with a fence spool id, owner, position to move from, position to move to; then those of the history.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Upsert {
     pub(super) sql: String,
@@ -79,6 +80,8 @@ impl Upsert {
         } else {
             (ours.as_str(), "1::bigint")
         };
+        history::push_insert(&mut sql, plan, relation, condition, types.len() + 1, late);
+        types.extend(history::types(plan));
         if split {
             sql.push_str("fresh AS (\n");
             push_insert(&mut sql, plan, relation, &from_lists(plan, 2 + plan.width), condition);
@@ -195,11 +198,11 @@ fn push_counts(sql: &mut String, plan: &Plan, relation: &Relation, ours: &str, m
     );
 }
 
-fn list(items: impl Iterator<Item = String>) -> String {
+pub(super) fn list(items: impl Iterator<Item = String>) -> String {
     items.collect::<Vec<_>>().join(", ")
 }
 
-fn push(sql: &mut String, text: std::fmt::Arguments<'_>) {
+pub(super) fn push(sql: &mut String, text: std::fmt::Arguments<'_>) {
     // Writing to a String cannot fail.
     let _ = sql.write_fmt(text);
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::batch::{RunOptions, Upserts, Variant, begin_limited, parameters, with_types};
 use super::connection::Session;
 use super::encode::arrays;
+use super::history;
 use crate::destination::{Trial, Write};
 use crate::error::{Error, Result};
 use crate::rows::batch::Rows;
@@ -39,7 +40,7 @@ impl Upserts {
         timeout: Duration,
     ) -> Result<Trial> {
         let none = Rows::new(Arc::clone(&suspect.rows.plan));
-        self.write(session, &Write { rows: &none, coalesced: &[], fence: None, is_late: false }, timeout)?;
+        self.write(session, &Write::nothing(&none), timeout)?;
         run(session, timeout, "SAVEPOINT cxsink_trial")?;
         let Some(refusal) = self.try_one(session, suspect, timeout)? else {
             return Ok(Trial { refusal: None, witness: None });
@@ -68,9 +69,9 @@ impl Upserts {
     }
 
     fn write(&self, session: &mut Session, write: &Write<'_>, timeout: Duration) -> Result<()> {
-        let arrays = arrays(write.rows, write.coalesced);
+        let (arrays, history) = (arrays(write.rows, write.coalesced), history::Parameters::new(write));
         let Variant { upsert, nonce, .. } = self.unfenced()?;
-        let typed = with_types(&parameters(nonce, &arrays, None), upsert);
+        let typed = with_types(&parameters(nonce, &arrays, None, &history), upsert);
         session.run("writing a batch", timeout, |client| client.query_typed(&upsert.sql, &typed)).map(drop)
     }
 }

@@ -3,6 +3,7 @@
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ToSql, TransactionBehavior, params_from_iter};
 
+use super::history;
 use super::statement::Statements;
 use crate::destination::{Applied, Trial, Write};
 use crate::error::{Error, Result};
@@ -91,6 +92,9 @@ fn upsert_rows<'p>(
             (_, false) => inserted += 1,
             (_, true) => updated += 1,
         }
+    }
+    if let Some(sql) = &statements.history {
+        history::insert(transaction, sql, write, &now)?;
     }
     Ok(Applied::Committed { inserted, updated })
 }

@@ -54,6 +54,7 @@ pub(super) fn read_table(connection: &Connection, table: &str) -> rusqlite::Resu
         is_guarded,
         // There is one connection, so the order of arrival costs nothing.
         relates_rows: is_guarded,
+        history: None,
     })
 }
 

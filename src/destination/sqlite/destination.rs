@@ -10,18 +10,19 @@ use rusqlite::types::ValueRef;
 use super::apply::{apply, trial};
 use super::catalogue::read_table;
 use super::errors::{not_connected, sqlite_error};
-use super::init_db::init_db_sql;
+use super::init_db::{definitions, init_db_sql};
 use super::statement::Statements;
-use super::{checkpoint, examine, late};
+use super::{checkpoint, examine, history, late};
 use crate::config::DestinationConfig;
 use crate::destination::checkpoint::moved;
-use crate::destination::names::TableName;
+use crate::destination::names::{CHECKPOINT, TableName, not_another_table};
+use crate::destination::new_history;
 use crate::destination::{Applied, Checkpoint, Destination, Examination, Trial, Write};
 use crate::error::{Class, Error, ErrorKind, Result};
 use crate::files::sqlite::{self, IN_MEMORY};
 use crate::report::finding::Finding;
 use crate::rows::batch::Rows;
-use crate::rows::{NewTable, Plan, Table};
+use crate::rows::{NewHistory, NewTable, Plan, Table};
 use crate::threads::stop_signal::{InterruptGuard, StopSignal};
 
 /// Short, because nothing interrupts this wait; the writer tries again.
@@ -33,6 +34,7 @@ const INIT_TIMEOUT: Duration = Duration::from_secs(30);
 pub(crate) struct SqliteDestination {
     path: PathBuf,
     table: TableName,
+    history: Option<TableName>,
     abort: StopSignal,
     file: Option<OpenFile>,
 }
@@ -49,7 +51,8 @@ impl SqliteDestination {
         // Resolved once: the process may change its directory later.
         let path =
             if path == IN_MEMORY { PathBuf::from(path) } else { path::absolute(path).unwrap_or_else(|_| path.into()) };
-        Ok(Self { path, table: TableName::parse(&config.table)?, abort, file: None })
+        let (table, history) = (TableName::parse(&config.table)?, TableName::of_history(config)?);
+        Ok(Self { path, table, history, abort, file: None })
     }
 
     fn open_file(&self) -> Result<Connection> {
@@ -69,11 +72,21 @@ impl SqliteDestination {
         create.map_err(|error| self.error("creating the tables in", &error))
     }
 
-    fn read_table(&self, connection: &Connection) -> Result<Table> {
-        let table =
-            read_table(connection, &self.table.name).map_err(|error| self.error("reading the table in", &error))?;
+    /// The table, and the history if there is one.
+    fn read_tables(&self, connection: &Connection) -> Result<Table> {
+        if let Some(TableName { name, .. }) = &self.history
+            && [self.table.name.as_str(), CHECKPOINT].iter().any(|other| name.eq_ignore_ascii_case(other))
+        {
+            return Err(not_another_table(name));
+        }
+        let history = self.history.as_ref().map(|name| self.read_table(connection, name)).transpose()?;
+        Ok(Table { history: history.map(Box::new), ..self.read_table(connection, &self.table)? })
+    }
+
+    fn read_table(&self, connection: &Connection, name: &TableName) -> Result<Table> {
+        let table = read_table(connection, &name.name).map_err(|error| self.error("reading the table in", &error))?;
         if table.columns.is_empty() {
-            let message = format!("the SQLite database {} has no table {}", self.path.display(), self.table.quoted());
+            let message = format!("the SQLite database {} has no table {}", self.path.display(), name.quoted());
             return Err(Error::new(ErrorKind::Database, message)
                 .with_class(Class::Mismatch)
                 .with_hint("run `cxsink init-db` or call init_db, which creates it"));
@@ -111,7 +124,7 @@ impl Destination for SqliteDestination {
         let connection = self.open_file()?;
         let handle = connection.get_interrupt_handle();
         let interrupt = self.abort.on_set(move || handle.interrupt());
-        let table = self.read_table(&connection)?;
+        let table = self.read_tables(&connection)?;
         checkpoint::add_owner_column(&connection)
             .map_err(|error| self.error("adding the owner's column in", &error))?;
         self.file = Some(OpenFile { connection, statements: None, _interrupt: interrupt });
@@ -120,12 +133,13 @@ impl Destination for SqliteDestination {
 
     fn table(&mut self) -> Result<Table> {
         let file = self.file.as_ref().ok_or_else(|| not_connected(&self.path))?;
-        self.read_table(&file.connection)
+        self.read_tables(&file.connection)
     }
 
     fn prepare(&mut self, plan: &Arc<Plan>) -> Result<()> {
-        let table = self.table.clone();
-        let statements = self.run("reading the table in", |connection| Statements::new(connection, plan, &table))?;
+        let (table, history) = (self.table.clone(), self.history.clone());
+        let new = |connection: &mut Connection| Statements::new(connection, plan, &table, history.as_ref());
+        let statements = self.run("reading the table in", new)?;
         self.file()?.statements = Some(statements);
         Ok(())
     }
@@ -163,6 +177,23 @@ impl Destination for SqliteDestination {
         init_db_sql(&self.table.quoted(), own)
     }
 
+    fn init_history(&mut self, new: &NewHistory) -> Result<()> {
+        let Some(name) = &self.history else { return Ok(()) };
+        without_partitions(new)?;
+        let connection = self.open_file()?;
+        let table = self.read_table(&connection, &self.table)?;
+        let create = history::create_sql(name, &new_history::of_table(new, &table));
+        connection
+            .busy_timeout(INIT_TIMEOUT)
+            .and_then(|()| connection.execute_batch(&create))
+            .map_err(|error| self.error("creating the history in", &error))
+    }
+
+    fn init_history_sql(&self, own: Option<&NewTable>, new: &NewHistory) -> Result<String> {
+        without_partitions(new)?;
+        Ok(self.history.as_ref().map_or_else(String::new, |name| history::create_sql(name, &definitions(own, new))))
+    }
+
     fn peek(&mut self, count: usize) -> Result<Vec<Vec<Option<String>>>> {
         let select = format!("SELECT * FROM {} ORDER BY 1 LIMIT {count}", self.table.quoted());
         self.run("reading", |connection| {
@@ -180,7 +211,7 @@ impl Destination for SqliteDestination {
     }
 
     fn examine(&mut self, what: Examination<'_>) -> Result<Option<Finding>> {
-        let (path, table) = (self.path.clone(), self.table.clone());
+        let (path, table, history) = (self.path.clone(), self.table.clone(), self.history.clone());
         match what {
             Examination::Names
             | Examination::Tcp
@@ -190,7 +221,11 @@ impl Destination for SqliteDestination {
             | Examination::Key(_) => Ok(None),
             Examination::Connection => examine::file(&path).map(Some),
             Examination::Privileges(plan) => {
-                examine::writing(&mut self.file()?.connection, &path, &table, plan).map(Some)
+                examine::writing(&mut self.file()?.connection, &path, &table, None, plan).map(Some)
+            }
+            Examination::History(plan) => {
+                let connection = &mut self.file()?.connection;
+                examine::writing(connection, &path, &table, history.as_ref(), plan).map(Some)
             }
             Examination::Checkpoint => examine::checkpoint(&self.file()?.connection, &path).map(Some),
         }
@@ -215,6 +250,13 @@ impl Destination for SqliteDestination {
         let trial = trial(&mut file.connection, statements, suspect, witnesses, mapped);
         trial.map_err(|error| self.close_after(error))
     }
+}
+
+fn without_partitions(history: &NewHistory) -> Result<()> {
+    if history.months.is_empty() {
+        return Ok(());
+    }
+    Err(Error::config("destination.history_partitioned: SQLite has no partitions").with_hint("unset it"))
 }
 
 fn as_text(value: ValueRef<'_>) -> Option<String> {

@@ -25,16 +25,26 @@ pub(super) fn file(path: &Path) -> Result<Finding> {
 }
 
 /// Begins to write, compiles the statements and rolls back.
-pub(super) fn writing(connection: &mut Connection, path: &Path, table: &TableName, plan: &Plan) -> Result<Finding> {
+pub(super) fn writing(
+    connection: &mut Connection,
+    path: &Path,
+    table: &TableName,
+    history: Option<&TableName>,
+    plan: &Plan,
+) -> Result<Finding> {
     let mut attempt = || -> rusqlite::Result<()> {
-        let statements = Statements::new(connection, plan, table)?;
+        let statements = Statements::new(connection, plan, table, history)?;
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         transaction.prepare(&statements.find)?;
         transaction.prepare(&statements.upsert)?;
+        if let Some(insert) = &statements.history {
+            transaction.prepare(insert)?;
+        }
         transaction.rollback()
     };
     attempt().map_err(|error| sqlite_error(path, "writing to", &error))?;
-    Ok(Finding::good(format!("{} is writable", path.display())))
+    let what = history.map_or_else(|| path.display().to_string(), TableName::quoted);
+    Ok(Finding::good(format!("{what} is writable")))
 }
 
 pub(super) fn checkpoint(connection: &Connection, path: &Path) -> Result<Finding> {

@@ -1,8 +1,9 @@
 //! The SQL of `init-db`: the default table, or the one of a mapping, and the checkpoint table. A repetition changes nothing.
 
 use crate::destination::names::CHECKPOINT;
+use crate::destination::new_history::{Definition, of_default, of_new_table};
 use crate::destination::new_table::column_lines;
-use crate::rows::{ColumnType, NewTable};
+use crate::rows::{ColumnType, NewHistory, NewTable};
 
 const NOW: &str = "DEFAULT (strftime('%Y-%m-%dT%H:%M:%f000Z'))";
 
@@ -22,21 +23,32 @@ CREATE TABLE IF NOT EXISTS {CHECKPOINT} (
     )
 }
 
+const DEFAULT_COLUMNS: [(&str, &str); 12] = [
+    ("id", "INTEGER PRIMARY KEY"),
+    ("interaction_id", "VARCHAR(255) NOT NULL"),
+    ("timestamp", "TIMESTAMPTZ NOT NULL"),
+    ("type", "VARCHAR(50) NOT NULL"),
+    ("idempotency_key", "VARCHAR(255) NOT NULL UNIQUE"),
+    ("duration", "INTEGER"),
+    ("disposition", "VARCHAR(255)"),
+    ("queue_name", "VARCHAR(255)"),
+    ("agent_id", "VARCHAR(255)"),
+    ("attributes", "JSON"),
+    ("created_at", "TIMESTAMPTZ NOT NULL "),
+    ("updated_at", "TIMESTAMPTZ NOT NULL "),
+];
+
 fn default_columns() -> String {
-    format!(
-        "  id INTEGER PRIMARY KEY,
-  interaction_id VARCHAR(255) NOT NULL,
-  timestamp TIMESTAMPTZ NOT NULL,
-  type VARCHAR(50) NOT NULL,
-  idempotency_key VARCHAR(255) NOT NULL UNIQUE,
-  duration INTEGER,
-  disposition VARCHAR(255),
-  queue_name VARCHAR(255),
-  agent_id VARCHAR(255),
-  attributes JSON,
-  created_at TIMESTAMPTZ NOT NULL {NOW},
-  updated_at TIMESTAMPTZ NOT NULL {NOW}"
-    )
+    let line = |(name, definition): (&str, &str)| {
+        let default = if definition.ends_with(' ') { NOW } else { "" };
+        format!("  {name} {definition}{default}")
+    };
+    DEFAULT_COLUMNS.map(line).join(",\n")
+}
+
+/// The mapped columns of the table that [`init_db_sql`] creates.
+pub(super) fn definitions(own: Option<&NewTable>, history: &NewHistory) -> Vec<Definition> {
+    own.map_or_else(|| of_default(history, &DEFAULT_COLUMNS), |own| of_new_table(own, type_name))
 }
 
 /// The catalogue reads these names back as the same types.

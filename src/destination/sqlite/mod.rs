@@ -9,6 +9,7 @@ mod checkpoint;
 mod destination;
 mod errors;
 mod examine;
+mod history;
 mod init_db;
 mod late;
 mod statement;

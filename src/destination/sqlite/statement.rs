@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use rusqlite::Connection;
 
 use super::catalogue::key_collations;
+use super::history;
 use crate::destination::names::{TableName, quote};
 use crate::rows::{OnConflict, OnlyIf, Plan, PlanColumn};
 
@@ -15,10 +16,17 @@ pub(super) struct Statements {
     pub(super) upsert: String,
     /// For late events.
     pub(super) late: String,
+    /// The insert into the history, if there is one.
+    pub(super) history: Option<String>,
 }
 
 impl Statements {
-    pub(super) fn new(connection: &Connection, plan: &Plan, table: &TableName) -> rusqlite::Result<Self> {
+    pub(super) fn new(
+        connection: &Connection,
+        plan: &Plan,
+        table: &TableName,
+        history: Option<&TableName>,
+    ) -> rusqlite::Result<Self> {
         let key: Vec<&str> = plan.key.iter().map(|&index| plan.columns[index].name.as_str()).collect();
         let collations = key_collations(connection, &table.name, &key)?;
         let table = table.quoted();
@@ -26,6 +34,7 @@ impl Statements {
             find: find_sql(&key, collations.as_deref(), &table),
             upsert: upsert_sql(plan, &table, plan.on_conflict()),
             late: upsert_sql(plan, &table, plan.on_conflict_of_late()),
+            history: history::insert_sql(plan, history),
         })
     }
 }

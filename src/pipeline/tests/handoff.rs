@@ -21,6 +21,7 @@ pub(crate) fn plan() -> Arc<Plan> {
         has_times_as_text: false,
         is_guarded: false,
         relates_rows: false,
+        history: None,
     };
     let mut mapping = MappingConfig::default();
     mapping.columns = vec![("k".into(), "/k".into())];

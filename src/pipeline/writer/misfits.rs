@@ -69,7 +69,7 @@ impl Writer {
 
     /// Every column is proven that has a value in one of the rows.
     fn prove_columns(&mut self, rows: &Rows) {
-        for (index, column) in rows.plan.row_columns().iter().enumerate() {
+        for (index, column) in rows.plan.stored_columns().enumerate() {
             let has_value = |row| rows.value(row, index) != Value::Null;
             if !self.trials.columns.is_proven(&column.name) && (0..rows.len()).any(has_value) {
                 self.trials.columns.prove(&column.name);

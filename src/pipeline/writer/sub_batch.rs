@@ -217,7 +217,9 @@ impl Writer {
         // The statement only counts them.
         let superseded_rows = if is_late { self.destination.superseded(rows, sub_batch.rows) } else { Ok(Vec::new()) };
         let applied = superseded_rows.and_then(|superseded| {
-            self.destination.apply(&Write { rows, coalesced, fence, is_late }).map(|applied| (applied, superseded))
+            let (events, spool_id) = (sub_batch.rows, self.spool.id());
+            let write = Write { rows, coalesced, fence, is_late, events, spool_id };
+            self.destination.apply(&write).map(|applied| (applied, superseded))
         });
         let error = match applied {
             Ok((Applied::Committed { inserted, updated }, superseded_rows)) => {

@@ -72,11 +72,13 @@ impl Trials {
         let plan = &suspect.plan;
         let is_key = |column: usize| plan.key.contains(&column);
         let mut variants = Rows::new(Arc::clone(plan));
-        variants.push_row(0, |column| (is_key(column) || plan.columns[column].required).then_some((suspect, 0)));
+        let place = (suspect, 0);
+        let required: Vec<bool> = plan.stored_columns().map(|column| column.required).collect();
+        variants.push_row(place, |column| (is_key(column) || required[column]).then_some(place));
         if let Some(last) = self.last_row.as_ref().filter(|last| last.plan == *plan) {
-            variants.push_row(0, |column| Some((if is_key(column) { suspect } else { last }, 0)));
+            variants.push_row(place, |column| Some((if is_key(column) { suspect } else { last }, 0)));
             if refusal.constraint().is_some() {
-                variants.push_row(0, |_| Some((last, 0)));
+                variants.push_row(place, |_| Some((last, 0)));
             }
         }
         variants
@@ -85,6 +87,6 @@ impl Trials {
 
 pub(super) fn one_row(rows: &Rows, row: usize) -> Rows {
     let mut one = Rows::new(Arc::clone(&rows.plan));
-    one.push_row(rows.offsets[row], |_| Some((rows, row)));
+    one.push_row((rows, row), |_| Some((rows, row)));
     one
 }

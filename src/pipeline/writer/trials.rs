@@ -155,10 +155,11 @@ impl Writer {
     }
 
     fn try_beside(&mut self, suspect: &Rows, witnesses: &Rows) -> Result<Trial> {
-        let each: Vec<[Coalesced; 1]> =
-            (0..).take(witnesses.len()).map(|row| [Coalesced { first: row, last: row }]).collect();
-        let witnesses: Vec<Write<'_>> = each.iter().map(|one| unfenced(witnesses, one)).collect();
-        self.destination.trial(&unfenced(suspect, &[Coalesced { first: 0, last: 0 }]), &witnesses)
+        let each = |rows: &Rows| (0..).take(rows.len()).map(One::new).collect::<Vec<_>>();
+        let (suspects, others) = (each(suspect), each(witnesses));
+        let spool_id = self.spool.id();
+        let witnesses: Vec<Write<'_>> = others.iter().map(|one| one.write(witnesses, spool_id)).collect();
+        self.destination.trial(&suspects[0].write(suspect, spool_id), &witnesses)
     }
 
     /// Reads events from the spool and maps those that are valid; returns the offset behind the last one, or `None` if there is none.
@@ -176,8 +177,21 @@ impl Writer {
     }
 }
 
-fn unfenced<'a>(rows: &'a Rows, coalesced: &'a [Coalesced]) -> Write<'a> {
-    Write { rows, coalesced, fence: None, is_late: false }
+/// One row by itself.
+struct One {
+    coalesced: [Coalesced; 1],
+    events: [u32; 1],
+}
+
+impl One {
+    fn new(row: u32) -> Self {
+        Self { coalesced: [Coalesced { first: row, last: row }], events: [row] }
+    }
+
+    /// Without a fence.
+    fn write<'a>(&'a self, rows: &'a Rows, spool_id: &'a str) -> Write<'a> {
+        Write { rows, coalesced: &self.coalesced, fence: None, is_late: false, events: &self.events, spool_id }
+    }
 }
 
 /// The part of a refusal that events share which are refused for the same reason.

@@ -116,7 +116,7 @@ struct Known {
 impl ColumnJudge {
     /// Takes note of the columns as they are now. Those that have changed must be proven again.
     pub(super) fn note_plan(&mut self, plan: &Plan) {
-        for column in plan.row_columns() {
+        for column in plan.stored_columns() {
             let (column_type, required) = (&column.column_type, column.required);
             let is_same = |known: &Known| known.column_type == *column_type && known.required == required;
             let known = self.columns.get(&column.name);

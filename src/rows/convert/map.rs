@@ -31,7 +31,7 @@ pub(crate) fn map_event(event: &ParsedEvent<'_>, arrival: Arrival, rows: &mut Ro
     let numbers = Numbers::new(event);
     let (values_before, text_before) = (rows.values.len(), rows.text.len());
     let mut mismatches = Vec::new();
-    for column in plan.row_columns() {
+    for column in plan.stored_columns() {
         let value = match &column.source {
             ColumnSource::Pointer(tokens) => match resolve(&event.json, tokens) {
                 None | Some(Json::Null) => Ok(Value::Null),
@@ -54,6 +54,7 @@ pub(crate) fn map_event(event: &ParsedEvent<'_>, arrival: Arrival, rows: &mut Ro
     }
     if mismatches.is_empty() {
         rows.offsets.push(arrival.offset);
+        rows.received_at.push(arrival.received_at);
         return Ok(());
     }
     rows.values.truncate(values_before);
@@ -87,7 +88,7 @@ fn offset(offset: u64, column_type: &ColumnType, text: &mut String) -> Value {
 pub(crate) fn key_of(event: &ParsedEvent<'_>, plan: &Arc<Plan>) -> Option<u64> {
     let mut rows = Rows::new(Arc::clone(plan));
     let numbers = Numbers::new(event);
-    for column in plan.row_columns() {
+    for column in plan.stored_columns() {
         let value = match &column.source {
             _ if column.role != Role::Key => Ok(Value::Null),
             ColumnSource::Pointer(tokens) => {

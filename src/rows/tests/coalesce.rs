@@ -33,6 +33,7 @@ fn plan(update_mode: UpdateMode) -> Arc<Plan> {
         has_times_as_text: false,
         is_guarded: false,
         relates_rows: false,
+        history: None,
     };
     let mut mapping = MappingConfig::default();
     mapping.columns = table.columns.iter().map(|c| (c.name.clone(), format!("/{}", c.name).into())).collect();

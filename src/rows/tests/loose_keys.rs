@@ -29,6 +29,7 @@ fn table(key: ColumnType, timestamp: ColumnType) -> Table {
         has_times_as_text: false,
         is_guarded: false,
         relates_rows: false,
+        history: None,
     }
 }
 

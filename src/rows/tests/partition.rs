@@ -26,6 +26,7 @@ fn plan(key: ColumnType) -> Arc<Plan> {
         has_times_as_text: false,
         is_guarded: false,
         relates_rows: false,
+        history: None,
     };
     let mut mapping = MappingConfig::default();
     mapping.columns = vec![("k".into(), "/k".into()), ("n".into(), "/n".into())];

@@ -44,6 +44,7 @@ fn default_table() -> Table {
         has_times_as_text: false,
         is_guarded: false,
         relates_rows: false,
+        history: None,
     }
 }
 
@@ -70,6 +71,7 @@ fn plan_of(column_type: ColumnType) -> Arc<Plan> {
         has_times_as_text: false,
         is_guarded: false,
         relates_rows: false,
+        history: None,
     };
     let mapping = mapping_of("/c");
     Arc::new(Plan::of(&mapping, UpdateMode::Always, &table).unwrap())
@@ -236,6 +238,7 @@ fn pointers_follow_rfc_6901() {
             has_times_as_text: false,
             is_guarded: false,
             relates_rows: false,
+            history: None,
         };
         let mut rows = Rows::new(Arc::new(Plan::of(&mapping, UpdateMode::Always, &table).unwrap()));
         map_json(&json!({"k": "x", "a/b": {"c~d": [10, 20]}, "": 3}), 0, &mut rows).unwrap();

@@ -46,6 +46,7 @@ fn table(column_type: ColumnType) -> Table {
         has_times_as_text: false,
         is_guarded: false,
         relates_rows: false,
+        history: None,
     }
 }
 

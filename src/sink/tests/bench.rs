@@ -99,6 +99,18 @@ impl Destination for Faulty {
         self.inner.init_db_sql(own)
     }
 
+    fn init_history(&mut self, history: &crate::rows::NewHistory) -> Result<()> {
+        self.inner.init_history(history)
+    }
+
+    fn init_history_sql(
+        &self,
+        own: Option<&crate::rows::NewTable>,
+        history: &crate::rows::NewHistory,
+    ) -> Result<String> {
+        self.inner.init_history_sql(own, history)
+    }
+
     fn peek(&mut self, count: usize) -> Result<Vec<Vec<Option<String>>>> {
         self.inner.peek(count)
     }

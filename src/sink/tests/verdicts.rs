@@ -10,7 +10,7 @@ use crate::destination::{Applied, Checkpoint, Destination, Examination, Fence, L
 use crate::error::Class;
 use crate::report::finding::Finding;
 use crate::rows::batch::Rows;
-use crate::rows::{Column, ColumnType, NewTable, Plan, Table};
+use crate::rows::{Column, ColumnType, NewHistory, NewTable, Plan, Table};
 use crate::threads::stop_signal::StopSignal;
 
 /// A database: the table, the checkpoints, and the rules by which it refuses.
@@ -92,6 +92,7 @@ impl Destination for Simulated {
             has_times_as_text: false,
             is_guarded: true,
             relates_rows: false,
+            history: None,
         })
     }
 
@@ -119,6 +120,14 @@ impl Destination for Simulated {
 
     fn init_db_sql(&self, _own: Option<&NewTable>) -> String {
         String::new()
+    }
+
+    fn init_history(&mut self, _history: &NewHistory) -> Result<()> {
+        Ok(())
+    }
+
+    fn init_history_sql(&self, _own: Option<&NewTable>, _history: &NewHistory) -> Result<String> {
+        Ok(String::new())
     }
 
     fn peek(&mut self, _count: usize) -> Result<Vec<Vec<Option<String>>>> {

@@ -11,6 +11,7 @@ use crate::report::finding::Finding;
 pub(in super::super) fn examine(
     server: &mut Server,
     table: &TableName,
+    history: Option<&TableName>,
     what: Examination<'_>,
 ) -> Result<Option<Finding>> {
     match what {
@@ -22,6 +23,9 @@ pub(in super::super) fn examine(
         Examination::Clock => connection::clock(server).map(Some),
         Examination::Key(columns) => key::order(server, table, columns),
         Examination::Privileges(plan) => privileges::upsert(server, table, plan).map(Some),
+        Examination::History(plan) => {
+            history.map(|history| privileges::history(server, table, history, plan)).transpose()
+        }
         Examination::Checkpoint => privileges::checkpoint(server, table).map(Some),
     }
 }

@@ -8,14 +8,16 @@ use postgres::types::Type;
 use crate::destination::checkpoint as shared;
 use crate::destination::names::{TableName, quote};
 use crate::destination::postgres::batch::Upserts;
-use crate::destination::postgres::catalogue::{self, Found};
+use crate::destination::postgres::catalogue::{self, Found, Relation};
 use crate::destination::postgres::checkpoint::or_without_owner;
 use crate::destination::postgres::connection::{INSUFFICIENT_PRIVILEGE, PgResult, Session};
 use crate::destination::postgres::server::Server;
 use crate::error::{Class, Error, ErrorKind, Result};
 use crate::report::finding::Finding;
-use crate::rows::Plan;
+use crate::rows::{HISTORY_IDENTITY, Plan};
 
+/// Of the history. (The columns of ON CONFLICT are read.)
+const APPEND: [&str; 2] = ["SELECT", "INSERT"];
 const WRITE: [&str; 3] = ["SELECT", "INSERT", "UPDATE"];
 
 /// Runs the upsert, as the sink will, with no rows: the server checks every privilege before it looks for rows.
@@ -27,15 +29,48 @@ pub(super) fn upsert(server: &mut Server, table: &TableName, plan: &Arc<Plan>) -
     Upserts::new(plan, &relation, "check")
         .try_empty(session, plan, timeout)
         .map_err(|error| with_grant(error, session, &WRITE, &format!("TABLE {name}"), timeout))?;
-    if let Some(sequence) = forbidden_sequence(session, oid, timeout)? {
-        let message = format!("permission denied for sequence {sequence} (SQLSTATE {INSUFFICIENT_PRIVILEGE})");
-        let error = Error::new(ErrorKind::Database, message)
-            .with_class(Class::Mismatch)
-            .with_sqlstate(INSUFFICIENT_PRIVILEGE)
-            .while_doing(format_args!("filling the default of a column of {name}"));
-        return Err(with_grant(error, session, &["USAGE"], &format!("SEQUENCE {sequence}"), timeout));
-    }
+    check_sequences(session, oid, &name, timeout)?;
     Ok(Finding::good(format!("the upsert into {name} is allowed")))
+}
+
+/// Runs the upsert together with the insert into the history, with no rows. The upsert alone is allowed.
+pub(super) fn history(
+    server: &mut Server,
+    table: &TableName,
+    history: &TableName,
+    plan: &Arc<Plan>,
+) -> Result<Finding> {
+    let timeout = server.timeout();
+    let Found { oid, relation: Relation { name: history, .. }, .. } = find(server, history)?;
+    let relation = Relation { history: Some(history.clone()), ..find(server, table)?.relation };
+    let (session, name) = (server.session()?, history.quoted());
+    Upserts::new(plan, &relation, "check")
+        .try_empty(session, plan, timeout)
+        .map_err(|error| with_grant(error, session, &APPEND, &format!("TABLE {name}"), timeout))?;
+    check_sequences(session, oid, &name, timeout)?;
+    let finding = format!("the insert into {name} is allowed");
+    let knows_events = plan.history.as_ref().is_some_and(|history| !history.identity.is_empty());
+    Ok(if knows_events || relation.has_checkpoint {
+        Finding::good(finding)
+    } else {
+        let identity = HISTORY_IDENTITY.join(", ");
+        Finding::warning(
+            format!("{finding}; but after a crash it may have the last events twice, for want of a unique index"),
+            format!(
+                "CREATE UNIQUE INDEX ON {name} ({identity}); or run `cxsink init-db`, which creates cxsink_checkpoint"
+            ),
+        )
+    })
+}
+
+fn check_sequences(session: &mut Session, oid: u32, name: &str, timeout: Duration) -> Result<()> {
+    let Some(sequence) = forbidden_sequence(session, oid, timeout)? else { return Ok(()) };
+    let message = format!("permission denied for sequence {sequence} (SQLSTATE {INSUFFICIENT_PRIVILEGE})");
+    let error = Error::new(ErrorKind::Database, message)
+        .with_class(Class::Mismatch)
+        .with_sqlstate(INSUFFICIENT_PRIVILEGE)
+        .while_doing(format_args!("filling the default of a column of {name}"));
+    Err(with_grant(error, session, &["USAGE"], &format!("SEQUENCE {sequence}"), timeout))
 }
 
 /// Runs the checkpoint's statements, as the sink will, for no row.

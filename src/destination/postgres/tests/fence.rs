@@ -33,7 +33,7 @@ fn the_checkpoint_moves_with_its_batch_and_only_from_its_position() {
 
     let rows = rows!(&plan, ["a", Value::Int(1)], ["b", Value::Int(2)]);
     let coalesced = each(&rows);
-    let write = |from, to| Write { rows: &rows, coalesced: &coalesced, fence: Some(fence(from, to)), is_late: false };
+    let write = |from, to| Write { fence: Some(fence(from, to)), ..super::write(&rows, &coalesced) };
     assert_eq!(destination.apply(&write(4, 9)).unwrap(), Applied::Fenced);
     assert_eq!(database.query("SELECT count(*) FROM t"), ["0"]);
     assert_eq!(position(&mut destination, "spool"), Some(5), "unchanged");
@@ -43,7 +43,7 @@ fn the_checkpoint_moves_with_its_batch_and_only_from_its_position() {
     assert_eq!(destination.apply(&write(5, 7)).unwrap(), Applied::Fenced);
     assert_eq!(position(&mut destination, "spool"), Some(7));
 
-    let nothing = Write { rows: &rows, coalesced: &[], fence: Some(fence(7, 8)), is_late: false };
+    let nothing = Write { fence: Some(fence(7, 8)), ..super::write(&rows, &[]) };
     assert_eq!(destination.apply(&nothing).unwrap(), committed(0, 0), "a batch of dead letters only");
     assert_eq!(destination.apply(&nothing).unwrap(), Applied::Fenced);
     let no_row = Write { fence: Some(Fence { spool_id: "unknown", ..fence(0, 1) }), ..write(0, 0) };
@@ -60,10 +60,11 @@ fn a_batch_that_fails_leaves_the_checkpoint() {
     let mut destination = ready(&database, &plan);
     create(&mut destination, "spool", 0);
     let rows = rows!(&plan, ["a", Value::Int(1)], ["b", Value::Int(20)]);
-    let write = Write { rows: &rows, coalesced: &each(&rows), fence: Some(fence(0, 2)), is_late: false };
+    let coalesced = each(&rows);
+    let write = Write { fence: Some(fence(0, 2)), ..super::write(&rows, &coalesced) };
     assert_eq!(destination.apply(&write).unwrap_err().sqlstate(), Some("23514"));
     assert_eq!(position(&mut destination, "spool"), Some(0));
-    let half = Write { rows: &rows, coalesced: &each(&rows)[..1], fence: Some(fence(0, 1)), is_late: false };
+    let half = Write { fence: Some(fence(0, 1)), ..super::write(&rows, &coalesced[..1]) };
     assert_eq!(destination.apply(&half).unwrap(), committed(1, 0));
 }
 
@@ -92,7 +93,7 @@ fn a_late_batch_and_its_repetition_apply_once() {
     let mut transaction = late.transaction().unwrap();
     transaction.batch_execute("UPDATE cxsink_checkpoint SET position = 1; INSERT INTO t VALUES ('a', 1)").unwrap();
     let repeated = std::thread::scope(|scope| {
-        let write = Write { rows: &rows, coalesced: &coalesced, fence: Some(fence(0, 1)), is_late: false };
+        let write = Write { fence: Some(fence(0, 1)), ..super::write(&rows, &coalesced) };
         let destination = &mut destination;
         let repeated = scope.spawn(move || destination.apply(&write));
         let waits = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'cxsink' AND wait_event_type = 'Lock' AND datname = current_database()";
@@ -129,7 +130,7 @@ fn a_checkpoint_that_was_taken_over_refuses_its_earlier_owners() {
 
     let rows = rows!(&plan, ["a", Value::Int(1)]);
     let coalesced = each(&rows);
-    let write = |fence| Write { rows: &rows, coalesced: &coalesced, fence: Some(fence), is_late: false };
+    let write = |fence| Write { fence: Some(fence), ..super::write(&rows, &coalesced) };
     assert_eq!(destination.apply(&write(fence(5, 6))).unwrap(), Applied::Fenced);
     assert_eq!(destination.apply(&write(Fence { owner: "next", ..fence(5, 6) })).unwrap(), committed(1, 0));
     destination.replace_checkpoints(&mine, &[checkpoint("spool", 9, Some("me"))]).unwrap_err();

@@ -33,7 +33,7 @@ fn fence(from: u64, to: u64) -> Fence<'static> {
 
 /// Writes the rows, which move the checkpoint from `from` by one.
 pub(super) fn apply_at(destination: &mut PostgresDestination, rows: &Rows, from: u64) -> Result<Applied> {
-    destination.apply(&Write { rows, coalesced: &each(rows), fence: Some(fence(from, from + 1)), is_late: false })
+    destination.apply(&Write { coalesced: &each(rows), fence: Some(fence(from, from + 1)), ..Write::nothing(rows) })
 }
 
 pub(super) fn fenced_table(database: &TestDatabase) -> Arc<Plan> {
@@ -107,7 +107,7 @@ fn a_fence_that_is_lost_inserts_no_fresh_row() {
     assert_eq!(apply_at(&mut destination, &rows, 4).unwrap(), Applied::Fenced);
     let other = Fence { owner: "other", ..fence(5, 6) };
     let rows = rows!(&plan, ["b", Value::Int(1)]);
-    let write = Write { rows: &rows, coalesced: &each(&rows), fence: Some(other), is_late: false };
+    let write = Write { coalesced: &each(&rows), fence: Some(other), ..Write::nothing(&rows) };
     assert_eq!(destination.apply(&write).unwrap(), Applied::Fenced);
     assert_eq!(counts(&probe), (2, 0), "both were tried");
     assert_eq!(database.query("SELECT count(*) FROM t"), ["0"]);
@@ -197,7 +197,7 @@ fn batches_of_other_kinds_are_not_split() {
     let rows = rows!(&plan, ["a", Value::Int(1)], ["b", Value::Int(1)]);
     assert_eq!(apply_all(&mut destination, &rows).unwrap(), committed(2, 0));
     let rows = rows!(&plan, ["c", Value::Int(1)], ["d", Value::Int(1)]);
-    let late = Write { rows: &rows, coalesced: &each(&rows), fence: Some(fence(0, 1)), is_late: true };
+    let late = Write { coalesced: &each(&rows), fence: Some(fence(0, 1)), is_late: true, ..Write::nothing(&rows) };
     assert_eq!(destination.apply(&late).unwrap(), committed(2, 0));
     let rows = rows!(&plan, ["e", Value::Int(1)]);
     assert_eq!(apply_at(&mut destination, &rows, 1).unwrap(), committed(1, 0));

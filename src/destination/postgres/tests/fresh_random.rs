@@ -117,7 +117,7 @@ impl Writer {
     fn apply(&mut self, rows: &Rows, coalesced: &[Coalesced]) -> Applied {
         let fence = Fence { spool_id: self.name, owner: "me", from: self.position, to: self.position + 1 };
         self.position += 1;
-        self.destination.apply(&Write { rows, coalesced, fence: Some(fence), is_late: false }).unwrap()
+        self.destination.apply(&Write { coalesced, fence: Some(fence), ..Write::nothing(rows) }).unwrap()
     }
 }
 
@@ -216,7 +216,7 @@ fn two_sinks_on_one_table_leave_the_newest_of_each_key() {
                     let all: Vec<u32> = (0..u32::try_from(rows.len()).unwrap()).collect();
                     let coalesced = coalesce(&rows, &all);
                     let fence = Fence { spool_id: writer.name, owner: "me", from: round, to: round + 1 };
-                    let write = Write { rows: &rows, coalesced: &coalesced, fence: Some(fence), is_late: false };
+                    let write = Write { coalesced: &coalesced, fence: Some(fence), ..Write::nothing(&rows) };
                     loop {
                         match writer.destination.apply(&write) {
                             Ok(Applied::Committed { inserted, .. }) => {

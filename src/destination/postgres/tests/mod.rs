@@ -8,6 +8,7 @@ mod fence;
 mod fresh;
 mod fresh_concurrent;
 mod fresh_random;
+mod history;
 mod key_order;
 mod pooler;
 mod trial;
@@ -58,6 +59,7 @@ fn plan(table: &str, columns: Vec<PlanColumn>, update_mode: UpdateMode) -> Arc<P
         newer_by: columns.iter().position(|column| column.name == "ts"),
         is_guarded: false,
         relates_rows: false,
+        history: None,
         has_loose_key: false,
         columns,
         update_mode,
@@ -96,6 +98,7 @@ fn push_row(rows: &mut Rows, cells: &[Cell<'_>]) {
         rows.values.push(value);
     }
     rows.offsets.push(rows.offsets.len() as u64);
+    rows.received_at.push(0);
 }
 
 macro_rules! rows {
@@ -112,7 +115,7 @@ fn each(rows: &Rows) -> Vec<Coalesced> {
 }
 
 fn write<'a>(rows: &'a Rows, coalesced: &'a [Coalesced]) -> Write<'a> {
-    Write { rows, coalesced, fence: None, is_late: false }
+    Write { coalesced, ..Write::nothing(rows) }
 }
 
 fn apply_all(destination: &mut PostgresDestination, rows: &Rows) -> Result<Applied> {

@@ -55,6 +55,7 @@ fn another_process_statement_under_our_name_writes_nothing() {
         partitioned: false,
         has_checkpoint: false,
         takes_plain_inserts: true,
+        history: None,
     };
     let others = [
         Upsert::new(&theirs, &relation("other"), "theirs", Form { fenced: false, late: false, split: false }).sql,
