@@ -80,9 +80,10 @@ fn files_are_made_for_their_user_only_whatever_the_umask() {
         let simulate = ["simulate", "--profile", "8x8", "--token-file", "token", "--events", "1"];
         let mut simulator = Running::start(&mut cxsink(folder, umask, &simulate));
         support::wait_until("there is a token", || folder.join("token").exists());
+        // It removes the token when it ends.
+        modes(folder, &mut seen);
         simulator.signal("TERM");
         simulator.wait();
-        modes(folder, &mut seen);
 
         let expected = [
             "below",
