@@ -54,7 +54,7 @@ impl Rules {
             heartbeat_answer,
             ignored,
             ack: ack.map_err(|error| error.while_doing("stream.ack"))?,
-            unwrapper: Unwrapper::new(&config.event),
+            unwrapper: Unwrapper::new(&config.event)?,
         })
     }
 
