@@ -41,7 +41,8 @@ impl Config {
         }
         let id = self.stream.required_id()?;
         if id == "." || id == ".." {
-            return Err(Error::config("stream.id: `.` and `..` are path segments, not ids"));
+            return Err(Error::config("stream.id: `.` and `..` are path segments, not ids")
+                .with_hint("set CXONE_STREAM_ID or stream.id to the id that CXone shows"));
         }
         Ok(self.stream.url.replace(STREAM_ID, &percent::encode(id, percent::RESERVED)))
     }
@@ -193,7 +194,8 @@ impl StreamConfig {
             _ => {}
         }
         if self.heartbeat_answer.is_some() && self.heartbeat.is_none() {
-            return Err(Error::config("stream.heartbeat_answer is set and stream.heartbeat is not"));
+            return Err(Error::config("stream.heartbeat_answer is set and stream.heartbeat is not")
+                .with_hint("set stream.heartbeat to the message that is answered, or remove stream.heartbeat_answer"));
         }
         self.validate_patterns()?;
         self.validate_ack()?;
@@ -248,24 +250,27 @@ impl StreamConfig {
             let lower = name.to_ascii_lowercase();
             let bad = |reason: &str| Error::config(format!("stream.headers: the header {name:?} {reason}"));
             if tungstenite::http::HeaderName::try_from(name.as_str()).is_err() {
-                return Err(bad("has a name that no header has"));
+                return Err(bad("has a name that no header has")
+                    .with_hint("write letters, digits and hyphens, such as X-Tenant"));
             }
             if HEADERS_OF_THE_HANDSHAKE.contains(&lower.as_str()) || lower.starts_with("sec-websocket-") {
-                return Err(bad("belongs to the handshake itself"));
+                return Err(bad("belongs to the handshake itself")
+                    .with_hint("remove it; stream.subprotocol and stream.compression have settings of their own"));
             }
             if lower == "authorization" && self.token_in == TokenIn::Header {
                 return Err(bad("is the place of the token")
                     .with_hint("set stream.token_in = \"none\" for an Authorization header of your own"));
             }
             if !seen.insert(lower) {
-                return Err(bad("is listed twice"));
+                return Err(bad("is listed twice").with_hint("remove one of them, here or in stream.headers_file"));
             }
         }
         for (name, value) in self.all_headers()? {
             if !value.expose().bytes().all(|byte| (0x20..0x7f).contains(&byte)) {
                 return Err(Error::config(format!(
                     "stream.headers: the value of {name:?} has a character that no header may hold"
-                )));
+                ))
+                .with_hint("write printable ASCII characters; encode others as the server expects them"));
             }
         }
         Ok(())
@@ -287,6 +292,33 @@ pub(crate) fn placeholders(ack: &str) -> impl Iterator<Item = (&str, &str)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Secret;
+
+    #[test]
+    fn each_setting_that_cannot_be_has_a_hint() {
+        let check = |change: fn(&mut StreamConfig), why: &str, hint: &str| {
+            let mut stream = StreamConfig::default();
+            change(&mut stream);
+            let error = stream.validate(true).unwrap_err();
+            assert!(error.message().contains(why), "{error}");
+            assert!(error.hint().is_some_and(|found| found.contains(hint)), "{error:?}");
+        };
+        check(
+            |stream| stream.heartbeat_answer = Some(MessagePattern::from_text("pong").unwrap()),
+            "stream.heartbeat is not",
+            "remove stream.heartbeat_answer",
+        );
+        check(|stream| stream.headers = vec![("a b".into(), Secret::from("x"))], "no header has", "such as X-Tenant");
+        check(|stream| stream.headers = vec![("Host".into(), Secret::from("x"))], "the handshake itself", "remove it");
+        check(|stream| stream.headers = vec![("A".into(), Secret::from("é"))], "no header may hold", "ASCII");
+        let twice: fn(&mut StreamConfig) = |stream| {
+            stream.headers = vec![("A".into(), Secret::from("x")), ("a".into(), Secret::from("y"))];
+        };
+        check(twice, "listed twice", "remove one");
+        let mut config = Config::default();
+        config.stream.id = Some("..".into());
+        assert!(config.stream_url().unwrap_err().hint().is_some());
+    }
 
     #[test]
     fn an_acknowledgement_has_the_pointers_of_its_message_only() {

@@ -26,7 +26,7 @@ impl EventRules {
     pub(crate) fn from_config(config: &Config) -> Result<Self> {
         Ok(Self {
             schema: Arc::new(Schema::load(&config.schema, config.stream.event_bytes_max)?),
-            unwrapper: Unwrapper::new(&config.event).map(Arc::new),
+            unwrapper: Unwrapper::new(&config.event)?.map(Arc::new),
             redactor: Redactor::new(config)?.map(Arc::new),
         })
     }

@@ -18,7 +18,6 @@ mod frames;
 mod handle;
 mod handshake;
 mod http;
-mod keys;
 mod options;
 mod profile;
 mod renewal;
@@ -31,8 +30,9 @@ mod stream;
 mod token;
 
 pub use self::handle::Simulator;
-pub use self::keys::OptionKey;
-pub use self::options::{Cut, InvalidKind, InvalidMix, MessageForm, OpenFailure, RetryAfter, SimulatorOptions};
+pub use self::options::{
+    Cut, InvalidKind, InvalidMix, MessageForm, OpenFailure, OptionKey, RetryAfter, SimulatorOptions,
+};
 pub use self::profile::Profile;
 pub use self::report::SimulatorReport;
 pub use self::sequence::{Events, generate};

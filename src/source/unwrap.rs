@@ -9,6 +9,7 @@ use serde::de::{Deserializer as _, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::config::EventConfig;
+use crate::error;
 use crate::event::Burst;
 use crate::source::raw_json::{self, Pointer};
 
@@ -31,21 +32,23 @@ pub(crate) type Reason = String;
 
 impl Unwrapper {
     /// `None` if a message is one event.
-    pub(crate) fn new(settings: &EventConfig) -> Option<Self> {
+    ///
+    /// # Errors
+    /// `Config`: `event.path` is not a JSON pointer.
+    pub(crate) fn new(settings: &EventConfig) -> error::Result<Option<Self>> {
         if *settings == EventConfig::default() {
-            return None;
+            return Ok(None);
         }
         let path = settings.path.as_deref().unwrap_or_default();
         let unit = if settings.lines { "the line" } else { "the message" };
-        Some(Self {
-            // The configuration was validated, and with it the pointer.
-            pointer: Pointer::parse(path).ok()?,
+        Ok(Some(Self {
+            pointer: Pointer::parse(path).map_err(|error| error.while_doing("event.path"))?,
             place: if path.is_empty() { unit.into() } else { path.into() },
             unit,
             each: settings.each,
             lines: settings.lines,
             are_lines_events: settings.path.is_none() && !settings.each,
-        })
+        }))
     }
 
     /// Appends the events of the message, without counting it; returns their number. A message, or a line of one, that cannot be

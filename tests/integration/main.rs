@@ -10,6 +10,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod acknowledgement;
 mod any_table;
 mod architecture;
 mod bad_rows;

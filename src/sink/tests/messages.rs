@@ -79,7 +79,7 @@ impl Bench {
         let sink = Sink::open(&self.config).unwrap();
         let bursts =
             bursts.iter().map(|burst| burst.iter().map(|message| message.as_ref().to_vec()).collect()).collect();
-        let source = Messages { bursts, unwrapper: Unwrapper::new(&self.config.event) };
+        let source = Messages { bursts, unwrapper: Unwrapper::new(&self.config.event).unwrap() };
         let abort = StopSignal::new();
         let link = Link { destination: open_destination(&self.config, abort.clone()).unwrap(), abort };
         sink.start_with(|| Ok(Parts { source: Some(Box::new(source)), links: vec![link] })).unwrap();
@@ -188,7 +188,7 @@ fn a_message_that_waits_in_the_spool_stays_a_message() {
     {
         let sink = Sink::open(&bench.config).unwrap();
         let mut burst = Burst::default();
-        Unwrapper::new(&bench.config.event).unwrap().unwrap(message.as_bytes(), &mut burst);
+        Unwrapper::new(&bench.config.event).unwrap().unwrap().unwrap(message.as_bytes(), &mut burst);
         // It would be a valid event, and was none when it came.
         burst.push_message(event("b", 1).to_string().as_bytes());
         sink.0.engine.spool.append(&burst, 7).unwrap();

@@ -178,8 +178,7 @@ fn check_scope(
     }
     let granted = masks.show(granted.join(" ").as_bytes(), 200);
     let message = format!("the token lacks the scope {}: the server granted `{granted}`", missing.join(" "));
-    let error = Error::new(ErrorKind::Auth, message)
-        .with_hint("grant the client this scope in CXone's administration, or change oauth.scope");
+    let error = Error::new(ErrorKind::Auth, message).with_hint(hints.scope());
     Err(TokenFailure { error, is_refusal: true, wait: None })
 }
 

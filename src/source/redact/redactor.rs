@@ -51,7 +51,7 @@ impl Redactor {
             tree.add(&rule.steps(), action);
         }
         let bytes_max = usize::try_from(config.stream.event_bytes_max).unwrap_or(usize::MAX);
-        Ok(Some(Self { tree, bytes_max, unwrapper: Unwrapper::new(&config.event) }))
+        Ok(Some(Self { tree, bytes_max, unwrapper: Unwrapper::new(&config.event)? }))
     }
 
     /// Redacts an event.

@@ -10,11 +10,11 @@ fn settings(path: Option<&str>, each: bool, lines: bool) -> EventConfig {
 }
 
 fn unwrapper(path: &str, each: bool) -> Unwrapper {
-    Unwrapper::new(&settings(Some(path), each, false)).unwrap()
+    Unwrapper::new(&settings(Some(path), each, false)).unwrap().unwrap()
 }
 
 fn lines(path: Option<&str>, each: bool) -> Unwrapper {
-    Unwrapper::new(&settings(path, each, true)).unwrap()
+    Unwrapper::new(&settings(path, each, true)).unwrap().unwrap()
 }
 
 /// The events of a burst, and whether each is a whole message.
@@ -45,7 +45,9 @@ fn check_whole(unwrapper: &Unwrapper, message: impl AsRef<[u8]>, reason: &str) {
 
 #[test]
 fn without_settings_nothing_is_unwrapped() {
-    assert!(Unwrapper::new(&EventConfig::default()).is_none());
+    assert!(Unwrapper::new(&EventConfig::default()).unwrap().is_none());
+    let error = Unwrapper::new(&settings(Some("body"), false, false)).unwrap_err();
+    assert!(error.message().starts_with("event.path: ") && error.hint().is_some(), "{error:?}");
 }
 
 #[test]
@@ -306,7 +308,7 @@ proptest! {
     ) {
         let mut burst = Burst::default();
         let messages = wrapping.messages(&events);
-        match Unwrapper::new(&wrapping.settings()) {
+        match Unwrapper::new(&wrapping.settings()).unwrap() {
             Some(unwrapper) => {
                 let counts: Vec<usize> =
                     messages.iter().map(|message| unwrapper.unwrap(message.as_bytes(), &mut burst)).collect();
@@ -326,7 +328,7 @@ proptest! {
         ],
         wrapping in wrapping(),
     ) {
-        let Some(unwrapper) = Unwrapper::new(&wrapping.settings()) else { return Ok(()) };
+        let Some(unwrapper) = Unwrapper::new(&wrapping.settings()).unwrap() else { return Ok(()) };
         let (mut first, mut second) = (Burst::default(), Burst::default());
         prop_assert_eq!(unwrapper.unwrap(&message, &mut first), unwrapper.unwrap(&message, &mut second));
         prop_assert_eq!(&first, &second);

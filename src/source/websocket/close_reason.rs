@@ -61,6 +61,9 @@ pub(super) fn refused(
             protocol(format!("the response is not {}", not_http(&why, &beginning))).into()
         }
         Refusal::BadUpgrade(why) => protocol(format!("the response does not open a WebSocket: {why}")).into(),
+        Refusal::BadSubprotocol(why) => protocol(format!("the response does not open a WebSocket: {why}"))
+            .with_hint("set stream.subprotocol to what this stream speaks, or remove it if it speaks none")
+            .into(),
         Refusal::BadExtension(why) => {
             let why = masks.show(why.as_bytes(), 200);
             protocol(format!("the response has a `Sec-WebSocket-Extensions` that cannot be accepted: {why}"))

@@ -31,6 +31,8 @@ pub(super) enum Refusal {
     Status { head: Box<Head>, body: Vec<u8> },
     /// A 101 that does not open a WebSocket.
     BadUpgrade(&'static str),
+    /// The response chooses no subprotocol, or the wrong one.
+    BadSubprotocol(&'static str),
     /// A 101 with an extension that cannot be accepted.
     BadExtension(String),
 }
@@ -64,7 +66,9 @@ pub(super) fn open(transport: &mut Transport, request: &Request<'_>) -> Result<O
     match head.status {
         101 if head.is_http_1_0 => Err(Refusal::BadUpgrade("it is in HTTP/1.0")),
         101 => {
-            check_upgrade(&head.headers, &key, request.subprotocol).map_err(Refusal::BadUpgrade)?;
+            check_upgrade(&head.headers, &key).map_err(Refusal::BadUpgrade)?;
+            let chosen = head.headers.get(header::SEC_WEBSOCKET_PROTOCOL).map(HeaderValue::as_bytes);
+            check_subprotocol(chosen, request.subprotocol).map_err(Refusal::BadSubprotocol)?;
             let deflate = if request.offers_compression {
                 extension::agreed(&head.headers).map_err(Refusal::BadExtension)?
             } else if head.headers.contains_key(header::SEC_WEBSOCKET_EXTENSIONS) {
@@ -85,7 +89,7 @@ pub(super) fn open(transport: &mut Transport, request: &Request<'_>) -> Result<O
 }
 
 /// RFC 6455 section 4.1, the numbered list on the server's response.
-fn check_upgrade(headers: &HeaderMap, key: &str, subprotocol: Option<&str>) -> Result<(), &'static str> {
+fn check_upgrade(headers: &HeaderMap, key: &str) -> Result<(), &'static str> {
     let lists = |name: header::HeaderName, wanted: &str| {
         headers
             .get_all(name)
@@ -104,7 +108,7 @@ fn check_upgrade(headers: &HeaderMap, key: &str, subprotocol: Option<&str>) -> R
     if accept.is_none_or(|accept| accept.as_bytes() != derive_accept_key(key.as_bytes()).as_bytes()) {
         return Err("its `Sec-WebSocket-Accept` does not match our key: a cache or a proxy may have answered");
     }
-    check_subprotocol(headers.get(header::SEC_WEBSOCKET_PROTOCOL).map(HeaderValue::as_bytes), subprotocol)
+    Ok(())
 }
 
 /// The server must choose one of those that were requested.

@@ -1,5 +1,7 @@
 //! The rules of the conversation (`[stream]` and `[event]`), compiled once for all connections.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use crate::config::{Config, MessagePattern};
 use crate::error::Result;
 use crate::event::Burst;
@@ -16,6 +18,8 @@ pub(crate) struct Rules {
     heartbeat_answer: Option<Pattern>,
     ignored: Vec<Pattern>,
     ack: Option<AckTemplate>,
+    /// Whether it was said that a message lacks what its acknowledgement names.
+    has_warned: AtomicBool,
     unwrapper: Option<Unwrapper>,
 }
 
@@ -54,7 +58,8 @@ impl Rules {
             heartbeat_answer,
             ignored,
             ack: ack.map_err(|error| error.while_doing("stream.ack"))?,
-            unwrapper: Unwrapper::new(&config.event),
+            has_warned: AtomicBool::new(false),
+            unwrapper: Unwrapper::new(&config.event)?,
         })
     }
 
@@ -105,7 +110,14 @@ impl Rules {
 
     /// The acknowledgement of the message; `None` if none is wanted, or the message lacks what it should name.
     pub(crate) fn ack(&self, message: &[u8]) -> Option<String> {
-        self.ack.as_ref().and_then(|ack| ack.fill(message))
+        let ack = self.ack.as_ref()?.fill(message);
+        if ack.is_none() && !self.has_warned.swap(true, Ordering::Relaxed) {
+            log::warn!(
+                "a message has nothing where stream.ack points, and is not acknowledged (compare the pointers in stream.ack with a message \
+                 that cxsink peek-stream shows); this is said once"
+            );
+        }
+        ack
     }
 }
 

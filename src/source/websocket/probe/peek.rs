@@ -50,7 +50,7 @@ impl WebsocketPeek {
                 config.stream.open_refused.push(pattern);
             })?,
             ignored: one_by_one(&config.stream.ignore, |config, pattern| config.stream.ignore.push(pattern))?,
-            unwrapper: Unwrapper::new(&config.event),
+            unwrapper: Unwrapper::new(&config.event)?,
             masks: Masks::new(config.all_secrets()),
             stream: None,
             opening: VecDeque::new(),

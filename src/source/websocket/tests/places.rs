@@ -41,7 +41,10 @@ fn the_subprotocol_must_be_agreed_on() {
         let connected = source(&with(&server, settings)).connect(&mut Burst::default());
         match (connected, why) {
             (Ok(()), None) => {}
-            (Err(error), Some(why)) => assert!(error.message().contains(why), "{error}"),
+            (Err(error), Some(why)) => {
+                assert!(error.message().contains(why), "{error}");
+                assert!(error.hint().unwrap().starts_with("set stream.subprotocol"), "{error:?}");
+            }
             (connected, why) => panic!("{requested} {chosen}: {connected:?}, {why:?}"),
         }
         let request = server.requests.lock().unwrap()[1].clone();
