@@ -14,7 +14,7 @@ const TEXT: ColumnType = ColumnType::Text { chars_max: None };
 
 fn column(name: &str, column_type: ColumnType, not_null: bool) -> Column {
     let type_name = format!("{column_type:?}").to_lowercase();
-    Column { name: name.into(), type_name, column_type, not_null, has_default: false }
+    Column { name: name.into(), type_name, column_type, not_null, has_default: false, is_generated: false }
 }
 
 fn table(name: &str, columns: Vec<Column>, unique_keys: &[&[&str]]) -> Table {
