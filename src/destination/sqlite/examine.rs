@@ -30,7 +30,7 @@ pub(super) fn writing(connection: &mut Connection, path: &Path, table: &TableNam
         let statements = Statements::new(connection, plan, table)?;
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         transaction.prepare(&statements.find)?;
-        transaction.prepare(&statements.upsert)?;
+        transaction.prepare(&statements.upsert(false).row)?;
         transaction.rollback()
     };
     attempt().map_err(|error| sqlite_error(path, "writing to", &error))?;

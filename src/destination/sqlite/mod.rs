@@ -5,6 +5,7 @@
 
 mod apply;
 mod catalogue;
+mod changes;
 mod checkpoint;
 mod destination;
 mod errors;
@@ -12,6 +13,9 @@ mod examine;
 mod init_db;
 mod late;
 mod statement;
+#[cfg(test)]
+mod tests;
+mod wal;
 
 pub(crate) use destination::SqliteDestination;
 #[cfg(test)]
