@@ -5,7 +5,7 @@
 
 STEPS := format clippy msrv features licences docs rust postgres bench c python sdist
 
-.PHONY: help demo check test bench soak fuzz lint test-rust test-postgres test-c test-python sdist header reference fixture libcxsink install uninstall deny clean $(addprefix step-,$(STEPS))
+.PHONY: help demo check test bench bench-versions soak fuzz lint test-rust test-postgres test-c test-python sdist header reference fixture libcxsink install uninstall deny clean $(addprefix step-,$(STEPS))
 
 help: ## List what can be made
 	@sed -n 's/^\([a-z-]*\):.* ## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -40,6 +40,14 @@ bench: .venv/stamp ## Throughput, latency, CPU and memory beside what the databa
 	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --target target/bench-python target/bench-python/*.whl
 	@PYTHONPATH=target/bench-python scripts/with-postgres --durable sh -c '.venv/bin/python benches/python_ingest.py \
 	    --destination "$$CXSINK_TEST_POSTGRES" $(if $(QUICK),--events 50000 --rounds 1)'
+
+# One folder of programs for each version, the newest ones that packages install by default.
+PG_BINS ?= $(wildcard /usr/lib/postgresql/*/bin)
+
+bench-versions: .venv/stamp ## Throughput with each PostgreSQL of PG_BINS="FOLDER …" (a minute for each)
+	@rm -f target/bench-versions.jsonl
+	@for folder in $(PG_BINS); do PG_BIN=$$folder scripts/with-postgres --durable .venv/bin/python benches/end_to_end versions \
+	    --append --out target/bench-versions.jsonl || exit 1; done
 
 soak: .venv/stamp ## The tests of faults and properties again and again, for an hour (MINUTES=n)
 	@.venv/bin/python scripts/soak $(MINUTES)

@@ -10,6 +10,7 @@ Each line is the best of the rounds. The stream's times are of whole processes, 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import subprocess
 import sys
@@ -17,10 +18,13 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeVar
 
 import cxsink
 
 RUN = "import cxsink; cxsink.Sink().run()"
+
+_Event = TypeVar("_Event", bytes, dict[str, Any])
 
 
 def measure(name: str, events: int, rounds: int, run: Callable[[Path], float]) -> None:
@@ -45,7 +49,7 @@ def variables(found: dict[str, str]) -> dict[str, str]:
     return {f"CXSINK_{key.replace('.', '__').upper()}": value for key, value in found.items()}
 
 
-def into_spool(events: list[bytes], take: Callable[[cxsink.Sink, list[bytes]], object]) -> Callable[[Path], float]:
+def into_spool(events: list[_Event], take: Callable[[cxsink.Sink, list[_Event]], object]) -> Callable[[Path], float]:
     def run(folder: Path) -> float:
         # Not started: nothing else uses the processors.
         sink = cxsink.Sink(settings(folder, None))
@@ -103,8 +107,10 @@ def main() -> None:
     with cxsink.Simulator(events=options.events) as simulator:
         events = list(simulator.events())
     few = events[: len(events) // 10]
+    mappings = [json.loads(event) for event in events]
     print(f"{len(events):,} events of {sum(map(len, events)) / len(events):.0f} bytes, the best of {rounds} rounds")
     measure("ingest_many, into the spool", len(events), rounds, into_spool(events, lambda s, e: s.ingest_many(e)))
+    measure("ingest_many of mappings, into the spool", len(events), rounds, into_spool(mappings, lambda s, e: s.ingest_many(e)))
     measure("import_lines, into the spool", len(events), rounds, into_spool(events, lambda s, e: s.import_lines(e)))
     measure("ingest, one by one, into the spool", len(few), rounds, into_spool(few, lambda s, e: [*map(s.ingest, e)]))
     measure("ingest_many, into the table", len(events), rounds, into_table(events, destination))

@@ -34,6 +34,11 @@ impl Events {
         Self(burst)
     }
 
+    /// The JSON of each.
+    pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        self.0.iter()
+    }
+
     /// How many there are.
     pub fn count(&self) -> usize {
         self.0.events()

@@ -20,6 +20,7 @@ from typing import Any
 
 import machine
 import report
+from postgres import KNOWN_PERCENT
 from runs import Case, Failed, Runner
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
@@ -35,27 +36,47 @@ class Scope:
     events: int  # of a run as fast as possible
     seconds: float  # of a run at a fixed rate,
     rate_events: int  # which has so many events at least
+    table_rows: int = 0  # of the large table; 0: none
 
     def cases(self) -> list[Case]:
         """A round: each is run once, in a new random order."""
+        if not self.batches:
+            return [
+                Case(what, "postgresql", self.events, way=way)
+                for what, way in (("sink", "sink"), *(("ceiling", way) for way in ("sink", "upsert", "insert", "copy")))
+            ]
         # Small batches take so much longer that fewer events will do.
         sizes = [(size, min(self.events, 400 * size)) for size in self.batches]
-        floods = [Case(what, "postgresql", events, batch=size) for size, events in sizes for what in ("sink", "ceiling")]
+        floods = [Case("sink", "postgresql", events, batch=size) for size, events in sizes]
+        floods += [Case("ceiling", "postgresql", events, batch=size, way="upsert") for size, events in sizes]
+        floods += [Case("ceiling", "postgresql", self.events, way=way) for way in ("sink", "insert", "copy")]
         floods.append(Case("sink", "sqlite", self.events))
         floods += [
             Case("sink", "postgresql", events, batch=size, connections=2) for size, events in sizes if size >= 500
         ]
         floods += [Case("sink", "postgresql", self.events, connections=n, delay_ms=2) for n in (1, 2)]
+        floods += [Case("sink", "postgresql", self.events, repeats=percent) for percent in (1, 5, 20)]
+        if self.table_rows:
+            large = [("sink", "sink", 0), ("sink", "sink", KNOWN_PERCENT)]
+            large += [("ceiling", way, 0) for way in ("upsert", "insert", "copy")]
+            floods += [
+                Case(what, "postgresql", self.events, way=way, table_rows=self.table_rows, known=known)
+                for what, way, known in large
+            ]
         counts = [(rate, max(int(rate * self.seconds), self.rate_events)) for rate in RATES]
         return floods + [Case("sink", to, count, rate=rate) for rate, count in counts for to in ("postgresql", "sqlite")]
 
 
 SCOPES = {
-    # A round takes less than three minutes.
-    "full": Scope(rounds=5, batches=(100, 500, 1000, 2000, 5000, 10_000), events=400_000, seconds=6, rate_events=1200),
+    # A round takes five minutes, and filling the large table two.
+    "full": Scope(
+        rounds=5, batches=(100, 500, 1000, 2000, 5000, 10_000), events=400_000, seconds=6, rate_events=1200, table_rows=5_000_000
+    ),
     "quick": Scope(rounds=1, batches=(1000, 5000), events=100_000, seconds=3, rate_events=500),
+    # For each version of PostgreSQL: `make bench-versions`.
+    "versions": Scope(rounds=3, batches=(), events=400_000, seconds=0, rate_events=0),
     # With debug builds, to see that everything works; the numbers mean nothing.
-    "smoke": Scope(rounds=1, batches=(1000, 5000), events=500, seconds=0.1, rate_events=20),
+    "smoke": Scope(rounds=1, batches=(1000, 5000), events=500, seconds=0.1, rate_events=20, table_rows=2000),
 }
 
 
@@ -82,7 +103,7 @@ def describe(runner: Runner) -> dict[str, Any]:
     subprocess.run(["strip", "-o", stripped, runner.binary], check=True)
     return {
         **machine.facts(),
-        "postgresql": runner.postgres.ask("SHOW server_version").split()[0],
+        "postgresql": runner.postgres.version,
         "rust": subprocess.run(["rustc", "--version"], check=True, text=True, stdout=subprocess.PIPE).stdout.split()[1],
         "date": time.strftime("%Y-%m-%d"),
         "binary_bytes": runner.binary.stat().st_size,

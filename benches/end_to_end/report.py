@@ -71,7 +71,8 @@ class Results:
         self.runs = runs
         self.by_case: dict[Case, list[Run]] = {}
         for run in runs:
-            case = Case(**{field.name: run[field.name] for field in fields(Case)})
+            # Runs of earlier versions lack some of the settings.
+            case = Case(**{field.name: run.get(field.name, field.default) for field in fields(Case)})
             self.by_case.setdefault(case, []).append(run)
 
     @classmethod
@@ -81,7 +82,8 @@ class Results:
 
     def cases(self, wanted: Callable[[Case], bool]) -> list[Case]:
         def place(case: Case) -> tuple[Any, ...]:
-            return case.what == "ceiling", case.database, case.delay_ms, case.connections, case.rate, case.batch
+            kind = case.table_rows, case.what == "ceiling", case.way, case.database, case.delay_ms, case.repeats, case.known
+            return *kind, case.connections, case.rate, case.batch
 
         return sorted(filter(wanted, self.by_case), key=place)
 
@@ -96,12 +98,18 @@ class Results:
         spread = self.spread(case, *path)
         return spread.text(digits) if spread else "–"
 
-    def median(self, case: Case, name: str) -> str:
+    def median(self, case: Case, name: str, digits: int = 1) -> str:
         spread = self.spread(case, name)
-        return f"{spread.middle:,.1f}" if spread else "–"
+        return f"{spread.middle:,.{digits}f}" if spread else "–"
+
+    def rows_per_core(self, case: Case) -> str:
+        """How many rows one core of the database would take: what its owner saves."""
+        spread = self.spread(case, "database_cpu_us")
+        return f"{1e6 / spread.middle:,.0f}" if spread else "–"
 
     def floods(self) -> Table:
-        head = ["As fast as possible", "events", "events/s", "CPU of the sink, µs/event", "of PostgreSQL", "peak memory, MiB"]
+        head = ["As fast as possible", "events", "events/s", "CPU of the sink, µs/event", "of PostgreSQL"]
+        head += ["rows/s for each core of PostgreSQL", "WAL, bytes/event", "peak memory, MiB"]
         cases = self.cases(lambda case: not case.rate)
         rows = [
             [
@@ -110,6 +118,8 @@ class Results:
                 self.cell(case, 0, "events_per_s"),
                 self.median(case, "sink_cpu_us"),
                 self.median(case, "database_cpu_us"),
+                self.rows_per_core(case),
+                self.median(case, "wal_bytes", 0),
                 self.median(case, "rss_peak_mib"),
             ]
             for case in cases
@@ -119,11 +129,32 @@ class Results:
     def ratios(self) -> Table:
         """Within a round, as the machine is never the same for long."""
         floods = self.cases(lambda case: not case.rate and case.database == "postgresql")
-        ceilings = [case for case in floods if case.what == "ceiling" and case.batch in (1000, 5000)]
-        head = ["", *(describe(ceiling) for ceiling in ceilings)]
-        sinks = [case for case in floods if case.what == "sink"]
-        rows = [[describe(case), *(self.ratio(case, ceiling).text(2) for ceiling in ceilings)] for case in sinks]
+        ceilings = [case for case in floods if case.what == "ceiling" and (case.batch == 5000 or (case.batch, case.way) == (1000, "upsert"))]
+        kinds = sorted({(case.way, case.batch) for case in ceilings}, key=lambda kind: (list(WAYS).index(kind[0]), kind))
+        head = ["", *(f"{WAYS[way]}, batches of {batch:,}" for way, batch in kinds)]
+
+        def cell(case: Case, kind: tuple[str, int]) -> str:
+            same = [c for c in ceilings if (c.way, c.batch) == kind and c.table_rows == case.table_rows]
+            return self.ratio(case, same[0]).text(2) if same else "–"
+
+        rows = [[describe(case), *(cell(case, kind) for kind in kinds)] for case in floods if case.what == "sink"]
         return Table("Events/s, as a part of the ceiling's in the same round", head, rows)
+
+    def versions(self) -> Table:
+        """The same cases with different versions of PostgreSQL, one after the other on the same machine."""
+        names = sorted({str(run["postgresql"]) for run in self.runs}, key=lambda name: [int(n) for n in name.split(".") if n.isdigit()])
+        cases = self.cases(lambda case: not case.rate)
+        head = ["Events/s (CPU of PostgreSQL, µs/event)", *names]
+
+        def cell(case: Case, name: str) -> str:
+            runs = [run for run in self.by_case[case] if run["postgresql"] == name]
+            if not runs:
+                return "–"
+            rate, cpu = (statistics.median(run[of] for run in runs) for of in ("events_per_s", "database_cpu_us"))
+            return f"{rate:,.0f} ({cpu:.1f})"
+
+        rows = [[describe(case), *(cell(case, name) for name in names)] for case in cases]
+        return Table("By version of PostgreSQL", head, rows)
 
     def ratio(self, one: Case, other: Case) -> Spread:
         others = {run["round"]: run["events_per_s"] for run in self.by_case[other]}
@@ -156,11 +187,16 @@ class Results:
         )
 
     def as_text(self) -> str:
+        if len({run.get("postgresql") for run in self.runs}) > 1:
+            return f"{self.conditions()}\n\n{self.versions().as_text()}"
         tables = [self.floods(), self.ratios(), self.rates()]
         return "\n\n".join([self.conditions(), *(table.as_text() for table in tables)])
 
     def write(self, folder: Path) -> None:
         """Runs and plots into the folder, tables into the page beside it."""
+        if len({run.get("postgresql") for run in self.runs}) > 1:
+            fill(folder.with_suffix(".md"), "versions", [self.conditions(), self.versions().as_markdown()])
+            return
         folder.mkdir(parents=True, exist_ok=True)
         if self.path.resolve() != (folder / "runs.jsonl").resolve():
             shutil.copyfile(self.path, folder / "runs.jsonl")
@@ -179,13 +215,14 @@ class Results:
         return plot.Line(label, colour, points, dashed)
 
     def throughput_chart(self) -> plot.Chart:
-        def flood(what: str, connections: int = 1) -> list[Case]:
+        def flood(what: str, connections: int = 1, way: str = "sink") -> list[Case]:
+            kind = (what, connections, way, "postgresql", 0, 0, 0, 0)
             return self.cases(
-                lambda c: (c.what, c.connections, c.database, c.rate, c.delay_ms) == (what, connections, "postgresql", 0, 0)
+                lambda c: (c.what, c.connections, c.way, c.database, c.rate, c.delay_ms, c.repeats, c.table_rows) == kind
             )
 
         lines = [
-            self.line("ceiling, from memory", GREY, flood("ceiling"), "batch", "events_per_s", dashed=True),
+            self.line("ceiling: upsert", GREY, flood("ceiling", way="upsert"), "batch", "events_per_s", dashed=True),
             self.line("cxsink", BLUE, flood("sink"), "batch", "events_per_s"),
             self.line("cxsink, 2 connections", GREEN, flood("sink", 2), "batch", "events_per_s"),
         ]
@@ -223,12 +260,22 @@ class Results:
         )
 
 
+# The ceilings, as in benches/ceiling.rs, in the order of the columns.
+WAYS = {"sink": "the sink's statements", "upsert": "upsert", "insert": "plain INSERT", "copy": "COPY"}
+
+
 def describe(case: Case) -> str:
-    words = ["ceiling" if case.what == "ceiling" else f"cxsink to {NAMES[case.database]}", f"batches of {case.batch:,}"]
+    words = [f"ceiling: {WAYS[case.way]}" if case.what == "ceiling" else f"cxsink to {NAMES[case.database]}", f"batches of {case.batch:,}"]
     if case.connections != 1:
         words.append(f"{case.connections} connections")
     if case.delay_ms:
         words.append(f"{case.delay_ms} ms away")
+    if case.repeats:
+        words.append(f"{case.repeats} % repeat one shortly before")
+    if case.known:
+        words.append(f"{case.known} % repeat a row of the table")
+    if case.table_rows:
+        words.append(f"a table of {case.table_rows:,} rows")
     return ", ".join(words)
 
 

@@ -19,8 +19,8 @@ from urllib.parse import urlsplit
 
 import machine
 from delay import DelayedPort
+from postgres import KNOWN_PERCENT, KNOWN_SEED, TABLE, Postgres
 
-TABLE = "bench_events"
 # Until a run that hangs is given up.
 SECONDS_MAX = 120
 
@@ -29,41 +29,21 @@ SECONDS_MAX = 120
 class Case:
     """The settings of a run. The others have their defaults."""
 
-    what: str  # "sink", or "ceiling": rows from memory through the sink's statement, one connection
+    what: str  # "sink", or "ceiling": rows from memory, one connection
     database: str  # "postgresql", "sqlite"
     events: int
     rate: int = 0  # events a second; 0: as fast as they are taken
     batch: int = 5000  # batch.events_max
     connections: int = 1  # destination.connections
     delay_ms: int = 0  # what a round trip to the database takes longer
+    way: str = "sink"  # of a ceiling, as in benches/ceiling.rs
+    repeats: int = 0  # the percentage of events that repeat one shortly before
+    table_rows: int = 0  # what is in the table before
+    known: int = 0  # the percentage of events that repeat a key of these rows
 
 
 class Failed(Exception):
     """A run went wrong; the text says how."""
-
-
-class Postgres:
-    """The server that scripts/with-postgres started."""
-
-    def __init__(self) -> None:
-        self.url = os.environ["CXSINK_TEST_POSTGRES"]
-        self.psql = Path(os.environ["CXSINK_TEST_PG_BIN"]) / "psql"
-        self.pid = int(self.ask("SELECT split_part(pg_read_file('postmaster.pid'), E'\\n', 1)"))
-        self.folder = Path(self.ask("SHOW data_directory"))
-
-    def ask(self, sql: str) -> str:
-        options = ("--no-psqlrc", "--tuples-only", "--no-align", "--set=ON_ERROR_STOP=1", f"--dbname={self.url}")
-        quiet = {**os.environ, "PGOPTIONS": "--client-min-messages=warning"}
-        return subprocess.check_output((self.psql, *options, f"--command={sql}"), env=quiet, text=True).strip()
-
-    def url_by(self, port: int) -> str:
-        """The same database, by another port of this machine."""
-        return self.url.replace(f":{urlsplit(self.url).port}/", f":{port}/")
-
-    def clear(self) -> None:
-        """Every run starts with no table, and with nothing that is still to be written to the disk."""
-        self.ask(f"DROP TABLE IF EXISTS {TABLE}, cxsink_checkpoint")
-        self.ask("CHECKPOINT")
 
 
 class Account:
@@ -73,6 +53,7 @@ class Account:
         self.postgres = postgres
         self.started = monotonic()
         self.busy = machine.busy_seconds()
+        self.wal = postgres.wal_position()
         self.used = machine.family_cpu_seconds(postgres.pid)
 
     def close(self, case: Case, own_cpu_s: float) -> dict[str, float]:
@@ -81,6 +62,7 @@ class Account:
         others = machine.busy_seconds() - self.busy - used - own_cpu_s
         return {
             "database_cpu_us": used / case.events * 1e6,
+            "wal_bytes": (self.postgres.wal_position() - self.wal) / case.events,
             "other_cores": max(0.0, others / (monotonic() - self.started)),
         }
 
@@ -100,24 +82,38 @@ class Runner:
             self.postgres.clear()
             result = self.run_ceiling(case) if case.what == "ceiling" else self.run_sink(case, folder)
             if case.database == "sqlite":
-                del result["database_cpu_us"]
-            return {**asdict(case), **result}
+                del result["database_cpu_us"], result["wal_bytes"]
+            return {**asdict(case), "postgresql": self.postgres.version, **result}
         finally:
             self.postgres.clear()
             shutil.rmtree(folder, ignore_errors=True)
 
     def run_ceiling(self, case: Case) -> dict[str, Any]:
+        database = self.database(case)
         account, before = Account(self.postgres), os.times()
-        command = (self.ceiling, self.postgres.url, TABLE, str(case.events), str(case.batch))
+        command = (self.ceiling, self.postgres.url_of(database), TABLE, str(case.events), str(case.batch), case.way)
         output = subprocess.check_output(command, timeout=SECONDS_MAX)
         after = os.times()
         own = after.children_user + after.children_system - before.children_user - before.children_system
         result = account.close(case, own)
-        self.expect_rows(case.events, self.postgres.ask(f"SELECT count(*) FROM {TABLE}"))
+        self.expect_rows(case.table_rows + case.events, self.count(database))
         return {"events_per_s": case.events / json.loads(output)["seconds"], **result}
 
+    def database(self, case: Case) -> str:
+        """The name of the database of this run; empty for the usual one."""
+        if not case.table_rows:
+            return ""
+        every = 100 // KNOWN_PERCENT
+        command = (self.ceiling, "--keys", str(case.events), str(every), str(KNOWN_SEED))
+        known = [] if self.postgres.filled_rows == case.table_rows else subprocess.check_output(command, text=True).split()
+        return self.postgres.copy_filled(case.table_rows, [self.binary, "init-db"], known)
+
+    def count(self, database: str) -> int:
+        return int(self.postgres.ask(f"SELECT count(*) FROM {TABLE}", database))
+
     def run_sink(self, case: Case, folder: Path) -> dict[str, Any]:
-        with self.destination(case, folder) as url:
+        database = self.database(case)
+        with self.destination(case, folder, database) as url:
             settings = {
                 "CXSINK_DESTINATION__URL": url,
                 "CXSINK_DESTINATION__TABLE": TABLE,
@@ -139,8 +135,12 @@ class Runner:
                 simulator.terminate()
                 simulator.wait()
         stats = sink["stats"]
-        if stats["received"] != case.events or stats["inserted"] != case.events:
-            raise Failed(f"of {case.events} events, {stats['received']} came in and {stats['inserted']} went out")
+        inserted = stats["inserted"]
+        repeated = case.events - inserted
+        if stats["received"] != case.events or stats["dead_lettered"] or repeated != stats["updated"] + stats["coalesced"]:
+            raise Failed(f"of {case.events} events, {stats['received']} came in: {stats}")
+        if (repeated > 0) != (case.repeats + case.known > 0):
+            raise Failed(f"{repeated} of {case.events} events repeat a key")
         latency = {name.removesuffix("_us"): value / 1000 for name, value in stats["latency"].items()}
         result = {
             "events_per_s": case.events / sink["seconds"],
@@ -151,20 +151,20 @@ class Runner:
             **used,
         }
         if case.database == "postgresql":
-            self.expect_rows(case.events, self.postgres.ask(f"SELECT count(*) FROM {TABLE}"))
+            self.expect_rows(case.table_rows + inserted, self.count(database))
             if case.rate:
                 result["sent_to_commit_ms"] = self.sent_to_commit()
         else:
-            with sqlite3.connect(folder / "events.db") as database:
-                self.expect_rows(case.events, str(database.execute(f"SELECT count(*) FROM {TABLE}").fetchone()[0]))
+            with sqlite3.connect(folder / "events.db") as table:
+                self.expect_rows(inserted, table.execute(f"SELECT count(*) FROM {TABLE}").fetchone()[0])
         return result
 
-    def expect_rows(self, events: int, rows: str) -> None:
-        if rows != str(events):
-            raise Failed(f"of {events} events, {rows} are in the table")
+    def expect_rows(self, expected: int, rows: int) -> None:
+        if rows != expected:
+            raise Failed(f"{rows} rows are in the table instead of {expected}")
 
     @contextmanager
-    def destination(self, case: Case, folder: Path) -> Iterator[str]:
+    def destination(self, case: Case, folder: Path, database: str) -> Iterator[str]:
         if case.database == "sqlite":
             yield f"sqlite:{folder / 'events.db'}"
         elif case.delay_ms:
@@ -172,13 +172,17 @@ class Runner:
             yield self.postgres.url_by(port.port)
             port.close()
         else:
-            yield self.postgres.url
+            yield self.postgres.url_of(database)
 
     def start_simulator(self, case: Case) -> subprocess.Popen[str]:
         options = [f"--events={case.events}", f"--rate={case.rate}", "--close-at-end=true"]
         if case.rate:
             # So that a row says when it was sent.
             options.append("--wall-clock=true")
+        if case.repeats:
+            options.append(f"--redelivery-percent={case.repeats}")
+        if case.known:
+            options.append(f"--seed={KNOWN_SEED}")
         command = [str(self.binary), "simulate", *options]
         return subprocess.Popen(command, env={}, text=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
 

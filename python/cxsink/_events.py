@@ -19,15 +19,23 @@ _Event = TypeVar("_Event")
 
 
 def encode(event: object) -> bytes:
-    """JSON for an object that is neither ``bytes`` nor ``str``, which the native module takes unchanged."""
+    """JSON for an object that is neither ``bytes`` nor ``str``, which the native module takes unchanged.
+
+    The native module asks for events that it cannot encode by itself: those that are no plain ``dict``, or have a value without JSON.
+    """
     if isinstance(event, (bytearray, memoryview)):
         return bytes(event)
     if isinstance(event, Mapping):
-        text = _ENCODER.encode(event if isinstance(event, dict) else dict(event))
-        if _MARK in text:
-            text = _MARKED.sub(r"\1", text)
-        return text.encode()
+        return encode_value(event if isinstance(event, dict) else dict(event))
     raise TypeError(f"an event is bytes, str or a mapping, not {type(event).__name__}")
+
+
+def encode_value(value: object) -> bytes:
+    """JSON for a value of an event."""
+    text = _ENCODER.encode(value)
+    if _MARK in text:
+        text = _MARKED.sub(r"\1", text)
+    return text.encode()
 
 
 def many(events: Iterable[_Event], message: str) -> Iterable[_Event]:

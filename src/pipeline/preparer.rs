@@ -90,6 +90,7 @@ impl Preparer {
     }
 
     fn prepare_all(&mut self) -> Result<()> {
+        self.spool.take_reserve();
         let mut next = self.handoff.wait_for_assignment(None);
         while let Some(assignment) = next {
             let epoch = Some(assignment.epoch);

@@ -28,12 +28,13 @@ pub(crate) struct Coalesced {
 /// The kept columns come from the first row of a key. The updated ones come from the last; in update mode `newer`, from
 /// the last of those that one-by-one execution would have applied.
 pub(crate) fn coalesce(rows: &Rows, chosen: &[u32]) -> Vec<Coalesced> {
-    let mut by_key = chosen.to_vec();
+    let compare = |a: &(u64, u32), b: &(u64, u32)| a.0.cmp(&b.0).then_with(|| compare_keys(rows, a.1, b.1));
+    let mut by_key: Vec<(u64, u32)> = chosen.iter().map(|&row| (prefix(rows, row), row)).collect();
     // Stable: within a key the rows stay in the order of their arrival.
-    by_key.sort_by(|&a, &b| compare_keys(rows, a, b));
+    by_key.sort_by(compare);
     let mut coalesced: Vec<Coalesced> = by_key
-        .chunk_by(|&a, &b| compare_keys(rows, a, b).is_eq())
-        .map(|group| Coalesced { first: group[0], last: last_applied(rows, group) })
+        .chunk_by(|a, b| compare(a, b).is_eq())
+        .map(|group| Coalesced { first: group[0].1, last: last_applied(rows, group.iter().map(|&(_, row)| row)) })
         .collect();
     if rows.plan.relates_rows {
         coalesced.sort_unstable_by_key(|coalesced| coalesced.first);
@@ -60,6 +61,22 @@ pub(crate) fn without_repeats(all: &Rows, rows: &[u32]) -> Vec<Range<usize>> {
     }
     ranges.push(start..rows.len());
     ranges
+}
+
+/// The beginning of the key, in the order of [`compare_keys`]: mostly it decides, without a look at the text.
+fn prefix(rows: &Rows, row: u32) -> u64 {
+    let plan = &rows.plan;
+    let Some(&column) = plan.key.first().filter(|_| !plan.has_loose_key) else { return 0 };
+    match rows.value(row as usize, column) {
+        value @ Value::Text { .. } => {
+            let text = rows.text_of(value).as_bytes();
+            let mut start = [0; 8];
+            let length = text.len().min(start.len());
+            start[..length].copy_from_slice(&text[..length]);
+            u64::from_be_bytes(start)
+        }
+        _ => 0,
+    }
 }
 
 fn compare_keys(rows: &Rows, a: u32, b: u32) -> Ordering {
@@ -99,14 +116,14 @@ fn folded(text: &str) -> impl Iterator<Item = char> {
 }
 
 /// The row of a key's group that one-by-one execution would have applied last.
-fn last_applied(rows: &Rows, group: &[u32]) -> u32 {
-    let Some(newer_by) = rows.plan.newer_by else { return group[group.len() - 1] };
+fn last_applied(rows: &Rows, mut group: impl DoubleEndedIterator<Item = u32>) -> u32 {
+    let Some(newer_by) = rows.plan.newer_by else { return group.next_back().unwrap_or_default() };
     let timestamp = |row: u32| match rows.value(row as usize, newer_by) {
         Value::Micros(micros) => Some(micros),
         _ => None,
     };
     // The condition of the statement: a missing time is older than any other.
-    group[1..].iter().fold(group[0], |current, &row| if timestamp(row) >= timestamp(current) { row } else { current })
+    group.reduce(|current, row| if timestamp(row) >= timestamp(current) { row } else { current }).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -8,7 +8,6 @@ use crate::config::{Config, MappingSource};
 use crate::error::{Error, Result};
 use crate::rows::column_type::ColumnType;
 use crate::rows::columns::{PlanColumn, Role, plan_column};
-use crate::rows::plan::Plan;
 use crate::rows::source::ColumnSource;
 use crate::rows::table::{Column, Table, mismatch};
 
@@ -75,16 +74,23 @@ const ORIGINS: [Origin; 4] = [
 ];
 
 impl HistoryPlan {
-    /// Combines the plan of the table with the history's table. `table`: the catalogue's, whose types an added column should have.
+    /// Combines the planned columns of the table, of which a row has the first `width`, with the history's table. `table`: the
+    /// catalogue's, whose types an added column should have.
     ///
     /// # Errors
     /// [`Database`](crate::ErrorKind::Database), class `Mismatch`: the history lacks something. [`Config`](crate::ErrorKind::Config): a
     /// column has two meanings.
-    pub(super) fn new(config: &Config, plan: &Plan, table: &Table, history: &Table) -> Result<Self> {
+    pub(super) fn new(
+        config: &Config,
+        (plan, width): (&[PlanColumn], usize),
+        table: &Table,
+        history: &Table,
+    ) -> Result<Self> {
         let mut planned =
             Self { table: history.name.clone(), columns: Vec::new(), own: Vec::new(), identity: Vec::new() };
-        for (index, column) in plan.columns.iter().enumerate() {
-            planned.add_mapped(config, plan, table, history, (index, column))?;
+        for (index, column) in plan.iter().enumerate() {
+            let own = width + planned.own.len();
+            planned.add_mapped(config, table, history, (index, column), own)?;
         }
         for origin in &ORIGINS {
             planned.add_origin(history, origin)?;
@@ -94,13 +100,14 @@ impl HistoryPlan {
         Ok(planned)
     }
 
+    /// `own`: the index in a row of the next column with values of its own.
     fn add_mapped(
         &mut self,
         config: &Config,
-        plan: &Plan,
         table: &Table,
         history: &Table,
         (index, current): (usize, &PlanColumn),
+        own: usize,
     ) -> Result<()> {
         let name = &current.name;
         let Some((_, source)) = config.mapping.columns.iter().find(|(mapped, _)| mapped == name) else { return Ok(()) };
@@ -130,7 +137,7 @@ impl HistoryPlan {
             _ => {
                 let name = format!("{}.{name}", history.name);
                 self.own.push(PlanColumn { name, role: Role::Kept, required: column.not_null, ..found.clone() });
-                HistoryValue::Stored(plan.width + self.own.len() - 1)
+                HistoryValue::Stored(own)
             }
         };
         self.columns.push(HistoryColumn { name: name.clone(), column_type: found.column_type, value });

@@ -79,7 +79,7 @@ impl Plan {
     /// Adds the history, if there is one.
     pub(crate) fn with_history(self, config: &Config, table: &Table) -> Result<Self> {
         let Some(history) = &table.history else { return Ok(self) };
-        let history = HistoryPlan::new(config, &self, table, history)?;
+        let history = HistoryPlan::new(config, (&self.columns, self.width), table, history)?;
         Ok(Self { history: Some(history), ..self })
     }
 

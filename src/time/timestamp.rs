@@ -105,13 +105,27 @@ pub(crate) fn format_days(days: i32) -> String {
     date_of(days.into()).to_string()
 }
 
-/// Writes microseconds since 1970-01-01 as `2025-01-31T12:00:00.000000`.
+/// Writes microseconds since 1970-01-01 as `2025-01-31T12:00:00.000000`. There is room for a `Z`.
 pub(crate) fn format_micros(micros: i64) -> String {
     let date = date_of(micros.div_euclid(MICROS_PER_DAY));
-    let of_day = micros.rem_euclid(MICROS_PER_DAY);
+    let of_day = micros.rem_euclid(MICROS_PER_DAY).unsigned_abs();
     let (seconds, fraction) = (of_day / 1_000_000, of_day % 1_000_000);
-    let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    format!("{date}T{hour:02}:{minute:02}:{second:02}.{fraction:06}")
+    let mut text = *b"T00:00:00.000000";
+    write_digits(
+        &mut text,
+        [(1, 2, seconds / 3600), (4, 2, seconds / 60 % 60), (7, 2, seconds % 60), (10, 6, fraction)],
+    );
+    let mut out = String::with_capacity("2025-01-31T12:00:00.000000Z".len());
+    if (0..=9999).contains(&date.year()) {
+        let mut text = *b"0000-00-00";
+        let year = date.year().unsigned_abs().into();
+        write_digits(&mut text, [(0, 4, year), (5, 2, date.month().into()), (8, 2, date.day().into())]);
+        out.extend(text.map(char::from));
+    } else {
+        out.push_str(&date.to_string());
+    }
+    out.extend(text.map(char::from));
+    out
 }
 
 /// Appends milliseconds since 1970-01-01 as `2026-01-01T00:00:00.000Z`, up to the year 9999. Allocates nothing: the simulator writes
@@ -122,21 +136,29 @@ pub(crate) fn push_millis(out: &mut Vec<u8>, millis: u64) {
     let date = date_of(i64::try_from(millis / MILLIS_PER_DAY).unwrap_or(i64::MAX / 2));
     let of_day = millis % MILLIS_PER_DAY;
     let mut text = *b"0000-00-00T00:00:00.000Z";
-    for (at, digits, mut number) in [
-        (0, 4, u64::from(date.year().unsigned_abs())),
-        (5, 2, date.month().into()),
-        (8, 2, date.day().into()),
-        (11, 2, of_day / 3_600_000),
-        (14, 2, of_day / 60_000 % 60),
-        (17, 2, of_day / 1000 % 60),
-        (20, 3, of_day % 1000),
-    ] {
+    write_digits(
+        &mut text,
+        [
+            (0, 4, date.year().unsigned_abs().into()),
+            (5, 2, date.month().into()),
+            (8, 2, date.day().into()),
+            (11, 2, of_day / 3_600_000),
+            (14, 2, of_day / 60_000 % 60),
+            (17, 2, of_day / 1000 % 60),
+            (20, 3, of_day % 1000),
+        ],
+    );
+    out.extend_from_slice(&text);
+}
+
+/// Writes the last digits of numbers, each at its place and with its width.
+fn write_digits<const N: usize>(text: &mut [u8], numbers: [(usize, usize, u64); N]) {
+    for (at, digits, mut number) in numbers {
         for place in text[at..at + digits].iter_mut().rev() {
             *place = b"0123456789"[(number % 10) as usize];
             number /= 10;
         }
     }
-    out.extend_from_slice(&text);
 }
 
 /// A number of at most four decimal digits.

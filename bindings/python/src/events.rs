@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
 
+use crate::json;
+
 /// Events in one buffer, one after the other.
 #[derive(Default)]
 pub(crate) struct Chunk {
@@ -20,15 +22,14 @@ const BYTES_MAX: usize = 512 * 1024;
 const WAIT_MAX: Duration = Duration::from_millis(100);
 
 impl Chunk {
-    /// Appends an event: `bytes` or `str` unchanged, anything else as JSON made by Python.
+    /// Appends an event: `bytes` or `str` unchanged, anything else as JSON.
     pub(crate) fn push(&mut self, event: &Bound<'_, PyAny>) -> PyResult<()> {
         if let Ok(bytes) = event.cast::<PyBytes>() {
             self.bytes.extend_from_slice(bytes.as_bytes());
         } else if let Ok(text) = event.cast::<PyString>() {
             self.bytes.extend_from_slice(text.to_str()?.as_bytes());
         } else {
-            let encoded = event.py().import("cxsink._events")?.getattr("encode")?.call1((event,))?;
-            self.bytes.extend_from_slice(encoded.cast::<PyBytes>()?.as_bytes());
+            json::encode(event, &mut self.bytes)?;
         }
         self.ends.push(self.bytes.len());
         self.since.get_or_insert_with(Instant::now);

@@ -14,6 +14,7 @@ mod config;
 mod dead_letters;
 mod error;
 mod events;
+mod json;
 mod logs;
 mod replay;
 mod simulator;
@@ -42,6 +43,8 @@ mod _cxsink {
     use super::dead_letters::{DeadLetters, connections, gaps};
     #[pymodule_export]
     use super::error::statuses;
+    #[pymodule_export]
+    use super::json::encode_event;
     #[pymodule_export]
     use super::logs::{after_fork, set_log_level, take_logs};
     #[pymodule_export]

@@ -12,7 +12,6 @@ mod destination;
 mod encode;
 mod examine;
 mod fresh;
-mod history;
 mod init_db;
 mod init_history;
 mod late;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::batch::{RunOptions, Upserts, Variant, begin_limited, parameters, with_types};
 use super::connection::Session;
 use super::encode::arrays;
-use super::history;
+use super::statement::history;
 use crate::destination::{Trial, Write};
 use crate::error::{Error, Result};
 use crate::rows::batch::Rows;

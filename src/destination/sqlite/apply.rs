@@ -1,21 +1,23 @@
-//! Applying a batch: find each key, upsert each row, count what happened.
+//! Applying a batch: upsert the rows, count what happened.
 
-use rusqlite::types::{ToSqlOutput, ValueRef};
-use rusqlite::{Connection, ToSql, TransactionBehavior, params_from_iter};
+use rusqlite::{Connection, Statement, TransactionBehavior, params_from_iter};
 
+use super::changes::Changes;
 use super::history;
-use super::statement::Statements;
+use super::parameter::Parameter;
+use super::statement::{ROWS, Statements};
 use crate::destination::{Applied, Trial, Write};
 use crate::error::{Error, Result};
-use crate::rows::batch::{Rows, Value};
-use crate::rows::{ColumnType, PlanColumn, Role, TextForm};
+use crate::rows::Role;
+use crate::rows::coalesce::Coalesced;
 use crate::time::clock::{Clock, SystemClock};
-use crate::time::timestamp::{format_days, format_micros};
+use crate::time::timestamp::format_micros;
 
 /// Applies a batch in one transaction.
 pub(super) fn apply(
     connection: &mut Connection,
     statements: &Statements,
+    changes: &Changes,
     write: &Write<'_>,
 ) -> rusqlite::Result<Applied> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -27,9 +29,21 @@ pub(super) fn apply(
             return Ok(Applied::Fenced);
         }
     }
-    let counts = upsert_rows(&transaction, statements, write)?;
+    if statements.finds_keys.get() {
+        let counts = upsert_one_by_one(&transaction, statements, write)?;
+        transaction.commit()?;
+        return Ok(counts);
+    }
+    changes.take_inserted(0);
+    let changed = upsert_rows(&transaction, statements, write)?;
+    let Some(inserted) = changes.take_inserted(changed) else {
+        // Not to be counted in this way: from now on in the other.
+        statements.finds_keys.set(true);
+        transaction.rollback()?;
+        return apply(connection, statements, changes, write);
+    };
     transaction.commit()?;
-    Ok(counts)
+    Ok(Applied::Committed { inserted, updated: changed - inserted })
 }
 
 /// [`Destination::trial`](crate::destination::Destination::trial). The transaction locks the whole file. `mapped` maps errors.
@@ -41,10 +55,10 @@ pub(super) fn trial(
     mapped: impl Fn(rusqlite::Error) -> Error,
 ) -> Result<Trial> {
     let mut transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(&mapped)?;
-    transaction.prepare_cached(&statements.upsert).map(drop).map_err(&mapped)?;
+    transaction.prepare_cached(&statements.upsert(false).row).map(drop).map_err(&mapped)?;
     let mut try_one = |write: &Write<'_>| -> Result<Option<Error>> {
         let savepoint = transaction.savepoint().map_err(&mapped)?;
-        let written = upsert_rows(&savepoint, statements, write).map_err(&mapped);
+        let written = upsert_one_by_one(&savepoint, statements, write).map_err(&mapped);
         // Dropped, a savepoint is rolled back.
         drop(savepoint);
         match written {
@@ -62,84 +76,83 @@ pub(super) fn trial(
     Ok(Trial { refusal: Some(first), witness: None })
 }
 
-fn upsert_rows<'p>(
+/// Returns the number of rows that were inserted or updated.
+fn upsert_rows(transaction: &Connection, statements: &Statements, write: &Write<'_>) -> rusqlite::Result<u64> {
+    let sql = statements.upsert(write.is_late);
+    let now = now();
+    let (groups, rest) = write.coalesced.as_chunks::<ROWS>();
+    let mut changed = 0;
+    if !groups.is_empty() {
+        let mut upsert = transaction.prepare_cached(&sql.group)?;
+        for group in groups {
+            changed += execute(&mut upsert, write, group, &now)?;
+        }
+    }
+    if !rest.is_empty() {
+        let mut upsert = transaction.prepare_cached(&sql.row)?;
+        for row in rest {
+            changed += execute(&mut upsert, write, std::slice::from_ref(row), &now)?;
+        }
+    }
+    insert_history(transaction, statements, write, &now)?;
+    Ok(changed)
+}
+
+/// Looks for the key of each row before it is written.
+fn upsert_one_by_one(
     transaction: &Connection,
     statements: &Statements,
-    write: &'p Write<'_>,
+    write: &Write<'_>,
 ) -> rusqlite::Result<Applied> {
     let (mut inserted, mut updated) = (0, 0);
-    let plan = &write.rows.plan;
-    let now = format!("{}Z", format_micros(SystemClock.unix_micros()));
+    let now = now();
     let mut find = transaction.prepare_cached(&statements.find)?;
-    let upsert = if write.is_late { &statements.late } else { &statements.upsert };
-    let mut upsert = transaction.prepare_cached(upsert)?;
+    let mut upsert = transaction.prepare_cached(&statements.upsert(write.is_late).row)?;
+    let plan = &write.rows.plan;
     for coalesced in write.coalesced {
-        let parameter = |(index, column): (usize, &'p PlanColumn)| {
-            let row = if column.role == Role::Updated { coalesced.last } else { coalesced.first };
-            Parameter::new(write.rows, row as usize, index, &column.column_type)
-        };
-        let key = plan.key.iter().map(|&index| parameter((index, &plan.columns[index])));
-        let exists = find.exists(params_from_iter(key))?;
-        let values = plan.row_columns().iter().enumerate().map(parameter);
-        for (index, value) in values.enumerate() {
-            upsert.raw_bind_parameter(index + 1, value)?;
-        }
-        if plan.columns.len() > plan.width {
-            upsert.raw_bind_parameter(plan.width + 1, &now)?;
-        }
-        match (upsert.raw_execute()?, exists) {
+        let exists =
+            find.exists(params_from_iter(plan.key.iter().map(|&index| parameter(write, *coalesced, index))))?;
+        match (execute(&mut upsert, write, std::slice::from_ref(coalesced), &now)?, exists) {
             (0, _) => {}
             (_, false) => inserted += 1,
             (_, true) => updated += 1,
         }
     }
-    if let Some(sql) = &statements.history {
-        history::insert(transaction, sql, write, &now)?;
-    }
+    insert_history(transaction, statements, write, &now)?;
     Ok(Applied::Committed { inserted, updated })
 }
 
-/// A value of a row as a parameter.
-pub(super) struct Parameter<'a> {
-    rows: &'a Rows,
-    value: Value,
-    column_type: &'a ColumnType,
+fn insert_history(
+    transaction: &Connection,
+    statements: &Statements,
+    write: &Write<'_>,
+    now: &str,
+) -> rusqlite::Result<()> {
+    statements.history.as_ref().map_or(Ok(()), |sql| history::insert(transaction, sql, write, now))
 }
 
-impl<'a> Parameter<'a> {
-    pub(super) fn new(rows: &'a Rows, row: usize, column: usize, column_type: &'a ColumnType) -> Self {
-        Self { rows, value: rows.value(row, column), column_type }
-    }
+fn now() -> String {
+    format_micros(SystemClock.unix_micros()) + "Z"
 }
 
-impl Parameter<'_> {
-    fn is_bytes(&self) -> bool {
-        matches!(self.column_type, ColumnType::Other(other) if other.form == TextForm::Bytes)
+/// Executes the statement of as many rows; returns how many it changed.
+fn execute(upsert: &mut Statement<'_>, write: &Write<'_>, rows: &[Coalesced], now: &str) -> rusqlite::Result<u64> {
+    let plan = &write.rows.plan;
+    let mut bound = 0;
+    for coalesced in rows {
+        for column in 0..plan.width {
+            bound += 1;
+            upsert.raw_bind_parameter(bound, parameter(write, *coalesced, column))?;
+        }
     }
-
-    /// From the hexadecimal digits behind `\x`.
-    fn bytes(&self) -> Vec<u8> {
-        let digits = self.rows.text_of(self.value).get(2..).unwrap_or_default().as_bytes();
-        let digit = |byte: u8| char::from(byte).to_digit(16).unwrap_or_default();
-        #[expect(clippy::cast_possible_truncation, reason = "two digits of four bits")]
-        digits.chunks_exact(2).map(|pair| ((digit(pair[0]) << 4) | digit(pair[1])) as u8).collect()
+    if plan.columns.len() > plan.width {
+        upsert.raw_bind_parameter(bound + 1, now)?;
     }
+    Ok(upsert.raw_execute()? as u64)
 }
 
-impl ToSql for Parameter<'_> {
-    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        Ok(match self.value {
-            Value::Null => ToSqlOutput::Borrowed(ValueRef::Null),
-            Value::Bool(value) => ToSqlOutput::Borrowed(ValueRef::Integer(value.into())),
-            Value::Int(value) => ToSqlOutput::Borrowed(ValueRef::Integer(value)),
-            Value::Float(value) => ToSqlOutput::Borrowed(ValueRef::Real(value)),
-            Value::Micros(micros) if *self.column_type == ColumnType::TimestampTz => {
-                ToSqlOutput::from(format!("{}Z", format_micros(micros)))
-            }
-            Value::Micros(micros) => ToSqlOutput::from(format_micros(micros)),
-            Value::Days(days) => ToSqlOutput::from(format_days(days)),
-            Value::Text { .. } if self.is_bytes() => ToSqlOutput::from(self.bytes()),
-            Value::Text { .. } => ToSqlOutput::Borrowed(ValueRef::Text(self.rows.text_of(self.value).as_bytes())),
-        })
-    }
+fn parameter<'a>(write: &Write<'a>, coalesced: Coalesced, index: usize) -> Parameter<'a> {
+    let column = &write.rows.plan.columns[index];
+    let row = if column.role == Role::Updated { coalesced.last } else { coalesced.first };
+    Parameter::new(write.rows, row as usize, index, &column.column_type)
 }

@@ -9,9 +9,11 @@ use rusqlite::types::ValueRef;
 
 use super::apply::{apply, trial};
 use super::catalogue::read_table;
+use super::changes::Changes;
 use super::errors::{not_connected, sqlite_error};
 use super::init_db::{definitions, init_db_sql};
 use super::statement::Statements;
+use super::wal::WalLimit;
 use super::{checkpoint, examine, history, late};
 use crate::config::DestinationConfig;
 use crate::destination::checkpoint::moved;
@@ -42,6 +44,8 @@ pub(crate) struct SqliteDestination {
 struct OpenFile {
     connection: Connection,
     statements: Option<Statements>,
+    changes: Arc<Changes>,
+    wal_limit: WalLimit,
     _interrupt: InterruptGuard,
 }
 
@@ -121,13 +125,16 @@ impl SqliteDestination {
 impl Destination for SqliteDestination {
     fn connect(&mut self) -> Result<Table> {
         self.file = None;
-        let connection = self.open_file()?;
+        let mut connection = self.open_file()?;
         let handle = connection.get_interrupt_handle();
         let interrupt = self.abort.on_set(move || handle.interrupt());
         let table = self.read_tables(&connection)?;
         checkpoint::add_owner_column(&connection)
             .map_err(|error| self.error("adding the owner's column in", &error))?;
-        self.file = Some(OpenFile { connection, statements: None, _interrupt: interrupt });
+        let changes =
+            Changes::watch(&mut connection, &self.table.name).map_err(|error| self.error("opening", &error))?;
+        self.file =
+            Some(OpenFile { connection, statements: None, changes, wal_limit: WalLimit::new(), _interrupt: interrupt });
         Ok(table)
     }
 
@@ -235,7 +242,10 @@ impl Destination for SqliteDestination {
         let path = self.path.clone();
         let file = self.file()?;
         let statements = file.statements.as_ref().ok_or_else(|| not_connected(&path))?;
-        let applied = apply(&mut file.connection, statements, write);
+        let applied = file
+            .wal_limit
+            .set(&file.connection, write.coalesced.len())
+            .and_then(|()| apply(&mut file.connection, statements, &file.changes, write));
         applied.map_err(|error| {
             let error = self.error("writing to", &error);
             self.close_after(error)

@@ -36,7 +36,7 @@ pub(super) fn writing(
         let statements = Statements::new(connection, plan, table, history)?;
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         transaction.prepare(&statements.find)?;
-        transaction.prepare(&statements.upsert)?;
+        transaction.prepare(&statements.upsert(false).row)?;
         if let Some(insert) = &statements.history {
             transaction.prepare(insert)?;
         }

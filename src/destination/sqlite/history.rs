@@ -3,7 +3,7 @@
 use rusqlite::types::ToSqlOutput;
 use rusqlite::{Connection, ToSql};
 
-use super::apply::Parameter;
+use super::parameter::Parameter;
 use crate::destination::Write;
 use crate::destination::names::{TableName, quote};
 use crate::destination::new_history::{Definition, lines};

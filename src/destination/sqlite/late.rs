@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, params_from_iter};
 
-use super::apply::Parameter;
+use super::parameter::Parameter;
 use crate::destination::names::quote;
 use crate::rows::batch::Rows;
 use crate::rows::{Plan, PlanColumn};

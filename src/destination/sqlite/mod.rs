@@ -5,6 +5,7 @@
 
 mod apply;
 mod catalogue;
+mod changes;
 mod checkpoint;
 mod destination;
 mod errors;
@@ -12,7 +13,11 @@ mod examine;
 mod history;
 mod init_db;
 mod late;
+mod parameter;
 mod statement;
+#[cfg(test)]
+mod tests;
+mod wal;
 
 pub(crate) use destination::SqliteDestination;
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! The SQL of the upsert.
 
+use std::cell::Cell;
 use std::fmt::Write as _;
 
 use rusqlite::Connection;
@@ -9,15 +10,27 @@ use super::history;
 use crate::destination::names::{TableName, quote};
 use crate::rows::{OnConflict, OnlyIf, Plan, PlanColumn};
 
+/// The rows of a group, which one statement writes: binding and starting a statement costs as much as the row itself. Until a statement
+/// ends, SQLite keeps a copy of each page that it changes, up to 64 KiB of them in memory: a page in each index for each row.
+pub(super) const ROWS: usize = 8;
+
 /// The SQL of a plan.
 pub(super) struct Statements {
     /// Finds a row by its key.
     pub(super) find: String,
-    pub(super) upsert: String,
+    upsert: Upsert,
     /// For late events.
-    pub(super) late: String,
+    late: Upsert,
     /// The insert into the history, if there is one.
     pub(super) history: Option<String>,
+    /// Whether each key is looked for, to count what is inserted.
+    pub(super) finds_keys: Cell<bool>,
+}
+
+/// The statement for one row, and the one for [`ROWS`] of them.
+pub(super) struct Upsert {
+    pub(super) row: String,
+    pub(super) group: String,
 }
 
 impl Statements {
@@ -30,12 +43,22 @@ impl Statements {
         let key: Vec<&str> = plan.key.iter().map(|&index| plan.columns[index].name.as_str()).collect();
         let collations = key_collations(connection, &table.name, &key)?;
         let table = table.quoted();
+        let upsert = |on_conflict: fn(&Plan) -> OnConflict<'_>| Upsert {
+            row: upsert_sql(plan, &table, &on_conflict(plan), 1),
+            group: upsert_sql(plan, &table, &on_conflict(plan), ROWS),
+        };
         Ok(Self {
             find: find_sql(&key, collations.as_deref(), &table),
-            upsert: upsert_sql(plan, &table, plan.on_conflict()),
-            late: upsert_sql(plan, &table, plan.on_conflict_of_late()),
+            upsert: upsert(Plan::on_conflict),
+            late: upsert(Plan::on_conflict_of_late),
             history: history::insert_sql(plan, history),
+            // Where one row can decide about another, each is a statement, as in one-by-one execution.
+            finds_keys: Cell::new(plan.relates_rows),
         })
+    }
+
+    pub(super) fn upsert(&self, is_late: bool) -> &Upsert {
+        if is_late { &self.late } else { &self.upsert }
     }
 }
 
@@ -49,13 +72,19 @@ fn find_sql(key: &[&str], collations: Option<&[String]>, table: &str) -> String 
     format!("SELECT 1 FROM {table} WHERE {}", conditions.join(" AND "))
 }
 
-/// One parameter for each column of a row, and a last one, the time of the transaction, for all columns that take it.
-fn upsert_sql(plan: &Plan, table: &str, on_conflict: OnConflict<'_>) -> String {
+/// One parameter for each column of each row, and a last one, the time of the transaction, for all columns that take it.
+fn upsert_sql(plan: &Plan, table: &str, on_conflict: &OnConflict<'_>, rows: usize) -> String {
     let names: Vec<String> = plan.columns.iter().map(|column| quote(&column.name)).collect();
-    let values: Vec<String> = (0..plan.columns.len()).map(|index| format!("?{}", index.min(plan.width) + 1)).collect();
+    let number =
+        |row: usize, column: usize| if column < plan.width { row * plan.width + column } else { rows * plan.width };
+    let values = |row: usize| -> String {
+        let values: Vec<String> = (0..names.len()).map(|column| format!("?{}", number(row, column) + 1)).collect();
+        format!("({})", values.join(", "))
+    };
+    let values: Vec<String> = (0..rows).map(values).collect();
     let key: Vec<&str> = plan.key.iter().map(|&index| names[index].as_str()).collect();
     let mut sql = format!(
-        "INSERT INTO {table} AS t ({}) VALUES ({}) ON CONFLICT ({}) DO ",
+        "INSERT INTO {table} AS t ({}) VALUES {} ON CONFLICT ({}) DO ",
         names.join(", "),
         values.join(", "),
         key.join(", ")
@@ -67,12 +96,12 @@ fn upsert_sql(plan: &Plan, table: &str, on_conflict: OnConflict<'_>) -> String {
     let each = |columns: &[&PlanColumn], make: &dyn Fn(String) -> String| -> Vec<String> {
         columns.iter().map(|column| make(quote(&column.name))).collect()
     };
-    let _ = write!(sql, "UPDATE SET {}", each(&updated, &|name| format!("{name} = excluded.{name}")).join(", "));
+    let _ = write!(sql, "UPDATE SET {}", each(updated, &|name| format!("{name} = excluded.{name}")).join(", "));
     match only_if {
         OnlyIf::Always => {}
         OnlyIf::Changed(compared) => {
             // By bytes, whatever collation the column has: 'Sales' is another value than 'sales'.
-            let differences = each(&compared, &|name| format!("t.{name} IS NOT excluded.{name} COLLATE BINARY"));
+            let differences = each(compared, &|name| format!("t.{name} IS NOT excluded.{name} COLLATE BINARY"));
             let _ = write!(sql, " WHERE {}", differences.join(" OR "));
         }
         OnlyIf::NotOlder(column) => {

@@ -172,3 +172,20 @@ fn a_new_assignment_prepares_the_same_events_again_also_at_the_end() {
         assert_eq!(road.taken(), None);
     });
 }
+
+/// The reader would have to take it when the stream is open already.
+#[test]
+fn the_reserve_of_a_new_spool_is_taken_before_the_first_event() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut config = Config::default();
+    config.spool.path = directory.path().join("spool.db");
+    let rules = EventRules::from_config(&config).unwrap();
+    let status = Arc::new(Status::new(Arc::new(SystemClock)));
+    let (spool, handoff) = (Arc::new(Spool::open(&config).unwrap()), Arc::<Handoff>::default());
+    let mut preparer = Preparer::new(&spool, &handoff, &status, &rules, &config);
+    let reserve = directory.path().join("spool.db.reserve");
+    assert!(!reserve.exists());
+    handoff.close();
+    preparer.run().unwrap();
+    assert!(reserve.exists());
+}

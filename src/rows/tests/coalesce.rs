@@ -62,6 +62,42 @@ fn one_by_one(events: &[Event], mode: UpdateMode, table: &mut Model) {
     }
 }
 
+/// Keys that differ in their first bytes, behind them, or in their length only.
+#[test]
+fn rows_are_in_the_order_of_the_bytes_of_their_keys() {
+    let mut plan = Plan::clone(&plan(UpdateMode::Always));
+    plan.key.retain(|&index| plan.columns[index].name == "k");
+    let mut rows = Rows::new(Arc::new(plan));
+    let keys = [
+        "b",
+        "same start, b",
+        "a\u{1}",
+        "",
+        "same start, a",
+        "a",
+        "ü",
+        "same sta",
+        "a",
+        "same start",
+        "\u{1}",
+        "same start, a",
+    ];
+    for (offset, key) in (0..).zip(keys) {
+        map_json(&json!({"k": key, "n": 1}), offset, &mut rows).unwrap();
+    }
+    let coalesced = coalesce(&rows, &(0..12).collect::<Vec<_>>());
+    let found: Vec<_> = coalesced.iter().map(|m| (keys[m.first as usize], m.first, m.last)).collect();
+    let mut expected: Vec<_> = BTreeMap::from_iter(keys.map(|key| {
+        let places = |other: &&str| *other == key;
+        (key, (keys.iter().position(places).unwrap(), keys.iter().rposition(places).unwrap()))
+    }))
+    .into_iter()
+    .map(|(key, (first, last))| (key, u32::try_from(first).unwrap(), u32::try_from(last).unwrap()))
+    .collect();
+    expected.sort_by(|a, b| a.0.as_bytes().cmp(b.0.as_bytes()));
+    assert_eq!(found, expected);
+}
+
 proptest! {
     #[test]
     fn coalesced_rows_equal_one_by_one_execution(

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use crate::config::{MappingConfig, MappingSource, UpdateMode};
 use crate::error::ErrorKind;
+use crate::rows::Plan;
 use crate::rows::batch::Rows;
 use crate::rows::history::*;
 use crate::rows::map_json;

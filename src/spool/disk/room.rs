@@ -79,6 +79,16 @@ impl Spool {
         }
     }
 
+    /// Takes the reserve if it is not there, before the first event that would have to wait for it.
+    pub(crate) fn take_reserve(&self) {
+        // If there is no room, an append finds out.
+        if !self.reserve.is_held()
+            && let Err(error) = self.hold_reserve(&mut self.writer())
+        {
+            log::debug!("taking the reserve: {error}");
+        }
+    }
+
     /// Deletes committed events, and gives every free page and the log back to the file system; whether the reserve is there
     /// afterwards. Where nothing can be gained the reserve is not released: another program might take the room.
     pub(super) fn make_room(&self, writer: &mut Connection) -> rusqlite::Result<bool> {

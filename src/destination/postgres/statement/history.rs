@@ -9,9 +9,9 @@ use std::fmt;
 use bytes::BytesMut;
 use postgres::types::{IsNull, ToSql, Type, to_sql_checked};
 
-use super::catalogue::Relation;
-use super::encode::{is_array, put_array};
-use super::statement::{array_name, array_type, cast, list, push};
+use super::super::catalogue::Relation;
+use super::super::encode::{is_array, put_array};
+use super::types::{array_name, array_type, cast, list, push};
 use crate::destination::Write;
 use crate::destination::names::quote;
 use crate::rows::batch::{Rows, Value};
@@ -77,13 +77,13 @@ fn arrays_of(columns: &[HistoryColumn]) -> impl Iterator<Item = &HistoryColumn> 
 }
 
 /// The parameters of one batch.
-pub(super) struct Parameters<'a> {
+pub(in super::super) struct Parameters<'a> {
     arrays: Vec<EventArray<'a>>,
     spool_id: &'a str,
 }
 
 impl<'a> Parameters<'a> {
-    pub(super) fn new(write: &Write<'a>) -> Self {
+    pub(in super::super) fn new(write: &Write<'a>) -> Self {
         let Write { rows, events, spool_id, .. } = *write;
         let columns = rows.plan.history.as_ref().map_or(&[][..], |history| &history.columns);
         let array = |column: &HistoryColumn| EventArray { rows, events, value: column.value };
@@ -91,7 +91,7 @@ impl<'a> Parameters<'a> {
     }
 
     /// In the order of [`types`].
-    pub(super) fn push<'p>(&'p self, parameters: &mut Vec<&'p (dyn ToSql + Sync)>) {
+    pub(in super::super) fn push<'p>(&'p self, parameters: &mut Vec<&'p (dyn ToSql + Sync)>) {
         if !self.arrays.is_empty() {
             parameters.extend(self.arrays.iter().map(|array| array as &(dyn ToSql + Sync)));
             parameters.push(&self.spool_id);

@@ -1,7 +1,7 @@
 //! The one statement that applies a batch: move the checkpoint, insert or update every row, count what happened.
 //!
 //! It has two forms. The upsert takes any rows. The split form takes those with fresh keys apart, which a plain INSERT writes; if one of
-//! these keys is in the table after all, the statement fails as a whole: see [`fresh`](super::fresh).
+//! these keys is in the table after all, the statement fails as a whole: see [`fresh`](super::super::fresh).
 //!
 //! Each column travels as an array and `unnest` turns the arrays into rows: the fastest way measured, and one statement for all
 //! sizes of batches. The form is portable (it runs on Citus too): `now()` is in the SELECT list and not in DO UPDATE SET, and
@@ -11,49 +11,47 @@
 //! pooler that does not know prepared statements, the name `s0` may be another process's statement on the server connection at
 //! hand, with the same types. The nonce detects that, and nothing is written.
 
-use std::borrow::Cow;
-use std::fmt::Write;
-
 use postgres::Row;
 use postgres::types::Type;
 
-use super::catalogue::Relation;
-use super::connection::PgResult;
+use super::super::catalogue::Relation;
+use super::super::connection::PgResult;
 use super::history;
+use super::types::{array_name, array_type, cast, list, push};
 use crate::destination::names::quote;
-use crate::rows::{ColumnSource, ColumnType, OnConflict, OnlyIf, Plan};
+use crate::rows::{ColumnSource, OnConflict, OnlyIf, Plan};
 
 /// SQL and the types of its parameters: the nonce, an array for each of the plan's row columns, in the split form another one for the
 /// rows with fresh keys, and with a fence spool id, owner, position to move from, position to move to; then those of the history.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Upsert {
-    pub(super) sql: String,
-    pub(super) types: Vec<Type>,
+pub(in super::super) struct Upsert {
+    pub(in super::super) sql: String,
+    pub(in super::super) types: Vec<Type>,
 }
 
 /// The forms of the statement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Form {
+pub(in super::super) struct Form {
     /// With a fence: it moves the checkpoint.
-    pub(super) fenced: bool,
+    pub(in super::super) fenced: bool,
     /// For late events.
-    pub(super) late: bool,
+    pub(in super::super) late: bool,
     /// With fresh keys apart.
-    pub(super) split: bool,
+    pub(in super::super) split: bool,
 }
 
 /// The one row that the statement returns.
-pub(super) struct UpsertOutcome {
+pub(in super::super) struct UpsertOutcome {
     /// Whether the statement that ran was ours.
-    pub(super) is_ours: bool,
+    pub(in super::super) is_ours: bool,
     /// The number of checkpoints that moved: 1, or 0 if fenced.
-    pub(super) moved: i64,
-    pub(super) inserted: i64,
-    pub(super) updated: i64,
+    pub(in super::super) moved: i64,
+    pub(in super::super) inserted: i64,
+    pub(in super::super) updated: i64,
 }
 
 impl UpsertOutcome {
-    pub(super) fn read(row: &Row) -> PgResult<Self> {
+    pub(in super::super) fn read(row: &Row) -> PgResult<Self> {
         Ok(Self {
             is_ours: row.try_get(0)?,
             moved: row.try_get(1)?,
@@ -65,7 +63,12 @@ impl UpsertOutcome {
 
 impl Upsert {
     /// `nonce` consists of letters and digits.
-    pub(super) fn new(plan: &Plan, relation: &Relation, nonce: &str, Form { fenced, late, split }: Form) -> Self {
+    pub(in super::super) fn new(
+        plan: &Plan,
+        relation: &Relation,
+        nonce: &str,
+        Form { fenced, late, split }: Form,
+    ) -> Self {
         let mut types = vec![Type::TEXT];
         for _ in 0..=usize::from(split) {
             types.extend(plan.row_columns().iter().map(|column| array_type(&column.column_type)));
@@ -196,66 +199,4 @@ fn push_counts(sql: &mut String, plan: &Plan, relation: &Relation, ours: &str, m
             "SELECT {ours}, {moved}, count(*) FILTER (WHERE inserted){fresh}, count(*) FILTER (WHERE NOT inserted)\nFROM {counted} AS counted"
         ),
     );
-}
-
-pub(super) fn list(items: impl Iterator<Item = String>) -> String {
-    items.collect::<Vec<_>>().join(", ")
-}
-
-pub(super) fn push(sql: &mut String, text: std::fmt::Arguments<'_>) {
-    // Writing to a String cannot fail.
-    let _ = sql.write_fmt(text);
-}
-
-/// The cast of a text array's value to the column's type; other arrays need none.
-pub(super) fn cast(column_type: &ColumnType) -> Cow<'static, str> {
-    match column_type {
-        ColumnType::Numeric { .. } => "::numeric",
-        ColumnType::Uuid => "::uuid",
-        ColumnType::Json => "::json",
-        ColumnType::Jsonb => "::jsonb",
-        ColumnType::Other(other) => return format!("::{}", other.sql_name).into(),
-        _ => "",
-    }
-    .into()
-}
-
-pub(super) fn array_type(column_type: &ColumnType) -> Type {
-    match column_type {
-        ColumnType::Int2 => Type::INT2_ARRAY,
-        ColumnType::Int4 => Type::INT4_ARRAY,
-        ColumnType::Int8 => Type::INT8_ARRAY,
-        ColumnType::Float4 => Type::FLOAT4_ARRAY,
-        ColumnType::Float8 => Type::FLOAT8_ARRAY,
-        ColumnType::Bool => Type::BOOL_ARRAY,
-        ColumnType::TimestampTz => Type::TIMESTAMPTZ_ARRAY,
-        ColumnType::Timestamp => Type::TIMESTAMP_ARRAY,
-        ColumnType::Date => Type::DATE_ARRAY,
-        ColumnType::Text { .. }
-        | ColumnType::Numeric { .. }
-        | ColumnType::Uuid
-        | ColumnType::Json
-        | ColumnType::Jsonb
-        | ColumnType::Other(_) => Type::TEXT_ARRAY,
-    }
-}
-
-pub(super) fn array_name(column_type: &ColumnType) -> &'static str {
-    match column_type {
-        ColumnType::Int2 => "int2[]",
-        ColumnType::Int4 => "int4[]",
-        ColumnType::Int8 => "int8[]",
-        ColumnType::Float4 => "float4[]",
-        ColumnType::Float8 => "float8[]",
-        ColumnType::Bool => "bool[]",
-        ColumnType::TimestampTz => "timestamptz[]",
-        ColumnType::Timestamp => "timestamp[]",
-        ColumnType::Date => "date[]",
-        ColumnType::Text { .. }
-        | ColumnType::Numeric { .. }
-        | ColumnType::Uuid
-        | ColumnType::Json
-        | ColumnType::Jsonb
-        | ColumnType::Other(_) => "text[]",
-    }
 }
