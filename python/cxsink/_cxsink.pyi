@@ -21,6 +21,7 @@ __all__ = [
     "check_areas",
     "connections",
     "counters",
+    "encode_event",
     "gaps",
     "init_db",
     "init_db_sql",
