@@ -658,6 +658,11 @@ fn broken_destinations(deployment: &Deployment) -> Vec<CheckStep> {
     config.set("destination.url", "postgresql://me@127.0.0.1:1/x").unwrap();
     found.extend(check(&config));
     config.set("destination.url", &deployment.database.url()).unwrap();
+    config.destination.history_table = Some("cxone_events_history".into());
+    cxsink::init_db(&config).unwrap();
+    deployment.database.execute("ALTER TABLE cxone_events_history DROP COLUMN agent_id");
+    found.extend(check(&config));
+    config.destination.history_table = None;
     let breakages = [
         "ALTER TABLE cxone_events ALTER disposition TYPE varchar(20); DROP TABLE cxsink_checkpoint",
         "ALTER TABLE cxone_events DROP CONSTRAINT cxone_events_idempotency_key_key, DROP COLUMN agent_id",
