@@ -2,6 +2,7 @@
 
 use serde_json::Value as Json;
 
+use crate::config::pointer;
 use crate::config::{FromEvent, MappingSource, ValueFormat};
 use crate::rows::column_type::{ColumnType, TextForm};
 use crate::rows::convert::{Reading, push_text, read};
@@ -187,11 +188,11 @@ pub(super) fn tokens(pointer: &str) -> Option<Vec<String>> {
         return Some(Vec::new());
     }
     let tokens = pointer.strip_prefix('/')?.split('/');
-    Some(tokens.map(|token| token.replace("~1", "/").replace("~0", "~")).collect())
+    Some(tokens.map(|token| pointer::unescape(token)).collect())
 }
 
 pub(super) fn pointer_of(tokens: &[String]) -> String {
-    tokens.iter().flat_map(|token| ["/".into(), token.replace('~', "~0").replace('/', "~1")]).collect()
+    tokens.iter().flat_map(|token| ["/".into(), pointer::escape(token)]).collect()
 }
 
 #[cfg(test)]

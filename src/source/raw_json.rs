@@ -32,11 +32,8 @@ impl Pointer {
 
 impl Step {
     fn new(escaped: &str) -> Self {
-        // In this order (section 4), so that `~01` becomes `~1`.
-        let name = escaped.replace("~1", "/").replace("~0", "~");
-        // Digits without a leading zero; `parse` would take a sign.
-        let is_index = name == "0" || (!name.starts_with('0') && name.bytes().all(|byte| byte.is_ascii_digit()));
-        let index = if is_index { name.parse().ok() } else { None };
+        let name = pointer::unescape(escaped);
+        let index = pointer::index(&name);
         Self { name, index }
     }
 }

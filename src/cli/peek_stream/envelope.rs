@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use crate::config::pointer::escape;
+
 /// How deep an event is looked for.
 const DEPTH_MAX: usize = 4;
 /// Elements of an array that are looked into.
@@ -114,7 +116,7 @@ fn collect(value: &Value, path: &mut String, depth: usize, members_around: usize
     let mut inside = |name: &str, value: &Value, members| {
         let length = path.len();
         path.push('/');
-        path.push_str(&name.replace('~', "~0").replace('/', "~1"));
+        path.push_str(&escape(name));
         collect(value, path, depth + 1, members, places);
         path.truncate(length);
     };

@@ -148,8 +148,8 @@ impl RedactStep {
         if escaped == "*" {
             return Self::Every;
         }
-        // `~0` comes last (RFC 6901, section 4).
-        Self::Name(escaped.replace("~2", "*").replace("~1", "/").replace("~0", "~"))
+        // Before `~0`, so that `~02` becomes `~2`.
+        Self::Name(pointer::unescape(&escaped.replace("~2", "*")))
     }
 
     fn may_be(&self, other: &Self) -> bool {

@@ -2,14 +2,13 @@
 
 use serde_json::Value as Json;
 
+use crate::config::pointer;
+
 /// The value at a JSON pointer (RFC 6901 section 4).
 pub(super) fn resolve<'a>(event: &'a Json, tokens: &[String]) -> Option<&'a Json> {
     tokens.iter().try_fold(event, |json, token| match json {
         Json::Object(members) => members.get(token),
-        Json::Array(items) => {
-            let is_index = token == "0" || !token.starts_with('0') && token.bytes().all(|b| b.is_ascii_digit());
-            is_index.then(|| token.parse::<usize>().ok()).flatten().and_then(|index| items.get(index))
-        }
+        Json::Array(items) => pointer::index(token).and_then(|index| items.get(index)),
         _ => None,
     })
 }

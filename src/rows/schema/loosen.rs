@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value as Json};
 
-use crate::rows::schema::walk::escape;
+use crate::config::pointer::escape;
 
 const RESTRICTIONS: [&str; 2] = ["additionalProperties", "unevaluatedProperties"];
 /// Keywords whose schemas apply to the same value, and may be loosened without a change of what else they check.

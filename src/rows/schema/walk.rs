@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value as Json};
 
+use crate::config::pointer::escape;
+
 /// The place of subschemas in the value of a keyword.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Holds {
@@ -75,9 +77,4 @@ pub(super) fn visit_mut(schema: &mut Json, f: &mut impl FnMut(&mut Map<String, J
         Json::Array(items) => items.iter_mut().for_each(|item| visit_mut(item, f)),
         _ => {}
     }
-}
-
-/// A member name as a token of a JSON pointer (RFC 6901).
-pub(super) fn escape(name: &str) -> String {
-    name.replace('~', "~0").replace('/', "~1")
 }

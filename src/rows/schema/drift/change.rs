@@ -4,9 +4,9 @@ use jsonschema::ValidationError;
 use jsonschema::error::{TypeKind, ValidationErrorKind as Kind};
 use serde_json::{Value as Json, json};
 
+use crate::config::pointer::{escape, unescape};
 use crate::rows::schema::patterns::BACKTRACKING;
 use crate::rows::schema::validate::Schema;
-use crate::rows::schema::walk::escape;
 
 /// A change that would accept what a violation is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,7 +80,7 @@ fn unknown_members(error: &ValidationError<'_>, place: &str, value: &Json) -> Op
 
 /// The place of the violated keyword in the schema as it is written.
 fn place(error: &ValidationError<'_>, schema: &Schema) -> String {
-    let token = |token: &str| match schema.patterns.get(&token.replace("~1", "/").replace("~0", "~")) {
+    let token = |token: &str| match schema.patterns.get(&unescape(token)) {
         Some(pattern) => escape(pattern),
         None if token == BACKTRACKING => "pattern".to_owned(),
         None => token.to_owned(),
