@@ -260,22 +260,6 @@ fn default_table() -> crate::rows::Table {
         ("created_at", ColumnType::TimestampTz, true),
         ("updated_at", ColumnType::TimestampTz, true),
     ];
-    let column = |(name, column_type, not_null): (&str, ColumnType, bool)| Column {
-        name: name.into(),
-        type_name: format!("{column_type:?}"),
-        column_type,
-        not_null,
-        has_default: false,
-        is_generated: false,
-    };
-    crate::rows::Table {
-        name: "cxone_events".into(),
-        columns: columns.into_iter().map(column).collect(),
-        unique_keys: vec![vec!["idempotency_key".into()]],
-        loose_columns: Vec::new(),
-        has_times_as_text: false,
-        is_guarded: false,
-        relates_rows: false,
-        history: None,
-    }
+    let column = |(name, column_type, not_null)| Column { not_null, ..Column::of(name, column_type) };
+    crate::rows::Table::of("cxone_events", columns.map(column).into(), &["idempotency_key"])
 }

@@ -109,25 +109,9 @@ mod tests {
         std::fs::write(&file, schema).unwrap();
         let config = SchemaConfig { file: Some(file), ..SchemaConfig::default() };
         let schema = Schema::load(&config, 1000).unwrap();
-        let column = |name: &str, column_type, not_null| Column {
-            name: name.into(),
-            column_type,
-            type_name: String::new(),
-            not_null,
-            has_default: false,
-            is_generated: false,
-        };
+        let column = |name, column_type, not_null| Column { not_null, ..Column::of(name, column_type) };
         let key = ColumnType::Text { chars_max: Some(9) };
-        let table = Table {
-            name: "t".into(),
-            columns: vec![column("k", key, true), column("c", column_type, not_null)],
-            unique_keys: vec![vec!["k".into()]],
-            loose_columns: Vec::new(),
-            has_times_as_text: false,
-            is_guarded: false,
-            relates_rows: false,
-            history: None,
-        };
+        let table = Table::of("t", vec![column("k", key, true), column("c", column_type, not_null)], &["k"]);
         let mut mapping = MappingConfig::default();
         mapping.columns = vec![("k".into(), "/k".into()), ("c".into(), "/p".into())];
         mapping.key = vec!["k".into()];

@@ -40,6 +40,32 @@ pub(crate) struct Table {
     pub(crate) history: Option<Box<Table>>,
 }
 
+#[cfg(any(test, feature = "_bench"))]
+impl Column {
+    /// One that may be null and that the database never fills, for tests and benches/.
+    pub(crate) fn of(name: &str, column_type: ColumnType) -> Self {
+        let type_name = format!("{column_type:?}");
+        Self { name: name.into(), column_type, type_name, not_null: false, has_default: false, is_generated: false }
+    }
+}
+
+#[cfg(any(test, feature = "_bench"))]
+impl Table {
+    /// One with a single unique index, which neither judges nor relates rows, for tests and benches/.
+    pub(crate) fn of(name: &str, columns: Vec<Column>, key: &[&str]) -> Self {
+        Self {
+            name: name.into(),
+            columns,
+            unique_keys: vec![key.iter().map(|&name| name.into()).collect()],
+            loose_columns: Vec::new(),
+            has_times_as_text: false,
+            is_guarded: false,
+            relates_rows: false,
+            history: None,
+        }
+    }
+}
+
 /// A NOT NULL column that is not mapped and has no default would refuse every row.
 pub(super) fn check_defaults(mapping: &MappingConfig, table: &Table) -> Result<()> {
     let unfilled = table.columns.iter().find(|column| {

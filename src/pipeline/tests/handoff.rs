@@ -5,24 +5,8 @@ use crate::config::{MappingConfig, UpdateMode};
 use crate::rows::{Column, ColumnType, Table};
 
 pub(crate) fn plan() -> Arc<Plan> {
-    let column = |name: &str| Column {
-        name: name.into(),
-        column_type: ColumnType::Text { chars_max: None },
-        type_name: "text".into(),
-        not_null: false,
-        has_default: false,
-        is_generated: false,
-    };
-    let table = Table {
-        name: "t".into(),
-        columns: vec![column("k")],
-        unique_keys: vec![vec!["k".into()]],
-        loose_columns: Vec::new(),
-        has_times_as_text: false,
-        is_guarded: false,
-        relates_rows: false,
-        history: None,
-    };
+    let columns = vec![Column::of("k", ColumnType::Text { chars_max: None })];
+    let table = Table::of("t", columns, &["k"]);
     let mut mapping = MappingConfig::default();
     mapping.columns = vec![("k".into(), "/k".into())];
     mapping.key = vec!["k".into()];

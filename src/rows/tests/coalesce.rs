@@ -11,30 +11,14 @@ use crate::rows::coalesce::*;
 use crate::rows::{Column, ColumnType, Plan, Table, map_json};
 
 fn plan(update_mode: UpdateMode) -> Arc<Plan> {
-    let column = |name: &str, column_type| Column {
-        name: name.into(),
-        column_type,
-        type_name: String::new(),
-        not_null: false,
-        has_default: false,
-        is_generated: false,
-    };
-    let table = Table {
-        name: "t".into(),
-        columns: vec![
-            column("k", ColumnType::Text { chars_max: None }),
-            column("n", ColumnType::Int4),
-            column("kept", ColumnType::Int4),
-            column("updated", ColumnType::Int4),
-            column("timestamp", ColumnType::TimestampTz),
-        ],
-        unique_keys: vec![vec!["k".into(), "n".into()]],
-        loose_columns: Vec::new(),
-        has_times_as_text: false,
-        is_guarded: false,
-        relates_rows: false,
-        history: None,
-    };
+    let columns = vec![
+        Column::of("k", ColumnType::Text { chars_max: None }),
+        Column::of("n", ColumnType::Int4),
+        Column::of("kept", ColumnType::Int4),
+        Column::of("updated", ColumnType::Int4),
+        Column::of("timestamp", ColumnType::TimestampTz),
+    ];
+    let table = Table::of("t", columns, &["k", "n"]);
     let mut mapping = MappingConfig::default();
     mapping.columns = table.columns.iter().map(|c| (c.name.clone(), format!("/{}", c.name).into())).collect();
     mapping.key = vec!["n".into(), "k".into()];

@@ -15,20 +15,12 @@ const TEXT: ColumnType = ColumnType::Text { chars_max: None };
 
 fn column(name: &str, column_type: ColumnType, not_null: bool) -> Column {
     let type_name = format!("{column_type:?}").to_lowercase();
-    Column { name: name.into(), type_name, column_type, not_null, has_default: false, is_generated: false }
+    Column { type_name, not_null, ..Column::of(name, column_type) }
 }
 
 fn table(name: &str, columns: Vec<Column>, unique_keys: &[&[&str]]) -> Table {
-    Table {
-        name: name.into(),
-        columns,
-        unique_keys: unique_keys.iter().map(|key| key.iter().map(|name| (*name).to_owned()).collect()).collect(),
-        loose_columns: Vec::new(),
-        has_times_as_text: false,
-        is_guarded: false,
-        relates_rows: false,
-        history: None,
-    }
+    let unique_keys = unique_keys.iter().map(|key| key.iter().map(|name| (*name).to_owned()).collect()).collect();
+    Table { unique_keys, ..Table::of(name, columns, &[]) }
 }
 
 fn origins() -> Vec<Column> {

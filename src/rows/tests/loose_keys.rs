@@ -13,24 +13,7 @@ const TEXT: ColumnType = ColumnType::Text { chars_max: None };
 
 /// A table with the key `k` and the column `ts`.
 fn table(key: ColumnType, timestamp: ColumnType) -> Table {
-    let column = |name: &str, column_type| Column {
-        name: name.into(),
-        type_name: format!("{column_type:?}"),
-        column_type,
-        not_null: false,
-        has_default: false,
-        is_generated: false,
-    };
-    Table {
-        name: "t".into(),
-        columns: vec![column("k", key), column("ts", timestamp)],
-        unique_keys: vec![vec!["k".into()]],
-        loose_columns: Vec::new(),
-        has_times_as_text: false,
-        is_guarded: false,
-        relates_rows: false,
-        history: None,
-    }
+    Table::of("t", vec![Column::of("k", key), Column::of("ts", timestamp)], &["k"])
 }
 
 fn plan(table: &Table, update_mode: UpdateMode) -> Result<Plan> {

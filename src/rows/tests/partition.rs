@@ -9,25 +9,8 @@ use crate::rows::partition::*;
 use crate::rows::{Column, Table, map_json};
 
 fn plan(key: ColumnType) -> Arc<Plan> {
-    let column = |name: &str, column_type| Column {
-        name: name.into(),
-        column_type,
-        type_name: String::new(),
-        not_null: false,
-        has_default: false,
-        is_generated: false,
-    };
-    let columns = vec![column("k", key), column("n", ColumnType::Int4)];
-    let table = Table {
-        name: "t".into(),
-        columns,
-        unique_keys: vec![vec!["k".into(), "n".into()]],
-        loose_columns: Vec::new(),
-        has_times_as_text: false,
-        is_guarded: false,
-        relates_rows: false,
-        history: None,
-    };
+    let columns = vec![Column::of("k", key), Column::of("n", ColumnType::Int4)];
+    let table = Table::of("t", columns, &["k", "n"]);
     let mut mapping = MappingConfig::default();
     mapping.columns = vec![("k".into(), "/k".into()), ("n".into(), "/n".into())];
     mapping.key = vec!["k".into(), "n".into()];

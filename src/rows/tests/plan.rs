@@ -9,43 +9,24 @@ use crate::error::{Class, ErrorKind};
 use crate::rows::batch::{Rows, Value};
 use crate::rows::*;
 
-fn column(name: &str, column_type: ColumnType) -> Column {
-    Column {
-        name: name.into(),
-        type_name: format!("{column_type:?}"),
-        column_type,
-        not_null: false,
-        has_default: false,
-        is_generated: false,
-    }
-}
-
 fn default_table() -> Table {
-    let text = |name| column(name, ColumnType::Text { chars_max: Some(255) });
+    let text = |name| Column::of(name, ColumnType::Text { chars_max: Some(255) });
     let columns = vec![
-        Column { has_default: true, not_null: true, ..column("id", ColumnType::Int8) },
+        Column { has_default: true, not_null: true, ..Column::of("id", ColumnType::Int8) },
         text("interaction_id"),
-        column("timestamp", ColumnType::TimestampTz),
+        Column::of("timestamp", ColumnType::TimestampTz),
         text("type"),
         text("idempotency_key"),
-        column("duration", ColumnType::Int4),
+        Column::of("duration", ColumnType::Int4),
         text("disposition"),
         text("queue_name"),
         text("agent_id"),
-        column("attributes", ColumnType::Jsonb),
-        column("created_at", ColumnType::TimestampTz),
-        column("updated_at", ColumnType::TimestampTz),
+        Column::of("attributes", ColumnType::Jsonb),
+        Column::of("created_at", ColumnType::TimestampTz),
+        Column::of("updated_at", ColumnType::TimestampTz),
     ];
-    Table {
-        name: "cxone_events".into(),
-        columns,
-        unique_keys: vec![vec!["id".into()], vec!["idempotency_key".into()]],
-        loose_columns: Vec::new(),
-        has_times_as_text: false,
-        is_guarded: false,
-        relates_rows: false,
-        history: None,
-    }
+    let unique_keys = vec![vec!["id".into()], vec!["idempotency_key".into()]];
+    Table { unique_keys, ..Table::of("cxone_events", columns, &[]) }
 }
 
 fn default_plan() -> Plan {
@@ -65,7 +46,7 @@ fn mapping_of(pointer: &str) -> MappingConfig {
 fn plan_of(column_type: ColumnType) -> Arc<Plan> {
     let table = Table {
         name: "t".into(),
-        columns: vec![column("k", ColumnType::Text { chars_max: None }), column("c", column_type)],
+        columns: vec![Column::of("k", ColumnType::Text { chars_max: None }), Column::of("c", column_type)],
         unique_keys: vec![vec!["k".into()]],
         loose_columns: Vec::new(),
         has_times_as_text: false,
@@ -232,7 +213,7 @@ fn pointers_follow_rfc_6901() {
         let text = ColumnType::Text { chars_max: None };
         let table = Table {
             name: "t".into(),
-            columns: vec![column("k", text.clone()), column("c", text)],
+            columns: vec![Column::of("k", text.clone()), Column::of("c", text)],
             unique_keys: vec![vec!["k".into()]],
             loose_columns: Vec::new(),
             has_times_as_text: false,
@@ -293,7 +274,7 @@ fn a_mismatch_of_the_table_has_its_error_and_hint() {
         "CREATE UNIQUE INDEX",
     );
     check(
-        &|t, _| t.columns.push(Column { not_null: true, ..column("tenant", ColumnType::Int4) }),
+        &|t, _| t.columns.push(Column { not_null: true, ..Column::of("tenant", ColumnType::Int4) }),
         Class::Mismatch,
         r#""tenant" of table cxone_events is NOT NULL"#,
         "default",

@@ -10,17 +10,6 @@ use crate::rows::event::ParsedEvent;
 use crate::rows::{Column, ColumnType, OtherType, Plan, Role, Table, TextForm, key_of, map_event};
 use crate::time::timestamp::{format_days, format_micros};
 
-fn column(name: &str, column_type: ColumnType) -> Column {
-    Column {
-        name: name.into(),
-        type_name: format!("{column_type:?}"),
-        column_type,
-        not_null: false,
-        has_default: false,
-        is_generated: false,
-    }
-}
-
 const TEXT: ColumnType = ColumnType::Text { chars_max: None };
 
 fn bytes() -> ColumnType {
@@ -38,16 +27,7 @@ fn config(source: impl Into<MappingSource>) -> Config {
 }
 
 fn table(column_type: ColumnType) -> Table {
-    Table {
-        name: "t".into(),
-        columns: vec![column("k", TEXT), column("c", column_type)],
-        unique_keys: vec![vec!["k".into()]],
-        loose_columns: Vec::new(),
-        has_times_as_text: false,
-        is_guarded: false,
-        relates_rows: false,
-        history: None,
-    }
+    Table::of("t", vec![Column::of("k", TEXT), Column::of("c", column_type)], &["k"])
 }
 
 /// In microseconds.
@@ -259,7 +239,7 @@ fn the_rest_has_nothing_that_another_source_reads() {
     let mut config = config("rest");
     config.mapping.columns.push(("d".into(), FromEvent::at("/a").or("/attributes/b").or_default("x").into()));
     let mut table = table(ColumnType::Jsonb);
-    table.columns.push(column("d", TEXT));
+    table.columns.push(Column::of("d", TEXT));
     let plan = Plan::new(&config, &table).unwrap();
     let event = r#"{"k":"k","a":1,"attributes":{"b":2,"c":3},"d":4}"#;
     assert_eq!(mapped(plan, event).unwrap(), r#"{"c":3,"d":4}"#);

@@ -84,16 +84,7 @@ impl Destination for Simulated {
     }
 
     fn table(&mut self) -> Result<Table> {
-        Ok(Table {
-            name: "t".into(),
-            columns: self.database().columns.clone(),
-            unique_keys: vec![vec!["k".into()]],
-            loose_columns: Vec::new(),
-            has_times_as_text: false,
-            is_guarded: true,
-            relates_rows: false,
-            history: None,
-        })
+        Ok(Table { is_guarded: true, ..Table::of("t", self.database().columns.clone(), &["k"]) })
     }
 
     fn prepare(&mut self, _plan: &Arc<Plan>) -> Result<()> {
@@ -198,14 +189,7 @@ fn event(number: usize, poison: Poison) -> String {
 }
 
 fn column(name: &str, column_type: ColumnType, not_null: bool) -> Column {
-    Column {
-        name: name.into(),
-        column_type,
-        type_name: String::new(),
-        not_null,
-        has_default: false,
-        is_generated: false,
-    }
+    Column { not_null, ..Column::of(name, column_type) }
 }
 
 const TEXT: ColumnType = ColumnType::Text { chars_max: None };
