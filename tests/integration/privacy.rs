@@ -2,7 +2,6 @@
 //! database's own log; at the most verbose settings, through a kill, and from every way in.
 #![cfg(unix)]
 
-use std::error::Error as _;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
@@ -12,13 +11,14 @@ use std::time::Duration;
 
 use cxsink::dead_letters::{DeadLetters, Selection, replay_dry_run};
 use cxsink::simulator::{InvalidKind, Simulator, SimulatorOptions};
-use cxsink::{Config, Error, Poll, Sink, Validator};
+use cxsink::{Config, Poll, Sink, Validator};
 use rusqlite::Connection;
 
 use crate::support;
 use crate::support::canary::{Canary, redact};
 use crate::support::postgres::PATIENCE;
 use crate::support::process::{Running, cxsink, cxsink_of, in_own_process, output};
+use crate::support::secrets::all_of;
 use crate::support::server::PrivateServer;
 use crate::support::talking_server::TalkingServer;
 
@@ -262,17 +262,6 @@ impl log::Log for Everything {
     }
 
     fn flush(&self) {}
-}
-
-/// In every form in which an error can be shown.
-fn all_of(error: &Error) -> String {
-    let mut shown = format!("{error} {error:?} {error:#?} {} {:?}\n", error.detail_json(), error.hint());
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let _ = writeln!(shown, "{error} {error:?}");
-        cause = error.source();
-    }
-    shown
 }
 
 /// Everything that a sink shows until it ends.

@@ -5,7 +5,6 @@
 //! Runs as a process of its own: the logger and the panic hook are the process's.
 #![cfg(unix)]
 
-use std::error::Error as _;
 use std::fmt::Write as _;
 use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,13 +13,13 @@ use std::time::Duration;
 
 use cxsink::config::{ClientAuth, Grant, OnNormalClose};
 use cxsink::connections::Connections;
-use cxsink::{Config, Error, ErrorKind, Notice, Poll, Sink, State, Validator};
+use cxsink::{Config, ErrorKind, Notice, Poll, Sink, State, Validator};
 
 use crate::support;
 use crate::support::echo::echoing_server;
 use crate::support::postgres::PATIENCE;
 use crate::support::process::in_own_process;
-use crate::support::secrets::{Deployment, PAYLOAD, encode};
+use crate::support::secrets::{Deployment, PAYLOAD, all_of, encode};
 use crate::support::server::PrivateServer;
 
 /// The records of the application's logger.
@@ -61,17 +60,6 @@ fn watch_everything() {
             usual(info);
         }
     }));
-}
-
-/// In every form in which an error can be shown.
-fn all_of(error: &Error) -> String {
-    let mut shown = format!("{error} {error:?} {error:#?} {} {:?}\n", error.detail_json(), error.hint());
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let _ = writeln!(shown, "{error} {error:?}");
-        cause = error.source();
-    }
-    shown
 }
 
 /// Good, invalid, no JSON, and one that does not fit its column.

@@ -1,12 +1,13 @@
 //! Secrets that a test can look for, the looking, and a deployment that is full of them.
 
+use std::error::Error as _;
 use std::fmt::Write as _;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use cxsink::Config;
 use cxsink::config::{ClientAuth, Grant};
 use cxsink::simulator::SimulatorOptions;
+use cxsink::{Config, Error};
 
 use super::authority::Authority;
 use super::connect_proxy::{ESTABLISHED, OneWayProxy};
@@ -15,6 +16,17 @@ use super::tls_front::server_config;
 
 /// Pieces of this length count as the secret: a text may be cut, or shown in rows.
 const PIECE: usize = 10;
+
+/// In every form in which an error can be shown.
+pub fn all_of(error: &Error) -> String {
+    let mut shown = format!("{error} {error:?} {error:#?} {} {:?}\n", error.detail_json(), error.hint());
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let _ = writeln!(shown, "{error} {error:?}");
+        cause = error.source();
+    }
+    shown
+}
 
 /// Texts that may appear nowhere: each with its name and the length of the pieces that count.
 #[derive(Default, Clone)]

@@ -2,7 +2,7 @@
 
 use std::ffi::c_char;
 
-use cxsink_core::Validator;
+use cxsink_core::{Config, Validator};
 
 use crate::boundary::{Out, call, free};
 use crate::config::{ConfigHandle, Configured};
@@ -25,14 +25,7 @@ pub unsafe extern "C" fn cxsink_validator_new(
     err: *mut *mut ErrorHandle,
 ) -> Status {
     // SAFETY: as the caller promises.
-    unsafe {
-        let mut out = Out::new(out);
-        call("cxsink_validator_new", err, |call| {
-            call.required(&out)?;
-            out.put(ValidatorHandle(Validator::new(Configured::get(call, config)?.config)?));
-            Ok(Status::Ok)
-        })
-    }
+    unsafe { make("cxsink_validator_new", Validator::new, config, out, err) }
 }
 
 /// Compiles the schema, and reads the columns of the table destination.table, which each event must fit too.
@@ -50,11 +43,22 @@ pub unsafe extern "C" fn cxsink_validator_for_table(
     err: *mut *mut ErrorHandle,
 ) -> Status {
     // SAFETY: as the caller promises.
+    unsafe { make("cxsink_validator_for_table", Validator::for_table, config, out, err) }
+}
+
+unsafe fn make(
+    function: &'static str,
+    validator: fn(&Config) -> cxsink_core::Result<Validator>,
+    config: *const ConfigHandle,
+    out: *mut *mut ValidatorHandle,
+    err: *mut *mut ErrorHandle,
+) -> Status {
+    // SAFETY: as the caller of the function promises.
     unsafe {
         let mut out = Out::new(out);
-        call("cxsink_validator_for_table", err, |call| {
+        call(function, err, |call| {
             call.required(&out)?;
-            out.put(ValidatorHandle(Validator::for_table(Configured::get(call, config)?.config)?));
+            out.put(ValidatorHandle(validator(Configured::get(call, config)?.config)?));
             Ok(Status::Ok)
         })
     }
