@@ -188,7 +188,7 @@ pub(super) fn tokens(pointer: &str) -> Option<Vec<String>> {
         return Some(Vec::new());
     }
     let tokens = pointer.strip_prefix('/')?.split('/');
-    Some(tokens.map(|token| pointer::unescape(token)).collect())
+    Some(tokens.map(pointer::unescape).collect())
 }
 
 pub(super) fn pointer_of(tokens: &[String]) -> String {
