@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use toml::de::DeValue;
 
 use crate::config::Secret;
-use crate::config::columns::{in_order, inline, is_plain, pairs, quoted};
+use crate::config::columns::{array, in_order, inline, is_plain, pairs, quoted};
 use crate::config::conversation::MessagePattern;
 use crate::config::units::shown;
 use crate::error::{Error, Result};
@@ -102,7 +102,7 @@ pub(super) fn messages_from_toml(toml: &DeValue<'_>) -> Result<Vec<String>> {
 }
 
 pub(super) fn show_messages(messages: &[String]) -> String {
-    show_list(messages.iter().map(|message| quoted(message)))
+    array(messages.iter().map(|message| quoted(message)))
 }
 
 pub(super) fn patterns_from_text(text: &str) -> Result<Vec<MessagePattern>> {
@@ -119,9 +119,5 @@ pub(super) fn patterns_from_toml(toml: &DeValue<'_>) -> Result<Vec<MessagePatter
 }
 
 pub(super) fn show_patterns(patterns: &[MessagePattern]) -> String {
-    show_list(patterns.iter().map(MessagePattern::show))
-}
-
-fn show_list(items: impl Iterator<Item = String>) -> String {
-    format!("[{}]", items.collect::<Vec<_>>().join(", "))
+    array(patterns.iter().map(MessagePattern::show))
 }

@@ -13,4 +13,4 @@ mod toml_text;
 pub(super) use list::{check_columns, columns_from_text, columns_from_toml, show_columns};
 pub use mapping_source::{FromEvent, MappingSource, ValueFormat};
 pub(super) use names::{check_names, names_from_text, names_from_toml, show_names};
-pub(super) use toml_text::{in_order, inline, is_plain, pairs, quoted};
+pub(super) use toml_text::{array, in_order, inline, is_plain, pairs, quoted};

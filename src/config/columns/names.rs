@@ -2,7 +2,7 @@
 
 use toml::de::DeValue;
 
-use crate::config::columns::toml_text::{inline, is_plain, quoted};
+use crate::config::columns::toml_text::{array, inline, is_plain, quoted};
 use crate::config::units::shown;
 use crate::error::{Error, Result};
 
@@ -54,8 +54,7 @@ pub(in crate::config) fn show_names(names: &[String]) -> String {
     if plain && names.first().is_some_and(|name| !name.is_empty() && !name.starts_with('[')) {
         return names.join(", ");
     }
-    let names: Vec<_> = names.iter().map(|name| quoted(name)).collect();
-    format!("[{}]", names.join(", "))
+    array(names.iter().map(|name| quoted(name)))
 }
 
 #[cfg(test)]

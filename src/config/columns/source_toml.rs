@@ -4,7 +4,7 @@ use serde_json::{Map, Number, Value as Json};
 use toml::de::{DeTable, DeValue};
 
 use crate::config::columns::mapping_source::{FromEvent, MappingSource, ValueFormat};
-use crate::config::columns::toml_text::{in_order, quoted};
+use crate::config::columns::toml_text::{array, in_order, quoted};
 use crate::config::pointer;
 use crate::config::units::shown;
 use crate::error::{Error, Result};
@@ -160,7 +160,7 @@ pub(super) fn show(source: &MappingSource) -> String {
 fn show_from_event(source: &FromEvent) -> String {
     let pointers = match &source.pointers[..] {
         [pointer] => quoted(pointer),
-        pointers => format!("[{}]", pointers.iter().map(|pointer| quoted(pointer)).collect::<Vec<_>>().join(", ")),
+        pointers => array(pointers.iter().map(|pointer| quoted(pointer))),
     };
     if *source == from_event(source.pointers.clone()) {
         return pointers;
@@ -176,7 +176,7 @@ fn show_from_event(source: &FromEvent) -> String {
 fn show_json(json: &Json) -> String {
     match json {
         Json::String(text) => quoted(text),
-        Json::Array(items) => format!("[{}]", items.iter().map(show_json).collect::<Vec<_>>().join(", ")),
+        Json::Array(items) => array(items.iter().map(show_json)),
         Json::Object(members) => {
             let members: Vec<_> =
                 members.iter().map(|(name, value)| format!("{} = {}", quoted(name), show_json(value))).collect();

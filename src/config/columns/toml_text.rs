@@ -27,6 +27,11 @@ pub(in crate::config) fn is_plain(text: &str) -> bool {
     text.trim() == text && !text.contains(',')
 }
 
+/// As an inline TOML array of values that are TOML already.
+pub(in crate::config) fn array(items: impl Iterator<Item = String>) -> String {
+    format!("[{}]", items.collect::<Vec<_>>().join(", "))
+}
+
 /// As a TOML basic string.
 pub(in crate::config) fn quoted(text: &str) -> String {
     let mut quoted = String::from('"');

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use toml::de::{DeTable, DeValue};
 
-use crate::config::columns::{in_order, inline, quoted};
+use crate::config::columns::{array, in_order, inline, quoted};
 use crate::config::pointer;
 use crate::config::units::shown;
 use crate::error::{Error, Result};
@@ -188,7 +188,7 @@ pub(in crate::config) fn check_rules(rules: &[RedactRule]) -> Result<()> {
 }
 
 pub(in crate::config) fn show_rules(rules: &[RedactRule]) -> String {
-    format!("[{}]", rules.iter().map(RedactRule::show).collect::<Vec<_>>().join(", "))
+    array(rules.iter().map(RedactRule::show))
 }
 
 fn not_rules() -> Error {
