@@ -209,10 +209,7 @@ impl PostgresDestination {
         let session = self.server.ensure_session()?;
         let found = catalogue::find(session, &self.table, timeout)?;
         let table = found.map_or_else(|| self.table.clone(), |found| found.relation.name);
-        let sql = format!("{} {}", init_db::BEGIN, init_db::sql(&table, own));
-        let mut create = || session.run("creating the tables", timeout, |client| client.batch_execute(&sql));
-        // After a lost race they are there.
-        create().or_else(|error| if init_db::is_race(&error) { create() } else { Err(error) })?;
+        init_db::create(session, "creating the tables", &init_db::sql(&table, own), timeout)?;
         // With its schema, whatever the search path is.
         match catalogue::find(session, &self.table, timeout)? {
             Some(found) => checkpoint::add_owner_column(session, &found.relation.name.checkpoint().quoted(), timeout),

@@ -1,20 +1,30 @@
 //! The SQL of `cxsink init-db`: the default table, or the one of a mapping, and the checkpoint table. A repetition changes nothing.
 
+use std::time::Duration;
+
+use super::connection::Session;
 use crate::destination::names::{TableName, quote};
 use crate::destination::new_history::{Definition, of_default, of_new_table};
 use crate::destination::new_table::column_lines;
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::rows::{ColumnType, NewColumn, NewHistory, NewTable};
 
 /// One process creates the tables at a time: `CREATE TABLE IF NOT EXISTS` itself fails if another transaction creates the same table
 /// at the same moment. The number is "cxsink" in ASCII; the lock ends with the transaction. The path is this user's own: behind a
 /// pooler, another client may have left one.
-pub(super) const BEGIN: &str =
-    "SET LOCAL search_path TO DEFAULT; SELECT pg_catalog.pg_advisory_xact_lock(109368983514731);";
+const BEGIN: &str = "SET LOCAL search_path TO DEFAULT; SELECT pg_catalog.pg_advisory_xact_lock(109368983514731);";
+
+/// Runs statements that create tables, in one transaction. `doing`: for errors, such as "creating the tables".
+pub(super) fn create(session: &mut Session, doing: &str, sql: &str, timeout: Duration) -> Result<()> {
+    let sql = format!("{BEGIN} {sql}");
+    let mut create = || session.run(doing, timeout, |client| client.batch_execute(&sql));
+    // After a lost race they are there.
+    create().or_else(|error| if is_race(&error) { create() } else { Err(error) })
+}
 
 /// Whether another program created one of the tables at the same moment: the table (42P07), its type or its sequence (42710, 23505 of
 /// a catalogue's index).
-pub(super) fn is_race(error: &Error) -> bool {
+fn is_race(error: &Error) -> bool {
     matches!(error.sqlstate(), Some("42P07" | "42710" | "23505"))
 }
 

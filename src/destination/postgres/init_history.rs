@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::connection::Session;
-use super::init_db::{BEGIN, is_race};
+use super::init_db::create;
 use crate::destination::names::TableName;
 use crate::destination::new_history::{Definition, lines};
 use crate::error::{Error, Result};
@@ -59,11 +59,7 @@ pub(super) fn partitions(table: &TableName, history: &NewHistory) -> Result<Vec<
 pub(super) fn run(session: &mut Session, statements: impl Iterator<Item = String>, timeout: Duration) -> Result<()> {
     let mut outcome = Ok(());
     for statement in statements {
-        let sql = format!("{BEGIN} {statement}");
-        let mut create = || session.run("creating the history", timeout, |client| client.batch_execute(&sql));
-        // After a lost race it is there.
-        let created = create().or_else(|error| if is_race(&error) { create() } else { Err(error) });
-        if let Err(error) = created {
+        if let Err(error) = create(session, "creating the history", &statement, timeout) {
             let error = if error.is_refusal() { with_hint(error) } else { return Err(error) };
             outcome = outcome.and(Err(error));
         }
