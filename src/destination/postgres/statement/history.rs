@@ -11,7 +11,7 @@ use postgres::types::{IsNull, ToSql, Type, to_sql_checked};
 
 use super::super::catalogue::Relation;
 use super::super::encode::{is_array, put_array};
-use super::types::{array_name, array_type, cast, list, push};
+use super::types::{array_type, cast, from_arrays, list, push};
 use crate::destination::Write;
 use crate::destination::names::quote;
 use crate::rows::batch::{Rows, Value};
@@ -37,12 +37,7 @@ pub(super) fn push_insert(
 ) {
     let (Some(history), Some(name)) = (&plan.history, &relation.history) else { return };
     let (table, columns) = (name.quoted(), &history.columns);
-    let arrays = list(
-        arrays_of(columns)
-            .enumerate()
-            .map(|(i, column)| format!("${}::{}", parameter + i, array_name(&column.column_type))),
-    );
-    let aliases = list((0..arrays_of(columns).count()).map(|i| format!("c{i}")));
+    let rows = from_arrays(arrays_of(columns).map(|column| &column.column_type), parameter);
     let spool_id = parameter + arrays_of(columns).count();
     let mut next = 0;
     let values = list(columns.iter().map(|column| match column.value {
@@ -63,7 +58,7 @@ pub(super) fn push_insert(
     push(
         sql,
         format_args!(
-            "history AS (\n  INSERT INTO {table} ({names})\n  SELECT {values}\n  FROM unnest({arrays}) AS v({aliases})\n  \
+            "history AS (\n  INSERT INTO {table} ({names})\n  SELECT {values}\n  FROM {rows}\n  \
              WHERE {condition}\n{on_conflict}), "
         ),
     );

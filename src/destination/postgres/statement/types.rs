@@ -60,6 +60,15 @@ pub(in super::super) fn array_name(column_type: &ColumnType) -> &'static str {
     }
 }
 
+/// The rows of arrays, in the form that every engine has. `first`: the number of the first array's parameter.
+pub(super) fn from_arrays<'a>(columns: impl Iterator<Item = &'a ColumnType>, first: usize) -> String {
+    let (arrays, aliases): (Vec<_>, Vec<_>) = columns
+        .enumerate()
+        .map(|(i, column_type)| (format!("${}::{}", first + i, array_name(column_type)), format!("c{i}")))
+        .unzip();
+    format!("unnest({}) AS v({})", arrays.join(", "), aliases.join(", "))
+}
+
 pub(super) fn list(items: impl Iterator<Item = String>) -> String {
     items.collect::<Vec<_>>().join(", ")
 }

@@ -17,7 +17,7 @@ use postgres::types::Type;
 use super::super::catalogue::Relation;
 use super::super::connection::PgResult;
 use super::history;
-use super::types::{array_name, array_type, cast, list, push};
+use super::types::{array_name, array_type, cast, from_arrays, list, push};
 use crate::destination::names::quote;
 use crate::rows::{ColumnSource, OnConflict, OnlyIf, Plan};
 
@@ -96,7 +96,8 @@ impl Upsert {
             let condition = format!("{condition} AND {FRESH} >= 0");
             push_insert(&mut sql, plan, relation, &from_lists(plan, 2), &condition);
         } else {
-            push_insert(&mut sql, plan, relation, &from_arrays(plan), condition);
+            let rows = from_arrays(plan.row_columns().iter().map(|column| &column.column_type), 2);
+            push_insert(&mut sql, plan, relation, &rows, condition);
         }
         push_conflict(&mut sql, plan, if late { plan.on_conflict_of_late() } else { plan.on_conflict() });
         push_counts(&mut sql, plan, relation, &ours, moved, split);
@@ -118,13 +119,6 @@ fn push_fence(sql: &mut String, relation: &Relation, parameter: usize, ours: &st
 
 /// The number of rows that were written as fresh.
 const FRESH: &str = "(SELECT count(*) FROM fresh)";
-
-/// The rows of arrays, in the form that every engine has.
-fn from_arrays(plan: &Plan) -> String {
-    let columns = || plan.row_columns().iter().enumerate();
-    let arrays = list(columns().map(|(i, column)| format!("${}::{}", i + 2, array_name(&column.column_type))));
-    format!("unnest({arrays}) AS v({})", list(columns().map(|(i, _)| format!("c{i}"))))
-}
 
 /// The rows of arrays of one length, in the form that costs PostgreSQL a tenth less: it needs not collect them before the first is used.
 fn from_lists(plan: &Plan, first: usize) -> String {
