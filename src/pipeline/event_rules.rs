@@ -52,6 +52,11 @@ impl EventRules {
         }
     }
 
+    /// Why this message was spooled whole, by the current settings.
+    pub(crate) fn reason_of_message(&self, message: &[u8]) -> Reason {
+        Unwrapper::reason_of(self.unwrapper.as_deref(), message)
+    }
+
     /// Appends the events of a message that could not be unwrapped once, as they may be stored.
     ///
     /// # Errors

@@ -1,7 +1,6 @@
 //! One event on the preparer's way: a row, or a dead letter.
 
 use crate::error::{Error, ErrorKind};
-use crate::event::Burst;
 use crate::pipeline::handoff::Assignment;
 use crate::pipeline::preparer::Preparer;
 use crate::report::dead_letter::DeadLetter;
@@ -54,14 +53,8 @@ impl Preparer {
                 DeadLetter::new(offset, received_at, now, &error, bytes)
             }
             Some(fingerprint) => DeadLetter::of_message(offset, received_at, now, fingerprint.describe(), bytes),
-            None => DeadLetter::of_message(offset, received_at, now, self.reason_of_message(bytes), bytes),
+            None => DeadLetter::of_message(offset, received_at, now, self.rules.reason_of_message(bytes), bytes),
         }
-    }
-
-    /// The reason why this message was spooled whole, by the current settings: the spool does not have it.
-    fn reason_of_message(&self, message: &[u8]) -> String {
-        let again = self.rules.unwrap_again(message, &mut Burst::default());
-        again.err().unwrap_or_else(|| "the message could not be unwrapped when it was received".into())
     }
 }
 

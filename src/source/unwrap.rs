@@ -51,6 +51,12 @@ impl Unwrapper {
         }))
     }
 
+    /// Why a message was kept whole, by these settings: only the message itself is stored.
+    pub(crate) fn reason_of(settings: Option<&Self>, message: &[u8]) -> Reason {
+        let again = |unwrapper: &Self| unwrapper.unwrap_again(message, &mut Burst::default()).err();
+        settings.and_then(again).unwrap_or_else(|| "the message could not be unwrapped when it was received".into())
+    }
+
     /// Appends the events of the message, without counting it; returns their number. A message, or a line of one, that cannot be
     /// unwrapped is appended whole, as what it is.
     ///

@@ -79,7 +79,8 @@ impl Redactor {
     /// Appends what is kept of an event. A fingerprint is marked as a message is, because it is no event.
     pub(crate) fn push(&self, event: Event<'_>, into: &mut Burst) {
         let redacted = if event.is_message {
-            Redacted::Fingerprint(Fingerprint::new(self.reason_of_message(event.bytes), true, event.bytes))
+            let reason = Unwrapper::reason_of(self.unwrapper.as_ref(), event.bytes);
+            Redacted::Fingerprint(Fingerprint::new(reason, true, event.bytes))
         } else {
             self.redact(event.bytes)
         };
@@ -87,14 +88,6 @@ impl Redactor {
             Redacted::Event(text) => into.push(text.as_bytes()),
             Redacted::Fingerprint(fingerprint) => into.push_message(fingerprint.text().as_bytes()),
         }
-    }
-
-    fn reason_of_message(&self, message: &[u8]) -> String {
-        let again = |unwrapper: &Unwrapper| unwrapper.unwrap_again(message, &mut Burst::default()).err();
-        self.unwrapper
-            .as_ref()
-            .and_then(again)
-            .unwrap_or_else(|| "the message could not be unwrapped when it was received".into())
     }
 }
 
