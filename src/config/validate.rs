@@ -69,10 +69,13 @@ impl DestinationConfig {
             )
         })
     }
-}
 
-impl DestinationConfig {
     fn validate_history(&self) -> Result<()> {
+        if self.history_partitioned && sqlite_path(self.url()?).is_some() {
+            return Err(
+                Error::config("destination.history_partitioned: SQLite has no partitions").with_hint("unset it")
+            );
+        }
         match self.history_table.as_deref() {
             None if self.history_partitioned => {
                 Err(Error::config("destination.history_partitioned is set and destination.history_table is not")

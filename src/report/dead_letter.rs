@@ -82,7 +82,7 @@ impl Serialize for Payload {
         members.serialize_entry("bytes", &self.0.len())?;
         match std::str::from_utf8(&self.0) {
             Ok(text) => members.serialize_entry("event", text)?,
-            Err(_) => members.serialize_entry("event_hex", &hex(&self.0))?,
+            Err(_) => members.serialize_entry("event_hex", &json::hex(&self.0))?,
         }
         members.end()
     }
@@ -229,12 +229,4 @@ impl From<&DeadLetter> for Rejection {
             sqlstate: letter.sqlstate.clone(),
         }
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
 }

@@ -1,6 +1,7 @@
 //! The JSON of reports: the form in which the C library and the Python package receive them. It is `serde`'s, so an application that
 //! serializes a report itself gets the same members.
 
+use std::fmt::Write as _;
 use std::time::{Duration, SystemTime};
 
 use serde::{Serialize, Serializer};
@@ -10,6 +11,15 @@ use crate::time::micros;
 /// The report as one JSON object.
 pub(crate) fn to_json(report: &impl Serialize) -> String {
     serde_json::to_string(report).unwrap_or_default()
+}
+
+/// Bytes in hexadecimal digits, for which JSON has no form.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut hex, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
 }
 
 /// A time as microseconds since 1970-01-01 UTC.

@@ -420,11 +420,13 @@ fn init_db_adds_the_partitions_that_are_missing_and_says_which_it_cannot() {
     assert!(error.hint().unwrap().contains("without partitions"), "{error:?}");
     config.set("destination.history_table", &"x".repeat(54)).unwrap();
     assert!(cxsink::init_db(&config).unwrap_err().message().contains("too long"));
-    config.set("destination.url", "sqlite:x.db").unwrap();
+    let file = directory.path().join("x.db");
+    config.set("destination.url", &format!("sqlite:{}", file.display())).unwrap();
     config.set("destination.history_table", "h").unwrap();
     for error in [cxsink::init_db(&config).unwrap_err(), cxsink::table::init_db_sql(&config).unwrap_err()] {
         assert!(error.message().contains("SQLite has no partitions"), "{error}");
     }
+    assert!(!file.exists(), "nothing was made");
 }
 
 /// What `--print` prints makes the same tables as `init-db` itself.

@@ -186,7 +186,6 @@ impl Destination for SqliteDestination {
 
     fn init_history(&mut self, new: &NewHistory) -> Result<()> {
         let Some(name) = &self.history else { return Ok(()) };
-        without_partitions(new)?;
         let connection = self.open_file()?;
         let table = self.read_table(&connection, &self.table)?;
         let create = history::create_sql(name, &new_history::of_table(new, &table));
@@ -197,7 +196,6 @@ impl Destination for SqliteDestination {
     }
 
     fn init_history_sql(&self, own: Option<&NewTable>, new: &NewHistory) -> Result<String> {
-        without_partitions(new)?;
         Ok(self.history.as_ref().map_or_else(String::new, |name| history::create_sql(name, &definitions(own, new))))
     }
 
@@ -260,13 +258,6 @@ impl Destination for SqliteDestination {
         let trial = trial(&mut file.connection, statements, suspect, witnesses, mapped);
         trial.map_err(|error| self.close_after(error))
     }
-}
-
-fn without_partitions(history: &NewHistory) -> Result<()> {
-    if history.months.is_empty() {
-        return Ok(());
-    }
-    Err(Error::config("destination.history_partitioned: SQLite has no partitions").with_hint("unset it"))
 }
 
 fn as_text(value: ValueRef<'_>) -> Option<String> {

@@ -1,11 +1,10 @@
 //! Bytes, which JSON does not have: a text in base64, or in hexadecimal digits. Both become PostgreSQL's own form, `\x6162`.
 
-use std::fmt::Write as _;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value as Json;
 
+use crate::report::json::hex;
 use crate::rows::convert::stored_text::text_from;
 use crate::rows::value::Value;
 
@@ -29,9 +28,7 @@ pub(super) fn from_base64(json: &Json, text: &mut String) -> Converted {
     let bytes = STANDARD.decode(bare).map_err(|_| NOT_BASE64)?;
     let start = text.len();
     text.push_str("\\x");
-    for byte in bytes {
-        let _ = write!(text, "{byte:02x}");
-    }
+    text.push_str(&hex(&bytes));
     Ok(text_from(text, start))
 }
 

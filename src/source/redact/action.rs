@@ -1,10 +1,12 @@
 //! What takes the place of a value.
 
 use std::borrow::Cow;
-use std::fmt::{self, Write as _};
+use std::fmt;
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
+
+use crate::report::json::hex;
 
 /// What happens to the value at a place.
 #[derive(Clone)]
@@ -57,13 +59,6 @@ fn hashed(value: &str) -> Cow<'_, str> {
         Some(_) => serde_json::from_str::<String>(value).map_or(value.into(), Cow::Owned),
         None => value.into(),
     }
-}
-
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
 }
 
 /// Without the key.

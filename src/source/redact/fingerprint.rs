@@ -3,7 +3,7 @@
 use serde_json::{Value as Json, json};
 use sha2::{Digest as _, Sha256};
 
-use super::action::hex;
+use crate::report::json::hex;
 
 /// The only member of its text.
 const NAME: &str = "cxsink_fingerprint";
