@@ -38,8 +38,8 @@ pub(crate) use sections::RedactStep;
 #[doc(hidden)]
 pub use sections::SplitProbe;
 pub use sections::{
-    BatchConfig, Config, DeadLettersConfig, DestinationConfig, EventConfig, LogConfig, MappingConfig, OauthConfig,
-    ProxyConfig, RedactRule, Redaction, RetentionConfig, RetryConfig, SchemaConfig, SpoolConfig, StreamConfig,
-    TlsConfig,
+    BatchConfig, Config, DeadLettersConfig, DestinationConfig, EventConfig, HttpConfig, LogConfig, MappingConfig,
+    OauthConfig, ProxyConfig, RedactRule, Redaction, RetentionConfig, RetryConfig, SchemaConfig, SpoolConfig,
+    StreamConfig, TlsConfig,
 };
 pub use value::Secret;

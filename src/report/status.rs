@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::error::Error;
+use crate::report::metrics::measures::Measures;
 use crate::report::notice::{Notice, NoticeQueue};
 use crate::report::stats::{Counter, Counters, State};
 use crate::threads::stop_signal::StopSignal;
@@ -25,6 +26,7 @@ pub(crate) enum Side {
 #[derive(Debug)]
 pub(crate) struct Status {
     pub(crate) counters: Counters,
+    pub(crate) measures: Measures,
     pub(crate) notices: NoticeQueue,
     /// Set once: graceful stop. Stop reading, commit the spooled events, end.
     pub(crate) stop: StopSignal,
@@ -62,6 +64,7 @@ impl Status {
     pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
         Self {
             counters: Counters::new(),
+            measures: Measures::default(),
             notices: NoticeQueue::default(),
             stop: StopSignal::new(),
             end_of_reading: StopSignal::new(),
@@ -95,6 +98,12 @@ impl Status {
 
     pub(crate) fn state(&self) -> State {
         sync::lock(&self.standing).state
+    }
+
+    /// Whether this side stalls the sink.
+    #[cfg(feature = "cli")]
+    pub(crate) fn is_stalled_by(&self, side: Side) -> bool {
+        sync::lock(&self.standing).stalled.contains(&side)
     }
 
     /// The error that ended the sink.
@@ -172,7 +181,7 @@ impl Status {
                 Some(hint) => log::error!("{error} ({hint})"),
                 None => log::error!("{error}"),
             }
-            self.counters.note_error(&error);
+            self.note_error(&error);
             self.notify(Notice::Error(error));
         } else {
             self.report(&error);
@@ -190,7 +199,7 @@ impl Status {
 
     /// The start failed; the caller gets the error.
     pub(crate) fn fail_to_start(&self, error: &Error) {
-        self.counters.note_error(error);
+        self.note_error(error);
         self.notify(Notice::Error(error.clone()));
         sync::lock(&self.standing).failure.get_or_insert_with(|| error.clone());
         self.begin_stop();
@@ -206,8 +215,13 @@ impl Status {
             Some(hint) => log::warn!("{error} ({hint})"),
             None => log::warn!("{error}"),
         }
-        self.counters.note_error(error);
+        self.note_error(error);
         self.notify(Notice::Error(error.clone()));
+    }
+
+    fn note_error(&self, error: &Error) {
+        self.counters.note_error(error);
+        self.measures.note_error(error.kind());
     }
 
     pub(crate) fn notify(&self, notice: Notice) {

@@ -108,6 +108,7 @@ impl Sink {
             let appended = if is_late { spool.append_late(burst, now)? } else { spool.append(burst, now)? };
             if let Appended::At(_) = appended {
                 status.counters.add(Counter::Received, burst.events() as u64);
+                status.measures.note_events(now);
                 return Ok(());
             }
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));

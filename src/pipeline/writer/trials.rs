@@ -18,6 +18,7 @@ use crate::rows::batch::Rows;
 use crate::rows::coalesce::Coalesced;
 use crate::rows::{Plan, map_event};
 use crate::spool::SpooledEvents;
+use crate::threads::pulse;
 
 /// The shortest time between two reports of the same reason.
 const REPORT_INTERVAL: Duration = Duration::from_secs(60);
@@ -158,6 +159,7 @@ impl Writer {
         let each: Vec<[Coalesced; 1]> =
             (0..).take(witnesses.len()).map(|row| [Coalesced { first: row, last: row }]).collect();
         let witnesses: Vec<Write<'_>> = each.iter().map(|one| unfenced(witnesses, one)).collect();
+        pulse::beat();
         self.destination.trial(&unfenced(suspect, &[Coalesced { first: 0, last: 0 }]), &witnesses)
     }
 

@@ -3,12 +3,13 @@
 use std::process::ExitCode;
 use std::time::Instant;
 
-use super::arguments::{Run, Settings};
-use super::follow::{failed, follow, sum_up};
-use super::signals::stop_on_signal;
+use crate::cli::arguments::{Run, Settings};
+use crate::cli::follow::{failed, follow, sum_up};
+use crate::cli::run::http::Server;
+use crate::cli::signals::stop_on_signal;
 use crate::{Error, ErrorKind, Result, Sink};
 
-pub(super) fn run(settings: &Settings, options: &Run) -> Result<ExitCode> {
+pub(in crate::cli) fn run(settings: &Settings, options: &Run) -> Result<ExitCode> {
     let config = &settings.load()?;
     if !config.has_stream() {
         return Err(Error::new(ErrorKind::Config, "running the sink: no stream is configured").with_hint(
@@ -19,6 +20,7 @@ pub(super) fn run(settings: &Settings, options: &Run) -> Result<ExitCode> {
     let started = Instant::now();
     let sink = Sink::open(config)?;
     let signals = stop_on_signal(&sink)?;
+    let _server = Server::start(&sink, config)?;
     settings.announce(config, &format!("the stream {}", config.stream.id.as_deref().unwrap_or_default()));
     sink.start()?;
     Ok(match follow(&sink, &signals, options.drain_timeout, None, || false) {
