@@ -29,6 +29,8 @@ pub use choices::{
 };
 pub use columns::{FromEvent, MappingSource, ValueFormat};
 pub use conversation::{MessagePattern, TokenIn};
+#[cfg(feature = "cli")]
+pub(crate) use keys::changed_keys;
 pub use keys::keys;
 pub use layers::Layers;
 pub(crate) use proxy::ProxyAddress;

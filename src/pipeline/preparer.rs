@@ -138,6 +138,7 @@ impl Preparer {
     /// Waits for events, and hands over a batch of them.
     fn step(&mut self, assignment: &Assignment) -> Result<Step> {
         pulse::beat();
+        self.rules.refresh();
         if Instant::now() >= self.requests_due {
             self.requests_due = Instant::now() + self.replay_request(assignment);
         }

@@ -2,6 +2,7 @@
 
 pub(crate) mod dead_letter;
 pub(crate) mod finding;
+mod held;
 pub(crate) mod json;
 pub(crate) mod metrics;
 pub(crate) mod notice;

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::error::Error;
+use crate::report::held::HeldLines;
 use crate::report::metrics::measures::Measures;
 use crate::report::notice::{Notice, NoticeQueue};
 use crate::report::stats::{Counter, Counters, State};
@@ -37,6 +38,7 @@ pub(crate) struct Status {
     pub(crate) clock: Arc<dyn Clock>,
     standing: Mutex<Standing>,
     next_tries: Mutex<NextTries>,
+    held_lines: Mutex<HeldLines>,
 }
 
 /// A side that is tried again after a pause.
@@ -72,6 +74,7 @@ impl Status {
             clock,
             standing: Mutex::default(),
             next_tries: Mutex::default(),
+            held_lines: Mutex::default(),
         }
     }
 
@@ -150,6 +153,10 @@ impl Status {
     /// Every thread has ended.
     pub(crate) fn end(&self) {
         self.change(|standing| if standing.failure.is_some() { State::Failed } else { State::Closed });
+        let held = sync::lock(&self.held_lines).take();
+        if held > 0 {
+            log::warn!("{held} more lines of errors were held back");
+        }
         self.notices.close();
     }
 
@@ -205,15 +212,17 @@ impl Status {
         self.begin_stop();
     }
 
-    /// Reports an error from which the sink recovers by itself.
+    /// Reports an error from which the sink recovers by itself. The log gets a few lines of each kind a minute, and how many more there
+    /// were; every one of them is a notice and is counted.
     pub(crate) fn report(&self, error: &Error) {
         if self.abort.is_set() {
             log::debug!("the sink ends: {error}");
             return;
         }
-        match error.hint() {
-            Some(hint) => log::warn!("{error} ({hint})"),
-            None => log::warn!("{error}"),
+        if let Some(held) = sync::lock(&self.held_lines).admit(error.message(), Instant::now()) {
+            let hint = error.hint().map_or_else(String::new, |hint| format!(" ({hint})"));
+            let more = if held == 0 { String::new() } else { format!("; {held} lines like this were held back") };
+            log::warn!("{error}{hint}{more}");
         }
         self.note_error(error);
         self.notify(Notice::Error(error.clone()));

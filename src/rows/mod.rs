@@ -10,6 +10,7 @@ pub(crate) mod coalesce;
 mod column_type;
 mod columns;
 mod convert;
+mod current_schema;
 pub(crate) mod event;
 mod late;
 mod new_table;
@@ -29,6 +30,7 @@ pub(crate) use columns::{PlanColumn, Role};
 #[cfg(test)]
 pub(crate) use convert::map_json;
 pub(crate) use convert::{key_of, map_event};
+pub(crate) use current_schema::CurrentSchema;
 pub(crate) use new_table::{NewColumn, NewTable};
 pub(crate) use plan::{OnConflict, OnlyIf, Plan};
 pub(crate) use source::ColumnSource;

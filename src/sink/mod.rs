@@ -13,6 +13,8 @@ mod import;
 mod ingest;
 mod lines;
 mod metrics;
+#[cfg(feature = "cli")]
+mod reload;
 mod renew;
 mod replay;
 mod summary;

@@ -1,13 +1,16 @@
 //! `run`: a sink from the stream to the table, until a signal.
 
 use std::process::ExitCode;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use crate::cli::arguments::{Run, Settings};
 use crate::cli::follow::{failed, follow, sum_up};
 use crate::cli::run::http::Server;
-use crate::cli::signals::stop_on_signal;
-use crate::{Error, ErrorKind, Result, Sink};
+use crate::cli::run::notify::Notifier;
+use crate::cli::run::reload::reload;
+use crate::cli::signals::{note_hangup, reap_orphans, stop_on_signal};
+use crate::{Error, ErrorKind, Result, Sink, State};
 
 pub(in crate::cli) fn run(settings: &Settings, options: &Run) -> Result<ExitCode> {
     let config = &settings.load()?;
@@ -20,10 +23,28 @@ pub(in crate::cli) fn run(settings: &Settings, options: &Run) -> Result<ExitCode
     let started = Instant::now();
     let sink = Sink::open(config)?;
     let signals = stop_on_signal(&sink)?;
+    let hangup = note_hangup()?;
+    reap_orphans()?;
     let _server = Server::start(&sink, config)?;
     settings.announce(config, &format!("the stream {}", config.stream.id.as_deref().unwrap_or_default()));
     sink.start()?;
-    Ok(match follow(&sink, &signals, options.drain_timeout, None, || false) {
+    let mut notifier = Notifier::new(config.http.hanging_after);
+    notifier.ready();
+    let mut running = config.clone();
+    let each_turn = || {
+        if hangup.swap(false, Ordering::SeqCst) {
+            reload(settings, &mut running, &sink);
+        }
+        if !matches!(sink.state(), State::Open | State::Running | State::Stalled) {
+            notifier.stopping();
+        }
+        notifier.tick(&sink);
+        false
+    };
+    let followed = follow(&sink, &signals, options.drain_timeout, None, each_turn);
+    // A short drain may have ended between two turns.
+    notifier.stopping();
+    Ok(match followed {
         Ok(stats) => {
             sum_up(config, &stats, started.elapsed());
             ExitCode::SUCCESS

@@ -167,9 +167,9 @@ impl Writer {
     pub(super) fn read_neighbours(&self, from: u64, count: usize, into: &mut Rows) -> Result<Option<u64>> {
         let mut events = SpooledEvents::default();
         self.spool.read(from, count, NEIGHBOURS_BYTES_MAX, &mut events)?;
+        let rules = self.trials.rules.now();
         for event in events.iter().filter(|event| !event.is_message) {
             // One that does not fit is no neighbour; it is rejected in its turn.
-            let rules = &self.trials.rules;
             let storable = rules.storable(event.bytes, || self.spool.is_redacted(event.offset));
             let _ = storable
                 .and_then(|bytes| rules.schema.parse(&bytes).and_then(|json| map_event(&json, event.arrival(), into)));

@@ -7,7 +7,9 @@
 mod access;
 mod answers;
 mod body;
+mod client;
 mod io;
 mod server;
 
+pub(super) use self::client::ask;
 pub(super) use self::server::Server;
