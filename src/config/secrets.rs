@@ -122,7 +122,7 @@ impl RedactRule {
 }
 
 /// Reads a secret from a file, without the line breaks at its end.
-pub(super) fn read(path: &Path) -> Result<Secret> {
+pub(in crate::config) fn read(path: &Path) -> Result<Secret> {
     by(path, open::read_text)
 }
 
