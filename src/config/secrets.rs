@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use crate::config::Secret;
 use crate::config::database::url;
+#[cfg(feature = "cli")]
+use crate::config::sections::HttpConfig;
 use crate::config::sections::{DestinationConfig, OauthConfig, RedactRule, StreamConfig};
 use crate::error::{Error, Result};
 use crate::files::open;
@@ -100,6 +102,18 @@ impl DestinationConfig {
     }
 }
 
+#[cfg(feature = "cli")]
+impl HttpConfig {
+    /// The token in `token_file`, which is read again; `None` if it is not set.
+    ///
+    /// # Errors
+    /// `Config`: the file cannot be used.
+    pub(crate) fn token(&self) -> Result<Option<Secret>> {
+        let token = self.token_file.as_ref().map(|file| read(file));
+        token.transpose().map_err(|e| e.while_doing("http.token_file"))
+    }
+}
+
 /// As many as the hash has (RFC 2104, section 3).
 const KEY_BYTES_MIN: usize = 32;
 
@@ -122,7 +136,7 @@ impl RedactRule {
 }
 
 /// Reads a secret from a file, without the line breaks at its end.
-pub(in crate::config) fn read(path: &Path) -> Result<Secret> {
+pub(super) fn read(path: &Path) -> Result<Secret> {
     by(path, open::read_text)
 }
 

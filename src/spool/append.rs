@@ -98,6 +98,7 @@ impl Spool {
     }
 
     /// Whether the last burst was refused, and would be again.
+    #[cfg_attr(not(feature = "cli"), allow(dead_code, reason = "only the command line asks"))]
     pub(crate) fn is_full(&self) -> bool {
         let state = self.state();
         state.refused_space.is_some_and(|space| !self.fits(&state, space))

@@ -17,7 +17,7 @@ use crate::spool::guard::Guard;
 use crate::spool::identity::{Lock, Opened, holder, owner};
 use crate::spool::late::LateRanges;
 use crate::spool::offsets::{Checkpoints, Offsets};
-use crate::spool::read::sample_receipts;
+use crate::spool::row::sample_receipts;
 use crate::spool::statements::flushed;
 use crate::threads::sync;
 use crate::threads::sync::Condition;

@@ -2,8 +2,6 @@
 
 use std::ops::Range;
 
-use rusqlite::Connection;
-
 use crate::error::Result;
 use crate::event::Event;
 use crate::rows::Arrival;
@@ -104,24 +102,6 @@ impl SpooledEvents {
         Ok(true)
     }
 }
-
-/// Offsets of pending events, evenly spread, with the time at which each was received.
-pub(super) fn sample_receipts(connection: &Connection, from: u64, end: u64) -> rusqlite::Result<Vec<(u64, i64)>> {
-    let mut select = connection.prepare(
-        "SELECT position, received_at FROM bursts WHERE position <= ?1 AND events > 0 ORDER BY position DESC LIMIT 1",
-    )?;
-    let step = usize::try_from((end - from) / SAMPLES).unwrap_or(usize::MAX).max(1);
-    let mut receipts: Vec<(u64, i64)> = Vec::new();
-    for offset in (from..end).step_by(step) {
-        let receipt = select.query_row([offset], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        if receipts.last() != Some(&receipt) {
-            receipts.push(receipt);
-        }
-    }
-    Ok(receipts)
-}
-
-const SAMPLES: u64 = 64;
 
 impl Spool {
     /// Reads events from `from` on: at most `events_max` of them and, beyond the first, at most `bytes_max` bytes.

@@ -44,6 +44,7 @@ impl Pulse {
         Arc::new(pulse)
     }
 
+    #[cfg_attr(not(feature = "cli"), allow(dead_code, reason = "only the command line asks"))]
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
@@ -56,6 +57,7 @@ impl Pulse {
     }
 
     /// How long the loop is overdue; `None` if it moves or has ended.
+    #[cfg_attr(not(feature = "cli"), allow(dead_code, reason = "only the command line asks"))]
     pub(crate) fn overdue(&self) -> Option<Duration> {
         if self.has_ended.load(Ordering::Relaxed) {
             return None;

@@ -4,8 +4,6 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::config::Secret;
-use crate::config::secrets;
 use crate::error::{Error, Result};
 
 /// `[http]`
@@ -48,15 +46,6 @@ impl HttpConfig {
                 ));
         }
         Ok(Some(address))
-    }
-
-    /// The token in `token_file`, which is read again; `None` if it is not set.
-    ///
-    /// # Errors
-    /// `Config`: the file cannot be used.
-    pub(crate) fn token(&self) -> Result<Option<Secret>> {
-        let token = self.token_file.as_ref().map(|file| secrets::read(file));
-        token.transpose().map_err(|e| e.while_doing("http.token_file"))
     }
 }
 
