@@ -78,7 +78,7 @@ struct End(Arc<Pulse>);
 impl Drop for End {
     fn drop(&mut self) {
         self.0.has_ended.store(true, Ordering::Relaxed);
-        let _ = CURRENT.try_with(|current| current.take());
+        let _ = CURRENT.try_with(RefCell::take);
     }
 }
 

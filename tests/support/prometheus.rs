@@ -1,5 +1,6 @@
 //! A Prometheus of a test's own, which scrapes one address. `scripts/need` gets the programs if they are not there.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener};
@@ -21,6 +22,17 @@ pub struct Prometheus {
 impl Prometheus {
     /// Scrapes every half a second, with the token in this file.
     pub fn start_new(target: SocketAddr, token_file: &Path) -> Self {
+        loop {
+            let mut prometheus = Self::spawn(target, token_file);
+            if prometheus.is_up() {
+                return prometheus;
+            }
+            let log = fs::read_to_string(prometheus.folder.path().join("log")).unwrap_or_default();
+            assert!(log.contains("address already in use"), "Prometheus does not start: {log}");
+        }
+    }
+
+    fn spawn(target: SocketAddr, token_file: &Path) -> Self {
         let program = needed("prometheus");
         let folder = tempfile::tempdir().unwrap();
         let settings = format!(
@@ -29,26 +41,18 @@ impl Prometheus {
             token_file.display()
         );
         fs::write(folder.path().join("prometheus.yml"), settings).unwrap();
-        loop {
-            // Free now, perhaps not any more when it is bound: then another one is tried.
-            let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-            let process = Command::new(&program)
-                .args(["--config.file=prometheus.yml", "--storage.tsdb.path=data"])
-                .arg(format!("--web.listen-address={address}"))
-                .current_dir(folder.path())
-                .stdin(Stdio::null())
-                .stdout(Stdio::null())
-                .stderr(fs::File::create(folder.path().join("log")).unwrap())
-                .spawn()
-                .unwrap();
-            let mut prometheus = Self { folder, address, process };
-            if prometheus.is_up() {
-                return prometheus;
-            }
-            let log = fs::read_to_string(prometheus.folder.path().join("log")).unwrap_or_default();
-            assert!(log.contains("address already in use"), "Prometheus does not start: {log}");
-            return Self::start_new(target, token_file);
-        }
+        // Free now, perhaps not any more when it is bound: then another one is tried.
+        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let process = Command::new(&program)
+            .args(["--config.file=prometheus.yml", "--storage.tsdb.path=data"])
+            .arg(format!("--web.listen-address={address}"))
+            .current_dir(folder.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(fs::File::create(folder.path().join("log")).unwrap())
+            .spawn()
+            .unwrap();
+        Self { folder, address, process }
     }
 
     fn is_up(&mut self) -> bool {
@@ -65,7 +69,10 @@ impl Prometheus {
 
     /// The value of an expression without labels; `None` while it has none.
     pub fn query(&self, expression: &str) -> Option<f64> {
-        let encoded: String = expression.bytes().map(|byte| format!("%{byte:02x}")).collect();
+        let mut encoded = String::new();
+        for byte in expression.bytes() {
+            let _ = write!(encoded, "%{byte:02x}");
+        }
         let (status, body) = get(self.address, &format!("/api/v1/query?query={encoded}"), "");
         assert_eq!(status, 200, "{body}");
         let body = body.find('{').map_or(&*body, |at| &body[at..]);

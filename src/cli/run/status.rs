@@ -123,10 +123,10 @@ fn answered(sink: &Json, is_short: bool) -> String {
 fn found(look: &Look) -> String {
     let state = look.holder.as_ref().map_or_else(|| "not running".to_owned(), |holder| format!("running ({holder})"));
     let pending = format!("{} pending", count(look.pending));
-    let mut line = [state, pending, counted(look.dead_letters, "dead letter")].join(" · ");
+    let mut parts = vec![state, pending, counted(look.dead_letters, "dead letter")];
     if let Some(at) = look.oldest_at.filter(|_| look.pending > 0) {
         let age = SystemTime::now().duration_since(micros::to_time(at)).unwrap_or_default();
-        line += &format!(" · the oldest pending event is {} old", duration(age));
+        parts.push(format!("the oldest pending event is {} old", duration(age)));
     }
-    line
+    parts.join(" · ")
 }

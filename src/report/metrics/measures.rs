@@ -126,11 +126,11 @@ impl Measures {
     }
 
     pub(crate) fn note_error(&self, kind: ErrorKind) {
-        increment(&self.errors, &ErrorKind::ALL, kind);
+        increment(&self.errors, &ErrorKind::ALL, &kind);
     }
 
     pub(crate) fn note_dead_letter(&self, stage: Stage) {
-        increment(&self.dead_letters, &Stage::ALL, stage);
+        increment(&self.dead_letters, &Stage::ALL, &stage);
     }
 
     pub(crate) fn note_gap(&self) {
@@ -182,8 +182,8 @@ fn bit(writer: usize) -> u64 {
     1 << (writer % 64)
 }
 
-fn increment<T: PartialEq>(counts: &[AtomicU64], all: &[T], one: T) {
-    if let Some(at) = all.iter().position(|known| *known == one) {
+fn increment<T: PartialEq>(counts: &[AtomicU64], all: &[T], one: &T) {
+    if let Some(at) = all.iter().position(|known| known == one) {
         counts[at].fetch_add(1, Relaxed);
     }
 }

@@ -39,8 +39,10 @@ pub(super) struct Metric {
     pub(super) kind: Kind,
     pub(super) help: String,
     pub(super) label: Option<&'static str>,
-    values: Box<dyn Fn(&Snapshot) -> Vec<Sample>>,
+    values: Box<Read>,
 }
+
+type Read = dyn Fn(&Snapshot) -> Vec<Sample>;
 
 /// A value, with that of the metric's label.
 #[derive(Debug)]

@@ -28,7 +28,7 @@ fn snapshot() -> Snapshot {
     for counter in Counter::ALL {
         status.counters.add(counter, 100 + counter as u64);
     }
-    let stats = Stats { pending: 4, ..status.counters.snapshot(State::Stalled, 4, 900) };
+    let counted = Stats { pending: 4, ..status.counters.snapshot(State::Stalled, 4, 900) };
     let process = Process {
         cpu_seconds: 1.5,
         resident_bytes: 1,
@@ -38,7 +38,7 @@ fn snapshot() -> Snapshot {
         started_at: 5.0,
     };
     Snapshot {
-        stats,
+        stats: counted,
         status: Arc::new(status),
         has_stream: true,
         oldest_seconds: Some(2.5),

@@ -58,7 +58,7 @@ fn the_answer_to_head_has_no_body() {
 #[test]
 fn large_and_broken_requests_are_refused() {
     let (server, _sink) = server();
-    let large = [b"GET / HTTP/1.1\r\nHost: localhost\r\nX: ".as_slice(), &[b'x'; 64 << 10], b"\r\n\r\n"].concat();
+    let large = [b"GET / HTTP/1.1\r\nHost: localhost\r\nX: ".as_slice(), &vec![b'x'; 64 << 10], b"\r\n\r\n"].concat();
     let many = [b"GET / HTTP/1.1\r\n".as_slice(), &b"X: y\r\n".repeat(1000), b"\r\n"].concat();
     for bad in [&large, &many, &b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n".to_vec()] {
         let answer = talk(&server, bad);
