@@ -41,7 +41,7 @@ pub(in crate::config) const SECTIONS: [(&str, &str); 16] = [
     ),
     (
         "http",
-        "Metrics and health over HTTP, by `cxsink run`. Nothing is served unless `http.listen` is set. No answer holds a payload or a secret. [operations.md](operations.md) shows how to use it, [metrics.md](metrics.md) lists the metrics.",
+        "Metrics and health over HTTP, of the command line's `run`. Nothing is served unless `http.listen` is set. No answer holds a payload or a secret. [operations.md](operations.md) shows how to use it, [metrics.md](metrics.md) lists the metrics.",
     ),
     ("log", "The log output of the command line. The library itself prints nothing."),
 ];

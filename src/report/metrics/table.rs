@@ -122,6 +122,9 @@ fn labelled<L: Into<String>, V: Into<Value>>(
 fn counted(counter_: Counter) -> Metric {
     let name = match counter_ {
         Counter::Ignored => "cxsink_messages_ignored_total".to_owned(),
+        // Whoever looks for a name shall find it.
+        Counter::TokenRenewals => "cxsink_token_renewals_total".to_owned(),
+        Counter::NoticesDropped => "cxsink_notices_dropped_total".to_owned(),
         Counter::Received | Counter::Recovered | Counter::Replayed => {
             format!("cxsink_events_{}_total", counter_.name())
         }
