@@ -41,12 +41,12 @@ bench: .venv/stamp ## Throughput, latency, CPU and memory beside what the databa
 	@PYTHONPATH=target/bench-python scripts/with-postgres --durable sh -c '.venv/bin/python benches/python_ingest.py \
 	    --destination "$$CXSINK_TEST_POSTGRES" $(if $(QUICK),--events 50000 --rounds 1)'
 
-# One folder of programs for each version, the newest ones that packages install by default.
-PG_BINS ?= $(wildcard /usr/lib/postgresql/*/bin)
+# Each is found or installed as for `make test-postgres`.
+PG_VERSIONS ?= 14 15 16 17 18
 
-bench-versions: .venv/stamp ## Throughput with each PostgreSQL of PG_BINS="FOLDER …" (a minute for each)
+bench-versions: .venv/stamp ## Throughput with each PostgreSQL of PG_VERSIONS="14 …" (a minute for each)
 	@rm -f target/bench-versions.jsonl
-	@for folder in $(PG_BINS); do PG_BIN=$$folder scripts/with-postgres --durable .venv/bin/python benches/end_to_end versions \
+	@for version in $(PG_VERSIONS); do PG_VERSION=$$version scripts/with-postgres --durable .venv/bin/python benches/end_to_end versions \
 	    --append --out target/bench-versions.jsonl || exit 1; done
 
 soak: .venv/stamp ## The tests of faults and properties again and again, for an hour (MINUTES=n)

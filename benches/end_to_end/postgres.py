@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -15,12 +16,19 @@ KNOWN_PERCENT, KNOWN_SEED = 5, 3
 STEPS = 20
 
 
+def find_psql(programs: Path) -> Path:
+    """The one beside the server; some packages have none, and any other speaks with this server too."""
+    installed = sorted(Path("/usr/lib/postgresql").glob("*/bin/psql"), reverse=True)
+    places = [programs / "psql", *map(Path, filter(None, [shutil.which("psql")])), *installed]
+    return next((place for place in places if place.exists()), programs / "psql")
+
+
 class Postgres:
     """The server that scripts/with-postgres started."""
 
     def __init__(self) -> None:
         self.url = os.environ["CXSINK_TEST_POSTGRES"]
-        self.psql = Path(os.environ["CXSINK_TEST_PG_BIN"]) / "psql"
+        self.psql = find_psql(Path(os.environ["CXSINK_TEST_PG_BIN"]))
         self.pid = int(self.ask("SELECT split_part(pg_read_file('postmaster.pid'), E'\\n', 1)"))
         self.folder = Path(self.ask("SHOW data_directory"))
         self.version = self.ask("SHOW server_version").split()[0]

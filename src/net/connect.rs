@@ -152,12 +152,17 @@ mod tests {
 
     #[test]
     fn a_listener_is_connected_and_a_closed_port_is_named() {
+        let to = |port| connect("127.0.0.1", port, soon(), &StopSignal::new(), &system_resolver());
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let to = || connect("127.0.0.1", port, soon(), &StopSignal::new(), &system_resolver());
-        assert_eq!(to().unwrap().peer_addr().unwrap().port(), port);
+        let open = listener.local_addr().unwrap().port();
+        assert_eq!(to(open).unwrap().peer_addr().unwrap().port(), open);
         drop(listener);
-        let error = to().unwrap_err();
+        // Another program may have taken the port in the meantime.
+        let refused = |_| {
+            let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+            to(port).err().map(|error| (port, error))
+        };
+        let (port, error) = (0..100).find_map(refused).unwrap();
         assert_eq!(error.kind(), ErrorKind::Connect);
         assert!(error.is_retryable());
         assert!(error.message().contains(&format!("connecting to 127.0.0.1:{port}")), "{error}");

@@ -7,7 +7,7 @@
 use crate::config::{Config, MappingSource};
 use crate::error::{Error, Result};
 use crate::rows::column_type::ColumnType;
-use crate::rows::columns::{PlanColumn, Role, plan_column};
+use crate::rows::columns::{PlanColumn, Role, generated_column, plan_column};
 use crate::rows::source::ColumnSource;
 use crate::rows::table::{Column, Table, mismatch};
 
@@ -125,6 +125,9 @@ impl HistoryPlan {
                 _ => Err(lacks(history, name, &type_of(table, name))),
             };
         };
+        if column.is_generated {
+            return Err(generated_column(history, name));
+        }
         let found = plan_column(config, history, column, source)?;
         let value = match current.source {
             ColumnSource::Now => HistoryValue::Now,

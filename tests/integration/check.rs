@@ -443,7 +443,7 @@ fn a_refusal_by_cxone_fails_its_step() {
         &[("granted_scope", "other")],
         "oauth.token",
         "lacks the scope data-actions:read",
-        "grant the client this scope",
+        "grant the client the scope in oauth.scope",
     );
     check(
         &[("handshake_failures", "401")],

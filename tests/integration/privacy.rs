@@ -54,6 +54,7 @@ const REFUSALS: &str = "ALTER TABLE cxone_events ADD CHECK (duration < 100);
     CREATE TRIGGER refuse BEFORE INSERT ON cxone_events FOR EACH ROW WHEN (NEW.duration = 77) EXECUTE FUNCTION refuse()";
 
 #[test]
+#[allow(clippy::too_many_lines, reason = "a list of every way in and out")]
 fn no_file_no_table_and_no_log_holds_a_value_that_is_redacted() {
     let server = PrivateServer::start_new();
     server.set(LOG_EVERYTHING);
@@ -71,7 +72,9 @@ fn no_file_no_table_and_no_log_holds_a_value_that_is_redacted() {
     ]);
     let sent = messages.len() as u64;
     let stream = TalkingServer::start(move |talk| {
-        messages.iter().for_each(|message| talk.say(message));
+        for message in &messages {
+            talk.say(message);
+        }
         talk.wait();
     });
     let command = |destination: &str, arguments: &[&str]| -> Command {
@@ -285,7 +288,9 @@ fn shown_by(sink: &Sink) -> String {
     assert!(stats.is_balanced(), "{stats:?}");
     let letters = sink.dead_letters(0, 1000).unwrap();
     let _ = writeln!(shown, "{stats:?} {} {sink:?} {:?} {letters:?}", stats.to_json(), sink.connections());
-    letters.iter().for_each(|letter| shown += &letter.to_json(true));
+    for letter in &letters {
+        shown += &letter.to_json(true);
+    }
     shown
 }
 

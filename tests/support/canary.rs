@@ -57,12 +57,12 @@ impl Canary {
     /// stage. Good ones have a key that begins with `good`.
     pub fn events(&self) -> Vec<String> {
         let Self { text, number } = self;
-        let escaped: String = text.chars().map(|c| format!("\\u{:04x}", u32::from(c))).collect();
+        let escaped = text.chars().map(|c| format!("\\u{:04x}", u32::from(c))).collect::<Vec<_>>().concat();
         let event = |key: &str| self.event(key, "call", "5");
         vec![
             event("good-plain"),
             event("good-twice")
-                .replacen("{", &format!(r#"{{"interactionId":"{text}","interactionId":[{number}],"#), 1)
+                .replacen('{', &format!(r#"{{"interactionId":"{text}","interactionId":[{number}],"#), 1)
                 .replace(r#""agentId":"#, &format!(r#""agentId":"{text}","agentId":{{"a":"{text}"}},"agentId":"#)),
             event("good-escaped-names")
                 .replace("attributes", "\\u0061ttribute\\u0073")

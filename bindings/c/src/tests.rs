@@ -263,6 +263,7 @@ fn checks() -> Vec<Check> {
             with_out("cxsink_init_db_sql", |h, out, err| cxsink_init_db_sql(h.config, out, err)),
             with_out("cxsink_peek", |h, out, err| cxsink_peek(h.config, 1, out, err)),
             with_out("cxsink_validator_new", |h, out, err| cxsink_validator_new(h.config, out, err)),
+            with_out("cxsink_validator_for_table", |h, out, err| cxsink_validator_for_table(h.config, out, err)),
             with_status("cxsink_validator_validate", move |h, err| {
                 cxsink_validator_validate(h.validator, json, 2, err)
             }),

@@ -27,6 +27,7 @@ type Encoded = Result<(), Left>;
 
 /// Appends the event, which is neither `bytes` nor `str`.
 pub(crate) fn encode(event: &Bound<'_, PyAny>, out: &mut Vec<u8>) -> PyResult<()> {
+    static ENCODE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let start = out.len();
     if let Ok(event) = event.cast_exact::<PyDict>() {
         let encoded = encode_dict(event, out, DEPTH_MAX);
@@ -41,7 +42,6 @@ pub(crate) fn encode(event: &Bound<'_, PyAny>, out: &mut Vec<u8>) -> PyResult<()
             return Err(error);
         }
     }
-    static ENCODE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let encode = ENCODE.import(event.py(), "cxsink._events", "encode")?;
     out.extend_from_slice(encode.call1((event,))?.cast::<PyBytes>()?.as_bytes());
     Ok(())

@@ -292,7 +292,7 @@ pub(in crate::config) static KEYS: &[Key] = &[
     key!(
         destination.history_partitioned,
         ValueType::Switch,
-        "PostgreSQL only: whether `init-db` makes the history partitioned by month of receipt, with the partitions of this month and the next ones. The same as `cxsink init-db --partitioned`."
+        "PostgreSQL only: whether `init_db` makes the history partitioned by month of receipt, with the partitions of this month and the next ones. The same as `cxsink init-db --partitioned`."
     ),
     key!(
         destination.update,

@@ -35,15 +35,15 @@ pub(super) fn apply(
         return Ok(counts);
     }
     changes.take_inserted(0);
-    let written = upsert_rows(&transaction, statements, write)?;
-    let Some(inserted) = changes.take_inserted(written) else {
+    let rows = upsert_rows(&transaction, statements, write)?;
+    let Some(inserted) = changes.take_inserted(rows) else {
         // Not to be counted in this way: from now on in the other.
         statements.finds_keys.set(true);
         transaction.rollback()?;
         return apply(connection, statements, changes, write);
     };
     transaction.commit()?;
-    Ok(Applied::Committed { inserted, updated: written - inserted })
+    Ok(Applied::Committed { inserted, updated: rows - inserted })
 }
 
 /// [`Destination::trial`](crate::destination::Destination::trial). The transaction locks the whole file. `mapped` maps errors.

@@ -1,6 +1,6 @@
 //! Generated texts, compared with the same rules on a tree that keeps duplicate members and the digits of numbers.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use proptest::prelude::*;
 use serde::de::{Deserializer as _, MapAccess, SeqAccess, Visitor};
@@ -170,7 +170,7 @@ fn write_text(text: &str, into: &mut String, chance: &mut (impl FnMut(u32) -> u3
             _ if is_escaped => {
                 let mut units = [0; 2];
                 for unit in c.encode_utf16(&mut units) {
-                    into.push_str(&format!("\\u{unit:04x}"));
+                    let _ = write!(into, "\\u{unit:04x}");
                 }
             }
             _ => into.push(c),
@@ -187,7 +187,7 @@ fn hmac(text: &str) -> String {
     }
     let inner = Sha256::digest([&pads[0][..], text.as_bytes()].concat());
     let outer = Sha256::digest([&pads[1][..], &inner[..]].concat());
-    outer.iter().map(|byte| format!("{byte:02x}")).collect()
+    outer.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat()
 }
 
 fn name() -> impl Strategy<Value = String> {
@@ -212,7 +212,7 @@ fn rule() -> impl Strategy<Value = RedactRule> {
     let step = prop_oneof![3 => name().prop_map(|name| escaped(&name)), 1 => Just("*".to_owned())];
     let with = prop::sample::select(vec![Redaction::Drop, Redaction::Mask, Redaction::Hmac]);
     (prop::collection::vec(step, 1..4), with).prop_map(|(steps, with)| {
-        let pointer: String = steps.iter().map(|step| format!("/{step}")).collect();
+        let pointer = format!("/{}", steps.join("/"));
         RedactRule::new(pointer, with)
     })
 }
