@@ -79,9 +79,8 @@ fn after_a_kill_and_outages_the_counters_equal_the_counts_of_the_table() {
     let (rows, dead) = (number(&server, ROWS), in_spool(folder, DEAD));
     let deleted = in_spool(folder, "SELECT deleted_offset FROM spool");
     let end = in_spool(folder, "SELECT max(position) FROM bursts");
-    let within = format!("{DEAD} WHERE offset >= {deleted} AND offset < {position}");
-    // Committed by the first process, and not known in its spool: the second one finds them confirmed.
-    let known_later = position.saturating_sub(deleted) - in_spool(folder, &within);
+    // Committed by the first process, and still in its spool: the second one does not count them.
+    let committed = position.max(deleted);
 
     let token = folder.join("token");
     std::fs::write(&token, "s3same\n").unwrap();
@@ -110,13 +109,17 @@ fn after_a_kill_and_outages_the_counters_equal_the_counts_of_the_table() {
     let outcome = |name: &str| value(&format!("cxsink_events_total{{outcome=\"{name}\"}}"));
     let (rows_now, dead_now) = (number(&server, ROWS), in_spool(folder, DEAD));
     let stored = outcome("inserted") + outcome("confirmed");
-    assert_eq!(stored, float(rows_now - rows + known_later), "inserted and confirmed\n{text}");
+    assert_eq!(stored, float(rows_now - rows), "inserted and confirmed\n{text}");
     assert_eq!(value("cxsink_dead_letters_total"), float(dead_now - dead), "dead letters\n{text}");
-    assert_eq!(outcome("dead_lettered"), value("cxsink_dead_letters_total"));
+    // The first process may have kept dead letters of events that it had not committed.
+    let kept_before = in_spool(folder, &format!("{DEAD} WHERE offset >= {committed} AND offset < {end}"));
+    assert!(outcome("dead_lettered") >= value("cxsink_dead_letters_total"), "{text}");
+    assert!(outcome("dead_lettered") <= value("cxsink_dead_letters_total") + float(kept_before), "{text}");
     let position = number(&server, "SELECT max(position)::text FROM cxsink_checkpoint");
     assert_eq!(value("cxsink_events_received_total"), float(position - end), "received\n{text}");
-    assert_eq!(value("cxsink_events_recovered_total"), float(end - deleted), "recovered\n{text}");
-    let accepted = ["received", "recovered", "replayed"].map(|name| value(&format!("cxsink_events_{name}_total")));
+    assert_eq!(value("cxsink_events_recovered"), float(end - committed), "recovered\n{text}");
+    let accepted =
+        ["received_total", "recovered", "replayed_total"].map(|name| value(&format!("cxsink_events_{name}")));
     assert_eq!(accepted.iter().sum::<f64>(), value("cxsink_events_total"), "the accounting is closed\n{text}");
     assert!(
         value("cxsink_errors_total") > 0.0 && value("cxsink_reconnects_total{side=\"destination\"}") > 0.0,

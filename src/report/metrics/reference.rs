@@ -8,12 +8,12 @@ const INTRODUCTION: &str = "# Metrics
 
 <!-- Made from src/report/metrics/table.rs by `make reference`. -->
 
-`cxsink run` serves them at `/metrics` of the address in `http.listen`; an application gets the same text from `sink.metrics()` (Rust,
+The command line's `run` serves them at `/metrics` of the address in `http.listen`; an application gets the same text from `sink.metrics()` (Rust,
 Python) or `cxsink_sink_metrics` (C), without the metrics of its process, which it has already. [docs/operations.md](operations.md) shows
 the way from the installation to the first scrape.
 
 Counters start at 0 with each process, as Prometheus expects. The accounting of the events is closed: whenever no batch is in progress,
-`cxsink_events_received_total + cxsink_events_recovered_total + cxsink_events_replayed_total` equals
+`cxsink_events_received_total + cxsink_events_recovered + cxsink_events_replayed_total` equals
 `sum(cxsink_events_total) + cxsink_spool_events`. A metric whose value is not known, such as the time of the last event before the first
 one, is left out.
 

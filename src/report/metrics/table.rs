@@ -125,7 +125,13 @@ fn counted(counter_: Counter) -> Metric {
         // Whoever looks for a name shall find it.
         Counter::TokenRenewals => "cxsink_token_renewals_total".to_owned(),
         Counter::NoticesDropped => "cxsink_notices_dropped_total".to_owned(),
-        Counter::Received | Counter::Recovered | Counter::Replayed => {
+        // It goes down when the destination knows some of them already.
+        Counter::Recovered => {
+            return gauge("cxsink_events_recovered", &words(counter_), move |snapshot| {
+                Some(snapshot.stats.get(counter_))
+            });
+        }
+        Counter::Received | Counter::Replayed => {
             format!("cxsink_events_{}_total", counter_.name())
         }
         other => format!("cxsink_{}_total", other.name()),

@@ -57,7 +57,7 @@ pub(super) fn history(
         Finding::warning(
             format!("{finding}; but after a crash it may have the last events twice, for want of a unique index"),
             format!(
-                "CREATE UNIQUE INDEX ON {name} ({identity}); or run `cxsink init-db`, which creates cxsink_checkpoint"
+                "CREATE UNIQUE INDEX ON {name} ({identity}); or run `cxsink init-db` (init_db), which creates cxsink_checkpoint"
             ),
         )
     })
