@@ -86,9 +86,10 @@ uninstall: ## Remove what was installed (the same PREFIX, DESTDIR, LIBDIR)
 header: ## Make include/cxsink.h from bindings/c
 	CXSINK_UPDATE=1 cargo test --locked --package cxsink-c --test header
 
-reference: ## Make docs/configuration.md from src/config, and the list of docs/schema.md
+reference: ## Make docs/configuration.md and docs/metrics.md from src/, and the list of docs/schema.md
 	CXSINK_UPDATE=1 cargo test --locked --all-features --test integration the_reference_is_the_committed_file
 	CXSINK_UPDATE=1 cargo test --locked --lib rows::schema::tests::suite
+	CXSINK_UPDATE=1 cargo test --locked --all-features --lib the_page_of_the_metrics_is_the_committed_file
 
 fixture: ## Make tests/fixtures/spool, a spool file as this version writes it
 	CXSINK_UPDATE=1 cargo test --locked --all-features --test integration a_spool_of_an_earlier_version_is_drained

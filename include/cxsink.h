@@ -848,6 +848,17 @@ cxsink_status cxsink_sink_stats(const cxsink_sink *sink,
                                 cxsink_error **err);
 
 /**
+ * The metrics at this moment, in Prometheus' text format (version 0.0.4), also after the end of the sink: docs/metrics.md lists
+ * them. Append them to those of your application, or serve them alone.
+ *
+ * Ownership: `*out` is yours; free it by `cxsink_buffer_free`. Blocks: never. Threads: any.
+ * Errors: FORKED, INVALID_ARGUMENT.
+ */
+cxsink_status cxsink_sink_metrics(const cxsink_sink *sink,
+                                  cxsink_buffer **out,
+                                  cxsink_error **err);
+
+/**
  * One counter, by its cxsink_counter number; 0 for a number that this library does not know, for NULL, and in a forked
  * child.
  *

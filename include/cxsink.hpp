@@ -496,6 +496,12 @@ public:
         return detail::text([&](cxsink_buffer **out, cxsink_error **err) { return cxsink_sink_stats(get(), out, err); });
     }
 
+    /** The metrics in Prometheus' text format. */
+    std::string metrics() const
+    {
+        return detail::text([&](cxsink_buffer **out, cxsink_error **err) { return cxsink_sink_metrics(get(), out, err); });
+    }
+
     std::uint64_t counter(cxsink_counter counter) const noexcept { return cxsink_sink_counter(get(), counter); }
     cxsink_state state() const noexcept { return static_cast<cxsink_state>(cxsink_sink_state(get())); }
 

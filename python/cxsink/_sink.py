@@ -240,6 +240,17 @@ class Sink:
         """
         return _stats.from_json(self._native.stats())
 
+    def metrics(self) -> str:
+        """The metrics in Prometheus' text format (version 0.0.4), at this moment; also after the end of the sink.
+
+        Append them to those of your application, or serve them alone. docs/metrics.md lists them.
+
+        >>> with Sink(settings) as sink:
+        ...     "cxsink_spool_events 0" in sink.metrics().splitlines()
+        True
+        """
+        return self._native.metrics()
+
     def counter(self, name: str) -> int:
         """One counter, by its name in ``Stats``; cheaper than all of them.
 

@@ -63,12 +63,10 @@ const DEFAULT_FILE: &str = "cxsink.toml";
 impl Settings {
     /// Loads the configuration and starts the log.
     pub(super) fn load(&self) -> Result<Config> {
-        let layers = self.layers()?;
-        let mut config = layers.config()?;
-        self.apply(&mut config)?;
+        let (config, dotenv) = self.read()?;
         logging::start(&config.log);
         log::debug!("configuration file: {}; spool: {}", self.file(), config.spool.path.display());
-        if let Some(is_read) = layers.dotenv_file() {
+        if let Some(is_read) = dotenv {
             log::info!("{is_read}");
         }
         for key in self.secrets_set(&config) {
@@ -78,6 +76,14 @@ impl Settings {
             );
         }
         Ok(config)
+    }
+
+    /// The configuration, and that `.env` was read, if it was.
+    pub(super) fn read(&self) -> Result<(Config, Option<String>)> {
+        let layers = self.layers()?;
+        let mut config = layers.config()?;
+        self.apply(&mut config)?;
+        Ok((config, layers.dotenv_file()))
     }
 
     /// File, variables and environment. Beside a file that is named, the working directory is no source of settings.
@@ -152,6 +158,11 @@ pub(super) enum Command {
     /// The first signal stops reading and writes the spooled events to the table, without waiting for an unreachable database. A
     /// second signal ends at once. No event is lost either way: the next start writes the rest.
     Run(Run),
+    /// Say how a sink is doing: its state, its connections, what is pending; also from another process
+    ///
+    /// Asks the running sink at http.listen. Without that, it reads the spool file from outside, which says whether a process has it open,
+    /// and what is in it. Exit code 0 if a sink runs and its loops move, 1 if not.
+    Status(StatusOptions),
     /// Try each step from the stream to the table, with a hint for each problem
     ///
     /// Prints one line for each step: ✓ passed, ! warning, ✗ failed, - skipped. Exit code 1 if a step failed. Leaves no row and no
@@ -248,6 +259,17 @@ pub(super) struct Run {
 
 fn seconds(text: &str) -> std::result::Result<Duration, String> {
     text.parse().map_err(|_| "not a whole number of seconds".to_owned()).map(Duration::from_secs)
+}
+
+/// `cxsink status`
+#[derive(Debug, Args)]
+pub(super) struct StatusOptions {
+    /// Print one JSON object: {"running": …, "source": "http" or "spool", …}, with everything that is known
+    #[arg(long)]
+    pub(super) json: bool,
+    /// Print it again each second, until a signal
+    #[arg(long)]
+    pub(super) watch: bool,
 }
 
 /// `cxsink check`

@@ -53,6 +53,7 @@ fn dispatch(arguments: &Arguments) -> Result<ExitCode, Error> {
         Command::Run(options) => run::run(settings, options),
         Command::Check(options) => Ok(check::check(settings, options)),
         Command::InitDb { print, partitioned } => init_db::init_db(settings.load()?, *print, *partitioned),
+        Command::Status(options) => run::status(settings, options),
         Command::Import { file, replay } => import::import(settings, file, *replay),
         Command::Validate { file, columns } => validate::validate(&settings.load()?, file, *columns),
         Command::DeadLetters { action } => dead_letters::dead_letters(&settings.load()?, action),

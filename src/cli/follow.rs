@@ -20,7 +20,7 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// Notices between two checks for signals, at most.
 const NOTICES_MAX: usize = 1024;
 
-/// Follows the sink to its end, and stops it after a signal or when `is_done`.
+/// Follows the sink to its end, and stops it after a signal or when `is_done`, which is asked several times a second.
 ///
 /// # Errors
 /// The error that ended the sink.
@@ -29,7 +29,7 @@ pub(super) fn follow(
     signals: &AtomicUsize,
     drain_timeout: Duration,
     total: Option<u64>,
-    is_done: impl Fn() -> bool,
+    mut is_done: impl FnMut() -> bool,
 ) -> Result<Stats> {
     let mut live = Live::start(total);
     let mut stopped: Option<Instant> = None;

@@ -29,6 +29,8 @@ pub use choices::{
 };
 pub use columns::{FromEvent, MappingSource, ValueFormat};
 pub use conversation::{MessagePattern, TokenIn};
+#[cfg(feature = "cli")]
+pub(crate) use keys::changed_keys;
 pub use keys::keys;
 pub use layers::Layers;
 pub(crate) use proxy::ProxyAddress;
@@ -38,8 +40,8 @@ pub(crate) use sections::RedactStep;
 #[doc(hidden)]
 pub use sections::SplitProbe;
 pub use sections::{
-    BatchConfig, Config, DeadLettersConfig, DestinationConfig, EventConfig, LogConfig, MappingConfig, OauthConfig,
-    ProxyConfig, RedactRule, Redaction, RetentionConfig, RetryConfig, SchemaConfig, SpoolConfig, StreamConfig,
-    TlsConfig,
+    BatchConfig, Config, DeadLettersConfig, DestinationConfig, EventConfig, HttpConfig, LogConfig, MappingConfig,
+    OauthConfig, ProxyConfig, RedactRule, Redaction, RetentionConfig, RetryConfig, SchemaConfig, SpoolConfig,
+    StreamConfig, TlsConfig,
 };
 pub use value::Secret;

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use crate::config::Secret;
 use crate::config::database::url;
+#[cfg(feature = "cli")]
+use crate::config::sections::HttpConfig;
 use crate::config::sections::{DestinationConfig, OauthConfig, RedactRule, StreamConfig};
 use crate::error::{Error, Result};
 use crate::files::open;
@@ -97,6 +99,18 @@ impl DestinationConfig {
                 .with_hint("set one of them; the variable DB_PASSWORD puts a password into destination.url"));
         }
         read(file).map(Some).map_err(|e| e.while_doing("destination.password_file"))
+    }
+}
+
+#[cfg(feature = "cli")]
+impl HttpConfig {
+    /// The token in `token_file`, which is read again; `None` if it is not set.
+    ///
+    /// # Errors
+    /// `Config`: the file cannot be used.
+    pub(crate) fn token(&self) -> Result<Option<Secret>> {
+        let token = self.token_file.as_ref().map(|file| read(file));
+        token.transpose().map_err(|e| e.while_doing("http.token_file"))
     }
 }
 

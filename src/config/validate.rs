@@ -19,6 +19,7 @@ impl Config {
         self.redact.iter().try_for_each(|rule| rule.key().map(drop))?;
         self.schema.validate()?;
         self.mapping.validate()?;
+        self.http.address()?;
         if self.retry.delay_min > self.retry.delay_max {
             return Err(Error::config("retry.delay_min: must not be longer than retry.delay_max"));
         }

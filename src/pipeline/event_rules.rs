@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Burst, Event};
+use crate::rows::CurrentSchema;
 use crate::rows::schema::Schema;
 use crate::source::redact::{Redacted, Redactor};
 use crate::source::unwrap::{Reason, Unwrapper};
@@ -13,7 +14,9 @@ use crate::source::unwrap::{Reason, Unwrapper};
 /// See the [module documentation](self). A clone shares the parts.
 #[derive(Debug, Clone)]
 pub(crate) struct EventRules {
+    /// The schema as it was when this was made or refreshed.
     pub(crate) schema: Arc<Schema>,
+    current: Arc<CurrentSchema>,
     /// `None` if a message is one event.
     unwrapper: Option<Arc<Unwrapper>>,
     /// `None` if nothing is redacted.
@@ -24,11 +27,29 @@ impl EventRules {
     /// # Errors
     /// `Config`: the schema, or a key of a redaction, cannot be used.
     pub(crate) fn from_config(config: &Config) -> Result<Self> {
+        let schema = Arc::new(Schema::load(&config.schema, config.stream.event_bytes_max)?);
         Ok(Self {
-            schema: Arc::new(Schema::load(&config.schema, config.stream.event_bytes_max)?),
+            current: CurrentSchema::new(&schema),
+            schema,
             unwrapper: Unwrapper::new(&config.event)?.map(Arc::new),
             redactor: Redactor::new(config)?.map(Arc::new),
         })
+    }
+
+    /// Takes the schema that applies now: once for a batch or a call, not for each event.
+    pub(crate) fn refresh(&mut self) {
+        self.schema = self.current.get();
+    }
+
+    /// The rules as they apply now.
+    pub(crate) fn now(&self) -> Self {
+        Self { schema: self.current.get(), ..self.clone() }
+    }
+
+    /// Every clone validates by this schema from its next refresh on.
+    #[cfg(feature = "cli")]
+    pub(crate) fn replace_schema(&self, schema: Schema) {
+        self.current.replace(schema);
     }
 
     /// The event as it may be stored: redacted, unless `is_redacted` says that it is.

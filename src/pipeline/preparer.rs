@@ -17,6 +17,7 @@ use crate::pipeline::retention::Retention;
 use crate::report::status::Status;
 use crate::rows::partition::split;
 use crate::spool::{Next, Spool, SpooledEvent, SpooledEvents, space_of};
+use crate::threads::pulse;
 
 /// A batch that is smaller than both is open: until a writer takes it, what arrives is added. Adding takes a fraction of a
 /// millisecond, for which a writer that becomes free has to wait.
@@ -27,6 +28,9 @@ const OPEN_BYTES_MAX: usize = 64 << 10;
 const IDLE: Duration = Duration::from_millis(200);
 /// How often the spool is searched for requests of other processes.
 const REQUESTS_INTERVAL: Duration = Duration::from_millis(500);
+
+/// An event may use up its budget, but this many take far less than a loop may be silent.
+const EVENTS_BEFORE_BEAT: u64 = 64;
 
 /// At the end of a process: one with the writers, one in the handoff, one with the preparer.
 const BATCHES_IN_FLIGHT: u64 = 3;
@@ -134,6 +138,8 @@ impl Preparer {
 
     /// Waits for events, and hands over a batch of them.
     fn step(&mut self, assignment: &Assignment) -> Result<Step> {
+        pulse::beat();
+        self.rules.refresh();
         if Instant::now() >= self.requests_due {
             self.requests_due = Instant::now() + self.replay_request(assignment);
         }
@@ -239,6 +245,9 @@ impl Preparer {
         batch.rows.reserve(self.events.len(), self.events.bytes());
         for event in self.events.iter() {
             let SpooledEvent { offset, received_at, .. } = event;
+            if offset % EVENTS_BEFORE_BEAT == 0 {
+                pulse::beat();
+            }
             if self.status.abort.is_set() {
                 break;
             }

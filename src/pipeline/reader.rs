@@ -15,6 +15,7 @@ use crate::report::status::{Side, Status, Tried};
 use crate::source::redact::Redactor;
 use crate::source::{ReadOutcome, Source};
 use crate::spool::{Appended, Spool};
+use crate::threads::pulse;
 use crate::time::backoff::Backoff;
 
 pub(crate) struct Reader {
@@ -51,7 +52,12 @@ impl Reader {
                 opened_at = Some(Instant::now());
                 self.read()
             });
-            self.connection_log.ended(&outcome, self.status.end_of_reading.is_set());
+            let is_stopping = self.status.end_of_reading.is_set();
+            self.connection_log.ended(&outcome, is_stopping);
+            self.status.measures.note_stream(false);
+            if opened_at.is_some() && !is_stopping {
+                self.status.measures.note_gap();
+            }
             // The time of connecting does not count: it may be a wait that the server requested.
             let was_stable = opened_at.is_some_and(|at| at.elapsed() >= STABLE);
             if was_stable {
@@ -97,9 +103,12 @@ impl Reader {
     /// Opens a connection. Events that come before it counts as open are kept, also if it never does.
     fn connect(&mut self, connections: &mut u64) -> Result<()> {
         let mut early = Burst::default();
+        pulse::beat();
         let connected = self.source.connect(&mut early);
+        pulse::beat();
         if connected.is_ok() {
             self.connection_log.opened();
+            self.status.measures.note_stream(true);
             self.status.counters.add(Counter::Reconnects, u64::from(*connections > 0));
             *connections += 1;
         }
@@ -112,7 +121,9 @@ impl Reader {
         let mut burst = Burst::default();
         loop {
             burst.clear();
+            pulse::beat();
             let outcome = self.source.read(&mut burst);
+            pulse::beat();
             self.keep(&burst)?;
             if self.status.end_of_reading.is_set() {
                 return Ok(());
@@ -188,6 +199,7 @@ impl Reader {
         };
         if appended != Appended::Full {
             self.status.counters.add(Counter::Received, burst.events() as u64);
+            self.status.measures.note_events(received_at);
             self.count_messages(burst);
             self.connection_log.read(burst.events(), received_at);
             self.status.recover(Side::Spool);

@@ -247,6 +247,7 @@ pub(super) fn lost_checkpoint(spool: &Spool, status: &Status, known: u64) {
 
 /// Reports an error, and notes a gap for a backfill.
 fn report_lost(spool: &Spool, status: &Status, from: u64, message: String) {
+    status.measures.note_gap();
     if let Err(error) = spool.note_regression(from, status.clock.unix_micros(), &message) {
         log::warn!("{error}: `cxsink gaps` will not show this gap");
     }

@@ -107,6 +107,9 @@ pub enum Stage {
 }
 
 impl Stage {
+    /// Every stage, in the order of the path of an event.
+    pub const ALL: [Self; 6] = [Self::Message, Self::Json, Self::Schema, Self::Mapping, Self::Database, Self::Guard];
+
     /// The name, as in the C library, in Python and in JSON.
     pub const fn name(self) -> &'static str {
         match self {
@@ -120,9 +123,7 @@ impl Stage {
     }
 
     pub(crate) fn from_name(name: &str) -> Option<Self> {
-        [Self::Message, Self::Json, Self::Schema, Self::Mapping, Self::Database, Self::Guard]
-            .into_iter()
-            .find(|stage| stage.name() == name)
+        Self::ALL.into_iter().find(|stage| stage.name() == name)
     }
 }
 

@@ -1,8 +1,10 @@
-//! Reports of the sink: statistics, state, notices, dead letters, connections, and the findings of a check.
+//! Reports of the sink: statistics, metrics, state, notices, dead letters, connections, and the findings of a check.
 
 pub(crate) mod dead_letter;
 pub(crate) mod finding;
+mod held;
 pub(crate) mod json;
+pub(crate) mod metrics;
 pub(crate) mod notice;
 pub(crate) mod purge;
 pub(crate) mod replay;

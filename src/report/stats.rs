@@ -68,6 +68,18 @@ macro_rules! statistics {
             }
         }
 
+        impl Counter {
+            /// The group of the table below that has it.
+            pub(crate) const fn group(self) -> Group {
+                match self {
+                    $(Self::$Accepted => Group::Accepted,)+
+                    $(Self::$Done => Group::Done,)+
+                    $(Self::$Waiting => Group::Waiting,)+
+                    $(Self::$Other => Group::Other,)+
+                }
+            }
+        }
+
         /// The statistics of a sink at one moment: its state, every [`Counter`], and what has no counter.
         #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
         #[non_exhaustive]
@@ -87,6 +99,16 @@ macro_rules! statistics {
         }
 
         impl Stats {
+            /// One counter.
+            pub(crate) const fn get(&self, counter: Counter) -> u64 {
+                match counter {
+                    $(Counter::$Accepted => self.$accepted,)+
+                    $(Counter::$Done => self.$done,)+
+                    $(Counter::$Waiting => self.$waiting,)+
+                    $(Counter::$Other => self.$other,)+
+                }
+            }
+
             /// Whether every accepted event has an outcome or is pending. True whenever no batch is in progress.
             pub fn is_balanced(&self) -> bool {
                 let accepted = [$(self.$accepted),+];
@@ -130,6 +152,15 @@ macro_rules! statistics {
     };
 }
 
+/// A group of counters: a side of the accounting, or none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Group {
+    Accepted,
+    Done,
+    Waiting,
+    Other,
+}
+
 /// The state of a sink.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[repr(u32)]
@@ -151,6 +182,9 @@ pub enum State {
 }
 
 impl State {
+    /// Every state, in the order of its number.
+    pub const ALL: [Self; 6] = [Self::Open, Self::Running, Self::Stalled, Self::Stopping, Self::Closed, Self::Failed];
+
     /// The name, as in notices, in the C library and in Python.
     pub const fn name(self) -> &'static str {
         match self {
@@ -272,6 +306,11 @@ impl Counters {
 
     pub(crate) fn note_error(&self, error: &Error) {
         *sync::lock(&self.last_error) = Some(error.to_string());
+    }
+
+    #[cfg(feature = "cli")]
+    pub(crate) fn last_error(&self) -> Option<String> {
+        sync::lock(&self.last_error).clone()
     }
 
     /// The state and the pending events are known elsewhere: by the status and by the spool.

@@ -4,6 +4,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::error::Error;
+use crate::report::held::HeldLines;
+use crate::report::metrics::measures::Measures;
 use crate::report::notice::{Notice, NoticeQueue};
 use crate::report::stats::{Counter, Counters, State};
 use crate::threads::stop_signal::StopSignal;
@@ -25,6 +27,7 @@ pub(crate) enum Side {
 #[derive(Debug)]
 pub(crate) struct Status {
     pub(crate) counters: Counters,
+    pub(crate) measures: Measures,
     pub(crate) notices: NoticeQueue,
     /// Set once: graceful stop. Stop reading, commit the spooled events, end.
     pub(crate) stop: StopSignal,
@@ -35,6 +38,7 @@ pub(crate) struct Status {
     pub(crate) clock: Arc<dyn Clock>,
     standing: Mutex<Standing>,
     next_tries: Mutex<NextTries>,
+    held_lines: Mutex<HeldLines>,
 }
 
 /// A side that is tried again after a pause.
@@ -62,6 +66,7 @@ impl Status {
     pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
         Self {
             counters: Counters::new(),
+            measures: Measures::default(),
             notices: NoticeQueue::default(),
             stop: StopSignal::new(),
             end_of_reading: StopSignal::new(),
@@ -69,6 +74,7 @@ impl Status {
             clock,
             standing: Mutex::default(),
             next_tries: Mutex::default(),
+            held_lines: Mutex::default(),
         }
     }
 
@@ -95,6 +101,12 @@ impl Status {
 
     pub(crate) fn state(&self) -> State {
         sync::lock(&self.standing).state
+    }
+
+    /// Whether this side stalls the sink.
+    #[cfg(feature = "cli")]
+    pub(crate) fn is_stalled_by(&self, side: Side) -> bool {
+        sync::lock(&self.standing).stalled.contains(&side)
     }
 
     /// The error that ended the sink.
@@ -141,6 +153,10 @@ impl Status {
     /// Every thread has ended.
     pub(crate) fn end(&self) {
         self.change(|standing| if standing.failure.is_some() { State::Failed } else { State::Closed });
+        let held = sync::lock(&self.held_lines).take();
+        if held > 0 {
+            log::warn!("{held} more lines of errors were held back");
+        }
         self.notices.close();
     }
 
@@ -172,7 +188,7 @@ impl Status {
                 Some(hint) => log::error!("{error} ({hint})"),
                 None => log::error!("{error}"),
             }
-            self.counters.note_error(&error);
+            self.note_error(&error);
             self.notify(Notice::Error(error));
         } else {
             self.report(&error);
@@ -190,24 +206,31 @@ impl Status {
 
     /// The start failed; the caller gets the error.
     pub(crate) fn fail_to_start(&self, error: &Error) {
-        self.counters.note_error(error);
+        self.note_error(error);
         self.notify(Notice::Error(error.clone()));
         sync::lock(&self.standing).failure.get_or_insert_with(|| error.clone());
         self.begin_stop();
     }
 
-    /// Reports an error from which the sink recovers by itself.
+    /// Reports an error from which the sink recovers by itself. The log gets a few lines of each kind a minute, and how many more there
+    /// were; every one of them is a notice and is counted.
     pub(crate) fn report(&self, error: &Error) {
         if self.abort.is_set() {
             log::debug!("the sink ends: {error}");
             return;
         }
-        match error.hint() {
-            Some(hint) => log::warn!("{error} ({hint})"),
-            None => log::warn!("{error}"),
+        if let Some(held) = sync::lock(&self.held_lines).admit(error.message(), Instant::now()) {
+            let hint = error.hint().map_or_else(String::new, |hint| format!(" ({hint})"));
+            let more = if held == 0 { String::new() } else { format!("; {held} lines like this were held back") };
+            log::warn!("{error}{hint}{more}");
         }
-        self.counters.note_error(error);
+        self.note_error(error);
         self.notify(Notice::Error(error.clone()));
+    }
+
+    fn note_error(&self, error: &Error) {
+        self.counters.note_error(error);
+        self.measures.note_error(error.kind());
     }
 
     pub(crate) fn notify(&self, notice: Notice) {

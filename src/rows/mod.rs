@@ -10,6 +10,7 @@ pub(crate) mod coalesce;
 mod column_type;
 mod columns;
 mod convert;
+mod current_schema;
 pub(crate) mod event;
 mod history;
 mod late;
@@ -31,6 +32,7 @@ pub(crate) use columns::{PlanColumn, Role};
 #[cfg(test)]
 pub(crate) use convert::map_json;
 pub(crate) use convert::{key_of, map_event};
+pub(crate) use current_schema::CurrentSchema;
 pub(crate) use history::{HistoryColumn, HistoryValue, IDENTITY as HISTORY_IDENTITY};
 pub(crate) use new_history::{Month, NewHistory};
 pub(crate) use new_table::{NewColumn, NewTable};

@@ -27,9 +27,9 @@ impl Parts {
         let source = if config.has_stream() {
             let counted = Arc::clone(status);
             let observer: Observer = Arc::new(move |event| {
-                if let SourceEvent::TokenFetched { renewal: true } = event {
-                    counted.counters.add(Counter::TokenRenewals, 1);
-                }
+                let SourceEvent::TokenFetched { renewal, expires_at } = event;
+                counted.counters.add(Counter::TokenRenewals, u64::from(renewal));
+                counted.measures.note_token(expires_at);
             });
             let source =
                 WebsocketSource::new(config, status.end_of_reading.clone(), Arc::clone(&status.clock), observer)?;

@@ -18,6 +18,7 @@ use crate::report::stats::{Counter, State};
 use crate::report::status::Status;
 use crate::sink::adapters::{Parts, away_from_the_caller};
 use crate::spool::Spool;
+use crate::threads::pulse::Pulse;
 use crate::threads::spawn;
 use crate::threads::stop_signal::{InterruptGuard, StopSignal};
 use crate::threads::sync;
@@ -31,6 +32,8 @@ pub(super) struct Engine {
     pub(super) status: Arc<Status>,
     pub(super) rules: EventRules,
     pub(super) handoff: Arc<Handoff>,
+    /// Of the loops.
+    pub(super) pulses: Mutex<Vec<Arc<Pulse>>>,
     threads: Mutex<Threads>,
     ended: Condition,
 }
@@ -41,6 +44,23 @@ struct Threads {
     running: usize,
     handles: Vec<JoinHandle<()>>,
     interrupts: Vec<InterruptGuard>,
+}
+
+/// How long one turn of a loop may block: the deadlines of the calls in it.
+struct Turns {
+    reader: Duration,
+    writer: Duration,
+}
+
+impl Turns {
+    fn new(config: &Config) -> Self {
+        let (oauth, stream, destination) = (&config.oauth, &config.stream, &config.destination);
+        let connecting = oauth.request_timeout + stream.connect_timeout + stream.open_timeout;
+        Self {
+            reader: connecting.max(stream.idle_timeout),
+            writer: destination.connect_timeout + destination.statement_timeout,
+        }
+    }
 }
 
 /// The time for the threads to end after an immediate stop, which interrupts every wait of theirs.
@@ -60,6 +80,7 @@ impl Engine {
             status: Arc::new(status),
             rules,
             handoff: Arc::default(),
+            pulses: Mutex::default(),
             threads: Mutex::default(),
             ended: Condition::default(),
         }
@@ -129,19 +150,33 @@ impl Engine {
             Ok(())
         };
         self.spawn("cxsink-wal", keep_short, |_| ());
+        let turns = Turns::new(config);
         for (number, mut writer) in (1..).zip(writers) {
             let name = if number == 1 { "cxsink-writer".into() } else { format!("cxsink-writer-{number}") };
-            self.spawn(&name, move || writer.run(), |engine| engine.handoff.close());
+            self.spawn_loop(&name, turns.writer, move || writer.run(), |engine| engine.handoff.close());
         }
-        self.spawn("cxsink-preparer", move || preparer.run(), |engine| engine.handoff.end());
+        self.spawn_loop("cxsink-preparer", Duration::ZERO, move || preparer.run(), |engine| engine.handoff.end());
         if let Some(mut reader) = reader {
             let at_end = |engine: &Engine| {
                 engine.spool.end_intake();
                 engine.status.begin_drain();
             };
-            self.spawn("cxsink-reader", move || reader.run(), at_end);
+            self.spawn_loop("cxsink-reader", turns.reader, move || reader.run(), at_end);
         }
         Ok(())
+    }
+
+    /// The same for a loop, in which nothing blocks for longer than `turn`.
+    fn spawn_loop(
+        self: &Arc<Self>,
+        name: &str,
+        turn: Duration,
+        body: impl FnOnce() -> Result<()> + Send + 'static,
+        at_end: impl FnOnce(&Engine) + Send + 'static,
+    ) {
+        let pulse = Pulse::new(name, turn);
+        sync::lock(&self.pulses).push(Arc::clone(&pulse));
+        self.spawn(name, move || pulse.run(body), at_end);
     }
 
     /// Runs `body` on a thread; an error or a panic of it ends the sink as failed. `at_end` runs in any case.

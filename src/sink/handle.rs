@@ -40,7 +40,7 @@ pub struct Sink(pub(super) Arc<Handle>);
 /// The state shared by the clones of a sink. The threads do not hold it, so dropping the last clone ends them.
 #[derive(Debug)]
 pub(super) struct Handle {
-    config: Config,
+    pub(super) config: Config,
     pub(super) engine: Arc<Engine>,
     /// The process that opened the sink. A forked child has its memory, but not its threads.
     process: u32,

@@ -87,6 +87,7 @@ impl Sink {
             let now = status.clock.unix_micros();
             spool.append_last(burst, now, is_late).map_err(|_| not_kept(error, burst, accepted))?;
             status.counters.add(Counter::Received, burst.events() as u64);
+            status.measures.note_events(now);
             let accepted = accepted + burst.events() as u64;
             return Err(Error::state(format!("importing: the sink is stopping; {accepted} events were accepted"))
                 .with_index(accepted));

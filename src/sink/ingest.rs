@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use super::handle::{ROOM_CHECK, Sink};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Burst;
+use crate::pipeline::event_rules::EventRules;
 use crate::report::stats::Counter;
 use crate::spool::Appended;
 
@@ -21,7 +22,7 @@ impl Sink {
     pub fn ingest(&self, event: &[u8]) -> Result<()> {
         self.check_process()?;
         let mut burst = Burst::default();
-        self.check_and_push(event, &mut burst)?;
+        check_and_push(&self.0.engine.rules.now(), event, &mut burst)?;
         self.append(&burst, None)
     }
 
@@ -59,9 +60,10 @@ impl Sink {
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let mut burst = Burst::default();
         let mut accepted = 0;
+        let rules = self.0.engine.rules.now();
         for event in events {
             let event = event.as_ref();
-            if let Err(error) = self.check_and_push(event, &mut burst) {
+            if let Err(error) = check_and_push(&rules, event, &mut burst) {
                 self.append_counted(&mut burst, &mut accepted, deadline)?;
                 return Err(error.with_index(accepted));
             }
@@ -71,15 +73,6 @@ impl Sink {
         }
         self.append_counted(&mut burst, &mut accepted, deadline)?;
         Ok(accepted)
-    }
-
-    /// Appends an event as it may be stored, if it is valid so.
-    fn check_and_push(&self, event: &[u8], burst: &mut Burst) -> Result<()> {
-        let rules = &self.0.engine.rules;
-        let event = rules.storable(event, || false)?;
-        rules.schema.parse(&event)?;
-        burst.push(&event);
-        Ok(())
     }
 
     /// Appends the burst and empties it. The index of an error is the number of events accepted before.
@@ -108,6 +101,7 @@ impl Sink {
             let appended = if is_late { spool.append_late(burst, now)? } else { spool.append(burst, now)? };
             if let Appended::At(_) = appended {
                 status.counters.add(Counter::Received, burst.events() as u64);
+                status.measures.note_events(now);
                 return Ok(());
             }
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
@@ -121,6 +115,14 @@ impl Sink {
             spool.wait_for_room(burst, left.map_or(ROOM_CHECK, |left| left.min(ROOM_CHECK)));
         }
     }
+}
+
+/// Appends an event as it may be stored, if it is valid so.
+fn check_and_push(rules: &EventRules, event: &[u8], burst: &mut Burst) -> Result<()> {
+    let event = rules.storable(event, || false)?;
+    rules.schema.parse(&event)?;
+    burst.push(&event);
+    Ok(())
 }
 
 #[cfg(test)]

@@ -7,9 +7,14 @@ pub mod dead_letters;
 mod dry_run;
 mod engine;
 mod handle;
+#[cfg(feature = "cli")]
+mod health;
 mod import;
 mod ingest;
 mod lines;
+mod metrics;
+#[cfg(feature = "cli")]
+mod reload;
 mod renew;
 mod replay;
 mod summary;

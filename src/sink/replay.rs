@@ -53,6 +53,7 @@ impl Sink {
         let engine = &self.0.engine;
         let plan = engine.handoff.plan();
         let Engine { spool, status, rules, .. } = &**engine;
+        let rules = &rules.now();
         let replayer = Replayer { spool, status, rules, plan: plan.as_ref(), is_forced };
         let _replaying = spool.begin_replay();
         // The dead letters that result from this replay are not part of it.

@@ -8,6 +8,8 @@ pub(crate) enum SourceEvent {
     TokenFetched {
         /// Whether it replaces an earlier one.
         renewal: bool,
+        /// When it expires, in microseconds since 1970-01-01 UTC.
+        expires_at: i64,
     },
 }
 

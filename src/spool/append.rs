@@ -37,6 +37,7 @@ pub(super) struct Change {
     position: u64,
     events: u64,
     space_taken: u64,
+    received_at: i64,
     deleted: u64,
     space_freed: u64,
     /// The time of the mark, if there is a new one.
@@ -65,6 +66,7 @@ impl Spool {
             // Rows of committed events do not count.
             self.delete_with(&mut writer)?;
             if !self.has_room(burst) {
+                self.state().refused_space = Some(space_of(burst));
                 return Ok(Appended::Full);
             }
         }
@@ -93,6 +95,13 @@ impl Spool {
 
     fn fits(&self, state: &QueueState, space: u64) -> bool {
         state.space == 0 || state.space.saturating_add(space) <= self.bytes_max
+    }
+
+    /// Whether the last burst was refused, and would be again.
+    #[cfg_attr(not(feature = "cli"), allow(dead_code, reason = "only the command line asks"))]
+    pub(crate) fn is_full(&self) -> bool {
+        let state = self.state();
+        state.refused_space.is_some_and(|space| !self.fits(&state, space))
     }
 
     /// Waits until the burst fits, the intake ends, or `timeout` has passed; true if it fits.
@@ -150,6 +159,7 @@ impl Spool {
             position,
             events: burst.events() as u64,
             space_taken: insert_rows(transaction, position, burst, received_at)?,
+            received_at,
             deleted: delete_to,
             space_freed: self.delete_below(transaction, delete_to)?,
             marked_at: is_marked.then_some(received_at),
@@ -163,7 +173,7 @@ impl Spool {
             (offsets.end(), offsets.committed())
         };
         let space_freed = self.delete_below(transaction, deleted)?;
-        Ok(Change { position, events: 0, space_taken: 0, deleted, space_freed, marked_at: None })
+        Ok(Change { position, events: 0, space_taken: 0, received_at: 0, deleted, space_freed, marked_at: None })
     }
 
     /// Deletes the rows of events below `offset`, and notes it. Returns the space of the rows.
@@ -184,6 +194,10 @@ impl Spool {
     pub(super) fn note_change(&self, change: &Change) {
         let mut state = self.state();
         state.offsets.append(change.events);
+        if change.events > 0 {
+            state.ages.append(change.position, change.received_at);
+            state.refused_space = None;
+        }
         state.offsets.delete(change.deleted);
         state.space = state.space + change.space_taken - change.space_freed;
         state.marked_at = change.marked_at.or(state.marked_at);

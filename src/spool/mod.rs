@@ -34,5 +34,7 @@ pub(crate) use connections::Tally;
 pub use dead_letters::DeadLetters;
 pub(crate) use dead_letters::{Expired, Follower, Judged, Judgement, Page, Replayed, Request, Requests, space_of};
 pub(crate) use identity::Ownership;
+#[cfg(feature = "cli")]
+pub(crate) use offline::{Look, look};
 pub(crate) use queue::{Next, Spool};
 pub(crate) use read::{SpooledEvent, SpooledEvents};

@@ -24,6 +24,38 @@ pub(crate) struct Offline {
     _inode: Option<Inode>,
 }
 
+/// What the file says from outside. While a sink runs, committed events may still be in it.
+#[cfg(feature = "cli")]
+#[derive(Debug, serde::Serialize)]
+pub(crate) struct Look {
+    /// The process that has it open.
+    pub(crate) holder: Option<String>,
+    pub(crate) pending: u64,
+    /// When the oldest of them was received, in microseconds since 1970-01-01 UTC.
+    pub(crate) oldest_at: Option<i64>,
+    pub(crate) dead_letters: u64,
+}
+
+/// Looks into the spool that the configuration names.
+#[cfg(feature = "cli")]
+pub(crate) fn look(config: &Config) -> Result<Look> {
+    let offline = Offline::open(config)?;
+    let holder = crate::spool::identity::holder(&offline.path);
+    let select = "SELECT (SELECT max(position) FROM bursts) - deleted_offset,
+                         (SELECT received_at FROM bursts WHERE events > 0 ORDER BY position LIMIT 1),
+                         (SELECT count(*) FROM dead_letters)
+                  FROM spool";
+    let read = |row: &rusqlite::Row<'_>| -> rusqlite::Result<Look> {
+        Ok(Look {
+            holder,
+            pending: row.get::<_, Option<u64>>(0)?.unwrap_or(0),
+            oldest_at: row.get(1)?,
+            dead_letters: row.get(2)?,
+        })
+    };
+    offline.connection.query_row(select, [], read).map_err(|error| offline.error("reading", &error))
+}
+
 /// How often a write on a full disk is tried again.
 const RETRY_INTERVAL: Duration = Duration::from_millis(20);
 

@@ -8,6 +8,7 @@ use rusqlite::Connection;
 
 use crate::config::{Config, SpoolSync};
 use crate::error::{Error, Result};
+use crate::report::metrics::ages::Ages;
 use crate::spool::dead_letters::{OpenKeys, Switches, is_redacted};
 use crate::spool::disk::{Reserve, WalCheckpointer};
 use crate::spool::errors::own_file_error;
@@ -16,6 +17,7 @@ use crate::spool::guard::Guard;
 use crate::spool::identity::{Lock, Opened, holder, owner};
 use crate::spool::late::LateRanges;
 use crate::spool::offsets::{Checkpoints, Offsets};
+use crate::spool::row::sample_receipts;
 use crate::spool::statements::flushed;
 use crate::threads::sync;
 use crate::threads::sync::Condition;
@@ -65,6 +67,9 @@ pub(super) struct QueueState {
     pub(super) offsets: Offsets,
     /// The space of the rows of events in the file.
     pub(super) space: u64,
+    pub(super) ages: Ages,
+    /// The space of the burst that did not fit, until one does.
+    pub(super) refused_space: Option<u64>,
     /// The time of receipt of the last mark of this process; see `checkpoint_history`.
     pub(super) marked_at: Option<i64>,
     /// The preparer's wait is to end although there are no events.
@@ -112,6 +117,8 @@ impl Spool {
     /// disk refuses.
     pub(crate) fn open(config: &Config) -> Result<Self> {
         let file = SpoolFile::open(config)?;
+        // Only a metric needs it.
+        let receipts = sample_receipts(&file.writer, file.offsets.committed(), file.offsets.end()).unwrap_or_default();
         Ok(Self {
             opened: Opened::at(&file.path),
             reserve: Reserve::beside(&file.path),
@@ -134,6 +141,8 @@ impl Spool {
             state: Mutex::new(QueueState {
                 offsets: file.offsets,
                 space: file.space,
+                ages: Ages::new(receipts),
+                refused_space: None,
                 marked_at: None,
                 is_interrupted: false,
                 intake_ended: false,
@@ -209,6 +218,16 @@ impl Spool {
         Pending { events: state.offsets.lag(), bytes: state.space }
     }
 
+    /// When the oldest pending event was received, in microseconds since 1970-01-01 UTC; `None` if none is pending.
+    pub(crate) fn oldest_pending(&self) -> Option<i64> {
+        let state = self.state();
+        if state.offsets.lag() == 0 { None } else { state.ages.oldest() }
+    }
+
+    pub(crate) fn bytes_max(&self) -> u64 {
+        self.bytes_max
+    }
+
     /// The read position: events from there on are to be prepared.
     pub(crate) fn taken(&self) -> u64 {
         self.state().offsets.taken()
@@ -245,6 +264,8 @@ impl Spool {
     fn advance(&self, commit: impl FnOnce(&mut Offsets)) -> Result<()> {
         let mut state = self.state();
         commit(&mut state.offsets);
+        let committed = state.offsets.committed();
+        state.ages.commit(committed);
         let is_delete_due = self.is_delete_due(&state);
         drop(state);
         self.progress.notify_all();

@@ -1,7 +1,7 @@
 //! A row of `bursts`: many events in one blob, the length of each as a 32-bit little-endian number, then the events. Bit 31 of a length
 //! marks a message that could not be unwrapped ([`crate::event`]).
 
-use rusqlite::params;
+use rusqlite::{Connection, params};
 
 use crate::event::{self, Burst, Event};
 use crate::spool::checksum;
@@ -148,3 +148,21 @@ impl<'a> BurstRow<'a> {
 fn too_short() -> rusqlite::Error {
     damaged("a burst is shorter than its lengths say")
 }
+
+/// Offsets of pending events, evenly spread, with the time at which each was received.
+pub(super) fn sample_receipts(connection: &Connection, from: u64, end: u64) -> rusqlite::Result<Vec<(u64, i64)>> {
+    let mut select = connection.prepare(
+        "SELECT position, received_at FROM bursts WHERE position <= ?1 AND events > 0 ORDER BY position DESC LIMIT 1",
+    )?;
+    let step = usize::try_from((end - from) / SAMPLES).unwrap_or(usize::MAX).max(1);
+    let mut receipts: Vec<(u64, i64)> = Vec::new();
+    for offset in (from..end).step_by(step) {
+        let receipt = select.query_row([offset], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        if receipts.last() != Some(&receipt) {
+            receipts.push(receipt);
+        }
+    }
+    Ok(receipts)
+}
+
+const SAMPLES: u64 = 64;

@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::threads::pulse;
+
 /// Locks the mutex, poisoned or not.
 pub(crate) fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -23,7 +25,9 @@ pub(crate) struct Condition {
 
 impl Condition {
     /// Waits until notified, or until `timeout` has passed; `None` waits forever.
+    /// A loop with a [pulse] may wake up earlier, without a reason: it beats.
     pub(crate) fn wait<'a, T>(&self, guard: MutexGuard<'a, T>, timeout: Option<Duration>) -> MutexGuard<'a, T> {
+        let timeout = timeout.into_iter().chain(pulse::tick()).min();
         // Relaxed: the mutex orders the counter before the check of a notifier.
         self.waiting.fetch_add(1, Ordering::Relaxed);
         let guard = match timeout {
@@ -31,6 +35,7 @@ impl Condition {
             Some(timeout) => self.condvar.wait_timeout(guard, timeout).unwrap_or_else(PoisonError::into_inner).0,
         };
         self.waiting.fetch_sub(1, Ordering::Relaxed);
+        pulse::beat();
         guard
     }
 

@@ -15,6 +15,7 @@ static int in_the_child(cxsink_sink *sink, cxsink_dead_letters *letters, cxsink_
     CHECK_STATUS(ingest(sink, 1, &err), CXSINK_STATUS_FORKED);
     CHECK_STATUS(cxsink_sink_import_file(sink, "/dev/null", NULL, &err), CXSINK_STATUS_FORKED);
     CHECK_STATUS(cxsink_sink_stats(sink, &buffer, &err), CXSINK_STATUS_FORKED);
+    CHECK_STATUS(cxsink_sink_metrics(sink, &buffer, &err), CXSINK_STATUS_FORKED);
     CHECK_STATUS(cxsink_sink_failure(sink, &err), CXSINK_STATUS_FORKED);
     CHECK_STATUS(cxsink_sink_dead_letters(sink, 0, 1, true, &buffer, &err), CXSINK_STATUS_FORKED);
     CHECK_STATUS(cxsink_sink_replay(sink, NULL, CXSINK_ALL, &buffer, &err), CXSINK_STATUS_FORKED);

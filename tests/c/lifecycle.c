@@ -37,6 +37,9 @@ static void events_reach_the_table(cxsink_config *config)
     CHECK_STATUS(cxsink_sink_stats(sink, &rows, &err), CXSINK_STATUS_OK);
     CHECK(strstr(cxsink_buffer_data(rows, NULL), "\"state\":\"closed\"") != NULL);
     cxsink_buffer_free(&rows);
+    CHECK_STATUS(cxsink_sink_metrics(sink, &rows, &err), CXSINK_STATUS_OK);
+    CHECK(strstr(cxsink_buffer_data(rows, NULL), "\ncxsink_state{state=\"closed\"} 1\n") != NULL);
+    cxsink_buffer_free(&rows);
     CHECK_STATUS(cxsink_peek(config, 1000, &rows, &err), CXSINK_STATUS_OK);
     CHECK(strstr(cxsink_buffer_data(rows, NULL), "\"k-59\"") != NULL);
     CHECK(strstr(cxsink_buffer_data(rows, NULL), "\"k-60\"") == NULL);

@@ -149,6 +149,7 @@ static void a_sink_works_and_a_log_function_may_throw(const std::string &folder)
         invalid = sink.counter(CXSINK_COUNTER_DEAD_LETTERED);
         CHECK(invalid > 2 && cxone.report().find("\"invalid\":" + std::to_string(invalid) + ",") != std::string::npos);
         CHECK(sink.stats().find("\"received\":505") != std::string::npos);
+        CHECK(sink.metrics().find("\ncxsink_events_received_total 505\n") != std::string::npos);
         CHECK(sink.dead_letters(0, 1, true).find("\"event") != std::string::npos);
         CHECK(sink.connections() == cxsink::connections(config) && sink.gaps() == cxsink::gaps(config));
         CHECK(cxone.report().find("\"finished\":true") != std::string::npos);

@@ -47,7 +47,7 @@ def test_most_public_names_have_an_example() -> None:
     with_examples = {test.name.split(".", 2)[2] for test in tests if test.examples and test.name.count(".") > 1}
     calls = {"init_db", "init_db_sql", "peek", "validate", "replay", "connections", "gaps", "check", "Config", "Sink"}
     calls |= {"Simulator", "Validator", "DeadLetters", "Stats", "Sink.ingest", "Sink.ingest_many", "Sink.run", "Sink.poll"}
-    calls |= {"Sink.close", "Sink.replay", "Sink.stats", "Sink.import_lines", "DeadLetters.purge", "Error", "Violation"}
+    calls |= {"Sink.close", "Sink.replay", "Sink.stats", "Sink.metrics", "Sink.import_lines", "DeadLetters.purge", "Error", "Violation"}
     assert not calls - with_examples
 
 

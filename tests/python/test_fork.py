@@ -58,6 +58,7 @@ child = os.fork()
 if not child:
     calls = [
         sink.start, sink.poll, sink.stop, sink.close, sink.stats, sink.replay, sink.connections, sink.gaps, sink.run,
+        sink.metrics,
         lambda: sink.ingest(event % 2), lambda: sink.ingest_many([event % 2]), lambda: sink.import_lines([event % 2]),
         lambda: sink.counter("received"), lambda: sink.state, lambda: sink.failure, lambda: list(sink.dead_letters()),
         sink.__enter__, lambda: list(sink),

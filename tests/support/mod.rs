@@ -8,6 +8,8 @@ pub mod connect_proxy;
 pub mod disk;
 pub mod echo;
 pub mod foreign;
+#[cfg(target_os = "linux")]
+pub mod frozen;
 pub mod gateway;
 pub mod history;
 pub mod issuer;
@@ -17,6 +19,8 @@ pub mod oracle;
 pub mod pgbouncer;
 pub mod postgres;
 pub mod process;
+#[cfg(unix)]
+pub mod prometheus;
 pub mod proxy;
 pub mod secrets;
 pub mod server;
@@ -25,6 +29,8 @@ pub mod tables;
 pub mod talking_server;
 pub mod tls_bench;
 pub mod tls_front;
+#[cfg(unix)]
+pub mod watched;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

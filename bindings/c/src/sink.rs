@@ -350,6 +350,28 @@ pub unsafe extern "C" fn cxsink_sink_stats(
     }
 }
 
+/// The metrics at this moment, in Prometheus' text format (version 0.0.4), also after the end of the sink: docs/metrics.md lists
+/// them. Append them to those of your application, or serve them alone.
+///
+/// Ownership: `*out` is yours; free it by `cxsink_buffer_free`. Blocks: never. Threads: any.
+/// Errors: FORKED, INVALID_ARGUMENT.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cxsink_sink_metrics(
+    sink: *const SinkHandle,
+    out: *mut *mut BufferHandle,
+    err: *mut *mut ErrorHandle,
+) -> Status {
+    // SAFETY: as the caller promises.
+    unsafe {
+        let mut out = Out::new(out);
+        call("cxsink_sink_metrics", err, |call| {
+            call.required(&out)?;
+            out.put(SinkHandle::get(call, sink)?.metrics().into());
+            Ok(Status::Ok)
+        })
+    }
+}
+
 /// One counter, by its cxsink_counter number; 0 for a number that this library does not know, for NULL, and in a forked
 /// child.
 ///

@@ -199,6 +199,7 @@ fn checks() -> Vec<Check> {
                 cxsink_sink_import_exported_file(h.sink, c"/dev/null".as_ptr(), null_mut(), err)
             }),
             with_out("cxsink_sink_stats", |h, out, err| cxsink_sink_stats(h.sink, out, err)),
+            with_out("cxsink_sink_metrics", |h, out, err| cxsink_sink_metrics(h.sink, out, err)),
             with_value("cxsink_sink_counter", |h| cxsink_sink_counter(h.sink, 0) == 0),
             with_value("cxsink_sink_state", |h| cxsink_sink_state(h.sink) == SinkState::Closed as u32),
             with_status("cxsink_sink_failure", |h, err| cxsink_sink_failure(h.sink, err)),

@@ -159,6 +159,14 @@ impl Sink {
         Ok(stats)
     }
 
+    /// The metrics, as text.
+    fn metrics(&self, py: Python<'_>) -> PyResult<String> {
+        let (sink, _scope) = self.get(py)?;
+        let metrics = py.detach(|| sink.metrics());
+        logs::drain_if_any(py)?;
+        Ok(metrics)
+    }
+
     fn counter(&self, py: Python<'_>, name: &str) -> PyResult<u64> {
         let (sink, _scope) = self.get(py)?;
         let counter = Counter::ALL.into_iter().find(|counter| counter.name() == name);

@@ -1,6 +1,6 @@
 //! The sections, each with its subject.
 
-pub(in crate::config) const SECTIONS: [(&str, &str); 15] = [
+pub(in crate::config) const SECTIONS: [(&str, &str); 16] = [
     (
         "oauth",
         "The token: the endpoint that grants it, and the credentials. Every secret may be in a file instead. [streams.md](streams.md) says which stream needs which settings.",
@@ -38,6 +38,10 @@ pub(in crate::config) const SECTIONS: [(&str, &str); 15] = [
     (
         "proxy",
         "The HTTP proxy (CONNECT) between this machine and CXone, for the token endpoint and the stream. URLs with `http://` or `ws://`, which lead to this machine, and the database are never reached through it.",
+    ),
+    (
+        "http",
+        "Metrics and health over HTTP, of the command line's `run`. Nothing is served unless `http.listen` is set. No answer holds a payload or a secret. [operations.md](operations.md) shows how to use it, [metrics.md](metrics.md) lists the metrics.",
     ),
     ("log", "The log output of the command line. The library itself prints nothing."),
 ];

@@ -144,6 +144,8 @@ mod tests {
             config.tls.key_file = Some("client.key".into());
             config.tls.server_name = Some("api.example".into());
             config.destination.lock_timeout = Some(ms(500));
+            config.http.listen = Some("127.0.0.1:9465".into());
+            config.http.token_file = Some("token.txt".into());
             let shown = config.get(key.name).unwrap_or_else(|| panic!("{} is not set", key.name));
             config.set(key.name, &shown).unwrap();
             assert_eq!(config.get(key.name), Some(shown), "{}", key.name);

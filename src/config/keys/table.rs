@@ -392,6 +392,26 @@ pub(in crate::config) static KEYS: &[Key] = &[
         ValueType::Text,
         "The hosts to reach without the proxy, separated by commas: a name, with all names below it; an IP address or a network (`10.0.0.0/8`); a name or an address with `:PORT`, for that port only; `*` for all."
     ),
+    key!(
+        http.listen,
+        ValueType::Text,
+        "The address and port to listen on, such as `127.0.0.1:9465`. An address that other machines may reach requires `http.token_file` or `http.allow_anonymous`."
+    ),
+    key!(
+        http.token_file,
+        ValueType::Path,
+        "A file that holds a token. Clients must send it (`Authorization: Bearer …`). It is read again for each request. Line breaks at its end are ignored."
+    ),
+    key!(
+        http.allow_anonymous,
+        ValueType::Switch,
+        "Whether clients of other machines need no token: where the network keeps strangers away."
+    ),
+    key!(
+        http.hanging_after,
+        ValueType::Duration(ms(5000), HOUR),
+        "How long a loop of the sink may be overdue before it counts as hanging. A loop that waits is not overdue, and a call to a server has its own deadline first."
+    ),
     key!(log.level, ValueType::Word(LogLevel::WORDS), "The least severe level to print."),
     key!(
         log.format,

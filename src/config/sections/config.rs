@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::config::Secret;
 use crate::config::choices::{AdditionalProperties, LogFormat, LogLevel, SpoolSync, TlsVersion, UpdateMode};
 use crate::config::database::libpq::Libpq;
+use crate::config::sections::http::HttpConfig;
 use crate::config::sections::mapping::MappingConfig;
 use crate::config::sections::redact::RedactRule;
 use crate::config::sections::stream::{EventConfig, OauthConfig, StreamConfig};
@@ -52,6 +53,8 @@ pub struct Config {
     pub tls: TlsConfig,
     /// The proxy between this machine and CXone.
     pub proxy: ProxyConfig,
+    /// Where a running sink can be watched, by the command line.
+    pub http: HttpConfig,
     /// The log output of the command line.
     pub log: LogConfig,
 }

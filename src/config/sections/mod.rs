@@ -1,6 +1,7 @@
 //! The configuration as plain data.
 
 mod config;
+mod http;
 mod mapping;
 pub(super) mod redact;
 #[cfg(any(test, feature = "_bench"))]
@@ -11,6 +12,7 @@ pub use self::config::{
     BatchConfig, Config, DeadLettersConfig, DestinationConfig, LogConfig, ProxyConfig, RetentionConfig, RetryConfig,
     SchemaConfig, SpoolConfig, TlsConfig,
 };
+pub use self::http::HttpConfig;
 pub use self::mapping::MappingConfig;
 pub(crate) use self::redact::RedactStep;
 pub use self::redact::{RedactRule, Redaction};

@@ -6,6 +6,7 @@ use crate::error::{Class, Error, ErrorKind, Result};
 use crate::pipeline::writer::run::Writer;
 use crate::report::status::Tried;
 use crate::rows::Plan;
+use crate::threads::pulse;
 
 impl Writer {
     /// Tries to connect for the first time, on the caller's thread, so that a table that does not fit is an error of `start()`. A
@@ -27,17 +28,21 @@ impl Writer {
         // No statement is under way, so a stop need not wait.
         let ended = self.destination_abort.clone();
         let _interrupt = self.status.stop.on_set(move || ended.set());
+        pulse::beat();
         let table = self.destination.connect()?;
+        pulse::beat();
         let plan = Plan::new(&self.config, &table)?;
         let plan = match &self.plan {
             Some(known) if **known == plan => Arc::clone(known),
             _ => Arc::new(plan),
         };
         self.destination.prepare(&plan)?;
+        pulse::beat();
         let are_partitions_new = self.fetch_positions(&plan)?;
         // Only now, after everything has succeeded: the first comparison of a process is made once.
         let is_first_time = self.plan.replace(Arc::clone(&plan)).is_none();
         self.is_connected = true;
+        self.status.measures.note_destination(self.index, !is_first_time);
         if are_partitions_new && self.is_first() {
             self.assign(&plan);
         } else if self.handoff.reassign(&plan) {
@@ -83,6 +88,7 @@ impl Writer {
     /// Reports the error, and that the destination does not take rows; the next try connects again.
     pub(super) fn stall(&mut self, error: &Error) {
         self.is_connected = false;
+        self.status.measures.note_destination_lost(self.index);
         if self.destination_abort.is_set() {
             return;
         }

@@ -26,6 +26,7 @@ impl Writer {
         }
         self.log_dead_letters(dead_letters);
         for letter in dead_letters {
+            self.status.measures.note_dead_letter(letter.stage);
             self.status.notify(Notice::Rejected(Rejection::from(letter)));
         }
         Ok(true)

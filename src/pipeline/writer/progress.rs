@@ -69,6 +69,7 @@ impl Writer {
         for &(received_at, events) in &batch.receipts {
             let micros = u64::try_from(now - received_at).unwrap_or(0);
             self.status.counters.record_latency(micros, events);
+            self.status.measures.note_latency(micros, events);
         }
     }
 }

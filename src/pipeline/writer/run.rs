@@ -131,6 +131,7 @@ impl Writer {
         if let Some(line) = self.tally.line() {
             log::warn!("{line}");
         }
+        self.status.measures.note_destination_lost(self.index);
         self.handoff.close();
         outcome
     }

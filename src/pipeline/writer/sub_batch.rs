@@ -10,6 +10,7 @@ use crate::pipeline::writer::verdict::Ruling;
 use crate::report::stats::{Counter, Stored};
 use crate::rows::coalesce::{Coalesced, coalesce, without_repeats};
 use crate::rows::partition::Share;
+use crate::threads::pulse;
 use crate::time::backoff::Backoff;
 
 /// The delay before the same sub-batch is tried again; it doubles each time.
@@ -172,6 +173,7 @@ impl Writer {
     /// Class `Permanent`.
     fn try_once<'a>(&mut self, sub_batch: SubBatch<'a>, coalesced: &[Coalesced]) -> Result<Outcome<'a>> {
         let SubBatch { batch, rows, .. } = sub_batch;
+        pulse::beat();
         if !self.is_connected {
             return Ok(Outcome::Disconnected);
         }
@@ -216,6 +218,7 @@ impl Writer {
         let rows = &sub_batch.batch.rows;
         // The statement only counts them.
         let superseded_rows = if is_late { self.destination.superseded(rows, sub_batch.rows) } else { Ok(Vec::new()) };
+        pulse::beat();
         let applied = superseded_rows.and_then(|superseded| {
             let (events, spool_id) = (sub_batch.rows, self.spool.id());
             let write = Write { rows, coalesced, fence, is_late, events, spool_id };
@@ -264,6 +267,7 @@ impl Writer {
             self.spool.note_checkpoint(&partition.checkpoint, sub_batch.to);
         }
         self.status.counters.add(Counter::Batches, 1);
+        self.status.measures.note_commit(sub_batch.rows.len() as u64, self.status.clock.unix_micros());
         self.trials.note_committed(&sub_batch.batch.rows, sub_batch.rows.last());
         self.note_success();
         self.commit(sub_batch, sub_batch.to, stored);

@@ -18,6 +18,7 @@ use crate::rows::batch::Rows;
 use crate::rows::coalesce::Coalesced;
 use crate::rows::{Plan, map_event};
 use crate::spool::SpooledEvents;
+use crate::threads::pulse;
 
 /// The shortest time between two reports of the same reason.
 const REPORT_INTERVAL: Duration = Duration::from_secs(60);
@@ -159,6 +160,7 @@ impl Writer {
         let (suspects, others) = (each(suspect), each(witnesses));
         let spool_id = self.spool.id();
         let witnesses: Vec<Write<'_>> = others.iter().map(|one| one.write(witnesses, spool_id)).collect();
+        pulse::beat();
         self.destination.trial(&suspects[0].write(suspect, spool_id), &witnesses)
     }
 
@@ -166,9 +168,9 @@ impl Writer {
     pub(super) fn read_neighbours(&self, from: u64, count: usize, into: &mut Rows) -> Result<Option<u64>> {
         let mut events = SpooledEvents::default();
         self.spool.read(from, count, NEIGHBOURS_BYTES_MAX, &mut events)?;
+        let rules = self.trials.rules.now();
         for event in events.iter().filter(|event| !event.is_message) {
             // One that does not fit is no neighbour; it is rejected in its turn.
-            let rules = &self.trials.rules;
             let storable = rules.storable(event.bytes, || self.spool.is_redacted(event.offset));
             let _ = storable
                 .and_then(|bytes| rules.schema.parse(&bytes).and_then(|json| map_event(&json, event.arrival(), into)));

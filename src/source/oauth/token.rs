@@ -162,7 +162,10 @@ impl TokenCache {
             .checked_add(lifetime.saturating_sub(early))
             .map(|renew_at| CachedToken { token: token.clone(), renew_at });
         log::info!("got a token, valid for {} s", lifetime.as_secs());
-        (self.observer)(SourceEvent::TokenFetched { renewal: token.number > 1 });
+        (self.observer)(SourceEvent::TokenFetched {
+            renewal: token.number > 1,
+            expires_at: self.expiry(requested_at, lifetime),
+        });
         Ok(token)
     }
 
@@ -228,6 +231,12 @@ impl TokenCache {
                 (granted, wait) => return granted.map_err(|failure| TokenFailure { wait, ..failure }),
             }
         }
+    }
+
+    /// When a token that was requested then expires, in microseconds since 1970-01-01 UTC.
+    fn expiry(&self, requested_at: Instant, lifetime: Duration) -> i64 {
+        let left = lifetime.saturating_sub(self.clock.steady().saturating_duration_since(requested_at));
+        self.clock.unix_micros().saturating_add(i64::try_from(left.as_micros()).unwrap_or(i64::MAX))
     }
 
     fn requested_wait(&self, status: u16, headers: &HeaderMap) -> Option<Duration> {

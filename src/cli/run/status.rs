@@ -1,0 +1,132 @@
+//! `status`: how a sink is doing, by its pages or, without them, by its spool file.
+
+use std::process::ExitCode;
+use std::time::{Duration, SystemTime};
+
+use serde_json::{Value as Json, json};
+
+use super::http::ask;
+use crate::cli::arguments::{Settings, StatusOptions};
+use crate::cli::format::{count, counted, duration};
+use crate::cli::print::print_out;
+use crate::spool::{Look, look};
+use crate::time::micros;
+use crate::{Config, Result};
+
+const WATCH_INTERVAL: Duration = Duration::from_secs(1);
+
+pub(in crate::cli) fn status(settings: &Settings, options: &StatusOptions) -> Result<ExitCode> {
+    let config = settings.load()?;
+    loop {
+        let found = Status::of(&config)?;
+        if options.json {
+            print_out!("{}", found.json());
+        } else {
+            print_out!("{}", found.text(options.watch));
+        }
+        if !options.watch {
+            return Ok(if found.is_good() { ExitCode::SUCCESS } else { ExitCode::from(1) });
+        }
+        std::thread::sleep(WATCH_INTERVAL);
+    }
+}
+
+enum Status {
+    /// What the sink says about itself: `/stats.json`.
+    Answered(Json),
+    /// What its file says.
+    Found(Look),
+}
+
+impl Status {
+    fn of(config: &Config) -> Result<Self> {
+        Ok(match ask(&config.http)? {
+            Some(answer) => Self::Answered(answer),
+            None => Self::Found(look(config)?),
+        })
+    }
+
+    /// A process runs, and is well as far as is known.
+    fn is_good(&self) -> bool {
+        match self {
+            Self::Answered(answer) => {
+                answer["health"]["status"] == "ok"
+                    && !matches!(answer["stats"]["state"].as_str(), Some("closed" | "failed"))
+            }
+            Self::Found(look) => look.holder.is_some(),
+        }
+    }
+
+    fn json(&self) -> Json {
+        match self {
+            Self::Answered(answer) => json!({ "running": self.is_good(), "source": "http", "sink": answer }),
+            Self::Found(look) => json!({ "running": self.is_good(), "source": "spool", "spool": look }),
+        }
+    }
+
+    /// One line, and, unless it is short, what else there is to say.
+    fn text(&self, is_short: bool) -> String {
+        match self {
+            Self::Answered(answer) => answered(answer, is_short),
+            Self::Found(look) => found(look),
+        }
+    }
+}
+
+fn number(json: &Json) -> u64 {
+    json.as_u64().unwrap_or_default()
+}
+
+fn answered(sink: &Json, is_short: bool) -> String {
+    let stats = &sink["stats"];
+    let stored: u64 = ["inserted", "updated", "unchanged", "confirmed"].map(|name| number(&stats[name])).iter().sum();
+    let stream = match sink["stream_connected"].as_bool() {
+        Some(true) => Some("stream connected"),
+        Some(false) => Some("stream not connected"),
+        None => None,
+    };
+    let destination = if number(&sink["destination_connections"]) > 0 {
+        "destination connected"
+    } else {
+        "destination not connected"
+    };
+    let parts = [
+        Some(stats["state"].as_str().unwrap_or("unknown").to_owned()),
+        stream.map(str::to_owned),
+        Some(destination.to_owned()),
+        Some(format!("{} stored", count(stored))),
+        Some(format!("{} pending", count(number(&stats["pending"])))),
+        Some(counted(number(&stats["dead_lettered"]), "dead letter")),
+    ];
+    let mut lines = vec![parts.into_iter().flatten().collect::<Vec<_>>().join(" · ")];
+    lines.extend(
+        ["health", "readiness"].iter().filter_map(|part| sink[part]["why"].as_str()).map(|why| format!("  {why}")),
+    );
+    if is_short {
+        return lines.join("\n");
+    }
+    let seconds = |json: &Json| Duration::try_from_secs_f64(json.as_f64()?).ok();
+    let mut add = |name: &str, value: String| lines.push(format!("  {name:<18} {value}"));
+    add("received", count(number(&stats["received"])).to_string());
+    if let Some(age) = seconds(&sink["oldest_pending_s"]).filter(|age| !age.is_zero()) {
+        add("oldest pending", duration(age));
+    }
+    for (name, key) in [("last event", "last_event_at"), ("last commit", "last_commit_at")] {
+        let ago = seconds(&sink[key]).and_then(|at| SystemTime::now().duration_since(SystemTime::UNIX_EPOCH + at).ok());
+        add(name, ago.map_or_else(|| "none yet".to_owned(), |ago| format!("{} ago", duration(ago))));
+    }
+    add("reconnects", count(number(&stats["reconnects"])).to_string());
+    add("gaps", count(number(&sink["gaps"])).to_string());
+    lines.join("\n")
+}
+
+fn found(look: &Look) -> String {
+    let state = look.holder.as_ref().map_or_else(|| "not running".to_owned(), |holder| format!("running ({holder})"));
+    let pending = format!("{} pending", count(look.pending));
+    let mut parts = vec![state, pending, counted(look.dead_letters, "dead letter")];
+    if let Some(at) = look.oldest_at.filter(|_| look.pending > 0) {
+        let age = SystemTime::now().duration_since(micros::to_time(at)).unwrap_or_default();
+        parts.push(format!("the oldest pending event is {} old", duration(age)));
+    }
+    parts.join(" · ")
+}

@@ -1,0 +1,44 @@
+//! What differs between two configurations.
+
+use crate::config::keys::key::Key;
+use crate::config::keys::table::KEYS;
+use crate::config::sections::Config;
+use crate::config::value::Value;
+
+/// The keys whose values differ, in the order of the reference.
+pub(crate) fn changed_keys(old: &Config, new: &Config) -> Vec<&'static str> {
+    KEYS.iter().filter(|key| !is_same(key, (key.value)(old), (key.value)(new))).map(|key| key.name).collect()
+}
+
+fn is_same(key: &Key, old: Option<Value>, new: Option<Value>) -> bool {
+    match (old, new) {
+        // They are all shown alike.
+        (Some(Value::Secret(old)), Some(Value::Secret(new))) => old.expose() == new.expose(),
+        (Some(Value::Pairs(old)), Some(Value::Pairs(new))) => {
+            let pairs = |pairs: &[(String, crate::config::Secret)]| -> Vec<(String, String)> {
+                pairs.iter().map(|(name, secret)| (name.clone(), secret.expose().to_owned())).collect()
+            };
+            pairs(&old) == pairs(&new)
+        }
+        (Some(old), Some(new)) => key.value_type.show(&old) == key.value_type.show(&new),
+        (old, new) => old.is_none() && new.is_none(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn changed_values_are_named_secrets_too() {
+        let mut old = Config::default();
+        old.set("oauth.client_secret", "one").unwrap();
+        let mut new = old.clone();
+        assert_eq!(changed_keys(&old, &new), [""; 0]);
+        new.set("oauth.client_secret", "two").unwrap();
+        new.set("log.level", "debug").unwrap();
+        new.set("schema.file", "other.json").unwrap();
+        new.set("oauth.params", r#"{ tenant = "t" }"#).unwrap();
+        assert_eq!(changed_keys(&old, &new), ["oauth.client_secret", "oauth.params", "schema.file", "log.level"]);
+    }
+}

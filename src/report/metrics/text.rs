@@ -1,0 +1,108 @@
+//! The metrics as text, by the `prometheus-client` crate.
+
+use std::fmt;
+
+use prometheus_client::collector::Collector;
+#[cfg(any(feature = "cli", test))]
+use prometheus_client::encoding::text;
+use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, prometheus_text};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::registry::Registry;
+
+pub(crate) use crate::report::metrics::table::Snapshot;
+use crate::report::metrics::table::{Kind, Sample, Value, table};
+
+/// A format of the text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Format {
+    /// Prometheus' text format, version 0.0.4.
+    Prometheus,
+    /// `OpenMetrics` 1.0.
+    #[cfg(any(feature = "cli", test))]
+    OpenMetrics,
+}
+
+/// A metric and its values.
+#[derive(Debug)]
+struct Family {
+    /// Without the suffix that the format adds.
+    name: String,
+    help: String,
+    kind: Kind,
+    label: Option<&'static str>,
+    samples: Vec<Sample>,
+}
+
+#[derive(Debug)]
+struct Families(Vec<Family>);
+
+type NoLabels = [(&'static str, &'static str); 0];
+
+/// The text of the metrics that have a value.
+pub(crate) fn text_of(snapshot: &Snapshot, format: Format) -> String {
+    let families = table().into_iter().map(|metric| Family {
+        samples: metric.values(snapshot),
+        name: ["_total", "_info"]
+            .into_iter()
+            .find_map(|suffix| metric.name.strip_suffix(suffix))
+            .map_or_else(|| metric.name.clone(), str::to_owned),
+        help: metric.help,
+        kind: metric.kind,
+        label: metric.label,
+    });
+    let families = Families(families.filter(|family| !family.samples.is_empty()).collect());
+    let mut registry = Registry::default();
+    registry.register_collector(Box::new(families));
+    let mut written = String::new();
+    let outcome = match format {
+        Format::Prometheus => prometheus_text::encode(&mut written, &registry),
+        #[cfg(any(feature = "cli", test))]
+        Format::OpenMetrics => text::encode(&mut written, &registry),
+    };
+    // A string takes any text.
+    debug_assert!(outcome.is_ok());
+    written
+}
+
+impl Collector for Families {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        for family in &self.0 {
+            let metric_type = match family.kind {
+                Kind::Counter => MetricType::Counter,
+                Kind::Gauge => MetricType::Gauge,
+                Kind::Histogram => MetricType::Histogram,
+                Kind::Info => MetricType::Info,
+            };
+            let mut metric = encoder.encode_descriptor(&family.name, &family.help, None, metric_type)?;
+            for sample in &family.samples {
+                family.encode(sample, &mut metric)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Family {
+    fn encode(&self, sample: &Sample, metric: &mut MetricEncoder<'_>) -> fmt::Result {
+        let label = self.label.zip(sample.label.as_deref());
+        match (label, self.kind) {
+            (Some(label), Kind::Info) => metric.encode_info(&[label]),
+            (Some(label), _) => self.encode_value(&sample.value, &mut metric.encode_family(&[label])?),
+            (None, _) => self.encode_value(&sample.value, metric),
+        }
+    }
+
+    fn encode_value(&self, value: &Value, metric: &mut MetricEncoder<'_>) -> fmt::Result {
+        match (value, self.kind) {
+            (Value::Count(count), Kind::Counter) => metric.encode_counter::<NoLabels, _, u64>(count, None),
+            (Value::Number(number), Kind::Counter) => metric.encode_counter::<NoLabels, _, u64>(number, None),
+            (Value::Count(count), _) => metric.encode_gauge(count),
+            (Value::Number(number), _) => metric.encode_gauge(number),
+            (Value::Distribution(of), _) => metric.encode_histogram::<NoLabels>(of.sum, of.count, &of.buckets, None),
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "tests/text.rs"]
+mod tests;
