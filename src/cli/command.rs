@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use super::arguments::{Arguments, Command};
+use super::arguments::{Arguments, Command, completions, long_version, manual_pages};
 use super::print::print_out;
 use super::{
     check, dead_letters, first_steps, gaps, import, init_db, logging, peek_stream, print, run, signals, validate,
@@ -18,8 +18,14 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     signals::outlive_file_limit();
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     logging::set_format(wanted_format(&arguments));
+    // The parser stops at --version.
+    let wants_more = arguments.iter().any(|argument| argument == "--verbose" || argument == "-v");
     let outcome = match Arguments::try_parse_from(arguments) {
         Ok(arguments) => dispatch(&arguments),
+        Err(error) if error.kind() == clap::error::ErrorKind::DisplayVersion && wants_more => {
+            print_out!("{}", long_version());
+            Ok(ExitCode::SUCCESS)
+        }
         // Help and version come this way too.
         Err(error) if !error.use_stderr() => {
             print::note(error.print());
@@ -63,6 +69,8 @@ fn dispatch(arguments: &Arguments) -> Result<ExitCode, Error> {
         Command::PeekStream(options) => peek_stream::peek_stream(settings, options),
         Command::Simulate(options) => first_steps::simulate(options, settings),
         Command::Demo(options) => first_steps::demo(options, settings),
+        Command::Completions { shell } => Ok(completions(*shell)),
+        Command::ManualPages { folder } => manual_pages(folder),
     }
 }
 

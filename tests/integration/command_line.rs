@@ -31,6 +31,73 @@ fn help_names_every_command_and_the_exit_codes() {
 }
 
 #[test]
+fn the_version_says_more_when_asked() {
+    let directory = tempfile::tempdir().unwrap();
+    for arguments in [["--version", "--verbose"], ["-v", "-V"]] {
+        let (code, out, _) = run(directory.path(), &arguments);
+        assert_eq!(
+            (code, out.lines().next()),
+            (0, Some(concat!("cxsink ", env!("CARGO_PKG_VERSION")))),
+            "{arguments:?}"
+        );
+        for said in ["commit", "system    x86_64-linux", "profile   debug", "SQLite    3.", "rustls"] {
+            assert!(out.contains(said), "{said} is not in {out}");
+        }
+    }
+}
+
+#[test]
+fn every_command_has_a_manual_page() {
+    let directory = tempfile::tempdir().unwrap();
+    let (code, _, err) = run(directory.path(), &["manual-pages", "."]);
+    assert_eq!(code, 0, "{err}");
+    let page = |name: &str| std::fs::read_to_string(directory.path().join(name)).expect(name);
+    let (_, help, _) = run(directory.path(), &["--help"]);
+    let listed = help.split("Commands:").nth(1).unwrap().split("Options:").next().unwrap();
+    let is_name = |line: &&str| line.starts_with("  ") && !line.starts_with("   ");
+    let commands: Vec<&str> = listed
+        .lines()
+        .filter(is_name)
+        .filter_map(|line| line.split_whitespace().next())
+        .filter(|name| *name != "help")
+        .collect();
+    assert!(commands.len() > 12, "{commands:?}");
+    for command in commands {
+        let text = page(&format!("cxsink-{command}.1"));
+        assert!(text.contains(".SH NAME") && text.contains(".SH SYNOPSIS"), "{command}: {text}");
+        assert!(page("cxsink.1").contains(&command.replace('-', "\\-")), "cxsink.1 does not name {command}");
+    }
+    page("cxsink-dead-letters-list.1");
+    let (code, _, err) = run(directory.path(), &["manual-pages", "nowhere"]);
+    assert!(code == 2 && err.contains("nowhere") && err.contains("existing folder"), "{err}");
+}
+
+#[test]
+fn a_shell_completes_commands_options_and_values() {
+    let directory = tempfile::tempdir().unwrap();
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        let (code, out, err) = run(directory.path(), &["completions", shell]);
+        assert!(code == 0 && out.contains("dead-letters") && out.contains("peek-stream"), "{shell}: {out}{err}");
+        std::fs::write(directory.path().join(shell), out).unwrap();
+    }
+    for (words, last, expected) in [
+        ("cxsink dead", 1, "dead-letters"),
+        ("cxsink dead-letters purge --exp", 3, "--exported"),
+        ("cxsink completions z", 2, "zsh"),
+        ("cxsink --env", 1, "--env-file"),
+    ] {
+        let script = format!(
+            "source ./bash; COMP_WORDS=({words}); COMP_CWORD={last}; \
+             _cxsink cxsink \"${{COMP_WORDS[{last}]}}\" \"${{COMP_WORDS[{last}-1]}}\"; echo \"${{COMPREPLY[@]}}\""
+        );
+        let mut bash = std::process::Command::new("bash");
+        let (code, out, err) = output(bash.current_dir(directory.path()).args(["--norc", "-c", &script]));
+        assert_eq!((code, out.trim()), (0, expected), "{words}: {err}");
+    }
+    assert_eq!(run(directory.path(), &["completions", "tcsh"]).0, 2);
+}
+
+#[test]
 fn wrong_configuration_is_exit_code_2_and_names_its_source() {
     let directory = tempfile::tempdir().unwrap();
     let check = |arguments: &[&str], says: &[&str]| {

@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
 
-use super::logging;
 use crate::Config;
 use crate::Result;
 use crate::check::CheckArea;
+use crate::cli::logging;
 use crate::config::Layers;
 use crate::config::units::parse_duration;
 use crate::simulator::Profile;
@@ -19,11 +20,11 @@ use crate::simulator::Profile;
 /// kept in it as dead letters, with the reason.
 #[derive(Debug, Parser)]
 #[command(name = "cxsink", version, max_term_width = 110, after_help = AFTER_HELP)]
-pub(super) struct Arguments {
+pub(in crate::cli) struct Arguments {
     #[command(flatten)]
-    pub(super) settings: Settings,
+    pub(in crate::cli) settings: Settings,
     #[command(subcommand)]
-    pub(super) command: Command,
+    pub(in crate::cli) command: Command,
 }
 
 const AFTER_HELP: &str = "\
@@ -39,7 +40,7 @@ it at once. After a first signal, `run` ends with 0; `import` with 1 if it had n
 
 /// Options of every command.
 #[derive(Debug, Args)]
-pub(super) struct Settings {
+pub(in crate::cli) struct Settings {
     /// Configuration file [default: cxsink.toml, if it exists]. Beside it, .env in the working directory is not read, only --env-file
     #[arg(short, long, global = true, help_heading = "Global options", value_name = "FILE")]
     config: Option<PathBuf>,
@@ -62,7 +63,7 @@ const DEFAULT_FILE: &str = "cxsink.toml";
 
 impl Settings {
     /// Loads the configuration and starts the log.
-    pub(super) fn load(&self) -> Result<Config> {
+    pub(in crate::cli) fn load(&self) -> Result<Config> {
         let (config, dotenv) = self.read()?;
         logging::start(&config.log);
         log::debug!("configuration file: {}; spool: {}", self.file(), config.spool.path.display());
@@ -79,7 +80,7 @@ impl Settings {
     }
 
     /// The configuration, and that `.env` was read, if it was.
-    pub(super) fn read(&self) -> Result<(Config, Option<String>)> {
+    pub(in crate::cli) fn read(&self) -> Result<(Config, Option<String>)> {
         let layers = self.layers()?;
         let mut config = layers.config()?;
         self.apply(&mut config)?;
@@ -117,7 +118,7 @@ impl Settings {
     }
 
     /// Logs what a sink is about to do, before it connects: that may take its time.
-    pub(super) fn announce(&self, config: &Config, source: &str) {
+    pub(in crate::cli) fn announce(&self, config: &Config, source: &str) {
         log::info!(
             "cxsink {}: from {source} to the table {} of {}; spool {}, configuration file {}",
             env!("CARGO_PKG_VERSION"),
@@ -129,7 +130,7 @@ impl Settings {
     }
 
     /// Applies the options to the configuration.
-    pub(super) fn apply(&self, config: &mut Config) -> Result<()> {
+    pub(in crate::cli) fn apply(&self, config: &mut Config) -> Result<()> {
         if let Some(format) = &self.log_format {
             config.set("log.format", format)?;
         }
@@ -152,7 +153,7 @@ impl Settings {
 
 /// The commands.
 #[derive(Debug, Subcommand)]
-pub(super) enum Command {
+pub(in crate::cli) enum Command {
     /// Read the stream into the table until SIGINT or SIGTERM
     ///
     /// The first signal stops reading and writes the spooled events to the table, without waiting for an unreachable database. A
@@ -247,14 +248,29 @@ pub(super) enum Command {
     Simulate(Simulate),
     /// Write a simulated stream to a table, without an account or a database
     Demo(Demo),
+    /// Print the completions of commands and options for a shell
+    ///
+    /// For bash: cxsink completions bash > /usr/share/bash-completion/completions/cxsink, for zsh: > /usr/share/zsh/site-functions/_cxsink,
+    /// for fish: > /usr/share/fish/vendor_completions.d/cxsink.fish; or into the folder of this user that the shell reads.
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Write the manual pages, cxsink.1 and one for each command, into a folder
+    ///
+    /// For man cxsink: cxsink manual-pages /usr/local/share/man/man1
+    ManualPages {
+        /// An existing folder; pages of the same names are overwritten
+        folder: PathBuf,
+    },
 }
 
 /// `cxsink run`
 #[derive(Debug, Args)]
-pub(super) struct Run {
+pub(in crate::cli) struct Run {
     /// Time after the first signal to write the spooled events; the next start writes the rest
     #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
-    pub(super) drain_timeout: Duration,
+    pub(in crate::cli) drain_timeout: Duration,
 }
 
 fn seconds(text: &str) -> std::result::Result<Duration, String> {
@@ -263,25 +279,25 @@ fn seconds(text: &str) -> std::result::Result<Duration, String> {
 
 /// `cxsink status`
 #[derive(Debug, Args)]
-pub(super) struct StatusOptions {
+pub(in crate::cli) struct StatusOptions {
     /// Print one JSON object: {"running": …, "source": "http" or "spool", …}, with everything that is known
     #[arg(long)]
-    pub(super) json: bool,
+    pub(in crate::cli) json: bool,
     /// Print it again each second, until a signal
     #[arg(long)]
-    pub(super) watch: bool,
+    pub(in crate::cli) watch: bool,
 }
 
 /// `cxsink check`
 #[derive(Debug, Args)]
-pub(super) struct CheckOptions {
+pub(in crate::cli) struct CheckOptions {
     /// Print one JSON object at the end: {"ok": …, "steps": [{"name", "status", "seconds", "message", "hint"}, …]}
     #[arg(long)]
-    pub(super) json: bool,
+    pub(in crate::cli) json: bool,
     /// Try only these areas, besides the configuration: spool, oauth, stream (with its token), destination; separated by commas
     /// [default: all]
     #[arg(long, value_name = "AREA,…", value_delimiter = ',', value_parser = area)]
-    pub(super) only: Vec<CheckArea>,
+    pub(in crate::cli) only: Vec<CheckArea>,
 }
 
 fn area(text: &str) -> std::result::Result<CheckArea, String> {
@@ -293,7 +309,7 @@ fn area(text: &str) -> std::result::Result<CheckArea, String> {
 
 /// `cxsink dead-letters …`
 #[derive(Debug, Subcommand)]
-pub(super) enum DeadLetters {
+pub(in crate::cli) enum DeadLetters {
     /// List them: offset, time, stage and reason
     List {
         /// Start at this offset
@@ -388,19 +404,19 @@ fn unix_micros(text: &str) -> std::result::Result<i64, String> {
 
 /// `cxsink init`
 #[derive(Debug, Args)]
-pub(super) struct Init {
+pub(in crate::cli) struct Init {
     /// Platform whose stream is read; --list prints all of them
     #[arg(long, value_name = "NAME", default_value = "data-actions", value_parser = profile)]
-    pub(super) profile: Profile,
+    pub(in crate::cli) profile: Profile,
     /// List the profiles instead of writing a file
     #[arg(long)]
-    pub(super) list: bool,
+    pub(in crate::cli) list: bool,
     /// Overwrite the file if it exists
     #[arg(long)]
-    pub(super) force: bool,
+    pub(in crate::cli) force: bool,
     /// File to create
     #[arg(default_value = DEFAULT_FILE)]
-    pub(super) path: PathBuf,
+    pub(in crate::cli) path: PathBuf,
 }
 
 fn profile(text: &str) -> std::result::Result<Profile, String> {
@@ -412,36 +428,36 @@ fn profile(text: &str) -> std::result::Result<Profile, String> {
 
 /// `cxsink peek-stream`
 #[derive(Debug, Args)]
-pub(super) struct PeekStream {
+pub(in crate::cli) struct PeekStream {
     /// End after this many messages
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..))]
-    pub(super) count: u64,
+    pub(in crate::cli) count: u64,
     /// End after this long without a message
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
-    pub(super) timeout: Duration,
+    pub(in crate::cli) timeout: Duration,
     /// Print nothing but the messages, whole, one a line
     #[arg(long, conflicts_with = "json")]
-    pub(super) raw: bool,
+    pub(in crate::cli) raw: bool,
     /// Print one JSON object a line
     #[arg(long)]
-    pub(super) json: bool,
+    pub(in crate::cli) json: bool,
 }
 
 /// `cxsink simulate`
 #[derive(Debug, Args)]
-pub(super) struct Simulate {
+pub(in crate::cli) struct Simulate {
     /// Options of the simulator, for example --profile event-hub --events 1000 --rate 500; --list prints all of them
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "--NAME VALUE")]
-    pub(super) options: Vec<String>,
+    pub(in crate::cli) options: Vec<String>,
 }
 
 /// `cxsink demo`
 #[derive(Debug, Args)]
-pub(super) struct Demo {
+pub(in crate::cli) struct Demo {
     /// Number of events of the simulated stream
     #[arg(long, default_value_t = 100_000)]
-    pub(super) events: u64,
+    pub(in crate::cli) events: u64,
     /// Database to write to, as postgresql://…, in the new table cxsink_demo_events [default: an SQLite file]
     #[arg(long, value_name = "URL")]
-    pub(super) destination: Option<String>,
+    pub(in crate::cli) destination: Option<String>,
 }
