@@ -132,11 +132,15 @@ fn of_several_pointers_each_is_judged_up_to_the_first_that_is_always_there() {
     check(true, short, short, kq, "");
     check(true, short, r#"{"type":["string","null"],"maxLength":4}"#, kq, "/p and /q may be missing or null");
     check(true, short, r##"{"$ref":"#/properties/k"}"##, k, "");
-    let closed = r#"{"properties":{"k":{"type":"string","maxLength":9}},"required":["k"],"additionalProperties":false}"#;
+    let closed =
+        r#"{"properties":{"k":{"type":"string","maxLength":9}},"required":["k"],"additionalProperties":false}"#;
     let of_none = |source: FromEvent, not_null| warnings_of(source.into(), text(not_null), None, closed);
     says(&of_none(either(), false), "the schema allows no /p and /q: column c is always null");
     says(&of_none(either(), true), "the schema allows no /p and /q, and column c needs a value");
-    says(&of_none(either().or_default("none"), true), "the schema allows no /p and /q: column c always has its default");
+    says(
+        &of_none(either().or_default("none"), true),
+        "the schema allows no /p and /q: column c always has its default",
+    );
     check(true, none, short, kq, "");
 }
 
@@ -220,7 +224,8 @@ fn a_value_that_cannot_be_an_array_or_pairs_is_a_warning() {
 #[test]
 fn a_constant_needs_no_schema() {
     let required = column("c", ColumnType::Text { chars_max: Some(4) }, true);
-    let closed = r#"{"properties":{"k":{"type":"string","maxLength":9}},"required":["k"],"additionalProperties":false}"#;
+    let closed =
+        r#"{"properties":{"k":{"type":"string","maxLength":9}},"required":["k"],"additionalProperties":false}"#;
     says(&warnings_of(MappingSource::Constant("acme".into()), required, None, closed), "");
     says(&warnings_of(MappingSource::Offset, column("c", ColumnType::Int8, true), None, closed), "");
 }
