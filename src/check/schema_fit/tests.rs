@@ -1,7 +1,7 @@
 use super::mismatches;
 use crate::config::{Config, FromEvent, MappingSource, SchemaConfig, ValueFormat};
 use crate::rows::schema::Schema;
-use crate::rows::{Column, ColumnType, OtherType, Plan, Table, TextForm};
+use crate::rows::{Column, ColumnType, HISTORY_IDENTITY, OtherType, Plan, Table, TextForm};
 
 const KEY: ColumnType = ColumnType::Text { chars_max: Some(9) };
 
@@ -220,6 +220,20 @@ fn a_value_that_cannot_be_an_array_or_pairs_is_a_warning() {
     check(TextForm::Any, r#"{"type":"object"}"#, "");
 }
 
+/// What is null has no members.
+#[test]
+fn a_member_below_one_that_may_be_null_may_be_missing() {
+    let check = |parent: &str, expected: &str| {
+        let schema = format!(
+            r#"{{"properties":{{"k":{{"type":"string","maxLength":9}},"o":{{"type":{parent},"properties":{{"p":{{"type":"string"}}}},"required":["p"]}}}},"required":["k","o"]}}"#
+        );
+        let c = column("c", ColumnType::Text { chars_max: None }, true);
+        says(&warnings_of("/o/p".into(), c, None, &schema), expected);
+    };
+    check(r#""object""#, "");
+    check(r#"["object","null"]"#, "/o/p may be missing or null, and column c needs a value");
+}
+
 /// They are converted for the column when the plan is made.
 #[test]
 fn a_constant_needs_no_schema() {
@@ -253,7 +267,7 @@ fn a_column_of_the_history_is_judged_by_its_own_type() {
         let columns = [vec![column("k", k, true), column("c", ColumnType::Int4, not_null)], origins.into()].concat();
         let schema = schema(r#"{"type":"integer","maximum":40000,"minimum":0}"#, r#""required":["k"]"#);
         let c = column("c", ColumnType::Int4, false);
-        warnings_of("/p".into(), c, Some(Table::of("h", columns, &[])), &schema)
+        warnings_of("/p".into(), c, Some(Table::of("h", columns, &HISTORY_IDENTITY)), &schema)
     };
     says(&of(KEY, false), "");
     let narrow = ColumnType::Text { chars_max: Some(8) };
