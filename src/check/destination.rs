@@ -82,7 +82,10 @@ fn columns(config: &Config, schema: Option<&Schema>, table: &Table, steps: &mut 
         Ok((Arc::new(plan), finding))
     })?;
     if let Some(schema) = schema {
-        steps.examine("destination.fit", || Ok(Some(fit(&plan, schema))));
+        // A history that does not fit the table is the finding of a later step.
+        let with_history = Plan::clone(&plan).with_history(config, table);
+        let plan = with_history.as_ref().unwrap_or(&plan);
+        steps.examine("destination.fit", || Ok(Some(fit(plan, schema))));
     }
     Some(plan)
 }

@@ -11,10 +11,12 @@ use super::{
     check, dead_letters, first_steps, gaps, import, init_db, logging, peek_stream, print, run, signals, validate,
 };
 use crate::config::LogFormat;
+use crate::files::core_file;
 use crate::{Config, Error, ErrorKind};
 
 /// Runs the command line, with the program's name as first argument, and prints to the standard streams.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    core_file::forbid();
     signals::outlive_file_limit();
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     logging::set_format(wanted_format(&arguments));

@@ -27,6 +27,8 @@ pub(crate) struct Values {
     pub(crate) magnitude_max: Option<f64>,
     /// The required format of a text, such as `date-time`.
     format: Option<String>,
+    /// The texts of the only values besides null; `None`: there are others.
+    pub(crate) texts: Option<Vec<String>>,
     /// Whether each event has a value other than null here.
     pub(crate) is_required: bool,
 }
@@ -70,14 +72,22 @@ const COMBINING: [&str; 10] = [
 ];
 
 impl Schema {
+    /// The members that each event has; `None` if that is not easy to find.
+    pub(crate) fn required_members(&self) -> Option<Vec<&str>> {
+        let names = plain(&self.document)?.get("required").and_then(Json::as_array);
+        Some(names.into_iter().flatten().filter_map(Json::as_str).collect())
+    }
+
     /// The values that are allowed at a JSON pointer, given as its tokens.
     pub(crate) fn allows(&self, tokens: &[String]) -> Allows {
         let mut place = &self.document;
         let mut is_required = true;
-        for token in tokens {
+        for (depth, token) in tokens.iter().enumerate() {
             let Some(object) = plain(place) else { return Allows::Unknown };
             let names = object.get("required").and_then(Json::as_array);
-            is_required &= names.is_some_and(|names| names.iter().any(|name| name == token.as_str()));
+            // In what is no object, or null, there is nothing; the event itself is always an object.
+            let is_object = depth == 0 || object.get("type").is_some_and(|only| only == "object");
+            is_required &= is_object && names.is_some_and(|names| names.iter().any(|name| name == token.as_str()));
             match (
                 object.get("properties").and_then(|properties| properties.get(token)),
                 object.get("additionalProperties"),
@@ -110,6 +120,7 @@ fn values(schema: &Map<String, Json>, is_required: bool) -> Values {
     let longest = |values: &Vec<&Json>| values.iter().filter_map(|value| value.as_str()).map(chars).max().unwrap_or(0);
     let limit = schema.get("maxLength").and_then(Json::as_u64);
     let chars_max = listed.as_ref().map(longest).into_iter().chain(limit).min();
+    let texts = listed.map(|values| values.into_iter().filter_map(text_of).collect());
     let bound = |names: [&str; 2]| names.iter().find_map(|name| schema.get(*name)).and_then(Json::as_f64);
     let bounds = (bound(["minimum", "exclusiveMinimum"]), bound(["maximum", "exclusiveMaximum"]));
     let magnitude_max = match bounds {
@@ -118,7 +129,15 @@ fn values(schema: &Map<String, Json>, is_required: bool) -> Values {
     };
     let has_null = types.as_ref().is_none_or(|types: &Vec<String>| types.iter().any(|name| name == "null"));
     let format = schema.get("format").and_then(Json::as_str).map(Into::into);
-    Values { types, chars_max, magnitude_max, format, is_required: is_required && !has_null }
+    Values { types, chars_max, magnitude_max, format, texts, is_required: is_required && !has_null }
+}
+
+fn text_of(value: &Json) -> Option<String> {
+    match value {
+        Json::Null => None,
+        Json::String(text) => Some(text.clone()),
+        other => Some(other.to_string()),
+    }
 }
 
 fn chars(text: &str) -> u64 {

@@ -31,11 +31,11 @@ pub(crate) use column_type::{ColumnType, OtherType, TextForm};
 pub(crate) use columns::{PlanColumn, Role};
 #[cfg(test)]
 pub(crate) use convert::map_json;
-pub(crate) use convert::{key_of, map_event};
+pub(crate) use convert::{ATTRIBUTES, Reading, key_of, map_event};
 pub(crate) use current_schema::CurrentSchema;
 pub(crate) use history::{HistoryColumn, HistoryValue, IDENTITY as HISTORY_IDENTITY};
 pub(crate) use new_history::{Month, NewHistory};
 pub(crate) use new_table::{NewColumn, NewTable};
 pub(crate) use plan::{OnConflict, OnlyIf, Plan};
-pub(crate) use source::ColumnSource;
+pub(crate) use source::{ColumnSource, pointer_of};
 pub(crate) use table::{Column, Table, check_unique_key};

@@ -191,7 +191,7 @@ pub(super) fn tokens(pointer: &str) -> Option<Vec<String>> {
     Some(tokens.map(pointer::unescape).collect())
 }
 
-pub(super) fn pointer_of(tokens: &[String]) -> String {
+pub(crate) fn pointer_of(tokens: &[String]) -> String {
     tokens.iter().flat_map(|token| ["/".into(), pointer::escape(token)]).collect()
 }
 

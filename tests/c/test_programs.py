@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import sqlite3
+import uuid
 from pathlib import Path
 
 import pytest
@@ -36,6 +38,22 @@ def test_a_plugin_may_unload_the_library(installed: Installation, tmp_path: Path
 
 def test_lifecycle_with_postgresql(installed: Installation, postgres: str, tmp_path: Path) -> None:
     run(installed.build(HERE / "lifecycle.c"), tmp_path, DESTINATION=postgres, TABLE="c_lifecycle")
+
+
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+def test_a_table_of_ones_own(database: str, installed: Installation, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    program = installed.build(HERE / "own_table.c")
+    table = {"TABLE": f"own_{uuid.uuid4().hex[:12]}"}
+    if database == "postgresql":
+        table["DESTINATION"] = request.getfixturevalue("postgres")
+    run(program, tmp_path, **table)
+    for file in tmp_path.iterdir():
+        assert b"+49 30 4711" not in file.read_bytes(), file
+    # As if a month had passed.
+    with sqlite3.connect(tmp_path / "spool.db") as spool:
+        assert spool.execute("UPDATE dead_letters SET rejected_at = rejected_at - 31 * 86400000000").rowcount == 1
+    spool.close()
+    run(program, tmp_path, "later", **table)
 
 
 def test_a_thousand_rounds_of_eight_threads(installed: Installation, in_memory: Path) -> None:

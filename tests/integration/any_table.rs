@@ -38,7 +38,8 @@ const DIGITS: &str = "123456789012345678901234567890.123456789012345678901234567
 fn a_table_of_any_types_is_filled_and_each_refused_value_names_its_column() {
     let database = TestDatabase::new();
     database.execute(
-        "CREATE TYPE color AS ENUM ('red', 'green'); CREATE DOMAIN positive AS int CHECK (value > 0);
+        "CREATE TYPE color AS ENUM ('red', 'green'); CREATE DOMAIN whole AS int CHECK (value > 0);
+         CREATE DOMAIN positive AS whole;
          CREATE TABLE t (k text PRIMARY KEY, amount numeric, doc jsonb, paint color, code char(3), tags text[], grid int[], at interval,
             host inet, span int4range, words tsquery, raw bytea, rank positive, whole text)",
     );
@@ -98,8 +99,15 @@ fn a_table_of_any_types_is_filled_and_each_refused_value_names_its_column() {
         assert_eq!((letter.stage, letter.column.as_deref()), (Stage::Database, Some(*column)), "{letter:?}");
         assert_eq!(letter.violations[0].pointer, format!("/{column}"));
         assert!(letter.sqlstate.is_some());
+        assert!(letter.reason.ends_with(&format!(", column {column})")), "{}", letter.reason);
     }
-    assert_eq!(letters[10].constraint.as_deref(), Some("positive_check"), "{:?}", letters[10]);
+    let of_domain = &letters[10];
+    assert_eq!(
+        (of_domain.constraint.as_deref(), of_domain.column.as_deref()),
+        (Some("whole_check"), Some("rank")),
+        "{of_domain:?}"
+    );
+    assert_eq!(of_domain.violations[0].pointer, "/rank");
 }
 
 #[test]

@@ -20,6 +20,7 @@ mod check_tokens;
 mod check_warnings;
 mod command_line;
 mod configuration;
+mod core_files;
 mod crash;
 mod dead_letter_summary;
 mod dead_letters;

@@ -179,8 +179,9 @@ impl PostgresDestination {
 
     fn with_refused_column(&mut self, error: Error, write: &Write<'_>) -> Error {
         let timeout = self.server.timeout();
+        let table = self.relation.as_ref().map(|relation| &relation.name);
         match self.server.session() {
-            Ok(session) => refused_column::named(session, error, write, timeout),
+            Ok(session) => refused_column::named(session, error, write, table, timeout),
             Err(_) => error,
         }
     }

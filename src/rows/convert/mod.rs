@@ -25,4 +25,5 @@ pub(crate) use map::map_json;
 pub(crate) use map::{key_of, map_event};
 pub(crate) use reading::Reading;
 pub(super) use reading::read;
+pub(crate) use rest::ATTRIBUTES;
 pub(super) use stored_text::push_text;

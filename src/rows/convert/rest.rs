@@ -12,7 +12,8 @@ use crate::rows::event::Numbers;
 use crate::rows::plan::Plan;
 use crate::rows::value::Value;
 
-const ATTRIBUTES: &str = "attributes";
+/// The member of an event whose members stand beside those of the event itself.
+pub(crate) const ATTRIBUTES: &str = "attributes";
 
 /// The value of a column whose source is `rest`.
 pub(super) fn rest(

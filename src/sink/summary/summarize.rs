@@ -99,14 +99,14 @@ pub(super) fn without_numbers(reason: &str) -> String {
     let mut text = String::with_capacity(reason.len());
     let mut is_in_word = false;
     for c in reason.chars() {
-        if c.is_ascii_digit() && !is_in_word {
+        if c.is_ascii_digit() && !is_in_word && !text.ends_with("SQLSTATE ") {
             if !text.ends_with('N') {
                 text.push('N');
             }
             continue;
         }
-        // A digit of a name, such as column c1, stays.
-        is_in_word = c.is_alphanumeric() || c == '_';
+        // A digit of a name, such as column c1 or SHA-256, stays.
+        is_in_word = c.is_alphanumeric() || c == '_' || (c == '-' && is_in_word);
         text.push(c);
     }
     text

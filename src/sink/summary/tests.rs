@@ -88,6 +88,7 @@ fn the_memory_of_groups_is_bounded_and_what_has_no_room_is_counted() {
 fn reasons_that_differ_in_numbers_are_one_group() {
     assert_eq!(without_numbers("EOF at line 1 column 203"), "EOF at line N column N");
     assert_eq!(without_numbers("column c1, 22P02, é2"), "column c1, NP02, é2");
+    assert_eq!(without_numbers("(SQLSTATE 22P02) SHA-256, 12 on 2026-11-27"), "(SQLSTATE 22P02) SHA-256, N on N-N-N");
     let schema = schema("{}");
     let letters = [refused(&schema, 1, "{"), refused(&schema, 2, r#"{"aaa":1"#), refused(&schema, 3, "{,}")];
     let summary = summary_of(&letters, &schema);
