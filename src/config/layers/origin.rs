@@ -33,3 +33,22 @@ pub(super) fn names(variables: &Variables) -> Vec<String> {
 fn is_foreign_name(name: &str) -> bool {
     name.starts_with("CXSINK_") && is_foreign(name)
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::config::Layers;
+
+    #[test]
+    fn the_origin_has_names_and_no_values() {
+        let layers = Layers::default()
+            .file("/etc/cxsink.toml", "[oauth]\nclient_secret = \"hunter2\"")
+            .dotenv("DB_PASSWORD=hunter2\nOTHER=hunter2\nCXONE_CLIENT_ID=hunter2")
+            .environment([("CXONE_CLIENT_ID", "hunter2"), ("PATH", "hunter2"), ("CXSINK_BATCH__EVENTS_MAX", "7")]);
+        let origin = layers.origin().unwrap();
+        assert_eq!(origin.file.as_deref(), Some("/etc/cxsink.toml"));
+        assert_eq!(origin.env_file_variables, ["CXONE_CLIENT_ID", "DB_PASSWORD"]);
+        assert_eq!(origin.environment_variables, ["CXONE_CLIENT_ID", "CXSINK_BATCH__EVENTS_MAX"]);
+        let json = crate::report::json::to_json(&origin);
+        assert!(!json.contains("hunter2"), "{json}");
+    }
+}
