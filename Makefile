@@ -3,9 +3,9 @@
 #   make check    format, lints, unit tests and structure: under a minute
 #   make test     every check and test of every language
 
-STEPS := format clippy msrv features licences docs rust postgres bench c python sdist
+STEPS := format clippy msrv features licences docs rust postgres bench c page python sdist
 
-.PHONY: help demo check test bench bench-versions soak fuzz lint test-rust test-postgres test-c test-python sdist header reference fixture libcxsink install uninstall deny clean $(addprefix step-,$(STEPS))
+.PHONY: help demo check test bench bench-versions soak fuzz lint test-rust test-postgres test-c test-page test-python sdist header reference screenshot fixture libcxsink install uninstall deny clean $(addprefix step-,$(STEPS))
 
 help: ## List what can be made
 	@sed -n 's/^\([a-z-]*\):.* ## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -59,6 +59,7 @@ lint: step-format step-clippy step-msrv step-features step-licences step-docs ##
 test-rust: step-rust ## The Rust tests, beside a private PostgreSQL
 test-postgres: step-postgres ## The tests of values, upserts and the catalogue on every other PostgreSQL from 14 to 18
 test-c: step-c ## The C tests
+test-page: step-page ## The page of a running sink in headless Chromium, beside a private PostgreSQL
 test-python: step-python ## The Python tests, beside a private PostgreSQL
 
 $(addprefix step-,$(STEPS)): step-%: .venv/stamp
@@ -91,6 +92,10 @@ reference: ## Make docs/configuration.md and docs/metrics.md from src/, and the 
 	CXSINK_UPDATE=1 cargo test --locked --lib rows::schema::tests::suite
 	CXSINK_UPDATE=1 cargo test --locked --all-features --lib the_page_of_the_metrics_is_the_committed_file
 
+screenshot: .venv/stamp ## Make docs/page.png, the picture of the page
+	@cargo build --locked --all-features --bin cxsink
+	@scripts/with-postgres .venv/bin/python tests/page/screenshot.py docs/page.png
+
 fixture: ## Make tests/fixtures/spool, a spool file as this version writes it
 	CXSINK_UPDATE=1 cargo test --locked --all-features --test integration a_spool_of_an_earlier_version_is_drained
 
@@ -99,4 +104,4 @@ deny: ## Advisories, licences and sources of the dependencies (needs cargo-deny 
 
 clean: ## Remove what was built, the virtual environment and downloaded programs
 	cargo clean
-	rm -rf .venv .pg .pg.new .pg-versions .packages tests/foreign/node_modules cxsink-demo
+	rm -rf .venv .pg .pg.new .pg-versions .packages tests/foreign/node_modules tests/page/node_modules cxsink-demo

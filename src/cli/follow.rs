@@ -10,7 +10,6 @@ use super::format::summary;
 use super::live::Live;
 use super::print::{print_err, report};
 use crate::config::LogFormat;
-use crate::report::status::Tried;
 use crate::{Config, Error, Notice, Poll, Result, Sink, Stats};
 
 /// Interval at which the loop checks for signals and draws.
@@ -35,7 +34,7 @@ pub(super) fn follow(
     let mut stopped: Option<Instant> = None;
     while !is_closed(sink, &mut live)? {
         if live.is_due() {
-            live.show(&sink.stats(), [Tried::Stream, Tried::Destination].map(|side| sink.next_try(side)));
+            live.show(&sink.stats(), &sink.words(false));
         }
         if is_done() {
             sink.stop();

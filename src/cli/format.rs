@@ -9,19 +9,11 @@ use std::time::{Duration, SystemTime};
 use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, LineStyle, Row, Table, TableStyle, Width};
 use indicatif::HumanCount;
 
-use crate::Stats;
 use crate::error::foreign_text::{MESSAGE_CHARS_MAX, one_line};
+use crate::report::watch::Counted;
+pub(super) use crate::report::watch::{Tone, count, counted};
+use crate::stats::{Counter, Stats};
 use crate::time::micros;
-
-/// A number with its digits grouped: `1,234,567`.
-pub(super) fn count(number: u64) -> HumanCount {
-    HumanCount(number)
-}
-
-/// `1 dead letter`, `2 dead letters`.
-pub(super) fn counted(number: u64, noun: &str) -> String {
-    format!("{} {noun}{}", count(number), if number == 1 { "" } else { "s" })
-}
 
 /// A duration as `0.35 ms` or `1.20 s`.
 pub(super) fn duration(duration: Duration) -> String {
@@ -45,33 +37,46 @@ pub(super) fn rate(events: u64, elapsed: Duration) -> HumanCount {
     count((events as f64 / elapsed.as_secs_f64().max(1e-9)) as u64)
 }
 
+/// In this order.
+const SUMMED_UP: [Counter; 14] = [
+    Counter::Messages,
+    Counter::Ignored,
+    Counter::Received,
+    Counter::Recovered,
+    Counter::Replayed,
+    Counter::Inserted,
+    Counter::Updated,
+    Counter::Unchanged,
+    Counter::Confirmed,
+    Counter::Coalesced,
+    Counter::Superseded,
+    Counter::DeadLettered,
+    Counter::Pending,
+    Counter::Reconnects,
+];
+
 /// The counters of a run, one a line; those that are rarely needed only when they are not 0.
 pub(super) fn summary(stats: &Stats, elapsed: Duration) -> String {
-    let written = (stats.received + stats.recovered + stats.replayed).saturating_sub(stats.pending);
     // With one event in each message, the two counters say nothing new.
     let is_plain = stats.messages == stats.received && stats.ignored == 0;
-    let counters = [
-        ("messages", if is_plain { 0 } else { stats.messages }, false, ""),
-        ("ignored", stats.ignored, false, "messages without an event"),
-        ("received", stats.received, true, ""),
-        ("recovered", stats.recovered, false, "left in the spool by an earlier run"),
-        ("replayed", stats.replayed, false, "events of dead letters tried again"),
-        ("inserted", stats.inserted, true, ""),
-        ("updated", stats.updated, true, ""),
-        ("unchanged", stats.unchanged, false, ""),
-        ("confirmed", stats.confirmed, false, "stored, but the database's answer was lost"),
-        ("coalesced", stats.coalesced, true, "stored in one row with a later event of the same key"),
-        ("superseded", stats.superseded, false, "not stored: a later event of the same key was"),
-        ("dead letters", stats.dead_lettered, true, "see cxsink dead-letters list"),
-        ("pending", stats.pending, true, "in the spool for the next start"),
-        ("reconnects", stats.reconnects, true, ""),
-    ];
+    let is_shown = |counter| match counter {
+        Counter::Received
+        | Counter::Inserted
+        | Counter::Updated
+        | Counter::Coalesced
+        | Counter::DeadLettered
+        | Counter::Pending
+        | Counter::Reconnects => true,
+        Counter::Messages => !is_plain && stats.messages > 0,
+        other => stats.get(other) > 0,
+    };
     let mut text = String::new();
-    for (name, number, _, words) in counters.into_iter().filter(|(_, number, always, _)| *always || *number > 0) {
+    for counter in SUMMED_UP.into_iter().filter(|counter| is_shown(*counter)) {
+        let Counted { name, words, count: number, .. } = Counted::new(counter, stats);
         let words = if words.is_empty() || number == 0 { String::new() } else { format!("  ({words})") };
         let _ = writeln!(text, "  {name:<18} {}{words}", count(number));
     }
-    let _ = writeln!(text, "  {:<18} {}", "events/s", rate(written, elapsed));
+    let _ = writeln!(text, "  {:<18} {}", "events/s", rate(stats.finished(), elapsed));
     if stats.latency.max > Duration::ZERO {
         let (p50, p99) = (duration(stats.latency.p50), duration(stats.latency.p99));
         let _ = writeln!(text, "  {:<18} p50 {p50}, p99 {p99}  (from receipt to commit)", "latency");
@@ -142,15 +147,6 @@ fn new_table(style: TableStyle, head: impl Into<Row>) -> Table {
         column.set_padding((GAP, 0));
     }
     table
-}
-
-/// The meaning that a colour adds to the words.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Tone {
-    Good,
-    Warning,
-    Bad,
-    Faint,
 }
 
 /// The text in the colour of its tone, where a stream shows colours; see [`shows_colours`].

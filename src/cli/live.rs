@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::format::{count, rate};
+use super::format::{count, counted, rate};
 use super::logging;
 use crate::error::foreign_text::{MESSAGE_CHARS_MAX, one_line};
+use crate::report::watch::Words;
 use crate::{Error, State, Stats};
 
 /// Drawn until it is dropped, and only if the standard error stream is a terminal.
@@ -58,10 +59,9 @@ impl Live {
         self.trouble = Some((error.to_string(), stats.received));
     }
 
-    /// `next_tries`: the time until the stream, and until the destination, is tried again.
-    pub(super) fn show(&mut self, stats: &Stats, next_tries: [Option<Duration>; 2]) {
+    pub(super) fn show(&mut self, stats: &Stats, words: &Words) {
         let elapsed = self.drawn.elapsed();
-        let finished = (stats.received + stats.recovered + stats.replayed).saturating_sub(stats.pending);
+        let finished = stats.finished();
         let arriving = stats.received.saturating_sub(self.received);
         let finishing = finished.saturating_sub(self.finished);
         (self.drawn, self.received, self.finished) = (Instant::now(), stats.received, finished);
@@ -70,12 +70,12 @@ impl Live {
         self.trouble.take_if(|(_, since)| is_over(*since));
         let trouble = self.trouble.as_ref().map(|(error, _)| one_line(error, MESSAGE_CHARS_MAX));
         let rates = format!(
-            "{} events/s in, {} stored{}",
+            "{} events/s in, {} out{}",
             rate(arriving, elapsed),
             rate(finishing, elapsed),
             time_left(stats, finishing, elapsed)
         );
-        self.bar.set_message(line(stats, &rates, trouble.as_deref(), next_tries));
+        self.bar.set_message(line(stats, &rates, trouble.as_deref(), words));
         self.bar.tick();
     }
 }
@@ -90,30 +90,21 @@ fn time_left(stats: &Stats, finishing: u64, elapsed: Duration) -> String {
 }
 
 /// The line, which the terminal cuts at its edge: what matters most comes first.
-fn line(stats: &Stats, rates: &str, trouble: Option<&str>, next_tries: [Option<Duration>; 2]) -> String {
-    let stored = stats.inserted + stats.updated + stats.unchanged + stats.confirmed;
-    let stored = format!("{} stored", count(stored));
+fn line(stats: &Stats, rates: &str, trouble: Option<&str>, words: &Words) -> String {
+    let stored = format!("{} stored", count(stats.stored()));
     let pending = format!("{} pending", count(stats.pending));
-    let dead_letters = format!("{} dead letters", count(stats.dead_lettered));
-    let next_tries = until_next_tries(next_tries);
-    let parts = match (trouble, next_tries.as_deref()) {
-        (None, None) => vec![stats.state.name(), rates, &stored, &pending, &dead_letters],
-        (trouble, next) => [Some(stats.state.name()), next, Some(&pending), trouble, Some(rates), Some(&stored)]
-            .into_iter()
-            .chain([Some(&*dead_letters)])
-            .flatten()
-            .collect(),
-    };
+    let dead_letters = counted(stats.dead_lettered, "dead letter");
+    let sides = words.sides(true);
+    let mut parts = vec![&*words.sink.text];
+    if trouble.is_none() && sides.is_empty() {
+        parts.extend([rates, &stored, &pending, &dead_letters]);
+    } else {
+        parts.extend(sides.iter().map(String::as_str));
+        parts.push(&pending);
+        parts.extend(trouble);
+        parts.extend([rates, &stored, &dead_letters]);
+    }
     parts.join(" · ")
-}
-
-/// `next try: stream in 12 s`; `None` where nothing is waited for.
-fn until_next_tries(next_tries: [Option<Duration>; 2]) -> Option<String> {
-    let sides = ["stream", "destination"].into_iter().zip(next_tries);
-    // Rounded up: 0 s would be now.
-    let tries = sides.filter_map(|(side, left)| Some(format!("{side} in {:.0} s", left?.as_secs_f64().ceil())));
-    let tries: Vec<String> = tries.collect();
-    (!tries.is_empty()).then(|| format!("next try: {}", tries.join(", ")))
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a rough time")]
@@ -138,25 +129,35 @@ impl Drop for Live {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::watch::Scene;
 
     #[test]
     fn in_trouble_the_line_begins_with_what_is_waited_for() {
-        let stats = Stats { state: State::Running, pending: 1234, inserted: 5, ..Stats::default() };
-        let (soon, later) = (Some(Duration::from_millis(200)), Some(Duration::from_millis(11_400)));
-        let check = |trouble, next_tries, expected: &str| {
-            assert_eq!(line(&stats, "7 events/s in", trouble, next_tries), expected);
+        let well = Scene {
+            state: State::Running,
+            is_ready: true,
+            is_stream_connected: Some(true),
+            is_destination_connected: true,
+            ..Scene::default()
         };
-        check(None, [None, None], "running · 7 events/s in · 5 stored · 1,234 pending · 0 dead letters");
-        let rest = "7 events/s in · 5 stored · 0 dead letters";
+        let stats = Stats { pending: 1234, inserted: 5, dead_lettered: 1, ..Stats::default() };
+        let check = |trouble, scene: Scene, expected: &str| {
+            assert_eq!(line(&stats, "7 events/s in", trouble, &Words::new(&scene)), expected);
+        };
+        check(None, well, "running · 7 events/s in · 5 stored · 1,234 pending · 1 dead letter");
+        let away =
+            Scene { is_stream_connected: Some(false), stream_next_try: Some(Duration::from_millis(11_400)), ..well };
         check(
             Some("connecting: refused"),
-            [later, None],
-            &format!("running · next try: stream in 12 s · 1,234 pending · connecting: refused · {rest}"),
+            away,
+            "running · stream not connected, next try in 12 s · 1,234 pending · connecting: refused · 7 events/s in · 5 stored · \
+             1 dead letter",
         );
+        let stalled = Scene { state: State::Stalled, is_destination_connected: false, ..well };
         check(
             None,
-            [soon, later],
-            &format!("running · next try: stream in 1 s, destination in 12 s · 1,234 pending · {rest}"),
+            stalled,
+            "stalled · destination not connected · 1,234 pending · 7 events/s in · 5 stored · 1 dead letter",
         );
     }
 }

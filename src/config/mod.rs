@@ -32,6 +32,8 @@ pub use conversation::{MessagePattern, TokenIn};
 #[cfg(feature = "cli")]
 pub(crate) use keys::changed_keys;
 pub use keys::keys;
+#[cfg(feature = "cli")]
+pub(crate) use layers::ConfigOrigin;
 pub use layers::Layers;
 pub(crate) use proxy::ProxyAddress;
 pub use reference::reference;

@@ -47,6 +47,24 @@ pub(crate) fn into_one_line(text: String, chars_max: usize) -> String {
     line.unwrap_or(text)
 }
 
+/// The reason with N for each number, such as the column of a syntax error: it differs among dead letters of one cause.
+pub(crate) fn without_numbers(reason: &str) -> String {
+    let mut text = String::with_capacity(reason.len());
+    let mut is_in_word = false;
+    for c in reason.chars() {
+        if c.is_ascii_digit() && !is_in_word && !text.ends_with("SQLSTATE ") {
+            if !text.ends_with('N') {
+                text.push('N');
+            }
+            continue;
+        }
+        // A digit of a name, such as column c1 or SHA-256, stays.
+        is_in_word = c.is_alphanumeric() || c == '_' || (c == '-' && is_in_word);
+        text.push(c);
+    }
+    text
+}
+
 /// Control characters, and those of Unicode that break a line, change its order or are invisible.
 fn is_harmful(c: char) -> bool {
     c.is_control()

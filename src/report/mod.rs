@@ -12,3 +12,5 @@ pub mod stats;
 pub(crate) mod status;
 pub(crate) mod stream_connection;
 pub(crate) mod summary;
+#[cfg(feature = "cli")]
+pub(crate) mod watch;

@@ -235,6 +235,17 @@ impl Stats {
         self.messages.saturating_sub(self.ignored)
     }
 
+    /// The events that have an outcome.
+    #[cfg(feature = "cli")]
+    pub(crate) fn finished(&self) -> u64 {
+        (self.received + self.recovered + self.replayed).saturating_sub(self.pending)
+    }
+
+    /// The events that have a row: inserted, updated, unchanged, or one of these.
+    pub(crate) fn stored(&self) -> u64 {
+        self.inserted + self.updated + self.unchanged + self.confirmed
+    }
+
     /// Everything as one JSON object.
     pub fn to_json(&self) -> String {
         json::to_json(self)
@@ -244,11 +255,14 @@ impl Stats {
 /// The main counters in one line for people.
 impl fmt::Display for Stats {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let stored = self.inserted + self.updated + self.unchanged + self.confirmed;
         write!(
             f,
-            "{} events received, {stored} stored, {} pending, {} dead letters, {} reconnects",
-            self.received, self.pending, self.dead_lettered, self.reconnects
+            "{} events received, {} stored, {} pending, {} dead letters, {} reconnects",
+            self.received,
+            self.stored(),
+            self.pending,
+            self.dead_lettered,
+            self.reconnects
         )
     }
 }
@@ -302,6 +316,12 @@ impl Counters {
 
     pub(crate) fn record_latency(&self, micros: u64, events: u64) {
         sync::lock(&self.latency).saturating_record_n(micros, events);
+    }
+
+    /// The distribution so far, in microseconds.
+    #[cfg(feature = "cli")]
+    pub(crate) fn latency(&self) -> Histogram<u64> {
+        sync::lock(&self.latency).clone()
     }
 
     pub(crate) fn note_error(&self, error: &Error) {

@@ -1,16 +1,23 @@
 //! The status of a sink, shared by its threads and the handle: state, failure, counters, notices.
 
+#[cfg(feature = "cli")]
+use std::sync::OnceLock;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::error::Error;
+use crate::report::dead_letter::{DeadLetter, Rejection};
 use crate::report::held::HeldLines;
 use crate::report::metrics::measures::Measures;
 use crate::report::notice::{Notice, NoticeQueue};
 use crate::report::stats::{Counter, Counters, State};
+#[cfg(feature = "cli")]
+use crate::report::watch::Recent;
 use crate::threads::stop_signal::StopSignal;
 use crate::threads::sync;
 use crate::time::clock::Clock;
+#[cfg(feature = "cli")]
+use crate::time::micros;
 
 /// A side of the sink that can stall it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +43,9 @@ pub(crate) struct Status {
     /// Set once: immediate stop. Spooled events stay in the spool.
     pub(crate) abort: StopSignal,
     pub(crate) clock: Arc<dyn Clock>,
+    /// Set when somebody begins to watch.
+    #[cfg(feature = "cli")]
+    pub(crate) recent: OnceLock<Recent>,
     standing: Mutex<Standing>,
     next_tries: Mutex<NextTries>,
     held_lines: Mutex<HeldLines>,
@@ -72,6 +82,8 @@ impl Status {
             end_of_reading: StopSignal::new(),
             abort: StopSignal::new(),
             clock,
+            #[cfg(feature = "cli")]
+            recent: OnceLock::new(),
             standing: Mutex::default(),
             next_tries: Mutex::default(),
             held_lines: Mutex::default(),
@@ -107,6 +119,12 @@ impl Status {
     #[cfg(feature = "cli")]
     pub(crate) fn is_stalled_by(&self, side: Side) -> bool {
         sync::lock(&self.standing).stalled.contains(&side)
+    }
+
+    /// Whether a writer stalls the sink.
+    #[cfg(feature = "cli")]
+    pub(crate) fn is_destination_stalled(&self) -> bool {
+        sync::lock(&self.standing).stalled.iter().any(|side| matches!(side, Side::Destination(_)))
     }
 
     /// The error that ended the sink.
@@ -231,6 +249,20 @@ impl Status {
     fn note_error(&self, error: &Error) {
         self.counters.note_error(error);
         self.measures.note_error(error.kind());
+        #[cfg(feature = "cli")]
+        if let Some(recent) = self.recent.get() {
+            recent.note_error(error, micros::to_seconds(self.clock.unix_micros()));
+        }
+    }
+
+    /// The spool keeps this dead letter.
+    pub(crate) fn note_dead_letter(&self, letter: &DeadLetter) {
+        self.measures.note_dead_letter(letter.stage);
+        #[cfg(feature = "cli")]
+        if let Some(recent) = self.recent.get() {
+            recent.note_dead_letter(letter);
+        }
+        self.notify(Notice::Rejected(Rejection::from(letter)));
     }
 
     pub(crate) fn notify(&self, notice: Notice) {

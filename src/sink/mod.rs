@@ -7,8 +7,6 @@ pub mod dead_letters;
 mod dry_run;
 mod engine;
 mod handle;
-#[cfg(feature = "cli")]
-mod health;
 mod import;
 mod ingest;
 mod lines;
@@ -21,6 +19,8 @@ mod summary;
 pub mod table;
 mod table_now;
 mod validator;
+#[cfg(feature = "cli")]
+mod watch;
 
 #[cfg(feature = "cli")]
 pub(crate) use adapters::open_peek;
@@ -32,3 +32,5 @@ pub use handle::{Notices, Sink};
 pub(crate) use lines::{Lines, Next};
 pub use renew::renew_spool;
 pub use validator::{Validator, validate};
+#[cfg(feature = "cli")]
+pub(crate) use watch::{Observation, Watch};

@@ -18,6 +18,13 @@ pub(crate) fn from_time(time: SystemTime) -> i64 {
     }
 }
 
+/// As seconds, with a fraction.
+#[cfg(feature = "cli")]
+#[expect(clippy::cast_precision_loss, reason = "to be shown")]
+pub(crate) fn to_seconds(micros: i64) -> f64 {
+    micros as f64 / 1e6
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

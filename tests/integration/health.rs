@@ -51,7 +51,7 @@ fn without_the_database_it_is_ready_until_the_spool_is_full() {
 
     server.kill();
     wait_for_readiness(&sink, 200, "events wait in the spool");
-    assert_eq!(sink.json("/stats.json").1["stats"]["state"], "stalled");
+    assert_eq!(sink.json("/stats.json").1["streams"][0]["stats"]["state"], "stalled");
     wait_for_readiness(&sink, 503, "the spool is full");
     let oldest = sink.metric("cxsink_spool_oldest_seconds").unwrap();
     assert!(oldest > 0.1, "{oldest}");

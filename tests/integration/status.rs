@@ -53,8 +53,8 @@ fn a_sink_with_pages_is_asked() {
     let mut command = place.command(&["run"]);
     let sink = Watched::start(command.env("CXSINK_HTTP__TOKEN_FILE", &token), Some("s3same"));
     support::wait_until("everything is stored", || {
-        let stats = sink.json("/stats.json").1;
-        stats["stats"]["inserted"] == EVENTS && stats["stats"]["pending"] == 0
+        let stats = &sink.json("/stats.json").1["streams"][0]["stats"];
+        stats["inserted"] == EVENTS && stats["pending"] == 0
     });
     let ask = |arguments: &[&str], with_token: bool| {
         let mut command = place.command(arguments);
@@ -71,7 +71,7 @@ fn a_sink_with_pages_is_asked() {
     let (code, out, _) = ask(&["status", "--json"], true);
     let json: Json = serde_json::from_str(&out).unwrap();
     assert_eq!((code, &json["running"], &json["source"]), (0, &true.into(), &"http".into()));
-    assert_eq!(json["sink"]["stats"]["received"], EVENTS);
+    assert_eq!(json["process"]["streams"][0]["stats"]["received"], EVENTS);
     let (code, _, err) = ask(&["status"], false);
     assert!(code == 1 && err.contains("it answers 401") && err.contains("http.token_file"), "{code} {err}");
 }

@@ -11,8 +11,8 @@ use crate::Config;
 use crate::Result;
 use crate::check::CheckArea;
 use crate::cli::logging;
-use crate::config::Layers;
 use crate::config::units::parse_duration;
+use crate::config::{ConfigOrigin, Layers, changed_keys};
 use crate::simulator::Profile;
 
 /// Reads interaction events from a NICE CXone Data Actions stream, validates each against a JSON Schema, and upserts them into a
@@ -64,11 +64,16 @@ const DEFAULT_FILE: &str = "cxsink.toml";
 impl Settings {
     /// Loads the configuration and starts the log.
     pub(in crate::cli) fn load(&self) -> Result<Config> {
-        let (config, dotenv) = self.read()?;
+        self.load_with_origin().map(|(config, _)| config)
+    }
+
+    /// The same, with where it comes from.
+    pub(in crate::cli) fn load_with_origin(&self) -> Result<(Config, ConfigOrigin)> {
+        let (config, origin) = self.read()?;
         logging::start(&config.log);
         log::debug!("configuration file: {}; spool: {}", self.file(), config.spool.path.display());
-        if let Some(is_read) = dotenv {
-            log::info!("{is_read}");
+        if let Some(file) = &origin.env_file {
+            log::info!("reading variables from {file}");
         }
         for key in self.secrets_set(&config) {
             log::warn!(
@@ -76,15 +81,24 @@ impl Settings {
                  (oauth.client_secret_file, destination.password_file, proxy.password_file)"
             );
         }
-        Ok(config)
+        Ok((config, origin))
     }
 
-    /// The configuration, and that `.env` was read, if it was.
-    pub(in crate::cli) fn read(&self) -> Result<(Config, Option<String>)> {
+    /// The configuration, and where it comes from.
+    pub(in crate::cli) fn read(&self) -> Result<(Config, ConfigOrigin)> {
         let layers = self.layers()?;
         let mut config = layers.config()?;
         self.apply(&mut config)?;
-        Ok((config, layers.dotenv_file()))
+        let mut origin = layers.origin()?;
+        origin.set_keys.extend(self.log_format.iter().map(|_| "log.format".to_owned()));
+        origin.set_keys.extend((self.verbose > 0).then(|| "log.level".to_owned()));
+        origin.set_keys.extend(self.set_keys().map(str::to_owned));
+        origin.changed_keys = changed_keys(&Config::default(), &config).into_iter().map(str::to_owned).collect();
+        Ok((config, origin))
+    }
+
+    fn set_keys(&self) -> impl Iterator<Item = &str> {
+        self.sets.iter().filter_map(|set| set.split_once('=')).map(|(key, _)| key.trim())
     }
 
     /// File, variables and environment. Beside a file that is named, the working directory is no source of settings.
@@ -104,8 +118,7 @@ impl Settings {
 
     /// The keys whose secret is among the arguments.
     fn secrets_set<'a>(&'a self, config: &'a Config) -> impl Iterator<Item = &'a str> {
-        let keys = self.sets.iter().filter_map(|set| set.split_once('=')).map(|(key, _)| key.trim());
-        keys.filter(|key| config.get(key).is_some_and(|shown| shown.contains("***")))
+        self.set_keys().filter(|key| config.get(key).is_some_and(|shown| shown.contains("***")))
     }
 
     /// The configuration file, in words.

@@ -13,7 +13,7 @@ use crate::cli::signals::{note_hangup, reap_orphans, stop_on_signal};
 use crate::{Error, ErrorKind, Result, Sink, State};
 
 pub(in crate::cli) fn run(settings: &Settings, options: &Run) -> Result<ExitCode> {
-    let config = &settings.load()?;
+    let (config, origin) = &settings.load_with_origin()?;
     if !config.has_stream() {
         return Err(Error::new(ErrorKind::Config, "running the sink: no stream is configured").with_hint(
             "set CXONE_STREAM_ID, CXONE_CLIENT_ID and CXONE_CLIENT_SECRET, or stream.id, oauth.client_id and \
@@ -25,7 +25,7 @@ pub(in crate::cli) fn run(settings: &Settings, options: &Run) -> Result<ExitCode
     let signals = stop_on_signal(&sink)?;
     let hangup = note_hangup()?;
     reap_orphans()?;
-    let _server = Server::start(&sink, config)?;
+    let server = Server::start(&sink, config, origin.clone())?;
     settings.announce(config, &format!("the stream {}", config.stream.id.as_deref().unwrap_or_default()));
     sink.start()?;
     let mut notifier = Notifier::new(config.http.hanging_after);
@@ -39,6 +39,7 @@ pub(in crate::cli) fn run(settings: &Settings, options: &Run) -> Result<ExitCode
             notifier.stopping();
         }
         notifier.tick(&sink);
+        server.iter().for_each(Server::tick);
         false
     };
     let followed = follow(&sink, &signals, options.drain_timeout, None, each_turn);

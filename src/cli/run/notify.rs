@@ -5,6 +5,7 @@
 use std::time::{Duration, Instant};
 
 use crate::Sink;
+use crate::cli::format::{count, counted};
 
 /// What the service manager wants to know.
 #[derive(Debug)]
@@ -93,8 +94,8 @@ impl Notifier {
 /// The status in one line.
 fn line(sink: &Sink) -> String {
     let (stats, readiness) = (sink.stats(), sink.readiness());
-    let stored = stats.inserted + stats.updated + stats.unchanged + stats.confirmed;
-    let numbers = format!("{stored} stored, {} pending, {} dead letters", stats.pending, stats.dead_lettered);
+    let dead_letters = counted(stats.dead_lettered, "dead letter");
+    let numbers = format!("{} stored, {} pending, {dead_letters}", count(stats.stored()), count(stats.pending));
     let why = readiness.why.map_or_else(String::new, |why| format!("; {why}"));
     crate::error::foreign_text::one_line(&format!("{}: {numbers}{why}", stats.state), STATUS_CHARS_MAX).into_owned()
 }

@@ -49,17 +49,17 @@ impl Status {
     /// A process runs, and is well as far as is known.
     fn is_good(&self) -> bool {
         match self {
-            Self::Answered(answer) => {
-                answer["health"]["status"] == "ok"
-                    && !matches!(answer["stats"]["state"].as_str(), Some("closed" | "failed"))
-            }
+            Self::Answered(answer) => streams(answer).iter().all(|stream| {
+                stream["health"]["status"] == "ok"
+                    && !matches!(stream["stats"]["state"].as_str(), Some("closed" | "failed"))
+            }),
             Self::Found(look) => look.holder.is_some(),
         }
     }
 
     fn json(&self) -> Json {
         match self {
-            Self::Answered(answer) => json!({ "running": self.is_good(), "source": "http", "sink": answer }),
+            Self::Answered(answer) => json!({ "running": self.is_good(), "source": "http", "process": answer }),
             Self::Found(look) => json!({ "running": self.is_good(), "source": "spool", "spool": look }),
         }
     }
@@ -67,7 +67,9 @@ impl Status {
     /// One line, and, unless it is short, what else there is to say.
     fn text(&self, is_short: bool) -> String {
         match self {
-            Self::Answered(answer) => answered(answer, is_short),
+            Self::Answered(answer) => {
+                streams(answer).iter().map(|stream| answered(stream, is_short)).collect::<Vec<_>>().join("\n")
+            }
             Self::Found(look) => found(look),
         }
     }
@@ -77,28 +79,13 @@ fn number(json: &Json) -> u64 {
     json.as_u64().unwrap_or_default()
 }
 
+fn streams(answer: &Json) -> &[Json] {
+    answer["streams"].as_array().map_or(&[], Vec::as_slice)
+}
+
 fn answered(sink: &Json, is_short: bool) -> String {
     let stats = &sink["stats"];
-    let stored: u64 = ["inserted", "updated", "unchanged", "confirmed"].map(|name| number(&stats[name])).iter().sum();
-    let stream = match sink["stream_connected"].as_bool() {
-        Some(true) => Some("stream connected"),
-        Some(false) => Some("stream not connected"),
-        None => None,
-    };
-    let destination = if number(&sink["destination_connections"]) > 0 {
-        "destination connected"
-    } else {
-        "destination not connected"
-    };
-    let parts = [
-        Some(stats["state"].as_str().unwrap_or("unknown").to_owned()),
-        stream.map(str::to_owned),
-        Some(destination.to_owned()),
-        Some(format!("{} stored", count(stored))),
-        Some(format!("{} pending", count(number(&stats["pending"])))),
-        Some(counted(number(&stats["dead_lettered"]), "dead letter")),
-    ];
-    let mut lines = vec![parts.into_iter().flatten().collect::<Vec<_>>().join(" · ")];
+    let mut lines = vec![sink["line"].as_str().unwrap_or("unknown").to_owned()];
     lines.extend(
         ["health", "readiness"].iter().filter_map(|part| sink[part]["why"].as_str()).map(|why| format!("  {why}")),
     );

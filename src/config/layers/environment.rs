@@ -186,7 +186,7 @@ fn key_of(variable: &Variable) -> Result<&'static Key> {
 /// Whether a variable with our prefix belongs to another program: a script's own (`CXSINK_BIN`), or one that Kubernetes sets in
 /// each container for a service named cxsink, such as `CXSINK_SERVICE_HOST` or `CXSINK_PORT_80_TCP_ADDR` (Kubernetes
 /// documentation, "Service", environment variables). A variable that looks like a key counts as a typo.
-fn is_foreign(name: &str) -> bool {
+pub(super) fn is_foreign(name: &str) -> bool {
     let Some(bare) = name.strip_prefix(PREFIX) else { return true };
     let word = bare.split('_').next().unwrap_or_default().to_ascii_lowercase();
     let is_near_a_section = KEYS.iter().any(|key| strsim::jaro_winkler(key.section(), &word) > 0.85);

@@ -8,6 +8,8 @@ use std::fmt;
 use std::io;
 use std::path::{Path, absolute};
 
+#[cfg(feature = "cli")]
+use crate::config::layers::origin::{ConfigOrigin, names};
 use crate::config::layers::variables::Stack;
 use crate::config::layers::{dotenv, environment, file};
 use crate::config::sections::Config;
@@ -148,10 +150,21 @@ impl Layers {
         }
     }
 
-    /// The file of variables that was read, for the log.
+    /// The sources and what they set, as far as this knows it.
+    ///
+    /// # Errors
+    /// As [`config`](Self::config).
     #[cfg(feature = "cli")]
-    pub(crate) fn dotenv_file(&self) -> Option<String> {
-        self.dotenv.as_ref().map(|(name, _)| dotenv_is_read(Path::new(name)))
+    pub(crate) fn origin(&self) -> Result<ConfigOrigin> {
+        let dotenv = self.dotenv.as_ref().map(|(name, text)| dotenv::read(name, text)).transpose()?.unwrap_or_default();
+        let full = |name: &String| absolute(name).map_or_else(|_| name.clone(), |path| path.display().to_string());
+        Ok(ConfigOrigin {
+            file: self.file.as_ref().map(|(name, _)| full(name)),
+            env_file: self.dotenv.as_ref().map(|(name, _)| full(name)),
+            env_file_variables: names(&dotenv),
+            environment_variables: names(&environment::read(&self.environment)?),
+            ..ConfigOrigin::default()
+        })
     }
 }
 

@@ -3,8 +3,7 @@
 use crate::error::{Class, Error, Result};
 use crate::pipeline::writer::run::{End, Writer};
 use crate::pipeline::writer::sub_batch::SubBatch;
-use crate::report::dead_letter::{DeadLetter, Rejection};
-use crate::report::notice::Notice;
+use crate::report::dead_letter::DeadLetter;
 use crate::report::stats::Stored;
 use crate::report::status::Side;
 use crate::rows::partition::key_hash;
@@ -26,8 +25,7 @@ impl Writer {
         }
         self.log_dead_letters(dead_letters);
         for letter in dead_letters {
-            self.status.measures.note_dead_letter(letter.stage);
-            self.status.notify(Notice::Rejected(Rejection::from(letter)));
+            self.status.note_dead_letter(letter);
         }
         Ok(true)
     }

@@ -2,6 +2,7 @@
 
 use crate::config::Config;
 use crate::error::Result;
+use crate::error::foreign_text::without_numbers;
 use crate::report::dead_letter::{DeadLetter, Stage};
 use crate::report::summary::Summary;
 use crate::rows::schema::{Explanation, Finding, Schema};
@@ -92,22 +93,4 @@ fn stored(letter: &DeadLetter) -> Vec<Entry> {
             entry(Some(violation.pointer.clone()), Some(violation.keyword.clone()), reason)
         })
         .collect()
-}
-
-/// The reason with N for each number, such as the column of a syntax error: it differs among dead letters of one cause.
-pub(super) fn without_numbers(reason: &str) -> String {
-    let mut text = String::with_capacity(reason.len());
-    let mut is_in_word = false;
-    for c in reason.chars() {
-        if c.is_ascii_digit() && !is_in_word && !text.ends_with("SQLSTATE ") {
-            if !text.ends_with('N') {
-                text.push('N');
-            }
-            continue;
-        }
-        // A digit of a name, such as column c1 or SHA-256, stays.
-        is_in_word = c.is_alphanumeric() || c == '_' || (c == '-' && is_in_word);
-        text.push(c);
-    }
-    text
 }

@@ -3,12 +3,13 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use crate::config::Config;
+use crate::error::foreign_text::without_numbers;
 use crate::error::{Error, ErrorKind, Violation};
 use crate::report::dead_letter::{DeadLetter, Stage};
 use crate::report::summary::Summary;
 use crate::rows::schema::Schema;
 use crate::sink::summary::groups::{GROUPS_MAX, Groups};
-use crate::sink::summary::summarize::{entries, without_numbers};
+use crate::sink::summary::summarize::entries;
 
 /// The dead letter of an event that the schema refuses, rejected at the second of its offset.
 fn refused(schema: &Schema, offset: u64, event: &str) -> DeadLetter {

@@ -1,5 +1,7 @@
 //! Who may ask.
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use hyper::header::{AUTHORIZATION, HOST, HeaderMap};
 use sha2::{Digest, Sha256};
 
@@ -31,8 +33,8 @@ impl Access {
     /// The token's file cannot be read.
     pub(super) fn judge(&self, headers: &HeaderMap) -> Result<Verdict> {
         if let Some(token) = self.config.token()? {
-            let given = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(bearer);
-            let is_right = given.is_some_and(|given| are_equal(given, &token));
+            let given = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(credentials);
+            let is_right = given.is_some_and(|given| are_equal(&given, &token));
             return Ok(if is_right { Verdict::Allowed } else { Verdict::Unauthorized });
         }
         // A page in a browser of this machine may have a name that leads here, and would read what its own site may read (DNS
@@ -43,15 +45,24 @@ impl Access {
     }
 }
 
-/// RFC 6750 section 2.1; the scheme is not case-sensitive.
-fn bearer(value: &str) -> Option<&str> {
-    let (scheme, token) = value.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim_matches(' '))
+/// The token, as programs send it (RFC 6750 section 2.1), and as browsers do: as the password of any user (RFC 7617 section 2). The scheme
+/// is not case-sensitive.
+fn credentials(value: &str) -> Option<Secret> {
+    let (scheme, rest) = value.split_once(' ')?;
+    let rest = rest.trim_matches(' ');
+    if scheme.eq_ignore_ascii_case("bearer") {
+        return Some(rest.into());
+    }
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return None;
+    }
+    let decoded = String::from_utf8(BASE64_STANDARD.decode(rest).ok()?).ok()?;
+    decoded.split_once(':').map(|(_, password)| password.into())
 }
 
 /// Of hashes, so that the time says nothing about the token.
-fn are_equal(given: &str, token: &Secret) -> bool {
-    Sha256::digest(given.as_bytes()) == Sha256::digest(token.expose().as_bytes())
+fn are_equal(given: &Secret, token: &Secret) -> bool {
+    Sha256::digest(given.expose().as_bytes()) == Sha256::digest(token.expose().as_bytes())
 }
 
 /// Whether this Host header is an address, or `localhost`.
@@ -84,6 +95,14 @@ mod tests {
         check("bearer  opensesame", Verdict::Allowed);
         for wrong in ["Bearer opensesam", "Bearer opensesame2", "Bearer", "Bearer ", "opensesame", "Basic opensesame"] {
             check(wrong, Verdict::Unauthorized);
+        }
+        let basic = |text: &str| format!("Basic {}", BASE64_STANDARD.encode(text));
+        for right in ["cxsink:opensesame", ":opensesame", "änne:opensesame"] {
+            check(&basic(right), Verdict::Allowed);
+            check(&basic(right).replace("Basic", "basic"), Verdict::Allowed);
+        }
+        for wrong in ["opensesame", "opensesame:", "a:b:opensesame", "cxsink:opensesam", "cxsink:opensesame "] {
+            check(&basic(wrong), Verdict::Unauthorized);
         }
         assert_eq!(verdict(&config, false, &[]), Verdict::Unauthorized);
         std::fs::write(file.path(), "other").unwrap();

@@ -1,21 +1,29 @@
 //! The answers.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use hyper::header::{ACCEPT, HeaderMap, HeaderName, HeaderValue};
+use hyper::header::{
+    ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
+    REFERRER_POLICY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+};
 use hyper::{Method, Response, StatusCode};
 use serde::Serialize;
 
 use super::access::{Access, Verdict};
 use super::body::Text;
-use crate::Sink;
+use super::page::{ICON, page, policy};
+use crate::config::ConfigOrigin;
 use crate::report::metrics::process::Process;
 use crate::report::metrics::text::Format;
+use crate::sink::{Observation, Watch};
+use crate::time::micros;
 
 /// Everything that the answers are made of.
 #[derive(Debug)]
 pub(super) struct Site {
-    pub(super) sink: Sink,
+    pub(super) watch: Watch,
+    pub(super) started_at: SystemTime,
+    pub(super) origin: ConfigOrigin,
     pub(super) access: Access,
     pub(super) hanging_after: Duration,
 }
@@ -27,27 +35,27 @@ const JSON: &str = "application/json";
 const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-const INDEX: &str = concat!(
-    "cxsink ",
-    env!("CARGO_PKG_VERSION"),
-    "
+const HTML: &str = "text/html; charset=utf-8";
+const SVG: &str = "image/svg+xml";
+/// For what shows nothing.
+const NOTHING: &str = "default-src 'none'; frame-ancestors 'none'";
 
-/metrics     for Prometheus
-/healthz     200 while the loops of the sink move
-/readyz      200 while events are accepted and kept
-/stats.json  everything as one JSON object
-"
-);
+/// `/stats.json`: the process and its streams. Times are seconds since 1970-01-01 UTC.
+#[derive(Debug, Serialize)]
+struct Everything<'a> {
+    version: &'static str,
+    started_at: f64,
+    now: f64,
+    configuration: &'a ConfigOrigin,
+    streams: [Observation; 1],
+}
 
 impl Site {
     /// May wait for a lock of the sink, except for `/healthz`.
     pub(super) fn answer(&self, method: &Method, path: &str, headers: &HeaderMap) -> Answer {
         match self.access.judge(headers) {
             Ok(Verdict::Allowed) => {}
-            Ok(Verdict::Unauthorized) => {
-                let refused = plain(StatusCode::UNAUTHORIZED, "send the token of http.token_file\n");
-                return with(refused, hyper::header::WWW_AUTHENTICATE, "Bearer");
-            }
+            Ok(Verdict::Unauthorized) => return unauthorized(path),
             Ok(Verdict::Misdirected) => {
                 let why = "use an address or localhost: this server is for its own machine\n";
                 return plain(StatusCode::MISDIRECTED_REQUEST, why);
@@ -58,19 +66,25 @@ impl Site {
             }
         }
         let get: fn(&Self, &HeaderMap) -> Answer = match path {
-            "/" => |_, _| plain(StatusCode::OK, INDEX),
+            "/" => |_, _| with(answer(StatusCode::OK, HTML, page().to_owned()), CONTENT_SECURITY_POLICY, policy()),
+            "/icon.svg" => |_, _| answer(StatusCode::OK, SVG, ICON.to_owned()),
             "/metrics" => Self::metrics,
             "/healthz" => |site, _| site.health(),
             "/readyz" => |site, _| site.readiness(),
-            "/stats.json" => |site, _| json(true, &site.sink.observation(site.hanging_after)),
-            _ => return plain(StatusCode::NOT_FOUND, "there is no such page: / lists them\n"),
+            "/stats.json" => |site, _| json(true, &site.everything()),
+            _ => {
+                return plain(
+                    StatusCode::NOT_FOUND,
+                    "there is no such page: there are /, /metrics, /healthz, /readyz and /stats.json\n",
+                );
+            }
         };
         // hyper leaves out the body of an answer to HEAD.
         if matches!(*method, Method::GET | Method::HEAD) {
             return get(self, headers);
         }
         let refused = plain(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD are allowed\n");
-        with(refused, hyper::header::ALLOW, "GET, HEAD")
+        with(refused, ALLOW, "GET, HEAD")
     }
 
     fn metrics(&self, headers: &HeaderMap) -> Answer {
@@ -80,18 +94,44 @@ impl Site {
         } else {
             (Format::Prometheus, PROMETHEUS)
         };
-        answer(StatusCode::OK, content_type, self.sink.metrics_as(format, Process::now()))
+        answer(StatusCode::OK, content_type, self.watch.sink.metrics_as(format, Process::now()))
+    }
+
+    fn everything(&self) -> Everything<'_> {
+        let seconds = |time| micros::to_seconds(micros::from_time(time));
+        Everything {
+            version: env!("CARGO_PKG_VERSION"),
+            started_at: seconds(self.started_at),
+            now: seconds(SystemTime::now()),
+            configuration: &self.origin,
+            streams: [self.watch.observation(self.hanging_after)],
+        }
     }
 
     fn health(&self) -> Answer {
-        let health = self.sink.health(self.hanging_after);
+        let health = self.watch.sink.health(self.hanging_after);
         json(health.why.is_none(), &health)
     }
 
     fn readiness(&self) -> Answer {
-        let readiness = self.sink.readiness();
+        let readiness = self.watch.sink.readiness();
         json(readiness.ready, &readiness)
     }
+}
+
+/// Browsers ask for the token where they are told of Basic: on the page alone, so that the requests of a page whose token was changed do
+/// not ask for it again and again.
+fn unauthorized(path: &str) -> Answer {
+    let refused = plain(
+        StatusCode::UNAUTHORIZED,
+        "send the token of http.token_file; in a browser, as the password of any user\n",
+    );
+    let mut refused = with(refused, WWW_AUTHENTICATE, "Bearer");
+    if path == "/" {
+        let basic = HeaderValue::from_static("Basic realm=\"cxsink\", charset=\"UTF-8\"");
+        refused.headers_mut().append(WWW_AUTHENTICATE, basic);
+    }
+    refused
 }
 
 /// The answer while the sink does not give its numbers.
@@ -112,10 +152,12 @@ fn answer(status: StatusCode, content_type: &'static str, text: String) -> Answe
     let mut answer = Response::new(Text::from(text));
     *answer.status_mut() = status;
     let headers = [
-        (hyper::header::CONTENT_TYPE, content_type),
-        (hyper::header::CACHE_CONTROL, "no-store"),
-        (hyper::header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (hyper::header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+        (CONTENT_TYPE, content_type),
+        (CACHE_CONTROL, "no-store"),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (CONTENT_SECURITY_POLICY, NOTHING),
+        (REFERRER_POLICY, "no-referrer"),
+        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
     ];
     headers.into_iter().fold(answer, |answer, (name, value)| with(answer, name, value))
 }

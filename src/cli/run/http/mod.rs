@@ -1,4 +1,4 @@
-//! Metrics and health over HTTP (`[http]`): a thread beside the sink, which asks it for numbers.
+//! Metrics, health and a page over HTTP (`[http]`): a thread beside the sink, which asks it for numbers.
 //!
 //! The server is hyper's, which is kept well and already speaks to most of the network; its event loop is the one that the `postgres`
 //! crate brings. A small server of ours would have to find out again what hyper knows about hostile requests. Clients share one
@@ -9,6 +9,7 @@ mod answers;
 mod body;
 mod client;
 mod io;
+mod page;
 mod server;
 
 pub(super) use self::client::ask;

@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::net::TcpListener as StdListener;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use hyper::Request;
 use hyper::body::Incoming;
@@ -19,7 +19,9 @@ use tokio::task::AbortHandle;
 use super::access::Access;
 use super::answers::{Answer, Site, busy};
 use super::io::Io;
+use crate::config::ConfigOrigin;
 use crate::error::{Error, Result};
+use crate::sink::Watch;
 use crate::threads::spawn;
 use crate::{Config, Sink};
 
@@ -39,6 +41,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Serves until it is dropped.
 #[derive(Debug)]
 pub(in crate::cli::run) struct Server {
+    site: Arc<Site>,
     end: Arc<Notify>,
     thread: Option<JoinHandle<()>>,
     #[cfg(test)]
@@ -50,7 +53,7 @@ impl Server {
     ///
     /// # Errors
     /// `Config`: the address cannot be used, or the token's file.
-    pub(in crate::cli::run) fn start(sink: &Sink, config: &Config) -> Result<Option<Self>> {
+    pub(in crate::cli::run) fn start(sink: &Sink, config: &Config, origin: ConfigOrigin) -> Result<Option<Self>> {
         let Some(wanted) = config.http.address()? else { return Ok(None) };
         config.http.token()?;
         let fail = |error: std::io::Error| {
@@ -61,7 +64,9 @@ impl Server {
         listener.set_nonblocking(true).map_err(fail)?;
         let address = listener.local_addr().map_err(fail)?;
         let site = Arc::new(Site {
-            sink: sink.clone(),
+            watch: Watch::new(sink),
+            started_at: SystemTime::now(),
+            origin,
             access: Access::new(&config.http, address.ip().is_loopback()),
             hanging_after: config.http.hanging_after,
         });
@@ -72,9 +77,9 @@ impl Server {
             .build()
             .map_err(fail)?;
         let end = Arc::new(Notify::new());
-        let ended = Arc::clone(&end);
+        let (ended, shown) = (Arc::clone(&end), Arc::clone(&site));
         let serve = move || {
-            runtime.spawn(accept_all(listener, site));
+            runtime.spawn(accept_all(listener, shown));
             runtime.block_on(ended.notified());
             // One that hangs with the sink is left behind.
             runtime.shutdown_background();
@@ -82,11 +87,17 @@ impl Server {
         let thread = spawn::spawn("cxsink-http", serve).map_err(fail)?;
         log::info!("metrics and health are at http://{address}");
         Ok(Some(Self {
+            site,
             end,
             thread: Some(thread),
             #[cfg(test)]
             address,
         }))
+    }
+
+    /// To be called several times a second: keeps the last minutes for the page.
+    pub(in crate::cli::run) fn tick(&self) {
+        self.site.watch.tick();
     }
 }
 

@@ -10,7 +10,7 @@ fn server() -> (Server, Sink) {
     config.set("destination.url", "sqlite::memory:").unwrap();
     config.set("http.listen", "127.0.0.1:0").unwrap();
     let sink = Sink::open(&config).unwrap();
-    (Server::start(&sink, &config).unwrap().unwrap(), sink)
+    (Server::start(&sink, &config, ConfigOrigin::default()).unwrap().unwrap(), sink)
 }
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -107,6 +107,6 @@ fn a_port_in_use_is_an_error_that_names_the_key() {
     let (server, sink) = server();
     let mut config = Config::default();
     config.set("http.listen", &server.address.to_string()).unwrap();
-    let error = Server::start(&sink, &config).unwrap_err();
+    let error = Server::start(&sink, &config, ConfigOrigin::default()).unwrap_err();
     assert!(error.message().starts_with("http.listen: listening on 127.0.0.1:"), "{error}");
 }

@@ -1,12 +1,13 @@
-//! How a sink is doing, for those who watch it from outside: its loops, its readiness, and everything that they may want to see.
+//! How a sink is doing: its loops, its readiness, and both in words.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::report::stats::{State, Stats};
+use crate::report::stats::State;
 use crate::report::status::{Side, Tried};
+use crate::report::watch::{Scene, Words};
 use crate::sink::Sink;
 use crate::threads::sync;
 
@@ -28,29 +29,6 @@ pub(crate) struct Readiness {
     pub(crate) state: State,
     /// The reason why it is not, or what is wrong although it is.
     pub(crate) why: Option<String>,
-}
-
-/// Everything in one JSON object. Times are seconds since 1970-01-01 UTC, or durations in seconds.
-#[derive(Debug, Serialize)]
-pub(crate) struct Observation {
-    pub(crate) version: &'static str,
-    pub(crate) health: Health,
-    pub(crate) readiness: Readiness,
-    pub(crate) stats: Stats,
-    pub(crate) is_balanced: bool,
-    /// `None`: no stream is configured.
-    pub(crate) stream_connected: Option<bool>,
-    pub(crate) stream_next_try_s: Option<f64>,
-    pub(crate) destination_connections: u64,
-    pub(crate) destination_next_try_s: Option<f64>,
-    pub(crate) oldest_pending_s: f64,
-    pub(crate) spool_bytes_max: u64,
-    pub(crate) token_expires_at: Option<f64>,
-    pub(crate) last_event_at: Option<f64>,
-    pub(crate) last_commit_at: Option<f64>,
-    pub(crate) gaps: u64,
-    pub(crate) errors: BTreeMap<String, u64>,
-    pub(crate) dead_letters: BTreeMap<&'static str, u64>,
 }
 
 impl Sink {
@@ -99,39 +77,21 @@ impl Sink {
         Readiness { ready, state, why }
     }
 
-    pub(crate) fn observation(&self, limit: Duration) -> Observation {
+    /// The sink and its sides in words.
+    pub(crate) fn words(&self, is_hanging: bool) -> Words {
         let engine = &self.0.engine;
-        let measures = &engine.status.measures;
-        let stats = self.stats();
-        let now = engine.status.clock.unix_micros();
-        Observation {
-            version: env!("CARGO_PKG_VERSION"),
-            health: self.health(limit),
-            readiness: self.readiness(),
-            is_balanced: stats.is_balanced(),
-            stats,
-            stream_connected: self.0.config.has_stream().then(|| measures.is_stream_connected()),
-            stream_next_try_s: self.next_try(Tried::Stream).map(|left| left.as_secs_f64()),
-            destination_connections: measures.destination_connected(),
-            destination_next_try_s: self.next_try(Tried::Destination).map(|left| left.as_secs_f64()),
-            oldest_pending_s: engine.spool.oldest_pending().map_or(0.0, |at| seconds((now - at).max(0))),
-            spool_bytes_max: engine.spool.bytes_max(),
-            token_expires_at: measures.token_expires_at().map(seconds),
-            last_event_at: measures.last_event_at().map(seconds),
-            last_commit_at: measures.last_commit_at().map(seconds),
-            gaps: measures.gaps(),
-            errors: some(measures.errors().map(|(kind, count)| (kind.name().to_ascii_lowercase(), count))),
-            dead_letters: some(measures.dead_letters().map(|(stage, count)| (stage.name(), count))),
-        }
+        let status = &engine.status;
+        Words::new(&Scene {
+            state: status.state(),
+            is_hanging,
+            is_ready: self.readiness().ready,
+            is_stream_connected: self.0.config.has_stream().then(|| status.measures.is_stream_connected()),
+            stream_next_try: status.next_try(Tried::Stream),
+            is_spool_full: engine.spool.is_full(),
+            is_spool_refusing: status.is_stalled_by(Side::Spool) || status.is_stalled_by(Side::DeadLetters),
+            is_destination_connected: status.measures.destination_connected() > 0,
+            is_destination_stalled: status.is_destination_stalled(),
+            destination_next_try: status.next_try(Tried::Destination),
+        })
     }
-}
-
-/// Those that have a count.
-fn some<K: Ord>(counts: impl Iterator<Item = (K, u64)>) -> BTreeMap<K, u64> {
-    counts.filter(|(_, count)| *count > 0).collect()
-}
-
-#[expect(clippy::cast_precision_loss, reason = "to be shown")]
-fn seconds(micros: i64) -> f64 {
-    micros as f64 / 1e6
 }
