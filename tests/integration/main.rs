@@ -11,6 +11,7 @@
 mod support;
 
 mod acknowledgement;
+mod alerts;
 mod any_table;
 mod architecture;
 mod bad_rows;
@@ -21,6 +22,7 @@ mod check_warnings;
 mod command_line;
 mod configuration;
 mod crash;
+mod dashboard;
 mod dead_letter_summary;
 mod dead_letters;
 mod deployment;
