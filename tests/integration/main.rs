@@ -69,6 +69,7 @@ mod spool_errors;
 mod spool_format;
 mod spool_names;
 mod status;
+mod strangers;
 mod tls;
 mod upsert;
 mod verdicts;
