@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The end-to-end benchmark: simulator, sink and database, each a process of its own; `make bench` runs it.
 
-Usage: scripts/with-postgres --durable python3 benches/end_to_end [full|quick|smoke] [OPTION...]
+Usage: scripts/with-postgres --durable python3 benches/end_to_end [full|quick|watching|smoke] [OPTION...]
        python3 benches/end_to_end --report [--to FOLDER]
 """
 
@@ -22,6 +22,7 @@ import machine
 import report
 from postgres import KNOWN_PERCENT
 from runs import Case, Failed, Runner
+from watching import Load, measure
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 RATES = (100, 1000, 5000, 20_000)
@@ -37,6 +38,7 @@ class Scope:
     seconds: float  # of a run at a fixed rate,
     rate_events: int  # which has so many events at least
     table_rows: int = 0  # of the large table; 0: none
+    watched: tuple[Load, ...] = ()
 
     def cases(self) -> list[Case]:
         """A round: each is run once, in a new random order."""
@@ -70,13 +72,18 @@ class Scope:
 SCOPES = {
     # A round takes five minutes, and filling the large table two.
     "full": Scope(
-        rounds=5, batches=(100, 500, 1000, 2000, 5000, 10_000), events=400_000, seconds=6, rate_events=1200, table_rows=5_000_000
+        rounds=5, batches=(100, 500, 1000, 2000, 5000, 10_000), events=400_000, seconds=6, rate_events=1200, table_rows=5_000_000,
+        watched=(Load(1000, 10, 7), Load(0, 2, 7)),
     ),
-    "quick": Scope(rounds=1, batches=(1000, 5000), events=100_000, seconds=3, rate_events=500),
+    "quick": Scope(
+        rounds=1, batches=(1000, 5000), events=100_000, seconds=3, rate_events=500, watched=(Load(1000, 3, 3),)
+    ),
+    # Only what it costs to be watched.
+    "watching": Scope(rounds=0, batches=(), events=0, seconds=0, rate_events=0, watched=(Load(1000, 10, 9), Load(0, 2, 9))),
     # For each version of PostgreSQL: `make bench-versions`.
     "versions": Scope(rounds=3, batches=(), events=400_000, seconds=0, rate_events=0),
     # With debug builds, to see that everything works; the numbers mean nothing.
-    "smoke": Scope(rounds=1, batches=(1000, 5000), events=500, seconds=0.1, rate_events=20, table_rows=2000),
+    "smoke": Scope(rounds=1, batches=(1000, 5000), events=500, seconds=0.1, rate_events=20, table_rows=2000, watched=(Load(200, 0.5, 1),)),
 }
 
 
@@ -146,6 +153,9 @@ def main() -> int:
             lines.write(json.dumps({"machine": describe(runner)}) + "\n")
         for _ in range(options.rounds or scope.rounds):
             run_round(runner, scope.cases(), options.out)
+        for load in scope.watched:
+            with options.out.open("a") as lines:
+                lines.writelines(json.dumps(window) + "\n" for window in measure(runner, load))
     results = report.Results.read(options.out)
     print(results.as_text())
     if options.to:

@@ -12,6 +12,7 @@ from typing import Any
 
 import parts
 import plot
+import watching
 from runs import Case
 
 Run = dict[str, Any]
@@ -65,10 +66,11 @@ class Table:
 class Results:
     """The measurements of one machine."""
 
-    def __init__(self, path: Path, machine: dict[str, Any], runs: list[Run]) -> None:
+    def __init__(self, path: Path, machine: dict[str, Any], runs: list[Run], windows: list[Run]) -> None:
         self.path = path
         self.machine = machine
         self.runs = runs
+        self.windows = windows
         self.by_case: dict[Case, list[Run]] = {}
         for run in runs:
             # Runs of earlier versions lack some of the settings.
@@ -78,7 +80,8 @@ class Results:
     @classmethod
     def read(cls, path: Path) -> Results:
         lines = [json.loads(line) for line in path.read_text().splitlines()]
-        return cls(path, [line["machine"] for line in lines if "machine" in line][-1], [r for r in lines if "round" in r])
+        machine = [line["machine"] for line in lines if "machine" in line][-1]
+        return cls(path, machine, [line for line in lines if "round" in line], [line for line in lines if "watching" in line])
 
     def cases(self, wanted: Callable[[Case], bool]) -> list[Case]:
         def place(case: Case) -> tuple[Any, ...]:
@@ -175,25 +178,53 @@ class Results:
         ]
         return Table("Latency, from receipt to commit", head, rows)
 
+    def watched(self) -> Table:
+        """Within a round of windows of one run."""
+        head = ["Scraped, beside not at all", "CPU of the sink", "events/s", "CPU of the sink without, µs/event", "CPU of a scrape, µs"]
+        rows = []
+        for rate in sorted({window["rate"] for window in self.windows}, reverse=True):
+            windows = [window for window in self.windows if window["rate"] == rate]
+            without = Spread.of(window["cpu_us"] for window in windows if window["scrapes"] == 0)
+            for scrapes in sorted({window["scrapes"] for window in windows} - {0}):
+                cpu, events = (Spread.of(watching.ratios(windows, scrapes, name)).text(3) for name in ("cpu_us", "events_per_s"))
+                often = "each second" if scrapes == 1 else f"{scrapes} times a second"
+                load = f"{rate:,} events/s" if rate else "as fast as possible"
+                rows.append([f"{often}, {load}", cpu, events, without.text(1), f"{watching.scrape_cpu_us(windows):,.0f}"])
+        return Table("What being watched costs", head, rows)
+
+    def hardware(self) -> str:
+        m = self.machine
+        return (
+            f"{m['cpu']}, {m['cores']} cores, {m['memory']}; {m['kernel']}, {m['disk']}; PostgreSQL {m['postgresql']}; "
+            f"Rust {m['rust']}; {m['date']}."
+        )
+
     def conditions(self) -> str:
         m = self.machine
         flush, others = Spread.of(r["flush_us"] for r in self.runs), Spread.of(r["other_cores"] for r in self.runs)
         rounds = len({run["round"] for run in self.runs})
         return (
-            f"{m['cpu']}, {m['cores']} cores, {m['memory']}; {m['kernel']}, {m['disk']}; PostgreSQL {m['postgresql']}; "
-            f"Rust {m['rust']}; {m['date']}. {rounds} {'round' if rounds == 1 else 'rounds'}; a flush of 8 KiB took "
+            f"{self.hardware()} {rounds} {'round' if rounds == 1 else 'rounds'}; a flush of 8 KiB took "
             f"{flush.text(0)} µs; the rest of the machine used {others.text(2)} cores. "
             f"The program has {mib(m['binary_bytes'])} MiB, {mib(m['stripped_bytes'])} MiB without symbols."
         )
 
     def as_text(self) -> str:
+        watched = [self.watched().as_text()] if self.windows else []
+        if not self.runs:
+            return "\n\n".join([self.hardware(), *watched])
         if len({run.get("postgresql") for run in self.runs}) > 1:
             return f"{self.conditions()}\n\n{self.versions().as_text()}"
         tables = [self.floods(), self.ratios(), self.rates()]
-        return "\n\n".join([self.conditions(), *(table.as_text() for table in tables)])
+        return "\n\n".join([self.conditions(), *(table.as_text() for table in tables), *watched])
 
     def write(self, folder: Path) -> None:
         """Runs and plots into the folder, tables into the page beside it."""
+        if self.windows:
+            rounds = len({window["watching"] for window in self.windows})
+            fill(folder.with_suffix(".md"), "watched", [f"{self.hardware()} {rounds} rounds.", self.watched().as_markdown()])
+        if not self.runs:
+            return
         if len({run.get("postgresql") for run in self.runs}) > 1:
             fill(folder.with_suffix(".md"), "versions", [self.conditions(), self.versions().as_markdown()])
             return

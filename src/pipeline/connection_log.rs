@@ -35,14 +35,16 @@ impl ConnectionLog {
         Self { spool, clock, open: None, tries_failed: 0, try_error: None }
     }
 
-    /// Notes that a connection is open.
-    pub(crate) fn opened(&mut self) {
+    /// Notes that a connection is open. Returns whether the spool knows of one before it, also of an earlier process.
+    pub(crate) fn opened(&mut self) -> bool {
         let tries_failed = std::mem::take(&mut self.tries_failed);
         let opened =
             self.spool.connection_opened(self.clock.unix_micros(), tries_failed, self.try_error.take().as_deref());
         // The first event is noted at once: without it, the gap after a kill would begin with the connection.
         let noted = self.clock.steady().checked_sub(NOTE_INTERVAL).unwrap_or_else(|| self.clock.steady());
         self.open = log_failure(opened).map(|id| Open { id, tally: Tally::default(), noted });
+        // They are numbered from 1 on.
+        self.open.as_ref().is_some_and(|open| open.id > 1)
     }
 
     /// Counts events that were read at this time.

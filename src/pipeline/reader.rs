@@ -107,7 +107,11 @@ impl Reader {
         let connected = self.source.connect(&mut early);
         pulse::beat();
         if connected.is_ok() {
-            self.connection_log.opened();
+            let follows_another = self.connection_log.opened();
+            if follows_another && *connections == 0 {
+                // The gap since the last connection of an earlier process. Those of this one are counted when they begin.
+                self.status.measures.note_gap();
+            }
             self.status.measures.note_stream(true);
             self.status.counters.add(Counter::Reconnects, u64::from(*connections > 0));
             *connections += 1;

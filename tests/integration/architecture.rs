@@ -131,7 +131,8 @@ fn a_hint_that_names_a_command_names_the_function_too() {
 
 #[test]
 fn every_file_that_a_document_names_exists() {
-    let folders = ["src/", "tests/", "docs/", "benches/", "scripts/", "bindings/", "python/", "include/", "examples/"];
+    let folders =
+        ["src/", "tests/", "docs/", "deploy/", "benches/", "scripts/", "bindings/", "python/", "include/", "examples/"];
     let mut count = 0;
     let mut missing = Vec::new();
     for (path, document) in documents() {

@@ -107,6 +107,10 @@ fn a_thread_that_does_not_move_is_named_until_it_does() {
             is_named
         });
         assert!(body["loops"][name].as_f64().unwrap() >= 5.0, "{body}");
+        // Events are still accepted, as far as can be seen; the thread may have stopped with a lock, and then nobody can tell.
+        let (status, body) = sink.json("/readyz");
+        assert_eq!(body["ready"], status == 200, "{body}");
+        assert!(status == 200 || body["why"].as_str().unwrap().contains("/healthz"), "{body}");
         drop(frozen);
         support::wait_until("it moves again", || sink.json("/healthz").0 == 200);
     }

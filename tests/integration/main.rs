@@ -11,6 +11,7 @@
 mod support;
 
 mod acknowledgement;
+mod alerts;
 mod any_table;
 mod architecture;
 mod bad_rows;
@@ -22,6 +23,7 @@ mod command_line;
 mod configuration;
 mod core_files;
 mod crash;
+mod dashboard;
 mod dead_letter_summary;
 mod dead_letters;
 mod deployment;
@@ -68,6 +70,7 @@ mod spool_errors;
 mod spool_format;
 mod spool_names;
 mod status;
+mod strangers;
 mod tls;
 mod upsert;
 mod verdicts;

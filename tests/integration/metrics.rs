@@ -7,6 +7,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use cxsink::Config;
+use cxsink::connections::Connections;
 use cxsink::simulator::{Simulator, SimulatorOptions};
 use rusqlite::Connection;
 
@@ -87,7 +88,7 @@ fn after_a_kill_and_outages_the_counters_equal_the_counts_of_the_table() {
     let mut command = program(folder, &simulator, &server);
     let mut second = Watched::start(command.env("CXSINK_HTTP__TOKEN_FILE", &token), Some("s3same"));
     assert_eq!(get(second.address, "/metrics", "").0, 401, "without the token");
-    let prometheus = Prometheus::start_new(second.address, &token);
+    let prometheus = Prometheus::start_new(second.address, Some(&token), "");
     support::wait_until("it goes on", || number(&server, ROWS) > rows + 1000);
     server.stop_immediately();
     support::wait_until("it notices", || second.metric("cxsink_connected{side=\"destination\"}") == Some(0.0));
@@ -130,6 +131,9 @@ fn after_a_kill_and_outages_the_counters_equal_the_counts_of_the_table() {
         value("cxsink_commit_latency_seconds_bucket{le=\"+Inf\"}")
     );
     assert!(value("cxsink_batch_events_count") <= value("cxsink_batches_total"), "{text}");
+    let gaps = Connections::open(&config).unwrap().gaps().unwrap();
+    assert!(!gaps.is_empty());
+    assert_eq!(value("cxsink_gaps_total"), float(gaps.len() as u64), "the first process saw the end of none: {gaps:?}");
 
     // What Prometheus makes of it.
     assert_eq!(lint(&text), "");

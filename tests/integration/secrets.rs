@@ -9,6 +9,8 @@ use crate::support::echo::echoing_server;
 use crate::support::postgres::TestDatabase;
 use crate::support::process::{Running, cxsink, output};
 use crate::support::secrets::{Deployment, Needles, PAYLOAD, encode};
+use crate::support::wait_until;
+use crate::support::watched::{Watched, get};
 
 /// A command with all secrets in its environment, and everything that it may say switched on.
 fn verbose(deployment: &Deployment, destination: &str) -> Command {
@@ -103,6 +105,39 @@ fn the_command_line_at_its_most_verbose_shows_no_secret() {
     }
     // The passwords did what they are for: the proxy got them.
     assert!(deployment.proxy.requests().iter().any(|request| request.contains("Proxy-Authorization: Basic ")));
+}
+
+/// While it runs, in trouble, and to whoever asks.
+#[test]
+fn no_page_of_a_running_sink_shows_a_secret_or_a_payload() {
+    let database = TestDatabase::new();
+    let deployment = Deployment::new(500);
+    let mut needles = deployment.secrets_and_payloads();
+    let directory = deployment.bench.directory.path();
+    let own = database.url();
+    assert_eq!(output(verbose(&deployment, &own).arg("init-db")).0, 0);
+    let mut inventions = Needles::default();
+    // Letters: it travels in a header.
+    let token = inventions.invent("token of the pages").split('&').next().unwrap().to_owned();
+    needles.add("token of the pages", &token);
+    fs::write(directory.join("http-token"), &token).unwrap();
+    let mut command = verbose(&deployment, &own);
+    command.env("CXSINK_STREAM__ON_NORMAL_CLOSE", "reconnect").env("CXSINK_HTTP__TOKEN_FILE", "http-token");
+    let sink = Watched::start(command.args(["-vv", "run"]), Some(&token));
+    let has = |metric: &str| sink.metric(metric) > Some(0.0);
+    wait_until("events are stored, rejected, and in trouble", || {
+        has("cxsink_events_total{outcome=\"inserted\"}")
+            && has("cxsink_dead_letters_total")
+            && has("cxsink_errors_total")
+    });
+    for path in ["/", "/metrics", "/healthz", "/readyz", "/stats.json", "/nowhere"] {
+        let (status, body) = sink.get(path);
+        assert!([200, 404, 503].contains(&status) && !body.is_empty(), "{path}: {status}");
+        needles.assert_none_in(path, body.as_bytes());
+        let (status, body) = get(sink.address, path, "Authorization: Bearer wrong\r\n");
+        assert_eq!(status, 401, "{path}");
+        needles.assert_none_in(path, body.as_bytes());
+    }
 }
 
 /// It shows events, as it must, but only on the standard output; and no secret anywhere.

@@ -143,6 +143,66 @@ fn sighup_changes_log_and_schema_and_says_what_needs_a_restart() {
     support::wait_until("rows arrive again", || sink.metric(stored) > before);
 }
 
+/// Certificates: `renewed_files_take_effect_at_the_next_connection`.
+#[test]
+fn a_secret_in_a_file_is_read_again_for_the_next_token() {
+    let directory = tempfile::tempdir().unwrap();
+    let simulator_with = |secret: &str, port: u16| {
+        let mut options = SimulatorOptions::default();
+        options.client_secret = secret.into();
+        options.port = port;
+        Simulator::start(options).unwrap()
+    };
+    let secret = directory.path().join("secret");
+    std::fs::write(&secret, "the first secret").unwrap();
+    let first = simulator_with("the first secret", 0);
+    let mut command = program(directory.path(), &first);
+    command.env_remove("CXONE_CLIENT_SECRET").env("CXSINK_OAUTH__CLIENT_SECRET_FILE", &secret);
+    command.env("CXSINK_RETRY__DELAY_MIN", "5ms").env("CXSINK_RETRY__DELAY_MAX", "20ms");
+    let sink = Watched::start(&mut command, None);
+    let is_connected = || sink.metric("cxsink_connected{side=\"stream\"}") == Some(1.0);
+    support::wait_until("the first secret is right", is_connected);
+
+    let port = first.port();
+    drop(first);
+    support::wait_until("the stream has gone", || !is_connected());
+    std::fs::write(&secret, "another secret").unwrap();
+    let _second = simulator_with("another secret", port);
+    support::wait_until("the other secret is right", is_connected);
+}
+
+#[test]
+fn lines_of_errors_that_repeat_are_held_back_and_counted() {
+    let directory = tempfile::tempdir().unwrap();
+    let simulator = simulator();
+    let mut command = program(directory.path(), &simulator);
+    // Nobody listens there, and each try is an error.
+    command.env("CXSINK_DESTINATION__URL", "postgresql://127.0.0.1:1/cx");
+    command.env("CXSINK_RETRY__DELAY_MIN", "5ms").env("CXSINK_RETRY__DELAY_MAX", "20ms");
+    let mut sink = Watched::start(&mut command, None);
+    let mut errors = 0.0;
+    support::wait_until("many errors", || {
+        errors = sink.metric("cxsink_errors_total").unwrap();
+        errors > 200.0
+    });
+    sink.process.signal("TERM");
+    let log = sink.rest_of_log();
+    let repeated = log.iter().filter(|line| line.contains("127.0.0.1:1") && line.contains(" WARN "));
+    let shown = repeated.count();
+    // Five a minute; the machine may have been slow.
+    assert!((5..=50).contains(&shown), "{shown} lines: {log:#?}");
+    let counts = |text: &str| -> f64 {
+        let lines =
+            log.iter().filter_map(|line| line.split_once(text)?.0.rsplit([' ', ';']).next()?.parse::<f64>().ok());
+        lines.sum()
+    };
+    let held = counts(" lines like this were held back") + counts(" more lines of errors were held back");
+    assert!(
+        held + f64::from(u32::try_from(shown).unwrap()) >= errors,
+        "{held} held back and {shown} shown of {errors} errors: {log:#?}"
+    );
+}
+
 /// A process that is the first one of its namespace: PID 1.
 #[test]
 fn as_the_first_process_it_reaps_orphans_and_obeys_signals() {

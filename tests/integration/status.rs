@@ -93,3 +93,25 @@ fn without_pages_the_spool_file_says_whether_a_sink_runs() {
     let json: Json = serde_json::from_str(&output(&mut place.command(&["status", "--json"])).1).unwrap();
     assert_eq!((&json["running"], &json["spool"]["pending"]), (&false.into(), &0.into()));
 }
+
+#[test]
+fn a_watch_goes_on_until_a_signal_and_follows_the_sink() {
+    let place = Place::new();
+    let mut sink = Watched::start(&mut place.command(&["run"]), None);
+    let mut command = place.command(&["status", "--watch", "--json"]);
+    let mut watch = Running::start(command.env("CXSINK_HTTP__LISTEN", sink.address.to_string()));
+    let next = |watch: &mut Running| serde_json::from_str::<Json>(&watch.line()).unwrap();
+    for _ in 0..2 {
+        let seen = next(&mut watch);
+        assert_eq!((&seen["running"], &seen["source"]), (&true.into(), &"http".into()), "{seen}");
+    }
+    sink.process.signal("TERM");
+    support::wait_until("the end is seen", || {
+        let seen = next(&mut watch);
+        seen["running"] == false && seen["source"] == "spool"
+    });
+    assert_eq!(sink.process.child.wait().unwrap().code(), Some(0));
+    watch.signal("TERM");
+    // By the signal.
+    assert_eq!(watch.wait().0, -1);
+}

@@ -135,8 +135,12 @@ fn unauthorized(path: &str) -> Answer {
 }
 
 /// The answer while the sink does not give its numbers.
-pub(super) fn busy() -> Answer {
-    plain(StatusCode::SERVICE_UNAVAILABLE, "the sink does not answer in time: see /healthz\n")
+pub(super) fn busy(path: &str) -> Answer {
+    const WHY: &str = "the sink does not answer in time: see /healthz";
+    if path == "/readyz" {
+        return json(false, &serde_json::json!({ "ready": false, "why": WHY }));
+    }
+    plain(StatusCode::SERVICE_UNAVAILABLE, &format!("{WHY}\n"))
 }
 
 fn json(is_good: bool, content: &impl Serialize) -> Answer {

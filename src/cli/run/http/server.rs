@@ -156,15 +156,16 @@ async fn answer(request: Request<Incoming>, site: Arc<Site>) -> Answer {
     if path == "/healthz" {
         return site.answer(&request.method, path, &request.headers);
     }
+    let asked = path.to_owned();
     let mut asking =
         tokio::task::spawn_blocking(move || site.answer(&request.method, request.uri.path(), &request.headers));
     match tokio::time::timeout(NUMBERS_MAX, &mut asking).await {
         Ok(Ok(answer)) => answer,
-        Ok(Err(_)) => busy(),
+        Ok(Err(_)) => busy(&asked),
         Err(_) => {
             // One that has not begun never does.
             asking.abort();
-            busy()
+            busy(&asked)
         }
     }
 }

@@ -94,6 +94,22 @@ fn a_connection_without_a_request_ends_by_itself() {
 }
 
 #[test]
+fn a_request_that_comes_byte_by_byte_ends_all_the_same() {
+    let (server, _sink) = server();
+    let mut client = connect(&server);
+    let started = Instant::now();
+    // Until the server has closed: it resets the connection.
+    for byte in GET[..GET.len() - 2].iter().cycle() {
+        std::thread::sleep(Duration::from_millis(100));
+        if client.write_all(&[*byte]).is_err() {
+            break;
+        }
+        assert!(started.elapsed() < PATIENCE, "it is still open");
+    }
+    assert!(started.elapsed() >= CONNECTION_MAX, "{:?}", started.elapsed());
+}
+
+#[test]
 fn the_end_of_the_server_frees_the_port() {
     let (server, _sink) = server();
     let address = server.address;
