@@ -1,4 +1,4 @@
-"""Makes the picture of the page for the documents: light and dark, half each.
+"""Makes the picture of the page for the documents.
 
 Usage: scripts/with-postgres .venv/bin/python tests/page/screenshot.py FILE.png
 """
@@ -9,18 +9,22 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Literal
 
 from browser import ARGUMENTS, need
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, HttpCredentials, ViewportSize, sync_playwright
 from sink import TOKEN, Database, Sink
 
 # So that the plots have something to show.
-MINUTES = 3
-SIZE = {"width": 1180, "height": 830}
+BEFORE_SECONDS = 300
+OUTAGE_SECONDS = 40
+AFTER_SECONDS = 200
+SIZE: ViewportSize = {"width": 1180, "height": 830}
 
 
-def shoot(browser: Browser, url: str, scheme: str) -> bytes:
-    context = browser.new_context(viewport=SIZE, color_scheme=scheme, http_credentials={"username": "any", "password": TOKEN})  # type: ignore[arg-type]
+def shoot(browser: Browser, url: str, scheme: Literal["light", "dark"]) -> bytes:
+    credentials: HttpCredentials = {"username": "any", "password": TOKEN}
+    context = browser.new_context(viewport=SIZE, color_scheme=scheme, http_credentials=credentials)
     page = context.new_page()
     page.goto(url)
     page.wait_for_selector("#seen time")
@@ -34,16 +38,14 @@ def main(file: str) -> None:
         database = Database()
         sink = Sink(Path(folder), database.url())
         try:
-            time.sleep(MINUTES * 60 / 3)
+            time.sleep(BEFORE_SECONDS)
             database.kill()
-            time.sleep(12)
+            time.sleep(OUTAGE_SECONDS)
             database.start()
-            time.sleep(MINUTES * 60 * 2 / 3)
+            time.sleep(AFTER_SECONDS)
             with sync_playwright() as playwright:
                 browser = playwright.chromium.launch(executable_path=need("chromium"), args=ARGUMENTS)
-                for scheme in ("light", "dark"):
-                    name = file if scheme == "light" else file.replace(".png", "-dark.png")
-                    Path(name).write_bytes(shoot(browser, sink.url, scheme))
+                Path(file).write_bytes(shoot(browser, sink.url, "light"))
                 browser.close()
         finally:
             sink.stop()

@@ -143,3 +143,5 @@ class Sink:
             if process and process.poll() is None:
                 process.kill()
                 process.wait(DEADLINE_SECONDS)
+        if self.simulator.stdout:
+            self.simulator.stdout.close()

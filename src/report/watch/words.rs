@@ -19,6 +19,7 @@ pub(crate) enum Tone {
 
 /// The sink and its sides as they are.
 #[derive(Debug, Clone, Copy, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each says one thing, and any of them may be so")]
 pub(crate) struct Scene {
     pub(crate) state: State,
     /// A loop does not move.

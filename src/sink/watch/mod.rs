@@ -2,7 +2,7 @@
 
 mod health;
 mod observation;
-mod watch;
+mod watcher;
 
 pub(crate) use observation::Observation;
-pub(crate) use watch::Watch;
+pub(crate) use watcher::Watch;

@@ -10,7 +10,7 @@ use crate::report::status::Tried;
 use crate::report::stream_connection::Gap;
 use crate::report::watch::{Counted, Recent, RecentError, Rejections, Series, Words};
 use crate::sink::watch::health::{Health, Readiness};
-use crate::sink::watch::watch::Watch;
+use crate::sink::watch::watcher::Watch;
 use crate::time::micros;
 
 /// Times are seconds since 1970-01-01 UTC, or durations in seconds.
@@ -71,10 +71,10 @@ impl Watch {
     pub(crate) fn observation(&self, limit: Duration) -> Observation {
         let sink = &self.sink;
         let (config, engine) = (&sink.0.config, &sink.0.engine);
-        let (status, measures) = (&engine.status, &engine.status.measures);
+        let measures = &engine.status.measures;
         let (stats, health) = (sink.stats(), sink.health(limit));
         let words = sink.words(health.why.is_some());
-        let recent = status.recent.get();
+        let recent = engine.status.recent.get();
         Observation {
             stream: config.stream.id.clone().filter(|_| config.has_stream()),
             table: config.destination.table.clone(),

@@ -63,7 +63,7 @@ const row = (...cells) => text("tr", cells);
 const plots = {
   rate: new Plot("plot-rate", "Events per second", ["in", "out"], linear, rate),
   lag: new Plot("plot-lag", "Lag", ["pending events"], linear, count),
-  latency: new Plot("plot-latency", "Latency", ["p50", "p99"], logarithmic, (ms) => duration(ms / 1000)),
+  latency: new Plot("plot-latency", "Latency", ["p50", "p99"], logarithmic, latency),
 };
 
 function showWords(stream) {

@@ -11,6 +11,12 @@ const count = (number) => number.toLocaleString("en", { maximumFractionDigits: 0
 /** A rate: with a digit after the point where that says something. */
 const rate = (number) => number.toLocaleString("en", { maximumFractionDigits: number < 10 ? 1 : 0 });
 
+/** A latency in milliseconds: in seconds from one on. */
+function latency(ms) {
+  const [number, unit] = ms < 1000 ? [ms, "ms"] : [ms / 1000, "s"];
+  return `${number.toLocaleString("en", { maximumSignificantDigits: 3 })} ${unit}`;
+}
+
 /** A duration in seconds, for people. */
 function duration(seconds) {
   if (seconds < 1) return `${(seconds * 1000).toLocaleString("en", { maximumSignificantDigits: 3 })} ms`;
@@ -33,9 +39,8 @@ function linear(values) {
 function logarithmic(values) {
   const seen = values.filter((value) => value > 0);
   const lowest = seen.length ? Math.floor(Math.log10(Math.min(...seen))) : 0;
-  const top = Math.max(lowest + 1, seen.length ? Math.ceil(Math.log10(Math.max(...seen))) : 1);
-  const step = Math.ceil((top - lowest) / 4);
-  const highest = lowest + step * Math.ceil((top - lowest) / step);
+  const highest = Math.max(lowest + 1, seen.length ? Math.ceil(Math.log10(Math.max(...seen))) : 1);
+  const step = Math.ceil((highest - lowest) / 5);
   const ticks = [];
   for (let power = lowest; power <= highest; power += step) ticks.push(10 ** power);
   return { at: (value) => Math.max(0, Math.log10(value) - lowest) / (highest - lowest), ticks };
