@@ -95,6 +95,23 @@ fn a_dead_letter_is_marked_with_its_append_or_not_at_all() {
     assert_eq!(spool.replay(&[], 9, false, None).unwrap_err().kind(), ErrorKind::State);
 }
 
+/// They may be selected, so that one of them would be skipped.
+#[test]
+fn none_expires_while_a_replay_is_requested_or_going_on() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("spool.db");
+    let spool = spool_with_dead_letters(&path, 3, 1);
+    Requests::open(&config(&path)).unwrap().place(&Selection::All, false).unwrap();
+    assert_eq!(spool.expire(0, i64::MAX).unwrap(), Expired::Busy);
+    Connection::open(&path).unwrap().execute("UPDATE replay_requests SET done_at = 1", []).unwrap();
+    let replay = spool.begin_replay();
+    assert_eq!(spool.expire(0, i64::MAX).unwrap(), Expired::Busy);
+    drop(replay);
+    assert_eq!(spool.dead_letters(0, 9).unwrap().len(), 3);
+    assert_eq!(spool.expire(0, i64::MAX).unwrap(), Expired::Page { deleted: 3, next: None });
+    assert_eq!(spool.dead_letters(0, 9).unwrap().len(), 0);
+}
+
 fn only_unseen() -> crate::report::purge::PurgeFilter {
     crate::report::purge::PurgeFilter { unseen: true, ..Default::default() }
 }
