@@ -306,6 +306,21 @@ public:
             [&](cxsink_buffer **out, cxsink_error **err) { return cxsink_config_get(get(), detail::c_text(key), out, err); });
     }
 
+    /** The names of the streams, as a JSON array; empty for a configuration of one stream, without a name. */
+    std::string stream_names() const
+    {
+        return detail::text(
+            [&](cxsink_buffer **out, cxsink_error **err) { return cxsink_config_stream_names(get(), out, err); });
+    }
+
+    /** The configuration of one of several streams, for a sink of its own; it logs to the same function. */
+    Config for_stream(const std::string &name) const
+    {
+        return Config(detail::made<cxsink_config>([&](cxsink_config **out, cxsink_error **err) {
+            return cxsink_config_for_stream(get(), detail::c_text(name), out, err);
+        }));
+    }
+
     void validate() const
     {
         detail::checked([&](cxsink_error **err) { return cxsink_config_validate(get(), err); });
@@ -334,6 +349,8 @@ public:
     cxsink_config *get() const noexcept { return handle_.get(); }
 
 private:
+    explicit Config(cxsink_config *handle) : handle_(handle) {}
+
     detail::Handle<cxsink_config, cxsink_config_free> handle_;
 };
 
@@ -622,6 +639,19 @@ private:
 inline Sink::NoticeRange Sink::notices()
 {
     return NoticeRange(*this);
+}
+
+/** The metrics of several sinks in one text, with the label stream. */
+inline std::string metrics_of(const std::vector<const Sink *> &sinks)
+{
+    std::vector<const cxsink_sink *> handles;
+    for (const Sink *sink : sinks) {
+        handles.push_back(sink->get());
+    }
+    static const cxsink_sink *const none = nullptr;
+    return detail::text([&](cxsink_buffer **out, cxsink_error **err) {
+        return cxsink_metrics_of(handles.empty() ? &none : handles.data(), handles.size(), out, err);
+    });
 }
 
 /** The dead letters of a spool file, without a sink. */

@@ -96,7 +96,7 @@ pub use error::{Error, ErrorKind, Result, Violation};
 pub use report::notice::{Notice, Poll};
 #[doc(inline)]
 pub use report::stats::{self, State, Stats};
-pub use sink::{Notices, Sink, Validator, renew_spool, validate};
+pub use sink::{Notices, Sink, Validator, metrics_of, renew_spool, validate};
 #[doc(inline)]
 pub use sink::{connections, dead_letters, table};
 pub use table::init_db;

@@ -28,7 +28,7 @@ from cxsink._dead_letters import DeadLetter, DeadLetters, Fate, PurgeReport, Rep
 from cxsink._events import Event
 from cxsink._notices import ErrorNotice, Notice, RejectedNotice, StateNotice, StatsNotice, StoredNotice
 from cxsink._simulator import Simulator, SimulatorReport
-from cxsink._sink import Sink
+from cxsink._sink import Sink, metrics_of
 from cxsink._stats import Latency, State, Stats
 from cxsink._table import FirstRows, init_db, init_db_sql, peek, renew_spool
 from cxsink._validation import Validator, validate
@@ -98,6 +98,7 @@ __all__ = [
     "gaps",
     "init_db",
     "init_db_sql",
+    "metrics_of",
     "peek",
     "renew_spool",
     "replay",

@@ -28,6 +28,9 @@ class Config:
         path: A TOML file. Without ``config`` and ``path``, the environment alone.
         options: Keys and values that override all others: ``spool__path=…``, as in the environment, or ``spool={"path": …}``.
 
+    Several streams, each with what it has of its own, are ``{"streams": {"sales": {"id": …, "destination": {"table": …}}}}``, or
+    ``streams__sales__id=…``; ``for_stream`` gives the configuration of each.
+
     The order, each overriding the one before: the file, ``.env`` in the working directory, the environment, ``config``, ``options``.
 
     Values are text (``"30s"``, ``"64MiB"``), or: ``timedelta`` for durations, ``int`` for numbers and for sizes in bytes,
@@ -65,7 +68,7 @@ class Config:
         path: StrPath | None = None,
         **options: ConfigValue,
     ) -> None:
-        over = [(key.replace("__", ".", 1), value) for key, value in options.items()]
+        over = [(_dotted(key), value) for key, value in options.items()]
         if isinstance(config, Config):
             if path is not None:
                 raise TypeError("a Config already contains its file: pass path when it is made")
@@ -92,7 +95,7 @@ class Config:
         return value
 
     def __contains__(self, key: object) -> bool:
-        return key in self.keys()
+        return isinstance(key, str) and (key in self.keys() or self._native.get(key) is not None)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.keys())
@@ -109,8 +112,37 @@ class Config:
         """
         return _cxsink.Config.keys()
 
+    @property
+    def stream_names(self) -> list[str]:
+        """The names of the streams, in the order in which the configuration names them.
+
+        Empty for a configuration of one stream, without a name.
+
+        >>> Config({"streams": {"sales": {"id": "s-1"}, "support": {"id": "s-2"}}}).stream_names
+        ['sales', 'support']
+        """
+        return self._native.stream_names()
+
+    def for_stream(self, name: str) -> Config:
+        """The configuration of one of several streams, for a sink of its own.
+
+        It is the whole one, with what the stream has of its own in its place. ``stream.name`` is the name, and ``spool.path`` gets the name
+        before its extension, unless the stream has one of its own. Sinks of the streams of one configuration share a token where the
+        sections ``oauth``, ``tls`` and ``proxy`` are equal.
+
+        Raises:
+            ConfigError: There is no stream of this name. The message names the nearest.
+
+        >>> config = Config({"oauth.client_id": "id", "streams": {"sales": {"id": "s-1", "destination": {"table": "sales_events"}}}})
+        >>> config.for_stream("sales")["destination.table"], config.for_stream("sales")["spool.path"]
+        ('sales_events', 'cxsink-spool-sales.db')
+        """
+        own = object.__new__(Config)
+        own._native = self._native.for_stream(name)
+        return own
+
     def validate(self) -> None:
-        """Checks the configuration as a whole, as opening a sink does.
+        """Checks the configuration as a whole, as opening a sink does; of several streams each.
 
         Raises:
             ConfigError: The message names the key.
@@ -121,8 +153,11 @@ class Config:
 
     def __repr__(self) -> str:
         defaults = _cxsink.Config(None, False, [])
-        shown = ((key, self._native.get(key)) for key in sorted(self.keys()))
-        return f"Config({', '.join(f'{key}={value!r}' for key, value in shown if value != defaults.get(key))})"
+        values = ((key, self._native.get(key)) for key in sorted(self.keys()))
+        shown = [f"{key}={value!r}" for key, value in values if value != defaults.get(key)]
+        if self.stream_names:
+            shown.append(f"streams={self.stream_names!r}")
+        return f"Config({', '.join(shown)})"
 
     def __reduce__(self) -> tuple[Any, ...]:
         raise TypeError("pickling a Config: it may hold secrets; pass its file or its values to the other process instead")
@@ -145,10 +180,30 @@ def _settings(items: Iterable[tuple[str, ConfigValue]]) -> list[tuple[str, str]]
 def _flat(items: Iterable[tuple[str, ConfigValue]]) -> Iterator[tuple[str, ConfigValue]]:
     """``section.key`` for each key of a nested section."""
     for name, value in items:
-        if "." not in name and isinstance(value, Mapping):
+        if name == "streams" and isinstance(value, Mapping):
+            for stream, own in value.items():
+                if not isinstance(own, Mapping):
+                    raise ConfigError(f"streams.{stream} is a stream: give its keys as a mapping")
+                yield from _flat_stream(f"streams.{stream}", own)
+        elif "." not in name and isinstance(value, Mapping):
             yield from ((f"{name}.{key}", below) for key, below in value.items())
         else:
             yield name, value
+
+
+def _flat_stream(stream: str, own: Mapping[str, ConfigValue]) -> Iterator[tuple[str, ConfigValue]]:
+    """``streams.NAME.key`` and ``streams.NAME.section.key``. A mapping may be a section, or the value of a key."""
+    for name, value in own.items():
+        key = f"{stream}.{name}"
+        if isinstance(value, Mapping) and not _cxsink.Config.is_key(key):
+            yield from ((f"{key}.{below}", of_below) for below, of_below in value.items())
+        else:
+            yield key, value
+
+
+def _dotted(option: str) -> str:
+    """The key of an option: ``spool__path``, ``streams__sales__destination__table``."""
+    return option.replace("__", ".", 3 if option.startswith("streams__") else 1)
 
 
 def _text(key: str, value: ConfigValue) -> str:

@@ -373,3 +373,15 @@ def _close_all() -> None:
         sink.stop()
     for sink in running:
         sink._close_after_exception(1.0)
+
+
+def metrics_of(sinks: Iterable[Sink]) -> str:
+    """The metrics of several sinks in one text, as ``Sink.metrics``: each metric once, with the label ``stream``.
+
+    The label is the ``stream.name`` of the sink.
+
+    >>> with Sink(settings, stream__name="sales") as sales:
+    ...     'cxsink_spool_events{stream="sales"} 0' in metrics_of([sales]).splitlines()
+    True
+    """
+    return _cxsink.metrics_of([sink._native for sink in sinks])

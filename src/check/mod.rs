@@ -8,6 +8,7 @@ mod schema_fit;
 mod source;
 mod spool;
 mod steps;
+mod streams;
 
 pub use run::check;
 pub use steps::{CheckArea, CheckReport, CheckStatus, CheckStep};

@@ -5,7 +5,7 @@ use std::sync::mpsc::{self, Sender};
 use std::time::Duration;
 
 use super::steps::{CheckArea, CheckReport, CheckStep, Steps, failed};
-use super::{destination, source, spool};
+use super::{destination, source, spool, streams};
 use crate::config::Config;
 use crate::destination::Destination;
 use crate::error::{Error, ErrorKind, Result};
@@ -18,6 +18,9 @@ use crate::threads::stop_signal::StopSignal;
 
 /// Tries a deployment step by step, for real: the configuration and the schema in any case, and these areas. `on_step` is called on
 /// the caller's thread after each step.
+///
+/// Of a configuration of several streams it tries what they do to each other; then [`Config::for_stream`] gives the configuration of each,
+/// which is tried for itself.
 ///
 /// It leaves no trace: no row, and no file that did not exist before. Blocks; a step takes no longer than the timeouts of the
 /// configuration.
@@ -67,6 +70,9 @@ impl Sink {
 fn check_all(config: &Config, areas: &[CheckArea], reports: &Sender<CheckStep>) {
     let wanted = |area| areas.contains(&area);
     let needs_stream = wanted(CheckArea::Oauth) || wanted(CheckArea::Stream);
+    if !config.stream_names().is_empty() {
+        return streams::check(config, reports);
+    }
     let parts = Steps::new(&["configuration"], reports).step("configuration", || configuration(config, needs_stream));
     let Some(Parts { mut destination, mut probe }) = parts else { return };
     let schema = Steps::new(&["schema"], reports).step("schema", || schema(config));

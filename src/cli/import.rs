@@ -23,7 +23,7 @@ const READ_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// `is_export`: the file is an export of dead letters.
 pub(super) fn import(settings: &Settings, file: &Path, is_export: bool) -> Result<ExitCode> {
-    let mut config = settings.load()?;
+    let mut config = settings.load_one()?;
     // Only the file is read: the stream belongs to another process.
     let event_bytes_max = config.stream.event_bytes_max;
     (config.oauth, config.stream) = Default::default();

@@ -1,8 +1,8 @@
 //! The log on the standard error stream: a line for people, or a JSON object for machines.
 
 use std::io::Write as _;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use indicatif::MultiProgress;
 use log::{Level, LevelFilter, Log, Metadata, Record};
@@ -10,6 +10,7 @@ use log::{Level, LevelFilter, Log, Metadata, Record};
 use super::format::{Tone, shows_colours, toned};
 use crate::config::{LogConfig, LogFormat, LogLevel};
 use crate::error::foreign_text::{MESSAGE_CHARS_MAX, one_line};
+use crate::threads::spawn::{EnteredScope, LogScope};
 use crate::threads::sync;
 use crate::time::clock::{Clock, SystemClock};
 
@@ -17,6 +18,38 @@ use crate::time::clock::{Clock, SystemClock};
 const LINE_CHARS_MAX: usize = 3 * MESSAGE_CHARS_MAX;
 
 struct Logger;
+
+/// The name of a stream, for the log lines of its threads.
+#[derive(Debug, Clone)]
+pub(super) struct StreamName(Arc<str>);
+
+impl StreamName {
+    pub(super) fn new(name: &str) -> Self {
+        Self(name.into())
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Log lines of this thread, and of the threads that it starts, carry the name until the guard is dropped.
+    pub(super) fn enter(&self) -> EnteredScope {
+        LogScope::new(Arc::new(self.clone())).enter()
+    }
+}
+
+/// The name that every line has, where the whole command is for one stream.
+static NAME_OF_ALL: OnceLock<StreamName> = OnceLock::new();
+
+/// Every line carries this name from now on.
+pub(super) fn name_all(name: &StreamName) {
+    let _ = NAME_OF_ALL.set(name.clone());
+}
+
+/// The stream whose thread this is.
+pub(super) fn stream_name() -> Option<StreamName> {
+    LogScope::current().and_then(|scope| scope.value::<StreamName>().cloned()).or_else(|| NAME_OF_ALL.get().cloned())
+}
 
 /// Whether the log, and everything else on the standard error stream, is JSON.
 static IS_JSON: AtomicBool = AtomicBool::new(false);
@@ -36,12 +69,21 @@ pub(super) fn is_json() -> bool {
 
 /// A line of a JSON log.
 pub(super) fn json_line(level: Level, target: &str, message: &str) -> serde_json::Value {
-    serde_json::json!({
+    let mut line = serde_json::json!({
         "time": now(),
         "level": level.as_str().to_ascii_lowercase(),
         "target": target,
         "message": message,
-    })
+    });
+    if let Some(name) = stream_name() {
+        line["stream"] = name.as_str().into();
+    }
+    line
+}
+
+/// The stream whose thread this is, in front of a line for people.
+pub(super) fn prefix() -> String {
+    stream_name().map_or_else(String::new, |name| format!("{}: ", name.as_str()))
 }
 
 fn now() -> String {
@@ -90,7 +132,7 @@ impl Log for Logger {
                 _ => None,
             };
             let level = format!("{:<5}", record.level());
-            format!("{} {} {message}", now(), toned(&level, tone, shows_colours(&std::io::stderr())))
+            format!("{} {} {}{message}", now(), toned(&level, tone, shows_colours(&std::io::stderr())), prefix())
         };
         let print = || {
             // A reader that has gone away is not a reason to end.

@@ -17,9 +17,9 @@ mod live;
 mod logging;
 mod peek_stream;
 mod print;
-mod replay;
 mod run;
 mod signals;
+mod streams;
 mod validate;
 
 pub use self::command::main;

@@ -71,7 +71,7 @@ pub(super) fn report(error: &Error) {
         return;
     }
     let name = toned("cxsink:", Some(Tone::Bad), shows_colours(&io::stderr()));
-    print_err!("{name} {error}");
+    print_err!("{name} {}{error}", logging::prefix());
     if let Some(hint) = error.hint() {
         print_err!("        {hint}");
     }

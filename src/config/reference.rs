@@ -180,6 +180,43 @@ a comma or an equals sign, and sources that are lists or tables, as an inline TO
 `[\"a,b\"]`.
 ";
 
+const STREAMS: &str = "
+## `[streams.NAME]`
+
+Several streams in one process ([scale.md](scale.md)). Each section is a stream: a sink of its own, with a spool of its own. It has what the rest of
+the configuration says, and in its place what is its own: the keys of `[stream]` directly below the name, those of other sections below
+their name.
+
+```toml
+[oauth]                        # for all streams
+client_id = \"id\"
+
+[destination]
+url = \"postgresql://cxsink@db/cx\"
+
+[streams.sales]
+id = \"0b5c…\"                  # stream.id
+destination.table = \"sales_events\"
+
+[streams.support]
+id = \"7d1f…\"
+
+[streams.support.destination]
+table = \"support_events\"
+```
+
+- **Names** have lower-case letters and digits, with a single `-` or `_` between them, 63 characters at most. The name is `stream.name`.
+- **Variables** are `CXSINK_STREAMS__SALES__ID` and `CXSINK_STREAMS__SALES__DESTINATION__TABLE`, with `-` written as `_`. If the TOML file has streams,
+  a variable must name one of them. In a program: `config.set(\"streams.sales.destination.table\", \"…\")`.
+- **Order**: what a stream has of its own counts, whichever layer says it, and whatever a later layer says for all streams. An empty value takes a key
+  away that is set for all.
+- **`spool.path`** gets the name before its extension, `cxsink-spool-sales.db`, unless the stream has a path of its own.
+- **Lists and tables** of a stream replace those of the rest, they do not add to them.
+- **Of two keys that exclude each other**, such as `oauth.client_secret` and `oauth.client_secret_file`, a stream's own one replaces the other one.
+- **`[http]` and `[log]`** are for the whole process.
+- **Tokens** are shared by the streams whose `[oauth]`, `[tls]` and `[proxy]` are equal: one request for all of them.
+";
+
 /// The text of docs/configuration.md.
 pub fn reference() -> String {
     let mut text = String::from(HEAD);
@@ -214,5 +251,6 @@ fn write(text: &mut String) -> std::fmt::Result {
             _ => {}
         }
     }
+    text.push_str(STREAMS);
     Ok(())
 }

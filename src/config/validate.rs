@@ -1,5 +1,7 @@
 //! The checks before a sink opens: each value by itself, because a program can set the plain data, and all values together.
 
+use std::path::{Path, PathBuf};
+
 use crate::config::Secret;
 use crate::config::columns::{FromEvent, MappingSource};
 use crate::config::database::url::sqlite_path;
@@ -8,12 +10,49 @@ use crate::config::sections::{Config, DestinationConfig, MappingConfig, SchemaCo
 use crate::error::{Error, Result};
 
 impl Config {
-    /// Checks that the configuration is complete and consistent. Opening a sink does this first.
+    /// Checks that the configuration is complete and consistent. Opening a sink does this first. Of several streams it checks each, and
+    /// that no two have the same spool.
     ///
     /// # Errors
     /// `Config`, naming the key: a value is missing or out of range, two values contradict each other, or credentials would be
     /// sent unencrypted to another machine.
     pub fn validate(&self) -> Result<()> {
+        if self.streams.is_empty() { self.validate_one() } else { self.validate_streams() }
+    }
+
+    fn validate_streams(&self) -> Result<()> {
+        for name in self.stream_names() {
+            let stream = self.for_stream(name)?;
+            stream.validate_one().map_err(|error| error.while_doing(format_args!("streams.{name}")))?;
+        }
+        self.validate_spools()
+    }
+
+    /// Checks that no two streams have the same spool.
+    ///
+    /// # Errors
+    /// `Config`, naming both.
+    pub(crate) fn validate_spools(&self) -> Result<()> {
+        let mut files: Vec<(PathBuf, &str)> = Vec::new();
+        for name in self.stream_names() {
+            let path = self.for_stream(name)?.spool.path;
+            if path == Path::new(":memory:") {
+                continue;
+            }
+            let path = std::path::absolute(&path).unwrap_or(path);
+            if let Some((_, other)) = files.iter().find(|(used, _)| *used == path) {
+                let path = path.display();
+                return Err(Error::config(format!(
+                    "streams.{other} and streams.{name} have the same spool.path: {path}"
+                ))
+                .with_hint("leave spool.path out, and each stream gets a file with its name; or set one for each"));
+            }
+            files.push((path, name));
+        }
+        Ok(())
+    }
+
+    fn validate_one(&self) -> Result<()> {
         self.validate_source_settings()?;
         self.validate_destination()?;
         self.redact.iter().try_for_each(|rule| rule.key().map(drop))?;
@@ -32,7 +71,7 @@ impl Config {
     /// As [`Config::validate`], and `Config` without a stream.
     #[cfg(feature = "cli")]
     pub(crate) fn validate_source(&self) -> Result<()> {
-        if !self.has_stream() {
+        if !self.of_one_stream()?.has_stream() {
             return Err(Error::config("no stream is configured").with_hint(
                 "set stream.url, or stream.id (CXONE_STREAM_ID), CXONE_CLIENT_ID and CXONE_CLIENT_SECRET; docs/streams.md has examples",
             ));

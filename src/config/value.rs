@@ -41,6 +41,7 @@ impl From<&str> for Secret {
 }
 
 /// A value of any key.
+#[derive(Clone)]
 pub(super) enum Value {
     Text(String),
     Secret(Secret),

@@ -27,7 +27,7 @@ impl EventRules {
     /// # Errors
     /// `Config`: the schema, or a key of a redaction, cannot be used.
     pub(crate) fn from_config(config: &Config) -> Result<Self> {
-        let schema = Arc::new(Schema::load(&config.schema, config.stream.event_bytes_max)?);
+        let schema = Arc::new(Schema::load(&config.of_one_stream()?.schema, config.stream.event_bytes_max)?);
         Ok(Self {
             current: CurrentSchema::new(&schema),
             schema,

@@ -109,6 +109,19 @@ macro_rules! statistics {
                 }
             }
 
+            /// The counters of several sinks together; `pending_bytes` too, and nothing else.
+            #[cfg(feature = "cli")]
+            pub(crate) fn sum(all: impl IntoIterator<Item = Self>) -> Self {
+                all.into_iter().fold(Self::default(), |sum, one| Self {
+                    $($accepted: sum.$accepted + one.$accepted,)+
+                    $($done: sum.$done + one.$done,)+
+                    $($waiting: sum.$waiting + one.$waiting,)+
+                    $($other: sum.$other + one.$other,)+
+                    pending_bytes: sum.pending_bytes + one.pending_bytes,
+                    ..sum
+                })
+            }
+
             /// Whether every accepted event has an outcome or is pending. True whenever no batch is in progress.
             pub fn is_balanced(&self) -> bool {
                 let accepted = [$(self.$accepted),+];

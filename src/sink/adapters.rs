@@ -26,10 +26,12 @@ impl Parts {
     pub(super) fn from_config(config: &Config, status: &Arc<Status>) -> Result<Self> {
         let source = if config.has_stream() {
             let counted = Arc::clone(status);
-            let observer: Observer = Arc::new(move |event| {
-                let SourceEvent::TokenFetched { renewal, expires_at } = event;
-                counted.counters.add(Counter::TokenRenewals, u64::from(renewal));
-                counted.measures.note_token(expires_at);
+            let observer: Observer = Arc::new(move |event| match event {
+                SourceEvent::TokenFetched { renewal, expires_at } => {
+                    counted.counters.add(Counter::TokenRenewals, u64::from(renewal));
+                    counted.measures.note_token(expires_at);
+                }
+                SourceEvent::TokenShared { expires_at } => counted.measures.note_token(expires_at),
             });
             let source =
                 WebsocketSource::new(config, status.end_of_reading.clone(), Arc::clone(&status.clock), observer)?;
@@ -77,7 +79,7 @@ pub(crate) fn open_peek(config: &Config, stop: StopSignal) -> Result<Box<dyn cra
 
 /// The destination that `destination.url` names.
 pub(crate) fn open_destination(config: &Config, abort: StopSignal) -> Result<Box<dyn Destination>> {
-    let url = config.destination.url()?;
+    let url = config.of_one_stream()?.destination.url()?;
     match url.split_once(':') {
         Some(("sqlite", path)) => {
             Ok(Box::new(crate::destination::sqlite::SqliteDestination::new(path, &config.destination, abort)?))

@@ -63,7 +63,7 @@ impl Sink {
     /// [`Config`](crate::ErrorKind::Config) for a bad configuration or schema, [`Spool`](crate::ErrorKind::Spool) for a spool that cannot
     /// be used.
     pub fn open(config: &Config) -> Result<Self> {
-        config.validate()?;
+        config.of_one_stream()?.validate()?;
         let rules = EventRules::from_config(config)?;
         let spool = Spool::open(config)?;
         Ok(Self(Arc::new(Handle {

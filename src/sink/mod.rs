@@ -30,7 +30,10 @@ pub(crate) use adapters::{open_destination, open_probe};
 pub use handle::{Notices, Sink};
 #[cfg(feature = "cli")]
 pub(crate) use lines::{Lines, Next};
+#[cfg(feature = "cli")]
+pub(crate) use metrics::metrics_as;
+pub use metrics::metrics_of;
 pub use renew::renew_spool;
 pub use validator::{Validator, validate};
 #[cfg(feature = "cli")]
-pub(crate) use watch::{Observation, Watch};
+pub(crate) use watch::Watch;

@@ -6,12 +6,16 @@ use crate::rows::schema::Schema;
 use crate::sink::Sink;
 
 impl Sink {
-    /// Validates by this schema from now on.
+    /// The schema of this configuration, for [`replace_schema`](Self::replace_schema).
     ///
     /// # Errors
-    /// [`Config`](crate::ErrorKind::Config) for a schema that cannot be used; the one before applies on.
-    pub(crate) fn reload_schema(&self, config: &Config) -> Result<()> {
-        self.0.engine.rules.replace_schema(Schema::load(&config.schema, config.stream.event_bytes_max)?);
-        Ok(())
+    /// [`Config`](crate::ErrorKind::Config) for a schema that cannot be used.
+    pub(crate) fn load_schema(config: &Config) -> Result<Schema> {
+        Schema::load(&config.schema, config.stream.event_bytes_max)
+    }
+
+    /// Validates by this schema from now on.
+    pub(crate) fn replace_schema(&self, schema: Schema) {
+        self.0.engine.rules.replace_schema(schema);
     }
 }

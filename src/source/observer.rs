@@ -11,6 +11,11 @@ pub(crate) enum SourceEvent {
         /// When it expires, in microseconds since 1970-01-01 UTC.
         expires_at: i64,
     },
+    /// This sink uses a token that another one has fetched.
+    TokenShared {
+        /// When it expires, in microseconds since 1970-01-01 UTC.
+        expires_at: i64,
+    },
 }
 
 /// Runs on the thread that calls the source: it must be short and must not block.

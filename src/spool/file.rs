@@ -51,7 +51,7 @@ pub(super) struct SpoolFile {
 
 impl SpoolFile {
     pub(super) fn open(config: &Config) -> Result<Self> {
-        let path = config.spool.path.as_path();
+        let path = config.of_one_stream()?.spool.path.as_path();
         // Resolved once: the process may change its directory later.
         let (path, lock) = if sqlite::is_in_memory(path) {
             (path.to_owned(), None)

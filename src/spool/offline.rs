@@ -61,7 +61,7 @@ const RETRY_INTERVAL: Duration = Duration::from_millis(20);
 
 impl Offline {
     pub(super) fn open(config: &Config) -> Result<Self> {
-        let path = &resolve(&config.spool.path);
+        let path = &resolve(&config.of_one_stream()?.spool.path);
         if !path.exists() {
             return Err(Error::spool(format!("opening the spool {}: there is no such file", path.display()))
                 .with_hint("set spool.path to the spool of the sink that you want to look into"));

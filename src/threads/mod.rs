@@ -1,6 +1,7 @@
-//! Threads: spawning, locks, the stop signal, the pulse of a loop.
+//! Threads: spawning, locks, the stop signal, the pulse of a loop, what sinks share.
 
 pub(crate) mod pulse;
+pub(crate) mod shared;
 pub(crate) mod spawn;
 pub(crate) mod stop_signal;
 pub(crate) mod sync;

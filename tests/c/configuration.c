@@ -15,7 +15,7 @@ static bool value_is(const cxsink_config *config, const char *key, const char *e
 int main(int argc, char **argv)
 {
     cxsink_error *err = NULL;
-    cxsink_config *config = cxsink_config_new();
+    cxsink_config *config = cxsink_config_new(), *own = NULL;
     cxsink_buffer *buffer = NULL;
     cxsink_sink *sink = NULL;
     char path[4096];
@@ -53,6 +53,31 @@ int main(int argc, char **argv)
     CHECK(!value_is(config, "batch.events_max", "123") && value_is(config, "batch.bytes_max", "2MiB"));
     setenv("CXSINK_BATCH__BYTE_MAX", "2MiB", 1);
     CHECK_STATUS(cxsink_config_load_env(config, &err), CXSINK_STATUS_CONFIG);
+
+    unsetenv("CXSINK_BATCH__BYTE_MAX");
+    set(config, "streams.sales.id", "s-1");
+    set(config, "streams.sales.destination.table", "sales_events");
+    set(config, "streams.support.id", "s-2");
+    CHECK(cxsink_config_set(config, "streams.sales.destination.tabel", "x", &err) == CXSINK_STATUS_CONFIG);
+    CHECK(strstr(cxsink_error_message(err), "streams.sales.destination.table") != NULL);
+    cxsink_error_free(&err);
+    CHECK(value_is(config, "streams.sales.id", "s-1") && value_is(config, "streams.sales.spool.path", NULL));
+    CHECK_STATUS(cxsink_config_stream_names(config, &buffer, &err), CXSINK_STATUS_OK);
+    CHECK(strcmp(cxsink_buffer_data(buffer, NULL), "[\"sales\",\"support\"]") == 0);
+    cxsink_buffer_free(&buffer);
+    CHECK_STATUS(cxsink_config_for_stream(config, "sales", &own, &err), CXSINK_STATUS_OK);
+    CHECK(value_is(own, "destination.table", "sales_events") && value_is(own, "stream.name", "sales"));
+    CHECK(value_is(own, "spool.path", "cxsink-spool-sales.db"));
+    CHECK_STATUS(cxsink_config_stream_names(own, &buffer, &err), CXSINK_STATUS_OK);
+    CHECK(strcmp(cxsink_buffer_data(buffer, NULL), "[]") == 0);
+    cxsink_buffer_free(&buffer);
+    cxsink_config_free(&own);
+    CHECK(cxsink_config_for_stream(config, "sale", &own, &err) == CXSINK_STATUS_CONFIG && own == NULL);
+    CHECK(strstr(cxsink_error_message(err), "\"sales\"") != NULL);
+    cxsink_error_free(&err);
+    /* It is of two streams: a sink is of one. */
+    CHECK_STATUS(cxsink_sink_open(config, &sink, &err), CXSINK_STATUS_CONFIG);
+    CHECK_STATUS(cxsink_config_load_env(config, &err), CXSINK_STATUS_OK);
 
     set(config, "destination.url", "");
     CHECK_STATUS(cxsink_config_validate(config, &err), CXSINK_STATUS_CONFIG);

@@ -156,6 +156,17 @@ static void a_sink_works_and_a_log_function_may_throw(const std::string &folder)
         sink.stop();
         cxone.stop();
     }
+    cxsink::Config whole;
+    whole.set("destination.url", "sqlite::memory:").set("spool.path", ":memory:");
+    whole.set("streams.sales.id", "s-1").set("streams.emea-calls.id", "s-2").set("oauth.client_id", "id");
+    whole.set("oauth.client_secret", "secret");
+    CHECK(whole.stream_names() == R"(["sales","emea-calls"])" && config.stream_names() == "[]");
+    CHECK(whole.for_stream("sales").value("stream.id") == "s-1" && whole.value("streams.sales.id") == "s-1");
+    {
+        const cxsink::Sink sales(whole.for_stream("sales")), calls(whole.for_stream("emea-calls"));
+        CHECK(cxsink::metrics_of({&sales, &calls}).find("cxsink_spool_events{stream=\"emea-calls\"} 0\n") != std::string::npos);
+        CHECK(cxsink::metrics_of({}).empty());
+    }
     const cxsink::CheckReport found = cxsink::check(config, CXSINK_CHECK_FLAG_DESTINATION);
     CHECK(found.is_ok && found.json.find("destination.table") != std::string::npos);
     CHECK(cxsink::peek(config, 2).find("\"columns\"") != std::string::npos);

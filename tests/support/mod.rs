@@ -25,6 +25,7 @@ pub mod proxy;
 pub mod secrets;
 pub mod server;
 pub mod spool;
+pub mod streams;
 pub mod tables;
 pub mod talking_server;
 pub mod tls_bench;

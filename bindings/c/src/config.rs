@@ -68,6 +68,7 @@ pub unsafe extern "C" fn cxsink_config_free(config: *mut *mut ConfigHandle) {
 
 /// Sets a key, for example "spool.bytes_max" to "1GiB". Durations are written as "500ms" or "30s", sizes as "64MiB",
 /// switches as "true", lists and tables as inline TOML. An empty value removes an optional one. After an error nothing has changed.
+/// "streams.NAME.KEY" sets what one of several streams has of its own, for example "streams.sales.destination.table".
 ///
 /// Ownership: key and value are copied. Blocks: never. Threads: one at a time for a configuration.
 /// Errors: CONFIG for an unknown key, with the nearest known one, or a bad value; INVALID_ARGUMENT.
@@ -107,7 +108,7 @@ pub unsafe extern "C" fn cxsink_config_get(
             call.required(&out)?;
             let configured = Configured::get(call, config)?;
             let key = call.text(key, "key")?;
-            if !config::keys().any(|known| known == key) {
+            if !config::is_key(key) {
                 return Err(call.invalid("the key is unknown").with_hint("list all keys with cxsink_config_keys"));
             }
             if let Some(value) = configured.config.get(key) {
@@ -184,6 +185,58 @@ pub unsafe extern "C" fn cxsink_config_validate(config: *const ConfigHandle, err
     unsafe {
         call("cxsink_config_validate", err, |call| {
             Configured::get(call, config)?.config.validate()?;
+            Ok(Status::Ok)
+        })
+    }
+}
+
+/// The names of the streams, as a JSON array of texts in the order in which the configuration names them: ["sales", ...]. Empty for a
+/// configuration of one stream, without a name.
+///
+/// Ownership: `*out` is yours; free it by `cxsink_buffer_free`. Blocks: never. Threads: one at a time for a
+/// configuration. Errors: INVALID_ARGUMENT.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cxsink_config_stream_names(
+    config: *const ConfigHandle,
+    out: *mut *mut BufferHandle,
+    err: *mut *mut ErrorHandle,
+) -> Status {
+    // SAFETY: as the caller promises.
+    unsafe {
+        let mut out = Out::new(out);
+        call("cxsink_config_stream_names", err, |call| {
+            call.required(&out)?;
+            // Names consist of lower-case letters, digits, `-` and `_`: nothing to escape.
+            let names = Configured::get(call, config)?.config.stream_names();
+            out.put(BufferHandle::array(&names, |name| format!("\"{name}\"")));
+            Ok(Status::Ok)
+        })
+    }
+}
+
+/// The configuration of one of several streams, for a sink of its own: the whole one, with what the stream has of its own in its place,
+/// and with the same log callback. "stream.name" is the name, and "spool.path" gets the name before its extension, unless the stream has
+/// one of its own.
+///
+/// Sinks of the streams of one configuration share a token where the sections [oauth], [tls] and [proxy] are equal.
+///
+/// Ownership: name is copied; `*out` is yours; free it by `cxsink_config_free`. Blocks: never. Threads: one at a time for a
+/// configuration. Errors: CONFIG for an unknown name, with the nearest known one; INVALID_ARGUMENT.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cxsink_config_for_stream(
+    config: *const ConfigHandle,
+    name: *const c_char,
+    out: *mut *mut ConfigHandle,
+    err: *mut *mut ErrorHandle,
+) -> Status {
+    // SAFETY: as the caller promises.
+    unsafe {
+        let mut out = Out::new(out);
+        call("cxsink_config_for_stream", err, |call| {
+            call.required(&out)?;
+            let configured = Configured::get(call, config)?;
+            let own = configured.config.for_stream(call.text(name, "name")?)?;
+            out.put(ConfigHandle { config: own, logger: configured.handle.logger() });
             Ok(Status::Ok)
         })
     }

@@ -372,6 +372,32 @@ pub unsafe extern "C" fn cxsink_sink_metrics(
     }
 }
 
+/// The metrics of several sinks in one text, as `cxsink_sink_metrics`: each metric once, with the label stream, which is the
+/// "stream.name" of its sink.
+///
+/// Ownership: the array is read during the call; `*out` is yours; free it by `cxsink_buffer_free`. Blocks: never. Threads: any.
+/// Errors: FORKED, INVALID_ARGUMENT.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cxsink_metrics_of(
+    sinks: *const *const SinkHandle,
+    count: usize,
+    out: *mut *mut BufferHandle,
+    err: *mut *mut ErrorHandle,
+) -> Status {
+    // SAFETY: as the caller promises.
+    unsafe {
+        let mut out = Out::new(out);
+        call("cxsink_metrics_of", err, |call| {
+            call.required(&out)?;
+            let handles = call.slice(sinks, count, "sinks")?;
+            let sinks: Vec<Sink> =
+                handles.iter().map(|sink| Ok(SinkHandle::get(call, *sink)?.sink.clone())).collect::<Result<_>>()?;
+            out.put(cxsink_core::metrics_of(&sinks).into());
+            Ok(Status::Ok)
+        })
+    }
+}
+
 /// One counter, by its cxsink_counter number; 0 for a number that this library does not know, for NULL, and in a forked
 /// child.
 ///

@@ -179,6 +179,10 @@ fn checks() -> Vec<Check> {
             with_status("cxsink_config_load", |h, err| cxsink_config_load(h.config, c"/dev/null".as_ptr(), err)),
             with_status("cxsink_config_load_env", |h, err| cxsink_config_load_env(h.config, err)),
             with_status("cxsink_config_validate", |h, err| cxsink_config_validate(h.config, err)),
+            with_out("cxsink_config_stream_names", |h, out, err| cxsink_config_stream_names(h.config, out, err)),
+            with_out("cxsink_config_for_stream", |h, out, err| {
+                cxsink_config_for_stream(h.config, c"sales".as_ptr(), out, err)
+            }),
             with_status("cxsink_config_set_log", move |h, err| {
                 cxsink_config_set_log(h.config, 0, None, none(), None, err)
             }),
@@ -200,6 +204,7 @@ fn checks() -> Vec<Check> {
             }),
             with_out("cxsink_sink_stats", |h, out, err| cxsink_sink_stats(h.sink, out, err)),
             with_out("cxsink_sink_metrics", |h, out, err| cxsink_sink_metrics(h.sink, out, err)),
+            with_out("cxsink_metrics_of", |h, out, err| cxsink_metrics_of((&raw const h.sink).cast(), 1, out, err)),
             with_value("cxsink_sink_counter", |h| cxsink_sink_counter(h.sink, 0) == 0),
             with_value("cxsink_sink_state", |h| cxsink_sink_state(h.sink) == SinkState::Closed as u32),
             with_status("cxsink_sink_failure", |h, err| cxsink_sink_failure(h.sink, err)),

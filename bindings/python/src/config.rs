@@ -40,6 +40,22 @@ impl Config {
         self.0.get(key)
     }
 
+    /// Whether there is such a key, also of one of several streams.
+    #[staticmethod]
+    fn is_key(key: &str) -> bool {
+        config::is_key(key)
+    }
+
+    /// The names of the streams.
+    fn stream_names(&self) -> Vec<String> {
+        self.0.stream_names().into_iter().map(str::to_owned).collect()
+    }
+
+    /// The configuration of one of several streams.
+    fn for_stream(&self, py: Python<'_>, name: &str) -> PyResult<Self> {
+        self.0.for_stream(name).map(Self).map_err(|error| exception(py, &error))
+    }
+
     /// Checks the configuration as a whole.
     fn validate(&self, py: Python<'_>) -> PyResult<()> {
         self.0.validate().map_err(|error| exception(py, &error))

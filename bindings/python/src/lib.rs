@@ -52,7 +52,7 @@ mod _cxsink {
     #[pymodule_export]
     use super::simulator::{SimulatedEvents, Simulator};
     #[pymodule_export]
-    use super::sink::{Sink, accounting, counters};
+    use super::sink::{Sink, accounting, counters, metrics_of};
     #[pymodule_export]
     use super::table::{init_db, init_db_sql, peek, renew_spool};
     #[pymodule_export]

@@ -49,6 +49,16 @@ impl Sink {
     }
 }
 
+/// The metrics of several sinks in one text.
+#[pyfunction]
+pub(crate) fn metrics_of(py: Python<'_>, sinks: Vec<Py<Sink>>) -> PyResult<String> {
+    let handle = |sink: &Py<Sink>| sink.get().get(py).map(|(sink, _scope)| sink.clone());
+    let sinks: Vec<cxsink::Sink> = sinks.iter().map(handle).collect::<PyResult<_>>()?;
+    let metrics = py.detach(|| cxsink::metrics_of(&sinks));
+    logs::drain_if_any(py)?;
+    Ok(metrics)
+}
+
 #[pymethods]
 impl Sink {
     /// `logger`: the number of the logger for its records.

@@ -51,6 +51,10 @@ pub(in crate::cli) struct Settings {
     /// of a process; use oauth.client_secret_file, destination.password_file or the environment
     #[arg(short, long = "set", global = true, help_heading = "Global options", value_name = "SECTION.KEY=VALUE")]
     sets: Vec<String>,
+    /// Only this stream, of a configuration with [streams.NAME] sections; may be repeated. Without it, `run`, `check`, `init-db`, `status`,
+    /// `top` and `gaps` are for all streams, and the others need it. --set without streams.NAME then sets a key of this stream
+    #[arg(long = "stream", global = true, help_heading = "Global options", value_name = "NAME")]
+    pub(in crate::cli) streams: Vec<String>,
     /// Log more: -v for log.level=debug, -vv for log.level=trace
     #[arg(short, long, global = true, help_heading = "Global options", action = clap::ArgAction::Count)]
     verbose: u8,
@@ -158,10 +162,30 @@ impl Settings {
                 crate::Error::new(crate::ErrorKind::InvalidArgument, "parsing --set: the value has no `=`")
                     .with_hint("write it as --set section.key=value")
             })?;
+            let names = config.stream_names();
+            // A name that nothing else has is a typing error.
+            if let Some(name) = stream_of(key.trim()).filter(|name| !names.is_empty() && !names.contains(name)) {
+                config.for_stream(name)?;
+            }
             config.set(key.trim(), value.trim())?;
         }
         Ok(())
     }
+
+    /// Applies the options that are not for all streams or for another one to the configuration of one stream, if it was named.
+    pub(in crate::cli) fn apply_to_stream(&self, config: &mut Config) -> Result<()> {
+        if self.streams.is_empty() {
+            return Ok(());
+        }
+        let pairs = self.sets.iter().filter_map(|set| set.split_once('='));
+        let mut own = pairs.filter(|(key, _)| stream_of(key.trim()).is_none());
+        own.try_for_each(|(key, value)| config.set(key.trim(), value.trim()))
+    }
+}
+
+/// The stream in `streams.NAME.KEY`.
+fn stream_of(key: &str) -> Option<&str> {
+    key.strip_prefix("streams.")?.split('.').next()
 }
 
 /// The commands.
@@ -177,6 +201,10 @@ pub(in crate::cli) enum Command {
     /// Asks the running sink at http.listen. Without that, it reads the spool file from outside, which says whether a process has it open,
     /// and what is in it. Exit code 0 if a sink runs and its loops move, 1 if not.
     Status(StatusOptions),
+    /// Show all streams in one table, again each second, until a signal
+    ///
+    /// Asks the running process at http.listen; without that, it reads the spool files from outside, which say what is pending.
+    Top,
     /// Try each step from the stream to the table, with a hint for each problem
     ///
     /// Prints one line for each step: ✓ passed, ! warning, ✗ failed, - skipped. Exit code 1 if a step failed. Leaves no row and no
@@ -281,6 +309,9 @@ pub(in crate::cli) enum Command {
 /// `cxsink run`
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Run {
+    /// Run only this stream, of a configuration with [streams.NAME] sections; may be repeated [default: all]
+    #[arg(long, value_name = "NAME")]
+    pub(in crate::cli) only: Vec<String>,
     /// Time after the first signal to write the spooled events; the next start writes the rest
     #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
     pub(in crate::cli) drain_timeout: Duration,

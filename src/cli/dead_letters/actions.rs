@@ -9,10 +9,9 @@ use std::time::SystemTime;
 use comfy_table::CellAlignment::{Left, Right};
 
 use crate::cli::arguments::DeadLetters as Action;
-use crate::cli::dead_letters::summary;
+use crate::cli::dead_letters::{replay, summary};
 use crate::cli::format::{count, counted, list, utc};
 use crate::cli::print::print_out;
-use crate::cli::replay;
 use crate::dead_letters::{DeadLetter, DeadLetters, PurgeFilter};
 use crate::error::foreign_text::{MESSAGE_CHARS_MAX, NAME_CHARS_MAX, one_line};
 use crate::files::open;

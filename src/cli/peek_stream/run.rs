@@ -20,7 +20,7 @@ use crate::threads::stop_signal::StopSignal;
 use crate::{Config, Error, ErrorKind, Result, Validator};
 
 pub(crate) fn peek_stream(settings: &Settings, options: &PeekStream) -> Result<ExitCode> {
-    let config = settings.load()?;
+    let config = settings.load_one()?;
     // The report has all that the log has at level info.
     if log::max_level() == LevelFilter::Info {
         log::set_max_level(LevelFilter::Warn);

@@ -8,37 +8,45 @@ use crate::cli::arguments::{Run, Settings};
 use crate::cli::follow::{failed, follow, sum_up};
 use crate::cli::run::http::Server;
 use crate::cli::run::notify::Notifier;
-use crate::cli::run::reload::reload;
+use crate::cli::run::reload::Running;
+use crate::cli::run::several;
+use crate::cli::run::sinks::Sinks;
 use crate::cli::signals::{note_hangup, reap_orphans, stop_on_signal};
-use crate::{Error, ErrorKind, Result, Sink, State};
+use crate::cli::streams::{Stream, check_has_stream};
+use crate::config::ConfigOrigin;
+use crate::{Config, Result, Sink, State};
 
 pub(in crate::cli) fn run(settings: &Settings, options: &Run) -> Result<ExitCode> {
-    let (config, origin) = &settings.load_with_origin()?;
-    if !config.has_stream() {
-        return Err(Error::new(ErrorKind::Config, "running the sink: no stream is configured").with_hint(
-            "set CXONE_STREAM_ID, CXONE_CLIENT_ID and CXONE_CLIENT_SECRET, or stream.id, oauth.client_id and \
-             oauth.client_secret; to read a file, use `cxsink import`",
-        ));
+    let (config, origin) = settings.load_with_origin()?;
+    let streams = settings.streams(&config, &options.only)?;
+    match &streams[..] {
+        [Stream { name: None, config }] => run_one(settings, options, config, origin),
+        _ => several::run(settings, options, (&config, origin), streams),
     }
+}
+
+fn run_one(settings: &Settings, options: &Run, config: &Config, origin: ConfigOrigin) -> Result<ExitCode> {
+    check_has_stream(config)?;
     let started = Instant::now();
     let sink = Sink::open(config)?;
     let signals = stop_on_signal(&sink)?;
     let hangup = note_hangup()?;
     reap_orphans()?;
-    let server = Server::start(&sink, config, origin.clone())?;
+    let sinks = Sinks::from(&sink);
+    let server = Server::start(sinks.clone(), config, origin)?;
     settings.announce(config, &format!("the stream {}", config.stream.id.as_deref().unwrap_or_default()));
     sink.start()?;
     let mut notifier = Notifier::new(config.http.hanging_after);
     notifier.ready();
-    let mut running = config.clone();
+    let mut running = Running::of_one(config, &sink);
     let each_turn = || {
         if hangup.swap(false, Ordering::SeqCst) {
-            reload(settings, &mut running, &sink);
+            running.reload(settings);
         }
         if !matches!(sink.state(), State::Open | State::Running | State::Stalled) {
             notifier.stopping();
         }
-        notifier.tick(&sink);
+        notifier.tick(&sinks);
         server.iter().for_each(Server::tick);
         false
     };

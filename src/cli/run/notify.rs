@@ -4,8 +4,9 @@
 
 use std::time::{Duration, Instant};
 
-use crate::Sink;
 use crate::cli::format::{count, counted};
+use crate::cli::run::sinks::Sinks;
+use crate::{Sink, State, Stats};
 
 /// What the service manager wants to know.
 #[derive(Debug)]
@@ -50,20 +51,20 @@ impl Notifier {
     }
 
     /// To be called several times a second: tells what has changed, and that the loops move, as long as they do.
-    pub(super) fn tick(&mut self, sink: &Sink) {
+    pub(super) fn tick(&mut self, sinks: &Sinks) {
         if !self.is_wanted() || Instant::now() < self.due {
             return;
         }
         // systemd.service(5) advises half of the limit; a third leaves room for a slow machine.
         let interval = self.watchdog.map_or(STATUS_INTERVAL, |limit| (limit / 3).min(STATUS_INTERVAL));
         self.due = Instant::now() + interval;
-        let health = sink.health(self.hanging_after);
-        let status = health.why.clone().unwrap_or_else(|| line(sink));
+        let health = sinks.health(self.hanging_after);
+        let status = health.why.clone().unwrap_or_else(|| line(sinks));
         if status != self.status {
             self.send(&format!("STATUS={status}"));
             self.status = status;
         }
-        if self.watchdog.is_some() && health.why.is_none() {
+        if self.watchdog.is_some() && health.is_good {
             self.send("WATCHDOG=1");
         }
     }
@@ -92,12 +93,28 @@ impl Notifier {
 }
 
 /// The status in one line.
-fn line(sink: &Sink) -> String {
-    let (stats, readiness) = (sink.stats(), sink.readiness());
+fn line(sinks: &Sinks) -> String {
+    let why = sinks.readiness().why.map_or_else(String::new, |why| format!("; {why}"));
+    let stats = Stats::sum(sinks.iter().map(Sink::stats));
     let dead_letters = counted(stats.dead_lettered, "dead letter");
     let numbers = format!("{} stored, {} pending, {dead_letters}", count(stats.stored()), count(stats.pending));
-    let why = readiness.why.map_or_else(String::new, |why| format!("; {why}"));
-    crate::error::foreign_text::one_line(&format!("{}: {numbers}{why}", stats.state), STATUS_CHARS_MAX).into_owned()
+    let state = states(sinks);
+    crate::error::foreign_text::one_line(&format!("{state}: {numbers}{why}"), STATUS_CHARS_MAX).into_owned()
+}
+
+/// The state of the one sink, or how many streams are in each: `3 streams, 2 running, 1 failed`.
+fn states(sinks: &Sinks) -> String {
+    let states: Vec<State> = sinks.iter().map(Sink::state).collect();
+    let Some(count) = sinks.count() else { return states.first().copied().unwrap_or_default().to_string() };
+    // One that could not be opened has no sink.
+    let not_opened = count - states.len();
+    let in_state = |state: State| {
+        let more = if state == State::Failed { not_opened } else { 0 };
+        let count = more + states.iter().filter(|found| **found == state).count();
+        (count > 0).then(|| format!(", {count} {state}"))
+    };
+    let in_states: String = State::ALL.into_iter().filter_map(in_state).collect();
+    format!("{count} stream{}{in_states}", if count == 1 { "" } else { "s" })
 }
 
 /// A line of `systemctl status`.

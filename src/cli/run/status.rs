@@ -6,19 +6,18 @@ use std::time::{Duration, SystemTime};
 use serde_json::{Value as Json, json};
 
 use super::http::ask;
-use crate::cli::arguments::{Settings, StatusOptions};
+use crate::cli::arguments::StatusOptions;
 use crate::cli::format::{count, counted, duration};
 use crate::cli::print::print_out;
 use crate::spool::{Look, look};
 use crate::time::micros;
 use crate::{Config, Result};
 
-const WATCH_INTERVAL: Duration = Duration::from_secs(1);
+pub(super) const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 
-pub(in crate::cli) fn status(settings: &Settings, options: &StatusOptions) -> Result<ExitCode> {
-    let config = settings.load()?;
+pub(super) fn status_of_one(config: &Config, options: &StatusOptions) -> Result<ExitCode> {
     loop {
-        let found = Status::of(&config)?;
+        let found = Status::of(config)?;
         if options.json {
             print_out!("{}", found.json());
         } else {
@@ -31,7 +30,7 @@ pub(in crate::cli) fn status(settings: &Settings, options: &StatusOptions) -> Re
     }
 }
 
-enum Status {
+pub(super) enum Status {
     /// What the sink says about itself: `/stats.json`.
     Answered(Json),
     /// What its file says.
@@ -42,12 +41,16 @@ impl Status {
     fn of(config: &Config) -> Result<Self> {
         Ok(match ask(&config.http)? {
             Some(answer) => Self::Answered(answer),
-            None => Self::Found(look(config)?),
+            None => Self::of_spool(config)?,
         })
     }
 
+    pub(super) fn of_spool(config: &Config) -> Result<Self> {
+        look(config).map(Self::Found)
+    }
+
     /// A process runs, and is well as far as is known.
-    fn is_good(&self) -> bool {
+    pub(super) fn is_good(&self) -> bool {
         match self {
             Self::Answered(answer) => streams(answer).iter().all(|stream| {
                 stream["health"]["status"] == "ok"
@@ -57,7 +60,7 @@ impl Status {
         }
     }
 
-    fn json(&self) -> Json {
+    pub(super) fn json(&self) -> Json {
         match self {
             Self::Answered(answer) => json!({ "running": self.is_good(), "source": "http", "process": answer }),
             Self::Found(look) => json!({ "running": self.is_good(), "source": "spool", "spool": look }),
@@ -75,7 +78,7 @@ impl Status {
     }
 }
 
-fn number(json: &Json) -> u64 {
+pub(super) fn number(json: &Json) -> u64 {
     json.as_u64().unwrap_or_default()
 }
 

@@ -31,11 +31,19 @@ impl Key {
         self.assign(config, self.value_type.read_toml(toml))
     }
 
+    /// The value, if the key can have it.
+    pub(in crate::config) fn own_value(&self, value: Result<Option<Value>>) -> Result<Option<Value>> {
+        let value = value?;
+        self.put(&mut Config::default(), value.clone())?;
+        Ok(value)
+    }
+
     fn assign(&self, config: &mut Config, value: Result<Option<Value>>) -> Result<()> {
         value.and_then(|value| self.put(config, value)).map_err(|error| error.while_doing(self.name))
     }
 
-    fn put(&self, config: &mut Config, value: Option<Value>) -> Result<()> {
+    /// Sets the key.
+    pub(super) fn put(&self, config: &mut Config, value: Option<Value>) -> Result<()> {
         let is_empty = value.is_none();
         match ((self.put)(config, value), is_empty) {
             (true, _) => Ok(()),

@@ -2,9 +2,10 @@
 
 use crate::config::keys::about::SECTIONS;
 use crate::config::keys::key::Key;
+use crate::config::keys::nearest::{nearest, unknown, unknown_near};
+use crate::config::keys::own::{STREAMS, find_own};
 use crate::config::keys::table::KEYS;
 use crate::config::sections::Config;
-use crate::config::units::shown;
 use crate::error::{Error, Result};
 
 impl Config {
@@ -13,18 +14,42 @@ impl Config {
     ///
     /// Setting `mapping.columns` also unsets the default of `mapping.update`, which fits the default columns only.
     ///
+    /// `streams.NAME.KEY` sets what one of several streams has of its own, and makes the stream if there is none of this name:
+    /// `streams.sales.id`, `streams.sales.destination.table`.
+    ///
     /// # Errors
     /// `Config`: the key is unknown, or the value is invalid.
     pub fn set(&mut self, key: &str, value: &str) -> Result<()> {
-        find(key)?.set(self, value)
+        match find_own(key) {
+            None => find(key)?.set(self, value),
+            Some(own) => {
+                let own = own?;
+                let value = own.key.own_value(own.key.value_type.read_text(value));
+                self.streams.put(own.stream, own.key.name, value.map_err(|error| error.while_doing(key))?)
+            }
+        }
     }
 
     /// The value of `section.key` as a text that [`Config::set`] accepts; `None` if it is not set or the key is unknown.
-    /// A secret is shown as `***`, also the password within a URL.
+    /// A secret is shown as `***`, also the password within a URL. Of `streams.NAME.KEY`, the value that the stream has of its own.
     pub fn get(&self, key: &str) -> Option<String> {
-        let key = find(key).ok()?;
-        (key.value)(self).map(|value| key.value_type.show(&value))
+        match find_own(key) {
+            None => {
+                let key = find(key).ok()?;
+                (key.value)(self).map(|value| key.value_type.show(&value))
+            }
+            Some(own) => {
+                let own = own.ok()?;
+                let (_, value) = self.streams.own(own.stream)?.iter().find(|(name, _)| *name == own.key.name)?;
+                value.as_ref().map(|value| own.key.value_type.show(value))
+            }
+        }
     }
+}
+
+/// Whether there is such a key: one of [`keys`], or `streams.NAME.KEY`.
+pub fn is_key(name: &str) -> bool {
+    find_own(name).map_or_else(|| find(name).is_ok(), |own| own.is_ok())
 }
 
 /// The names of all keys, `section.key`, in the order of the reference.
@@ -56,32 +81,13 @@ pub(in crate::config) fn is_section_alone(section: &str) -> bool {
 }
 
 pub(in crate::config) fn unknown_section(name: &str) -> Error {
-    let sections: Vec<_> = SECTIONS.iter().map(|(section, _)| *section).collect();
+    let sections: Vec<_> = SECTIONS.iter().map(|(section, _)| *section).chain([STREAMS]).collect();
     let hint = format!("use one of the sections {}", sections.join(", "));
     match nearest(name, sections.iter().map(|section| (*section, *section))) {
         Some(nearest) => unknown_near("section", name, nearest),
         None => unknown("section", name),
     }
     .with_hint(hint)
-}
-
-fn unknown(what: &str, name: &str) -> Error {
-    Error::config(format!("unknown {what} {}", shown(name)))
-}
-
-pub(in crate::config) fn unknown_near(what: &str, name: &str, nearest: &str) -> Error {
-    Error::config(format!("unknown {what} {}; the nearest known one is {nearest:?}", shown(name)))
-}
-
-/// Of pairs of a text and its meaning, the meaning of the text nearest to `name`.
-pub(in crate::config) fn nearest<T>(
-    name: &str,
-    candidates: impl IntoIterator<Item = (impl AsRef<str>, T)>,
-) -> Option<T> {
-    // The time of a comparison is proportional to both lengths, and a name may be any text.
-    let name: String = name.chars().take(100).collect();
-    let distance = |candidate: &str| strsim::osa_distance(&name, candidate);
-    candidates.into_iter().min_by_key(|(candidate, _)| distance(candidate.as_ref())).map(|(_, meaning)| meaning)
 }
 
 #[cfg(test)]

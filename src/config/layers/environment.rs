@@ -4,9 +4,9 @@ use std::ffi::OsString;
 
 use crate::config::database::libpq::{self, Libpq};
 use crate::config::database::{Components, compose};
-use crate::config::keys::{self, KEYS, Key};
+use crate::config::keys::{self, KEYS, Key, OwnKey, STREAMS, own_name};
 use crate::config::layers::variables::{Origin, Stack, Variable, Variables};
-use crate::config::sections::{Config, ProxyConfig};
+use crate::config::sections::{Config, ProxyConfig, in_variables};
 use crate::config::units::shown;
 use crate::config::url::parse_port;
 use crate::error::{Error, Result};
@@ -79,12 +79,14 @@ pub(super) fn is_ours(name: &str) -> bool {
 }
 
 /// Applies one layer: first the deployment variables, then those that name a key.
-pub(super) fn apply(config: &mut Config, layer: &Variables, stack: Stack<'_>) -> Result<()> {
-    let named: Vec<(&Key, &Variable)> = layer
-        .iter()
-        .filter(|variable| variable.name.starts_with(PREFIX) && !is_foreign(&variable.name))
-        .map(|variable| Ok((key_of(variable)?, variable)))
-        .collect::<Result<_>>()?;
+///
+/// `has_streams`: the file has named the streams, so a variable of another one is a mistake.
+pub(super) fn apply(config: &mut Config, layer: &Variables, stack: Stack<'_>, has_streams: bool) -> Result<()> {
+    let is_named = |variable: &&Variable| variable.name.starts_with(PREFIX) && !is_foreign(&variable.name);
+    let (own, named): (Vec<&Variable>, Vec<&Variable>) =
+        layer.iter().filter(is_named).partition(|variable| variable.name.starts_with(&prefix_of_streams()));
+    let named: Vec<(&Key, &Variable)> =
+        named.into_iter().map(|variable| Ok((key_of(variable)?, variable))).collect::<Result<_>>()?;
     // A variable that is overridden within the layer is not checked.
     let is_named = |key: &str| named.iter().any(|(named, _)| named.name == key);
     for (name, key) in DEPLOYMENT {
@@ -95,7 +97,40 @@ pub(super) fn apply(config: &mut Config, layer: &Variables, stack: Stack<'_>) ->
     if !is_named(DESTINATION_URL) && layer.get("DATABASE_URL").is_none() && DB.locate_database(layer) {
         set_composed(config, stack)?;
     }
-    named.into_iter().try_for_each(|(key, variable)| set(config, key, variable))
+    named.into_iter().try_for_each(|(key, variable)| set(config, key, variable))?;
+    own.into_iter().try_for_each(|variable| set_own(config, variable, has_streams))
+}
+
+/// `CXSINK_STREAMS__`
+fn prefix_of_streams() -> String {
+    format!("{PREFIX}{}__", STREAMS.to_ascii_uppercase())
+}
+
+/// `CXSINK_STREAMS__NAME__KEY` and `CXSINK_STREAMS__NAME__SECTION__KEY`. The name is that of a stream which the file has named; without
+/// one, the variable names a stream.
+fn set_own(config: &mut Config, variable: &Variable, has_streams: bool) -> Result<()> {
+    let prefix = prefix_of_streams();
+    let rest = variable.name.strip_prefix(&prefix).unwrap_or_default();
+    let (name, own) = rest.split_once("__").unwrap_or((rest, ""));
+    let known = config.stream_names().into_iter().find(|known| in_variables(known) == name).map(str::to_owned);
+    let stream = known.clone().unwrap_or_else(|| name.to_ascii_lowercase());
+    let key = KEYS.iter().find(|key| own_name(key).is_some_and(|known| in_variable(known) == own));
+    if let Some(key) = key.filter(|_| known.is_some() || !has_streams) {
+        let value = key.own_value(key.value_type.read_text(&variable.value));
+        let put = value.and_then(|value| config.streams.put(&stream, key.name, value));
+        return put.map_err(|error| variable.locate(error.while_doing(OwnKey { stream: &stream, key }.full_name())));
+    }
+    let streams = config.stream_names().into_iter().map(in_variables);
+    let streams: Vec<String> = if has_streams { streams.collect() } else { vec![in_variables(&stream)] };
+    let keys: Vec<String> = KEYS.iter().filter_map(own_name).map(in_variable).collect();
+    let of_stream = |stream: &String| keys.iter().map(|key| format!("{prefix}{stream}__{key}")).collect::<Vec<_>>();
+    let names: Vec<String> = streams.iter().flat_map(of_stream).collect();
+    Err(unknown_variable(variable, &names, "write CXSINK_STREAMS__NAME__KEY, or CXSINK_STREAMS__NAME__SECTION__KEY"))
+}
+
+/// A key's name in the name of a variable.
+fn in_variable(key: &str) -> String {
+    key.replacen('.', "__", 1).to_ascii_uppercase()
 }
 
 /// libpq's variables are defaults, as in libpq. They locate the database only if nothing else does: a shell that sets them for
@@ -177,10 +212,13 @@ fn check_ports(text: &str, hosts: usize) -> Result<()> {
 fn key_of(variable: &Variable) -> Result<&'static Key> {
     KEYS.iter().find(|key| key.variable() == variable.name).ok_or_else(|| {
         let names: Vec<_> = KEYS.iter().map(Key::variable).collect();
-        let nearest = keys::nearest(&variable.name, names.iter().map(|name| (name, name.as_str()))).unwrap_or(PREFIX);
-        let error = keys::unknown_near("variable", &variable.name, nearest);
-        error.while_doing(&variable.origin).with_hint("write CXSINK_SECTION__KEY, with two underscores before the key")
+        unknown_variable(variable, &names, "write CXSINK_SECTION__KEY, with two underscores before the key")
     })
+}
+
+fn unknown_variable(variable: &Variable, names: &[String], hint: &str) -> Error {
+    let nearest = keys::nearest(&variable.name, names.iter().map(|name| (name, name.as_str()))).unwrap_or(PREFIX);
+    keys::unknown_near("variable", &variable.name, nearest).while_doing(&variable.origin).with_hint(hint)
 }
 
 /// Whether a variable with our prefix belongs to another program: a script's own (`CXSINK_BIN`), or one that Kubernetes sets in

@@ -100,8 +100,9 @@ impl Layers {
         let dotenv = self.dotenv.as_ref().map(|(name, text)| dotenv::read(name, text)).transpose()?.unwrap_or_default();
         let environment = environment::read(&self.environment)?;
         let stack = Stack { lower: &dotenv, upper: &environment };
-        environment::apply(&mut config, &dotenv, stack)?;
-        environment::apply(&mut config, &environment, stack)?;
+        let has_streams = !config.streams.is_empty();
+        environment::apply(&mut config, &dotenv, stack, has_streams)?;
+        environment::apply(&mut config, &environment, stack, has_streams)?;
         environment::apply_libpq_defaults(&mut config, stack)?;
         environment::apply_proxy_defaults(&mut config, stack)?;
         Ok(config)

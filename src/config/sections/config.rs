@@ -10,6 +10,8 @@ use crate::config::sections::http::HttpConfig;
 use crate::config::sections::mapping::MappingConfig;
 use crate::config::sections::redact::RedactRule;
 use crate::config::sections::stream::{EventConfig, OauthConfig, StreamConfig};
+use crate::config::sections::streams::Streams;
+use crate::threads::shared::Shared;
 
 /// The configuration of a sink. [`Config::default`] lacks only credentials, a stream and a destination.
 ///
@@ -57,6 +59,10 @@ pub struct Config {
     pub http: HttpConfig,
     /// The log output of the command line.
     pub log: LogConfig,
+    /// What each of several streams has of its own; none in a configuration of one stream.
+    pub(crate) streams: Streams,
+    /// For the sinks of one of several streams: what they share with those of the others.
+    pub(crate) shared: Option<Shared>,
 }
 
 /// `[schema]`

@@ -77,6 +77,11 @@ impl From<Distribution> for Value {
 }
 
 impl Metric {
+    /// Whether all sinks of a process have one value together.
+    pub(super) fn is_of_the_process(&self) -> bool {
+        self.name == BUILD_INFO || self.name.starts_with("process_")
+    }
+
     /// The values at this moment; none if they are not known.
     pub(super) fn values(&self, snapshot: &Snapshot) -> Vec<Sample> {
         (self.values)(snapshot)
@@ -162,9 +167,11 @@ pub(super) fn table() -> Vec<Metric> {
     table
 }
 
+const BUILD_INFO: &str = "cxsink_build_info";
+
 fn of_the_sink() -> Vec<Metric> {
     vec![
-        labelled(Kind::Info, "cxsink_build_info", "version", "The version of cxsink; the value is 1.", |_| {
+        labelled(Kind::Info, BUILD_INFO, "version", "The version of cxsink; the value is 1.", |_| {
             vec![(env!("CARGO_PKG_VERSION"), 1)]
         }),
         labelled(

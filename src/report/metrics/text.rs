@@ -4,13 +4,13 @@ use std::fmt;
 
 use prometheus_client::collector::Collector;
 #[cfg(any(feature = "cli", test))]
-use prometheus_client::encoding::text;
+use prometheus_client::encoding::text as open_metrics;
 use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, prometheus_text};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
 pub(crate) use crate::report::metrics::table::Snapshot;
-use crate::report::metrics::table::{Kind, Sample, Value, table};
+use crate::report::metrics::table::{Kind, Metric, Sample, Value, table};
 
 /// A format of the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,18 +30,39 @@ struct Family {
     help: String,
     kind: Kind,
     label: Option<&'static str>,
-    samples: Vec<Sample>,
+    samples: Vec<OfStream>,
+}
+
+/// A value of one sink.
+#[derive(Debug)]
+struct OfStream {
+    /// `None` where there is one sink, and for what all sinks of a process have together.
+    stream: Option<String>,
+    sample: Sample,
 }
 
 #[derive(Debug)]
 struct Families(Vec<Family>);
 
+/// The label of the name of a stream.
+const STREAM: &str = "stream";
+
 type NoLabels = [(&'static str, &'static str); 0];
 
 /// The text of the metrics that have a value.
 pub(crate) fn text_of(snapshot: &Snapshot, format: Format) -> String {
+    text(&[(None, snapshot)], format)
+}
+
+/// The text of the metrics of several sinks: each metric once, with a label for the name of the stream.
+pub(crate) fn text_of_several(snapshots: &[(String, Snapshot)], format: Format) -> String {
+    let snapshots: Vec<_> = snapshots.iter().map(|(stream, snapshot)| (Some(stream.as_str()), snapshot)).collect();
+    text(&snapshots, format)
+}
+
+fn text(snapshots: &[(Option<&str>, &Snapshot)], format: Format) -> String {
     let families = table().into_iter().map(|metric| Family {
-        samples: metric.values(snapshot),
+        samples: samples(&metric, snapshots),
         name: ["_total", "_info"]
             .into_iter()
             .find_map(|suffix| metric.name.strip_suffix(suffix))
@@ -57,11 +78,21 @@ pub(crate) fn text_of(snapshot: &Snapshot, format: Format) -> String {
     let outcome = match format {
         Format::Prometheus => prometheus_text::encode(&mut written, &registry),
         #[cfg(any(feature = "cli", test))]
-        Format::OpenMetrics => text::encode(&mut written, &registry),
+        Format::OpenMetrics => open_metrics::encode(&mut written, &registry),
     };
     // A string takes any text.
     debug_assert!(outcome.is_ok());
     written
+}
+
+fn samples(metric: &Metric, snapshots: &[(Option<&str>, &Snapshot)]) -> Vec<OfStream> {
+    let of_one = |(stream, snapshot): &(Option<&str>, &Snapshot)| {
+        let stream = stream.filter(|_| !metric.is_of_the_process()).map(str::to_owned);
+        let of_stream = move |sample| OfStream { stream: stream.clone(), sample };
+        metric.values(snapshot).into_iter().map(of_stream).collect::<Vec<_>>()
+    };
+    let sinks = if metric.is_of_the_process() { 1 } else { snapshots.len() };
+    snapshots.iter().take(sinks).flat_map(of_one).collect()
 }
 
 impl Collector for Families {
@@ -83,12 +114,14 @@ impl Collector for Families {
 }
 
 impl Family {
-    fn encode(&self, sample: &Sample, metric: &mut MetricEncoder<'_>) -> fmt::Result {
-        let label = self.label.zip(sample.label.as_deref());
-        match (label, self.kind) {
-            (Some(label), Kind::Info) => metric.encode_info(&[label]),
-            (Some(label), _) => self.encode_value(&sample.value, &mut metric.encode_family(&[label])?),
-            (None, _) => self.encode_value(&sample.value, metric),
+    fn encode(&self, of: &OfStream, metric: &mut MetricEncoder<'_>) -> fmt::Result {
+        let stream = of.stream.as_deref().map(|stream| (STREAM, stream));
+        let label = self.label.zip(of.sample.label.as_deref());
+        let labels: Vec<(&str, &str)> = stream.into_iter().chain(label).collect();
+        match self.kind {
+            Kind::Info => metric.encode_info(&labels),
+            _ if labels.is_empty() => self.encode_value(&of.sample.value, metric),
+            _ => self.encode_value(&of.sample.value, &mut metric.encode_family(&labels)?),
         }
     }
 

@@ -4,5 +4,4 @@ mod health;
 mod observation;
 mod watcher;
 
-pub(crate) use observation::Observation;
 pub(crate) use watcher::Watch;

@@ -11,5 +11,7 @@ mod oauth_error;
 mod refusals;
 mod request;
 mod response;
+pub(crate) mod shelf;
+mod single_flight;
 mod status;
 pub(crate) mod token;

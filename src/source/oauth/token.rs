@@ -2,21 +2,22 @@
 //! each connection; or none.
 
 use std::fmt;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
-use ureq::http::{HeaderMap, HeaderValue, header};
+use ureq::http::{HeaderMap, header};
 
 use crate::config::{Config, Grant, OauthConfig, Secret};
 use crate::error::{Error, Result};
 use crate::source::net::retry_after::requested_wait;
 use crate::source::net::route::Route;
-use crate::source::oauth::refusals::Refusals;
 use crate::source::oauth::request::TokenRequest;
-use crate::source::oauth::response::{BEARER, Granted, TokenFailure, bearer};
+use crate::source::oauth::response::{Granted, TokenFailure, bearer};
+use crate::source::oauth::shelf::{CachedToken, Shelf, Token, Tokens, shelf_of};
+use crate::source::oauth::single_flight::Turn;
 use crate::source::{Observer, SourceEvent};
 use crate::threads::stop_signal::StopSignal;
-use crate::threads::sync;
 use crate::time::clock::Clock;
 
 /// Retries after a 429 before it becomes an error.
@@ -32,37 +33,10 @@ pub(crate) struct TokenCache {
     stop: StopSignal,
     clock: Arc<dyn Clock>,
     observer: Observer,
-    /// Held during a fetch, so that there is never more than one.
-    cache: Mutex<Cache>,
-}
-
-#[derive(Default)]
-struct Cache {
-    token: Option<CachedToken>,
-    /// How many tokens have been fetched; the number of the latest.
-    fetched: u64,
-    refusals: Refusals,
-    /// The endpoint requested no request before this.
-    not_before: Option<Instant>,
-}
-
-struct CachedToken {
-    token: Token,
-    renew_at: Instant,
-}
-
-/// A token to use now, or the knowledge that there is none.
-#[derive(Debug, Clone)]
-pub(crate) struct Token {
-    /// `Bearer …`, marked sensitive: `Debug` does not show it. `None`: the stream needs no token.
-    pub(crate) header: Option<HeaderValue>,
-    /// Whether it was fetched just now: if the stream refuses it, its age is not the reason.
-    pub(crate) fresh: bool,
-    /// When the request for it was sent. The server issued it later, so expiry counted from here errs on the early side.
-    pub(crate) requested_at: Instant,
-    /// How long it may be used, counted from `requested_at`; `None`: unknown.
-    pub(crate) lifetime: Option<Duration>,
-    number: u64,
+    /// Perhaps that of several sinks.
+    shelf: Arc<Shelf>,
+    /// The number of the latest token that the observer knows.
+    observed: AtomicU64,
 }
 
 /// A token that no cache keeps, and the facts around it.
@@ -82,31 +56,6 @@ pub(crate) struct TokenRoute {
     pub(crate) is_discovered: bool,
 }
 
-impl Token {
-    fn granted(granted: Granted, requested_at: Instant, number: u64) -> Self {
-        Self { header: Some(granted.header), fresh: true, requested_at, lifetime: Some(granted.lifetime), number }
-    }
-
-    /// The token itself, for the query and for messages; errors find and hide it by this. Empty if there is none.
-    pub(crate) fn secret(&self) -> &str {
-        let header = self.header.as_ref().and_then(|header| header.to_str().ok());
-        header.and_then(|header| header.strip_prefix(BEARER)).unwrap_or_default()
-    }
-
-    /// What must happen after the stream has refused it and it was discarded.
-    pub(crate) fn renewal_hint(&self) -> &'static str {
-        match (&self.header, self.lifetime) {
-            (Some(_), Some(_)) => "wait: the token was dropped, and the next try uses a new one",
-            (Some(_), None) => {
-                "wait: the next try reads oauth.token_file again; if this goes on, renew the token in it"
-            }
-            (None, _) => {
-                "set oauth.grant or oauth.token_file, or check stream.headers: the stream refuses a client without a token"
-            }
-        }
-    }
-}
-
 impl TokenCache {
     pub(crate) fn new(config: &Config, stop: StopSignal, clock: Arc<dyn Clock>, observer: Observer) -> Result<Self> {
         config.oauth.validate()?;
@@ -118,7 +67,8 @@ impl TokenCache {
             stop,
             clock,
             observer,
-            cache: Mutex::default(),
+            shelf: shelf_of(config),
+            observed: AtomicU64::new(0),
         };
         if is_given {
             // To fail early.
@@ -130,57 +80,92 @@ impl TokenCache {
     /// The cached token, or a new one if there is none or it expires soon. A `replaced` token counts as
     /// expired.
     pub(crate) fn token(&self, replaced: Option<&Token>) -> Result<Token> {
-        let mut cache = sync::lock(&self.cache);
         let Some(request) = &self.request else {
-            let given = self.given().map_err(|error| cache.refusals.judge(error.into(), self.clock.steady()));
-            return given.inspect(|_| cache.refusals.end());
+            let given = self.given();
+            return self.shelf.with(|shelf| {
+                let given = given.map_err(|error| shelf.refusals.judge(error.into(), self.clock.steady()));
+                given.inspect(|_| shelf.refusals.end())
+            });
         };
-        if let Some(CachedToken { token, renew_at }) = &cache.token
-            && self.clock.steady() < *renew_at
-            && replaced.is_none_or(|replaced| replaced.number != token.number)
-        {
-            return Ok(Token { fresh: false, ..token.clone() });
+        let find = |shelf: &Tokens| shelf.token_at(self.clock.steady(), replaced);
+        match self.shelf.turn(&self.stop, find)? {
+            Turn::Found(CachedToken { token, expires_at, .. }) => {
+                if self.observed.swap(token.number, Ordering::Relaxed) != token.number {
+                    (self.observer)(SourceEvent::TokenShared { expires_at });
+                }
+                Ok(Token { fresh: false, ..token })
+            }
+            Turn::Renew(renewal) => renewal.end(self.renew(request), &self.stop),
         }
-        self.wait_until(cache.not_before.take())?;
+    }
+
+    /// Gets a new token. No other caller does in the meantime.
+    fn renew(&self, request: &TokenRequest) -> Result<Token> {
+        self.wait_until(self.shelf.with(|shelf| shelf.not_before.take()))?;
         let requested_at = self.clock.steady();
         let granted = match self.fetch(request) {
             Ok(granted) => granted,
             Err(failure) => {
                 request.forget_route();
                 let now = self.clock.steady();
-                cache.not_before = failure.wait.and_then(|wait| now.checked_add(wait));
-                return Err(cache.refusals.judge(failure, now));
+                return Err(self.shelf.with(|shelf| {
+                    shelf.not_before = failure.wait.and_then(|wait| now.checked_add(wait));
+                    shelf.refusals.judge(failure, now)
+                }));
             }
         };
-        cache.refusals.end();
-        cache.fetched += 1;
         let lifetime = granted.lifetime;
-        let token = Token::granted(granted, requested_at, cache.fetched);
-        // A token that lives shorter than twice `refresh_early` would otherwise be fetched again for each connection.
-        let early = self.oauth.refresh_early.min(lifetime / 2);
-        cache.token = requested_at
-            .checked_add(lifetime.saturating_sub(early))
-            .map(|renew_at| CachedToken { token: token.clone(), renew_at });
+        let CachedToken { token, expires_at, .. } = self.keep(granted, requested_at);
         log::info!("got a token, valid for {} s", lifetime.as_secs());
-        (self.observer)(SourceEvent::TokenFetched {
-            renewal: token.number > 1,
-            expires_at: self.expiry(requested_at, lifetime),
-        });
+        self.observed.store(token.number, Ordering::Relaxed);
+        (self.observer)(SourceEvent::TokenFetched { renewal: token.number > 1, expires_at });
         Ok(token)
     }
 
-    /// Gets a token for `check`: past the cache, and without a retry after a 429.
+    /// Puts a new token on the shelf.
+    fn keep(&self, granted: Granted, requested_at: Instant) -> CachedToken {
+        let lifetime = granted.lifetime;
+        let expires_at = self.expiry(requested_at, lifetime);
+        // A token that lives shorter than twice `refresh_early` would otherwise be fetched again for each connection.
+        let early = self.oauth.refresh_early.min(lifetime / 2);
+        let renew_at = requested_at.checked_add(lifetime.saturating_sub(early));
+        self.shelf.with(|shelf| {
+            shelf.refusals.end();
+            shelf.fetched += 1;
+            let token = Token {
+                header: Some(granted.header),
+                fresh: true,
+                requested_at,
+                lifetime: Some(lifetime),
+                number: shelf.fetched,
+            };
+            let kept = CachedToken { token, renew_at: renew_at.unwrap_or(requested_at), expires_at };
+            shelf.cached = Some(kept.clone());
+            kept
+        })
+    }
+
+    /// Gets a token for `check`, without a retry after a 429. Where several streams share tokens, the first check gets it for all.
     pub(crate) fn fetch_once(&self) -> Result<FetchedToken> {
         let Some(request) = &self.request else {
             return Ok(FetchedToken { token: self.given()?, date: None, took: Duration::ZERO });
         };
+        match self.shelf.turn(&self.stop, |shelf| shelf.token_at(self.clock.steady(), None))? {
+            Turn::Found(CachedToken { token, .. }) => {
+                Ok(FetchedToken { token: Token { fresh: true, ..token }, date: None, took: Duration::ZERO })
+            }
+            Turn::Renew(renewal) => renewal.end(self.probe(request), &self.stop),
+        }
+    }
+
+    fn probe(&self, request: &TokenRequest) -> Result<FetchedToken> {
         let requested_at = self.clock.steady();
         let answer = request.send(&self.stop, &|_, _| None).map_err(|failure| failure.error)?;
         let took = self.clock.steady().saturating_duration_since(requested_at);
         let granted = answer.granted.map_err(|failure| failure.error)?;
         let date = answer.headers.get(header::DATE).and_then(|date| date.to_str().ok());
         let date = date.and_then(|date| httpdate::parse_http_date(date).ok());
-        Ok(FetchedToken { token: Token::granted(granted, requested_at, 1), date, took })
+        Ok(FetchedToken { token: self.keep(granted, requested_at).token, date, took })
     }
 
     /// The route to the token endpoint, and its timeout; `None` if no request gets a token. Fetches the
@@ -193,10 +178,11 @@ impl TokenCache {
 
     /// The stream refused `token`: the next call of [`token`](Self::token) fetches a new one. A newer one stays.
     pub(crate) fn discard(&self, token: &Token) {
-        let mut cache = sync::lock(&self.cache);
-        if cache.token.as_ref().is_some_and(|cached| cached.token.number == token.number) {
-            cache.token = None;
-        }
+        self.shelf.with(|shelf| {
+            if shelf.cached.as_ref().is_some_and(|cached| cached.token.number == token.number) {
+                shelf.cached = None;
+            }
+        });
     }
 
     /// The token in the file, which is read again, or none.

@@ -12,7 +12,7 @@ use crate::net::tls;
 use crate::source::net::failure::{later_hint, not_http, refusal};
 use crate::source::net::http::Fault;
 use crate::source::net::route::Route;
-use crate::source::oauth::token::Token;
+use crate::source::oauth::shelf::Token;
 use crate::source::websocket::control::Close;
 use crate::source::websocket::end::End;
 use crate::source::websocket::handshake::Refusal;

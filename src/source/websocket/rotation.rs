@@ -20,7 +20,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::event::Burst;
 use crate::net::detached::no_thread;
 use crate::source::ReadOutcome;
-use crate::source::oauth::token::Token;
+use crate::source::oauth::shelf::Token;
 use crate::source::websocket::connector::{OpenStream, StreamConnector};
 use crate::threads::spawn;
 use crate::time::backoff::Backoff;

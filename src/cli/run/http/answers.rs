@@ -8,20 +8,22 @@ use hyper::header::{
 };
 use hyper::{Method, Response, StatusCode};
 use serde::Serialize;
+use serde_json::Value as Json;
 
 use super::access::{Access, Verdict};
 use super::body::Text;
 use super::page::{ICON, page, policy};
+use super::shown::{Named, Shown};
+use crate::cli::run::sinks::{Answered, Sinks};
 use crate::config::ConfigOrigin;
-use crate::report::metrics::process::Process;
 use crate::report::metrics::text::Format;
-use crate::sink::{Observation, Watch};
 use crate::time::micros;
 
 /// Everything that the answers are made of.
 #[derive(Debug)]
 pub(super) struct Site {
-    pub(super) watch: Watch,
+    pub(super) sinks: Sinks,
+    pub(super) shown: Vec<Shown>,
     pub(super) started_at: SystemTime,
     pub(super) origin: ConfigOrigin,
     pub(super) access: Access,
@@ -47,12 +49,18 @@ struct Everything<'a> {
     started_at: f64,
     now: f64,
     configuration: &'a ConfigOrigin,
-    streams: [Observation; 1],
+    /// All of several streams; each has its name in `streams` too.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    names: Vec<Named<'a>>,
+    streams: Vec<Json>,
 }
 
 impl Site {
     /// May wait for a lock of the sink, except for `/healthz`.
-    pub(super) fn answer(&self, method: &Method, path: &str, headers: &HeaderMap) -> Answer {
+    ///
+    /// `target`: the path with the query, which `/stats.json` has: `?stream=NAME`.
+    pub(super) fn answer(&self, method: &Method, target: &str, headers: &HeaderMap) -> Answer {
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
         match self.access.judge(headers) {
             Ok(Verdict::Allowed) => {}
             Ok(Verdict::Unauthorized) => return unauthorized(path),
@@ -65,13 +73,13 @@ impl Site {
                 return plain(StatusCode::SERVICE_UNAVAILABLE, "the token's file cannot be read: see the log\n");
             }
         }
-        let get: fn(&Self, &HeaderMap) -> Answer = match path {
-            "/" => |_, _| with(answer(StatusCode::OK, HTML, page().to_owned()), CONTENT_SECURITY_POLICY, policy()),
-            "/icon.svg" => |_, _| answer(StatusCode::OK, SVG, ICON.to_owned()),
-            "/metrics" => Self::metrics,
-            "/healthz" => |site, _| site.health(),
-            "/readyz" => |site, _| site.readiness(),
-            "/stats.json" => |site, _| json(true, &site.everything()),
+        let get: fn(&Self, &str, &HeaderMap) -> Answer = match path {
+            "/" => |_, _, _| with(answer(StatusCode::OK, HTML, page().to_owned()), CONTENT_SECURITY_POLICY, policy()),
+            "/icon.svg" => |_, _, _| answer(StatusCode::OK, SVG, ICON.to_owned()),
+            "/metrics" => |site, _, headers| site.metrics(headers),
+            "/healthz" => |site, _, _| answered(&site.sinks.health(site.hanging_after)),
+            "/readyz" => |site, _, _| answered(&site.sinks.readiness()),
+            "/stats.json" => |site, query, _| json(true, &site.everything(wanted(query))),
             _ => {
                 return plain(
                     StatusCode::NOT_FOUND,
@@ -81,7 +89,7 @@ impl Site {
         };
         // hyper leaves out the body of an answer to HEAD.
         if matches!(*method, Method::GET | Method::HEAD) {
-            return get(self, headers);
+            return get(self, query, headers);
         }
         let refused = plain(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD are allowed\n");
         with(refused, ALLOW, "GET, HEAD")
@@ -94,29 +102,30 @@ impl Site {
         } else {
             (Format::Prometheus, PROMETHEUS)
         };
-        answer(StatusCode::OK, content_type, self.watch.sink.metrics_as(format, Process::now()))
+        answer(StatusCode::OK, content_type, self.sinks.metrics(format))
     }
 
-    fn everything(&self) -> Everything<'_> {
+    /// `wanted`: of several streams only this one, with its history.
+    fn everything(&self, wanted: Option<&str>) -> Everything<'_> {
         let seconds = |time| micros::to_seconds(micros::from_time(time));
         Everything {
             version: env!("CARGO_PKG_VERSION"),
             started_at: seconds(self.started_at),
             now: seconds(SystemTime::now()),
             configuration: &self.origin,
-            streams: [self.watch.observation(self.hanging_after)],
+            names: self.shown.iter().filter_map(Shown::named).collect(),
+            streams: self.shown.iter().filter_map(|shown| shown.stream(wanted, self.hanging_after)).collect(),
         }
     }
+}
 
-    fn health(&self) -> Answer {
-        let health = self.watch.sink.health(self.hanging_after);
-        json(health.why.is_none(), &health)
-    }
+/// The name in `stream=NAME`, which needs no escapes.
+fn wanted(query: &str) -> Option<&str> {
+    query.split('&').find_map(|member| member.strip_prefix("stream="))
+}
 
-    fn readiness(&self) -> Answer {
-        let readiness = self.watch.sink.readiness();
-        json(readiness.ready, &readiness)
-    }
+fn answered(answered: &Answered) -> Answer {
+    json(answered.is_good, &answered.json)
 }
 
 /// Browsers ask for the token where they are told of Basic: on the page alone, so that the requests of a page whose token was changed do

@@ -9,7 +9,7 @@ use crate::config::HttpConfig;
 use crate::{Error, ErrorKind, Result};
 
 const TIMEOUT: Duration = Duration::from_secs(5);
-const BYTES_MAX: u64 = 1 << 20;
+const BYTES_MAX: u64 = 16 << 20;
 
 /// Asks for `/stats.json`. `None` if no sink answers at this address, or `http.listen` is not set.
 ///

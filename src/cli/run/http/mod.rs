@@ -11,6 +11,7 @@ mod client;
 mod io;
 mod page;
 mod server;
+mod shown;
 
 pub(super) use self::client::ask;
 pub(super) use self::server::Server;

@@ -19,11 +19,12 @@ use tokio::task::AbortHandle;
 use super::access::Access;
 use super::answers::{Answer, Site, busy};
 use super::io::Io;
+use super::shown::Shown;
+use crate::Config;
+use crate::cli::run::sinks::Sinks;
 use crate::config::ConfigOrigin;
 use crate::error::{Error, Result};
-use crate::sink::Watch;
 use crate::threads::spawn;
-use crate::{Config, Sink};
 
 /// Open connections; beyond this, the oldest is closed.
 const CONNECTIONS_MAX: usize = 64;
@@ -53,7 +54,11 @@ impl Server {
     ///
     /// # Errors
     /// `Config`: the address cannot be used, or the token's file.
-    pub(in crate::cli::run) fn start(sink: &Sink, config: &Config, origin: ConfigOrigin) -> Result<Option<Self>> {
+    pub(in crate::cli::run) fn start(
+        sinks: impl Into<Sinks>,
+        config: &Config,
+        origin: ConfigOrigin,
+    ) -> Result<Option<Self>> {
         let Some(wanted) = config.http.address()? else { return Ok(None) };
         config.http.token()?;
         let fail = |error: std::io::Error| {
@@ -63,8 +68,10 @@ impl Server {
         let listener = StdListener::bind(wanted).map_err(fail)?;
         listener.set_nonblocking(true).map_err(fail)?;
         let address = listener.local_addr().map_err(fail)?;
+        let sinks = sinks.into();
         let site = Arc::new(Site {
-            watch: Watch::new(sink),
+            shown: Shown::all(&sinks),
+            sinks,
             started_at: SystemTime::now(),
             origin,
             access: Access::new(&config.http, address.ip().is_loopback()),
@@ -97,7 +104,7 @@ impl Server {
 
     /// To be called several times a second: keeps the last minutes for the page.
     pub(in crate::cli::run) fn tick(&self) {
-        self.site.watch.tick();
+        self.site.shown.iter().for_each(Shown::tick);
     }
 }
 
@@ -157,8 +164,10 @@ async fn answer(request: Request<Incoming>, site: Arc<Site>) -> Answer {
         return site.answer(&request.method, path, &request.headers);
     }
     let asked = path.to_owned();
-    let mut asking =
-        tokio::task::spawn_blocking(move || site.answer(&request.method, request.uri.path(), &request.headers));
+    let mut asking = tokio::task::spawn_blocking(move || {
+        let target = request.uri.path_and_query().map_or("/", |target| target.as_str());
+        site.answer(&request.method, target, &request.headers)
+    });
     match tokio::time::timeout(NUMBERS_MAX, &mut asking).await {
         Ok(Ok(answer)) => answer,
         Ok(Err(_)) => busy(&asked),

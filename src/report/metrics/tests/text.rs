@@ -127,3 +127,31 @@ fn open_metrics_have_the_same_values() {
     assert_eq!(values(Format::OpenMetrics), values(Format::Prometheus));
     assert!(text_of(&snapshot, Format::OpenMetrics).ends_with("# EOF\n"));
 }
+
+#[test]
+fn several_sinks_share_a_text_in_which_each_metric_stands_once() {
+    let (sales, support) = (snapshot(), snapshot());
+    support.status.counters.add(Counter::Received, 5);
+    let support = Snapshot { stats: support.status.counters.snapshot(State::Running, 0, 0), ..support };
+    let text = text_of_several(&[("sales".into(), sales), ("support".into(), support)], Format::Prometheus);
+    for line in [
+        "cxsink_events_received_total{stream=\"sales\"} 100",
+        "cxsink_events_received_total{stream=\"support\"} 105",
+        "cxsink_state{stream=\"sales\",state=\"stalled\"} 1",
+        "cxsink_state{stream=\"support\",state=\"running\"} 1",
+        "cxsink_commit_latency_seconds_bucket{stream=\"support\",le=\"0.005\"} 70",
+        concat!("cxsink_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"} 1"),
+        "process_cpu_seconds_total 1.5",
+    ] {
+        assert_eq!(text.lines().filter(|found| *found == line).count(), 1, "{line}\n{text}");
+    }
+    for metric in table() {
+        assert_eq!(text.matches(&format!("# TYPE {} ", metric.name)).count(), 1, "{}\n{text}", metric.name);
+    }
+    let samples = text.lines().filter(|line| !line.starts_with('#'));
+    let of_nobody = samples.filter(|line| !line.contains("stream=\""));
+    assert!(
+        of_nobody.clone().all(|line| line.starts_with("process_") || line.starts_with("cxsink_build_info")),
+        "{text}"
+    );
+}

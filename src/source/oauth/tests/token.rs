@@ -2,7 +2,7 @@ use crate::error::{Class, ErrorKind};
 use crate::source::oauth::token::*;
 use crate::source::test_server::{HandClock, PATIENCE, TestServer, response, stop_when, token_response};
 use crate::time::clock::SystemClock;
-use std::sync::mpsc;
+use std::sync::{Mutex, mpsc};
 use std::thread;
 
 fn source(config: &Config) -> TokenCache {
@@ -68,12 +68,16 @@ fn a_token_is_kept_until_shortly_before_its_expiry() {
     tokens.discard(&second);
     check(3572, "token-2", true);
     let events = events.lock().unwrap();
-    let renewals: Vec<bool> = events.iter().map(|SourceEvent::TokenFetched { renewal, .. }| *renewal).collect();
+    let fetched = events.iter().map(|event| match event {
+        SourceEvent::TokenFetched { renewal, expires_at } => (*renewal, *expires_at),
+        SourceEvent::TokenShared { .. } => panic!("nobody shares it"),
+    });
+    let renewals: Vec<bool> = fetched.clone().map(|(renewal, _)| renewal).collect();
     assert_eq!(renewals, [false, true, true]);
     // The wall clock of this test is the machine's.
     let now = SystemClock.unix_micros();
-    for SourceEvent::TokenFetched { expires_at, .. } in events.iter() {
-        assert!((now + 3_500_000_000..=now + 3_600_000_000).contains(expires_at), "{expires_at} at {now}");
+    for (_, expires_at) in fetched {
+        assert!((now + 3_500_000_000..=now + 3_600_000_000).contains(&expires_at), "{expires_at} at {now}");
     }
 }
 
@@ -544,4 +548,85 @@ fn a_missing_setting_is_found_at_once() {
     check(|config| config.oauth.client_id = None, "oauth.client_id");
     check(|config| config.oauth.client_secret = None, "oauth.client_secret");
     check(|config| config.oauth.url = "http://example.com/token".into(), "unencrypted");
+}
+
+/// Two streams of one configuration, and one with another secret.
+fn streams(server: &TestServer) -> Config {
+    let mut config = server.config();
+    for name in ["sales", "support", "other"] {
+        config.set(&format!("streams.{name}.id"), name).unwrap();
+    }
+    config.set("streams.other.oauth.client_secret", "another").unwrap();
+    config
+}
+
+#[test]
+fn streams_with_equal_sections_share_a_token_and_one_request() {
+    let (arrived, has_arrived) = mpsc::channel();
+    let (release, released) = mpsc::channel::<()>();
+    let released = Mutex::new(released);
+    let server = TestServer::http(move |number, peer| {
+        arrived.send(()).unwrap();
+        released.lock().unwrap().recv().unwrap();
+        peer.send(token_response(&format!("token-{number}")));
+    });
+    let config = streams(&server);
+    let (events, seen) = mpsc::channel();
+    let tokens = |name: &str| {
+        let (name, events) = (name.to_owned(), events.clone());
+        let own = config.for_stream(&name).unwrap();
+        let observer: Observer = Arc::new(move |event| events.send((name.clone(), event)).unwrap());
+        Arc::new(TokenCache::new(&own, StopSignal::new(), Arc::new(SystemClock), observer).unwrap())
+    };
+    let (sales, support, other) = (tokens("sales"), tokens("support"), tokens("other"));
+    let call = |tokens: &Arc<TokenCache>| {
+        let tokens = Arc::clone(tokens);
+        thread::spawn(move || tokens.token(None).unwrap())
+    };
+    let first = call(&sales);
+    has_arrived.recv_timeout(PATIENCE).unwrap();
+    let second = call(&support);
+    release.send(()).unwrap();
+    let (first, second) = (first.join().unwrap(), second.join().unwrap());
+    assert_eq!((first.secret(), first.fresh), ("token-0", true));
+    assert_eq!((second.secret(), second.fresh), ("token-0", false));
+    release.send(()).unwrap();
+    assert_eq!(other.token(None).unwrap().secret(), "token-1", "with a secret of its own");
+    // What one has used up, the other one does not use either.
+    support.discard(&second);
+    release.send(()).unwrap();
+    assert_eq!(sales.token(None).unwrap().secret(), "token-2");
+    assert_eq!(support.token(None).unwrap().secret(), "token-2");
+    assert_eq!(server.requests.lock().unwrap().len(), 3);
+    let seen: Vec<(String, bool)> =
+        seen.try_iter().map(|(name, event)| (name, matches!(event, SourceEvent::TokenFetched { .. }))).collect();
+    let expected = [("sales", true), ("support", false), ("other", true), ("sales", true), ("support", false)];
+    assert_eq!(seen, expected.map(|(name, is_fetched)| (name.to_owned(), is_fetched)));
+}
+
+#[test]
+fn a_stop_of_one_stream_leaves_the_request_of_another_alone() {
+    let (arrived, has_arrived) = mpsc::channel();
+    let (release, released) = mpsc::channel::<()>();
+    let released = Mutex::new(released);
+    let server = TestServer::http(move |_, peer| {
+        arrived.send(()).unwrap();
+        released.lock().unwrap().recv().unwrap();
+        peer.send(token_response("one"));
+    });
+    let config = streams(&server);
+    let tokens = |name: &str, stop: &StopSignal| {
+        let own = config.for_stream(name).unwrap();
+        Arc::new(TokenCache::new(&own, stop.clone(), Arc::new(SystemClock), Arc::new(|_| ())).unwrap())
+    };
+    let stop = StopSignal::new();
+    let (sales, support) = (tokens("sales", &StopSignal::new()), tokens("support", &stop));
+    let flying = Arc::clone(&sales);
+    let flying = thread::spawn(move || flying.token(None).map(|token| token.secret().to_owned()));
+    has_arrived.recv_timeout(PATIENCE).unwrap();
+    let waiting = thread::spawn(move || support.token(None).err());
+    stop.set();
+    assert!(waiting.join().unwrap().is_some(), "it was stopped while it waited");
+    release.send(()).unwrap();
+    assert_eq!(flying.join().unwrap().unwrap(), "one");
 }

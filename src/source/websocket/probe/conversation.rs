@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Burst;
 use crate::report::finding::Finding;
-use crate::source::oauth::token::Token;
+use crate::source::oauth::shelf::Token;
 use crate::source::websocket::connector::StreamConnector;
 use crate::source::websocket::conversation::{Came, MessageKind, show};
 use crate::source::websocket::end::End;

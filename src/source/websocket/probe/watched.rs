@@ -9,7 +9,7 @@ use crate::config::{Config, StreamConfig};
 use crate::error::Error;
 use crate::event::Burst;
 use crate::net::masks::Masks;
-use crate::source::oauth::token::Token;
+use crate::source::oauth::shelf::Token;
 use crate::source::websocket::close_reason::{self, StreamFailure};
 use crate::source::websocket::connection::Connection;
 use crate::source::websocket::connector::{Handshaken, StreamConnector};

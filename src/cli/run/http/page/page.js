@@ -81,7 +81,7 @@ function showWords(stream) {
   const why = stream.health.why ?? stream.readiness.why;
   show("why", why !== null);
   put("why", why ?? "");
-  const name = stream.stream ?? stream.table;
+  const name = stream.name ?? stream.stream ?? stream.table;
   put("stream", name);
   document.title = `${words.sink.text} · ${name} · cxsink`;
   // Without the seconds until the next try, which would chatter.
@@ -181,8 +181,45 @@ function showProcess(answer, stream) {
   for (const [id, member] of Object.entries(names)) put(`names-${id}`, configuration[member].join(", ") || "none");
 }
 
+/** Of several streams the page shows one at a time. */
+let query = location.search;
+function showStreams({ names, streams: [shown] }) {
+  const link = ({ name, state, ready }) => {
+    const made = text("a", `${name} · ${state}`);
+    made.href = `?stream=${name}`;
+    made.dataset.tone = ready ? "good" : "bad";
+    if (name === shown.name) made.setAttribute("aria-current", "page");
+    return text("li", made);
+  };
+  show("streams", names !== undefined);
+  list("streams-list", (names ?? []).map((named) => ({ ...named, isShown: named.name === shown.name })), link);
+}
+
+/** One whose sink could not be opened has no numbers. */
+function showNotOpened({ name, readiness }) {
+  show("main", false);
+  put("sink", readiness.state);
+  document.body.dataset.tone = "bad";
+  put("line", "");
+  show("why", true);
+  put("why", readiness.why);
+  put("stream", name);
+  document.title = `${readiness.state} · ${name} · cxsink`;
+}
+
 function showAnswer(answer) {
   const [stream] = answer.streams;
+  if (answer.names && (!query || !stream)) {
+    // The first one, as one who follows its link would see it.
+    query = `?stream=${answer.names[0].name}`;
+    return;
+  }
+  showStreams(answer);
+  if (!stream.words) {
+    showNotOpened(stream);
+    return;
+  }
+  show("main", true);
   showWords(stream);
   showPath(stream, answer.now);
   showPlots(stream);
@@ -228,7 +265,7 @@ function why(status) {
 /** The numbers, or why there are none. */
 async function fetchAnswer() {
   try {
-    const answer = await fetch("stats.json", { cache: "no-store", signal: AbortSignal.timeout(TIMEOUT_MS) });
+    const answer = await fetch(`stats.json${query}`, { cache: "no-store", signal: AbortSignal.timeout(TIMEOUT_MS) });
     return answer.ok ? { content: await answer.json() } : { problem: why(answer.status) };
   } catch {
     return { problem: "The process does not answer: it has ended, or cannot be reached." };

@@ -1,13 +1,23 @@
 use super::*;
+use crate::cli::run::sinks::Member;
 use crate::config::HttpConfig;
 use crate::{Config, Sink};
 
-fn site() -> Site {
+fn sink() -> Sink {
     let mut config = Config::default();
     config.set("spool.path", ":memory:").unwrap();
     config.set("destination.url", "sqlite::memory:").unwrap();
+    Sink::open(&config).unwrap()
+}
+
+fn site() -> Site {
+    site_of(Sinks::from(&sink()))
+}
+
+fn site_of(sinks: Sinks) -> Site {
     Site {
-        watch: Watch::new(&Sink::open(&config).unwrap()),
+        shown: Shown::all(&sinks),
+        sinks,
         started_at: SystemTime::now(),
         origin: ConfigOrigin::default(),
         access: Access::new(&HttpConfig::default(), true),
@@ -39,14 +49,15 @@ fn what_the_page_links_to_is_there_and_nothing_else() {
 
 #[test]
 fn a_sink_is_healthy_all_its_life_and_ready_while_it_runs() {
-    let site = site();
+    let sink = sink();
+    let site = site_of(Sinks::from(&sink));
     let ready = || {
         let (status, body) = get(&site, "/readyz");
         let body: serde_json::Value = serde_json::from_str(&body).unwrap();
         (status, body["state"].as_str().unwrap().to_owned(), body["why"].as_str().unwrap_or_default().to_owned())
     };
     assert_eq!(ready(), (503, "open".into(), "the sink is starting".into()));
-    site.watch.sink.start().unwrap_err();
+    sink.start().unwrap_err();
     assert_eq!(ready().0, 503, "the table is missing");
     let (status, body) = get(&site, "/healthz");
     assert_eq!(
@@ -116,4 +127,33 @@ fn everything_is_said_of_each_stream_and_of_the_process_once() {
         assert_eq!(counter["count"], stream["stats"][counter["key"].as_str().unwrap()], "{counter}");
     }
     assert!(json["now"].as_f64() >= json["started_at"].as_f64() && json["version"] == env!("CARGO_PKG_VERSION"));
+}
+
+#[test]
+fn of_several_streams_each_is_in_every_answer_and_one_that_is_not_ready_is_named() {
+    let members = [("sales", Member::Sink(sink())), ("support", Member::NotOpened("its spool is in use".into()))];
+    let site = site_of(Sinks::several(members.map(|(name, member)| (name.to_owned(), member))));
+    let json = |path: &str| {
+        let (status, body) = get(&site, path);
+        (status, serde_json::from_str::<serde_json::Value>(&body).unwrap())
+    };
+    let (status, ready) = json("/readyz");
+    assert_eq!((status, ready["ready"].as_bool()), (503, Some(false)));
+    let why = "sales: the sink is starting; support: the sink could not be opened: its spool is in use";
+    assert_eq!(ready["why"], why);
+    assert_eq!(ready["streams"]["sales"]["state"], "open");
+    let (status, health) = json("/healthz");
+    assert_eq!((status, health["status"].as_str(), health["why"].is_null()), (200, Some("ok"), true));
+    assert!(health["streams"]["sales"]["loops"].is_object());
+    let (_, all) = json("/stats.json");
+    let named = |name: &str, state: &str| serde_json::json!({ "name": name, "state": state, "ready": false });
+    assert_eq!(all["names"], serde_json::json!([named("sales", "open"), named("support", "failed")]));
+    assert_eq!((&all["streams"][0]["name"], &all["streams"][0]["stats"]["received"]), (&"sales".into(), &0.into()));
+    assert_eq!(all["streams"][1]["readiness"]["state"], "failed");
+    assert!(all["streams"][0]["history"].is_null());
+    let (_, one) = json("/stats.json?stream=sales");
+    assert_eq!((one["streams"].as_array().unwrap().len(), one["names"].as_array().unwrap().len()), (1, 2));
+    assert!(one["streams"][0]["history"].is_object() || one["streams"][0]["history"].is_array(), "{one}");
+    let metrics = get(&site, "/metrics").1;
+    assert!(metrics.contains("\ncxsink_spool_events{stream=\"default\"} 0\n"), "{metrics}");
 }

@@ -3,6 +3,7 @@ use std::net::TcpStream as Client;
 use std::time::Instant;
 
 use super::*;
+use crate::Sink;
 
 fn server() -> (Server, Sink) {
     let mut config = Config::default();

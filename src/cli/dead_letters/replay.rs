@@ -3,8 +3,8 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use super::format::count;
-use super::print::print_out;
+use crate::cli::format::count;
+use crate::cli::print::print_out;
 use crate::dead_letters::{Fate, ReplayReport, Selection};
 use crate::{Config, Result};
 
