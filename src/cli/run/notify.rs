@@ -98,8 +98,8 @@ fn line(sinks: &Sinks) -> String {
     let stats = Stats::sum(sinks.iter().map(Sink::stats));
     let dead_letters = counted(stats.dead_lettered, "dead letter");
     let numbers = format!("{} stored, {} pending, {dead_letters}", count(stats.stored()), count(stats.pending));
-    let state = states(sinks);
-    crate::error::foreign_text::one_line(&format!("{state}: {numbers}{why}"), STATUS_CHARS_MAX).into_owned()
+    let line = format!("{}: {numbers}{why}", states(sinks));
+    crate::error::foreign_text::one_line(&line, STATUS_CHARS_MAX).into_owned()
 }
 
 /// The state of the one sink, or how many streams are in each: `3 streams, 2 running, 1 failed`.

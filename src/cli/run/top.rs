@@ -60,7 +60,7 @@ impl Found {
         let one = |stream: &Stream| {
             let found = match &answer {
                 None => Status::of_spool(&stream.config),
-                Some(answer) => named(answer, &stream.name).map(Status::Answered),
+                Some(answer) => named(answer, stream.name.as_ref()).map(Status::Answered),
             };
             (stream.name().to_owned(), found)
         };
@@ -108,8 +108,8 @@ impl Found {
 }
 
 /// The part of an answer that is about this stream.
-fn named(answer: &Json, name: &Option<StreamName>) -> Result<Json> {
-    let Some(name) = name.as_ref().map(StreamName::as_str) else { return Ok(answer.clone()) };
+fn named(answer: &Json, name: Option<&StreamName>) -> Result<Json> {
+    let Some(name) = name.map(StreamName::as_str) else { return Ok(answer.clone()) };
     let streams = answer["streams"].as_array().map_or(&[][..], Vec::as_slice);
     let found = streams.iter().find(|stream| stream["name"] == name).ok_or_else(|| not_there(name))?;
     Ok(json!({ "version": answer["version"], "streams": [found] }))
@@ -121,10 +121,10 @@ fn not_there(name: &str) -> Error {
 }
 
 fn answered(name: &str, answer: &Json) -> Row {
-    let stats = &answer["stats"];
+    let counted = &answer["stats"];
     let why = ["health", "readiness"].iter().find_map(|part| answer[part]["why"].as_str()).unwrap_or_default();
-    let state = stats["state"].as_str().or_else(|| answer["readiness"]["state"].as_str()).unwrap_or("unknown");
-    let numbers = |names: &[&str]| stats.is_object().then(|| names.iter().map(|name| number(&stats[name])).sum());
+    let state = counted["state"].as_str().or_else(|| answer["readiness"]["state"].as_str()).unwrap_or("unknown");
+    let numbers = |names: &[&str]| counted.is_object().then(|| names.iter().map(|name| number(&counted[name])).sum());
     Row {
         name: name.to_owned(),
         state: state.to_owned(),
