@@ -132,6 +132,12 @@ impl Status {
         sync::lock(&self.standing).failure.clone()
     }
 
+    /// Why nothing more is accepted: the error that ended the sink, or that it is stopping. `None` while it accepts events.
+    pub(crate) fn refusal(&self, doing: &str) -> Option<Error> {
+        let is_ending = self.stop.is_set() || self.state().is_final();
+        is_ending.then(|| self.failure().unwrap_or_else(|| Error::state(format!("{doing}: the sink is stopping"))))
+    }
+
     /// This side stalls the sink until it recovers.
     pub(crate) fn stall(&self, side: Side) {
         self.change(|standing| {

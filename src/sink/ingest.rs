@@ -17,7 +17,7 @@ impl Sink {
     ///
     /// # Errors
     /// [`Json`](crate::ErrorKind::Json) or [`Schema`](crate::ErrorKind::Schema) for an event that is not valid; it is not kept.
-    /// [`State`](crate::ErrorKind::State) when the sink is stopping; [`Spool`](crate::ErrorKind::Spool) if the file cannot be written;
+    /// [`State`](crate::ErrorKind::State) when the sink is stopping, or the error that ended it; [`Spool`](crate::ErrorKind::Spool) if the file cannot be written;
     /// [`Forked`](crate::ErrorKind::Forked) in a forked child.
     pub fn ingest(&self, event: &[u8]) -> Result<()> {
         self.check_process()?;
@@ -94,8 +94,8 @@ impl Sink {
     pub(super) fn append_as(&self, burst: &Burst, deadline: Option<Instant>, is_late: bool) -> Result<()> {
         let (spool, status) = (&self.0.engine.spool, &self.0.engine.status);
         loop {
-            if status.stop.is_set() || status.state().is_final() {
-                return Err(Error::state("adding events: the sink is stopping"));
+            if let Some(refusal) = status.refusal("adding events") {
+                return Err(refusal);
             }
             let now = status.clock.unix_micros();
             let appended = if is_late { spool.append_late(burst, now)? } else { spool.append(burst, now)? };

@@ -34,7 +34,7 @@ impl Sink {
     /// Those whose batch is not finished are skipped; after a crash, there may be some. Blocks while the spool is full.
     ///
     /// # Errors
-    /// [`State`](crate::ErrorKind::State) when the sink is stopping, [`Spool`](crate::ErrorKind::Spool) if the file cannot be used; those
+    /// [`State`](crate::ErrorKind::State) when the sink is stopping, or the error that ended it; [`Spool`](crate::ErrorKind::Spool) if the file cannot be used; those
     /// replayed before stay replayed. [`Forked`](crate::ErrorKind::Forked) in a forked child.
     pub fn replay(&self, selection: &Selection) -> Result<ReplayReport> {
         self.replay_as(selection, false)
@@ -61,8 +61,8 @@ impl Sink {
         let mut report = ReplayReport::default();
         let mut from = 0;
         loop {
-            if status.stop.is_set() || status.state().is_final() {
-                return Err(Error::state("adding events: the sink is stopping"));
+            if let Some(refusal) = status.refusal("replaying dead letters") {
+                return Err(refusal);
             }
             let (fates, next) = match replayer.page(selection, from, to)? {
                 PageReplay::Done(fates, next) => (fates, next),
