@@ -32,7 +32,6 @@ pub use conversation::{MessagePattern, TokenIn};
 #[cfg(feature = "cli")]
 pub(crate) use keys::changed_keys;
 pub(crate) use keys::have_equal_sections;
-pub use keys::keys;
 pub use keys::{is_key, keys};
 #[cfg(feature = "cli")]
 pub(crate) use layers::ConfigOrigin;
