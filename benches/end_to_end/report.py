@@ -180,16 +180,17 @@ class Results:
 
     def watched(self) -> Table:
         """Within a round of windows of one run."""
-        head = ["Scraped, beside not at all", "CPU of the sink", "events/s", "CPU of the sink without, µs/event", "CPU of a scrape, µs"]
+        head = ["Scraped, beside not at all", "CPU of the sink", "events/s", "part of the CPU that answers took", "CPU of a scrape, µs"]
         rows = []
         for rate in sorted({window["rate"] for window in self.windows}, reverse=True):
             windows = [window for window in self.windows if window["rate"] == rate]
-            without = Spread.of(window["cpu_us"] for window in windows if window["scrapes"] == 0)
             for scrapes in sorted({window["scrapes"] for window in windows} - {0}):
                 cpu, events = (Spread.of(watching.ratios(windows, scrapes, name)).text(3) for name in ("cpu_us", "events_per_s"))
+                scraped = [window for window in windows if window["scrapes"] == scrapes]
+                part, cost = (Spread.of(window[name] for window in scraped) for name in ("answering_part", "scrape_cpu_us"))
                 often = "each second" if scrapes == 1 else f"{scrapes} times a second"
                 load = f"{rate:,} events/s" if rate else "as fast as possible"
-                rows.append([f"{often}, {load}", cpu, events, without.text(1), f"{watching.scrape_cpu_us(windows):,.0f}"])
+                rows.append([f"{often}, {load}", cpu, events, part.text(4), cost.text(0)])
         return Table("What being watched costs", head, rows)
 
     def hardware(self) -> str:

@@ -1,7 +1,8 @@
 """What it costs to be watched: one run, in which /metrics is scraped in some windows of time and not in others, in turn.
 
-Two runs differ by more than a scrape costs, and two windows of one process beside each other by little. So every figure is a ratio of windows of
-one round, to the window without a scrape. The clock of the CPU is the process's own, which counts nanoseconds.
+Two runs differ by more than a scrape costs, and two windows of one process beside each other by less. So the figures are ratios of windows of
+one round, to the window without a scrape; and the share of the threads that answer, which does not depend on what else the machine does. The
+clocks are those of the process and of its threads, which count nanoseconds.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from __future__ import annotations
 import json
 import random
 import shutil
-import statistics
 import subprocess
 import tempfile
 import time
@@ -26,6 +26,8 @@ from runs import Case, Failed, Runner, read_settings
 WARM_UP_S = 3.0
 # Scrapes a second; the last one shows a cost that one a second hides in the noise.
 SCRAPES = (0, 1, 20)
+# The threads that answer; the kernel keeps 15 bytes of a name.
+ANSWERING = "cxsink-http"
 
 
 @dataclass(frozen=True)
@@ -78,12 +80,25 @@ class Watched:
         cpu = time.clock_gettime((~self.sink.pid << 3) | 2)
         return monotonic(), cpu, int(self.runner.postgres.ask("SELECT COALESCE(sum(position), 0) FROM cxsink_checkpoint"))
 
+    def answering(self) -> dict[str, float]:
+        """The CPU seconds of each thread that answers."""
+        found = {}
+        for task in Path(f"/proc/{self.sink.pid}/task").iterdir():
+            try:
+                if (task / "comm").read_text().startswith(ANSWERING):
+                    found[task.name] = int((task / "schedstat").read_text().split()[0]) / 1e9
+            except FileNotFoundError:
+                # It has ended since.
+                continue
+        return found
+
     def scrape(self) -> None:
         with urllib.request.urlopen(self.url, timeout=10) as answer:
             if b"cxsink_events_received_total" not in answer.read():
                 raise Failed("the sink serves no metrics")
 
     def window(self, load: Load, scrapes: int) -> dict[str, Any]:
+        answering = self.answering()
         began, cpu, events = self.used()
         due, count = began, 0
         while scrapes and (due := due + 1 / scrapes) <= began + load.seconds:
@@ -92,6 +107,7 @@ class Watched:
             count += 1
         time.sleep(max(0.0, began + load.seconds - monotonic()))
         ended, cpu_then, events_then = self.used()
+        answered = sum(used - answering.get(task, 0.0) for task, used in self.answering().items())
         if events_then == events:
             raise Failed("no events were committed")
         return {
@@ -99,8 +115,8 @@ class Watched:
             "scrapes": scrapes,
             "events_per_s": (events_then - events) / (ended - began),
             "cpu_us": (cpu_then - cpu) / (events_then - events) * 1e6,
-            "cpu_per_s": (cpu_then - cpu) / (ended - began),
-            "scrapes_per_s": count / (ended - began),
+            "answering_part": answered / (cpu_then - cpu),
+            "scrape_cpu_us": answered / count * 1e6 if count else 0.0,
         }
 
 
@@ -129,10 +145,3 @@ def ratios(windows: list[dict[str, Any]], scrapes: int, name: str) -> list[float
     """Of one number, to the window of the same round without a scrape."""
     without = {window["watching"]: window[name] for window in windows if window["scrapes"] == 0}
     return [window[name] / without[window["watching"]] for window in windows if window["scrapes"] == scrapes]
-
-
-def scrape_cpu_us(windows: list[dict[str, Any]]) -> float:
-    """The CPU of one scrape: what many a second add to that of a second, by their number."""
-    without = {window["watching"]: window["cpu_per_s"] for window in windows if window["scrapes"] == 0}
-    many = [window for window in windows if window["scrapes"] == max(SCRAPES)]
-    return statistics.median((window["cpu_per_s"] - without[window["watching"]]) / window["scrapes_per_s"] for window in many) * 1e6
