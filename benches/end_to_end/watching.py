@@ -20,7 +20,7 @@ from time import monotonic
 from typing import Any
 
 from postgres import TABLE
-from runs import Case, Failed, Runner, read_settings
+from runs import SECONDS_MAX, Case, Failed, Runner, read_settings
 
 # Until caches are warm, and the first token is there.
 WARM_UP_S = 3.0
@@ -80,6 +80,15 @@ class Watched:
         cpu = time.clock_gettime((~self.sink.pid << 3) | 2)
         return monotonic(), cpu, int(self.runner.postgres.ask("SELECT COALESCE(sum(position), 0) FROM cxsink_checkpoint"))
 
+    def used_after(self, events: int) -> tuple[float, float, int]:
+        """The same, once more events than these are committed."""
+        until = monotonic() + SECONDS_MAX
+        while (used := self.used())[2] <= events:
+            if monotonic() > until:
+                raise Failed(f"no event was committed within {SECONDS_MAX} s")
+            time.sleep(0.05)
+        return used
+
     def answering(self) -> dict[str, float]:
         """The CPU seconds of each thread that answers."""
         found = {}
@@ -106,10 +115,8 @@ class Watched:
             self.scrape()
             count += 1
         time.sleep(max(0.0, began + load.seconds - monotonic()))
-        ended, cpu_then, events_then = self.used()
+        ended, cpu_then, events_then = self.used_after(events)
         answered = sum(used - answering.get(task, 0.0) for task, used in self.answering().items())
-        if events_then == events:
-            raise Failed("no events were committed")
         return {
             "rate": load.rate,
             "scrapes": scrapes,
@@ -127,7 +134,8 @@ def measure(runner: Runner, load: Load) -> list[dict[str, Any]]:
         runner.postgres.clear()
         watched = Watched(runner, load, folder)
         try:
-            time.sleep(WARM_UP_S if load.seconds >= 1 else load.seconds)
+            watched.used_after(0)
+            time.sleep(min(WARM_UP_S, load.seconds))
             windows = []
             for number in range(load.rounds):
                 todo = list(SCRAPES)
