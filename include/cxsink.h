@@ -645,6 +645,7 @@ void cxsink_config_free(cxsink_config **config);
 /**
  * Sets a key, for example "spool.bytes_max" to "1GiB". Durations are written as "500ms" or "30s", sizes as "64MiB",
  * switches as "true", lists and tables as inline TOML. An empty value removes an optional one. After an error nothing has changed.
+ * "streams.NAME.KEY" sets what one of several streams has of its own, for example "streams.sales.destination.table".
  *
  * Ownership: key and value are copied. Blocks: never. Threads: one at a time for a configuration.
  * Errors: CONFIG for an unknown key, with the nearest known one, or a bad value; INVALID_ARGUMENT.
@@ -702,6 +703,32 @@ cxsink_status cxsink_config_load_env(cxsink_config *config,
  * INVALID_ARGUMENT.
  */
 cxsink_status cxsink_config_validate(const cxsink_config *config, cxsink_error **err);
+
+/**
+ * The names of the streams, as a JSON array of texts in the order in which the configuration names them: ["sales", ...]. Empty for a
+ * configuration of one stream, without a name.
+ *
+ * Ownership: `*out` is yours; free it by `cxsink_buffer_free`. Blocks: never. Threads: one at a time for a
+ * configuration. Errors: INVALID_ARGUMENT.
+ */
+cxsink_status cxsink_config_stream_names(const cxsink_config *config,
+                                         cxsink_buffer **out,
+                                         cxsink_error **err);
+
+/**
+ * The configuration of one of several streams, for a sink of its own: the whole one, with what the stream has of its own in its place,
+ * and with the same log callback. "stream.name" is the name, and "spool.path" gets the name before its extension, unless the stream has
+ * one of its own.
+ *
+ * Sinks of the streams of one configuration share a token where the sections [oauth], [tls] and [proxy] are equal.
+ *
+ * Ownership: name is copied; `*out` is yours; free it by `cxsink_config_free`. Blocks: never. Threads: one at a time for a
+ * configuration. Errors: CONFIG for an unknown name, with the nearest known one; INVALID_ARGUMENT.
+ */
+cxsink_status cxsink_config_for_stream(const cxsink_config *config,
+                                       const char *name,
+                                       cxsink_config **out,
+                                       cxsink_error **err);
 
 /**
  * Sends the log to a callback: records up to `max_level` (a cxsink_log_level) of the calls with this configuration, and of
@@ -857,6 +884,18 @@ cxsink_status cxsink_sink_stats(const cxsink_sink *sink,
 cxsink_status cxsink_sink_metrics(const cxsink_sink *sink,
                                   cxsink_buffer **out,
                                   cxsink_error **err);
+
+/**
+ * The metrics of several sinks in one text, as `cxsink_sink_metrics`: each metric once, with the label stream, which is the
+ * "stream.name" of its sink.
+ *
+ * Ownership: the array is read during the call; `*out` is yours; free it by `cxsink_buffer_free`. Blocks: never. Threads: any.
+ * Errors: FORKED, INVALID_ARGUMENT.
+ */
+cxsink_status cxsink_metrics_of(const cxsink_sink *const *sinks,
+                                size_t count,
+                                cxsink_buffer **out,
+                                cxsink_error **err);
 
 /**
  * One counter, by its cxsink_counter number; 0 for a number that this library does not know, for NULL, and in a forked
