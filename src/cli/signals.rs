@@ -21,6 +21,21 @@ pub(super) fn outlive_file_limit() {
 #[cfg(not(unix))]
 pub(super) fn outlive_file_limit() {}
 
+/// Has the process open as many files as it may: many streams need more than the usual limit of 1,024.
+#[cfg(unix)]
+pub(super) fn raise_open_files_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, ..limit };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        log::debug!("raising the limit of open files: {error}");
+    }
+}
+
+#[cfg(not(unix))]
+pub(super) fn raise_open_files_limit() {}
+
 /// Counts signals from now on. The first one stops the sink, also while it is still starting.
 pub(super) fn stop_on_signal(sink: &Sink) -> Result<Arc<AtomicUsize>> {
     let sink = sink.clone();

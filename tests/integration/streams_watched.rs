@@ -3,6 +3,7 @@
 
 use std::os::unix::net::UnixDatagram;
 use std::process::Command;
+use std::time::Instant;
 
 use cxsink::simulator::SimulatorOptions;
 use rusqlite::Connection;
@@ -92,11 +93,13 @@ fn metrics_health_and_status_name_each_stream() {
     assert!(first.contains("sales") && first.contains("400"), "{first}");
     drop(top);
 
-    // From outside, the files tell.
-    let (code, found, _) =
-        output(&mut streams.command(&["status", "--json", "--stream", "sales", "--stream", "support"]));
-    let found: Json = serde_json::from_str(&found).unwrap();
-    assert_eq!((code, &found["streams"]["sales"]["spool"]["pending"]), (0, &Json::from(0)), "{found}");
+    // From outside, the files tell, a moment later.
+    let outside = ["status", "--json", "--stream", "sales", "--stream", "support"];
+    wait_until("nothing is pending in the files", || {
+        let (code, found, _) = output(&mut streams.command(&outside));
+        let found: Json = serde_json::from_str(&found).unwrap();
+        code == 0 && ["sales", "support"].iter().all(|name| found["streams"][name]["spool"]["pending"] == 0)
+    });
     let (code, _, err) = output(&mut streams.command(&["dead-letters", "list", "--stream", "sales"]));
     assert_eq!(code, 0, "{err}");
 }
@@ -168,8 +171,18 @@ fn the_service_manager_hears_how_many_streams_run() {
     };
     let mut process = Running::start(command.env("NOTIFY_SOCKET", &socket));
     assert_eq!(next(), "READY=1");
-    while !next().starts_with("STATUS=2 streams, 2 running: ") {}
+    let wait_for = |beginning: &str| {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let message = next();
+            if message.starts_with(beginning) {
+                return;
+            }
+            assert!(Instant::now() < until, "{beginning}: not told, the last is {message}");
+        }
+    };
+    wait_for("STATUS=2 streams, 2 running: ");
     process.signal("TERM");
-    while next() != "STOPPING=1" {}
+    wait_for("STOPPING=1");
     assert_eq!(process.wait().0, 0);
 }

@@ -14,7 +14,7 @@ use crate::cli::run::lines::Lines;
 use crate::cli::run::notify::Notifier;
 use crate::cli::run::reload::Running;
 use crate::cli::run::sinks::{Member, Sinks};
-use crate::cli::signals::{note_hangup, reap_orphans, watch};
+use crate::cli::signals::{note_hangup, raise_open_files_limit, reap_orphans, watch};
 use crate::cli::streams::{Stream, check_has_stream};
 use crate::config::ConfigOrigin;
 use crate::threads::spawn;
@@ -45,6 +45,7 @@ pub(super) fn run(
 ) -> Result<ExitCode> {
     // Two sinks with one spool are no failure of one of them.
     config.validate_spools()?;
+    raise_open_files_limit();
     let started = Instant::now();
     let mut ended: Vec<Ended> = Vec::new();
     let mut followed: Vec<Followed> = Vec::new();
