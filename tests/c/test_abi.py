@@ -56,6 +56,7 @@ VALUES = {
     "cxsink_config *": "config",
     "const cxsink_sink *": "sink",
     "cxsink_sink *": "sink",
+    "const cxsink_sink *const *": "sinks",
     "const cxsink_dead_letters *": "letters",
     "const cxsink_validator *": "validator",
     "const cxsink_simulator *": "simulator",
@@ -136,6 +137,7 @@ int main(int argc, char **argv)
     uint64_t number = 0, offsets[1] = {0};
     size_t len = 0, lens[1] = {1};
     const char *events[1] = {"{"};
+    const cxsink_sink *sinks[1];
     bool is_ok = false;
     char path[4096];
     void *user_data = NULL;
@@ -149,6 +151,7 @@ int main(int argc, char **argv)
     CHECK_STATUS(cxsink_sink_poll(sink, 0, &notice, &err), CXSINK_STATUS_OK);
     cxsink_sink_free(&sink);
     sink = opened(config);
+    sinks[0] = sink;
 
 CALLS
 

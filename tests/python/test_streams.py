@@ -48,7 +48,7 @@ def test_mistakes_name_the_nearest(tmp_path: Path) -> None:
     with pytest.raises(cxsink.ConfigError, match='"streams.sales.destination.table"'):
         cxsink.Config(config, streams={"sales": {"destination": {"tabel": "x"}}})
     with pytest.raises(cxsink.ConfigError, match="streams.sales is a stream"):
-        cxsink.Config(config, streams={"sales": "x"})  # type: ignore[dict-item]
+        cxsink.Config(config, streams={"sales": "x"})
     with pytest.raises(cxsink.ConfigError, match="of several streams"):
         cxsink.Sink(config)
 
