@@ -76,7 +76,7 @@ def family_cpu_seconds(pid: int) -> float:
     for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
         try:
             total += cpu_seconds(int(child))[0]
-        except FileNotFoundError:
+        except (FileNotFoundError, ProcessLookupError):
             # It has ended since, and so its time may be missing from this sum. The next one has it.
             continue
     return total

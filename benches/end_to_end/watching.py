@@ -96,7 +96,7 @@ class Watched:
             try:
                 if (task / "comm").read_text().startswith(ANSWERING):
                     found[task.name] = int((task / "schedstat").read_text().split()[0]) / 1e9
-            except FileNotFoundError:
+            except (FileNotFoundError, ProcessLookupError):
                 # It has ended since.
                 continue
         return found
