@@ -58,6 +58,11 @@ impl Key {
 
     /// The environment variable: `CXSINK_OAUTH__CLIENT_ID`.
     pub(in crate::config) fn variable(&self) -> String {
-        format!("CXSINK_{}", self.name.replacen('.', "__", 1).to_ascii_uppercase())
+        format!("CXSINK_{}", in_variable(self.name))
     }
+}
+
+/// A key's name in the name of a variable: `OAUTH__CLIENT_ID`.
+pub(in crate::config) fn in_variable(key: &str) -> String {
+    key.replacen('.', "__", 1).to_ascii_uppercase()
 }

@@ -15,7 +15,7 @@ pub(super) use self::about::SECTIONS;
 #[cfg(feature = "cli")]
 pub(crate) use self::changed::changed_keys;
 pub(crate) use self::changed::have_equal_sections;
-pub(super) use self::key::Key;
+pub(super) use self::key::{Key, in_variable};
 pub(super) use self::lookup::{find, is_section_alone, unknown_section};
 pub use self::lookup::{is_key, keys};
 pub(super) use self::nearest::{nearest, unknown_near};

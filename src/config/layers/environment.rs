@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use crate::config::database::libpq::{self, Libpq};
 use crate::config::database::{Components, compose};
-use crate::config::keys::{self, KEYS, Key, OwnKey, STREAMS, own_name};
+use crate::config::keys::{self, KEYS, Key, OwnKey, STREAMS, in_variable, own_name};
 use crate::config::layers::variables::{Origin, Stack, Variable, Variables};
 use crate::config::sections::{Config, ProxyConfig, in_variables};
 use crate::config::units::shown;
@@ -126,11 +126,6 @@ fn set_own(config: &mut Config, variable: &Variable, has_streams: bool) -> Resul
     let of_stream = |stream: &String| keys.iter().map(|key| format!("{prefix}{stream}__{key}")).collect::<Vec<_>>();
     let names: Vec<String> = streams.iter().flat_map(of_stream).collect();
     Err(unknown_variable(variable, &names, "write CXSINK_STREAMS__NAME__KEY, or CXSINK_STREAMS__NAME__SECTION__KEY"))
-}
-
-/// A key's name in the name of a variable.
-fn in_variable(key: &str) -> String {
-    key.replacen('.', "__", 1).to_ascii_uppercase()
 }
 
 /// libpq's variables are defaults, as in libpq. They locate the database only if nothing else does: a shell that sets them for

@@ -95,16 +95,22 @@ fn half_of_a_short_lifetime_is_used() {
     }
 }
 
-#[test]
-fn many_callers_cause_one_request() {
+/// A server that answers the request with this number when it is told to. It says when a request has arrived.
+fn held(answer: fn(usize) -> String) -> (TestServer, mpsc::Receiver<()>, mpsc::Sender<()>) {
     let (arrived, has_arrived) = mpsc::channel();
     let (release, released) = mpsc::channel::<()>();
     let released = Mutex::new(released);
-    let server = TestServer::http(move |_, peer| {
+    let server = TestServer::http(move |number, peer| {
         arrived.send(()).unwrap();
         released.lock().unwrap().recv().unwrap();
-        peer.send(token_response("one"));
+        peer.send(answer(number));
     });
+    (server, has_arrived, release)
+}
+
+#[test]
+fn many_callers_cause_one_request() {
+    let (server, has_arrived, release) = held(|_| token_response("one"));
     let tokens = Arc::new(source(&server.config()));
     let call = || {
         let tokens = Arc::clone(&tokens);
@@ -562,14 +568,7 @@ fn streams(server: &TestServer) -> Config {
 
 #[test]
 fn streams_with_equal_sections_share_a_token_and_one_request() {
-    let (arrived, has_arrived) = mpsc::channel();
-    let (release, released) = mpsc::channel::<()>();
-    let released = Mutex::new(released);
-    let server = TestServer::http(move |number, peer| {
-        arrived.send(()).unwrap();
-        released.lock().unwrap().recv().unwrap();
-        peer.send(token_response(&format!("token-{number}")));
-    });
+    let (server, has_arrived, release) = held(|number| token_response(&format!("token-{number}")));
     let config = streams(&server);
     let (events, seen) = mpsc::channel();
     let tokens = |name: &str| {
@@ -606,14 +605,7 @@ fn streams_with_equal_sections_share_a_token_and_one_request() {
 
 #[test]
 fn a_stop_of_one_stream_leaves_the_request_of_another_alone() {
-    let (arrived, has_arrived) = mpsc::channel();
-    let (release, released) = mpsc::channel::<()>();
-    let released = Mutex::new(released);
-    let server = TestServer::http(move |_, peer| {
-        arrived.send(()).unwrap();
-        released.lock().unwrap().recv().unwrap();
-        peer.send(token_response("one"));
-    });
+    let (server, has_arrived, release) = held(|_| token_response("one"));
     let config = streams(&server);
     let tokens = |name: &str, stop: &StopSignal| {
         let own = config.for_stream(name).unwrap();
