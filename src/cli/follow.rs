@@ -31,7 +31,7 @@ pub(super) fn follow(
     mut is_done: impl FnMut() -> bool,
 ) -> Result<Stats> {
     let mut live = Live::start(total);
-    let mut stopped: Option<Instant> = None;
+    let mut drain = Drain::new(drain_timeout);
     while !is_closed(sink, &mut live)? {
         if live.is_due() {
             live.show(&sink.stats(), &sink.words(false));
@@ -39,22 +39,46 @@ pub(super) fn follow(
         if is_done() {
             sink.stop();
         }
-        if stopped.is_none() && signals.load(Ordering::SeqCst) > 0 {
-            log::info!("stopping: writing the spooled events to the table; a second signal ends at once");
-            stopped = Some(Instant::now());
-        }
-        if stopped.is_some_and(|stopped| stopped.elapsed() >= drain_timeout) {
+        if drain.is_over(signals, "table") {
             break;
         }
         std::thread::sleep(PAUSE);
     }
     drop(live);
     sink.close_within(Duration::ZERO)?;
+    Ok(last_stats(sink))
+}
+
+/// The time after the first signal in which spooled events are written.
+#[derive(Debug)]
+pub(super) struct Drain {
+    timeout: Duration,
+    /// When the first signal was seen.
+    began: Option<Instant>,
+}
+
+impl Drain {
+    pub(super) fn new(timeout: Duration) -> Self {
+        Self { timeout, began: None }
+    }
+
+    /// Whether it has passed. `tables`: the noun for where the events go.
+    pub(super) fn is_over(&mut self, signals: &AtomicUsize, tables: &str) -> bool {
+        if self.began.is_none() && signals.load(Ordering::SeqCst) > 0 {
+            log::info!("stopping: writing the spooled events to the {tables}; a second signal ends at once");
+            self.began = Some(Instant::now());
+        }
+        self.began.is_some_and(|began| began.elapsed() >= self.timeout)
+    }
+}
+
+/// The counters of a sink that has ended; says what remains in its spool.
+pub(super) fn last_stats(sink: &Sink) -> Stats {
     let stats = sink.stats();
     if stats.pending > 0 {
         log::warn!("{} events remain in the spool; the next start writes them to the table", stats.pending);
     }
-    Ok(stats)
+    stats
 }
 
 /// Reports the error with which a sink ended, unless the log has it already, and returns the exit code.

@@ -214,6 +214,12 @@ impl State {
     pub const fn is_final(self) -> bool {
         matches!(self, Self::Closed | Self::Failed)
     }
+
+    /// Whether the sink stops, or has ended.
+    #[cfg(feature = "cli")]
+    pub(crate) const fn is_ending(self) -> bool {
+        matches!(self, Self::Stopping | Self::Closed | Self::Failed)
+    }
 }
 
 impl fmt::Display for State {

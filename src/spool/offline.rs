@@ -2,6 +2,8 @@
 
 use std::fs::File;
 use std::path::PathBuf;
+#[cfg(feature = "cli")]
+use std::time::SystemTime;
 use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
@@ -13,6 +15,8 @@ use crate::spool::disk::{Reserve, is_full};
 use crate::spool::errors::spool_error;
 use crate::spool::file::BUSY_TIMEOUT;
 use crate::spool::identity::{Inode, check_name, check_place, resolve};
+#[cfg(feature = "cli")]
+use crate::time::micros;
 
 /// See the [module documentation](self).
 #[derive(Debug)]
@@ -34,6 +38,15 @@ pub(crate) struct Look {
     /// When the oldest of them was received, in microseconds since 1970-01-01 UTC.
     pub(crate) oldest_at: Option<i64>,
     pub(crate) dead_letters: u64,
+}
+
+#[cfg(feature = "cli")]
+impl Look {
+    /// How long ago the oldest pending event was received; `None` if none is pending.
+    pub(crate) fn oldest_age(&self) -> Option<Duration> {
+        let at = micros::to_time(self.oldest_at.filter(|_| self.pending > 0)?);
+        Some(SystemTime::now().duration_since(at).unwrap_or_default())
+    }
 }
 
 /// Looks into the spool that the configuration names.

@@ -14,7 +14,7 @@ use crate::cli::run::sinks::Sinks;
 use crate::cli::signals::{note_hangup, reap_orphans, stop_on_signal};
 use crate::cli::streams::{Stream, check_has_stream};
 use crate::config::ConfigOrigin;
-use crate::{Config, Result, Sink, State};
+use crate::{Config, Result, Sink};
 
 pub(in crate::cli) fn run(settings: &Settings, options: &Run) -> Result<ExitCode> {
     let (config, origin) = settings.load_with_origin()?;
@@ -43,7 +43,7 @@ fn run_one(settings: &Settings, options: &Run, config: &Config, origin: ConfigOr
         if hangup.swap(false, Ordering::SeqCst) {
             running.reload(settings);
         }
-        if !matches!(sink.state(), State::Open | State::Running | State::Stalled) {
+        if sink.state().is_ending() {
             notifier.stopping();
         }
         notifier.tick(&sinks);

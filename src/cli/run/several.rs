@@ -7,6 +7,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::cli::arguments::{Run, Settings};
+use crate::cli::follow::{Drain, last_stats};
 use crate::cli::print::report;
 use crate::cli::run::ending::{Ended, end};
 use crate::cli::run::http::Server;
@@ -75,6 +76,7 @@ pub(super) fn run(
     let mut running = Running::of_several(config, of_sinks);
     let mut notifier = Notifier::new(config.http.hanging_after);
     let mut turns = Turns::new(&followed);
+    let mut drain = Drain::new(options.drain_timeout);
     let mut is_ready = false;
     while followed.iter().any(|one| one.ended.is_none()) {
         turns.turn(&mut followed);
@@ -93,7 +95,7 @@ pub(super) fn run(
             notifier.tick(&sinks);
         }
         server.iter().for_each(Server::tick);
-        if turns.is_time_up(&signals, options.drain_timeout) {
+        if drain.is_over(&signals, "tables") {
             break;
         }
         std::thread::sleep(TURN);
@@ -175,19 +177,14 @@ impl Followed {
     }
 
     fn is_stopping(&self) -> bool {
-        use crate::State::{Open, Running, Stalled};
-        !matches!(self.sink.state(), Open | Running | Stalled)
+        self.sink.state().is_ending()
     }
 
     /// Ends it, if it has not ended yet.
     fn end(self) -> Ended {
         let _scope = self.stream.enter();
         let ended = self.ended.unwrap_or_else(|| self.sink.close_within(Duration::ZERO).inspect_err(report));
-        let stats = self.sink.stats();
-        if stats.pending > 0 {
-            log::warn!("{} events remain in the spool; the next start writes them to the table", stats.pending);
-        }
-        Ended { name: self.stream.name().to_owned(), stats, error: ended.err() }
+        Ended { name: self.stream.name().to_owned(), stats: last_stats(&self.sink), error: ended.err() }
     }
 }
 
@@ -196,14 +193,12 @@ struct Turns {
     lines: Lines,
     /// When the numbers were in the log for the last time.
     numbers: Instant,
-    /// When the first signal was seen.
-    stopped: Option<Instant>,
 }
 
 impl Turns {
     fn new(followed: &[Followed]) -> Self {
         let names = followed.iter().map(|one| one.stream.name());
-        Self { lines: Lines::start(names), numbers: Instant::now(), stopped: None }
+        Self { lines: Lines::start(names), numbers: Instant::now() }
     }
 
     fn turn(&mut self, followed: &mut [Followed]) {
@@ -218,14 +213,5 @@ impl Turns {
             let all = crate::Stats::sum(followed.iter().map(|one| one.sink.stats()));
             log::info!("all {} streams: {all}", followed.len());
         }
-    }
-
-    /// Whether the time after the first signal has passed.
-    fn is_time_up(&mut self, signals: &AtomicUsize, drain_timeout: Duration) -> bool {
-        if self.stopped.is_none() && signals.load(Ordering::SeqCst) > 0 {
-            log::info!("stopping: writing the spooled events to the tables; a second signal ends at once");
-            self.stopped = Some(Instant::now());
-        }
-        self.stopped.is_some_and(|stopped| stopped.elapsed() >= drain_timeout)
     }
 }

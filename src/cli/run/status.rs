@@ -10,21 +10,25 @@ use crate::cli::arguments::StatusOptions;
 use crate::cli::format::{count, counted, duration};
 use crate::cli::print::print_out;
 use crate::spool::{Look, look};
-use crate::time::micros;
 use crate::{Config, Result};
 
 pub(super) const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 
 pub(super) fn status_of_one(config: &Config, options: &StatusOptions) -> Result<ExitCode> {
-    loop {
+    show(options, || {
         let found = Status::of(config)?;
-        if options.json {
-            print_out!("{}", found.json());
-        } else {
-            print_out!("{}", found.text(options.watch));
-        }
+        let text = if options.json { found.json().to_string() } else { found.text(options.watch) };
+        Ok((found.is_good(), text))
+    })
+}
+
+/// Prints what `look` finds, and says by the exit code whether that is good; or prints it again each second.
+pub(super) fn show(options: &StatusOptions, look: impl Fn() -> Result<(bool, String)>) -> Result<ExitCode> {
+    loop {
+        let (is_good, text) = look()?;
+        print_out!("{text}");
         if !options.watch {
-            return Ok(if found.is_good() { ExitCode::SUCCESS } else { ExitCode::from(1) });
+            return Ok(if is_good { ExitCode::SUCCESS } else { ExitCode::from(1) });
         }
         std::thread::sleep(WATCH_INTERVAL);
     }
@@ -82,6 +86,10 @@ pub(super) fn number(json: &Json) -> u64 {
     json.as_u64().unwrap_or_default()
 }
 
+pub(super) fn seconds(json: &Json) -> Option<Duration> {
+    Duration::try_from_secs_f64(json.as_f64()?).ok()
+}
+
 fn streams(answer: &Json) -> &[Json] {
     answer["streams"].as_array().map_or(&[], Vec::as_slice)
 }
@@ -95,7 +103,6 @@ fn answered(sink: &Json, is_short: bool) -> String {
     if is_short {
         return lines.join("\n");
     }
-    let seconds = |json: &Json| Duration::try_from_secs_f64(json.as_f64()?).ok();
     let mut add = |name: &str, value: String| lines.push(format!("  {name:<18} {value}"));
     add("received", count(number(&stats["received"])).to_string());
     if let Some(age) = seconds(&sink["oldest_pending_s"]).filter(|age| !age.is_zero()) {
@@ -114,8 +121,7 @@ fn found(look: &Look) -> String {
     let state = look.holder.as_ref().map_or_else(|| "not running".to_owned(), |holder| format!("running ({holder})"));
     let pending = format!("{} pending", count(look.pending));
     let mut parts = vec![state, pending, counted(look.dead_letters, "dead letter")];
-    if let Some(at) = look.oldest_at.filter(|_| look.pending > 0) {
-        let age = SystemTime::now().duration_since(micros::to_time(at)).unwrap_or_default();
+    if let Some(age) = look.oldest_age() {
         parts.push(format!("the oldest pending event is {} old", duration(age)));
     }
     parts.join(" · ")

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::io::IsTerminal;
 use std::process::ExitCode;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::Instant;
 
 use serde_json::{Map, Value as Json, json};
 
@@ -12,10 +12,9 @@ use crate::cli::format::rate;
 use crate::cli::logging::StreamName;
 use crate::cli::print::print_out;
 use crate::cli::run::http::ask;
-use crate::cli::run::status::{Status, WATCH_INTERVAL, number, status_of_one};
+use crate::cli::run::status::{Status, WATCH_INTERVAL, number, seconds, show, status_of_one};
 use crate::cli::streams::{Row, Stream, overview};
 use crate::error::foreign_text::{MESSAGE_CHARS_MAX, one_line};
-use crate::time::micros;
 use crate::{Config, Error, ErrorKind, Result};
 
 pub(in crate::cli) fn top(settings: &Settings) -> Result<ExitCode> {
@@ -37,18 +36,11 @@ pub(in crate::cli) fn status(settings: &Settings, options: &StatusOptions) -> Re
     if let [Stream { name: None, config }] = &streams[..] {
         return status_of_one(config, options);
     }
-    loop {
+    show(options, || {
         let found = Found::of(&config, &streams)?;
-        if options.json {
-            print_out!("{}", found.json());
-        } else {
-            print_out!("{}", found.table(None));
-        }
-        if !options.watch {
-            return Ok(if found.is_good() { ExitCode::SUCCESS } else { ExitCode::from(1) });
-        }
-        std::thread::sleep(WATCH_INTERVAL);
-    }
+        let text = if options.json { found.json().to_string() } else { found.table(None) };
+        Ok((found.is_good(), text))
+    })
 }
 
 /// What is known of each stream, or why nothing is.
@@ -94,7 +86,7 @@ impl Found {
                 name: name.clone(),
                 state: if look.holder.is_some() { "running".into() } else { "not running".into() },
                 pending: Some(look.pending),
-                oldest: look.oldest_at.filter(|_| look.pending > 0).map(|at| age(micros::to_time(at))),
+                oldest: look.oldest_age(),
                 dead_letters: Some(look.dead_letters),
                 note: look.holder.clone().unwrap_or_default(),
                 ..Row::default()
@@ -124,21 +116,16 @@ fn answered(name: &str, answer: &Json) -> Row {
     let counted = &answer["stats"];
     let why = ["health", "readiness"].iter().find_map(|part| answer[part]["why"].as_str()).unwrap_or_default();
     let state = counted["state"].as_str().or_else(|| answer["readiness"]["state"].as_str()).unwrap_or("unknown");
-    let numbers = |names: &[&str]| counted.is_object().then(|| names.iter().map(|name| number(&counted[name])).sum());
     Row {
         name: name.to_owned(),
         state: state.to_owned(),
         rates: None,
-        stored: numbers(&["inserted", "updated", "unchanged", "confirmed"]),
-        pending: numbers(&["pending"]),
-        oldest: answer["oldest_pending_s"].as_f64().and_then(|age| Duration::try_from_secs_f64(age).ok()),
-        dead_letters: numbers(&["dead_lettered"]),
+        stored: answer["stored"].as_u64(),
+        pending: counted["pending"].as_u64(),
+        oldest: seconds(&answer["oldest_pending_s"]),
+        dead_letters: counted["dead_lettered"].as_u64(),
         note: one_line(why, MESSAGE_CHARS_MAX).into_owned(),
     }
-}
-
-fn age(at: SystemTime) -> Duration {
-    SystemTime::now().duration_since(at).unwrap_or_default()
 }
 
 /// The counters at the last look, for the events a second.
