@@ -1,52 +1,55 @@
 //! The live line on a terminal: state, rate, pending events and dead letters, four times per second.
 
+use std::borrow::Cow;
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::format::{count, counted, rate};
+use super::format::rate;
 use super::logging;
 use crate::error::foreign_text::{MESSAGE_CHARS_MAX, one_line};
-use crate::report::watch::Words;
+use crate::report::watch::{Words, totals};
 use crate::{Error, State, Stats};
 
 /// Drawn until it is dropped, and only if the standard error stream is a terminal.
 pub(super) struct Live {
+    canvas: Canvas,
     bar: ProgressBar,
-    is_terminal: bool,
-    drawn: Instant,
     received: u64,
     finished: u64,
-    /// The last error, and the events received when it came.
-    trouble: Option<(String, u64)>,
+    trouble: Option<Trouble>,
+}
+
+/// Where live lines are drawn, below the log: the standard error stream, if it is a terminal. Until it is dropped.
+pub(super) struct Canvas {
+    progress: MultiProgress,
+    is_terminal: bool,
+    drawn: Instant,
 }
 
 const INTERVAL: Duration = Duration::from_millis(250);
 
-impl Live {
-    /// `total`: the number of expected events, if it is known.
-    pub(super) fn start(total: Option<u64>) -> Self {
+impl Canvas {
+    pub(super) fn new() -> Self {
         let is_terminal = std::io::stderr().is_terminal();
         let progress = MultiProgress::with_draw_target(if is_terminal {
             ProgressDrawTarget::stderr()
         } else {
             ProgressDrawTarget::hidden()
         });
-        // `wide_msg` ends at the edge of the terminal.
-        let (bar, template) = match total {
-            Some(total) => (ProgressBar::new(total), "{bar:20} {percent:>3} %  {wide_msg}"),
-            None => (ProgressBar::new_spinner(), "{spinner} {wide_msg}"),
-        };
-        let bar = progress.add(bar);
-        if let Ok(style) = ProgressStyle::with_template(template) {
-            let style = if is_utf8() { style } else { style.tick_chars("-\\|/ ").progress_chars("=> ") };
-            bar.set_style(style);
-        }
         if is_terminal {
-            logging::set_beside(Some(progress));
+            logging::set_beside(Some(progress.clone()));
         }
-        Self { bar, is_terminal, drawn: Instant::now(), received: 0, finished: 0, trouble: None }
+        Self { progress, is_terminal, drawn: Instant::now() }
+    }
+
+    pub(super) fn add(&self, bar: ProgressBar) -> ProgressBar {
+        self.progress.add(bar)
+    }
+
+    pub(super) fn is_terminal(&self) -> bool {
+        self.is_terminal
     }
 
     /// Whether it is time to draw again.
@@ -54,21 +57,77 @@ impl Live {
         self.is_terminal && self.drawn.elapsed() >= INTERVAL
     }
 
+    /// Begins to draw; returns the time since it was last done.
+    pub(super) fn begin(&mut self) -> Duration {
+        let elapsed = self.drawn.elapsed();
+        self.drawn = Instant::now();
+        elapsed
+    }
+}
+
+impl Drop for Canvas {
+    fn drop(&mut self) {
+        logging::set_beside(None);
+    }
+}
+
+/// An error that is shown until events arrive again.
+pub(super) struct Trouble {
+    error: String,
+    /// The events received when it came.
+    since: u64,
+}
+
+impl Trouble {
+    pub(super) fn new(error: &Error, received: u64) -> Self {
+        Self { error: error.to_string(), since: received }
+    }
+
+    pub(super) fn is_over(&self, stats: &Stats) -> bool {
+        stats.received > self.since && stats.state == State::Running
+    }
+
+    pub(super) fn text(&self) -> Cow<'_, str> {
+        one_line(&self.error, MESSAGE_CHARS_MAX)
+    }
+}
+
+impl Live {
+    /// `total`: the number of expected events, if it is known.
+    pub(super) fn start(total: Option<u64>) -> Self {
+        let canvas = Canvas::new();
+        // `wide_msg` ends at the edge of the terminal.
+        let (bar, template) = match total {
+            Some(total) => (ProgressBar::new(total), "{bar:20} {percent:>3} %  {wide_msg}"),
+            None => (ProgressBar::new_spinner(), "{spinner} {wide_msg}"),
+        };
+        let bar = canvas.add(bar);
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            let style = if is_utf8() { style } else { style.tick_chars("-\\|/ ").progress_chars("=> ") };
+            bar.set_style(style);
+        }
+        Self { canvas, bar, received: 0, finished: 0, trouble: None }
+    }
+
+    /// Whether it is time to draw again.
+    pub(super) fn is_due(&self) -> bool {
+        self.canvas.is_due()
+    }
+
     /// Shows the error until events arrive again.
     pub(super) fn note_error(&mut self, error: &Error, stats: &Stats) {
-        self.trouble = Some((error.to_string(), stats.received));
+        self.trouble = Some(Trouble::new(error, stats.received));
     }
 
     pub(super) fn show(&mut self, stats: &Stats, words: &Words) {
-        let elapsed = self.drawn.elapsed();
+        let elapsed = self.canvas.begin();
         let finished = stats.finished();
         let arriving = stats.received.saturating_sub(self.received);
         let finishing = finished.saturating_sub(self.finished);
-        (self.drawn, self.received, self.finished) = (Instant::now(), stats.received, finished);
+        (self.received, self.finished) = (stats.received, finished);
         self.bar.set_position(finished);
-        let is_over = |since: u64| stats.received > since && stats.state == State::Running;
-        self.trouble.take_if(|(_, since)| is_over(*since));
-        let trouble = self.trouble.as_ref().map(|(error, _)| one_line(error, MESSAGE_CHARS_MAX));
+        self.trouble.take_if(|trouble| trouble.is_over(stats));
+        let trouble = self.trouble.as_ref().map(Trouble::text);
         let rates = format!(
             "{} events/s in, {} out{}",
             rate(arriving, elapsed),
@@ -91,9 +150,7 @@ fn time_left(stats: &Stats, finishing: u64, elapsed: Duration) -> String {
 
 /// The line, which the terminal cuts at its edge: what matters most comes first.
 fn line(stats: &Stats, rates: &str, trouble: Option<&str>, words: &Words) -> String {
-    let stored = format!("{} stored", count(stats.stored()));
-    let pending = format!("{} pending", count(stats.pending));
-    let dead_letters = counted(stats.dead_lettered, "dead letter");
+    let [stored, pending, dead_letters] = totals(stats);
     let sides = words.sides(true);
     let mut parts = vec![&*words.sink.text];
     if trouble.is_none() && sides.is_empty() {
@@ -122,7 +179,6 @@ fn is_utf8() -> bool {
 impl Drop for Live {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
-        logging::set_beside(None);
     }
 }
 

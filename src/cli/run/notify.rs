@@ -4,8 +4,8 @@
 
 use std::time::{Duration, Instant};
 
-use crate::cli::format::{count, counted};
 use crate::cli::run::sinks::Sinks;
+use crate::report::watch::totals;
 use crate::{Sink, State, Stats};
 
 /// What the service manager wants to know.
@@ -95,9 +95,7 @@ impl Notifier {
 /// The status in one line.
 fn line(sinks: &Sinks) -> String {
     let why = sinks.readiness().why.map_or_else(String::new, |why| format!("; {why}"));
-    let stats = Stats::sum(sinks.iter().map(Sink::stats));
-    let dead_letters = counted(stats.dead_lettered, "dead letter");
-    let numbers = format!("{} stored, {} pending, {dead_letters}", count(stats.stored()), count(stats.pending));
+    let numbers = totals(&Stats::sum(sinks.iter().map(Sink::stats))).join(", ");
     let line = format!("{}: {numbers}{why}", states(sinks));
     crate::error::foreign_text::one_line(&line, STATUS_CHARS_MAX).into_owned()
 }

@@ -11,7 +11,7 @@ mod words;
 pub(crate) use accounting::Counted;
 pub(crate) use errors::RecentError;
 pub(crate) use history::{History, Reading, Series};
-pub(crate) use numbers::{count, counted};
+pub(crate) use numbers::{count, counted, totals};
 pub(crate) use recent::Recent;
 pub(crate) use rejections::Rejections;
 pub(crate) use words::{Scene, Tone, Words};

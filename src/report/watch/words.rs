@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::report::stats::{State, Stats};
-use crate::report::watch::numbers::{count, counted};
+use crate::report::watch::numbers::totals;
 
 /// The meaning that a colour adds to the words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -103,12 +103,8 @@ impl Words {
 
     /// The sink in one line.
     pub(crate) fn line(&self, stats: &Stats) -> String {
-        let numbers = [
-            format!("{} stored", count(stats.stored())),
-            format!("{} pending", count(stats.pending)),
-            counted(stats.dead_lettered, "dead letter"),
-        ];
-        [self.sink.text.clone()].into_iter().chain(self.sides(false)).chain(numbers).collect::<Vec<_>>().join(" · ")
+        let parts = [self.sink.text.clone()].into_iter().chain(self.sides(false)).chain(totals(stats));
+        parts.collect::<Vec<_>>().join(" · ")
     }
 }
 
